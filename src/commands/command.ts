@@ -1,0 +1,73 @@
+import type { Identity } from "../identity/identity.js";
+
+/** A JSON Schema (draft 2020-12) as plain data. */
+export type JsonSchema = { readonly [keyword: string]: unknown };
+
+/** What a function gets besides its arguments. */
+export interface CommandContext {
+  /** UUIDv7 of this run. */
+  readonly runId: string;
+  readonly identity: Pick<Identity, "owner" | "tokenId">;
+  /** Aborted at the run's timeout, at a cancel, and when the server closes. Its reason is an IscepError. */
+  readonly signal: AbortSignal;
+}
+
+export type ArgumentsCheck =
+  | { readonly ok: true; readonly args: unknown }
+  /** A sentence that names each wrong argument and why. Never a value: it may be a secret. */
+  | { readonly ok: false; readonly message: string };
+
+interface CommandBase<Name extends string> {
+  readonly name: Name;
+  readonly description: string;
+  /** JSON Schema of the arguments: always an object schema; `additionalProperties: false`. */
+  readonly argsSchema: JsonSchema;
+  /** JSON Schema of the result, where it is known. */
+  readonly resultSchema?: JsonSchema;
+  /** Undefined means the server's `runTimeoutMs`. */
+  readonly timeoutMs?: number;
+  /** Validates and, where the schema says so, converts. Refuses unknown arguments. */
+  checkArguments(args: unknown): ArgumentsCheck | Promise<ArgumentsCheck>;
+}
+
+/** A function in this process, or in a worker thread. Made by `defineCommand`. */
+export interface FunctionCommand<Name extends string = string, Input = unknown, Args = unknown, Result = unknown> extends CommandBase<Name> {
+  readonly kind: "function";
+  /** file: URL of the module that a worker thread imports to find this command; undefined runs it in the event loop's thread. */
+  readonly threadModule?: string;
+  // A method, so that a command of precise types is still a `Command` (parameters of methods are bivariant).
+  run(args: Args, context: CommandContext): Result | Promise<Result>;
+  /** Carries types only; never there at run time. */
+  readonly types?: { readonly input: Input; readonly result: Result };
+}
+
+/** A program with an argv array, never a shell. Made by `defineScript` and by iscep.yaml. */
+export interface ScriptCommand<Name extends string = string, Input = unknown> extends CommandBase<Name> {
+  readonly kind: "script";
+  /** Absolute path of the program. */
+  readonly program: string;
+  /** Fills the argv template (without the program) with checked arguments. @throws IscepError `invalid_arguments` */
+  argv(args: unknown): string[];
+  /** The fixed working folder, absolute. */
+  readonly folder: string;
+  /** The whole environment of the process. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly types?: { readonly input: Input; readonly result: import("../runs/outcome.js").ScriptResult };
+}
+
+export type Command = FunctionCommand | ScriptCommand;
+
+/** `commands` as users give them: an array, or a record whose keys are only for the program's own use. */
+export type CommandSet = readonly Command[] | Readonly<Record<string, Command>>;
+
+/** What discovery tells about a command. */
+export interface CommandDescription {
+  readonly name: string;
+  readonly description: string;
+  readonly kind: "function" | "script";
+  readonly args: JsonSchema;
+  readonly result?: JsonSchema;
+  readonly timeoutMs: number;
+}
+
+

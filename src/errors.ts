@@ -1,0 +1,161 @@
+/**
+ * Every way in which iscep can say no. One class, one closed table: a code never changes its meaning, so programs match
+ * on `error.code` (two copies of a library break `instanceof`), people read the message, and the cause is kept.
+ */
+
+/** `jsonRpc`: the number used by version 2 and by gateways. `exitCode`: what the command line ends with (sysexits where it fits). */
+export interface ErrorKind {
+  readonly jsonRpc: number;
+  readonly exitCode: number;
+  /** What happened in general, and what to do about it; a concrete message may say it more precisely. */
+  readonly sentence: string;
+}
+
+export const errorTable = {
+  usage: {
+    jsonRpc: -32600,
+    exitCode: 64,
+    sentence: "The options contradict each other or a value is missing; read the message and the documentation of that option.",
+  },
+  configuration: {
+    jsonRpc: -32010,
+    exitCode: 64,
+    sentence: "A file that iscep needs (configuration, tokens, certificate, commands) is missing, unreadable or wrong; mend the file.",
+  },
+  invalid_arguments: {
+    jsonRpc: -32602,
+    exitCode: 65,
+    sentence: "The arguments do not fit the command; the message names the argument and what it must be.",
+  },
+  too_large: {
+    jsonRpc: -32011,
+    exitCode: 65,
+    sentence: "A value is larger than the limit that the message names; send less, or raise that limit on both sides.",
+  },
+  connect_failed: {
+    jsonRpc: -32012,
+    exitCode: 69,
+    sentence: "No connection could be made; check the address and that the server is running.",
+  },
+  not_trusted: {
+    jsonRpc: -32013,
+    exitCode: 69,
+    sentence: "The server's certificate is not the expected one; give its pin or its certificate file, from a source you trust.",
+  },
+  listen_failed: {
+    jsonRpc: -32014,
+    exitCode: 69,
+    sentence: "The server could not listen on that address; choose another, or stop what uses it.",
+  },
+  closed: {
+    jsonRpc: -32015,
+    exitCode: 69,
+    sentence: "The client or server was closed before the call was sent; it did not run.",
+  },
+  busy: {
+    jsonRpc: -32016,
+    exitCode: 75,
+    sentence: "The server is at one of its limits and did not start the call; try again later.",
+  },
+  lost: {
+    jsonRpc: -32017,
+    exitCode: 76,
+    sentence: "The connection ended before the answer came; the command may have run or not, nobody knows.",
+  },
+  protocol: {
+    jsonRpc: -32700,
+    exitCode: 76,
+    sentence: "The other side sent bytes that are not this protocol; check that the address, port and TLS setting are right.",
+  },
+  unauthorized: {
+    jsonRpc: -32001,
+    exitCode: 77,
+    sentence: "The server did not accept the token, or none was given; give a valid token.",
+  },
+  command_not_found: {
+    jsonRpc: -32601,
+    exitCode: 77,
+    sentence: "There is no such command, or this token may not run it; `iscep ls` shows the commands that it may.",
+  },
+  timeout: {
+    jsonRpc: -32002,
+    exitCode: 124,
+    sentence: "It took longer than the timeout that the message names.",
+  },
+  cancelled: {
+    jsonRpc: -32003,
+    exitCode: 130,
+    sentence: "The call was cancelled.",
+  },
+  killed: {
+    jsonRpc: -32004,
+    exitCode: 137,
+    sentence: "The command's process or thread was ended from outside, by a signal or by the system.",
+  },
+  failed: {
+    jsonRpc: -32000,
+    exitCode: 1,
+    sentence: "The command ran and failed; its server's error.log has the reason.",
+  },
+  internal: {
+    jsonRpc: -32603,
+    exitCode: 70,
+    sentence: "Something inside iscep went wrong; please report it with the message and the cause.",
+  },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export interface IscepErrorOptions {
+  cause?: unknown;
+  /** Details for programs, never a secret: the argument's name, the limit, the run's id. */
+  details?: Readonly<Record<string, unknown>>;
+}
+
+export class IscepError extends Error {
+  override readonly name = "IscepError";
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message?: string, options: IscepErrorOptions = {}) {
+    super(message ?? errorTable[code].sentence, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+
+  get exitCode(): number {
+    return errorTable[this.code].exitCode;
+  }
+
+  get jsonRpc(): number {
+    return errorTable[this.code].jsonRpc;
+  }
+
+  toJSON(): { code: ErrorCode; message: string; details?: Readonly<Record<string, unknown>> } {
+    return Object.keys(this.details).length === 0
+      ? { code: this.code, message: this.message }
+      : { code: this.code, message: this.message, details: this.details };
+  }
+}
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(errorTable, text);
+}
+
+/** Matches by shape, as `instanceof` fails between two copies of the package. */
+export function isIscepError(value: unknown): value is IscepError {
+  return (
+    value instanceof Error &&
+    value.name === "IscepError" &&
+    "code" in value &&
+    typeof value.code === "string" &&
+    isErrorCode(value.code)
+  );
+}
+
+/** The funnel: anything that was thrown becomes an IscepError, with the original as its cause. */
+export function toIscepError(thrown: unknown, code: ErrorCode = "internal", prefix = ""): IscepError {
+  if (isIscepError(thrown)) return thrown;
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return new IscepError(code, prefix + text, { cause: thrown });
+}

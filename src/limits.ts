@@ -1,0 +1,146 @@
+import { IscepError } from "./errors.js";
+
+/**
+ * Every limit and timeout of iscep: name with its unit, default, reason. `limits: { … }` of the server and of `connect`
+ * overrides single ones. A test holds the table in SECURITY.md against this file.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export interface Limit {
+  readonly default: number;
+  /** The largest value that may be configured. */
+  readonly max: number;
+  readonly reason: string;
+}
+
+const forever = 2 ** 31 - 1; // the longest delay that Node's timers take
+
+export const limitTable = {
+  // Bytes
+  maxUnauthenticatedPacketBytes: {
+    default: 64 * KiB,
+    max: 64 * MiB,
+    reason: "before a good token nobody may make the server hold more than a small packet",
+  },
+  maxPacketBytes: {
+    default: 4 * MiB,
+    max: 64 * MiB,
+    reason: "the largest Size field that is accepted; checked before any memory is taken",
+  },
+  maxVersion1TlsAnswerBytes: {
+    default: 16_384,
+    max: 64 * MiB,
+    reason: "a version 1 peer reads one TLS record a packet; a larger packet breaks its connection",
+  },
+  maxVersion1PlainAnswerBytes: {
+    default: 64 * KiB - 1,
+    max: 64 * MiB,
+    reason: "a version 1 peer reads one segment a packet; from 64 KiB on it loses step",
+  },
+  maxRunOutputBytes: {
+    default: 1 * MiB,
+    max: 64 * MiB,
+    reason: "standard output and error of a script, each, that a version 1 answer can carry; more is cut and flagged",
+  },
+  maxPendingWriteBytes: {
+    default: 1 * MiB,
+    max: 64 * MiB,
+    reason: "bytes that wait for a slow reader before its connection counts as stalled",
+  },
+  maxLogFieldBytes: { default: 2 * KiB, max: 64 * KiB, reason: "one hostile value cannot fill the log" },
+  maxTokensFileBytes: { default: 4 * MiB, max: 64 * MiB, reason: "about 10,000 tokens; a larger file is a mistake" },
+
+  // Shape of JSON
+  maxJsonDepth: { default: 64, max: 512, reason: "writing deeply nested JSON overflows the stack between 1,000 and 5,000" },
+  maxJsonKeys: { default: 10_000, max: 10_000_000, reason: "objects with many keys cost far more memory than their bytes" },
+
+  // Counts
+  maxConnections: { default: 10_000, max: 1_000_000, reason: "each idle connection costs about 10 KB and a file descriptor" },
+  maxConnectionsPerSource: {
+    default: 256,
+    max: 1_000_000,
+    reason: "one address cannot take all places; loopback and unix sockets are exempt",
+  },
+  maxUnauthenticatedConnections: {
+    default: 512,
+    max: 1_000_000,
+    reason: "from here every new connection is dropped until others have shown a token; loopback and unix sockets are exempt",
+  },
+  earlyDropStart: {
+    default: 128,
+    max: 1_000_000,
+    reason: "unauthenticated connections from which on new ones are dropped at random, 30% at first, all at the limit above",
+  },
+  maxFailedTokensPerConnection: { default: 6, max: 1_000, reason: "guesses on one connection before it is closed" },
+  maxPenalisedSources: { default: 65_536, max: 1_000_000, reason: "addresses remembered for failed tokens; memory stays bounded" },
+  maxRuns: { default: 64, max: 100_000, reason: "functions and scripts that run at once in one server" },
+  maxQueuedRuns: { default: 256, max: 100_000, reason: "runs that wait for a place; one more is answered with busy" },
+  maxThreads: { default: 4, max: 1_024, reason: "worker threads for commands with thread: true, as in the original" },
+  maxQueuedCalls: { default: 10_000, max: 1_000_000, reason: "calls that one client may have waiting on its version 1 connection" },
+  maxLogFiles: { default: 7, max: 3_650, reason: "days of logs that are kept, as in the original" },
+  listenBacklog: { default: 4_096, max: 65_535, reason: "with Node's 511 a burst of connections waits a second for a retry" },
+
+  // Times
+  tlsHandshakeTimeoutMs: { default: 5_000, max: forever, reason: "Node's own default of 120 s lets silent peers collect" },
+  authenticationTimeoutMs: {
+    default: 10_000,
+    max: forever,
+    reason: "from connect to the first packet with a good token; the original closes an idle connection after as long",
+  },
+  packetTimeoutMs: {
+    default: 10_000,
+    max: forever,
+    reason: "from a packet's first byte to its last; absolute, so that dripping bytes does not extend it",
+  },
+  packetTimeoutPer64KiBMs: { default: 1_000, max: forever, reason: "added to the packet timeout for each 64 KiB that has come" },
+  idleTimeoutMs: { default: 120_000, max: forever, reason: "a version 1 connection without a packet and without a run" },
+  writeStallTimeoutMs: { default: 10_000, max: forever, reason: "a reader that takes nothing for so long is gone" },
+  lingerTimeoutMs: { default: 1_000, max: forever, reason: "after the last packet and our FIN, the time to read it before the socket is destroyed" },
+  runTimeoutMs: { default: 300_000, max: forever, reason: "a run without a timeout of its own; a version 1 caller that has gone cannot cancel" },
+  killGraceMs: { default: 5_000, max: forever, reason: "between SIGTERM and SIGKILL to the process group of a script" },
+  pipeGraceMs: { default: 1_000, max: forever, reason: "after a script's exit a grandchild may hold its pipes; they are then destroyed" },
+  closeGraceMs: { default: 10_000, max: forever, reason: "for runs under way when the server closes" },
+  connectTimeoutMs: { default: 10_000, max: forever, reason: "client: address look-up, TCP and TLS handshake together" },
+  callTimeoutMs: {
+    default: 330_000,
+    max: forever,
+    reason: "client: longer than runTimeoutMs, so that the server's own answer comes first; the original's 5 s lost long backups",
+  },
+  penaltyMs: { default: 5_000, max: forever, reason: "added for each failed token of an address" },
+  penaltyStartMs: { default: 15_000, max: forever, reason: "sum from which the address is refused: three mistakes are free" },
+  maxPenaltyMs: { default: 600_000, max: forever, reason: "an address is never refused for longer" },
+  malformedLogIntervalMs: { default: 1_000, max: forever, reason: "malformed input makes a line a source at most this often; the rest is counted" },
+  tokensFileCheckMs: { default: 250, max: forever, reason: "the tokens file's date is compared this often where the system reports no changes" },
+  fileLockTimeoutMs: { default: 10_000, max: forever, reason: "waiting for another process that writes the tokens file" },
+} as const satisfies Record<string, Limit>;
+
+export type LimitName = keyof typeof limitTable;
+export type Limits = { readonly [Name in LimitName]: number };
+
+export const defaultLimits: Limits = Object.freeze(
+  Object.fromEntries(Object.entries(limitTable).map(([name, limit]) => [name, limit.default])),
+) as Limits;
+
+/**
+ * The defaults with single limits replaced.
+ * @throws IscepError `usage` for an unknown name, or a value that is no whole number from 0 to the limit's maximum.
+ */
+export function resolveLimits(overrides: Partial<Limits> = {}): Limits {
+  const resolved: Record<string, number> = { ...defaultLimits };
+  for (const [name, value] of Object.entries(overrides)) {
+    if (value === undefined) continue;
+    if (!isLimitName(name)) throw new IscepError("usage", `there is no limit named "${name}"; src/limits.ts lists them`);
+    const { max } = limitTable[name];
+    if (!Number.isSafeInteger(value) || value < 0 || value > max) {
+      throw new IscepError("usage", `limit ${name} must be a whole number from 0 to ${max}, not ${String(value)}`);
+    }
+    resolved[name] = value;
+  }
+  return resolved as Limits;
+}
+
+function isLimitName(name: string): name is LimitName {
+  return Object.hasOwn(limitTable, name);
+}

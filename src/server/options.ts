@@ -1,0 +1,55 @@
+import type { CommandSet } from "../commands/command.js";
+import type { Limits } from "../limits.js";
+import type { Logs } from "../logs/logs.js";
+
+export interface TlsFiles {
+  /** PEM text, or the path of a PEM file. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface ServerOptions {
+  readonly commands?: CommandSet;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 8989; 0 picks a free one. */
+  readonly port?: number;
+  /** Path of a unix socket to listen on, instead of host and port. */
+  readonly unix?: string;
+  /**
+   * Default true on TCP: a key and self-signed certificate in the state folder, made when they are not there.
+   * Unix sockets carry no TLS. false needs a loopback host, or `allowCleartext`.
+   */
+  readonly tls?: boolean | TlsFiles;
+  /** Folder for what the server keeps between starts (its own key and certificate). Default: XDG_STATE_HOME/iscep. */
+  readonly stateFolder?: string;
+  /**
+   * Path of the tokens file. undefined: everyone who reaches a loopback address or the unix socket may call.
+   * false: everyone everywhere may; say so only when something else guards the port.
+   */
+  readonly tokens?: string | false;
+  readonly allowCleartext?: boolean;
+  /** Folder for access.log, error.log and commands.log, or an implementation of your own. Default: no logs at all. */
+  readonly logs?: string | Logs;
+  /** Shorthands for `limits.maxConnections` and `limits.maxThreads`. */
+  readonly maxConnections?: number;
+  readonly threads?: number;
+  readonly limits?: Partial<Limits>;
+  /** Default true: limits by source address do not count loopback and unix sockets. */
+  readonly exemptLocalSources?: boolean;
+}
+
+export interface ListeningServer {
+  /** What a client connects to: `iscep://127.0.0.1:8989?pin=sha256:…`, `iscep+tcp://…` or `iscep+unix:///path`. */
+  readonly url: string;
+  readonly port?: number;
+  /** The pin of the certificate, with TLS. */
+  readonly pin?: string;
+}
+/* The class in server/server.ts:
+ *   new Server(options)            @throws usage, configuration
+ *   listen(): Promise<ListeningServer>      @throws configuration, listen_failed
+ *   register(command), unregister(name): boolean
+ *   close({ graceMs? }): Promise<void>;  [Symbol.asyncDispose]
+ *   reload(): Promise<void>   tokens and certificate again (SIGHUP)
+ */
