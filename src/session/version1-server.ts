@@ -1,0 +1,112 @@
+/**
+ * The server's side of a version 1 conversation. Three verbs: bytes in (`receive`), the next event out (`next`), an
+ * answer to bytes (`…Answer`). Who may what, and running commands, is not known here.
+ */
+import { IscepError, isIscepError, type ErrorCode } from "../errors.js";
+import { encodeContent, encodePacket, decodeContent, type Version1Content } from "../wire/version1.js";
+import type { JsonLimits } from "../wire/json.js";
+import { PacketReader, PacketType } from "../wire/packet.js";
+
+export interface Version1ServerLimits extends JsonLimits {
+  readonly maxUnauthenticatedPacketBytes: number;
+  readonly maxPacketBytes: number;
+}
+
+export type Version1Event =
+  | {
+      readonly kind: "packet";
+      /** 0 to 6: the types of version 1. */
+      readonly type: number;
+      readonly token: string | undefined;
+      readonly content: Version1Content;
+    }
+  /** The packet is unusable; `fatal` when the stream has lost step, so that nothing more can be read from it. */
+  | { readonly kind: "malformed"; readonly error: IscepError; readonly fatal: boolean }
+  /** A Size of 0: the peer said that it is gone. */
+  | { readonly kind: "gone" };
+
+export class Version1ServerSession {
+  readonly #reader: PacketReader;
+  readonly #limits: Version1ServerLimits;
+  readonly #maxAnswerBytes: number;
+
+  /** `maxAnswerBytes`: the largest whole packet that the peer can read (16,384 over TLS for the original). */
+  constructor(limits: Version1ServerLimits, maxAnswerBytes: number) {
+    this.#limits = limits;
+    this.#maxAnswerBytes = maxAnswerBytes;
+    this.#reader = new PacketReader(limits.maxUnauthenticatedPacketBytes);
+  }
+
+  /** From here on the peer may send packets up to `maxPacketBytes`. */
+  authenticated(): void {
+    this.#reader.maxPacketBytes = this.#limits.maxPacketBytes;
+  }
+
+  get pendingBytes(): number {
+    return this.#reader.pendingBytes;
+  }
+
+  receive(chunk: Buffer): void {
+    this.#reader.receive(chunk);
+  }
+
+  next(): Version1Event | undefined {
+    let packet;
+    try {
+      packet = this.#reader.next();
+    } catch (error) {
+      return { kind: "malformed", error: asProtocolError(error), fatal: true };
+    }
+    if (packet === undefined) return undefined;
+    if (packet === null) return { kind: "gone" };
+    if (packet.type > PacketType.ERROR) {
+      // Answered even without a token, as by the original; version 2 begins with such a packet and learns from the answer.
+      const error = new IscepError("protocol", `unknown packet type ${packet.type}`);
+      return { kind: "malformed", error, fatal: false };
+    }
+    try {
+      const content = decodeContent(packet, this.#limits);
+      return { kind: "packet", type: packet.type, token: content.auth_token, content };
+    } catch (error) {
+      return { kind: "malformed", error: asProtocolError(error), fatal: false };
+    }
+  }
+
+  /** The content again, without the token: the original returns that as well, and an answer needs no secret. */
+  echoAnswer(content: Version1Content): Buffer {
+    const { auth_token: _token, ...rest } = content;
+    return this.#bounded(PacketType.ECHO, rest);
+  }
+
+  discoverAnswer(commands: unknown): Buffer {
+    return this.#bounded(PacketType.DISCOVER, { response: commands });
+  }
+
+  /** null and undefined are both an answer without a `response`. @throws IscepError when JSON cannot hold the value. */
+  responseAnswer(value: unknown): Buffer {
+    return this.#bounded(PacketType.CMD_RESPONSE, { response: value });
+  }
+
+  #bounded(type: number, content: Version1Content): Buffer {
+    const packet = encodePacket(type, encodeContent(content, this.#limits));
+    if (packet.length <= this.#maxAnswerBytes) return packet;
+    return errorAnswer(
+      "too_large",
+      `response too large for version 1 (${packet.length} bytes, and at most ${this.#maxAnswerBytes} can be read on this connection)`,
+    );
+  }
+}
+
+/** The code stands in front of the text, for our own clients; version 1 has no field for it. */
+export function errorAnswer(code: ErrorCode, message: string): Buffer {
+  // Word for word as the original says it, as its users compare it.
+  const text = code === "command_not_found" ? "command not found" : `${code}: ${message}`;
+  return encodePacket(PacketType.ERROR, `{"error":${JSON.stringify(text)}}`);
+}
+
+export const unauthorizedAnswer: Buffer = encodePacket(PacketType.UNAUTHORIZED, "{}");
+
+function asProtocolError(error: unknown): IscepError {
+  if (isIscepError(error)) return error;
+  return new IscepError("internal", "the packet could not be read", { cause: error });
+}

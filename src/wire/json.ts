@@ -1,0 +1,146 @@
+/**
+ * JSON as iscep speaks it: strict UTF-8, bounded depth and number of keys, and no number that JavaScript would change.
+ * JSON.parse itself takes a depth of a million and rounds integers in silence; JSON.stringify turns NaN into null.
+ */
+import { isUtf8 } from "node:buffer";
+import { IscepError } from "../errors.js";
+
+export interface JsonLimits {
+  readonly maxJsonDepth: number;
+  readonly maxJsonKeys: number;
+}
+
+/** A JSON object as it came from a peer: keys are the peer's, `__proto__` among them is an ordinary own key. */
+export type JsonObject = { [key: string]: unknown };
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * @throws IscepError `protocol` when the bytes are not UTF-8 or not JSON, nest too deep, have too many keys, or hold a
+ *   number that cannot be kept exactly (an integer beyond 2^53 - 1, or one that overflows to Infinity).
+ */
+export function parseJson(bytes: Buffer, limits: JsonLimits): unknown {
+  if (!isUtf8(bytes)) throw new IscepError("protocol", "the content is not UTF-8");
+  // utf8Slice behind toString keeps a byte order mark, and JSON.parse refuses it, as the original does.
+  const text = bytes.toString();
+  let value: unknown;
+  try {
+    checkJsonText(text, limits);
+    value = JSON.parse(text);
+  } catch (error) {
+    if (error instanceof IscepError) throw error;
+    // V8's message quotes the text around the fault, and a secret may stand there.
+    throw new IscepError("protocol", "the content is not JSON");
+  }
+  return value;
+}
+
+const longDigits = /[0-9]{16}|[eE][+-]?[0-9]{3}/;
+
+/** Only what JSON.parse does not refuse by itself: depth, number of keys, numbers that would change. */
+function checkJsonText(text: string, limits: JsonLimits): void {
+  // Below this length neither depth nor keys can be over their limits.
+  const shapeIsSafe = text.length < 2 * limits.maxJsonDepth && text.length < 4 * limits.maxJsonKeys;
+  const numbersAreSafe = !longDigits.test(text);
+  if (shapeIsSafe && numbersAreSafe) return;
+
+  let depth = 0;
+  let keys = 0;
+  for (let index = 0; index < text.length; index++) {
+    const character = text.charCodeAt(index);
+    if (character === 0x22 /* " */) {
+      index = endOfString(text, index + 1);
+    } else if (character === 0x7b /* { */ || character === 0x5b /* [ */) {
+      if (++depth > limits.maxJsonDepth) {
+        throw new IscepError("protocol", `the content nests deeper than ${limits.maxJsonDepth}`);
+      }
+    } else if (character === 0x7d /* } */ || character === 0x5d /* ] */) {
+      depth--;
+    } else if (character === 0x3a /* : */) {
+      if (++keys > limits.maxJsonKeys) {
+        throw new IscepError("protocol", `the content has more than ${limits.maxJsonKeys} keys`);
+      }
+    } else if (!numbersAreSafe && (character === 0x2d /* - */ || (character >= 0x30 && character <= 0x39))) {
+      const end = endOfNumber(text, index + 1);
+      checkNumber(text.slice(index, end));
+      index = end - 1;
+    }
+  }
+}
+
+function endOfString(text: string, from: number): number {
+  for (let quote = text.indexOf('"', from); quote !== -1; quote = text.indexOf('"', quote + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(quote - 1 - backslashes) === 0x5c && quote - 1 - backslashes >= from) backslashes++;
+    if (backslashes % 2 === 0) return quote;
+  }
+  return text.length;
+}
+
+function endOfNumber(text: string, from: number): number {
+  let end = from;
+  while (end < text.length && "0123456789+-.eE".includes(text[end] ?? "")) end++;
+  return end;
+}
+
+function checkNumber(literal: string): void {
+  const number = Number(literal);
+  // Without point and exponent it is an integer for the peer, and integers are exact there.
+  if (/^-?[0-9]+$/.test(literal) && !Number.isSafeInteger(number)) {
+    throw new IscepError("protocol", "an integer beyond 2^53 - 1 cannot be kept exactly here; send it as a string");
+  }
+  if (!Number.isFinite(number) && !Number.isNaN(number)) {
+    throw new IscepError("protocol", "a number is too large for a double; send it as a string");
+  }
+}
+
+/**
+ * The text of a value, or of nothing (undefined) for undefined.
+ * @throws IscepError `invalid_arguments` when JSON cannot hold the value without changing it; the message says where.
+ */
+export function encodeJson(value: unknown, limits: JsonLimits): string | undefined {
+  checkValue(value, limits.maxJsonDepth, "", { keys: limits.maxJsonKeys });
+  return JSON.stringify(value);
+}
+
+function checkValue(value: unknown, depthLeft: number, path: string, budget: { keys: number }): void {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+    case "undefined":
+      return;
+    case "number":
+      if (!Number.isFinite(value)) refuse(path, `${value} is no JSON number`);
+      if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+        refuse(path, "an integer beyond 2^53 - 1 is not exact in every language; send it as a string");
+      }
+      return;
+    case "object":
+      break;
+    default:
+      refuse(path, `a ${typeof value} has no form in JSON`);
+  }
+  if (value === null) return;
+  if (depthLeft === 0) refuse(path, "it nests too deep, or holds itself");
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) checkValue(value[index], depthLeft - 1, `${path}[${index}]`, budget);
+    return;
+  }
+  if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+    refuse(path, `a ${value.constructor.name} has no form in JSON; make it an array, an object or a string`);
+  }
+  if ("toJSON" in value && typeof value.toJSON === "function") return;
+  for (const key of Object.keys(value)) {
+    if (--budget.keys < 0) refuse("", "it has too many keys");
+    const member: unknown = Reflect.get(value, key);
+    // The path is only worth building where there is something to say about it.
+    if (typeof member === "string" || typeof member === "boolean") continue;
+    checkValue(member, depthLeft - 1, `${path}.${key}`, budget);
+  }
+}
+
+function refuse(path: string, reason: string): never {
+  throw new IscepError("invalid_arguments", `the value cannot be sent as JSON: ${path === "" ? "" : `${path}: `}${reason}`);
+}

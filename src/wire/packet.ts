@@ -1,0 +1,119 @@
+/**
+ * The packet that both versions share: Size 4 | Type 2 | Content x | Hash 32 (PROTOCOL.md, "The packet").
+ * Size is unsigned, big-endian, and counts everything after itself. What the hash is, the version decides.
+ */
+import { IscepError } from "../errors.js";
+
+export const PacketType = {
+  ECHO: 0,
+  DISCOVER: 1,
+  SEND_CMD: 2,
+  CMD_RESPONSE: 3,
+  CLOSE_CONNECTION: 4,
+  UNAUTHORIZED: 5,
+  ERROR: 6,
+} as const;
+
+export type PacketType = (typeof PacketType)[keyof typeof PacketType];
+
+export const sizeFieldBytes = 4;
+export const typeFieldBytes = 2;
+export const hashBytes = 32;
+export const headerBytes = sizeFieldBytes + typeFieldBytes;
+/** The Size field of a packet without content. */
+export const minPacketSize = typeFieldBytes + hashBytes;
+
+/** A packet inside a larger buffer: content from `start` to `end`, its hash in the 32 bytes after that. */
+export interface PacketView {
+  readonly type: number;
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+const nothing = Buffer.alloc(0);
+
+/**
+ * Cuts a stream of bytes into packets, however it was split on the way.
+ *
+ * A buffer grows with what has arrived, never with what a header claims. A packet that came whole in one chunk is not
+ * copied: its view shares the chunk's memory.
+ */
+export class PacketReader {
+  /** Upper bound of the Size field; may be raised once a peer has shown who it is. */
+  maxPacketBytes: number;
+  #buffer: Buffer = nothing;
+  #offset = 0;
+  #end = 0;
+  #owned = false;
+
+  constructor(maxPacketBytes: number) {
+    this.maxPacketBytes = maxPacketBytes;
+  }
+
+  /** Bytes that have come and belong to no packet that was handed out. */
+  get pendingBytes(): number {
+    return this.#end - this.#offset;
+  }
+
+  receive(chunk: Buffer): void {
+    const pending = this.#end - this.#offset;
+    if (pending === 0) {
+      this.#buffer = chunk;
+      this.#offset = 0;
+      this.#end = chunk.length;
+      this.#owned = false;
+      return;
+    }
+    const needed = pending + chunk.length;
+    // Only ever writes behind #end: views handed out before stay as they were.
+    if (!this.#owned || this.#buffer.length - this.#end < chunk.length) {
+      // Doubling keeps the copying linear for a peer that sends single bytes; the packet's own size bounds the last step.
+      const packetBytes = pending >= sizeFieldBytes ? sizeFieldBytes + this.#buffer.readUInt32BE(this.#offset) : 64;
+      const capacity = Math.max(needed, Math.min(needed * 2, packetBytes));
+      const grown = Buffer.allocUnsafeSlow(capacity);
+      this.#buffer.copy(grown, 0, this.#offset, this.#end);
+      this.#buffer = grown;
+      this.#offset = 0;
+      this.#end = pending;
+      this.#owned = true;
+    }
+    chunk.copy(this.#buffer, this.#end);
+    this.#end += chunk.length;
+  }
+
+  /**
+   * The next whole packet; undefined when more bytes are needed; null for a Size of 0, by which a version 1 peer says
+   * that it is gone.
+   * @throws IscepError `protocol` for a Size too small to be a packet, `too_large` for one above `maxPacketBytes`.
+   *   The stream has lost step then: nothing more can be read from it.
+   */
+  next(): PacketView | null | undefined {
+    const pending = this.#end - this.#offset;
+    if (pending < sizeFieldBytes) return undefined;
+    const bytes = this.#buffer;
+    const offset = this.#offset;
+    const size = bytes.readUInt32BE(offset);
+    if (size < minPacketSize) {
+      if (size === 0) return null;
+      throw new IscepError("protocol", `a packet's size field is at least ${minPacketSize}, and this one is ${size}`);
+    }
+    if (size > this.maxPacketBytes) {
+      throw new IscepError("too_large", `a packet may have ${this.maxPacketBytes} bytes here, and this one claims ${size}`, {
+        details: { limit: this.maxPacketBytes, size },
+      });
+    }
+    if (pending < sizeFieldBytes + size) return undefined;
+    const start = offset + headerBytes;
+    const next = offset + sizeFieldBytes + size;
+    const packet = { type: bytes.readUInt16BE(offset + sizeFieldBytes), bytes, start, end: next - hashBytes };
+    if (next === this.#end) {
+      // An idle connection holds no buffer.
+      this.#buffer = nothing;
+      this.#offset = this.#end = 0;
+    } else {
+      this.#offset = next;
+    }
+    return packet;
+  }
+}
