@@ -58,6 +58,11 @@ export const limitTable = {
 
   // Counts
   maxConnections: { default: 10_000, max: 1_000_000, reason: "each idle connection costs about 10 KB and a file descriptor" },
+  maxRefusedConnections: {
+    default: 64,
+    max: 100_000,
+    reason: "connections over a limit that are told so at once; beyond these they are dropped without a word",
+  },
   maxConnectionsPerSource: {
     default: 256,
     max: 1_000_000,
@@ -114,6 +119,13 @@ export const limitTable = {
   malformedLogIntervalMs: { default: 1_000, max: forever, reason: "malformed input makes a line a source at most this often; the rest is counted" },
   tokensFileCheckMs: { default: 250, max: forever, reason: "the tokens file's date is compared this often where the system reports no changes" },
   fileLockTimeoutMs: { default: 10_000, max: forever, reason: "waiting for another process that writes the tokens file" },
+  tokenLifetimeDays: { default: 90, max: 36_500, reason: "a new token's, unless said otherwise: a forgotten token ends by itself" },
+  tokenWarningDays: { default: 14, max: 36_500, reason: "before a token expires its server says so, in time to rotate it" },
+  certificateLifetimeDays: {
+    default: 3_650,
+    max: 36_500,
+    reason: "of a certificate that iscep makes: clients trust its key by the pin, and a date would only stop the service",
+  },
 } as const satisfies Record<string, Limit>;
 
 export type LimitName = keyof typeof limitTable;
