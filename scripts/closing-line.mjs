@@ -1,0 +1,44 @@
+/** @import { Reporter, TestModule, Vitest } from "vitest/node" */
+
+/**
+ * A reporter that ends every run with one plain line, "N passed, N failed, N skipped", for people and programs alike.
+ * A file that could not be loaded and an error that no test caught count as failures, and so does a run without any test.
+ * @implements {Reporter}
+ */
+export class ClosingLine {
+  #watch = false;
+
+  /** @param {Vitest} vitest */
+  onInit(vitest) {
+    this.#watch = vitest.config.watch;
+  }
+
+  /**
+   * @param {readonly TestModule[]} modules
+   * @param {readonly unknown[]} unhandledErrors
+   */
+  onTestRunEnd(modules, unhandledErrors) {
+    let passed = 0;
+    let failed = unhandledErrors.length;
+    let skipped = 0;
+    for (const testModule of modules) {
+      failed += testModule.errors().length;
+      for (const suite of testModule.children.allSuites()) failed += suite.errors().length;
+      for (const test of testModule.children.allTests()) {
+        const { state } = test.result();
+        if (state === "passed") passed += 1;
+        else if (state === "failed") failed += 1;
+        else skipped += 1; // also those that an error kept from running
+      }
+    }
+    if (passed + failed === 0) {
+      console.error("No test ran, which counts as a failure.");
+      process.exitCode = 1;
+      failed = 1;
+    }
+    const print = () => console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+    // Other reporters, and the coverage, still write after this event; the line has to be the last one.
+    if (this.#watch) print();
+    else process.once("exit", print);
+  }
+}

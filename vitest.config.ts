@@ -1,0 +1,41 @@
+import { defineConfig } from "vitest/config";
+import { ClosingLine } from "./scripts/closing-line.mjs";
+
+const shared = {
+  // The tests run the very files that are shipped: dist/ is loaded by Node itself, never transformed.
+  server: { deps: { external: [/\/dist\//] } },
+  pool: "forks" as const,
+  execArgv: ["--throw-deprecation"],
+};
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "main",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/package/**"],
+          testTimeout: 15_000,
+          hookTimeout: 15_000,
+        },
+      },
+      {
+        // Installs from the registry and from git, so it is slow and has a command of its own: npm run test:package
+        test: {
+          ...shared,
+          name: "package",
+          include: ["test/package/**/*.test.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+        },
+      },
+    ],
+    maxWorkers: 2,
+    passWithNoTests: false,
+    dangerouslyIgnoreUnhandledErrors: false,
+    reporters: ["default", new ClosingLine()],
+    coverage: { provider: "v8", include: ["dist/**/*.js"], reporter: ["text-summary", "html"] },
+  },
+});
