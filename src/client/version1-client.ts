@@ -1,0 +1,187 @@
+/**
+ * Calls over version 1. Many may be made at once; they queue and go one at a time. After a timeout or a cancel the
+ * connection is closed, as a late answer could not be told from the next call's; the next call opens a new one.
+ */
+import type { Socket } from "node:net";
+import { IscepError, toIscepError } from "../errors.js";
+import type { Limits } from "../limits.js";
+import { encodeRequest, type Version1Answer, type Version1RequestType } from "../session/version1-client.js";
+import type { Version1Content } from "../wire/version1.js";
+import { RequestQueue, type PendingRequest } from "./request-queue.js";
+import { Version1ClientConnection } from "./version1-connection.js";
+
+export interface Version1ClientOptions {
+  readonly limits: Limits;
+  /** The largest request that the peer can read. */
+  readonly maxRequestBytes: number;
+  /** A new connected and trusted socket. */
+  connect(): Promise<Socket>;
+}
+
+export interface RequestOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class Version1Client {
+  readonly #options: Version1ClientOptions;
+  readonly #queue: RequestQueue;
+  #connection: Version1ClientConnection | undefined;
+  #connecting = false;
+  #current: PendingRequest | undefined;
+  #closed = false;
+
+  constructor(options: Version1ClientOptions) {
+    this.#options = options;
+    this.#queue = new RequestQueue(options.limits.maxQueuedCalls);
+  }
+
+  /** Takes a socket that is connected already. */
+  use(socket: Socket): void {
+    this.#connection = new Version1ClientConnection({
+      socket,
+      limits: this.#options.limits,
+      onAnswer: (answer) => this.#answered(answer),
+      onGone: (error) => this.#gone(error),
+    });
+  }
+
+  /** Resolves with the answer's `response`, null when it has none. Rejects with an IscepError. */
+  request(type: Version1RequestType, content: Version1Content, options: RequestOptions): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw new IscepError("closed", "the client is closed; connect again");
+      const { signal, timeoutMs } = options;
+      if (signal?.aborted === true) throw cancelled(signal);
+      const packet = encodeRequest(type, content, this.#options.limits, this.#options.maxRequestBytes);
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", aborted);
+      };
+      const request: PendingRequest = {
+        type,
+        packet,
+        resolve: (value) => {
+          settle();
+          resolve(value);
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      };
+      const aborted = (): void => this.#giveUp(request, cancelled(signal));
+      const timer = setTimeout(() => {
+        this.#giveUp(request, new IscepError("timeout", `no answer came within ${timeoutMs} ms; the command may still run`));
+      }, timeoutMs);
+      try {
+        this.#start(request);
+      } catch (error) {
+        settle();
+        throw error;
+      }
+      signal?.addEventListener("abort", aborted, { once: true });
+    });
+  }
+
+  #start(request: PendingRequest): void {
+    if (this.#current === undefined && this.#connection !== undefined) {
+      this.#current = request;
+      this.#connection.send(request.type, request.packet);
+      return;
+    }
+    this.#queue.add(request);
+    if (this.#connection === undefined) this.#reconnect();
+  }
+
+  #next(): void {
+    const request = this.#queue.take();
+    if (request !== undefined) this.#start(request);
+  }
+
+  #answered(answer: Version1Answer): void {
+    const request = this.#current;
+    this.#current = undefined;
+    if (request === undefined) {
+      // Nothing was asked: the server says why it is about to close.
+      this.#drop();
+      this.#gone(undefined);
+      return;
+    }
+    if (answer.kind === "response") request.resolve(answer.value);
+    else request.reject(answer.error);
+    this.#next();
+  }
+
+  #giveUp(request: PendingRequest, error: IscepError): void {
+    if (this.#current === request) {
+      this.#current = undefined;
+      this.#drop();
+      request.reject(error);
+      if (this.#queue.size > 0) this.#reconnect();
+    } else if (this.#queue.delete(request)) {
+      request.reject(error);
+    }
+  }
+
+  #drop(): void {
+    this.#connection?.destroy();
+    this.#connection = undefined;
+  }
+
+  /** What waits was never sent, and goes over a new connection; what was sent may have run, and is lost. */
+  #gone(error: IscepError | undefined): void {
+    this.#connection = undefined;
+    const request = this.#current;
+    this.#current = undefined;
+    request?.reject(
+      error ?? new IscepError("lost", "the server closed the connection before its answer; the command may have run, nobody knows"),
+    );
+    if (this.#queue.size > 0) this.#reconnect();
+  }
+
+  #reconnect(): void {
+    if (this.#connecting || this.#closed) return;
+    this.#connecting = true;
+    this.#options.connect().then(
+      (socket) => {
+        this.#connecting = false;
+        if (this.#closed) {
+          socket.destroy();
+          return;
+        }
+        this.use(socket);
+        this.#next();
+      },
+      (error: unknown) => {
+        this.#connecting = false;
+        const reason = toIscepError(error, "connect_failed");
+        for (const request of this.#queue.takeAll()) request.reject(reason);
+      },
+    );
+  }
+
+  /** Rejects what waits, lets the call that is out be lost, and ends with `lastPacket`. */
+  async close(lastPacket: Buffer): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const request of this.#queue.takeAll()) {
+      request.reject(new IscepError("closed", "the client was closed before the call was sent; it did not run"));
+    }
+    const request = this.#current;
+    const connection = this.#connection;
+    this.#current = undefined;
+    this.#connection = undefined;
+    if (request === undefined) {
+      await connection?.end(lastPacket, this.#options.limits.lingerTimeoutMs);
+      return;
+    }
+    connection?.destroy();
+    request.reject(new IscepError("lost", "the client was closed while the call was under way; the command may have run"));
+  }
+}
+
+function cancelled(signal: AbortSignal | undefined): IscepError {
+  return new IscepError("cancelled", "the call was cancelled; over version 1 a command that had started goes on", {
+    cause: signal?.reason,
+  });
+}

@@ -1,0 +1,79 @@
+/** One connection to a server of version 1: one request is out at a time, and the next packet answers it. */
+import type { Socket } from "node:net";
+import { IscepError, toIscepError } from "../errors.js";
+import type { Limits } from "../limits.js";
+import { Version1ClientSession, type Version1Answer, type Version1RequestType } from "../session/version1-client.js";
+
+export interface Version1ConnectionOptions {
+  readonly socket: Socket;
+  readonly limits: Limits;
+  /** The answer to the request that is out. */
+  onAnswer(answer: Version1Answer): void;
+  /** Once. No answer will come any more; `error` says why, and is undefined when the server closed in peace. */
+  onGone(error: IscepError | undefined): void;
+}
+
+export class Version1ClientConnection {
+  readonly #socket: Socket;
+  readonly #session: Version1ClientSession;
+  readonly #options: Version1ConnectionOptions;
+  #gone = false;
+
+  constructor(options: Version1ConnectionOptions) {
+    this.#options = options;
+    this.#socket = options.socket;
+    this.#session = new Version1ClientSession(options.limits);
+    this.#socket.on("data", (chunk: Buffer) => this.#received(chunk));
+    this.#socket.on("end", () => this.#ended(undefined));
+    this.#socket.on("close", () => this.#ended(undefined));
+    this.#socket.on("error", (error: Error) => {
+      this.#ended(new IscepError("lost", `the connection broke: ${error.message}`, { cause: error }));
+    });
+  }
+
+  send(type: Version1RequestType, packet: Buffer): void {
+    this.#session.sent(type);
+    // In one write: the original reads a packet with one recv.
+    this.#socket.write(packet);
+  }
+
+  /** Cuts the connection; `onGone` is not called. */
+  destroy(): void {
+    this.#gone = true;
+    this.#socket.destroy();
+  }
+
+  /** Ends in peace, after `lastPacket`; cuts after `lingerTimeoutMs`. Resolves when the socket is closed. */
+  end(lastPacket: Buffer, lingerTimeoutMs: number): Promise<void> {
+    this.#gone = true;
+    if (this.#socket.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#socket.destroy(), lingerTimeoutMs);
+      this.#socket.once("close", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      this.#socket.end(lastPacket);
+    });
+  }
+
+  #received(chunk: Buffer): void {
+    if (this.#gone) return;
+    try {
+      this.#session.receive(chunk);
+      for (let answer = this.#session.next(); answer !== undefined; answer = this.#session.next()) {
+        this.#options.onAnswer(answer);
+        if (this.#gone) return;
+      }
+    } catch (error) {
+      this.#ended(toIscepError(error, "protocol"));
+    }
+  }
+
+  #ended(error: IscepError | undefined): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#socket.destroy();
+    this.#options.onGone(error);
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * THE seam: every door enters here with an identity. Authorisation, validation of arguments, limits on runs, timeouts
+ * and the commands log live here once, and nowhere else.
+ */
+import type { ArgumentsCheck, Command, CommandDescription, FunctionCommand } from "./commands/command.js";
+import { describeCommand } from "./commands/describe.js";
+import type { Registry } from "./commands/registry.js";
+import { IscepError, isIscepError, toIscepError } from "./errors.js";
+import type { Identity } from "./identity/identity.js";
+import type { Limits } from "./limits.js";
+import type { Logs } from "./logs/logs.js";
+import type { Outcome } from "./runs/outcome.js";
+import { Places } from "./runs/places.js";
+import { runScript } from "./runs/process.js";
+import { Run } from "./runs/run.js";
+import { ThreadPool } from "./runs/thread-pool.js";
+
+export interface DispatcherOptions {
+  readonly registry: Registry;
+  readonly limits: Limits;
+  /** Undefined keeps no logs, and costs nothing. */
+  readonly logs?: Logs | undefined;
+}
+
+export class Dispatcher {
+  readonly #registry: Registry;
+  readonly #limits: Limits;
+  readonly #logs: Logs | undefined;
+  readonly #places: Places;
+  /** Apart from the others: runs that wait for a thread hold up no function and no script. */
+  readonly #threadPlaces: Places;
+  readonly #threads: ThreadPool;
+  readonly #active = new Set<Run>();
+  #closing = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: DispatcherOptions) {
+    this.#registry = options.registry;
+    this.#limits = options.limits;
+    this.#logs = options.logs;
+    this.#places = new Places(options.limits.maxRuns, options.limits.maxQueuedRuns);
+    this.#threadPlaces = new Places(options.limits.maxThreads, options.limits.maxQueuedRuns);
+    this.#threads = new ThreadPool({ maxThreads: options.limits.maxThreads });
+  }
+
+  /**
+   * The commands that this identity may run.
+   * @throws IscepError `unauthorized` when it may not ask.
+   */
+  list(identity: Identity): Command[] {
+    if (!identity.mayDiscover) throw new IscepError("unauthorized", "this token may run commands, and not list them");
+    return this.#registry.list().filter((command) => identity.mayRun(command.name));
+  }
+
+  describe(identity: Identity): CommandDescription[] {
+    return this.list(identity).map((command) => describeCommand(command, this.#limits.runTimeoutMs));
+  }
+
+  /** Never throws: whatever is wrong becomes the run's outcome. `source` is the caller's address, for the log. */
+  start(identity: Identity, name: string, args: unknown, source: string): Run {
+    const run = new Run(name, identity, source);
+    const command = this.#registry.get(name);
+    // Unknown and forbidden answer alike: nobody learns of a command that he may not run.
+    if (command === undefined || !identity.mayRun(name)) {
+      this.#end(run, args, rejected(new IscepError("command_not_found")));
+      return run;
+    }
+    let check: ArgumentsCheck | Promise<ArgumentsCheck>;
+    try {
+      check = command.checkArguments(args);
+    } catch (error) {
+      this.#end(run, args, rejected(schemaFault(error)));
+      return run;
+    }
+    if (check instanceof Promise) {
+      this.#active.add(run);
+      check.then(
+        (checked) => this.#admit(run, command, args, checked),
+        (error: unknown) => {
+          this.#end(run, args, rejected(schemaFault(error)));
+          this.#settled(run);
+        },
+      );
+    } else {
+      this.#admit(run, command, args, check);
+    }
+    return run;
+  }
+
+  #admit(run: Run, command: Command, given: unknown, check: ArgumentsCheck): void {
+    if (!check.ok) {
+      this.#end(run, given, rejected(new IscepError("invalid_arguments", check.message)));
+      this.#settled(run);
+      return;
+    }
+    if (this.#closing) {
+      this.#end(run, given, rejected(new IscepError("busy", "the server is closing and starts no more runs")));
+      this.#settled(run);
+      return;
+    }
+    const places = command.kind === "function" && command.threadModule !== undefined ? this.#threadPlaces : this.#places;
+    if (places.tryTake()) {
+      this.#execute(run, command, given, check.args, places);
+      return;
+    }
+    const startLater = (): void => this.#execute(run, command, given, check.args, places);
+    if (!places.wait(startLater)) {
+      const running = `${places.taken} runs are under way and ${places.waiting} wait`;
+      this.#end(run, given, rejected(new IscepError("busy", `the server is full: ${running}; try again later`)));
+      this.#settled(run);
+      return;
+    }
+    this.#active.add(run);
+    run.whenAborted((reason) => {
+      if (!places.leave(startLater)) return;
+      this.#end(run, given, stopped(reason));
+      this.#settled(run);
+    });
+  }
+
+  #execute(run: Run, command: Command, given: unknown, args: unknown, places: Places): void {
+    const timeoutMs = command.timeoutMs ?? this.#limits.runTimeoutMs;
+    if (command.kind === "script") {
+      this.#active.add(run);
+      runScript(command, args, { runId: run.id, timeoutMs, signal: run.signal, limits: this.#limits })
+        .catch((error: unknown): Outcome => failed(toIscepError(error)))
+        .then((outcome) => {
+          this.#end(run, given, outcome);
+          this.#free(run, places);
+        }, rethrowLater);
+      return;
+    }
+    let result: unknown;
+    try {
+      result =
+        command.threadModule === undefined
+          ? command.run(args, run.context)
+          : this.#threads.run(command, args, { runId: run.id, identity: run.context.identity, signal: run.signal });
+    } catch (error) {
+      this.#endFailed(run, command, given, error);
+      this.#free(run, places);
+      return;
+    }
+    if (!isThenable(result)) {
+      this.#end(run, given, { status: "completed", value: result });
+      this.#free(run, places);
+      return;
+    }
+    this.#active.add(run);
+    this.#follow(run, command, given, result, timeoutMs, places);
+  }
+
+  #follow(
+    run: Run,
+    command: FunctionCommand,
+    given: unknown,
+    result: PromiseLike<unknown>,
+    timeoutMs: number,
+    places: Places,
+  ): void {
+    const timer = setTimeout(() => {
+      run.abort(new IscepError("timeout", `the command took longer than its timeout of ${timeoutMs} ms`));
+    }, timeoutMs);
+    // A function may ignore its signal: the caller gets the outcome now, and the place is given back when the work ends.
+    run.whenAborted((reason) => this.#end(run, given, stopped(reason)));
+    result.then(
+      (value) => {
+        clearTimeout(timer);
+        this.#end(run, given, { status: "completed", value });
+        this.#free(run, places);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        this.#endFailed(run, command, given, error);
+        this.#free(run, places);
+      },
+    );
+  }
+
+  /** The text of an exception stays here, unless the command threw an IscepError: that is meant for the caller. */
+  #endFailed(run: Run, command: FunctionCommand, given: unknown, thrown: unknown): void {
+    const error = isIscepError(thrown)
+      ? thrown
+      : new IscepError("failed", `the command failed; the server's error.log has the reason, under run ${run.id}`, {
+          cause: thrown,
+          details: { runId: run.id },
+        });
+    if (error.code === "killed") this.#end(run, given, { status: "killed", error, signal: "SIGKILL" });
+    else this.#end(run, given, failed(error));
+    this.#logs?.error({
+      event: "command_failed",
+      message: thrown instanceof Error ? thrown.message : String(thrown),
+      command: command.name,
+      runId: run.id,
+      owner: run.identity.owner,
+      source: run.source,
+      error: thrown,
+    });
+  }
+
+  #end(run: Run, given: unknown, outcome: Outcome): void {
+    if (!run.end(outcome) || this.#logs === undefined) return;
+    this.#logs.command({
+      runId: run.id,
+      command: run.command,
+      owner: run.identity.owner,
+      tokenId: run.identity.tokenId,
+      source: run.source,
+      startedAtMs: run.startedAtMs,
+      durationMs: Date.now() - run.startedAtMs,
+      status: outcome.status,
+      args: given,
+      ...("error" in outcome ? { code: outcome.error.code } : {}),
+      ...("exitCode" in outcome && outcome.exitCode !== undefined ? { exitCode: outcome.exitCode } : {}),
+      ...("signal" in outcome ? { signal: outcome.signal } : {}),
+    });
+  }
+
+  #free(run: Run, places: Places): void {
+    places.release();
+    this.#settled(run);
+  }
+
+  #settled(run: Run): void {
+    if (this.#active.delete(run) && this.#active.size === 0) this.#onIdle?.();
+  }
+
+  /** Runs under way, those that wait included. */
+  get activeRuns(): number {
+    return this.#active.size;
+  }
+
+  /**
+   * Starts nothing more, waits for what is under way, and stops it after `graceMs`: functions by their signal, scripts
+   * by TERM and KILL. Resolves when all has ended; a function that ignores its signal is waited for no longer than
+   * `killGraceMs`.
+   */
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true;
+    if (!(await this.#idle(graceMs))) {
+      for (const run of this.#active) run.abort(new IscepError("cancelled", "the server was closed"));
+      await this.#idle(this.#limits.killGraceMs + 2 * this.#limits.pipeGraceMs);
+    }
+    await this.#threads.close(0);
+  }
+
+  #idle(timeoutMs: number): Promise<boolean> {
+    if (this.#active.size === 0) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), timeoutMs);
+      this.#onIdle = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+  }
+}
+
+function rejected(error: IscepError): Outcome {
+  return { status: "rejected", error };
+}
+
+function failed(error: IscepError): Outcome {
+  return { status: "failed", error };
+}
+
+function stopped(reason: IscepError): Outcome {
+  return reason.code === "timeout" ? { status: "timeout", error: reason } : { status: "cancelled", error: reason };
+}
+
+function schemaFault(error: unknown): IscepError {
+  return new IscepError("internal", "the command's argument schema itself failed; the command's author has to mend it", {
+    cause: error,
+  });
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+/** A fault in our own code must not vanish in a promise. */
+function rethrowLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

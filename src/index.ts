@@ -1,0 +1,30 @@
+/** The public surface of iscep, written by hand. What is not named here is internal. */
+
+// Servers
+export { Server } from "./server/server.js";
+export type { ListeningServer, ServerOptions, TlsFiles } from "./server/options.js";
+
+// Commands
+export { defineCommand, type CommandDefinition } from "./commands/define.js";
+export { defineScript, type ScriptDefinition } from "./commands/define-script.js";
+export { declareArguments } from "./commands/declared-arguments.js";
+export type {
+  Command,
+  CommandContext,
+  CommandDescription,
+  CommandSet,
+  FunctionCommand,
+  JsonSchema,
+  ScriptCommand,
+} from "./commands/command.js";
+export type { InputOf, NameOf, ResultOf } from "./commands/command-types.js";
+export type { Outcome, OutcomeStatus, ScriptResult } from "./runs/outcome.js";
+
+// Clients
+export { connect, type Client } from "./client/client.js";
+export type { CallOptions, ConnectOptions } from "./client/options.js";
+
+// Errors, limits, logs
+export { errorTable, IscepError, isIscepError, type ErrorCode } from "./errors.js";
+export { defaultLimits, type LimitName, type Limits } from "./limits.js";
+export type { AccessEvent, CommandEvent, ErrorEvent, Logs } from "./logs/logs.js";

@@ -1,0 +1,53 @@
+/**
+ * A limit on how much goes on at once, with a bounded queue behind it. What waits is served in the order in which it
+ * came.
+ */
+export class Places {
+  readonly #limit: number;
+  readonly #maxWaiting: number;
+  readonly #waiting = new Set<() => void>();
+  #taken = 0;
+
+  constructor(limit: number, maxWaiting: number) {
+    this.#limit = limit;
+    this.#maxWaiting = maxWaiting;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Takes a place now, or not at all. */
+  tryTake(): boolean {
+    if (this.#taken >= this.#limit) return false;
+    this.#taken++;
+    return true;
+  }
+
+  /** Calls `start` when a place has been taken for it; false when the queue is full. */
+  wait(start: () => void): boolean {
+    if (this.#waiting.size >= this.#maxWaiting) return false;
+    this.#waiting.add(start);
+    return true;
+  }
+
+  /** Whoever no longer wants to wait. */
+  leave(start: () => void): boolean {
+    return this.#waiting.delete(start);
+  }
+
+  /** Gives a place back, to the one that has waited longest. */
+  release(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#taken--;
+    } else {
+      this.#waiting.delete(next);
+      next();
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { earlyDropProbability } from "../identity/early-drop.js";
+import { Penalties } from "../identity/penalties.js";
+import type { Limits } from "../limits.js";
+import { isLoopbackHost } from "../transport/address.js";
+import { unixSource, type Verdict } from "../transport/listener.js";
+
+/** Who may connect: counts of connections in all, by source, and without a token yet; and sources with failed tokens. */
+export class Admission {
+  readonly #limits: Limits;
+  readonly #exemptLocal: boolean;
+  readonly #penalties: Penalties;
+  readonly #bySource = new Map<string, number>();
+  #open = 0;
+  #unauthenticated = 0;
+
+  constructor(limits: Limits, exemptLocal: boolean) {
+    this.#limits = limits;
+    this.#exemptLocal = exemptLocal;
+    this.#penalties = new Penalties(limits);
+  }
+
+  get open(): number {
+    return this.#open;
+  }
+
+  /** With "drop" nothing was counted; otherwise `released` must follow, once. */
+  admit(source: string, nowMs: number): Verdict {
+    const { maxConnections, maxConnectionsPerSource, maxRefusedConnections } = this.#limits;
+    if (this.#open >= maxConnections + maxRefusedConnections) return { verdict: "drop" };
+    const exempt = this.isExempt(source);
+    const fromSource = this.#bySource.get(source) ?? 0;
+    if (!exempt) {
+      if (this.#penalties.isRefused(source, nowMs)) return { verdict: "drop" };
+      if (Math.random() < earlyDropProbability(this.#unauthenticated, this.#limits)) return { verdict: "drop" };
+      if (fromSource >= maxConnectionsPerSource + maxRefusedConnections) return { verdict: "drop" };
+      this.#bySource.set(source, fromSource + 1);
+    }
+    this.#open++;
+    if (this.#open > maxConnections) {
+      return { verdict: "refuse", reason: `the server has its ${maxConnections} connections already; try again later` };
+    }
+    if (!exempt && fromSource >= maxConnectionsPerSource) {
+      return { verdict: "refuse", reason: `your address has its ${maxConnectionsPerSource} connections already` };
+    }
+    return { verdict: "admit" };
+  }
+
+  released(source: string): void {
+    this.#open--;
+    if (this.isExempt(source)) return;
+    const left = (this.#bySource.get(source) ?? 0) - 1;
+    if (left > 0) this.#bySource.set(source, left);
+    else this.#bySource.delete(source);
+  }
+
+  /** For a connection that has yet to show a token; `awaited` again with -1 when it has, or is gone. */
+  awaited(source: string, change: 1 | -1): void {
+    if (!this.isExempt(source)) this.#unauthenticated += change;
+  }
+
+  failedToken(source: string, nowMs: number): void {
+    if (!this.isExempt(source)) this.#penalties.fail(source, nowMs);
+  }
+
+  /** Behind one local address stand many callers: a proxy, a shared machine. */
+  isExempt(source: string): boolean {
+    return this.#exemptLocal && (source === unixSource || isLoopbackHost(source));
+  }
+}

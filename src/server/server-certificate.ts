@@ -1,0 +1,21 @@
+import { defaultStateFolder, ensureServerCertificate, loadServerCertificate } from "../identity/certificates.js";
+import { checkCertificate, type CertificatePem } from "../transport/listener.js";
+import type { ServerOptions } from "./options.js";
+
+export interface ServerCertificate extends CertificatePem {
+  readonly pin: string;
+}
+
+/**
+ * The certificate that the options ask for: given files, our own in the state folder (made on first start), or none.
+ * @throws IscepError `configuration` for files that are missing or wrong: never a fallback to cleartext.
+ */
+export async function serverCertificate(options: ServerOptions): Promise<ServerCertificate | undefined> {
+  if (options.unix !== undefined || options.tls === false) return undefined;
+  const certificate =
+    typeof options.tls === "object"
+      ? loadServerCertificate(options.tls)
+      : await ensureServerCertificate(options.stateFolder ?? defaultStateFolder());
+  checkCertificate(certificate);
+  return certificate;
+}

@@ -1,0 +1,252 @@
+/** The public server: listens, admits connections, gives each to its door, and closes in good order. */
+import type { Socket } from "node:net";
+import type { Command } from "../commands/command.js";
+import { Registry } from "../commands/registry.js";
+import { Dispatcher } from "../dispatcher.js";
+import { IscepError } from "../errors.js";
+import type { Authenticator } from "../identity/identity.js";
+import { openTokenStore } from "../identity/token-store.js";
+import { resolveLimits, type Limits } from "../limits.js";
+import type { Logs } from "../logs/logs.js";
+import { LineRate } from "../logs/malformed-rate.js";
+import { insideCommandWorker } from "../runs/worker-flag.js";
+import { defaultHost, defaultPort, formatAddress, isLoopbackHost } from "../transport/address.js";
+import { Listener } from "../transport/listener.js";
+import { Admission } from "./admission.js";
+import { openLogs } from "./open-logs.js";
+import type { ListeningServer, ServerOptions } from "./options.js";
+import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
+import { refuse, Version1Connection, type ConnectionHost } from "./version1-connection.js";
+
+interface Listening {
+  readonly listener: Listener;
+  readonly dispatcher: Dispatcher;
+  readonly authenticator: Authenticator | undefined;
+  readonly logs: Logs | undefined;
+  readonly sweep: NodeJS.Timeout;
+  readonly connections: Set<Version1Connection>;
+  readonly address: ListeningServer;
+}
+
+export class Server {
+  readonly #options: ServerOptions;
+  readonly #limits: Limits;
+  readonly #registry: Registry;
+  #state: "new" | "starting" | "listening" | "closed" = "new";
+  #listening: Listening | undefined;
+  #closed: Promise<void> | undefined;
+
+  /** @throws IscepError `usage` when options contradict each other, or two commands have one name. */
+  constructor(options: ServerOptions = {}) {
+    checkOptions(options);
+    this.#options = options;
+    this.#limits = resolveLimits({
+      ...options.limits,
+      ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
+      ...(options.threads === undefined ? {} : { maxThreads: options.threads }),
+    });
+    this.#registry = new Registry(options.commands ?? []);
+  }
+
+  /** Adds a command, while the server runs too. @throws IscepError `usage` when there is one of that name. */
+  register(command: Command): void {
+    this.#registry.register(command);
+  }
+
+  /** Removes a command; runs of it that are under way go on. Returns whether there was one. */
+  unregister(name: string): boolean {
+    return this.#registry.unregister(name);
+  }
+
+  /**
+   * Reads tokens and certificate, opens logs, and listens.
+   * @throws IscepError `configuration` for a file that is missing or wrong, `listen_failed` for an address that cannot
+   *   be had, `usage` when called twice. Nothing is left open then.
+   */
+  async listen(): Promise<ListeningServer> {
+    // A worker thread imports the module of its command, and that module may start the server that we came from.
+    if (insideCommandWorker()) return new Promise(() => {});
+    if (this.#state !== "new") throw new IscepError("usage", "a server listens once; make a new one to listen again");
+    this.#state = "starting";
+    try {
+      return await this.#start();
+    } catch (error) {
+      this.#state = "new";
+      throw error;
+    }
+  }
+
+  async #start(): Promise<ListeningServer> {
+    const options = this.#options;
+    const limits = this.#limits;
+    const certificate = await serverCertificate(options);
+    const logs = await openLogs(options.logs, limits);
+    const authenticator =
+      typeof options.tokens === "string"
+        ? openTokenStore(options.tokens, {
+            limits,
+            onProblem: (message, error) => logs?.error({ event: "tokens_file", message, error }),
+          })
+        : undefined;
+    const dispatcher = new Dispatcher({ registry: this.#registry, limits, logs });
+    const admission = new Admission(limits, options.exemptLocalSources ?? true);
+    const refusedPackets = new LineRate(limits);
+    const connections = new Set<Version1Connection>();
+    let connectionId = 0;
+    const host: ConnectionHost = {
+      dispatcher,
+      authenticator,
+      limits,
+      logs,
+      awaited: (source, change) => admission.awaited(source, change),
+      failedToken: (source) => admission.failedToken(source, performance.now()),
+      logRefusedPacket: (event, message, connection, source) => {
+        if (logs === undefined) return;
+        const line = refusedPackets.take(source, performance.now());
+        if (line === undefined) return;
+        const suppressed = line.suppressed === 0 ? "" : ` (and ${line.suppressed} more since the last line)`;
+        logs.error({ event, message: message + suppressed, connection, source });
+      },
+      closed: (connection) => connections.delete(connection),
+    };
+    const listener = new Listener({
+      endpoint:
+        options.unix === undefined ? { host: options.host ?? defaultHost, port: options.port ?? defaultPort } : { unix: options.unix },
+      certificate,
+      backlog: limits.listenBacklog,
+      tlsHandshakeTimeoutMs: limits.tlsHandshakeTimeoutMs,
+      admit: (source) => {
+        const decision = admission.admit(source, performance.now());
+        if (decision.verdict !== "admit") {
+          const reason = decision.verdict === "refuse" ? decision.reason : "dropped";
+          logs?.access({ event: "refused", connection: 0, source, reason });
+        }
+        return decision;
+      },
+      released: (source) => admission.released(source),
+      onConnection: (socket, source, refusal) => {
+        if (refusal !== undefined) {
+          refuse(socket, refusal, limits.lingerTimeoutMs);
+          return;
+        }
+        const connection = new Version1Connection(++connectionId, socket, source, certificate !== undefined, host);
+        connections.add(connection);
+        logs?.access({ event: "open", connection: connectionId, source, ...portOf(socket), tls: certificate !== undefined });
+      },
+      onTlsFailure: (source, error) => host.logRefusedPacket("malformed", `TLS: ${error.message}`, 0, source),
+    });
+    let port: number | undefined;
+    try {
+      port = await listener.listen();
+    } catch (error) {
+      authenticator?.close();
+      await logs?.close();
+      throw error;
+    }
+    const sweep = setInterval(() => {
+      const nowMs = performance.now();
+      for (const connection of connections) connection.checkDeadlines(nowMs);
+    }, sweepIntervalMs(limits));
+    const address = this.#address(port, certificate);
+    this.#listening = { listener, dispatcher, authenticator, logs, sweep, connections, address };
+    this.#state = "listening";
+    return address;
+  }
+
+  #address(port: number | undefined, certificate: ServerCertificate | undefined): ListeningServer {
+    const { unix, host = defaultHost } = this.#options;
+    if (unix !== undefined) return { url: formatAddress({ kind: "unix", path: unix }) };
+    const reachable = { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port: port ?? defaultPort };
+    if (certificate === undefined) return { url: formatAddress({ kind: "tcp", ...reachable }), port: reachable.port };
+    const { pin } = certificate;
+    return { url: formatAddress({ kind: "tls", ...reachable, pin }), port: reachable.port, pin };
+  }
+
+  /** Connections that are open now. */
+  get connections(): number {
+    return this.#listening?.connections.size ?? 0;
+  }
+
+  /** Reads the certificate again, for handshakes from now on. Tokens need no reload. @throws IscepError `configuration`; the old one stays. */
+  async reload(): Promise<void> {
+    const certificate = await serverCertificate(this.#options);
+    if (certificate !== undefined) this.#listening?.listener.setCertificate(certificate);
+  }
+
+  /**
+   * Takes no more connections and starts no more runs, lets what is under way end within `graceMs` (default
+   * `closeGraceMs`), then cancels it. Resolves when every run has ended and every file is closed. Safe to call twice.
+   */
+  close(options: { readonly graceMs?: number } = {}): Promise<void> {
+    return (this.#closed ??= this.#close(options.graceMs ?? this.#limits.closeGraceMs));
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const listening = this.#listening;
+    this.#state = "closed";
+    if (listening === undefined) return;
+    listening.listener.stopAccepting();
+    for (const connection of listening.connections) connection.close();
+    await listening.dispatcher.close(graceMs);
+    await this.#drained(listening.connections);
+    await listening.listener.close();
+    clearInterval(listening.sweep);
+    listening.authenticator?.close();
+    await listening.logs?.close();
+  }
+
+  /** The last answers are on their way: the sweep cuts whoever does not take them within `lingerTimeoutMs`. */
+  async #drained(connections: ReadonlySet<Version1Connection>): Promise<void> {
+    const deadlineMs = performance.now() + this.#limits.lingerTimeoutMs;
+    while (connections.size > 0 && performance.now() < deadlineMs) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function checkOptions(options: ServerOptions): void {
+  const { unix, host, port, tls, tokens, allowCleartext = false } = options;
+  if (unix !== undefined) {
+    if (host !== undefined || port !== undefined) throw new IscepError("usage", "give either `unix`, or `host` and `port`");
+    if (typeof tls === "object" || tls === true) {
+      throw new IscepError("usage", "a unix socket carries no TLS; its file's mode guards it. Leave `tls` out");
+    }
+    return;
+  }
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    throw new IscepError("usage", `port must be a whole number from 0 to 65535, not ${String(port)}`);
+  }
+  if (isLoopbackHost(host ?? defaultHost)) return;
+  if (tls === false && !allowCleartext) {
+    throw new IscepError(
+      "usage",
+      `cleartext on ${host} would show tokens and data to the network; use TLS, or say allowCleartext (--allow-cleartext)`,
+    );
+  }
+  if (tokens === undefined) {
+    throw new IscepError(
+      "usage",
+      `without tokens everybody who reaches ${host} could run the commands; give a tokens file, or say tokens: false (--no-auth)`,
+    );
+  }
+}
+
+/** A quarter of the shortest timeout that the sweep serves, between 10 ms and a second. */
+function sweepIntervalMs(limits: Limits): number {
+  const shortest = Math.min(
+    limits.authenticationTimeoutMs,
+    limits.packetTimeoutMs,
+    limits.idleTimeoutMs,
+    limits.writeStallTimeoutMs,
+    limits.lingerTimeoutMs,
+  );
+  return Math.min(1_000, Math.max(10, Math.floor(shortest / 4)));
+}
+
+function portOf(socket: Socket): { port?: number } {
+  return socket.remotePort === undefined ? {} : { port: socket.remotePort };
+}

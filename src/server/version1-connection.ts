@@ -1,0 +1,298 @@
+/**
+ * The door of version 1: one connection. Bytes from the socket go into the session, its packets to the dispatcher, and
+ * the outcomes back as packets, one at a time and in order. A caller that goes away leaves its run going: the
+ * original's client gives up after 5 seconds, and its users rely on the long backup that goes on.
+ */
+import type { Socket } from "node:net";
+import type { Dispatcher } from "../dispatcher.js";
+import { IscepError, toIscepError } from "../errors.js";
+import { describeVersion1 } from "../commands/describe.js";
+import { anonymous, type Authenticator, type Identity } from "../identity/identity.js";
+import type { Limits } from "../limits.js";
+import type { Logs } from "../logs/logs.js";
+import type { Outcome } from "../runs/outcome.js";
+import { errorAnswer, unauthorizedAnswer, Version1ServerSession, type Version1Event } from "../session/version1-server.js";
+import { listCommandName, listPage } from "../session/version1-list.js";
+import { isJsonObject } from "../wire/json.js";
+import { PacketType } from "../wire/packet.js";
+import type { Version1Content } from "../wire/version1.js";
+import { ConnectionDeadlines } from "./connection-deadlines.js";
+
+/** What all connections of a server share. */
+export interface ConnectionHost {
+  readonly dispatcher: Dispatcher;
+  /** Undefined on a server without tokens: everybody is anonymous. */
+  readonly authenticator: Authenticator | undefined;
+  readonly limits: Limits;
+  readonly logs: Logs | undefined;
+  awaited(source: string, change: 1 | -1): void;
+  failedToken(source: string): void;
+  /** Bounded in lines a source: what a peer without a token can write to the log must not grow with what it sends. */
+  logRefusedPacket(event: "malformed" | "unauthorized", message: string, connection: number, source: string): void;
+  closed(connection: Version1Connection): void;
+}
+
+export class Version1Connection {
+  readonly id: number;
+  readonly source: string;
+  readonly #socket: Socket;
+  readonly #host: ConnectionHost;
+  readonly #session: Version1ServerSession;
+  readonly #maxAnswerBytes: number;
+  readonly #deadlines: ConnectionDeadlines;
+  #running = false;
+  #peerEnded = false;
+  /** Why we are closing; nothing more is read then. */
+  #closing: string | undefined;
+  #token: string | undefined;
+  #identity: Identity | undefined;
+  #generation = -1;
+  #failedTokens = 0;
+  #packets = 0;
+
+  constructor(id: number, socket: Socket, source: string, tls: boolean, host: ConnectionHost) {
+    this.id = id;
+    this.source = source;
+    this.#socket = socket;
+    this.#host = host;
+    this.#maxAnswerBytes = tls ? host.limits.maxVersion1TlsAnswerBytes : host.limits.maxVersion1PlainAnswerBytes;
+    this.#session = new Version1ServerSession(host.limits, this.#maxAnswerBytes);
+    this.#deadlines = new ConnectionDeadlines(host.limits, performance.now(), host.authenticator !== undefined);
+    if (host.authenticator === undefined) this.#session.authenticated();
+    else host.awaited(source, 1);
+    socket.on("data", (chunk: Buffer) => this.#received(chunk));
+    socket.on("end", () => this.#ended());
+    socket.on("drain", () => this.#proceed());
+    socket.on("error", (error: Error) => this.#abandon(`the connection broke: ${error.message}`));
+    socket.on("close", () => this.#closed());
+  }
+
+  #received(chunk: Buffer): void {
+    if (this.#closing !== undefined) return;
+    this.#session.receive(chunk);
+    this.#proceed();
+  }
+
+  #ended(): void {
+    this.#peerEnded = true;
+    this.#proceed();
+  }
+
+  /** Handles packets until one has to be waited for: its run, more bytes, or a reader that is slow. */
+  #proceed(): void {
+    const packets = this.#packets;
+    while (!this.#running && this.#closing === undefined && this.#mayWrite()) {
+      const event = this.#session.next();
+      if (event === undefined) {
+        if (this.#peerEnded) this.#finish("the peer closed");
+        break;
+      }
+      this.#handle(event);
+    }
+    if (this.#closing !== undefined) return;
+    this.#deadlines.progress(performance.now(), {
+      pendingBytes: this.#session.pendingBytes,
+      unsentBytes: this.#socket.writableLength,
+      running: this.#running,
+      packetCompleted: packets !== this.#packets,
+    });
+    // A peer that sends ahead is held back by TCP, not by our memory.
+    const ahead = this.#session.pendingBytes > 0 && (this.#running || !this.#mayWrite());
+    if (ahead !== this.#socket.isPaused()) {
+      if (ahead) this.#socket.pause();
+      else this.#socket.resume();
+    }
+  }
+
+  #mayWrite(): boolean {
+    return this.#socket.writableLength <= this.#host.limits.maxPendingWriteBytes;
+  }
+
+  #handle(event: Version1Event): void {
+    this.#packets++;
+    if (event.kind === "packet") {
+      this.#packet(event.type, event.token, event.content);
+      return;
+    }
+    if (event.kind === "gone") {
+      this.#finish("the peer said that it is gone");
+      return;
+    }
+    this.#host.logRefusedPacket("malformed", event.error.message, this.id, this.source);
+    this.#write(errorAnswer(event.error.code, event.error.message));
+    if (event.fatal) this.#finish(`malformed: ${event.error.message}`);
+  }
+
+  #packet(type: number, token: string | undefined, content: Version1Content): void {
+    const identity = this.#identify(token);
+    if (identity === undefined) {
+      this.#unauthorized(token !== undefined);
+      return;
+    }
+    switch (type) {
+      case PacketType.ECHO:
+        this.#write(this.#session.echoAnswer(content));
+        break;
+      case PacketType.DISCOVER:
+        this.#answer(() => this.#session.discoverAnswer(describeVersion1(this.#host.dispatcher.list(identity))));
+        break;
+      case PacketType.SEND_CMD:
+        this.#call(identity, content);
+        break;
+      case PacketType.CLOSE_CONNECTION:
+        this.#finish("the peer asked to close");
+        break;
+      default:
+        this.#write(errorAnswer("protocol", "unknown packet type"));
+    }
+  }
+
+  /** The token travels in each packet and counts for that packet. Seen again on the same connection, it is known. */
+  #identify(token: string | undefined): Identity | undefined {
+    const { authenticator } = this.#host;
+    if (authenticator === undefined) return anonymous;
+    if (token === undefined) return undefined;
+    const generation = authenticator.currentGeneration();
+    if (token === this.#token && generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) {
+      return this.#identity;
+    }
+    const identity = authenticator.verify(token);
+    if (identity === undefined) return undefined;
+    if (this.#identity === undefined) {
+      this.#session.authenticated();
+      this.#deadlines.authenticated();
+      this.#host.awaited(this.source, -1);
+    }
+    this.#token = token;
+    this.#identity = identity;
+    this.#generation = generation;
+    this.#failedTokens = 0;
+    return identity;
+  }
+
+  #unauthorized(wrongToken: boolean): void {
+    this.#failedTokens++;
+    if (wrongToken) this.#host.failedToken(this.source);
+    this.#host.logRefusedPacket("unauthorized", wrongToken ? "a wrong token" : "no token", this.id, this.source);
+    this.#write(unauthorizedAnswer);
+    if (this.#failedTokens >= this.#host.limits.maxFailedTokensPerConnection) this.#finish("too many failed tokens");
+  }
+
+  #call(identity: Identity, content: Version1Content): void {
+    const { command } = content;
+    if (command === listCommandName) {
+      this.#answer(() => this.#session.responseAnswer(this.#listPage(identity, content.args)));
+      return;
+    }
+    // What is no name is no known command either; only a structure is worth a word, as the original fails on it too.
+    if (typeof command === "object") {
+      this.#write(errorAnswer("invalid_arguments", "the command must be a string"));
+      return;
+    }
+    const run = this.#host.dispatcher.start(identity, typeof command === "string" ? command : "", content.args, this.source);
+    if (run.outcome !== undefined) {
+      this.#answerOutcome(run.outcome);
+      return;
+    }
+    this.#running = true;
+    run.whenEnded((outcome) => {
+      this.#running = false;
+      if (this.#socket.destroyed) return;
+      this.#answerOutcome(outcome);
+      if (this.#closing === undefined) {
+        this.#proceed();
+      } else {
+        this.#deadlines.closing(performance.now());
+        this.#socket.end();
+      }
+    });
+  }
+
+  #listPage(identity: Identity, args: unknown): unknown {
+    const after = isJsonObject(args) && typeof args["after"] === "string" ? args["after"] : undefined;
+    // The packet around the page has a header, a hash, and some keys.
+    return listPage(this.#host.dispatcher.describe(identity), after, this.#maxAnswerBytes - 512);
+  }
+
+  #answerOutcome(outcome: Outcome): void {
+    if (outcome.status === "completed" || ("value" in outcome && outcome.value !== undefined)) {
+      this.#answer(() => this.#session.responseAnswer(outcome.value));
+    } else {
+      this.#write(errorAnswer(outcome.error.code, outcome.error.message));
+    }
+  }
+
+  /** What cannot be put into an answer becomes an ERROR that says so. */
+  #answer(encode: () => Buffer): void {
+    let packet: Buffer;
+    try {
+      packet = encode();
+    } catch (thrown) {
+      const error = toIscepError(thrown);
+      if (error.code === "unauthorized") {
+        packet = unauthorizedAnswer;
+      } else {
+        packet = errorAnswer("failed", `the command ran, and its result could not be sent. ${error.message}`);
+        this.#host.logs?.error({ event: "answer", message: error.message, connection: this.id, source: this.source, error });
+      }
+    }
+    this.#write(packet);
+  }
+
+  #write(packet: Buffer): void {
+    this.#socket.write(packet);
+  }
+
+  /** No more packets are read; what was answered is still delivered, for a while. */
+  #finish(reason: string): void {
+    if (this.#closing !== undefined) return;
+    this.#closing = reason;
+    this.#deadlines.closing(performance.now());
+    // Read and dropped: a socket that is closed with bytes unread is reset, and the peer would lose our last packet.
+    this.#socket.resume();
+    if (!this.#running) this.#socket.end();
+  }
+
+  #abandon(reason: string): void {
+    this.#closing ??= reason;
+    this.#socket.destroy();
+  }
+
+  /** At the close of the server: idle connections end now, the others after their answer. */
+  close(): void {
+    this.#finish("the server closed");
+  }
+
+  /** Called by the server's sweep, so that 10,000 connections need one timer. */
+  checkDeadlines(nowMs: number): void {
+    const due = this.#deadlines.due(nowMs, this.#running, this.#socket.writableLength);
+    if (due === undefined) return;
+    if (due.how === "tell") this.#write(errorAnswer("timeout", due.reason));
+    if (due.how === "cut") this.#abandon(due.reason);
+    else this.#finish(due.reason);
+  }
+
+  #closed(): void {
+    const { authenticator, logs } = this.#host;
+    if (authenticator !== undefined && this.#identity === undefined) this.#host.awaited(this.source, -1);
+    logs?.access({
+      event: "close",
+      connection: this.id,
+      source: this.source,
+      reason: this.#closing ?? "the connection was cut",
+      durationMs: Math.round(performance.now() - this.#deadlines.openedAtMs),
+      packets: this.#packets,
+      ...(this.#identity === undefined ? {} : { owner: this.#identity.owner }),
+    });
+    this.#host.closed(this);
+  }
+}
+
+/** For a connection over a limit: says why, and closes. */
+export function refuse(socket: Socket, reason: string, lingerTimeoutMs: number): void {
+  socket.on("error", () => socket.destroy());
+  socket.resume();
+  socket.end(errorAnswer("busy", new IscepError("busy", reason).message));
+  const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs);
+  socket.once("close", () => clearTimeout(timer));
+}

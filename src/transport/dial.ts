@@ -1,0 +1,98 @@
+/** Connecting: TCP, TLS or a unix socket, until the peer is trusted. Nothing is written before that. */
+import { connect as connectNet, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { IscepError, isIscepError } from "../errors.js";
+import { tlsFailure, trustOptions, type TrustOptions } from "../identity/trust.js";
+import { formatAddress, isLoopbackHost, type Address } from "./address.js";
+
+export interface DialOptions extends Pick<TrustOptions, "ca" | "pin"> {
+  readonly allowCleartext: boolean;
+  readonly connectTimeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * @throws IscepError `connect_failed`, `not_trusted`, `timeout`, `cancelled`, `configuration` (a certificate file that
+ *   is missing: never a fallback to cleartext), `usage` (cleartext beyond this machine without `allowCleartext`).
+ */
+export async function dial(address: Address, options: DialOptions): Promise<Socket> {
+  const where = formatAddress(withoutCredentials(address));
+  if (address.kind === "tcp" && !options.allowCleartext && !isLoopbackHost(address.host)) {
+    throw new IscepError(
+      "usage",
+      `${where} is cleartext and leaves this machine: the network would see token and data. Use iscep://, or say allowCleartext (--allow-cleartext)`,
+    );
+  }
+  if (address.kind !== "tls" && (options.ca !== undefined || options.pin !== undefined)) {
+    throw new IscepError("usage", `${where} is cleartext, and a certificate or pin was given; use an address that begins with iscep://`);
+  }
+  options.signal?.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const { socket, check } = open(address, options);
+    const timer = setTimeout(() => {
+      fail(new IscepError("timeout", `${where} did not answer within ${options.connectTimeoutMs} ms`));
+    }, options.connectTimeoutMs);
+    const aborted = (): void => fail(new IscepError("cancelled", "connecting was cancelled", { cause: options.signal?.reason }));
+    const failed = (error: NodeJS.ErrnoException): void => fail(tlsFailure(error, where) ?? connectFailed(where, error));
+    const ended = (): void => fail(new IscepError("connect_failed", `${where} closed the connection at once; it may be full, or speak no TLS`));
+    function done(): void {
+      clearTimeout(timer);
+      options.signal?.removeEventListener("abort", aborted);
+      socket.off("error", failed);
+      socket.off("close", ended);
+    }
+    function fail(error: IscepError): void {
+      done();
+      socket.on("error", () => {});
+      socket.destroy();
+      reject(error);
+    }
+    options.signal?.addEventListener("abort", aborted, { once: true });
+    socket.once("error", failed);
+    socket.once("close", ended);
+    socket.once(address.kind === "tls" ? "secureConnect" : "connect", () => {
+      try {
+        check();
+      } catch (error) {
+        fail(isIscepError(error) ? error : new IscepError("not_trusted", undefined, { cause: error }));
+        return;
+      }
+      done();
+      resolve(socket);
+    });
+  });
+}
+
+function open(address: Address, options: DialOptions): { socket: Socket; check: () => void } {
+  if (address.kind === "unix") return { socket: connectNet({ path: address.path }), check: () => {} };
+  const { host, port } = address;
+  if (address.kind === "tcp") return { socket: connectNet({ host, port, noDelay: true, keepAlive: true }), check: () => {} };
+  const pin = options.pin ?? address.pin;
+  const trust = trustOptions({ host, ...(pin === undefined ? {} : { pin }), ...(options.ca === undefined ? {} : { ca: options.ca }) });
+  const socket = connectTls({ host, port, ...trust.connection });
+  // Not an option of tls.connect: https://nodejs.org/api/tls.html#tlsconnectoptions-callback
+  socket.setNoDelay(true);
+  return { socket, check: () => trust.check(socket) };
+}
+
+function withoutCredentials(address: Address): Address {
+  const { owner: _owner, token: _token, ...rest } = address;
+  return rest;
+}
+
+const connectFailures: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens there; is the server running, and is the port right?",
+  ENOENT: "there is no such socket; is the server running?",
+  EACCES: "this user may not use that socket; the server's owner and group may",
+  ENOTFOUND: "the host name is not known",
+  EAI_AGAIN: "the host name cannot be looked up now",
+  EHOSTUNREACH: "no route leads there",
+  ENETUNREACH: "no route leads there",
+  ETIMEDOUT: "it does not answer",
+  ECONNRESET: "it closed the connection at once; it may be full, or speak no TLS",
+};
+
+function connectFailed(where: string, error: NodeJS.ErrnoException): IscepError {
+  const reason = connectFailures[error.code ?? ""] ?? error.message;
+  return new IscepError("connect_failed", `cannot connect to ${where}: ${reason}`, { cause: error });
+}

@@ -1,0 +1,203 @@
+/** Listening: TCP, TLS or a unix socket, from the accept to a connected (and, with TLS, encrypted) socket. */
+import { chmodSync, unlinkSync } from "node:fs";
+import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
+import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { isMainThread } from "node:worker_threads";
+import { IscepError } from "../errors.js";
+
+export interface CertificatePem {
+  readonly certPem: string;
+  readonly keyPem: string;
+}
+
+/** `admit`: serve it. `refuse`: say why in a packet, then close. `drop`: close at once. */
+export type Verdict = { readonly verdict: "admit" | "drop" } | { readonly verdict: "refuse"; readonly reason: string };
+
+export interface ListenerOptions {
+  readonly endpoint: { readonly host: string; readonly port: number } | { readonly unix: string };
+  /** Undefined is cleartext. */
+  readonly certificate?: CertificatePem | undefined;
+  readonly backlog: number;
+  readonly tlsHandshakeTimeoutMs: number;
+  /** Asked at the accept, before any TLS, so that silent peers are counted too; `released` follows when the socket is gone. */
+  admit(source: string): Verdict;
+  released(source: string): void;
+  /** `refusal` is there when `admit` said so: the socket only waits for the packet that says it. */
+  onConnection(socket: Socket, source: string, refusal: string | undefined): void;
+  onTlsFailure(source: string, error: Error): void;
+}
+
+export const unixSource = "unix";
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #net: NetServer;
+  readonly #tls: TlsServer | undefined;
+  /** Refusals that wait for their handshake, by peer. */
+  readonly #refusals = new Map<string, string>();
+  readonly #sockets = new Set<Socket>();
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    // A half-closed version 1 client still gets its answer.
+    this.#net = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => this.#accepted(socket));
+    if (options.certificate !== undefined) {
+      const tls = createTlsServer({
+        ...secureOptions(options.certificate),
+        allowHalfOpen: true,
+        minVersion: "TLSv1.2",
+        handshakeTimeout: options.tlsHandshakeTimeoutMs,
+      });
+      tls.on("secureConnection", (socket) => {
+        const peer = peerOf(socket);
+        const refusal = this.#refusals.get(peer);
+        this.#refusals.delete(peer);
+        options.onConnection(socket, sourceOf(socket), refusal);
+      });
+      tls.on("tlsClientError", (error, socket) => {
+        options.onTlsFailure(sourceOf(socket), error);
+        socket.destroy();
+      });
+      this.#tls = tls;
+    }
+  }
+
+  /** @throws IscepError `listen_failed`. Returns the port, where there is one. */
+  async listen(): Promise<number | undefined> {
+    const { endpoint, backlog } = this.#options;
+    if ("unix" in endpoint) {
+      await removeStaleSocket(endpoint.unix);
+      await withUmask(0o117, () => this.#bind({ path: endpoint.unix, backlog }, `the unix socket ${endpoint.unix}`));
+      chmodSync(endpoint.unix, 0o660);
+      return undefined;
+    }
+    await this.#bind({ host: endpoint.host, port: endpoint.port, backlog }, `${endpoint.host} port ${endpoint.port}`);
+    const address = this.#net.address();
+    return typeof address === "object" && address !== null ? address.port : endpoint.port;
+  }
+
+  #bind(where: { path: string; backlog: number } | { host: string; port: number; backlog: number }, name: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const failed = (error: NodeJS.ErrnoException): void => reject(listenFailed(name, error));
+      this.#net.once("error", failed);
+      this.#net.listen(where, () => {
+        this.#net.off("error", failed);
+        // An accept can fail later (no file descriptor left); the connections that are open go on.
+        this.#net.on("error", (error) => this.#options.onTlsFailure("accept", error));
+        resolve();
+      });
+    });
+  }
+
+  #accepted(socket: Socket): void {
+    const source = sourceOf(socket);
+    const decision = this.#options.admit(source);
+    if (decision.verdict === "drop") {
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    const peer = peerOf(socket);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#refusals.delete(peer);
+      this.#options.released(source);
+    });
+    const refusal = decision.verdict === "refuse" ? decision.reason : undefined;
+    if (this.#tls === undefined) {
+      this.#options.onConnection(socket, source, refusal);
+    } else {
+      if (refusal !== undefined) this.#refusals.set(peer, refusal);
+      // TLSSocket takes over errors after the handshake began; a reset before that is nobody's business.
+      socket.on("error", () => socket.destroy());
+      this.#tls.emit("connection", socket);
+    }
+  }
+
+  /** For handshakes from now on. @throws when key and certificate do not belong together. */
+  setCertificate(certificate: CertificatePem): void {
+    this.#tls?.setSecureContext(secureOptions(certificate));
+  }
+
+  /** Takes no more connections; those that are open go on. */
+  stopAccepting(): void {
+    if (this.#net.listening) this.#net.close();
+  }
+
+  /** Resolves when no socket is left. */
+  async close(): Promise<void> {
+    const closed = this.#net.listening ? new Promise<void>((resolve) => this.#net.close(() => resolve())) : undefined;
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+    await Promise.all([...this.#sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
+  }
+}
+
+function secureOptions(certificate: CertificatePem): { cert: string; key: string } {
+  return { cert: certificate.certPem, key: certificate.keyPem };
+}
+
+/** @throws IscepError `configuration` when OpenSSL refuses the pair. */
+export function checkCertificate(certificate: CertificatePem): void {
+  try {
+    createSecureContext(secureOptions(certificate));
+  } catch (error) {
+    throw new IscepError("configuration", "certificate and key cannot be used together; make new ones with `iscep cert`", {
+      cause: error,
+    });
+  }
+}
+
+function sourceOf(socket: Socket): string {
+  return socket.remoteAddress?.replace(/^::ffff:/, "") ?? unixSource;
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress ?? unixSource} ${socket.remotePort ?? 0}`;
+}
+
+/**
+ * Nobody but owner and group may connect, from the first moment on: the mode of the file is the only check there is.
+ * Node binds before listen() returns, so the process has the other umask for no longer than that.
+ */
+function withUmask(mask: number, bind: () => Promise<void>): Promise<void> {
+  if (!isMainThread) return bind();
+  const before = process.umask(mask);
+  try {
+    return bind();
+  } finally {
+    process.umask(before);
+  }
+}
+
+/** A server that was killed leaves its socket file behind; one that answers is in use. */
+function removeStaleSocket(path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = connect(path);
+    probe.once("connect", () => {
+      probe.destroy();
+      reject(new IscepError("listen_failed", `another server listens on the unix socket ${path}; stop it, or choose another path`));
+    });
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      try {
+        if (error.code === "ECONNREFUSED") unlinkSync(path);
+        resolve();
+      } catch (cause) {
+        reject(new IscepError("listen_failed", `the stale socket ${path} cannot be removed; remove it by hand`, { cause }));
+      }
+    });
+  });
+}
+
+const listenFailures: Readonly<Record<string, string>> = {
+  EADDRINUSE: "it is in use; stop what uses it, or choose another with --port",
+  EACCES: "this user may not; ports below 1024 need a privilege",
+  EADDRNOTAVAIL: "this machine has no such address",
+  ENOTFOUND: "the host name is not known",
+  ENOENT: "its folder does not exist",
+};
+
+function listenFailed(where: string, error: NodeJS.ErrnoException): IscepError {
+  const reason = listenFailures[error.code ?? ""] ?? error.message;
+  return new IscepError("listen_failed", `cannot listen on ${where}: ${reason}`, { cause: error });
+}
