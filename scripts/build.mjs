@@ -1,0 +1,48 @@
+/**
+ * Builds src/ into dist/. The compiler never deletes, so what is left of a source file that was renamed or removed goes
+ * first: dist/ is what is packed and what the tests load.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+const root = path.dirname(import.meta.dirname);
+const source = path.join(root, "src");
+const dist = path.join(root, "dist");
+
+/** @param {string} folder */
+function filesIn(folder) {
+  return existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: "utf8" }) : [];
+}
+
+function sweep() {
+  for (const file of filesIn(dist)) {
+    const output = /^(.*?)(?:\.d\.ts|\.js)(?:\.map)?$/.exec(file);
+    if (output?.[1] === undefined || existsSync(path.join(source, `${output[1]}.ts`))) continue;
+    rmSync(path.join(dist, file));
+  }
+}
+
+/** The compiler trusts its record of what it wrote, so an output that is gone would stay gone. */
+function forgetRecordIfIncomplete() {
+  const complete = filesIn(source)
+    .filter((file) => file.endsWith(".ts"))
+    .every((file) => existsSync(path.join(dist, file.replace(/\.ts$/, ".js"))));
+  if (!complete) rmSync(path.join(dist, ".tsbuildinfo"), { force: true });
+}
+
+/** @returns {boolean} whether everything compiled */
+export function build() {
+  sweep();
+  forgetRecordIfIncomplete();
+  const compiler = path.join(
+    path.dirname(createRequire(import.meta.url).resolve("typescript/package.json")),
+    "bin/tsc",
+  );
+  const run = spawnSync(process.execPath, [compiler, "-b", path.join(root, "tsconfig.json")], { stdio: "inherit" });
+  if (run.error) console.error(`The compiler could not be started: ${run.error.message}`);
+  return run.status === 0;
+}
+
+if (process.argv[1] === import.meta.filename && !build()) process.exitCode = 1;
