@@ -85,10 +85,14 @@ function endOfNumber(text: string, from: number): number {
   return end;
 }
 
+function isIntegerLiteral(literal: string): boolean {
+  return /^-?[0-9]+$/.test(literal);
+}
+
 function checkNumber(literal: string): void {
   const number = Number(literal);
   // Without point and exponent it is an integer for the peer, and integers are exact there.
-  if (/^-?[0-9]+$/.test(literal) && !Number.isSafeInteger(number)) {
+  if (isIntegerLiteral(literal) && !Number.isSafeInteger(number)) {
     throw new IscepError("protocol", "an integer beyond 2^53 - 1 cannot be kept exactly here; send it as a string");
   }
   if (!Number.isFinite(number) && !Number.isNaN(number)) {
@@ -97,25 +101,32 @@ function checkNumber(literal: string): void {
 }
 
 /**
- * The text of a value, or of nothing (undefined) for undefined.
+ * The text of a value; undefined for undefined.
  * @throws IscepError `invalid_arguments` when JSON cannot hold the value without changing it; the message says where.
  */
 export function encodeJson(value: unknown, limits: JsonLimits): string | undefined {
-  checkValue(value, limits.maxJsonDepth, "", { keys: limits.maxJsonKeys });
-  return JSON.stringify(value);
+  const findings = { keysLeft: limits.maxJsonKeys, largeIntegers: false };
+  checkValue(value, limits.maxJsonDepth, "", findings);
+  const text = JSON.stringify(value);
+  return findings.largeIntegers ? markDoubles(text) : text;
 }
 
-function checkValue(value: unknown, depthLeft: number, path: string, budget: { keys: number }): void {
+interface Findings {
+  keysLeft: number;
+  /** There is a number beyond 2^53 without a fraction. */
+  largeIntegers: boolean;
+}
+
+function checkValue(value: unknown, depthLeft: number, path: string, findings: Findings): void {
   switch (typeof value) {
     case "string":
     case "boolean":
     case "undefined":
       return;
     case "number":
+      if (Number.isSafeInteger(value)) return;
       if (!Number.isFinite(value)) refuse(path, `${value} is no JSON number`);
-      if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
-        refuse(path, "an integer beyond 2^53 - 1 is not exact in every language; send it as a string");
-      }
+      if (Number.isInteger(value)) findings.largeIntegers = true;
       return;
     case "object":
       break;
@@ -125,7 +136,9 @@ function checkValue(value: unknown, depthLeft: number, path: string, budget: { k
   if (value === null) return;
   if (depthLeft === 0) refuse(path, "it nests too deep, or holds itself");
   if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) checkValue(value[index], depthLeft - 1, `${path}[${index}]`, budget);
+    for (let index = 0; index < value.length; index++) {
+      checkValue(value[index], depthLeft - 1, `${path}[${index}]`, findings);
+    }
     return;
   }
   if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
@@ -133,14 +146,38 @@ function checkValue(value: unknown, depthLeft: number, path: string, budget: { k
   }
   if ("toJSON" in value && typeof value.toJSON === "function") return;
   for (const key of Object.keys(value)) {
-    if (--budget.keys < 0) refuse("", "it has too many keys");
+    if (--findings.keysLeft < 0) refuse("", "it has too many keys");
     const member: unknown = Reflect.get(value, key);
-    // The path is only worth building where there is something to say about it.
+    // The path is only worth building where there may be something to say about it.
     if (typeof member === "string" || typeof member === "boolean") continue;
-    checkValue(member, depthLeft - 1, `${path}.${key}`, budget);
+    checkValue(member, depthLeft - 1, `${path}.${key}`, findings);
   }
 }
 
 function refuse(path: string, reason: string): never {
   throw new IscepError("invalid_arguments", `the value cannot be sent as JSON: ${path === "" ? "" : `${path}: `}${reason}`);
+}
+
+/**
+ * 1e16 becomes `10000000000000000.0`: it is a double here, and without the point a peer with exact integers would take
+ * it for one of those, and our own reader would refuse it.
+ */
+function markDoubles(text: string): string {
+  let marked = "";
+  let copied = 0;
+  for (let index = 0; index < text.length; index++) {
+    const character = text.charCodeAt(index);
+    if (character === 0x22 /* " */) {
+      index = endOfString(text, index + 1);
+    } else if (character >= 0x30 && character <= 0x39) {
+      const end = endOfNumber(text, index + 1);
+      const literal = text.slice(index, end);
+      if (isIntegerLiteral(literal) && !Number.isSafeInteger(Number(literal))) {
+        marked += `${text.slice(copied, end)}.0`;
+        copied = end;
+      }
+      index = end - 1;
+    }
+  }
+  return marked + text.slice(copied);
 }

@@ -1,0 +1,117 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { defaultLimits } from "#iscep/limits";
+import { encodeJson, parseJson } from "#iscep/wire/json";
+
+const parse = (text: string): unknown => parseJson(Buffer.from(text), defaultLimits);
+const protocolError = (message: RegExp): unknown =>
+  expect.objectContaining({ code: "protocol", message: expect.stringMatching(message) as unknown });
+
+describe("reading JSON", () => {
+  it.each([
+    ["not UTF-8", Buffer.from("7bff7d", "hex"), /UTF-8/],
+    ["UTF-16", Buffer.from('{"a":1}', "utf16le"), /UTF-8|JSON/],
+    ["a byte order mark", Buffer.from("\ufeff{}"), /JSON/],
+    ["an overlong sequence", Buffer.from("22c08022", "hex"), /UTF-8/],
+    ["a cut sequence", Buffer.from("22e282", "hex"), /UTF-8/],
+    ["nothing", Buffer.alloc(0), /JSON/],
+    ["trailing data", Buffer.from("{} {}"), /JSON/],
+    ["NaN", Buffer.from("NaN"), /JSON/],
+    ["-Infinity", Buffer.from('{"response":-Infinity}'), /JSON/],
+    ["1e400", Buffer.from("1e400"), /too large/],
+    ["-1e400 among others", Buffer.from("[1,2,-1e400]"), /too large/],
+    ["a huge number with a point", Buffer.from(`1${"0".repeat(400)}.5`), /too large/],
+    ["2^53", Buffer.from("9007199254740992"), /integer/],
+    ["-2^53", Buffer.from('{"a":[-9007199254740992]}'), /integer/],
+    ["10^30", Buffer.from('{"response":1000000000000000000000000000000}'), /integer/],
+    ["an integer of 5,000 digits", Buffer.from("9".repeat(5_000)), /integer|too large/],
+  ])("refuses %s", (_name, bytes, message) => {
+    expect(() => parseJson(bytes, defaultLimits)).toThrow(protocolError(message));
+  });
+
+  it.each([
+    ["9007199254740991", 9007199254740991],
+    ["-9007199254740991", -9007199254740991],
+    ["1.0", 1],
+    ["1e+16", 1e16],
+    ["1e-400", 0],
+    ["12345678901234567.5", 12345678901234568],
+    ['"12345678901234567890"', "12345678901234567890"],
+    ['"\\"12345678901234567890\\\\"', '"12345678901234567890\\'],
+    ['{"12345678901234567890":1}', { "12345678901234567890": 1 }],
+    ['{"a":1,"a":2}', { a: 2 }],
+  ])("takes %s", (text, value) => {
+    expect(parse(text)).toEqual(value);
+  });
+
+  it("takes 64 levels and refuses 65, whatever they are made of", () => {
+    for (const [open, close] of [["[", "]"], ['{"a":', "}"]] as const) {
+      const nested = (depth: number): string => open.repeat(depth) + "1" + close.repeat(depth);
+      expect(() => parse(nested(64))).not.toThrow();
+      expect(() => parse(nested(65))).toThrow(protocolError(/deeper than 64/));
+      expect(() => parse(nested(100_000))).toThrow(protocolError(/deeper than 64/));
+    }
+    expect(() => parse(`["${"[".repeat(1000)}"]`)).not.toThrow();
+  });
+
+  it("bounds the number of keys", () => {
+    const keys = (count: number): string => `{${Array.from({ length: count }, (_, index) => `"${index}":0`).join()}}`;
+    expect(() => parse(keys(10_000))).not.toThrow();
+    expect(() => parse(keys(10_001))).toThrow(protocolError(/keys/));
+  });
+
+  it("keeps __proto__ an ordinary key", () => {
+    const value = parse('{"__proto__":{"polluted":1},"constructor":2}');
+    expect(Object.keys(value as object)).toEqual(["__proto__", "constructor"]);
+    expect("polluted" in (value as object)).toBe(false);
+  });
+
+  it("says nothing of what stood there, as it may be a secret", () => {
+    expect(() => parse('{"auth_token":"hunter2","x":oops}')).toThrow(protocolError(/^the content is not JSON$/));
+  });
+});
+
+describe("writing JSON", () => {
+  it.each([
+    ["NaN", { a: Number.NaN }, /\.a: NaN/],
+    ["Infinity", [1, [Number.POSITIVE_INFINITY]], /\[1\]\[0\]: Infinity/],
+    ["a BigInt", 1n, /bigint/],
+    ["a function", { f: () => 1 }, /\.f: a function/],
+    ["a symbol", [Symbol("s")], /\[0\]: a symbol/],
+    ["a Map", { m: new Map() }, /\.m: a Map/],
+    ["bytes", new Uint8Array(3), /Uint8Array/],
+  ])("refuses %s, and says where", (_name, value, message) => {
+    expect(() => encodeJson(value, defaultLimits)).toThrow(
+      expect.objectContaining({ code: "invalid_arguments", message: expect.stringMatching(message) as unknown }),
+    );
+  });
+
+  it("refuses a value that holds itself", () => {
+    const value: { self?: unknown } = {};
+    value.self = value;
+    expect(() => encodeJson(value, defaultLimits)).toThrow(expect.objectContaining({ code: "invalid_arguments" }));
+  });
+
+  it("takes what JSON.stringify takes without loss", () => {
+    expect(encodeJson({ date: new Date(0), none: undefined, nil: null }, defaultLimits)).toBe(
+      '{"date":"1970-01-01T00:00:00.000Z","nil":null}',
+    );
+    expect(encodeJson(undefined, defaultLimits)).toBeUndefined();
+  });
+
+  it("gives a double beyond 2^53 a point, so that nobody takes it for an exact integer", () => {
+    expect(encodeJson([1e16, -(2 ** 53), { "12345678901234567890": 2 ** 64 }, 1e21, "1e16"], defaultLimits)).toBe(
+      '[10000000000000000.0,-9007199254740992.0,{"12345678901234567890":18446744073709552000.0},1e+21,"1e16"]',
+    );
+    expect(parse("10000000000000000.0")).toBe(1e16);
+  });
+
+  it("and reading again give the same value", () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 8 }), (value) => {
+        expect(parse(encodeJson(value, defaultLimits) ?? "")).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
