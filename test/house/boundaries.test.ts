@@ -1,0 +1,161 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly typeOnly: boolean;
+}
+
+/** A part of src/ is a folder, or a file that stands alone. Imports point from a higher row to a lower one. */
+const rows = [
+  ["errors.ts"],
+  ["limits.ts"],
+  ["wire"],
+  ["session"],
+  ["transport", "identity", "commands", "runs", "logs"],
+  ["dispatcher.ts"],
+  ["server", "client"],
+  ["index.ts"],
+  ["cli"],
+];
+
+/** Within the row of the workshops, each may know the words of the others, but not their works. */
+const words = ["identity/identity.ts", "commands/command.ts", "runs/outcome.ts", "logs/logs.ts"];
+
+/** Except: what runs a command has to know it, and what dials has to check certificates. */
+const knownWorks = ["runs -> commands", "transport -> identity"];
+
+const pureParts = ["wire", "session"];
+const pureImports = ["node:crypto", "node:buffer"];
+const impureNames =
+  /\b(?:setTimeout|setInterval|setImmediate|queueMicrotask|performance|process|fetch|console|require)\b|\bDate\b|\bimport\s*\(/g;
+
+const sources = new Map(
+  readdirSync("src", { recursive: true, encoding: "utf8" })
+    .map((file) => file.split(path.sep).join("/"))
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => [file, readFileSync(path.join("src", file), "utf8")]),
+);
+
+/** Blanks out comments, and what strings and templates say, so that only the code's own words are left. */
+function codeOnly(text: string, keepStrings = false): string {
+  const pattern = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[\s\S]|[^`\\])*`/g;
+  return text.replace(pattern, (found) => (found.startsWith("/") ? " " : keepStrings ? found : '""'));
+}
+
+function importsOf(file: string, text: string): Import[] {
+  const statement = /\b(?:import|export)\s+(type\s)?(?:[\w*{}\s,$]+?\sfrom\s*)?"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/g;
+  return [...codeOnly(text, true).matchAll(statement)].map((match) => {
+    const specifier = match[2] ?? match[3] ?? "";
+    const relative = specifier.startsWith(".");
+    const to = relative ? path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, ".ts") : specifier;
+    return { from: file, to, typeOnly: match[1] !== undefined };
+  });
+}
+
+const imports = [...sources].flatMap(([file, text]) => importsOf(file, text));
+const inside = imports.filter(({ to }) => sources.has(to));
+
+function partOf(file: string): string {
+  return file.split("/")[0] ?? file;
+}
+
+function rowOf(file: string): number {
+  return rows.findIndex((row) => row.includes(partOf(file)));
+}
+
+function allowed({ from, to, typeOnly }: Import): boolean {
+  if (partOf(from) === partOf(to)) return true;
+  if (rowOf(from) !== rowOf(to)) return rowOf(from) > rowOf(to);
+  if (words.includes(to)) return true;
+  const parts = `${partOf(from)} -> ${partOf(to)}`;
+  return knownWorks.includes(parts) || (parts === "commands -> runs" && typeOnly);
+}
+
+function show({ from, to }: Import): string {
+  return `${from} -> ${to}`;
+}
+
+describe("the house", () => {
+  test("the reader of imports sees every kind of them", () => {
+    const text = [
+      'import a, { type B } from "./a.js";',
+      'import type { C } from "../c.js";',
+      'import "node:net";',
+      'import {\n  D,\n  E,\n} from "./d.js";',
+      'export * from "./e.js";',
+      'export type { F } from "./f.js";',
+      'const g = await import("./g.js");',
+      '// import "./comment.js";',
+      'const text = `import "./not.js"`;',
+    ].join("\n");
+    expect(importsOf("x/y.ts", text.replace(/const text.*/, ""))).toEqual([
+      { from: "x/y.ts", to: "x/a.ts", typeOnly: false },
+      { from: "x/y.ts", to: "c.ts", typeOnly: true },
+      { from: "x/y.ts", to: "node:net", typeOnly: false },
+      { from: "x/y.ts", to: "x/d.ts", typeOnly: false },
+      { from: "x/y.ts", to: "x/e.ts", typeOnly: false },
+      { from: "x/y.ts", to: "x/f.ts", typeOnly: true },
+      { from: "x/y.ts", to: "x/g.ts", typeOnly: false },
+    ]);
+    expect(codeOnly(text)).not.toContain("not.js");
+    expect(inside.length).toBeGreaterThan(20);
+  });
+
+  test("every part of src/ has its row", () => {
+    expect([...sources.keys()].filter((file) => rowOf(file) === -1)).toEqual([]);
+  });
+
+  test("every relative import leads to a file of src/", () => {
+    const lost = imports.filter(({ to }) => !sources.has(to) && (to.endsWith(".ts") || to.startsWith(".")));
+    expect(lost.map(show)).toEqual([]);
+  });
+
+  test("imports point downward only", () => {
+    expect(inside.filter((entry) => !allowed(entry)).map(show)).toEqual([]);
+  });
+
+  test("no import leads back to where it came from", () => {
+    const done = new Set<string>();
+    const cycles: string[] = [];
+    const walk = (file: string, way: readonly string[]): void => {
+      const start = way.indexOf(file);
+      if (start !== -1) cycles.push([...way.slice(start), file].join(" -> "));
+      if (start !== -1 || done.has(file)) return;
+      for (const { from, to } of inside) if (from === file) walk(to, [...way, file]);
+      done.add(file);
+    };
+    for (const file of sources.keys()) walk(file, []);
+    expect(cycles).toEqual([]);
+  });
+
+  test("wire and session know nothing of Node but bytes", () => {
+    const pure = [...sources].filter(([file]) => pureParts.includes(partOf(file)));
+    expect(pure.length).toBeGreaterThan(3);
+    const foreign = imports.filter(
+      ({ from, to }) => pureParts.includes(partOf(from)) && !sources.has(to) && !pureImports.includes(to),
+    );
+    expect(foreign.map(show)).toEqual([]);
+    const impure = pure.flatMap(([file, text]) =>
+      [...codeOnly(text).matchAll(impureNames)].map(([name]) => `${file}: ${name}`),
+    );
+    expect(impure).toEqual([]);
+  });
+
+  test("no file holds more than 400 lines", () => {
+    const long = [...sources].filter(([, text]) => text.split("\n").length > 401);
+    expect(long.map(([file]) => file)).toEqual([]);
+  });
+
+  test("nothing is called Manager, Helper or Util", () => {
+    const vague = /manager|helper|utils?(?![a-z])/i;
+    const declared = /\b(?:class|interface|type|function)\s+(\w*(?:Manager|Helper|Util)\w*)/g;
+    const files = [...sources.keys()].filter((file) => vague.test(file));
+    const names = [...sources].flatMap(([file, text]) =>
+      [...codeOnly(text).matchAll(declared)].map((match) => `${file}: ${match[1]}`),
+    );
+    expect([...files, ...names]).toEqual([]);
+  });
+});
