@@ -7,7 +7,7 @@ import { resolveLimits, type Limits } from "../limits.js";
 import { encodeRequest } from "../session/version1-client.js";
 import { listCommandName } from "../session/version1-list.js";
 import { parseAddress, type Address } from "../transport/address.js";
-import { dial } from "../transport/dial.js";
+import { dial, type Trust } from "../transport/dial.js";
 import { isJsonObject } from "../wire/json.js";
 import { PacketType } from "../wire/packet.js";
 import type { CallOptions, ConnectOptions } from "./options.js";
@@ -46,10 +46,9 @@ export async function connect<Commands extends CommandSet = CommandSet>(
   const address = parseAddress(url);
   const limits = resolveLimits(options.limits);
   const dialOptions = {
+    trust: trustOf(address, options),
     allowCleartext: options.allowCleartext ?? false,
     connectTimeoutMs: limits.connectTimeoutMs,
-    ...(options.ca === undefined ? {} : { ca: options.ca }),
-    ...(options.pin === undefined ? {} : { pin: options.pin }),
   };
   const version1 = new Version1Client({
     limits,
@@ -58,6 +57,15 @@ export async function connect<Commands extends CommandSet = CommandSet>(
   });
   version1.use(await dial(address, { ...dialOptions, signal: options.signal }));
   return new ConnectedClient<Commands>(version1, address, options, limits);
+}
+
+function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
+  const { ca, pin } = options;
+  if (address.kind === "tls") return createTrust({ host: address.host, ca, pin: pin ?? address.pin });
+  if (ca !== undefined || pin !== undefined) {
+    throw new IscepError("usage", "a certificate or pin was given for a cleartext address; use one that begins with iscep://");
+  }
+  return undefined;
 }
 
 class ConnectedClient<Commands extends CommandSet> implements Client<Commands> {

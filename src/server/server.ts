@@ -81,13 +81,24 @@ export class Server {
     const limits = this.#limits;
     const certificate = await serverCertificate(options);
     const logs = await openLogs(options.logs, limits);
-    const authenticator =
-      typeof options.tokens === "string"
-        ? openTokenStore(options.tokens, {
-            limits,
-            onProblem: (message, error) => logs?.error({ event: "tokens_file", message, error }),
-          })
-        : undefined;
+    let authenticator: Authenticator | undefined;
+    try {
+      authenticator = openTokens(options.tokens, limits, logs);
+      return await this.#open(certificate, logs, authenticator);
+    } catch (error) {
+      authenticator?.close();
+      await logs?.close();
+      throw error;
+    }
+  }
+
+  async #open(
+    certificate: ServerCertificate | undefined,
+    logs: Logs | undefined,
+    authenticator: Authenticator | undefined,
+  ): Promise<ListeningServer> {
+    const options = this.#options;
+    const limits = this.#limits;
     const dispatcher = new Dispatcher({ registry: this.#registry, limits, logs });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
     const refusedPackets = new LineRate(limits);
@@ -135,14 +146,7 @@ export class Server {
       },
       onTlsFailure: (source, error) => host.logRefusedPacket("malformed", `TLS: ${error.message}`, 0, source),
     });
-    let port: number | undefined;
-    try {
-      port = await listener.listen();
-    } catch (error) {
-      authenticator?.close();
-      await logs?.close();
-      throw error;
-    }
+    const port = await listener.listen();
     const sweep = setInterval(() => {
       const nowMs = performance.now();
       for (const connection of connections) connection.checkDeadlines(nowMs);
@@ -188,24 +192,24 @@ export class Server {
     listening.listener.stopAccepting();
     for (const connection of listening.connections) connection.close();
     await listening.dispatcher.close(graceMs);
-    await this.#drained(listening.connections);
+    await drained(listening.connections, this.#limits.lingerTimeoutMs);
     await listening.listener.close();
     clearInterval(listening.sweep);
     listening.authenticator?.close();
     await listening.logs?.close();
   }
 
-  /** The last answers are on their way: the sweep cuts whoever does not take them within `lingerTimeoutMs`. */
-  async #drained(connections: ReadonlySet<Version1Connection>): Promise<void> {
-    const deadlineMs = performance.now() + this.#limits.lingerTimeoutMs;
-    while (connections.size > 0 && performance.now() < deadlineMs) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  }
-
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** The last answers are on their way; whoever does not take them in time is cut when the listener closes. */
+async function drained(connections: ReadonlySet<Version1Connection>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
+  await Promise.race([tooLate, Promise.all([...connections].map((connection) => connection.whenClosed()))]);
+  clearTimeout(timer);
 }
 
 function checkOptions(options: ServerOptions): void {
@@ -233,6 +237,14 @@ function checkOptions(options: ServerOptions): void {
       `without tokens everybody who reaches ${host} could run the commands; give a tokens file, or say tokens: false (--no-auth)`,
     );
   }
+}
+
+function openTokens(tokens: string | false | undefined, limits: Limits, logs: Logs | undefined): Authenticator | undefined {
+  if (typeof tokens !== "string") return undefined;
+  return openTokenStore(tokens, {
+    limits,
+    onProblem: (message, error) => logs?.error({ event: "tokens_file", message, error }),
+  });
 }
 
 /** A quarter of the shortest timeout that the sweep serves, between 10 ms and a second. */

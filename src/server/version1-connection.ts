@@ -263,6 +263,11 @@ export class Version1Connection {
     this.#finish("the server closed");
   }
 
+  whenClosed(): Promise<void> {
+    if (this.#socket.closed) return Promise.resolve();
+    return new Promise((resolve) => this.#socket.once("close", () => resolve()));
+  }
+
   /** Called by the server's sweep, so that 10,000 connections need one timer. */
   checkDeadlines(nowMs: number): void {
     const due = this.#deadlines.due(nowMs, this.#running, this.#socket.writableLength);

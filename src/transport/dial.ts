@@ -1,19 +1,29 @@
 /** Connecting: TCP, TLS or a unix socket, until the peer is trusted. Nothing is written before that. */
 import { connect as connectNet, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
-import { IscepError, isIscepError } from "../errors.js";
-import { tlsFailure, trustOptions, type TrustOptions } from "../identity/trust.js";
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { IscepError, toIscepError } from "../errors.js";
 import { formatAddress, isLoopbackHost, type Address } from "./address.js";
 
-export interface DialOptions extends Pick<TrustOptions, "ca" | "pin"> {
+/** What makes a server the right one. */
+export interface Trust {
+  readonly connection: ConnectionOptions;
+  /** After the handshake and before the first write. @throws IscepError `not_trusted` */
+  check(socket: TLSSocket): void;
+  /** The error of a handshake that failed over the certificate, for people; undefined when it was something else. */
+  explain(error: Error): IscepError | undefined;
+}
+
+export interface DialOptions {
+  /** For addresses with TLS, and only for these. */
+  readonly trust?: Trust | undefined;
   readonly allowCleartext: boolean;
   readonly connectTimeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * @throws IscepError `connect_failed`, `not_trusted`, `timeout`, `cancelled`, `configuration` (a certificate file that
- *   is missing: never a fallback to cleartext), `usage` (cleartext beyond this machine without `allowCleartext`).
+ * @throws IscepError `connect_failed`, `not_trusted`, `timeout`, `cancelled`, `usage` (cleartext beyond this machine
+ *   without `allowCleartext`, TLS without `trust`).
  */
 export async function dial(address: Address, options: DialOptions): Promise<Socket> {
   const where = formatAddress(withoutCredentials(address));
@@ -23,18 +33,19 @@ export async function dial(address: Address, options: DialOptions): Promise<Sock
       `${where} is cleartext and leaves this machine: the network would see token and data. Use iscep://, or say allowCleartext (--allow-cleartext)`,
     );
   }
-  if (address.kind !== "tls" && (options.ca !== undefined || options.pin !== undefined)) {
-    throw new IscepError("usage", `${where} is cleartext, and a certificate or pin was given; use an address that begins with iscep://`);
-  }
-  options.signal?.throwIfAborted();
+  if (options.signal?.aborted === true) throw cancelled(options.signal);
   return new Promise((resolve, reject) => {
     const { socket, check } = open(address, options);
     const timer = setTimeout(() => {
       fail(new IscepError("timeout", `${where} did not answer within ${options.connectTimeoutMs} ms`));
     }, options.connectTimeoutMs);
-    const aborted = (): void => fail(new IscepError("cancelled", "connecting was cancelled", { cause: options.signal?.reason }));
-    const failed = (error: NodeJS.ErrnoException): void => fail(tlsFailure(error, where) ?? connectFailed(where, error));
-    const ended = (): void => fail(new IscepError("connect_failed", `${where} closed the connection at once; it may be full, or speak no TLS`));
+    const aborted = (): void => fail(cancelled(options.signal));
+    const failed = (error: NodeJS.ErrnoException): void => {
+      fail(options.trust?.explain(error) ?? connectFailed(where, error));
+    };
+    const ended = (): void => {
+      fail(new IscepError("connect_failed", `${where} closed the connection at once; it may be full, or speak no TLS`));
+    };
     function done(): void {
       clearTimeout(timer);
       options.signal?.removeEventListener("abort", aborted);
@@ -54,7 +65,7 @@ export async function dial(address: Address, options: DialOptions): Promise<Sock
       try {
         check();
       } catch (error) {
-        fail(isIscepError(error) ? error : new IscepError("not_trusted", undefined, { cause: error }));
+        fail(toIscepError(error, "not_trusted"));
         return;
       }
       done();
@@ -67,12 +78,16 @@ function open(address: Address, options: DialOptions): { socket: Socket; check: 
   if (address.kind === "unix") return { socket: connectNet({ path: address.path }), check: () => {} };
   const { host, port } = address;
   if (address.kind === "tcp") return { socket: connectNet({ host, port, noDelay: true, keepAlive: true }), check: () => {} };
-  const pin = options.pin ?? address.pin;
-  const trust = trustOptions({ host, ...(pin === undefined ? {} : { pin }), ...(options.ca === undefined ? {} : { ca: options.ca }) });
+  const { trust } = options;
+  if (trust === undefined) throw new IscepError("usage", "an address with TLS needs to know which server to trust");
   const socket = connectTls({ host, port, ...trust.connection });
-  // Not an option of tls.connect: https://nodejs.org/api/tls.html#tlsconnectoptions-callback
+  // tls.connect has no option for it, and without it a small packet may wait for 40 ms.
   socket.setNoDelay(true);
   return { socket, check: () => trust.check(socket) };
+}
+
+function cancelled(signal: AbortSignal | undefined): IscepError {
+  return new IscepError("cancelled", "connecting was cancelled", { cause: signal?.reason });
 }
 
 function withoutCredentials(address: Address): Address {

@@ -1,0 +1,69 @@
+// The bare program that everything is measured against: node:net, a 4-byte length, JSON, no checksum, no token, no
+// validation. All answers of one turn of the event loop leave in one write, and frames that came whole are not copied.
+import net from "node:net";
+
+/** Frames out of a stream of chunks. */
+export function frameParser(onFrame) {
+  let rest = null;
+  return (chunk) => {
+    const data = rest === null ? chunk : Buffer.concat([rest, chunk]);
+    let offset = 0;
+    while (data.length - offset >= 4) {
+      const end = offset + 4 + data.readUInt32BE(offset);
+      if (end > data.length) break;
+      onFrame(JSON.parse(data.utf8Slice(offset + 4, end)));
+      offset = end;
+    }
+    rest = offset === data.length ? null : data.subarray(offset);
+  };
+}
+
+export function frame(value) {
+  const text = JSON.stringify(value);
+  const length = Buffer.byteLength(text);
+  const bytes = Buffer.allocUnsafe(4 + length);
+  bytes.writeUInt32BE(length, 0);
+  bytes.utf8Write(text, 4);
+  return bytes;
+}
+
+/** Writes what one turn of the event loop makes in one piece. */
+export function coalescedWriter(socket) {
+  let frames = [];
+  return (bytes) => {
+    if (frames.push(bytes) > 1) return;
+    process.nextTick(() => {
+      socket.write(frames.length === 1 ? frames[0] : Buffer.concat(frames));
+      frames = [];
+    });
+  };
+}
+
+export function bareServer() {
+  return new Promise((resolve) => {
+    const server = net.createServer({ noDelay: true, backlog: 4096 }, (socket) => {
+      const write = coalescedWriter(socket);
+      socket.on("data", frameParser((request) => write(frame({ response: request.args }))));
+      socket.on("error", () => {});
+    });
+    server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => resolve({ port: server.address().port }));
+  });
+}
+
+/** A client with one call in flight: a promise for each call, as callers want it. */
+export async function bareClient(port) {
+  const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
+  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  const write = coalescedWriter(socket);
+  let answered;
+  socket.on("data", frameParser((answer) => answered(answer.response)));
+  return {
+    call(command, args, token) {
+      return new Promise((resolve) => {
+        answered = resolve;
+        write(frame({ auth_token: token, command, args }));
+      });
+    },
+    close: () => socket.destroy(),
+  };
+}

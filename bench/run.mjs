@@ -1,0 +1,97 @@
+// `npm run bench`: figures as ratios to a bare program of the same run, server and client each in a process of its own.
+// Medians of several rounds, the two programs in turn, as machines are noisy and drift. ROUNDS=9 SECONDS=3 for more.
+import { fork } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const rounds = Number(process.env.ROUNDS ?? 5);
+const ms = Number(process.env.SECONDS ?? 2) * 1000;
+const idleConnections = Number(process.env.IDLE ?? 10_000);
+
+const roleFile = fileURLToPath(new URL("role.mjs", import.meta.url));
+
+/** A process that has one role and does what it is told. */
+class Peer {
+  #child = fork(roleFile, { execArgv: ["--expose-gc"], stdio: ["ignore", "inherit", "inherit", "ipc"] });
+
+  ask(message) {
+    return new Promise((resolve, reject) => {
+      const gone = (code) => reject(new Error(`a process of the benchmark ended with ${code}`));
+      this.#child.once("exit", gone);
+      this.#child.once("message", (answer) => {
+        this.#child.off("exit", gone);
+        resolve(answer);
+      });
+      this.#child.send(message);
+    });
+  }
+
+  async stop() {
+    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.#child.disconnect();
+    await ended;
+  }
+}
+
+async function withPeers(count, work) {
+  const peers = Array.from({ length: count }, () => new Peer());
+  try {
+    return await work(...peers);
+  } finally {
+    await Promise.all(peers.map((peer) => peer.stop()));
+  }
+}
+
+async function callsPerSecond(kind, serverOptions, clientOptions) {
+  return withPeers(2, async (server, client) => {
+    const { port } = await server.ask({ role: `${kind}-server`, options: serverOptions });
+    const { perSecond } = await client.ask({ role: `${kind}-client`, options: { port, ms, ...clientOptions } });
+    return perSecond;
+  });
+}
+
+async function bytesPerIdleConnection(kind) {
+  return withPeers(2, async (server, clients) => {
+    const { port } = await server.ask({ role: `${kind}-server`, options: {} });
+    // The first connections make what all share: code, pools, tables.
+    await clients.ask({ role: "idle-clients", options: { port, count: 50 } });
+    const before = await server.ask({ measure: "memory" });
+    const { open } = await clients.ask({ role: "idle-clients", options: { port, count: idleConnections } });
+    const after = await server.ask({ measure: "memory" });
+    if (open !== idleConnections) throw new Error(`only ${open} of ${idleConnections} connections stayed open`);
+    return (after.rss - before.rss) / idleConnections;
+  });
+}
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+const spread = (numbers, digits) => `${Math.min(...numbers).toFixed(digits)} to ${Math.max(...numbers).toFixed(digits)}`;
+
+const folder = await mkdtemp(join(tmpdir(), "iscep-bench-"));
+try {
+  // A token of the original's form, in a file of the original's form.
+  const token = "0123456789abcdef".repeat(32);
+  const tokens = join(folder, "tokens.json");
+  await writeFile(tokens, JSON.stringify({ bench: token }), { mode: 0o600 });
+
+  const bare = [];
+  const ours = [];
+  for (let round = 0; round < rounds; round++) {
+    bare.push(await callsPerSecond("bare", {}, { token }));
+    ours.push(await callsPerSecond("iscep", { tokens }, { token }));
+  }
+  const ratios = ours.map((value, round) => value / bare[round]);
+  console.log(`one call in flight, version 1, token checked, logs off (${rounds} rounds of ${ms / 1000} s)`);
+  console.log(`  bare   ${Math.round(median(bare))} calls/s (${spread(bare, 0)})`);
+  console.log(`  iscep  ${Math.round(median(ours))} calls/s (${spread(ours, 0)})`);
+  console.log(`  ratio  ${median(ratios).toFixed(2)} (${spread(ratios, 2)}); promised: at least 0.90`);
+
+  const bareBytes = await bytesPerIdleConnection("bare");
+  const ourBytes = await bytesPerIdleConnection("iscep");
+  console.log(`memory of an idle connection, version 1, cleartext (${idleConnections} of them)`);
+  console.log(`  bare   ${(bareBytes / 1024).toFixed(1)} KB`);
+  console.log(`  iscep  ${(ourBytes / 1024).toFixed(1)} KB; promised: at most 12 KB`);
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
