@@ -1,0 +1,138 @@
+/**
+ * The package as others get it. The tarball is packed from the working tree; the git install takes what HEAD holds, as a
+ * clone cannot hold more: commit first. Dependencies come from wherever this machine's npm gets its packages.
+ */
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { run, temporaryFolder } from "./programs.js";
+
+const root = process.cwd();
+const temporary = temporaryFolder("package");
+
+const packReport = z.tuple([
+  z.object({
+    filename: z.string(),
+    size: z.number(),
+    unpackedSize: z.number(),
+    files: z.array(z.object({ path: z.string() })),
+  }),
+]);
+
+let packed: z.infer<typeof packReport>[0];
+
+beforeAll(() => {
+  const report = run(root, "npm", "pack", "--json", "--ignore-scripts", "--pack-destination", temporary);
+  [packed] = packReport.parse(JSON.parse(report));
+});
+
+const program = `
+  import { Server, connect, defineCommand } from "iscep";
+  export const server: Server = new Server({ commands: {} });
+  export const functions = [connect, defineCommand];
+  // @ts-expect-error A number is no options: the types arrived.
+  new Server(42);
+`;
+
+const compilerOptions = {
+  target: "es2022",
+  module: "nodenext",
+  types: ["node"],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  skipLibCheck: false,
+  noEmit: true,
+};
+
+describe.each<[way: string, source: () => string]>([
+  ["a tarball", () => path.join(temporary, packed.filename)],
+  [
+    "git",
+    () => {
+      const bare = path.join(temporary, "iscep.git");
+      run(temporary, "git", "clone", "--quiet", "--bare", root, bare);
+      return `git+${pathToFileURL(bare).href}`;
+    },
+  ],
+])("installed from %s in an empty project", (way, source) => {
+  const project = path.join(temporary, way.replace(" ", "-"));
+
+  beforeAll(() => {
+    mkdirSync(project);
+    writeFileSync(
+      path.join(project, "package.json"),
+      JSON.stringify({ name: "consumer", private: true, type: "module" }),
+    );
+    run(project, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error", source());
+  });
+
+  test("its types compile under strict, and say no to what is wrong", () => {
+    mkdirSync(path.join(project, "node_modules/@types"), { recursive: true });
+    symlinkSync(
+      path.join(root, "node_modules/@types/node"),
+      path.join(project, "node_modules/@types/node"),
+      "junction",
+    );
+    writeFileSync(path.join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["program.ts"] }));
+    writeFileSync(path.join(project, "program.ts"), program);
+    const compiler = path.join(root, "node_modules/typescript/bin/tsc");
+    expect(run(project, process.execPath, compiler, "-p", project)).toBe("");
+  });
+
+  const names = "[Server, connect, defineCommand].map((it) => typeof it).join()";
+
+  test("import loads it", () => {
+    const code = `import { Server, connect, defineCommand } from "iscep"; console.log(${names})`;
+    expect(run(project, process.execPath, "--input-type=module", "-e", code).trim()).toBe("function,function,function");
+  });
+
+  test.skipIf(!Reflect.get(process.features, "require_module"))("require loads it", () => {
+    const code = `const { Server, connect, defineCommand } = require("iscep"); console.log(${names})`;
+    expect(run(project, process.execPath, "--input-type=commonjs", "-e", code).trim()).toBe(
+      "function,function,function",
+    );
+  });
+
+  test("npx iscep --help answers", () => {
+    expect(run(project, "npx", "--no-install", "iscep", "--help")).toMatch(/\bserve\b[\s\S]*\bcall\b/);
+  });
+
+  test("nothing that is only needed for development came with it", () => {
+    const { dependencies } = z
+      .object({ dependencies: z.object({ iscep: z.object({ dependencies: z.record(z.string(), z.unknown()) }) }) })
+      .parse(JSON.parse(run(project, "npm", "ls", "--all", "--json")));
+    expect(Object.keys(dependencies.iscep.dependencies)).not.toContain("vitest");
+    expect(readdirSync(path.join(project, "node_modules/iscep"))).not.toContain("test");
+  });
+});
+
+describe("the tarball", () => {
+  const files = (): string[] => packed.files.map((file) => file.path);
+
+  test("holds the code, its sources and the documents, and nothing else", () => {
+    const expected =
+      /^(?:package\.json|LICENSE|(?:README|PROTOCOL|SECURITY|CHANGELOG)\.md|src\/.+\.ts|dist\/.+(?:\.js|\.d\.ts)(?:\.map)?)$/;
+    expect(files().filter((file) => !expected.test(file))).toEqual([]);
+    expect(files()).toEqual(
+      expect.arrayContaining(["package.json", "LICENSE", "README.md", "SECURITY.md", "PROTOCOL.md"]),
+    );
+  });
+
+  test("holds the build of every source, and no build without a source", () => {
+    const stems = (pattern: RegExp): string[] =>
+      files()
+        .flatMap((file) => pattern.exec(file)?.slice(1) ?? [])
+        .toSorted();
+    const sources = stems(/^src\/(.+)\.ts$/);
+    expect(sources.length).toBeGreaterThan(20);
+    expect(stems(/^dist\/(.+)\.js$/)).toEqual(sources);
+    expect(stems(/^dist\/(.+)\.d\.ts$/)).toEqual(sources);
+  });
+
+  test("stays small", () => {
+    expect(packed.size).toBeLessThan(512 * 1024);
+    expect(packed.unpackedSize).toBeLessThan(2 * 1024 * 1024);
+  });
+});
