@@ -26,7 +26,10 @@ export interface Authenticator {
    * the next packet.
    */
   currentGeneration(): number;
-  /** The identity, or undefined for a token that is unknown, not yet valid, expired or disabled. Constant time in the secret. */
-  verify(token: string): Identity | undefined;
+  /**
+   * The identity, or undefined for a token that is unknown, not yet valid, expired or disabled. Constant time in the secret.
+   * `source` is the caller's address: a token that is bound to networks (`cidrs`) counts only when it is given, and in one of them.
+   */
+  verify(token: string, source?: string): Identity | undefined;
   close(): void;
 }

@@ -1,0 +1,175 @@
+/** Certificates and keys of servers: made, kept in a folder, loaded, and known by their pin. */
+import { X509Certificate, createHash, createPrivateKey, type KeyObject } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { createSecureContext, type SecureVersion } from "node:tls";
+import { IscepError, isIscepError } from "../errors.js";
+import { defaultLimits } from "../limits.js";
+import { staleTemporaryFiles, syncFolderOf, writeTemporaryFile } from "./atomic-file.js";
+import { withFileLock } from "./file-lock.js";
+import { createSelfSigned, type CertificateOptions } from "./self-signed.js";
+
+/** For both sides; peers of version 1 negotiate 1.2 or 1.3, depending on their Python. */
+export const minTlsVersion: SecureVersion = "TLSv1.2";
+
+export interface Certificate {
+  readonly certPem: string;
+  readonly keyPem: string;
+  readonly pin: string;
+}
+
+/**
+ * A new EC P-256 key (PKCS8) and a certificate that it signed itself.
+ * @throws IscepError `usage` for hosts that are none, and days out of range
+ */
+export async function createCertificate(options: CertificateOptions = {}): Promise<Certificate> {
+  const made = await createSelfSigned(options);
+  return { ...made, pin: pinOfCertificate(made.certPem) };
+}
+
+/**
+ * `sha256:` and the base64url SHA-256 of the public key (SPKI, DER), so it stays the same when a certificate is renewed
+ * with its key. Of PEM text with several certificates the first one counts.
+ */
+export function pinOfCertificate(certificate: string | Uint8Array | X509Certificate): string {
+  const { publicKey } = certificate instanceof X509Certificate ? certificate : new X509Certificate(certificate);
+  return `sha256:${createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64url")}`;
+}
+
+/**
+ * @param files PEM text or the path of a PEM file, each; a chain has the server's own certificate first
+ * @throws IscepError `configuration` when one is missing, unreadable, expired, or they do not belong together
+ */
+export function loadServerCertificate(files: { readonly cert: string; readonly key: string }): Certificate {
+  const certPem = readPem(files.cert, "certificate");
+  const keyPem = readPem(files.key, "key");
+  const certName = nameOf(files.cert, "certificate");
+  const keyName = nameOf(files.key, "key");
+  const certificate = parseCertificate(certPem, certName);
+  const key = parseKey(keyPem, keyName);
+  const nowMs = Date.now();
+  if (nowMs > Date.parse(certificate.validTo)) {
+    throw wrong(`${certName} expired on ${certificate.validTo}; renew it, or make a new one with \`iscep cert\``);
+  }
+  if (nowMs < Date.parse(certificate.validFrom)) {
+    throw wrong(`${certName} only counts from ${certificate.validFrom} on; is this machine's clock right?`);
+  }
+  if (!certificate.checkPrivateKey(key)) throw wrong(`${certName} and ${keyName} do not belong together`);
+  try {
+    createSecureContext({ cert: certPem, key: keyPem, minVersion: minTlsVersion });
+  } catch (error) {
+    throw wrong(`OpenSSL does not accept ${certName} (its key may be too short); make a new one with \`iscep cert\``, error);
+  }
+  return { certPem, keyPem, pin: pinOfCertificate(certificate) };
+}
+
+/**
+ * The certificate of the server that keeps its state in this folder: `server-cert.pem` and `server-key.pem`, made when
+ * neither is there. Several servers may start at once and get the same one.
+ * @throws IscepError `configuration`: one without the other, open to others, unreadable, expired; `busy`: locked for too long
+ */
+export async function ensureServerCertificate(folder: string): Promise<Certificate & { readonly created: boolean }> {
+  const files = { cert: join(folder, "server-cert.pem"), key: join(folder, "server-key.pem") };
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const created = exists(files.cert) && exists(files.key) ? false : await make(join(folder, "server"), files);
+    checkKeyAccess(files.key);
+    return { ...loadServerCertificate(files), created };
+  } catch (error) {
+    if (isIscepError(error)) throw error;
+    throw wrong(`the folder for the server's key and certificate, ${folder}, cannot be used`, error);
+  }
+}
+
+/** ISCEP_STATE_DIR; else iscep in XDG_STATE_HOME; else ~/.local/state/iscep. */
+export function defaultStateFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  const { ISCEP_STATE_DIR: own = "", XDG_STATE_HOME: xdg = "" } = environment;
+  if (own !== "") return resolve(own);
+  return join(isAbsolute(xdg) ? xdg : join(homedir(), ".local", "state"), "iscep"); // the XDG specification ignores relative paths
+}
+
+/** False when another process was faster. */
+async function make(base: string, files: { readonly cert: string; readonly key: string }): Promise<boolean> {
+  return withFileLock(base, defaultLimits.fileLockTimeoutMs, async () => {
+    if (exists(files.key) && !exists(files.cert)) finishInterrupted(files);
+    for (const left of [files.cert, files.key].flatMap(staleTemporaryFiles)) rmSync(left, { force: true });
+    if (exists(files.cert) && exists(files.key)) return false;
+    const [there, gone] = exists(files.cert) ? [files.cert, files.key] : [files.key, files.cert];
+    if (exists(there)) {
+      throw wrong(`${there} is there, but ${gone} is not; put it back, or remove both: then a new pair is made, and clients need its new pin`);
+    }
+    const { certPem, keyPem } = await createCertificate();
+    // Both on the disk before either has its name, so that what is between the two names is as short as can be.
+    const key = writeTemporaryFile(files.key, keyPem);
+    const cert = writeTemporaryFile(files.cert, certPem);
+    renameSync(key, files.key);
+    renameSync(cert, files.cert);
+    syncFolderOf(files.cert);
+    return true;
+  });
+}
+
+/** A process that ended between the two renames left the certificate under its temporary name. */
+function finishInterrupted(files: { readonly cert: string; readonly key: string }): void {
+  for (const left of staleTemporaryFiles(files.cert)) {
+    const certPem = readFileSync(left, "utf8");
+    if (!certPem.endsWith("-----END CERTIFICATE-----\n")) continue;
+    if (!new X509Certificate(certPem).checkPrivateKey(createPrivateKey(readFileSync(files.key)))) continue;
+    renameSync(left, files.cert);
+    return;
+  }
+}
+
+function checkKeyAccess(path: string): void {
+  if (process.getuid === undefined) return; // Windows
+  const { mode } = statSync(path);
+  if ((mode & 0o077) === 0) return;
+  const octal = (mode & 0o777).toString(8).padStart(4, "0");
+  throw wrong(`the server's key ${path} can be read or changed by other users (mode ${octal}); close it with: chmod 600 ${path}`);
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** The text itself when it is PEM, else the file's. */
+export function readPem(pemOrPath: string, what: string): string {
+  if (isPem(pemOrPath)) return pemOrPath;
+  try {
+    return readFileSync(pemOrPath, "utf8");
+  } catch (error) {
+    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    throw wrong(`the ${what} file ${pemOrPath} ${missing ? "does not exist" : "cannot be read"}`, error);
+  }
+}
+
+function isPem(text: string): boolean {
+  return text.includes("-----BEGIN ");
+}
+
+function nameOf(pemOrPath: string, what: string): string {
+  return isPem(pemOrPath) ? `the ${what}` : `the ${what} ${pemOrPath}`;
+}
+
+function parseCertificate(pem: string, name: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw wrong(`${name} is not a certificate in PEM form (-----BEGIN CERTIFICATE-----)`, error);
+  }
+}
+
+function parseKey(pem: string, name: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (error) {
+    const encrypted = /BEGIN ENCRYPTED PRIVATE KEY|^Proc-Type: 4,ENCRYPTED/m.test(pem);
+    if (encrypted) throw wrong(`${name} is locked with a passphrase, which a server has nobody to ask for; write it without one, mode 0600`, error);
+    throw wrong(`${name} is not a private key in PEM form`, error);
+  }
+}
+
+function wrong(message: string, cause?: unknown): IscepError {
+  return new IscepError("configuration", message, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,210 @@
+/** The tokens file as the server sees it: kept in memory, and read again when it has changed. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { realpathSync, statSync, watch, type BigIntStats, type FSWatcher } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { toIscepError, type IscepError } from "../errors.js";
+import type { Limits } from "../limits.js";
+import type { Authenticator, Identity } from "./identity.js";
+import { compileScopes } from "./scopes.js";
+import { compileCidrs } from "./source.js";
+import { grantOf, hasLoneSurrogate, parseTokensFile, type TokensFile } from "./tokens-file.js";
+import { readTokensText } from "./tokens-reader.js";
+import { clientKey, parseToken, quoteUnlessToken, storedKeyOf } from "./tokens.js";
+
+export interface TokenStoreOptions {
+  readonly limits: Pick<Limits, "maxTokensFileBytes" | "tokensFileCheckMs" | "tokenWarningDays">;
+  /** Told once a change when the file cannot be used (the tokens of before go on counting), and once a token that expires soon. */
+  onProblem(message: string, error?: IscepError): void;
+  /** The tokens have changed. */
+  onReload?(): void;
+}
+
+interface KnownToken {
+  readonly identity: Identity;
+  readonly storedKey: Buffer;
+  readonly notBeforeMs: number;
+  readonly disabled: boolean;
+  readonly countsAt: ((source: string) => boolean) | null;
+}
+
+interface KnownTokens {
+  /** Tokens that carry their id. */
+  readonly byId: ReadonlyMap<string, KnownToken>;
+  /** Others by their stored key, in hex. Several owners may have the same one, as in the original. */
+  readonly byKey: ReadonlyMap<string, readonly KnownToken[]>;
+}
+
+/**
+ * @throws IscepError `configuration` when the file is missing or wrong, open to others, or belongs to someone else: a
+ *   server that was told to ask for tokens never starts without.
+ */
+export function openTokenStore(path: string, options: TokenStoreOptions): Authenticator {
+  return new TokenStore(path, options);
+}
+
+class TokenStore implements Authenticator {
+  readonly #path: string;
+  readonly #options: TokenStoreOptions;
+  #tokens: KnownTokens;
+  #generation = 1;
+  /** What the file was like when it was last read. */
+  #seen: string;
+  /** It had changed so shortly before the reading that another change may have left the same date. */
+  #unsettled: boolean;
+  #digest: string;
+  #problem: string | undefined;
+  #mayHaveChanged = false;
+  #checkedAtMs: number;
+  readonly #warned = new Set<string>();
+  #watchers: FSWatcher[] = [];
+
+  constructor(path: string, options: TokenStoreOptions) {
+    this.#path = resolve(path); // the process may change its folder
+    this.#options = options;
+    this.#watch(); // before the reading, or a change between the two would wait for the next look
+    try {
+      const { tokens, digest, stats } = this.#read();
+      this.#tokens = tokens;
+      this.#digest = digest;
+      this.#seen = signatureOf(stats);
+      this.#unsettled = this.#isRecent(stats);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.#checkedAtMs = performance.now();
+  }
+
+  currentGeneration(): number {
+    const nowMs = performance.now();
+    if (this.#mayHaveChanged || nowMs - this.#checkedAtMs >= this.#options.limits.tokensFileCheckMs) {
+      this.#mayHaveChanged = false;
+      this.#checkedAtMs = nowMs;
+      this.#check();
+    }
+    return this.#generation;
+  }
+
+  verify(token: string, source?: string): Identity | undefined {
+    this.currentGeneration();
+    if (token === "" || hasLoneSurrogate(token)) return undefined;
+    const parsed = parseToken(token);
+    const known = parsed === undefined ? undefined : this.#tokens.byId.get(parsed.id);
+    const storedKey = storedKeyOf(clientKey(parsed?.secret ?? token));
+    const candidates = known === undefined ? (this.#tokens.byKey.get(storedKey.toString("hex")) ?? []) : [known];
+    const nowMs = Date.now();
+    return candidates.find((candidate) => timingSafeEqual(candidate.storedKey, storedKey) && counts(candidate, nowMs, source))?.identity;
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers) watcher.close();
+    this.#watchers = [];
+  }
+
+  /**
+   * The folder, as a file that is replaced by rename takes its own watch with it; and the folder that a symbolic link
+   * leads to. Whatever happens there may mean this file, and looking costs microseconds.
+   */
+  #watch(): void {
+    const failed = (error: unknown): void => {
+      this.close();
+      this.#options.onProblem(
+        `the system does not report changes of tokens file ${this.#path}; it is looked at every ${this.#options.limits.tokensFileCheckMs} ms`,
+        toIscepError(error),
+      );
+    };
+    try {
+      for (const folder of new Set([dirname(this.#path), dirname(realpathSync(this.#path))])) {
+        const watcher = watch(folder, { persistent: false }, () => {
+          this.#mayHaveChanged = true;
+        });
+        watcher.on("error", failed);
+        this.#watchers.push(watcher);
+      }
+    } catch (error) {
+      const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+      if (!missing) failed(error); // a file that is missing is told by the reading
+    }
+  }
+
+  #check(): void {
+    let seen = "missing";
+    try {
+      const stats = statSync(this.#path, { bigint: true });
+      seen = signatureOf(stats);
+      if (seen === this.#seen && !this.#unsettled) return;
+      this.#unsettled = this.#isRecent(stats);
+      this.#seen = seen;
+      const { tokens, digest } = this.#read();
+      this.#problem = undefined;
+      if (digest === this.#digest) return;
+      this.#digest = digest;
+      this.#tokens = tokens;
+    } catch (thrown) {
+      this.#seen = seen;
+      const error = toIscepError(thrown, "configuration", `tokens file ${this.#path}: `);
+      const problem = `${seen} ${error.message}`;
+      if (problem === this.#problem) return;
+      this.#problem = problem;
+      this.#options.onProblem(`${error.message}; until that is mended the tokens that were read before go on counting`, error);
+      return;
+    }
+    this.#generation++;
+    this.#options.onReload?.();
+  }
+
+  #read(): { tokens: KnownTokens; digest: string; stats: BigIntStats } {
+    const { text, stats } = readTokensText(this.#path, this.#options.limits);
+    const file = parseTokensFile(text, this.#path);
+    this.#warn(file);
+    return { tokens: index(file), digest: createHash("sha256").update(text).digest("hex"), stats };
+  }
+
+  /** Dates of files come from a clock that ticks every few milliseconds only. */
+  #isRecent(stats: BigIntStats): boolean {
+    return Date.now() - Number(stats.ctimeMs) < this.#options.limits.tokensFileCheckMs;
+  }
+
+  #warn(file: TokensFile): void {
+    const nowMs = Date.now();
+    for (const [owner, entries] of file) {
+      for (const entry of entries) {
+        const { id, expiresAtMs, disabled } = grantOf(entry);
+        const soon = expiresAtMs > nowMs && expiresAtMs - nowMs < this.#options.limits.tokenWarningDays * 86_400_000;
+        if (id === null || disabled || !soon || this.#warned.has(id)) continue;
+        this.#warned.add(id);
+        const day = new Date(expiresAtMs).toISOString();
+        this.#options.onProblem(`token ${id} of ${quoteUnlessToken(owner)} expires at ${day}; \`iscep tokens rotate\` makes a new one`);
+      }
+    }
+  }
+}
+
+function index(file: TokensFile): KnownTokens {
+  const byId = new Map<string, KnownToken>();
+  const byKey = new Map<string, KnownToken[]>();
+  for (const [owner, entries] of file) {
+    for (const entry of entries) {
+      const { id, carriedId, storedKey, notBeforeMs, expiresAtMs, scopes, disabled, cidrs } = grantOf(entry);
+      const { mayDiscover, mayRun } = compileScopes(scopes);
+      const identity: Identity = Object.freeze({ owner, tokenId: id, expiresAtMs, mayDiscover, mayRun });
+      const known: KnownToken = { identity, storedKey, notBeforeMs, disabled, countsAt: cidrs === null ? null : compileCidrs(cidrs) };
+      if (carriedId !== null) {
+        byId.set(carriedId, known);
+      } else {
+        const key = storedKey.toString("hex");
+        byKey.set(key, [...(byKey.get(key) ?? []), known]);
+      }
+    }
+  }
+  return { byId, byKey };
+}
+
+function counts(token: KnownToken, nowMs: number, source: string | undefined): boolean {
+  if (token.disabled || nowMs < token.notBeforeMs || nowMs >= token.identity.expiresAtMs) return false;
+  return token.countsAt === null || (source !== undefined && token.countsAt(source));
+}
+
+function signatureOf(stats: BigIntStats): string {
+  return [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(" ");
+}

@@ -1,0 +1,300 @@
+/** Changes of a tokens file: each reads it, changes it and replaces it as a whole, with a lock around. */
+import { realpathSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { IscepError, isIscepError } from "../errors.js";
+import { defaultLimits, type Limits } from "../limits.js";
+import { writeFileAtomically } from "./atomic-file.js";
+import { withFileLock } from "./file-lock.js";
+import { defaultScopes, scopeProblem } from "./scopes.js";
+import { cidrProblem } from "./source.js";
+import {
+  grantOf,
+  hasLoneSurrogate,
+  parseTokensFile,
+  recordOf,
+  serialiseTokensFile,
+  type TokenEntry,
+  type TokenRecord,
+  type TokensFile,
+} from "./tokens-file.js";
+import { readTokensText } from "./tokens-reader.js";
+import { mintToken, parseToken, quoteUnlessToken } from "./tokens.js";
+
+type WriterLimits = Pick<Limits, "maxTokensFileBytes" | "fileLockTimeoutMs" | "tokenLifetimeDays">;
+
+export interface WriterOptions {
+  readonly limits?: WriterLimits;
+}
+
+export interface AddTokenOptions extends WriterOptions {
+  /** Any text without control characters. */
+  readonly owner: string;
+  /** Default: discover, and run every command. */
+  readonly scopes?: readonly string[];
+  /** null: never. Default `tokenLifetimeDays`. */
+  readonly expiresInMs?: number | null;
+  readonly cidrs?: readonly string[];
+}
+
+export interface RotateTokenOptions extends WriterOptions {
+  /** How long the old tokens still count. Default 0: they are removed at once. */
+  readonly overlapMs?: number;
+  /** Default: as the old token; where that one never expired because it was the original's, `tokenLifetimeDays`. */
+  readonly expiresInMs?: number | null;
+}
+
+export interface NewToken {
+  /** Shown once: the file holds nothing that it could be had from. */
+  readonly token: string;
+  readonly record: TokenRecord;
+}
+
+/** What may be shown of a token that is in the file. */
+export interface ListedToken {
+  readonly owner: string;
+  /** null for the original's. */
+  readonly id: string | null;
+  /** It stands in the file in clear; rotate or import it. */
+  readonly clear: boolean;
+  readonly created: string | null;
+  readonly notBefore: string | null;
+  /** null: never. */
+  readonly expires: string | null;
+  readonly scopes: readonly string[];
+  readonly disabled: boolean;
+  readonly cidrs: readonly string[] | null;
+}
+
+type Owners = Map<string, TokenEntry[]>;
+
+/**
+ * Adds a token to the owner's; makes the file (0600) if there is none, in a folder that exists.
+ * @throws IscepError `usage` (owner, scopes, times), `configuration` (file), `busy` (locked for too long)
+ */
+export async function addToken(path: string, options: AddTokenOptions): Promise<NewToken> {
+  const { owner, scopes = defaultScopes, cidrs, limits = defaultLimits } = options;
+  checkOwner(owner);
+  checkTexts(scopes, scopeProblem);
+  checkTexts(cidrs ?? [], cidrProblem);
+  const createdMs = Date.now();
+  const token = mintToken();
+  const record = recordOf(token, { scopes, cidrs, createdMs, expiresAtMs: expiry(createdMs, options.expiresInMs, limits) });
+  await change(path, limits, true, (owners) => {
+    owners.set(owner, [...(owners.get(owner) ?? []), record]);
+  });
+  return { token, record };
+}
+
+/**
+ * Removes all tokens of an owner, or the one with this id.
+ * @returns the owner, and the ids that were removed (null for a token of the original)
+ * @throws IscepError `usage` when there is neither; `configuration`, `busy`
+ */
+export async function removeToken(
+  path: string,
+  ownerOrId: string,
+  { limits = defaultLimits }: WriterOptions = {},
+): Promise<{ readonly owner: string; readonly ids: readonly (string | null)[] }> {
+  return change(path, limits, false, (owners) => {
+    const { owner, chosen, others } = choose(owners, ownerOrId);
+    owners.set(owner, others);
+    return { owner, ids: chosen.map((entry) => grantOf(entry).id) };
+  });
+}
+
+/** @throws IscepError `configuration` */
+export function listTokens(path: string, { limits = defaultLimits }: WriterOptions = {}): ListedToken[] {
+  const file = parseTokensFile(readTokensText(path, limits).text, path);
+  return [...file].flatMap(([owner, entries]) => entries.map((entry) => listed(owner, entry)));
+}
+
+/**
+ * A new token with the rights of the owner's old ones, which are removed, or end after the overlap. With an id instead
+ * of the owner only that one is replaced.
+ * @throws IscepError `usage` when there is no such owner or id, when all its tokens are disabled, or when they have
+ *   different rights (one token with all of them could do more than any of the old ones); `configuration`, `busy`
+ */
+export async function rotateToken(path: string, ownerOrId: string, options: RotateTokenOptions = {}): Promise<NewToken> {
+  const { limits = defaultLimits, overlapMs = 0, expiresInMs } = options;
+  checkDuration("overlapMs", overlapMs);
+  return change(path, limits, false, (owners) => {
+    const nowMs = Date.now();
+    const { owner, chosen, others } = choose(owners, ownerOrId);
+    const model = modelOf(owner, chosen, nowMs);
+    const { scopes, cidrs } = grantOf(model);
+    const lifetimeMs = expiresInMs === undefined ? lifetimeOf(model) : expiresInMs;
+    const token = mintToken();
+    const record = recordOf(token, {
+      scopes,
+      cidrs: cidrs ?? undefined,
+      createdMs: nowMs,
+      expiresAtMs: expiry(nowMs, lifetimeMs, limits),
+    });
+    const kept = overlapMs > 0 ? chosen.map((entry) => endingAt(entry, nowMs, nowMs + overlapMs)) : [];
+    owners.set(owner, [...others, ...kept, record]);
+    return { token, record };
+  });
+}
+
+/**
+ * Takes the tokens of another file, one of the original's or this file itself, as records: they go on working, without
+ * an end, and nothing in this file tells what they are.
+ * @returns how many were added or, having stood here in clear, replaced
+ * @throws IscepError `configuration`, `busy`
+ */
+export async function importTokens(
+  path: string,
+  originalFile: string,
+  { limits = defaultLimits }: WriterOptions = {},
+): Promise<{ readonly imported: number }> {
+  const readOriginal = (): TokensFile => parseTokensFile(readTokensText(originalFile, limits).text, originalFile);
+  readOriginal(); // before a file is made for nothing
+  return change(path, limits, true, (owners) => {
+    let imported = 0;
+    const ids = new Set([...owners.values()].flat().map((entry) => (typeof entry === "string" ? null : entry.id)));
+    for (const [owner, entries] of readOriginal()) {
+      for (const entry of entries) {
+        const here = owners.get(owner) ?? [];
+        const record = typeof entry === "string" ? imports(entry) : entry;
+        const known = here.some((other) => typeof other !== "string" && other.storedKey === record.storedKey);
+        const rest = here.filter((other) => typeof other === "string" && imports(other).storedKey !== record.storedKey);
+        const records = here.filter((other) => typeof other !== "string");
+        if (known && rest.length + records.length === here.length) continue;
+        if (!known && ids.has(record.id)) {
+          throw new IscepError("configuration", `tokens file ${originalFile}: its token id ${record.id} is taken in ${path}`);
+        }
+        owners.set(owner, [...rest, ...records, ...(known ? [] : [record])]);
+        ids.add(record.id);
+        imported++;
+      }
+    }
+    return { imported };
+  });
+}
+
+function imports(token: string): TokenRecord {
+  return recordOf(token, { scopes: defaultScopes, createdMs: Date.now(), expiresAtMs: null });
+}
+
+async function change<Result>(
+  path: string,
+  limits: WriterLimits,
+  mayCreate: boolean,
+  edit: (owners: Owners) => Result,
+): Promise<Result> {
+  const target = realPath(path);
+  try {
+    return await withFileLock(target, limits.fileLockTimeoutMs, () => {
+      const exists = statSync(target, { throwIfNoEntry: false }) !== undefined;
+      const before = exists || !mayCreate ? parseTokensFile(readTokensText(target, limits).text, path) : new Map<string, TokenEntry[]>();
+      const owners: Owners = new Map([...before].map(([owner, entries]) => [owner, [...entries]]));
+      const result = edit(owners);
+      const text = serialiseTokensFile(owners);
+      if (Buffer.byteLength(text) > limits.maxTokensFileBytes) {
+        throw new IscepError("configuration", `tokens file ${path} would be larger than maxTokensFileBytes, ${limits.maxTokensFileBytes}`);
+      }
+      writeFileAtomically(target, text);
+      return result;
+    });
+  } catch (error) {
+    if (isIscepError(error)) throw error;
+    throw new IscepError("configuration", `tokens file ${path} cannot be written`, { cause: error });
+  }
+}
+
+/** A rename onto a symbolic link would replace the link, and leave the file that the server reads as it was. */
+function realPath(path: string): string {
+  try {
+    if (statSync(path, { throwIfNoEntry: false }) !== undefined) return realpathSync(path);
+    return join(realpathSync(dirname(resolve(path))), basename(path));
+  } catch (error) {
+    throw new IscepError("configuration", `tokens file ${path}: its folder must exist and be open to this user`, { cause: error });
+  }
+}
+
+function choose(owners: Owners, ownerOrId: string): { owner: string; chosen: TokenEntry[]; others: TokenEntry[] } {
+  const entries = owners.get(ownerOrId);
+  if (entries !== undefined && entries.length > 0) return { owner: ownerOrId, chosen: entries, others: [] };
+  const id = parseToken(ownerOrId)?.id ?? ownerOrId;
+  for (const [owner, candidates] of owners) {
+    const chosen = candidates.filter((entry) => grantOf(entry).id === id);
+    if (chosen.length > 0) return { owner, chosen, others: candidates.filter((entry) => !chosen.includes(entry)) };
+  }
+  throw new IscepError("usage", `there is no owner and no token id ${quoteUnlessToken(ownerOrId)}; \`iscep tokens list\` shows them`);
+}
+
+/** The newest of the tokens that count, or of those that have expired when none counts. */
+function modelOf(owner: string, entries: readonly TokenEntry[], nowMs: number): TokenEntry {
+  const enabled = entries.filter((entry) => !grantOf(entry).disabled);
+  const current = enabled.filter((entry) => grantOf(entry).expiresAtMs > nowMs);
+  const candidates = current.length > 0 ? current : enabled;
+  const model = candidates.at(-1);
+  if (model === undefined) {
+    throw new IscepError("usage", `all tokens of ${quoteUnlessToken(owner)} are disabled; add a new one if the owner may come back`);
+  }
+  const rights = (entry: TokenEntry): unknown => [[...grantOf(entry).scopes].sort(), [...(grantOf(entry).cidrs ?? ["everywhere"])].sort()];
+  if (candidates.some((entry) => !isDeepStrictEqual(rights(entry), rights(model)))) {
+    throw new IscepError("usage", `the tokens of ${quoteUnlessToken(owner)} have different rights; rotate them one by one, by id`);
+  }
+  return model;
+}
+
+/** undefined: the usual one. null: never. */
+function lifetimeOf(entry: TokenEntry): number | null | undefined {
+  if (typeof entry === "string" || entry.imported === true) return undefined;
+  return typeof entry.expires === "string" ? Math.max(Date.parse(entry.expires) - Date.parse(entry.created), 1) : null;
+}
+
+function endingAt(entry: TokenEntry, nowMs: number, endMs: number): TokenRecord {
+  const expiresAtMs = Math.min(grantOf(entry).expiresAtMs, endMs);
+  if (typeof entry === "string") return recordOf(entry, { scopes: defaultScopes, createdMs: nowMs, expiresAtMs });
+  return { ...entry, expires: new Date(expiresAtMs).toISOString() };
+}
+
+function expiry(nowMs: number, expiresInMs: number | null | undefined, limits: WriterLimits): number | null {
+  if (expiresInMs === null) return null;
+  const lifetimeMs = expiresInMs ?? limits.tokenLifetimeDays * 86_400_000;
+  checkDuration("expiresInMs", lifetimeMs);
+  if (lifetimeMs === 0) throw new IscepError("usage", "expiresInMs must be more than 0, or null for a token that never expires");
+  return nowMs + lifetimeMs;
+}
+
+function checkDuration(name: string, value: number): void {
+  const latestMs = 100 * 366 * 86_400_000; // dates with more than four digits for the year are read by nobody
+  if (!Number.isFinite(value) || value < 0 || value > latestMs) {
+    throw new IscepError("usage", `${name} must be a number of milliseconds, from 0 to a hundred years`);
+  }
+}
+
+function checkOwner(owner: string): void {
+  if (owner === "") throw new IscepError("usage", "the owner of a token must have a name");
+  if (parseToken(owner) !== undefined) throw new IscepError("usage", "that is a token; give the name of its owner");
+  // Control characters and bidirectional marks could make two owners look alike in a list.
+  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(owner) || hasLoneSurrogate(owner)) {
+    throw new IscepError("usage", "the owner's name must not hold control characters");
+  }
+}
+
+function checkTexts(texts: readonly string[], problemOf: (text: string) => string | undefined): void {
+  for (const text of texts) {
+    const wrong = problemOf(text);
+    if (wrong !== undefined) throw new IscepError("usage", wrong);
+  }
+}
+
+function listed(owner: string, entry: TokenEntry): ListedToken {
+  const { id, scopes, disabled, cidrs } = grantOf(entry);
+  const record = typeof entry === "string" ? undefined : entry;
+  return {
+    owner,
+    id,
+    clear: record === undefined,
+    created: record?.created ?? null,
+    notBefore: record?.notBefore ?? null,
+    expires: record?.expires ?? null,
+    scopes,
+    disabled,
+    cidrs,
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * Whom a client takes for its server: the owner of one key (a pin), a certificate or authority (a CA file), or whoever
+ * the system's authorities vouch for.
+ */
+import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import { checkServerIdentity, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { IscepError } from "../errors.js";
+import { minTlsVersion, pinOfCertificate, readPem } from "./certificates.js";
+
+export interface TrustOptions {
+  /** Name or address that the server is called by. */
+  readonly host: string;
+  /** Path of a PEM file, or PEM text: the server's certificate itself, or the authority that signed it. */
+  readonly ca?: string;
+  /** As `pinOfCertificate` and `iscep cert` give it. It alone decides: dates and names of the certificate do not count. */
+  readonly pin?: string;
+}
+
+export interface Trust {
+  /** For tls.connect, beside host and port. */
+  readonly connection: ConnectionOptions;
+  /**
+   * Must be called at 'secureConnect', before the first write: with a pin it is what decides.
+   * @throws IscepError `not_trusted`
+   */
+  check(socket: TLSSocket): void;
+}
+
+/** @throws IscepError `usage` for a pin that is none, `configuration` for a CA file that is missing or holds no certificate */
+export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
+  const name = host.replace(/^\[(.*)\]$/, "$1");
+  const base: ConnectionOptions = {
+    minVersion: minTlsVersion,
+    rejectUnauthorized: true,
+    ...(isIP(name) === 0 ? { servername: name } : {}), // RFC 6066 has no addresses there
+  };
+  const authorities = ca === undefined ? undefined : readAuthorities(ca); // with a pin too: a missing file is never passed over
+  if (pin !== undefined) {
+    const expected = normalPin(pin);
+    return { connection: { ...base, rejectUnauthorized: false }, check: (socket) => checkPin(socket, expected, name) };
+  }
+  const check = (socket: TLSSocket): void => {
+    if (!socket.authorized) throw tlsFailure(socket.authorizationError, name) ?? notTrusted(name, "is not trusted");
+  };
+  if (authorities === undefined) {
+    return { connection: { ...base, checkServerIdentity: (_, peer) => checkServerIdentity(name, peer) }, check };
+  }
+  return {
+    connection: {
+      ...base,
+      ca: authorities.map((certificate) => certificate.toString()),
+      // The file may hold the server's own certificate although another authority signed it.
+      allowPartialTrustChain: true,
+      checkServerIdentity: (_, peer) => {
+        const given = authorities.some((certificate) => certificate.raw.equals(peer.raw));
+        return given ? undefined : checkServerIdentity(name, peer);
+      },
+    },
+    check,
+  };
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: "is signed by itself and is not the one that was given",
+  SELF_SIGNED_CERT_IN_CHAIN: "comes from an authority that is not known here",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "comes from an authority that is not known here",
+  UNABLE_TO_GET_ISSUER_CERT: "comes from an authority that is not known here",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "comes from an authority that is not known here",
+  CERT_UNTRUSTED: "comes from an authority that is not known here",
+  CERT_REJECTED: "is refused by this system",
+  CERT_REVOKED: "has been revoked",
+  CERT_HAS_EXPIRED: "has expired; renew it on the server",
+  CERT_NOT_YET_VALID: "does not count yet; is this machine's clock right?",
+  ERROR_IN_CERT_NOT_BEFORE_FIELD: "has a broken date",
+  ERROR_IN_CERT_NOT_AFTER_FIELD: "has a broken date",
+  ERR_TLS_CERT_ALTNAME_INVALID: "is for other names than the one that was called",
+  ERR_TLS_CERT_ALTNAME_FORMAT: "has names that cannot be read",
+  HOSTNAME_MISMATCH: "is for other names than the one that was called",
+  CERT_SIGNATURE_FAILURE: "has a wrong signature",
+  UNABLE_TO_DECRYPT_CERT_SIGNATURE: "has a wrong signature",
+  UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY: "has a wrong signature",
+  CERT_CHAIN_TOO_LONG: "has too long a chain of authorities",
+  PATH_LENGTH_EXCEEDED: "has too long a chain of authorities",
+  INVALID_CA: "was signed by a certificate that is no authority",
+  INVALID_PURPOSE: "is not meant for servers",
+};
+
+/**
+ * What a failed TLS connection means to the caller: `not_trusted` for the server's certificate, `connect_failed` when
+ * TLS itself failed, and undefined for errors that are not of TLS.
+ * @param error the socket's error, or its `authorizationError`
+ * @param where how the message calls the server
+ */
+export function tlsFailure(error: unknown, where: string): IscepError | undefined {
+  // authorizationError is declared as Error, and is the code as a text.
+  const code = error instanceof Error && "code" in error ? error.code : error;
+  if (typeof code !== "string") return undefined;
+  if (Object.hasOwn(reasons, code)) return notTrusted(where, reasons[code] ?? "", error);
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
+    return new IscepError("connect_failed", `${where} does not speak TLS; if it is meant to be cleartext, call it with iscep+tcp://`, {
+      cause: error,
+    });
+  }
+  if (code.startsWith("ERR_SSL_") || code === "EPROTO") {
+    return new IscepError("connect_failed", `TLS with ${where} failed (${code}); at least TLS 1.2 is needed on both sides`, { cause: error });
+  }
+  return undefined;
+}
+
+function notTrusted(where: string, reason: string, cause?: unknown): IscepError {
+  return new IscepError(
+    "not_trusted",
+    `the certificate of ${where} ${reason}. Give the server's pin (--pin sha256:…) or its certificate file (--ca FILE), ` +
+      "taken from the server itself, where `iscep cert` prints the pin",
+    cause === undefined ? {} : { cause },
+  );
+}
+
+function checkPin(socket: TLSSocket, expected: string, where: string): void {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) throw new IscepError("not_trusted", `${where} showed no certificate, and ${expected} was expected`);
+  const shown = pinOfCertificate(certificate);
+  if (shown === expected) return;
+  throw new IscepError(
+    "not_trusted",
+    `${where} has another key than the pinned one: expected ${expected}, it shows ${shown}. If the server was given a new key, ` +
+      "take the new pin from the server itself; otherwise someone may be standing between",
+    { details: { expected, shown } },
+  );
+}
+
+/** Accepts the other alphabet of base64 and its padding, as other tools print SPKI hashes so. */
+function normalPin(pin: string): string {
+  const normal = pin.trim().replace(/=+$/, "").replaceAll("+", "-").replaceAll("/", "_");
+  const bytes = Buffer.from(normal.slice("sha256:".length), "base64url");
+  if (!/^sha256:[0-9A-Za-z_-]{43}$/.test(normal) || `sha256:${bytes.toString("base64url")}` !== normal) {
+    throw new IscepError("usage", "a pin is sha256: and 43 characters of base64url, as `iscep cert` prints it");
+  }
+  return normal;
+}
+
+function readAuthorities(ca: string): X509Certificate[] {
+  const name = ca.includes("-----BEGIN ") ? "the ca text" : `the ca file ${ca}`;
+  const blocks = readPem(ca, "ca").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) throw new IscepError("configuration", `${name} holds no certificate (-----BEGIN CERTIFICATE-----)`);
+  try {
+    return blocks.map((block) => new X509Certificate(block));
+  } catch (error) {
+    throw new IscepError("configuration", `${name} holds a certificate that cannot be read`, { cause: error });
+  }
+}
