@@ -3,6 +3,7 @@ import type { CommandDescription, CommandSet } from "../commands/command.js";
 import type { CallArguments, NameOf, ResultOf } from "../commands/command-types.js";
 import { descriptionsFromVersion1, readDescriptions } from "../commands/describe.js";
 import { IscepError, isIscepError } from "../errors.js";
+import { tlsFailure, trustOptions } from "../identity/trust.js";
 import { resolveLimits, type Limits } from "../limits.js";
 import { encodeRequest } from "../session/version1-client.js";
 import { listCommandName } from "../session/version1-list.js";
@@ -61,7 +62,12 @@ export async function connect<Commands extends CommandSet = CommandSet>(
 
 function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
   const { ca, pin } = options;
-  if (address.kind === "tls") return createTrust({ host: address.host, ca, pin: pin ?? address.pin });
+  if (address.kind === "tls") {
+    const { host } = address;
+    const expected = pin ?? address.pin;
+    const trust = trustOptions({ host, ...(ca === undefined ? {} : { ca }), ...(expected === undefined ? {} : { pin: expected }) });
+    return { ...trust, explain: (error) => tlsFailure(error, host) };
+  }
   if (ca !== undefined || pin !== undefined) {
     throw new IscepError("usage", "a certificate or pin was given for a cleartext address; use one that begins with iscep://");
   }
