@@ -1,0 +1,179 @@
+import { Command } from "commander";
+import type { Client } from "../client/client.js";
+import type { CommandDescription } from "../commands/command.js";
+import { IscepError, isIscepError } from "../errors.js";
+import { parametersOf } from "./argument-types.js";
+import { commandHelp } from "./argument-table.js";
+import { canonicalName, parseArguments, separateOwnOptions, type OwnOptions } from "./call-arguments.js";
+import { addClientOptions, openClient, type ClientOptions } from "./client-options.js";
+import { interruptible } from "./interrupt.js";
+import type { DefineVerb, Invocation } from "./invocation.js";
+import { readJsonSource } from "./json-source.js";
+import { nearName } from "./near-name.js";
+import { nonEmpty } from "./option-values.js";
+import { withHint } from "./report.js";
+import { printResult } from "./result-output.js";
+import { print } from "./streams.js";
+
+interface CallOptions extends ClientOptions {
+  readonly args?: string;
+  readonly raw?: boolean;
+  /** Only behind COMMAND; in front of it, it is the help of `call`. */
+  readonly help?: boolean;
+}
+
+const explanation = `
+Arguments are written --NAME VALUE or --NAME=VALUE; a flag as --NAME or --no-NAME; a list by repeating it.
+The server tells their types. Options of iscep stand before COMMAND. Behind it they are accepted as well, as
+long as the command has no argument of that name, and up to a -- alone: what follows is the command's.
+\`iscep call COMMAND --help\` shows the arguments of that command.
+
+A script's output goes to the same streams as on its own machine, and its exit code is the exit code.`;
+
+export const define: DefineVerb = (command, invocation) => {
+  addCallOptions(command)
+    .usage("[options] COMMAND [--ARGUMENT VALUE …]")
+    .argument("<command>", "name of the command")
+    .argument("[arguments...]", "its arguments")
+    .passThroughOptions()
+    .addHelpText("after", explanation)
+    .action(async (name: string, words: readonly string[], options: CallOptions) => {
+      await interruptible(invocation, (signal) => callCommand({ name, words, options, invocation, signal }));
+    });
+};
+
+function addCallOptions(command: Command): Command {
+  return addClientOptions(command)
+    .option("--args <json>", "all arguments as one JSON object: JSON, @FILE, or - for standard input", nonEmpty)
+    .option("--raw", "on a terminal, leave control characters in the output as they are");
+}
+
+interface Call {
+  readonly name: string;
+  readonly words: readonly string[];
+  /** Those in front of COMMAND. */
+  readonly options: CallOptions;
+  readonly invocation: Invocation;
+  readonly signal: AbortSignal;
+}
+
+/** What was said, once it is known which words are whose. */
+interface ReadCall {
+  readonly options: CallOptions;
+  readonly wordsForCommand: readonly string[];
+}
+
+async function callCommand(call: Call): Promise<void> {
+  const { name, invocation, signal } = call;
+  const accepted = acceptedOptions(call.options);
+  let read = readCall(call, accepted);
+  invocation.json = read.options.json === true;
+  let client = await openClient(read.options, signal);
+  try {
+    let description: CommandDescription | undefined;
+    if (needsDescription(call, read)) {
+      description = await describe(client, name, signal);
+      const claimed = claimedOptions(description, accepted);
+      if ([...claimed].some((option) => hasOption(read.options, call.options, option))) {
+        read = readCall(call, new Map([...accepted].filter(([option]) => !claimed.has(option))));
+        invocation.json = read.options.json === true;
+        await client.close();
+        client = await openClient(read.options, signal);
+      }
+    }
+    if (read.options.help === true) {
+      if (description === undefined) throw new IscepError("unauthorized", "the server does not tell this token about its commands");
+      await print(commandHelp(description));
+      return;
+    }
+    const given = read.options.args === undefined ? undefined : await readJsonSource(read.options.args, signal);
+    const args = { ...given, ...parseArguments(read.wordsForCommand, description?.args) };
+    const value = await explained(client, name, signal, () => client.call(name, args, { signal }));
+    invocation.exitCode = await printResult(value, read.options);
+  } finally {
+    await client.close();
+  }
+}
+
+/** What was given in front of COMMAND is settled: behind it, the same name belongs to the command. */
+function acceptedOptions(settled: CallOptions): OwnOptions {
+  const accepted = new Map<string, { takesValue: boolean }>([["help", { takesValue: false }]]);
+  for (const option of addCallOptions(new Command()).options) {
+    if (option.long === undefined || option.long === null) continue;
+    if (Object.hasOwn(settled, option.attributeName())) continue;
+    accepted.set(option.long.slice("--".length), { takesValue: option.required });
+  }
+  return accepted;
+}
+
+function readCall(call: Call, accepted: OwnOptions): ReadCall {
+  const words = call.words.length === 1 && call.words[0] === "-h" ? ["--help"] : call.words;
+  const { own, forCommand } = separateOwnOptions(words, accepted);
+  const { help, ...rest } = Object.fromEntries(own);
+  const parser = addCallOptions(new Command("call"))
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  parser.parse(
+    Object.entries(rest).map(([option, value]) => (value === true ? `--${option}` : `--${option}=${value}`)),
+    { from: "user" },
+  );
+  const behind: CallOptions = parser.opts();
+  return { options: { ...behind, ...call.options, help: help === true }, wordsForCommand: forCommand };
+}
+
+/** Without arguments of its own there is nothing to convert; and --args says everything by itself. */
+function needsDescription(call: Call, read: ReadCall): boolean {
+  if (read.wordsForCommand.length > 0 || read.options.help === true) return true;
+  return read.options.args === undefined && call.words.length > 0;
+}
+
+/** Undefined when the server does not tell. */
+async function describe(client: Client, name: string, signal: AbortSignal): Promise<CommandDescription | undefined> {
+  const descriptions = await listOrNothing(client, signal);
+  const description = descriptions?.find((candidate) => candidate.name === name);
+  if (descriptions !== undefined && description === undefined) throw notFound(name, descriptions);
+  return description;
+}
+
+/** Discovery may be refused where calls are not; its answer may be too large for version 1. */
+async function listOrNothing(client: Client, signal: AbortSignal): Promise<CommandDescription[] | undefined> {
+  try {
+    return await client.list({ signal });
+  } catch (error) {
+    const refused = ["unauthorized", "command_not_found", "failed", "too_large"];
+    if (isIscepError(error) && refused.includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+function claimedOptions(description: CommandDescription | undefined, accepted: OwnOptions): Set<string> {
+  const names = new Set(description === undefined ? [] : parametersOf(description.args).map(({ name }) => canonicalName(name)));
+  return new Set([...accepted.keys()].filter((option) => names.has(option)));
+}
+
+function hasOption(options: CallOptions, settled: CallOptions, name: string): boolean {
+  const attribute = name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const value: unknown = Object.entries(options).find(([key]) => key === attribute)?.[1];
+  return value !== undefined && value !== false && !Object.hasOwn(settled, attribute);
+}
+
+function notFound(name: string, descriptions: readonly CommandDescription[]): unknown {
+  const near = nearName(
+    name,
+    descriptions.map((description) => description.name),
+  );
+  const hint = near === undefined ? "`iscep ls` shows the commands that this caller may run" : `did you mean ${near}?`;
+  return withHint(new IscepError("command_not_found", `there is no command "${name}", or this caller may not run it`), hint);
+}
+
+/** Adds to the server's refusal what a person needs next. */
+async function explained<Value>(client: Client, name: string, signal: AbortSignal, work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isIscepError(error)) throw error;
+    if (error.code === "invalid_arguments") throw withHint(error, `\`iscep call ${name} --help\` shows the arguments`);
+    if (error.code === "command_not_found") throw notFound(name, (await listOrNothing(client, signal)) ?? []);
+    throw error;
+  }
+}

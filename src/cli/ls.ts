@@ -1,0 +1,30 @@
+import { addClientOptions, openClient, type ClientOptions } from "./client-options.js";
+import { alignColumns, argumentSummary } from "./argument-table.js";
+import { interruptible } from "./interrupt.js";
+import type { DefineVerb } from "./invocation.js";
+import { note, print, styled } from "./streams.js";
+import { visibleLine } from "./visible-text.js";
+
+export const define: DefineVerb = (command, invocation) => {
+  addClientOptions(command).action(async (options: ClientOptions) => {
+    await interruptible(invocation, async (signal) => {
+      await using client = await openClient(options, signal);
+      const descriptions = await client.list({ signal });
+      if (options.json === true) {
+        await print(`${JSON.stringify(descriptions)}\n`);
+        return;
+      }
+      if (descriptions.length === 0) {
+        await note("the server offers no command that this caller may run");
+        return;
+      }
+      const rows = descriptions.map((description) => [
+        visibleLine(description.name),
+        argumentSummary(description),
+        visibleLine(description.description),
+      ]);
+      const [header = "", ...lines] = alignColumns([["COMMAND", "ARGUMENTS", "DESCRIPTION"], ...rows]);
+      await print(`${[styled(process.stdout, "bold", header), ...lines].join("\n")}\n`);
+    });
+  });
+};

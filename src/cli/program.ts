@@ -1,0 +1,91 @@
+/** From the words of the command line to an exit code. Only the verb that was named is loaded. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { errorTable, IscepError } from "../errors.js";
+import { isJsonObject } from "../wire/json.js";
+import type { DefineVerb, Invocation } from "./invocation.js";
+import { reportError } from "./report.js";
+
+interface Verb {
+  readonly summary: string;
+  load(): Promise<{ readonly define: DefineVerb }>;
+}
+
+const verbs: Readonly<Record<string, Verb>> = {
+  init: { summary: "write a starter iscep.yaml, tokens file, key and certificate", load: () => import("./init.js") },
+  serve: { summary: "serve the commands of an iscep.yaml or of modules", load: () => import("./serve.js") },
+  call: { summary: "call a command of a server", load: () => import("./call.js") },
+  ls: { summary: "list the commands that a server offers", load: () => import("./ls.js") },
+  ping: { summary: "measure round trips to a server", load: () => import("./ping.js") },
+  tokens: { summary: "add, remove, list, rotate and import tokens", load: () => import("./tokens.js") },
+  cert: { summary: "make a key and a self-signed certificate, or show a pin", load: () => import("./cert.js") },
+};
+
+const epilogue = `
+Environment: ISCEP_URL, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_TIMEOUT,
+ISCEP_TOKENS_FILE, ISCEP_DEBUG (adds the causes of an error), NO_COLOR.
+
+Exit codes: 0 done, 1 or the command's own, 64 usage, 65 bad arguments,
+69 cannot connect or listen, 70 internal, 75 busy, 76 lost or not this protocol,
+77 not allowed, 124 timeout, 130 cancelled, 128+n killed by signal n.`;
+
+/** Never throws: whatever goes wrong is reported, and becomes the exit code. */
+export async function runCommandLine(words: readonly string[]): Promise<number> {
+  const invocation: Invocation = { exitCode: 0, json: asksForJson(words) };
+  try {
+    const program = await makeProgram(words, invocation);
+    await program.parseAsync([...words], { from: "user" });
+    return invocation.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      // Without a verb, commander has shown the help on standard error.
+      if (error.code === "commander.help") return 64;
+      return reportError(usageError(error), invocation);
+    }
+    const exitCode = await reportError(error, invocation);
+    return exitCode === errorTable.cancelled.exitCode ? (invocation.interruptedExitCode ?? exitCode) : exitCode;
+  }
+}
+
+async function makeProgram(words: readonly string[], invocation: Invocation): Promise<Command> {
+  const program = new Command("iscep");
+  program
+    .description("Call predefined commands inside another service, safely and live.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .usage("VERB [options]")
+    .enablePositionalOptions()
+    .exitOverride()
+    // Errors are reported in one place, and in one form.
+    .configureOutput({ outputError: () => {} })
+    .configureHelp({ showGlobalOptions: false })
+    .helpCommand("help [verb]", "show the help of a verb")
+    .commandsGroup("Verbs:")
+    .addHelpText("after", epilogue);
+  // The first word that is a verb: options before it take no values.
+  const named = words.find((word) => Object.hasOwn(verbs, word));
+  for (const [name, verb] of Object.entries(verbs)) {
+    const command = program.command(name).summary(verb.summary).description(capitalised(verb.summary));
+    if (name === named) (await verb.load()).define(command, invocation);
+  }
+  return program;
+}
+
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return isJsonObject(manifest) ? String(manifest["version"]) : "unknown";
+}
+
+/** Also in front of an unknown option, where no verb can say whether it has --json. */
+function asksForJson(words: readonly string[]): boolean {
+  const end = words.indexOf("--");
+  return words.slice(0, end === -1 ? undefined : end).includes("--json");
+}
+
+function usageError(error: CommanderError): IscepError {
+  return new IscepError("usage", error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, "; did you mean $1?"));
+}
+
+function capitalised(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

@@ -1,0 +1,136 @@
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { openTokenStore } from "#iscep/identity/token-store";
+import { defaultLimits } from "#iscep/limits";
+import type { Identity } from "#iscep/identity/identity";
+import { iscep, temporaryFolder } from "./run.js";
+
+const token = /^isct_[A-Za-z0-9]{12}_[A-Za-z0-9]{49}$/;
+
+function identify(path: string, text: string): Identity | undefined {
+  const store = openTokenStore(path, { limits: defaultLimits, onProblem: () => {} });
+  try {
+    return store.verify(text);
+  } finally {
+    store.close();
+  }
+}
+
+describe("iscep tokens add", () => {
+  test("prints the token alone, and keeps nothing of it but a hash, in a file of mode 0600", async () => {
+    const folder = await temporaryFolder();
+    const { code, stdout, stderr } = await iscep(["tokens", "add", "backup"], { folder });
+    expect(code).toBe(0);
+    expect(stdout.trimEnd()).toMatch(token);
+    expect(stderr).toMatch(/^token \w{12} of backup, valid until \d{4}-\d\d-\d\d; it is shown this once:\n$/);
+    const path = join(folder, "tokens.json");
+    expect(await readFile(path, "utf8")).not.toContain(stdout.trim().slice(18));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    const identity = identify(path, stdout.trim());
+    expect(identity?.owner).toBe("backup");
+    expect(identity?.mayDiscover).toBe(true);
+    expect(identity?.mayRun("anything")).toBe(true);
+  });
+
+  test("--run and --no-discover make its scopes, --expires its end", async () => {
+    const folder = await temporaryFolder();
+    const words = ["tokens", "add", "ops", "--run", "backup_*", "--run", "status", "--no-discover", "--expires", "never", "--json"];
+    const { code, stdout, stderr } = await iscep(words, { folder });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const made = JSON.parse(stdout) as { token: string; owner: string; expires: unknown; scopes: unknown };
+    expect(made).toMatchObject({ owner: "ops", expires: null, scopes: ["run:backup_*", "run:status"] });
+    const identity = identify(join(folder, "tokens.json"), made.token);
+    expect(identity?.mayDiscover).toBe(false);
+    expect(identity?.mayRun("backup_world")).toBe(true);
+    expect(identity?.mayRun("operator")).toBe(false);
+  });
+
+  test.each([
+    ["behind the verb", ["tokens", "add", "a", "--tokens-path", "other.json"], {}],
+    ["in front of the verb", ["tokens", "--tokens-path", "other.json", "add", "a"], {}],
+    ["in the environment", ["tokens", "add", "a"], { ISCEP_TOKENS_FILE: "other.json" }],
+  ])("the file is named %s", async (_, words, environment) => {
+    const folder = await temporaryFolder();
+    expect((await iscep(words, { folder, environment })).code).toBe(0);
+    expect(await readFile(join(folder, "other.json"), "utf8")).toContain('"a"');
+  });
+
+  test("--url prints address, pin and token in one", async () => {
+    const folder = await temporaryFolder();
+    const pin = (await iscep(["cert"], { folder })).stdout.trim();
+    const given = `iscep://example.org:9000?pin=${pin}`;
+    const kept = await iscep(["tokens", "add", "a b", "--url", given], { folder });
+    expect(kept.stdout).toMatch(/^iscep:\/\/a%20b:isct_\w+@example\.org:9000\?pin=sha256:[\w-]{43}\n$/);
+    const fromFile = await iscep(["tokens", "add", "c", "--cert", "cert.pem", "--url", "iscep://example.org"], { folder });
+    expect(fromFile.stdout).toMatch(new RegExp(`^iscep://c:isct_\\w+@example\\.org:8989\\?pin=${pin}\n$`));
+    const plain = await iscep(["tokens", "add", "d", "--url"], { folder });
+    expect(plain.stdout).toMatch(/^iscep:\/\/d:isct_\w+@127\.0\.0\.1:8989\n$/);
+    expect(plain.stderr).toContain("the address has no pin");
+  });
+
+  test("an address that is wrong makes no token", async () => {
+    const folder = await temporaryFolder();
+    const { code, stdout } = await iscep(["tokens", "add", "a", "--url", "http://x"], { folder });
+    expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
+    expect((await iscep(["tokens", "list"], { folder })).code).toBe(64);
+  });
+});
+
+describe("iscep tokens remove, list, rotate, import", () => {
+  test("list shows no secret; remove takes an owner or an id; an unknown one is a sentence", async () => {
+    const folder = await temporaryFolder();
+    const first = (await iscep(["tokens", "add", "a"], { folder })).stdout.trim();
+    const second = (await iscep(["tokens", "add", "a", "--run", "x"], { folder })).stdout.trim();
+    const table = (await iscep(["tokens", "list"], { folder })).stdout;
+    expect(table.split("\n")[0]).toMatch(/^OWNER\s+ID\s+MAY\s+EXPIRES\s+STATE$/);
+    for (const made of [first, second]) expect(table).not.toContain(made.slice(18));
+    const listed = JSON.parse((await iscep(["tokens", "list", "a", "--json"], { folder })).stdout) as { id: string }[];
+    expect(listed).toHaveLength(2);
+    expect((await iscep(["tokens", "remove", listed[0]?.id ?? ""], { folder })).stderr).toBe("removed 1 token of a\n");
+    expect(identify(join(folder, "tokens.json"), first)).toBeUndefined();
+    expect(identify(join(folder, "tokens.json"), second)?.owner).toBe("a");
+    expect((await iscep(["tokens", "remove", "a"], { folder })).code).toBe(0);
+    const unknown = await iscep(["tokens", "remove", "nobody"], { folder });
+    expect(unknown.code).toBe(64);
+    expect(unknown.stderr).toMatch(/^iscep: there is no owner and no token id "nobody"/);
+    expect(unknown.stdout).toBe("");
+  });
+
+  test("rotate replaces the token, at once or after an overlap", async () => {
+    const folder = await temporaryFolder();
+    const path = join(folder, "tokens.json");
+    const first = (await iscep(["tokens", "add", "a", "--run", "x"], { folder })).stdout.trim();
+    const second = (await iscep(["tokens", "rotate", "a"], { folder })).stdout.trim();
+    expect(identify(path, first)).toBeUndefined();
+    expect(identify(path, second)?.mayRun("x")).toBe(true);
+    expect(identify(path, second)?.mayRun("y")).toBe(false);
+    await iscep(["tokens", "rotate", "a", "--overlap", "1h"], { folder });
+    expect(identify(path, second)?.owner).toBe("a");
+  });
+
+  test("import takes the original's file over, in which no token stays in clear", async () => {
+    const folder = await temporaryFolder();
+    const old = "ab".repeat(256);
+    await writeFile(join(folder, "old.json"), JSON.stringify({ op: old }), { mode: 0o600 });
+    expect((await iscep(["tokens", "import", "old.json"], { folder })).stderr).toBe("imported 1 token into tokens.json; they work as before\n");
+    expect(await readFile(join(folder, "tokens.json"), "utf8")).not.toContain(old);
+    expect(identify(join(folder, "tokens.json"), old)?.owner).toBe("op");
+    expect((await iscep(["tokens", "import", "--tokens-path", "old.json"], { folder })).code).toBe(0);
+    expect(await readFile(join(folder, "old.json"), "utf8")).not.toContain(old);
+  });
+
+  test.each([
+    [["tokens"], 64],
+    [["tokens", "ad", "x"], 64],
+    [["tokens", "add"], 64],
+    [["tokens", "add", "x", "--expires", "soon"], 64],
+    [["tokens", "list"], 64],
+  ])("%j exits with %i and says why on standard error only", async (words, code) => {
+    const ended = await iscep(words, { folder: await temporaryFolder() });
+    expect(ended.code).toBe(code);
+    expect(ended.stdout).toBe("");
+    expect(ended.stderr).not.toBe("");
+    expect(ended.stderr).not.toMatch(/^\s+at /m);
+  });
+});
