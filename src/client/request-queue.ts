@@ -1,18 +1,57 @@
-/** Requests that one client has waiting, in the order in which they were made. */
+/** Requests of one client: the one that is out, and those that wait for it, in the order in which they were made. */
 import { IscepError } from "../errors.js";
 import type { Version1RequestType } from "../session/version1-client.js";
 
 /** One request on its way to its answer. */
-export interface PendingRequest {
+export class PendingRequest {
   readonly type: Version1RequestType;
   readonly packet: Buffer;
-  resolve(value: unknown): void;
-  reject(error: IscepError): void;
+  readonly timeoutMs: number;
+  /** By performance.now(). */
+  readonly deadlineMs: number;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: IscepError) => void;
+  #signal: AbortSignal | undefined;
+  #aborted: (() => void) | undefined;
+
+  constructor(
+    type: Version1RequestType,
+    packet: Buffer,
+    timeoutMs: number,
+    resolve: (value: unknown) => void,
+    reject: (error: IscepError) => void,
+  ) {
+    this.type = type;
+    this.packet = packet;
+    this.timeoutMs = timeoutMs;
+    this.deadlineMs = performance.now() + timeoutMs;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** `aborted` is called at most once, and not after the request was settled. */
+  watch(signal: AbortSignal, aborted: () => void): void {
+    this.#signal = signal;
+    this.#aborted = aborted;
+    signal.addEventListener("abort", aborted, { once: true });
+  }
+
+  resolve(value: unknown): void {
+    this.#settle();
+    this.#resolve(value);
+  }
+
+  reject(error: IscepError): void {
+    this.#settle();
+    this.#reject(error);
+  }
+
+  #settle(): void {
+    if (this.#aborted !== undefined) this.#signal?.removeEventListener("abort", this.#aborted);
+  }
 }
 
-/**
- * A queue that forgets requests cheaply: a deque of its own would have to search for the one that timed out.
- */
+/** A queue from whose middle a request that timed out can be taken cheaply. */
 export class RequestQueue {
   readonly #requests = new Set<PendingRequest>();
   readonly #max: number;
@@ -47,5 +86,9 @@ export class RequestQueue {
     const all = [...this.#requests];
     this.#requests.clear();
     return all;
+  }
+
+  [Symbol.iterator](): IterableIterator<PendingRequest> {
+    return this.#requests.values();
   }
 }

@@ -7,7 +7,7 @@ import { IscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import { encodeRequest, type Version1Answer, type Version1RequestType } from "../session/version1-client.js";
 import type { Version1Content } from "../wire/version1.js";
-import { RequestQueue, type PendingRequest } from "./request-queue.js";
+import { PendingRequest, RequestQueue } from "./request-queue.js";
 import { Version1ClientConnection } from "./version1-connection.js";
 
 export interface Version1ClientOptions {
@@ -30,6 +30,8 @@ export class Version1Client {
   #connecting = false;
   #current: PendingRequest | undefined;
   #closed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerDueMs = Number.POSITIVE_INFINITY;
 
   constructor(options: Version1ClientOptions) {
     this.#options = options;
@@ -50,37 +52,34 @@ export class Version1Client {
   request(type: Version1RequestType, content: Version1Content, options: RequestOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new IscepError("closed", "the client is closed; connect again");
-      const { signal, timeoutMs } = options;
+      const { signal } = options;
       if (signal?.aborted === true) throw cancelled(signal);
       const packet = encodeRequest(type, content, this.#options.limits, this.#options.maxRequestBytes);
-      const settle = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", aborted);
-      };
-      const request: PendingRequest = {
-        type,
-        packet,
-        resolve: (value) => {
-          settle();
-          resolve(value);
-        },
-        reject: (error) => {
-          settle();
-          reject(error);
-        },
-      };
-      const aborted = (): void => this.#giveUp(request, cancelled(signal));
-      const timer = setTimeout(() => {
-        this.#giveUp(request, new IscepError("timeout", `no answer came within ${timeoutMs} ms; the command may still run`));
-      }, timeoutMs);
-      try {
-        this.#start(request);
-      } catch (error) {
-        settle();
-        throw error;
-      }
-      signal?.addEventListener("abort", aborted, { once: true });
+      const request = new PendingRequest(type, packet, options.timeoutMs, resolve, reject);
+      this.#start(request);
+      if (signal !== undefined) request.watch(signal, () => this.#giveUp(request, cancelled(signal)));
+      if (request.deadlineMs < this.#timerDueMs) this.#armTimer(request.deadlineMs);
     });
+  }
+
+  /** One timer for all requests: one each would cost more than the rest of a call's bookkeeping. */
+  #armTimer(dueMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timerDueMs = dueMs;
+    this.#timer = setTimeout(() => this.#checkDeadlines(), Math.max(1, Math.ceil(dueMs - performance.now())));
+    // While a request is out, its socket keeps the process alive.
+    this.#timer.unref();
+  }
+
+  #checkDeadlines(): void {
+    const nowMs = performance.now();
+    this.#timerDueMs = Number.POSITIVE_INFINITY;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const request of [...this.#queue, ...(this.#current === undefined ? [] : [this.#current])]) {
+      if (request.deadlineMs > nowMs) nextMs = Math.min(nextMs, request.deadlineMs);
+      else this.#giveUp(request, timedOut(request.timeoutMs));
+    }
+    if (nextMs < this.#timerDueMs) this.#armTimer(nextMs);
   }
 
   #start(request: PendingRequest): void {
@@ -164,6 +163,7 @@ export class Version1Client {
   async close(lastPacket: Buffer): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#timer);
     for (const request of this.#queue.takeAll()) {
       request.reject(new IscepError("closed", "the client was closed before the call was sent; it did not run"));
     }
@@ -178,6 +178,10 @@ export class Version1Client {
     connection?.destroy();
     request.reject(new IscepError("lost", "the client was closed while the call was under way; the command may have run"));
   }
+}
+
+function timedOut(timeoutMs: number): IscepError {
+  return new IscepError("timeout", `no answer came within ${timeoutMs} ms; the command may still run`);
 }
 
 function cancelled(signal: AbortSignal | undefined): IscepError {
