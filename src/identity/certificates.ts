@@ -34,7 +34,9 @@ export async function createCertificate(options: CertificateOptions = {}): Promi
  */
 export function pinOfCertificate(certificate: string | Uint8Array | X509Certificate): string {
   const { publicKey } = certificate instanceof X509Certificate ? certificate : new X509Certificate(certificate);
-  return `sha256:${createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64url")}`;
+  return `sha256:${createHash("sha256")
+    .update(publicKey.export({ type: "spki", format: "der" }))
+    .digest("base64url")}`;
 }
 
 /**
@@ -59,7 +61,10 @@ export function loadServerCertificate(files: { readonly cert: string; readonly k
   try {
     createSecureContext({ cert: certPem, key: keyPem, minVersion: minTlsVersion });
   } catch (error) {
-    throw wrong(`OpenSSL does not accept ${certName} (its key may be too short); make a new one with \`iscep cert\``, error);
+    throw wrong(
+      `OpenSSL does not accept ${certName} (its key may be too short); make a new one with \`iscep cert\``,
+      error,
+    );
   }
   return { certPem, keyPem, pin: pinOfCertificate(certificate) };
 }
@@ -97,7 +102,9 @@ async function make(base: string, files: { readonly cert: string; readonly key: 
     if (exists(files.cert) && exists(files.key)) return false;
     const [there, gone] = exists(files.cert) ? [files.cert, files.key] : [files.key, files.cert];
     if (exists(there)) {
-      throw wrong(`${there} is there, but ${gone} is not; put it back, or remove both: then a new pair is made, and clients need its new pin`);
+      throw wrong(
+        `${there} is there, but ${gone} is not; put it back, or remove both: then a new pair is made, and clients need its new pin`,
+      );
     }
     const { certPem, keyPem } = await createCertificate();
     // Both on the disk before either has its name, so that what is between the two names is as short as can be.
@@ -126,7 +133,9 @@ function checkKeyAccess(path: string): void {
   const { mode } = statSync(path);
   if ((mode & 0o077) === 0) return;
   const octal = (mode & 0o777).toString(8).padStart(4, "0");
-  throw wrong(`the server's key ${path} can be read or changed by other users (mode ${octal}); close it with: chmod 600 ${path}`);
+  throw wrong(
+    `the server's key ${path} can be read or changed by other users (mode ${octal}); close it with: chmod 600 ${path}`,
+  );
 }
 
 function exists(path: string): boolean {
@@ -165,7 +174,11 @@ function parseKey(pem: string, name: string): KeyObject {
     return createPrivateKey(pem);
   } catch (error) {
     const encrypted = /BEGIN ENCRYPTED PRIVATE KEY|^Proc-Type: 4,ENCRYPTED/m.test(pem);
-    if (encrypted) throw wrong(`${name} is locked with a passphrase, which a server has nobody to ask for; write it without one, mode 0600`, error);
+    if (encrypted)
+      throw wrong(
+        `${name} is locked with a passphrase, which a server has nobody to ask for; write it without one, mode 0600`,
+        error,
+      );
     throw wrong(`${name} is not a private key in PEM form`, error);
   }
 }

@@ -21,7 +21,11 @@ const holderPattern = /^([0-9]+-[0-9]+-[0-9a-f]{8})-([0-9a-f]{16})$/;
  * @param timeoutMs for the waiting; `fileLockTimeoutMs`
  * @throws IscepError `busy` when another process holds the lock for longer, and what `work` throws
  */
-export async function withFileLock<Result>(path: string, timeoutMs: number, work: () => Result | Promise<Result>): Promise<Result> {
+export async function withFileLock<Result>(
+  path: string,
+  timeoutMs: number,
+  work: () => Result | Promise<Result>,
+): Promise<Result> {
   const lock = `${path}.lock`;
   const release = await acquire(lock, lock, performance.now() + timeoutMs, timeoutMs);
   try {

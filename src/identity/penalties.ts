@@ -68,7 +68,7 @@ export class Penalties {
   /** Makes room: all that have decayed, and if there are none the one that ends first. */
   #evict(nowMs: number): void {
     let lowest = Number.POSITIVE_INFINITY;
-    for (const [step, bucket] of [...this.#byEnd]) {
+    for (const [step, bucket] of this.#byEnd) {
       if ((step + 1) * this.#limits.penaltyMs > nowMs) {
         lowest = Math.min(lowest, step);
         continue;

@@ -9,7 +9,7 @@ export const defaultScopes: readonly string[] = Object.freeze(["discover", "run:
 export interface Permissions {
   readonly mayDiscover: boolean;
   readonly jobs: "none" | "own" | "all";
-  mayRun(command: string): boolean;
+  readonly mayRun: (command: string) => boolean;
 }
 
 /** A sentence that says what is wrong with a scope, or undefined when it is one. */
@@ -24,7 +24,9 @@ export function scopeProblem(scope: string): string | undefined {
 /** `scopes` have been checked by `scopeProblem`; what is not a scope grants nothing. */
 export function compileScopes(scopes: readonly string[]): Permissions {
   const globs = scopes.filter((scope) => scope.startsWith("run:")).map((scope) => scope.slice("run:".length));
-  const mayRun = globs.includes("*") ? () => true : (command: string) => globs.some((glob) => matchesGlob(glob, command));
+  const mayRun = globs.includes("*")
+    ? () => true
+    : (command: string) => globs.some((glob) => matchesGlob(glob, command));
   return {
     mayDiscover: scopes.includes("discover"),
     jobs: scopes.includes("jobs:all") ? "all" : scopes.includes("jobs:own") ? "own" : "none",

@@ -46,12 +46,16 @@ function defaultHosts(): string[] {
 
 function hostName(host: string): string {
   const name = isIP(host) === 0 ? domainToASCII(host) : host;
-  if (isIP(host) === 0 && !isHostName(name)) throw new IscepError("usage", `${JSON.stringify(host)} is no host name and no address`);
+  if (isIP(host) === 0 && !isHostName(name))
+    throw new IscepError("usage", `${JSON.stringify(host)} is no host name and no address`);
   return name;
 }
 
 function isHostName(name: string): boolean {
-  return name.length <= 253 && /^(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/i.test(name);
+  return (
+    name.length <= 253 &&
+    /^(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/i.test(name)
+  );
 }
 
 const oid = {
@@ -66,7 +70,13 @@ const oid = {
 } as const;
 
 // RFC 5280, section 4.1
-function certificateDer(names: readonly string[], publicKey: KeyObject, privateKey: KeyObject, fromMs: number, toMs: number): Buffer {
+function certificateDer(
+  names: readonly string[],
+  publicKey: KeyObject,
+  privateKey: KeyObject,
+  fromMs: number,
+  toMs: number,
+): Buffer {
   const algorithm = sequence(objectId(oid.ecdsaWithSha256));
   const shortName = names.find((name) => name.length <= 64) ?? "iscep"; // the longest that a common name may be
   const name = sequence(tlv(0x31, sequence(objectId(oid.commonName), tlv(0x0c, Buffer.from(shortName)))));
@@ -86,7 +96,11 @@ function certificateDer(names: readonly string[], publicKey: KeyObject, privateK
         extension(oid.keyUsage, true, tlv(0x03, Buffer.from([7, 0x80]))), // digitalSignature
         extension(oid.extendedKeyUsage, false, sequence(objectId(oid.serverAuth))),
         extension(oid.subjectAltName, false, sequence(...names.map(generalName))),
-        extension(oid.subjectKeyIdentifier, false, tlv(0x04, createHash("sha256").update(spki).digest().subarray(0, 20))), // RFC 7093
+        extension(
+          oid.subjectKeyIdentifier,
+          false,
+          tlv(0x04, createHash("sha256").update(spki).digest().subarray(0, 20)),
+        ), // RFC 7093
       ),
     ),
   );

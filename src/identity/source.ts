@@ -12,7 +12,9 @@ export function sourceKey(address: string): string {
 
 /** A sentence that says what is wrong with a network such as `10.0.0.0/8` or `2001:db8::1`, or undefined. */
 export function cidrProblem(cidr: string): string | undefined {
-  return parseCidr(cidr) === undefined ? `${JSON.stringify(cidr)} is not an address or network such as "10.0.0.0/8"` : undefined;
+  return parseCidr(cidr) === undefined
+    ? `${JSON.stringify(cidr)} is not an address or network such as "10.0.0.0/8"`
+    : undefined;
 }
 
 /** `cidrs` have been checked by `cidrProblem`. Unix sockets and unknown sources are in no network. */
@@ -53,7 +55,12 @@ function plainAddress(address: string): string {
 /** The 4 or 16 bytes of a valid address. */
 export function addressBytes(address: string): Buffer {
   if (isIP(address) === 4) return Buffer.from(address.split(".").map(Number));
-  return Buffer.from(ipv6Groups(address).map((group) => group.padStart(4, "0")).join(""), "hex");
+  return Buffer.from(
+    ipv6Groups(address)
+      .map((group) => group.padStart(4, "0"))
+      .join(""),
+    "hex",
+  );
 }
 
 /** The eight groups in lower-case hex without leading zeros; the address is valid. */

@@ -93,7 +93,9 @@ class TokenStore implements Authenticator {
     const storedKey = storedKeyOf(clientKey(parsed?.secret ?? token));
     const candidates = known === undefined ? (this.#tokens.byKey.get(storedKey.toString("hex")) ?? []) : [known];
     const nowMs = Date.now();
-    return candidates.find((candidate) => timingSafeEqual(candidate.storedKey, storedKey) && counts(candidate, nowMs, source))?.identity;
+    return candidates.find(
+      (candidate) => timingSafeEqual(candidate.storedKey, storedKey) && counts(candidate, nowMs, source),
+    )?.identity;
   }
 
   close(): void {
@@ -146,7 +148,10 @@ class TokenStore implements Authenticator {
       const problem = `${seen} ${error.message}`;
       if (problem === this.#problem) return;
       this.#problem = problem;
-      this.#options.onProblem(`${error.message}; until that is mended the tokens that were read before go on counting`, error);
+      this.#options.onProblem(
+        `${error.message}; until that is mended the tokens that were read before go on counting`,
+        error,
+      );
       return;
     }
     this.#generation++;
@@ -174,7 +179,9 @@ class TokenStore implements Authenticator {
         if (id === null || disabled || !soon || this.#warned.has(id)) continue;
         this.#warned.add(id);
         const day = new Date(expiresAtMs).toISOString();
-        this.#options.onProblem(`token ${id} of ${quoteUnlessToken(owner)} expires at ${day}; \`iscep tokens rotate\` makes a new one`);
+        this.#options.onProblem(
+          `token ${id} of ${quoteUnlessToken(owner)} expires at ${day}; \`iscep tokens rotate\` makes a new one`,
+        );
       }
     }
   }
@@ -188,7 +195,13 @@ function index(file: TokensFile): KnownTokens {
       const { id, carriedId, storedKey, notBeforeMs, expiresAtMs, scopes, disabled, cidrs } = grantOf(entry);
       const { mayDiscover, mayRun } = compileScopes(scopes);
       const identity: Identity = Object.freeze({ owner, tokenId: id, expiresAtMs, mayDiscover, mayRun });
-      const known: KnownToken = { identity, storedKey, notBeforeMs, disabled, countsAt: cidrs === null ? null : compileCidrs(cidrs) };
+      const known: KnownToken = {
+        identity,
+        storedKey,
+        notBeforeMs,
+        disabled,
+        countsAt: cidrs === null ? null : compileCidrs(cidrs),
+      };
       if (carriedId !== null) {
         byId.set(carriedId, known);
       } else {

@@ -6,7 +6,16 @@ import { IscepError } from "../errors.js";
 import { duplicateKey } from "./json-duplicates.js";
 import { defaultScopes, scopeProblem } from "./scopes.js";
 import { cidrProblem } from "./source.js";
-import { clientKey, isTokenId, mintTokenId, parseToken, quoteUnlessToken, secretOf, serverKey, storedKeyOf } from "./tokens.js";
+import {
+  clientKey,
+  isTokenId,
+  mintTokenId,
+  parseToken,
+  quoteUnlessToken,
+  secretOf,
+  serverKey,
+  storedKeyOf,
+} from "./tokens.js";
 
 export interface TokenRecord {
   /** 12 base62 characters, unique in the file. */
@@ -56,7 +65,8 @@ export function parseTokensFile(text: string, name: string): TokensFile {
     value = JSON.parse(text);
   } catch {
     // Neither V8's message nor the error as a cause: both quote the text around the fault, and tokens stand there.
-    const hint = text.trim() === "" ? "it is empty; a file without tokens is {}" : "it is not JSON: cut short, or edited wrongly";
+    const hint =
+      text.trim() === "" ? "it is empty; a file without tokens is {}" : "it is not JSON: cut short, or edited wrongly";
     throw problem(name, hint);
   }
   if (!isObject(value)) throw problem(name, "it must be a JSON object that maps each owner to a token");
@@ -78,7 +88,10 @@ export function parseTokensFile(text: string, name: string): TokensFile {
       if (id === undefined) continue;
       const other = ids.get(id);
       if (other !== undefined) {
-        throw problem(name, `owners ${quoteUnlessToken(other)} and ${quoteUnlessToken(owner)} have the same token id ${id}`);
+        throw problem(
+          name,
+          `owners ${quoteUnlessToken(other)} and ${quoteUnlessToken(owner)} have the same token id ${id}`,
+        );
       }
       ids.set(id, owner);
     }
@@ -153,7 +166,18 @@ function parseEntry(entry: unknown, fail: Fail): TokenEntry {
     return entry;
   }
   if (!isObject(entry)) throw fail("a token must be a text or a record");
-  const known = new Set(["id", "storedKey", "serverKey", "created", "notBefore", "expires", "scopes", "disabled", "cidrs", "imported"]);
+  const known = new Set([
+    "id",
+    "storedKey",
+    "serverKey",
+    "created",
+    "notBefore",
+    "expires",
+    "scopes",
+    "disabled",
+    "cidrs",
+    "imported",
+  ]);
   for (const field of Object.keys(entry)) {
     if (!known.has(field)) throw fail(`there is no field ${quoteUnlessToken(field)}`);
   }
@@ -184,7 +208,8 @@ function parseEntry(entry: unknown, fail: Fail): TokenEntry {
 
 function keyField(entry: JsonRecord, field: string, fail: Fail): string {
   const value = entry[field];
-  const isKey = typeof value === "string" && /^[0-9A-Za-z_-]{43}$/.test(value) && Buffer.from(value, "base64url").length === 32;
+  const isKey =
+    typeof value === "string" && /^[0-9A-Za-z_-]{43}$/.test(value) && Buffer.from(value, "base64url").length === 32;
   if (!isKey) throw fail(`${field} must be 32 bytes as 43 characters of base64url`);
   return value;
 }
@@ -215,7 +240,10 @@ function textsField(
 
 /** A time without a zone would mean something else on another machine, and Date.parse turns February 30 into March. */
 function isIsoDate(text: string): boolean {
-  const match = /^([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))?$/.exec(text);
+  const match =
+    /^([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))?$/.exec(
+      text,
+    );
   if (match === null || Number.isNaN(Date.parse(text))) return false;
   const [, year, month, day] = match.map(Number);
   return new Date(Date.UTC(year ?? 0, (month ?? 0) - 1, day)).getUTCDate() === day;

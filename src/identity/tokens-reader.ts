@@ -29,7 +29,8 @@ export function readTokensText(path: string, limits: Pick<Limits, "maxTokensFile
       throw fail(`it has ${stats.size} bytes, and maxTokensFileBytes is ${limits.maxTokensFileBytes}`);
     }
     const bytes = readUpTo(file, limits.maxTokensFileBytes + 1, Number(stats.size));
-    if (bytes.length > limits.maxTokensFileBytes) throw fail(`it has more than maxTokensFileBytes, ${limits.maxTokensFileBytes}`);
+    if (bytes.length > limits.maxTokensFileBytes)
+      throw fail(`it has more than maxTokensFileBytes, ${limits.maxTokensFileBytes}`);
     return { text: decode(bytes, fail), stats };
   } finally {
     closeSync(file);
@@ -44,7 +45,9 @@ function checkAccess(path: string, stats: BigIntStats, fail: (message: string) =
     throw fail(`other users can read or change it (mode ${mode}); close it with: chmod 600 ${path}`);
   }
   if (user !== 0 && stats.uid !== BigInt(user)) {
-    throw fail(`it belongs to another user (${stats.uid}, and this process is ${user}); it must belong to the server's user`);
+    throw fail(
+      `it belongs to another user (${stats.uid}, and this process is ${user}); it must belong to the server's user`,
+    );
   }
 }
 

@@ -1,11 +1,7 @@
-/** Changes of a tokens file: each reads it, changes it and replaces it as a whole, with a lock around. */
-import { realpathSync, statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+/** What `iscep tokens` does: add, remove, list, rotate and import tokens. */
 import { isDeepStrictEqual } from "node:util";
-import { IscepError, isIscepError } from "../errors.js";
+import { IscepError } from "../errors.js";
 import { defaultLimits, type Limits } from "../limits.js";
-import { writeFileAtomically } from "./atomic-file.js";
-import { withFileLock } from "./file-lock.js";
 import { defaultScopes, scopeProblem } from "./scopes.js";
 import { cidrProblem } from "./source.js";
 import {
@@ -13,15 +9,15 @@ import {
   hasLoneSurrogate,
   parseTokensFile,
   recordOf,
-  serialiseTokensFile,
   type TokenEntry,
   type TokenRecord,
   type TokensFile,
 } from "./tokens-file.js";
+import { changeTokensFile, type ChangeLimits, type Owners } from "./tokens-change.js";
 import { readTokensText } from "./tokens-reader.js";
 import { mintToken, parseToken, quoteUnlessToken } from "./tokens.js";
 
-type WriterLimits = Pick<Limits, "maxTokensFileBytes" | "fileLockTimeoutMs" | "tokenLifetimeDays">;
+type WriterLimits = ChangeLimits & Pick<Limits, "tokenLifetimeDays">;
 
 export interface WriterOptions {
   readonly limits?: WriterLimits;
@@ -66,8 +62,6 @@ export interface ListedToken {
   readonly cidrs: readonly string[] | null;
 }
 
-type Owners = Map<string, TokenEntry[]>;
-
 /**
  * Adds a token to the owner's; makes the file (0600) if there is none, in a folder that exists.
  * @throws IscepError `usage` (owner, scopes, times), `configuration` (file), `busy` (locked for too long)
@@ -79,8 +73,13 @@ export async function addToken(path: string, options: AddTokenOptions): Promise<
   checkTexts(cidrs ?? [], cidrProblem);
   const createdMs = Date.now();
   const token = mintToken();
-  const record = recordOf(token, { scopes, cidrs, createdMs, expiresAtMs: expiry(createdMs, options.expiresInMs, limits) });
-  await change(path, limits, true, (owners) => {
+  const record = recordOf(token, {
+    scopes,
+    cidrs,
+    createdMs,
+    expiresAtMs: expiry(createdMs, options.expiresInMs, limits),
+  });
+  await changeTokensFile(path, limits, true, (owners) => {
     owners.set(owner, [...(owners.get(owner) ?? []), record]);
   });
   return { token, record };
@@ -96,7 +95,7 @@ export async function removeToken(
   ownerOrId: string,
   { limits = defaultLimits }: WriterOptions = {},
 ): Promise<{ readonly owner: string; readonly ids: readonly (string | null)[] }> {
-  return change(path, limits, false, (owners) => {
+  return changeTokensFile(path, limits, false, (owners) => {
     const { owner, chosen, others } = choose(owners, ownerOrId);
     owners.set(owner, others);
     return { owner, ids: chosen.map((entry) => grantOf(entry).id) };
@@ -115,10 +114,14 @@ export function listTokens(path: string, { limits = defaultLimits }: WriterOptio
  * @throws IscepError `usage` when there is no such owner or id, when all its tokens are disabled, or when they have
  *   different rights (one token with all of them could do more than any of the old ones); `configuration`, `busy`
  */
-export async function rotateToken(path: string, ownerOrId: string, options: RotateTokenOptions = {}): Promise<NewToken> {
+export async function rotateToken(
+  path: string,
+  ownerOrId: string,
+  options: RotateTokenOptions = {},
+): Promise<NewToken> {
   const { limits = defaultLimits, overlapMs = 0, expiresInMs } = options;
   checkDuration("overlapMs", overlapMs);
-  return change(path, limits, false, (owners) => {
+  return changeTokensFile(path, limits, false, (owners) => {
     const nowMs = Date.now();
     const { owner, chosen, others } = choose(owners, ownerOrId);
     const model = modelOf(owner, chosen, nowMs);
@@ -150,7 +153,7 @@ export async function importTokens(
 ): Promise<{ readonly imported: number }> {
   const readOriginal = (): TokensFile => parseTokensFile(readTokensText(originalFile, limits).text, originalFile);
   readOriginal(); // before a file is made for nothing
-  return change(path, limits, true, (owners) => {
+  return changeTokensFile(path, limits, true, (owners) => {
     let imported = 0;
     const ids = new Set([...owners.values()].flat().map((entry) => (typeof entry === "string" ? null : entry.id)));
     for (const [owner, entries] of readOriginal()) {
@@ -162,7 +165,10 @@ export async function importTokens(
         const records = here.filter((other) => typeof other !== "string");
         if (known && rest.length + records.length === here.length) continue;
         if (!known && ids.has(record.id)) {
-          throw new IscepError("configuration", `tokens file ${originalFile}: its token id ${record.id} is taken in ${path}`);
+          throw new IscepError(
+            "configuration",
+            `tokens file ${originalFile}: its token id ${record.id} is taken in ${path}`,
+          );
         }
         owners.set(owner, [...rest, ...records, ...(known ? [] : [record])]);
         ids.add(record.id);
@@ -177,42 +183,6 @@ function imports(token: string): TokenRecord {
   return recordOf(token, { scopes: defaultScopes, createdMs: Date.now(), expiresAtMs: null });
 }
 
-async function change<Result>(
-  path: string,
-  limits: WriterLimits,
-  mayCreate: boolean,
-  edit: (owners: Owners) => Result,
-): Promise<Result> {
-  const target = realPath(path);
-  try {
-    return await withFileLock(target, limits.fileLockTimeoutMs, () => {
-      const exists = statSync(target, { throwIfNoEntry: false }) !== undefined;
-      const before = exists || !mayCreate ? parseTokensFile(readTokensText(target, limits).text, path) : new Map<string, TokenEntry[]>();
-      const owners: Owners = new Map([...before].map(([owner, entries]) => [owner, [...entries]]));
-      const result = edit(owners);
-      const text = serialiseTokensFile(owners);
-      if (Buffer.byteLength(text) > limits.maxTokensFileBytes) {
-        throw new IscepError("configuration", `tokens file ${path} would be larger than maxTokensFileBytes, ${limits.maxTokensFileBytes}`);
-      }
-      writeFileAtomically(target, text);
-      return result;
-    });
-  } catch (error) {
-    if (isIscepError(error)) throw error;
-    throw new IscepError("configuration", `tokens file ${path} cannot be written`, { cause: error });
-  }
-}
-
-/** A rename onto a symbolic link would replace the link, and leave the file that the server reads as it was. */
-function realPath(path: string): string {
-  try {
-    if (statSync(path, { throwIfNoEntry: false }) !== undefined) return realpathSync(path);
-    return join(realpathSync(dirname(resolve(path))), basename(path));
-  } catch (error) {
-    throw new IscepError("configuration", `tokens file ${path}: its folder must exist and be open to this user`, { cause: error });
-  }
-}
-
 function choose(owners: Owners, ownerOrId: string): { owner: string; chosen: TokenEntry[]; others: TokenEntry[] } {
   const entries = owners.get(ownerOrId);
   if (entries !== undefined && entries.length > 0) return { owner: ownerOrId, chosen: entries, others: [] };
@@ -221,7 +191,10 @@ function choose(owners: Owners, ownerOrId: string): { owner: string; chosen: Tok
     const chosen = candidates.filter((entry) => grantOf(entry).id === id);
     if (chosen.length > 0) return { owner, chosen, others: candidates.filter((entry) => !chosen.includes(entry)) };
   }
-  throw new IscepError("usage", `there is no owner and no token id ${quoteUnlessToken(ownerOrId)}; \`iscep tokens list\` shows them`);
+  throw new IscepError(
+    "usage",
+    `there is no owner and no token id ${quoteUnlessToken(ownerOrId)}; \`iscep tokens list\` shows them`,
+  );
 }
 
 /** The newest of the tokens that count, or of those that have expired when none counts. */
@@ -231,11 +204,20 @@ function modelOf(owner: string, entries: readonly TokenEntry[], nowMs: number): 
   const candidates = current.length > 0 ? current : enabled;
   const model = candidates.at(-1);
   if (model === undefined) {
-    throw new IscepError("usage", `all tokens of ${quoteUnlessToken(owner)} are disabled; add a new one if the owner may come back`);
+    throw new IscepError(
+      "usage",
+      `all tokens of ${quoteUnlessToken(owner)} are disabled; add a new one if the owner may come back`,
+    );
   }
-  const rights = (entry: TokenEntry): unknown => [[...grantOf(entry).scopes].sort(), [...(grantOf(entry).cidrs ?? ["everywhere"])].sort()];
+  const rights = (entry: TokenEntry): unknown => [
+    [...grantOf(entry).scopes].sort(),
+    [...(grantOf(entry).cidrs ?? ["everywhere"])].sort(),
+  ];
   if (candidates.some((entry) => !isDeepStrictEqual(rights(entry), rights(model)))) {
-    throw new IscepError("usage", `the tokens of ${quoteUnlessToken(owner)} have different rights; rotate them one by one, by id`);
+    throw new IscepError(
+      "usage",
+      `the tokens of ${quoteUnlessToken(owner)} have different rights; rotate them one by one, by id`,
+    );
   }
   return model;
 }
@@ -256,7 +238,8 @@ function expiry(nowMs: number, expiresInMs: number | null | undefined, limits: W
   if (expiresInMs === null) return null;
   const lifetimeMs = expiresInMs ?? limits.tokenLifetimeDays * 86_400_000;
   checkDuration("expiresInMs", lifetimeMs);
-  if (lifetimeMs === 0) throw new IscepError("usage", "expiresInMs must be more than 0, or null for a token that never expires");
+  if (lifetimeMs === 0)
+    throw new IscepError("usage", "expiresInMs must be more than 0, or null for a token that never expires");
   return nowMs + lifetimeMs;
 }
 

@@ -68,7 +68,9 @@ export function secretOf(token: string): string {
 
 /** For messages about a value that a person may have confused with a token. */
 export function quoteUnlessToken(text: string): string {
-  return text.includes("isct_") || text.length > 100 ? "(a text that may be a token, so it is not shown)" : JSON.stringify(text);
+  return text.includes("isct_") || text.length > 100
+    ? "(a text that may be a token, so it is not shown)"
+    : JSON.stringify(text);
 }
 
 function randomBase62(length: number): string {

@@ -98,12 +98,20 @@ export function tlsFailure(error: unknown, where: string): IscepError | undefine
   if (typeof code !== "string") return undefined;
   if (Object.hasOwn(reasons, code)) return notTrusted(where, reasons[code] ?? "", error);
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
-    return new IscepError("connect_failed", `${where} does not speak TLS; if it is meant to be cleartext, call it with iscep+tcp://`, {
-      cause: error,
-    });
+    return new IscepError(
+      "connect_failed",
+      `${where} does not speak TLS; if it is meant to be cleartext, call it with iscep+tcp://`,
+      {
+        cause: error,
+      },
+    );
   }
   if (code.startsWith("ERR_SSL_") || code === "EPROTO") {
-    return new IscepError("connect_failed", `TLS with ${where} failed (${code}); at least TLS 1.2 is needed on both sides`, { cause: error });
+    return new IscepError(
+      "connect_failed",
+      `TLS with ${where} failed (${code}); at least TLS 1.2 is needed on both sides`,
+      { cause: error },
+    );
   }
   return undefined;
 }
@@ -119,7 +127,8 @@ function notTrusted(where: string, reason: string, cause?: unknown): IscepError 
 
 function checkPin(socket: TLSSocket, expected: string, where: string): void {
   const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) throw new IscepError("not_trusted", `${where} showed no certificate, and ${expected} was expected`);
+  if (certificate === undefined)
+    throw new IscepError("not_trusted", `${where} showed no certificate, and ${expected} was expected`);
   const shown = pinOfCertificate(certificate);
   if (shown === expected) return;
   throw new IscepError(
@@ -143,7 +152,8 @@ function normalPin(pin: string): string {
 function readAuthorities(ca: string): X509Certificate[] {
   const name = ca.includes("-----BEGIN ") ? "the ca text" : `the ca file ${ca}`;
   const blocks = readPem(ca, "ca").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0) throw new IscepError("configuration", `${name} holds no certificate (-----BEGIN CERTIFICATE-----)`);
+  if (blocks.length === 0)
+    throw new IscepError("configuration", `${name} holds no certificate (-----BEGIN CERTIFICATE-----)`);
   try {
     return blocks.map((block) => new X509Certificate(block));
   } catch (error) {

@@ -1,0 +1,63 @@
+/** A change of a tokens file: read it, change it and replace it as a whole, with a lock around. */
+import { realpathSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { IscepError, isIscepError } from "../errors.js";
+import type { Limits } from "../limits.js";
+import { writeFileAtomically } from "./atomic-file.js";
+import { withFileLock } from "./file-lock.js";
+import { parseTokensFile, serialiseTokensFile, type TokenEntry } from "./tokens-file.js";
+import { readTokensText } from "./tokens-reader.js";
+
+export type ChangeLimits = Pick<Limits, "maxTokensFileBytes" | "fileLockTimeoutMs">;
+
+export type Owners = Map<string, TokenEntry[]>;
+
+/**
+ * @param path as the user gave it; a symbolic link is followed
+ * @param mayCreate begins with an empty file where there is none
+ * @param edit changes the owners in place; when it throws, nothing is written
+ * @throws IscepError `configuration`, `busy`, and what `edit` throws
+ */
+export async function changeTokensFile<Result>(
+  path: string,
+  limits: ChangeLimits,
+  mayCreate: boolean,
+  edit: (owners: Owners) => Result,
+): Promise<Result> {
+  const target = realPath(path);
+  try {
+    return await withFileLock(target, limits.fileLockTimeoutMs, () => {
+      const exists = statSync(target, { throwIfNoEntry: false }) !== undefined;
+      const before =
+        exists || !mayCreate
+          ? parseTokensFile(readTokensText(target, limits).text, path)
+          : new Map<string, TokenEntry[]>();
+      const owners: Owners = new Map([...before].map(([owner, entries]) => [owner, [...entries]]));
+      const result = edit(owners);
+      const text = serialiseTokensFile(owners);
+      if (Buffer.byteLength(text) > limits.maxTokensFileBytes) {
+        throw new IscepError(
+          "configuration",
+          `tokens file ${path} would be larger than maxTokensFileBytes, ${limits.maxTokensFileBytes}`,
+        );
+      }
+      writeFileAtomically(target, text);
+      return result;
+    });
+  } catch (error) {
+    if (isIscepError(error)) throw error;
+    throw new IscepError("configuration", `tokens file ${path} cannot be written`, { cause: error });
+  }
+}
+
+/** A rename onto a symbolic link would replace the link, and leave the file that the server reads as it was. */
+function realPath(path: string): string {
+  try {
+    if (statSync(path, { throwIfNoEntry: false }) !== undefined) return realpathSync(path);
+    return join(realpathSync(dirname(resolve(path))), basename(path));
+  } catch (error) {
+    throw new IscepError("configuration", `tokens file ${path}: its folder must exist and be open to this user`, {
+      cause: error,
+    });
+  }
+}
