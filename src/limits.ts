@@ -50,6 +50,11 @@ export const limitTable = {
     reason: "bytes that wait for a slow reader before its connection counts as stalled",
   },
   maxLogFieldBytes: { default: 2 * KiB, max: 64 * KiB, reason: "one hostile value cannot fill the log" },
+  maxLogBufferBytes: {
+    default: 4 * MiB,
+    max: 1024 * MiB,
+    reason: "lines of one log that wait for a disk that takes nothing; more are counted and dropped",
+  },
   maxTokensFileBytes: { default: 4 * MiB, max: 64 * MiB, reason: "about 10,000 tokens; a larger file is a mistake" },
 
   // Shape of JSON
@@ -85,6 +90,9 @@ export const limitTable = {
   maxThreads: { default: 4, max: 1_024, reason: "worker threads for commands with thread: true, as in the original" },
   maxQueuedCalls: { default: 10_000, max: 1_000_000, reason: "calls that one client may have waiting on its version 1 connection" },
   maxLogFiles: { default: 7, max: 3_650, reason: "days of logs that are kept, as in the original" },
+  maxLogArguments: { default: 32, max: 10_000, reason: "names of arguments in a line of the commands log; the rest is counted" },
+  maxLogCauses: { default: 5, max: 100, reason: "an error and its causes in a line of the error log; chains may be endless" },
+  maxLoggedSources: { default: 4_096, max: 1_000_000, reason: "addresses whose malformed input is counted apart; beyond, together" },
   listenBacklog: { default: 4_096, max: 65_535, reason: "with Node's 511 a burst of connections waits a second for a retry" },
 
   // Times
@@ -117,6 +125,8 @@ export const limitTable = {
   penaltyStartMs: { default: 15_000, max: forever, reason: "sum from which the address is refused: three mistakes are free" },
   maxPenaltyMs: { default: 600_000, max: forever, reason: "an address is never refused for longer" },
   malformedLogIntervalMs: { default: 1_000, max: forever, reason: "malformed input makes a line a source at most this often; the rest is counted" },
+  logFlushMs: { default: 500, max: forever, reason: "lines wait this long at most, so that many go to the disk in one write" },
+  logProblemIntervalMs: { default: 60_000, max: forever, reason: "a log that cannot be written says so at most this often" },
   tokensFileCheckMs: { default: 250, max: forever, reason: "the tokens file's date is compared this often where the system reports no changes" },
   fileLockTimeoutMs: { default: 10_000, max: forever, reason: "waiting for another process that writes the tokens file" },
   tokenLifetimeDays: { default: 90, max: 36_500, reason: "a new token's, unless said otherwise: a forgotten token ends by itself" },

@@ -1,0 +1,203 @@
+import {
+  close,
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  fsync,
+  lstatSync,
+  openSync,
+  readSync,
+  statSync,
+  write,
+  writeSync,
+} from "node:fs";
+import { promisify } from "node:util";
+
+// Below this a write waits for more lines, or for the flush; the system call then costs little for each of them.
+const worthWritingLength = 16 * 1024;
+
+const closeAsync = promisify(close);
+const fsyncAsync = promisify(fsync);
+
+export interface AppendFileOptions {
+  readonly maxWaitingLength: number;
+  readonly onWriteFailed: (error: unknown) => void;
+}
+
+/**
+ * An open file to which whole lines are appended, many in one write. After a failed write it keeps its place, half a
+ * line included, and the next flush goes on from there.
+ *
+ * Not pino.destination: with sonic-boom 4.2.1 a process that exits while the disk is full never ends, as its exit hook
+ * tries again for ever; and it may cut a line in two when it reopens after a failure.
+ */
+export class AppendFile {
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #device: number;
+  readonly #inode: number;
+  readonly #options: AppendFileOptions;
+  #waiting = "";
+  #waitingLines = 0;
+  #chunk: Buffer | undefined;
+  #chunkLines = 0;
+  #chunkOffset = 0;
+  /** While the system writes a part of the chunk. */
+  #writing: Promise<void> | undefined;
+  #failed = false;
+  #ended = false;
+
+  /** Makes the file when it is missing, mode 0600. Throws what the system says. */
+  constructor(path: string, options: AppendFileOptions) {
+    this.#path = path;
+    this.#options = options;
+    // Read as well: to see the last byte, and because opening a pipe only to write waits for a reader.
+    this.#fd = openSync(path, "a+", 0o600);
+    try {
+      const stats = fstatSync(this.#fd);
+      this.#device = stats.dev;
+      this.#inode = stats.ino;
+      if (stats.isFile()) {
+        // A link may lead to something that is not ours, such as a device.
+        if ((stats.mode & 0o077) !== 0 && lstatSync(path).isFile()) fchmodSync(this.#fd, 0o600);
+        // A crash can leave half a line: it must not swallow the next one.
+        if (stats.size > 0 && this.#lastByte(stats.size) !== 0x0a) this.#waiting = "\n";
+      }
+    } catch (error) {
+      closeSync(this.#fd);
+      throw error;
+    }
+  }
+
+  /** Nothing waits and nothing is being written. */
+  get isIdle(): boolean {
+    return this.#waiting === "" && this.#chunk === undefined;
+  }
+
+  /** Lines that are not known to be written. */
+  get pendingLines(): number {
+    return this.#waitingLines + this.#chunkLines;
+  }
+
+  /** False when the path leads elsewhere by now: the file was moved, or its folder is gone. */
+  isAtItsPath(): boolean {
+    const stats = statSync(this.#path, { throwIfNoEntry: false });
+    return stats !== undefined && stats.ino === this.#inode && stats.dev === this.#device;
+  }
+
+  /** False, and nothing is kept, when too much waits already. */
+  append(lines: string, count = 1): boolean {
+    const length = this.#waiting.length + (this.#chunk?.length ?? 0);
+    if (length + lines.length > this.#options.maxWaitingLength) return false;
+    this.appendAlways(lines, count);
+    return true;
+  }
+
+  appendAlways(lines: string, count: number): void {
+    this.#waiting += lines;
+    this.#waitingLines += count;
+    if (this.#waiting.length >= worthWritingLength && !this.#failed) this.flush();
+  }
+
+  /** Starts to write what waits. */
+  flush(): void {
+    if (this.isIdle || this.#writing !== undefined) return;
+    this.#writing = this.#writeAll()
+      .then(
+        () => {
+          this.#failed = false;
+        },
+        (error: unknown) => {
+          this.#failed = true;
+          this.#options.onWriteFailed(error);
+        },
+      )
+      .finally(() => {
+        this.#writing = undefined;
+      });
+  }
+
+  /** Takes back the lines that no write has begun with, to be written elsewhere. */
+  takeWaiting(): { lines: string; count: number } {
+    const taken = { lines: this.#waiting, count: this.#waitingLines };
+    this.#waiting = "";
+    this.#waitingLines = 0;
+    if (this.#chunk !== undefined && this.#writing === undefined && this.#chunkOffset === 0) {
+      taken.lines = this.#chunk.toString() + taken.lines;
+      taken.count += this.#chunkLines;
+      this.#chunk = undefined;
+      this.#chunkLines = 0;
+    }
+    return taken;
+  }
+
+  /** Writes all, on the disk when it resolves, and closes. Never rejects. Resolves to the number of lines lost. */
+  async end(): Promise<number> {
+    await this.#writing;
+    this.flush();
+    await this.#writing;
+    try {
+      await fsyncAsync(this.#fd);
+    } catch (error) {
+      // EINVAL: pipes, terminals and devices have no disk.
+      if (!(error instanceof Error && "code" in error && error.code === "EINVAL")) this.#options.onWriteFailed(error);
+    }
+    this.#ended = true;
+    try {
+      await closeAsync(this.#fd);
+    } catch (error) {
+      this.#options.onWriteFailed(error);
+    }
+    return this.pendingLines;
+  }
+
+  /**
+   * For the end of the process, when nothing asynchronous happens any more. A write under way is completed by Node itself,
+   * as it waits for its threads. Gives up at the first failure, as nobody could mend it now.
+   */
+  endNow(): void {
+    if (this.#ended) return; // the number of its descriptor may be another file's by now
+    const begun =
+      this.#chunk === undefined || this.#writing !== undefined
+        ? Buffer.alloc(0)
+        : this.#chunk.subarray(this.#chunkOffset);
+    const rest = Buffer.concat([begun, Buffer.from(this.#waiting)]);
+    this.#waiting = "";
+    for (let offset = 0; offset < rest.length;) {
+      const count = writeSync(this.#fd, rest, offset);
+      if (count === 0) return;
+      offset += count;
+    }
+  }
+
+  async #writeAll(): Promise<void> {
+    while (!this.isIdle) {
+      if (this.#chunk === undefined) {
+        this.#chunk = Buffer.from(this.#waiting);
+        this.#chunkLines = this.#waitingLines;
+        this.#chunkOffset = 0;
+        this.#waiting = "";
+        this.#waitingLines = 0;
+      }
+      this.#chunkOffset += await this.#write(this.#chunk, this.#chunkOffset);
+      if (this.#chunkOffset < this.#chunk.length) continue;
+      this.#chunk = undefined;
+      this.#chunkLines = 0;
+    }
+  }
+
+  #write(chunk: Buffer, offset: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      write(this.#fd, chunk, offset, chunk.length - offset, null, (error, count) => {
+        if (error !== null) reject(error);
+        else if (count === 0) reject(new Error(`nothing could be written to ${this.#path}`));
+        else resolve(count);
+      });
+    });
+  }
+
+  #lastByte(size: number): number | undefined {
+    const byte = Buffer.alloc(1);
+    return readSync(this.#fd, byte, 0, 1, size - 1) === 1 ? byte[0] : undefined;
+  }
+}

@@ -1,0 +1,87 @@
+import { jsonText } from "./safe.js";
+
+/**
+ * Arguments by name, type and length, never their values, as these may be secrets: `{"world":"string(5)"}`, a JSON
+ * object, with the number of those that found no room. All names together take `maxFieldBytes` at most.
+ */
+export function describeArguments(
+  args: unknown,
+  maxNames: number,
+  maxFieldBytes: number,
+): { readonly json: string; readonly omitted: number } {
+  if (typeof args !== "object" || args === null) return { json: "{}", omitted: 0 };
+  let json = "";
+  let bytes = 0;
+  let names = 0;
+  let omitted = 0;
+  try {
+    for (const name in args) {
+      if (!Object.hasOwn(args, name)) continue;
+      if (names === maxNames) {
+        omitted += 1;
+        continue;
+      }
+      const type = typeWord((args as Record<string, unknown>)[name]);
+      const entry = `${jsonText(name, maxFieldBytes)}:"${type}"`;
+      const entryBytes = Buffer.byteLength(entry) + 1;
+      if (bytes + entryBytes > maxFieldBytes) {
+        omitted += 1;
+        continue;
+      }
+      bytes += entryBytes;
+      json += names === 0 ? entry : `,${entry}`;
+      names += 1;
+    }
+  } catch {
+    omitted += 1; // a getter or a proxy of the program itself; it cannot be described, and must not end the run
+  }
+  return { json: `{${json}}`, omitted };
+}
+
+function typeWord(value: unknown): string {
+  if (typeof value === "string") return `string(${value.length})`;
+  if (value === null) return "null";
+  if (typeof value !== "object") return typeof value;
+  if (Array.isArray(value)) return `array(${value.length})`;
+  if (ArrayBuffer.isView(value)) return `bytes(${value.byteLength})`;
+  return `object(${Object.keys(value).length})`;
+}
+
+/** What was thrown, its stack and its causes, as a JSON value: at most `maxErrors` errors, each text `maxFieldBytes`. */
+export function describeError(thrown: unknown, maxErrors: number, maxFieldBytes: number): string {
+  let left = maxErrors;
+  return describe(thrown);
+
+  function describe(value: unknown): string {
+    if (left <= 0) return '"…"';
+    left -= 1;
+    if (!(value instanceof Error))
+      return jsonText(typeof value === "string" ? value : `[${typeof value}]`, maxFieldBytes);
+    let json = `{"name":${part(() => value.name)},"message":${part(() => value.message)}`;
+    const code = read(() => ("code" in value ? value.code : undefined));
+    if (typeof code === "string") json += `,"code":${jsonText(code, maxFieldBytes)}`;
+    json += `,"stack":${part(() => value.stack)}`;
+    const cause = read(() => value.cause);
+    if (cause !== undefined) json += `,"cause":${describe(cause)}`;
+    const errors = read(() => (value instanceof AggregateError ? value.errors : undefined));
+    if (Array.isArray(errors) && left > 0) json += `,"errors":[${errors.slice(0, left).map(describe).join(",")}]`;
+    return `${json}}`;
+  }
+
+  function part(get: () => unknown): string {
+    return jsonText(read(get), maxFieldBytes);
+  }
+}
+
+export function messageOf(thrown: unknown): unknown {
+  return thrown instanceof Error ? read(() => thrown.message) : undefined;
+}
+
+/** Fields of an error may be getters of the command's own making. */
+function read(get: () => unknown): unknown {
+  try {
+    return get();
+  } catch {
+    return "[unreadable]";
+  }
+}

@@ -1,0 +1,114 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { IscepError } from "../errors.js";
+import type { Limits } from "../limits.js";
+import { systemClock, type Clock } from "./clock.js";
+import { accessLine, commandLine, errorLine } from "./lines.js";
+import { LogFile } from "./log-file.js";
+import type { Logs } from "./logs.js";
+
+export interface LogFilesOptions {
+  readonly limits: Limits;
+  /**
+   * Told at most once in `logProblemIntervalMs` that a line cannot be written; logging goes on when it can.
+   * Default: a warning of the process (`process.on("warning")`), with the code `ISCEP_LOGS`.
+   */
+  readonly onProblem?: (message: string, error: unknown) => void;
+  /** For tests. */
+  readonly clock?: Clock;
+}
+
+/**
+ * Logs in `folder` (made with mode 0700 when missing): access.log, error.log and commands.log, mode 0600, one JSON
+ * object a line. At the local midnight each is renamed to `NAME.YYYY-MM-DD`, the day it holds; `maxLogFiles` of these are
+ * kept.
+ *
+ * Lines reach the system within `logFlushMs`. All have when `close()` resolves, and when the process exits in any way
+ * that Node notices. What kills it at once (SIGKILL, a signal without a handler, a crash of Node) loses the lines of the
+ * last `logFlushMs`, and may leave half a line, which the next start ends. Only `close()` makes sure of the disk itself,
+ * so a power cut may lose what the system had not written yet.
+ * @throws IscepError `configuration` when the folder or a file cannot be made or opened.
+ */
+export async function openLogFiles(folder: string, options: LogFilesOptions): Promise<Logs> {
+  const { limits, clock = systemClock } = options;
+  const onProblem = oncePerInterval(options.onProblem ?? warn, limits.logProblemIntervalMs, clock);
+  const files: LogFile[] = [];
+  const open = (name: string): LogFile => {
+    const file = new LogFile(join(folder, name), { limits, clock, onProblem });
+    files.push(file);
+    return file;
+  };
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const access = open("access.log");
+    const error = open("error.log");
+    const commands = open("commands.log");
+    endAtExit(files);
+    return {
+      access(event) {
+        const nowMs = clock.now();
+        access.append(accessLine(event, nowMs, limits), nowMs);
+      },
+      error(event) {
+        const nowMs = clock.now();
+        error.append(errorLine(event, nowMs, limits), nowMs);
+      },
+      command(event) {
+        commands.append(commandLine(event, limits), clock.now());
+      },
+      async close() {
+        await closeAll(files);
+        openFiles.delete(files);
+        if (openFiles.size === 0) process.off("exit", endAll);
+      },
+    };
+  } catch (error) {
+    await closeAll(files);
+    throw new IscepError(
+      "configuration",
+      `the logs cannot be written to ${folder}: ${error instanceof Error ? error.message : String(error)}; ` +
+        "choose a folder that this user may write to",
+      { cause: error },
+    );
+  }
+}
+
+async function closeAll(files: readonly LogFile[]): Promise<void> {
+  await Promise.all(files.map((file) => file.close()));
+}
+
+/** One listener for all logs of the process: Node warns of a leak from the eleventh on. */
+const openFiles = new Set<readonly LogFile[]>();
+
+function endAtExit(files: readonly LogFile[]): void {
+  if (openFiles.size === 0) process.on("exit", endAll);
+  openFiles.add(files);
+}
+
+function endAll(): void {
+  for (const files of openFiles) for (const file of files) file.endNow();
+}
+
+function oncePerInterval(
+  tell: (message: string, error: unknown) => void,
+  intervalMs: number,
+  clock: Clock,
+): (message: string, error: unknown) => void {
+  let toldAtMs = Number.NEGATIVE_INFINITY;
+  return (message, error) => {
+    const nowMs = clock.now();
+    // A clock that was set back must not silence it.
+    if (nowMs >= toldAtMs && nowMs - toldAtMs < intervalMs) return;
+    toldAtMs = nowMs;
+    try {
+      tell(message, error);
+    } catch (thrown) {
+      warn("onProblem of the logs threw", thrown);
+    }
+  };
+}
+
+function warn(message: string, error: unknown): void {
+  const reason = error instanceof Error ? `: ${error.message}` : "";
+  process.emitWarning(message + reason, { type: "IscepWarning", code: "ISCEP_LOGS" });
+}

@@ -1,0 +1,162 @@
+import { lstatSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Limits } from "../limits.js";
+import { AppendFile } from "./append-file.js";
+import { localDay, nextMidnightMs, type Clock } from "./clock.js";
+import { linesLostLine } from "./lines.js";
+import { removeOldDays, renameToDay } from "./rotated-files.js";
+
+export interface LogFileOptions {
+  readonly limits: Pick<Limits, "maxLogBufferBytes" | "maxLogFiles" | "logFlushMs">;
+  readonly clock: Clock;
+  readonly onProblem: (message: string, error: unknown) => void;
+}
+
+/**
+ * A log that starts a new file each local day and outlives what happens to its disk: while that takes nothing, lines
+ * wait up to a limit, then they are counted; a file or folder that was removed is made again.
+ */
+export class LogFile {
+  readonly #path: string;
+  readonly #options: LogFileOptions;
+  #file: AppendFile;
+  /** The day that the file holds. */
+  #day: string;
+  #midnightMs: number;
+  #cancelMidnight: () => void;
+  #cancelFlush: (() => void) | undefined;
+  readonly #ending = new Map<AppendFile, Promise<void>>();
+  #linesLost = 0;
+  #closed = false;
+
+  /** Throws what the system says. A file of an earlier day is renamed first. */
+  constructor(path: string, options: LogFileOptions) {
+    this.#path = path;
+    this.#options = options;
+    const nowMs = options.clock.now();
+    this.#day = localDay(nowMs);
+    const left = lstatSync(path, { throwIfNoEntry: false });
+    const leftDay = left === undefined ? this.#day : localDay(left.mtimeMs);
+    if (leftDay < this.#day) renameToDay(path, leftDay);
+    removeOldDays(path, options.limits.maxLogFiles);
+    this.#file = this.#open();
+    this.#midnightMs = nextMidnightMs(nowMs);
+    this.#cancelMidnight = this.#waitForMidnight(nowMs);
+  }
+
+  append(line: string, nowMs: number): void {
+    if (this.#closed) return;
+    if (nowMs >= this.#midnightMs) this.#startNewDay(nowMs);
+    if (this.#linesLost > 0) this.#tellLost(nowMs);
+    if (!this.#file.append(line)) this.#linesLost += 1;
+    this.#cancelFlush ??= this.#options.clock.after(this.#options.limits.logFlushMs, () => this.#flush());
+  }
+
+  /** Never rejects: what could not be written is told to `onProblem`. */
+  async close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#cancelMidnight();
+      this.#cancelFlush?.();
+      if (!this.#file.isIdle) this.#makeSureOfPlace();
+      if (this.#linesLost > 0) this.#file.appendAlways(linesLostLine(this.#linesLost, this.#options.clock.now()), 0);
+      this.#retire(this.#file);
+    }
+    await Promise.all(this.#ending.values());
+  }
+
+  /** At the end of the process: synchronous, and silent, as nobody is left to be told. */
+  endNow(): void {
+    for (const file of [...this.#ending.keys(), this.#file]) {
+      try {
+        file.endNow();
+      } catch {
+        // The disk is full or gone, and the process ends.
+      }
+    }
+  }
+
+  #flush(): void {
+    this.#cancelFlush = undefined;
+    this.#makeSureOfPlace();
+    if (this.#linesLost > 0) this.#tellLost(this.#options.clock.now());
+    this.#file.flush();
+    if (!this.#file.isIdle || this.#linesLost > 0) {
+      this.#cancelFlush = this.#options.clock.after(this.#options.limits.logFlushMs, () => this.#flush());
+    }
+  }
+
+  /** When there is room for it. */
+  #tellLost(nowMs: number): void {
+    if (this.#file.append(linesLostLine(this.#linesLost, nowMs), 0)) this.#linesLost = 0;
+  }
+
+  /** Lines that were written between the removal of the file and this look at it are lost with it. */
+  #makeSureOfPlace(): void {
+    try {
+      if (this.#file.isAtItsPath()) return;
+      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+      this.#replaceFile(true);
+    } catch (error) {
+      this.#options.onProblem(`the log ${this.#path} is gone and cannot be made again`, error);
+    }
+  }
+
+  #startNewDay(nowMs: number): void {
+    const endedDay = this.#day;
+    this.#midnightMs = nextMidnightMs(nowMs);
+    this.#cancelMidnight();
+    this.#cancelMidnight = this.#waitForMidnight(nowMs);
+    try {
+      // Not at its path: another process that logs to the same folder has renamed it, or somebody removed it.
+      const isOurs = this.#file.isAtItsPath();
+      const isRenamed = isOurs && renameToDay(this.#path, endedDay);
+      this.#day = localDay(nowMs);
+      if (isOurs && !isRenamed) return; // a link goes on as it is
+      // Lines of the day that ended still go to its file.
+      this.#replaceFile(!isRenamed);
+      removeOldDays(this.#path, this.#options.limits.maxLogFiles);
+    } catch (error) {
+      this.#options.onProblem(`the log ${this.#path} could not be rotated`, error);
+    }
+  }
+
+  #replaceFile(withWaitingLines: boolean): void {
+    const old = this.#file;
+    this.#file = this.#open();
+    if (withWaitingLines) {
+      const { lines, count } = old.takeWaiting();
+      if (lines !== "" && !this.#file.append(lines, count)) this.#linesLost += count;
+    }
+    this.#retire(old);
+  }
+
+  #retire(file: AppendFile): void {
+    const ending = file.end().then((lost) => {
+      this.#ending.delete(file);
+      if (lost === 0) return;
+      this.#linesLost += lost;
+      this.#options.onProblem(
+        `up to ${lost} lines of the log ${this.#path} could not be written and are lost`,
+        undefined,
+      );
+    });
+    this.#ending.set(file, ending);
+  }
+
+  #open(): AppendFile {
+    return new AppendFile(this.#path, {
+      maxWaitingLength: this.#options.limits.maxLogBufferBytes,
+      onWriteFailed: (error) => this.#options.onProblem(`the log ${this.#path} cannot be written`, error),
+    });
+  }
+
+  #waitForMidnight(nowMs: number): () => void {
+    return this.#options.clock.after(Math.max(this.#midnightMs - nowMs, 1), () => {
+      const firedAtMs = this.#options.clock.now();
+      // Timers may fire early, and count other milliseconds than a clock that is being set.
+      if (firedAtMs >= this.#midnightMs) this.#startNewDay(firedAtMs);
+      else this.#cancelMidnight = this.#waitForMidnight(firedAtMs);
+    });
+  }
+}

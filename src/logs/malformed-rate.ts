@@ -1,0 +1,59 @@
+import type { Limits } from "../limits.js";
+
+interface Source {
+  lineAtMs: number;
+  suppressed: number;
+}
+
+/**
+ * Whether a source's malformed input is worth another line. Without it a peer that sends rubbish writes the log as fast
+ * as the network carries it, and the lines that matter are lost among the others.
+ */
+export class LineRate {
+  readonly #intervalMs: number;
+  readonly #maxSources: number;
+  /** In the order of their last line, the oldest first. */
+  readonly #sources = new Map<string, Source>();
+  /** Counted together, when each remembered source had a line in this interval already. */
+  readonly #others: Source = { lineAtMs: Number.NEGATIVE_INFINITY, suppressed: 0 };
+
+  constructor(limits: Pick<Limits, "malformedLogIntervalMs" | "maxLoggedSources">) {
+    this.#intervalMs = limits.malformedLogIntervalMs;
+    this.#maxSources = limits.maxLoggedSources;
+  }
+
+  /** Of a monotonic clock. Undefined: no line now. Otherwise write one, and tell how many went without since the last. */
+  take(source: string, nowMs: number): { readonly suppressed: number } | undefined {
+    const known = this.#sources.get(source);
+    if (known !== undefined) return this.#line(known, nowMs, source);
+    if (this.#sources.size >= this.#maxSources && !this.#forgetOldest(nowMs)) return this.#line(this.#others, nowMs);
+    this.#sources.set(source, { lineAtMs: nowMs, suppressed: 0 });
+    return { suppressed: 0 };
+  }
+
+  #line(entry: Source, nowMs: number, name?: string): { readonly suppressed: number } | undefined {
+    if (nowMs - entry.lineAtMs < this.#intervalMs) {
+      entry.suppressed += 1;
+      return undefined;
+    }
+    const { suppressed } = entry;
+    entry.lineAtMs = nowMs;
+    entry.suppressed = 0;
+    if (name !== undefined) {
+      this.#sources.delete(name);
+      this.#sources.set(name, entry);
+    }
+    return { suppressed };
+  }
+
+  /** What it suppressed is told with the others' next line. */
+  #forgetOldest(nowMs: number): boolean {
+    for (const [name, entry] of this.#sources) {
+      if (nowMs - entry.lineAtMs < this.#intervalMs) return false;
+      this.#others.suppressed += entry.suppressed;
+      this.#sources.delete(name);
+      return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,27 @@
+/** The names of the days before: `access.log.2026-08-01`, and `access.log.2026-08-01.1` if that day has another. */
+import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+
+/** False when there is no file to rename; a link, as to the standard output of a container, stays as it is. */
+export function renameToDay(path: string, day: string): boolean {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
+  const target = `${path}.${day}`;
+  let free = target;
+  for (let number = 1; existsSync(free); number++) free = `${target}.${number}`; // as many as files are there
+  renameSync(path, free);
+  return true;
+}
+
+/** Removes all but the newest `keep`. */
+export function removeOldDays(path: string, keep: number): void {
+  const prefix = `${basename(path)}.`;
+  const folder = dirname(path);
+  const rotated = readdirSync(folder)
+    .flatMap((name) => {
+      const [, day, number = "0"] =
+        /^(\d{4}-\d{2}-\d{2})(?:\.(\d+))?$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "") ?? [];
+      return day === undefined ? [] : [{ name, day, number: Number(number) }];
+    })
+    .sort((a, b) => (a.day === b.day ? b.number - a.number : a.day < b.day ? 1 : -1));
+  for (const { name } of rotated.slice(keep)) rmSync(join(folder, name), { force: true });
+}

@@ -1,0 +1,101 @@
+/**
+ * What a caller sent may be in a log, and a log is read by people, terminals and programs. So nothing here can end a
+ * line, steer a terminal, reverse the order of words, hide a token or fill the disk.
+ */
+
+// Anything but printable ASCII, and the two characters of it that JSON escapes. Most fields have none.
+const needsCare = /[^ !#-[\]-~]/;
+
+// The secret and checksum after `isct_`, id, `_`; and the original's tokens of 512 hex digits. The look-behinds find a
+// token also when it is glued to another, and spare a run of 511 digits 511 tries.
+const tokens = /(?<=isct_[0-9A-Za-z]{12}_)[0-9A-Za-z]{49,}|(?<![0-9A-Fa-f])[0-9A-Fa-f]{512,}/g;
+const shortestToken = 67;
+const longestToken = 512;
+
+/** A JSON string, quotes included. At most `maxBytes` bytes stand between the quotes, and then a mark if it was cut. */
+export function jsonText(text: unknown, maxBytes: number): string {
+  if (typeof text !== "string") return text === null ? "null" : `"[${typeof text}]"`; // a throw here would end a run
+  if (text.length < shortestToken && text.length <= maxBytes && !needsCare.test(text)) return `"${text}"`;
+  return `"${escaped(text, maxBytes, true)}"`;
+}
+
+/** The same for a terminal: no quotes around it, and none escaped. */
+export function terminalText(text: unknown, maxBytes: number): string {
+  return typeof text === "string" ? escaped(text, maxBytes, false) : `[${typeof text}]`;
+}
+
+export function jsonNumber(value: number): string {
+  return Number.isFinite(value) ? String(value) : "null";
+}
+
+/** ISO 8601 with milliseconds, UTC; a JSON value. */
+export function jsonTime(timeMs: number): string {
+  return Math.abs(timeMs) <= 8.64e15 ? `"${new Date(timeMs).toISOString()}"` : "null"; // ECMA-262, 21.4.1.1
+}
+
+function escaped(text: string, maxBytes: number, inJson: boolean): string {
+  const { shown, hidden } = withoutTokens(text, maxBytes);
+  let result = "";
+  let bytes = 0;
+  for (let index = 0; index < shown.length;) {
+    const code = shown.codePointAt(index) ?? 0;
+    const units = code > 0xffff ? 2 : 1;
+    const piece = escapeOf(code, inJson);
+    bytes += piece?.length ?? utf8Length(code);
+    if (bytes > maxBytes) return `${result}…[+${shown.length - index + hidden}]`;
+    result += piece ?? shown.slice(index, index + units);
+    index += units;
+  }
+  return hidden === 0 ? result : `${result}…[+${hidden}]`;
+}
+
+/** Tokens go before anything is cut, as half a token at a cut would not be recognised. */
+function withoutTokens(text: string, maxBytes: number): { shown: string; hidden: number } {
+  const window = text.slice(0, maxBytes + longestToken);
+  const hidden = text.length - window.length;
+  // A token that reaches beyond the window begins in its last characters: what is left of these is not shown.
+  const sureEnd = hidden === 0 ? window.length : maxBytes;
+  if (window.length < shortestToken) return { shown: window, hidden };
+  let shown = "";
+  let end = 0;
+  for (const match of window.matchAll(tokens)) {
+    const [token] = match;
+    shown += window.slice(end, match.index) + (window[match.index - 1] === "_" ? "…" : "[token]");
+    end = match.index + token.length;
+  }
+  const tail = window.slice(end, Math.max(end, sureEnd));
+  return { shown: shown + tail, hidden: hidden + window.length - end - tail.length };
+}
+
+/** undefined when the character may stand for itself. Every escape is ASCII, so its length is its bytes. */
+function escapeOf(code: number, inJson: boolean): string | undefined {
+  if (code < 0x7f) {
+    if (code === 0x0a) return String.raw`\n`;
+    if (code === 0x09) return String.raw`\t`;
+    if (code < 0x20) return unicodeEscape(code);
+    return inJson && (code === 0x22 || code === 0x5c) ? `\\${String.fromCharCode(code)}` : undefined;
+  }
+  return isUnsafe(code) ? unicodeEscape(code) : undefined;
+}
+
+function isUnsafe(code: number): boolean {
+  return (
+    code <= 0x9f || // DEL and C1, which some terminals obey as they obey ESC
+    code === 0x061c ||
+    code === 0x200e ||
+    code === 0x200f ||
+    (code >= 0x2028 && code <= 0x202e) || // line and paragraph separator, and marks of direction
+    (code >= 0x2066 && code <= 0x2069) ||
+    (code >= 0xd800 && code <= 0xdfff) // alone: no UTF-8 for it
+  );
+}
+
+function unicodeEscape(code: number): string {
+  return `\\u${code.toString(16).padStart(4, "0")}`;
+}
+
+function utf8Length(code: number): number {
+  if (code < 0x80) return 1;
+  if (code < 0x800) return 2;
+  return code < 0x1_0000 ? 3 : 4;
+}
