@@ -1,0 +1,8 @@
+import type { Command } from "./command.js";
+
+/** By Symbol.for, as a module of commands may be loaded beside another copy of this library. */
+export const commandBrand = Symbol.for("iscep.command");
+
+export function isCommand(value: unknown): value is Command {
+  return typeof value === "object" && value !== null && commandBrand in value;
+}

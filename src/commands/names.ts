@@ -1,0 +1,24 @@
+import { IscepError } from "../errors.js";
+
+const namePattern = /^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/;
+/** What begins with it is iscep's own, such as `iscep.list`. */
+const reservedPrefix = "iscep.";
+
+/** @throws IscepError `usage` */
+export function checkCommandName(name: string): void {
+  if (!namePattern.test(name)) {
+    throw new IscepError(
+      "usage",
+      `${JSON.stringify(String(name).slice(0, 64))} is no name for a command: letters, digits and _ . : - after a letter or _, at most 128`,
+    );
+  }
+  if (name.startsWith(reservedPrefix)) {
+    throw new IscepError("usage", `names that begin with "${reservedPrefix}" are iscep's own; name the command otherwise`);
+  }
+}
+
+/** @throws IscepError `usage` */
+export function checkTimeout(name: string, timeoutMs: number | undefined): void {
+  if (timeoutMs === undefined || (Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs < 2 ** 31)) return;
+  throw new IscepError("usage", `the timeoutMs of "${name}" must be a whole number of milliseconds, at least 1`);
+}

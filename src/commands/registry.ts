@@ -1,0 +1,34 @@
+import { IscepError } from "../errors.js";
+import { isCommand } from "./brand.js";
+import type { Command, CommandSet } from "./command.js";
+
+/** The commands of one server, by name. */
+export class Registry {
+  readonly #commands = new Map<string, Command>();
+
+  /** @throws IscepError `usage` when two have one name, or something is no command */
+  constructor(commands: CommandSet) {
+    for (const command of Object.values(commands)) this.register(command);
+  }
+
+  /** @throws IscepError `usage` */
+  register(command: Command): void {
+    if (!isCommand(command)) throw new IscepError("usage", "only what defineCommand or defineScript made can be registered");
+    if (this.#commands.has(command.name)) {
+      throw new IscepError("usage", `there are two commands named "${command.name}"; unregister the first, or rename one`);
+    }
+    this.#commands.set(command.name, command);
+  }
+
+  unregister(name: string): boolean {
+    return this.#commands.delete(name);
+  }
+
+  get(name: string): Command | undefined {
+    return this.#commands.get(name);
+  }
+
+  list(): Command[] {
+    return [...this.#commands.values()];
+  }
+}
