@@ -102,6 +102,7 @@ export class Server {
     const dispatcher = new Dispatcher({ registry: this.#registry, limits, logs });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
     const refusedPackets = new LineRate(limits);
+    const refusedConnections = new LineRate(limits);
     const connections = new Set<Version1Connection>();
     let connectionId = 0;
     const host: ConnectionHost = {
@@ -115,8 +116,7 @@ export class Server {
         if (logs === undefined) return;
         const line = refusedPackets.take(source, performance.now());
         if (line === undefined) return;
-        const suppressed = line.suppressed === 0 ? "" : ` (and ${line.suppressed} more since the last line)`;
-        logs.error({ event, message: message + suppressed, connection, source });
+        logs.error({ event, message: message + suppressed(line), connection, source });
       },
       closed: (connection) => connections.delete(connection),
     };
@@ -128,9 +128,10 @@ export class Server {
       tlsHandshakeTimeoutMs: limits.tlsHandshakeTimeoutMs,
       admit: (source) => {
         const decision = admission.admit(source, performance.now());
-        if (decision.verdict !== "admit") {
+        if (decision.verdict !== "admit" && logs !== undefined) {
+          const line = refusedConnections.take(source, performance.now());
           const reason = decision.verdict === "refuse" ? decision.reason : "dropped";
-          logs?.access({ event: "refused", connection: 0, source, reason });
+          if (line !== undefined) logs.access({ event: "refused", connection: 0, source, reason: reason + suppressed(line) });
         }
         return decision;
       },
@@ -257,6 +258,10 @@ function sweepIntervalMs(limits: Limits): number {
     limits.lingerTimeoutMs,
   );
   return Math.min(1_000, Math.max(10, Math.floor(shortest / 4)));
+}
+
+function suppressed(line: { readonly suppressed: number }): string {
+  return line.suppressed === 0 ? "" : ` (and ${line.suppressed} more since the last line)`;
 }
 
 function portOf(socket: Socket): { port?: number } {

@@ -156,7 +156,7 @@ export class Version1Connection {
     if (token === this.#token && generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) {
       return this.#identity;
     }
-    const identity = authenticator.verify(token);
+    const identity = authenticator.verify(token, this.source);
     if (identity === undefined) return undefined;
     if (this.#identity === undefined) {
       this.#session.authenticated();
