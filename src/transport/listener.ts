@@ -36,6 +36,7 @@ export class Listener {
   /** Refusals that wait for their handshake, by peer. */
   readonly #refusals = new Map<string, string>();
   readonly #sockets = new Set<Socket>();
+  #stopped: Promise<void> | undefined;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -121,15 +122,15 @@ export class Listener {
 
   /** Takes no more connections; those that are open go on. */
   stopAccepting(): void {
-    if (this.#net.listening) this.#net.close();
+    if (this.#net.listening) this.#stopped = new Promise((resolve) => this.#net.close(() => resolve()));
   }
 
-  /** Resolves when no socket is left. */
+  /** Cuts what is still open. Resolves when neither the port nor a socket is held any more. */
   async close(): Promise<void> {
-    const closed = this.#net.listening ? new Promise<void>((resolve) => this.#net.close(() => resolve())) : undefined;
+    this.stopAccepting();
+    const open = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve)));
     for (const socket of this.#sockets) socket.destroy();
-    await closed;
-    await Promise.all([...this.#sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
+    await Promise.all([this.#stopped, ...open]);
   }
 }
 
