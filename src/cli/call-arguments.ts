@@ -6,7 +6,7 @@ import type { JsonSchema } from "../commands/command.js";
 import { IscepError } from "../errors.js";
 import { parametersOf, refusesUnknownArguments, type Parameter } from "./argument-types.js";
 import { valueOf } from "./argument-values.js";
-import { nearName } from "./near-name.js";
+import { nearName } from "../commands/near-name.js";
 
 /** Options of iscep itself that may also stand after COMMAND, and whether they take a value. */
 export type OwnOptions = ReadonlyMap<string, { readonly takesValue: boolean }>;

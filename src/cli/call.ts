@@ -9,7 +9,7 @@ import { addClientOptions, openClient, type ClientOptions } from "./client-optio
 import { interruptible } from "./interrupt.js";
 import type { DefineVerb, Invocation } from "./invocation.js";
 import { readJsonSource } from "./json-source.js";
-import { nearName } from "./near-name.js";
+import { nearName } from "../commands/near-name.js";
 import { nonEmpty } from "./option-values.js";
 import { withHint } from "./report.js";
 import { printResult } from "./result-output.js";
@@ -68,7 +68,7 @@ async function callCommand(call: Call): Promise<void> {
   const accepted = acceptedOptions(call.options);
   let read = readCall(call, accepted);
   invocation.json = read.options.json === true;
-  let client = await openClient(read.options, signal);
+  let client = await openFirst(read, call);
   try {
     let description: CommandDescription | undefined;
     if (needsDescription(call, read)) {
@@ -92,6 +92,16 @@ async function callCommand(call: Call): Promise<void> {
     invocation.exitCode = await printResult(value, read.options);
   } finally {
     await client.close();
+  }
+}
+
+/** The command may have an argument of that name: nobody can tell before there is a connection. */
+async function openFirst(read: ReadCall, call: Call): Promise<Client> {
+  try {
+    return await openClient(read.options, call.signal);
+  } catch (error) {
+    if (read.options.url === undefined || call.options.url !== undefined) throw error;
+    throw withHint(error, "where --url is an argument of the command, write -- in front of it");
   }
 }
 

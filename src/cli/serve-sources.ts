@@ -1,0 +1,40 @@
+/** The FILEs of `iscep serve`: what they serve, and what they say about how. */
+import { existsSync } from "node:fs";
+import { extname } from "node:path";
+import type { Command } from "../commands/command.js";
+import { isCommandModuleFile, loadCommandModule } from "../commands/load-module.js";
+import { IscepError } from "../errors.js";
+import type { ServerOptions } from "../server/options.js";
+
+export type ServeSettings = Omit<ServerOptions, "commands">;
+
+export interface Sources {
+  readonly commands: readonly Command[];
+  /** Of several files, what a later one says counts more. */
+  readonly settings: ServeSettings;
+}
+
+const defaultFile = "iscep.yaml";
+
+/** @throws IscepError `usage` without a file, `configuration` for files that are missing or wrong */
+export async function loadSources(files: readonly string[]): Promise<Sources> {
+  if (files.length === 0 && !existsSync(defaultFile)) {
+    throw new IscepError("usage", `no file was given, and there is no ./${defaultFile}; \`iscep init\` writes one to start from`);
+  }
+  const commands: Command[] = [];
+  let settings: ServeSettings = {};
+  for (const file of files.length === 0 ? [defaultFile] : files) {
+    const source = await loadSource(file);
+    commands.push(...source.commands);
+    settings = { ...settings, ...source.settings };
+  }
+  return { commands, settings };
+}
+
+async function loadSource(file: string): Promise<Sources> {
+  if (isCommandModuleFile(file)) return { commands: await loadCommandModule(file), settings: {} };
+  if (![".yaml", ".yml"].includes(extname(file))) {
+    throw new IscepError("configuration", `${file}: a file to serve is an iscep.yaml, or a module that ends in .js, .mjs, .cjs, .ts, .mts or .cts`);
+  }
+  throw new IscepError("configuration", "later");
+}

@@ -1,0 +1,158 @@
+import { IscepError, isIscepError, toIscepError } from "../errors.js";
+import { limitTable, resolveLimits } from "../limits.js";
+import type { Logs } from "../logs/logs.js";
+import type { ListeningServer, ServerOptions } from "../server/options.js";
+import type { Server } from "../server/server.js";
+import { defaultHost, isLoopbackHost } from "../transport/address.js";
+import { onStopSignals } from "./interrupt.js";
+import type { DefineVerb } from "./invocation.js";
+import { nonEmpty, wholeNumber } from "./option-values.js";
+import { withHint } from "./report.js";
+import { loadSources, type ServeSettings } from "./serve-sources.js";
+import { print, warn } from "./streams.js";
+
+/** As commander names them. */
+interface ServeFlags {
+  readonly host?: string;
+  readonly port?: number;
+  readonly unix?: string;
+  readonly tokensPath?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  /** False with --no-tls. */
+  readonly tls: boolean;
+  /** False with --no-auth. */
+  readonly auth: boolean;
+  readonly allowCleartext?: boolean;
+  readonly logs?: string;
+  readonly maxConnections?: number;
+  readonly threads?: number;
+  readonly debug?: boolean;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+}
+
+const explanation = `
+FILE is an iscep.yaml, or a module (.js, .mjs, .ts) that exports commands; without one, ./iscep.yaml.
+Options count more than what the file says. On TCP, TLS is on: without --tls-cert and --tls-key, with a key that
+is made on the first start, and a pin that is printed as part of the address.
+
+When it is ready, one line on standard output tells the address: listening on iscep://127.0.0.1:8989?pin=…
+SIGTERM and Ctrl-C let what runs end, for a while, and exit with 0; a second one exits at once. SIGHUP reads
+the certificate again; tokens are always read again by themselves.`;
+
+export const define: DefineVerb = (command) => {
+  command
+    .argument("[files...]", "iscep.yaml, or modules that export commands")
+    .option("--host <host>", "address to listen on (default: 127.0.0.1)", nonEmpty)
+    .option("--port <number>", "port; 0 picks a free one (default: 8989)", wholeNumber(0, 65_535))
+    .option("--unix <path>", "listen on a unix socket instead", nonEmpty)
+    .option("--tokens-path <file>", "the tokens file, like tokens.json; without one, only this machine may call", nonEmpty)
+    .option("--tls-cert <file>", "certificate", nonEmpty)
+    .option("--tls-key <file>", "key of the certificate", nonEmpty)
+    .option("--no-tls", "cleartext")
+    .option("--no-auth", "everybody who can connect may call")
+    .option("--allow-cleartext", "allow --no-tls on addresses that others can reach")
+    .option("--logs <folder>", "folder for access.log, error.log and commands.log", nonEmpty)
+    .option("--max-connections <number>", "connections at once", wholeNumber(1, limitTable.maxConnections.max))
+    .option("--threads <number>", "worker threads for commands that ask for one", wholeNumber(1, limitTable.maxThreads.max))
+    .option("--debug", "show all that happens, on standard error")
+    .option("--quiet", "show nothing on standard error, not even errors of requests")
+    .option("--json", 'tell the address as {"event":"listening","url":…}')
+    .addHelpText("after", explanation)
+    .action(serve);
+};
+
+async function serve(files: readonly string[], flags: ServeFlags): Promise<void> {
+  checkFlags(flags);
+  const { commands, settings } = await loadSources(files);
+  const { logs: logsFolder, ...options } = withFlags(settings, flags);
+  const { Server } = await import("../server/server.js");
+  const logs = await openServeLogs(logsFolder, flags);
+  const server = new Server({ ...options, commands, ...(logs === undefined ? {} : { logs }) });
+  // From here on a signal stops in good order; whoever sends it has seen the line that says we listen.
+  const stopped = new Promise<void>((resolve) => {
+    onStopSignals(() => resolve());
+  });
+  process.on("SIGHUP", () => {
+    server.reload().catch((error: unknown) => warn(`nothing was read again: ${toIscepError(error).message}`));
+  });
+  const { url } = await listen(server);
+  if (flags.quiet !== true) await warnOfOpenDoors(options);
+  await print(flags.json === true ? `${JSON.stringify({ event: "listening", url })}\n` : `listening on ${url}\n`);
+  await stopped;
+  await server.close();
+}
+
+async function listen(server: Server): Promise<ListeningServer> {
+  try {
+    return await server.listen();
+  } catch (error) {
+    if (isIscepError(error) && error.code === "listen_failed") {
+      throw withHint(error, "--port chooses another port; 0 picks one that is free");
+    }
+    throw error;
+  }
+}
+
+function checkFlags(flags: ServeFlags): void {
+  const contradictions: readonly [boolean, string][] = [
+    [flags.unix !== undefined && (flags.host !== undefined || flags.port !== undefined), "give either --unix, or --host and --port"],
+    [flags.unix !== undefined && flags.tlsCert !== undefined, "a unix socket carries no TLS; leave out --tls-cert and --tls-key"],
+    [(flags.tlsCert === undefined) !== (flags.tlsKey === undefined), "--tls-cert and --tls-key belong together"],
+    [!flags.tls && flags.tlsCert !== undefined, "give either --no-tls, or --tls-cert and --tls-key"],
+    [!flags.auth && flags.tokensPath !== undefined, "give either --no-auth or --tokens-path"],
+    [flags.debug === true && flags.quiet === true, "give either --debug or --quiet"],
+  ];
+  for (const [wrong, sentence] of contradictions) if (wrong) throw new IscepError("usage", sentence);
+}
+
+/** What was said on the command line counts more than the file. */
+function withFlags(settings: ServeSettings, flags: ServeFlags): ServeSettings {
+  const { host, port, unix, tls, ...rest } = settings;
+  const onUnix = flags.unix !== undefined || (unix !== undefined && flags.host === undefined && flags.port === undefined);
+  const chosenTls = flags.tls ? (flags.tlsCert !== undefined && flags.tlsKey !== undefined ? { cert: flags.tlsCert, key: flags.tlsKey } : tls) : false;
+  const place = onUnix ? { unix: flags.unix ?? unix } : { host: flags.host ?? host, port: flags.port ?? port, tls: chosenTls };
+  return defined({
+    ...rest,
+    ...place,
+    ...defined({
+      tokens: flags.auth ? flags.tokensPath : false,
+      allowCleartext: flags.allowCleartext,
+      logs: flags.logs,
+      maxConnections: flags.maxConnections,
+      threads: flags.threads,
+    }),
+  });
+}
+
+type Defined<Values> = { [Key in keyof Values]?: Exclude<Values[Key], undefined> };
+
+/** Without the keys whose value is undefined. */
+function defined<Values extends object>(values: Values): Defined<Values> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<Values>;
+}
+
+async function openServeLogs(folder: ServerOptions["logs"], flags: ServeFlags): Promise<Logs | undefined> {
+  const logs: Logs[] = [];
+  if (flags.quiet !== true) {
+    const { openTerminalLogs } = await import("../logs/terminal.js");
+    logs.push(openTerminalLogs(process.stderr, { level: flags.debug === true ? "debug" : "normal" }));
+  }
+  if (typeof folder === "string") {
+    const { openLogFiles } = await import("../logs/files.js");
+    const onProblem = (message: string): void => void (flags.quiet === true || warn(message));
+    logs.push(await openLogFiles(folder, { limits: resolveLimits(), onProblem }));
+  } else if (folder !== undefined) {
+    logs.push(folder);
+  }
+  const { combineLogs } = await import("../logs/combine.js");
+  return logs.length === 0 ? undefined : combineLogs(...logs);
+}
+
+/** Said at each start: nobody should come to live with it unseen. */
+async function warnOfOpenDoors({ host, unix, tls, tokens }: ServeSettings): Promise<void> {
+  if (unix !== undefined || isLoopbackHost(host ?? defaultHost)) return;
+  if (tls === false) await warn("without TLS, the network can see tokens and data");
+  if (tokens === false) await warn("without tokens, everybody who can connect may run the commands");
+}

@@ -1,0 +1,224 @@
+import { createServer, type AddressInfo } from "node:net";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { connect } from "iscep";
+import { ended, firstLine, iscep, serve, startIscep, temporaryFolder } from "./run.js";
+
+const commands = fileURLToPath(new URL("programs/commands.mjs", import.meta.url));
+
+async function greetings(url: string, options: Parameters<typeof connect>[1] = {}): Promise<unknown> {
+  await using client = await connect(url, options);
+  return client.call("greet", { message: "hi" });
+}
+
+describe("iscep serve", () => {
+  test("tells its address in one line, with the pin of a key that it made and keeps", async () => {
+    const folder = await temporaryFolder();
+    const first = await serve([commands, "--port", "0"], { folder });
+    expect(first.line).toMatch(/^listening on iscep:\/\/127\.0\.0\.1:\d+\?pin=sha256:[\w-]{43}$/);
+    expect(await greetings(first.url)).toBe("hi");
+    expect(await first.stop()).toMatchObject({ code: 0, stdout: `${first.line}\n`, stderr: "" });
+    const second = await serve([commands, "--port", "0", "--json"], { folder });
+    expect(JSON.parse(second.line)).toEqual({ event: "listening", url: second.url });
+    expect(new URL(second.url).search).toBe(new URL(first.url).search);
+    expect((await second.stop()).code).toBe(0);
+  });
+
+  test("on a unix socket, and in cleartext on this machine", async () => {
+    const folder = await temporaryFolder();
+    const unix = await serve([commands, "--unix", "service.sock"], { folder });
+    expect(unix.url).toMatch(/^iscep\+unix:\/\/\/.*service\.sock$/);
+    expect(await greetings(unix.url)).toBe("hi");
+    const plain = await serve([commands, "--no-tls", "--port", "0"], { folder });
+    expect(plain.url).toMatch(/^iscep\+tcp:\/\/127\.0\.0\.1:\d+$/);
+    expect(await greetings(plain.url)).toBe("hi");
+    await Promise.all([unix.stop(), plain.stop()]);
+  });
+
+  test("with tokens, a certificate of one's own, and logs; --quiet says nothing on standard error", async () => {
+    const folder = await temporaryFolder();
+    const token = (await iscep(["tokens", "add", "tester"], { folder })).stdout.trim();
+    const pin = (await iscep(["cert"], { folder })).stdout.trim();
+    const flags = ["--tokens-path", "tokens.json", "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--logs", "logs", "--quiet"];
+    const serving = await serve([commands, "--port", "0", ...flags], { folder });
+    expect(serving.url).toContain(`?pin=${pin}`);
+    await expect(greetings(serving.url)).rejects.toMatchObject({ code: "unauthorized" });
+    expect(await greetings(serving.url, { token })).toBe("hi");
+    expect(await serving.stop()).toMatchObject({ code: 0, stderr: "" });
+    const logged = await readFile(join(folder, "logs", "commands.log"), "utf8");
+    expect(logged).toContain('"greet"');
+    expect(logged).not.toContain(token.slice(18));
+  });
+
+  test("--debug shows what happens, without it only what goes wrong", async () => {
+    const folder = await temporaryFolder();
+    const talking = await serve([commands, "--port", "0", "--debug"], { folder });
+    const silent = await serve([commands, "--port", "0"], { folder });
+    for (const { url } of [talking, silent]) {
+      await using client = await connect(url);
+      await client.call("greet", { message: "hi" });
+      await expect(client.call("crash", {})).rejects.toMatchObject({ code: "failed" });
+    }
+    const debug = (await talking.stop()).stderr;
+    expect(debug).toMatch(/access/);
+    expect(debug).toMatch(/greet/);
+    expect(debug).toMatch(/a secret reason/);
+    const normal = (await silent.stop()).stderr;
+    expect(normal).toMatch(/a secret reason/);
+    expect(normal).not.toMatch(/greet/);
+  });
+
+  test("takes ./iscep.yaml by itself, whose settings the options override", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "iscep.yaml"), "listen: 127.0.0.1:0\ncommands:\n  hello:\n    run: [/bin/echo, hello]\n");
+    const tls = await serve([], { folder });
+    const plain = await serve(["--no-tls"], { folder });
+    expect(plain.url).toMatch(/^iscep\+tcp:/);
+    await using client = await connect(plain.url);
+    expect(await client.call("hello")).toMatchObject({ exitCode: 0, stdout: "hello\n" });
+    expect((await tls.stop()).code).toBe(0);
+    expect((await plain.stop()).code).toBe(0);
+  });
+
+  test("several files give all their commands; a name that is there twice is refused", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "a.yaml"), "listen: 127.0.0.1:0\ncommands:\n  hello:\n    run: [/bin/echo, hello]\n");
+    const serving = await serve(["a.yaml", commands], { folder });
+    await using client = await connect(serving.url);
+    expect((await client.list()).map(({ name }) => name)).toEqual(expect.arrayContaining(["greet", "hello"]));
+    await serving.stop();
+    const twice = await iscep(["serve", commands, commands], { folder });
+    expect(twice.code).toBe(64);
+    expect(twice.stderr).toMatch(/^iscep: .*twice|iscep: .*greet/);
+  });
+});
+
+describe("iscep serve ends", () => {
+  test.each(["SIGTERM", "SIGINT"] as const)("with 0 on %s, after what runs has had its grace", async (signal) => {
+    const folder = await temporaryFolder();
+    const serving = await serve([commands, "--port", "0"], { folder });
+    await using client = await connect(serving.url);
+    expect(await client.call("greet", { message: "hi" })).toBe("hi");
+    serving.child.kill(signal);
+    expect(await serving.ended).toMatchObject({ code: 0, signal: null, stderr: "" });
+  });
+
+  test.each([
+    ["SIGTERM", 143],
+    ["SIGINT", 130],
+  ] as const)("at once on a second %s, with %i", async (signal, code) => {
+    const folder = await temporaryFolder();
+    const serving = await serve([commands, "--port", "0", "--debug"], { folder });
+    await using client = await connect(serving.url);
+    const lost = client.call("forever", {}).catch((error: unknown) => error);
+    // The server has the call when it has answered nothing else on a connection that came later.
+    await greetings(serving.url);
+    serving.child.kill(signal);
+    // It accepts no more: then it has seen the first signal.
+    await expect
+      .poll(() => greetings(serving.url).catch((error: { code: string }) => error.code), { timeout: 5_000 })
+      .toBe("connect_failed");
+    const startedMs = performance.now();
+    serving.child.kill(signal);
+    expect((await serving.ended).code).toBe(code);
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    await lost;
+  });
+
+  test("SIGHUP takes a new certificate, and keeps the old one when the new one is broken", async () => {
+    const folder = await temporaryFolder();
+    const pins = [];
+    for (const name of ["a", "b"]) {
+      pins.push((await iscep(["cert", "--cert", `${name}.pem`, "--key", `${name}.key`], { folder })).stdout.trim());
+    }
+    const use = async (name: string): Promise<void> => {
+      await rename(join(folder, `${name}.key`), join(folder, "key.pem"));
+      await rename(join(folder, `${name}.pem`), join(folder, "cert.pem"));
+    };
+    await use("a");
+    const serving = await serve([commands, "--port", "0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"], { folder });
+    expect(await greetings(serving.url)).toBe("hi");
+    const address = serving.url.replace(/\?.*/, "");
+    await use("b");
+    serving.child.kill("SIGHUP");
+    await expect.poll(() => greetings(address, { pin: pins[1] ?? "" }).catch(() => "not yet")).toBe("hi");
+    await writeFile(join(folder, "cert.pem"), "broken");
+    const warned = new Promise((resolve) => serving.child.stderr.once("data", resolve));
+    serving.child.kill("SIGHUP");
+    expect(String(await warned)).toMatch(/^iscep: warning: nothing was read again/);
+    expect(await greetings(address, { pin: pins[1] ?? "" })).toBe("hi");
+    expect((await serving.stop()).code).toBe(0);
+  });
+
+  test("a reader that closes standard output does not end it", async () => {
+    const folder = await temporaryFolder();
+    const child = startIscep(["serve", commands, "--port", "0"], { folder });
+    const end = ended(child);
+    const url = (await firstLine(child)).replace("listening on ", "");
+    child.stdout.destroy();
+    expect(await greetings(url)).toBe("hi");
+    child.kill("SIGTERM");
+    expect((await end).code).toBe(0);
+  });
+});
+
+describe("iscep serve does not start", () => {
+  test("69 where something listens already", async () => {
+    const folder = await temporaryFolder();
+    const other = createServer().listen(0, "127.0.0.1");
+    onTestFinished(() => void other.close());
+    await new Promise((resolve) => other.once("listening", resolve));
+    const { port } = other.address() as AddressInfo;
+    const { code, stdout, stderr } = await iscep(["serve", commands, "--port", String(port)], { folder });
+    expect({ code, stdout }).toEqual({ code: 69, stdout: "" });
+    expect(stderr).toContain(String(port));
+    expect(stderr).toContain("hint: --port chooses another one");
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test.each<[string, string[], string]>([
+    ["without a file", [], "iscep init"],
+    ["with a file that is not there", ["missing.yaml"], "missing.yaml"],
+    ["with a module that is not there", ["missing.mjs"], "missing.mjs"],
+    ["with a file of another kind", ["notes.txt"], "notes.txt"],
+    ["with a module that throws", ["broken.mjs"], "broken.mjs"],
+    ["with a module without commands", ["empty.mjs"], "empty.mjs"],
+    ["without its tokens file", [commands, "--tokens-path", "missing.json"], "missing.json"],
+    ["without its certificate", [commands, "--tls-cert", "c.pem", "--tls-key", "k.pem"], "c.pem"],
+    ["with half a certificate", [commands, "--tls-cert", "c.pem"], "belong together"],
+    ["with a certificate and --no-tls", [commands, "--no-tls", "--tls-cert", "c", "--tls-key", "k"], "either --no-tls"],
+    ["with --unix and --port", [commands, "--unix", "s", "--port", "1"], "either --unix"],
+    ["with tokens and --no-auth", [commands, "--no-auth", "--tokens-path", "t"], "either --no-auth"],
+    ["with --debug and --quiet", [commands, "--debug", "--quiet"], "either --debug"],
+    ["in cleartext for everybody", [commands, "--host", "0.0.0.0", "--port", "0", "--no-tls", "--no-auth"], "--allow-cleartext"],
+    ["for everybody without tokens", [commands, "--host", "0.0.0.0", "--port", "0"], "--no-auth"],
+    ["on a port that is none", [commands, "--port", "70000"], "whole number from 0 to 65535"],
+    ["with an unknown option", [commands, "--prot", "1"], "did you mean --port?"],
+  ])("64 %s", async (_, words, sentence) => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "notes.txt"), "notes");
+    await writeFile(join(folder, "broken.mjs"), "throw new Error('broken inside');");
+    await writeFile(join(folder, "empty.mjs"), "export const nothing = 1;");
+    const { code, stdout, stderr } = await iscep(["serve", ...words], { folder });
+    expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
+    expect(stderr).toMatch(/^iscep: /);
+    expect(stderr).toContain(sentence);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test("beyond this machine with what was asked for, and a warning at each start", async () => {
+    const folder = await temporaryFolder();
+    const flags = ["--host", "0.0.0.0", "--port", "0", "--no-tls", "--no-auth", "--allow-cleartext"];
+    const serving = await serve([commands, ...flags], { folder });
+    const { stderr } = await serving.stop();
+    expect(stderr).toMatch(/^iscep: warning: without TLS, .*\niscep: warning: without tokens, /);
+  });
+
+  test("a folder in the place of a file is a sentence", async () => {
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, "iscep.yaml"));
+    expect((await iscep(["serve"], { folder })).code).toBe(64);
+  });
+});
