@@ -11,6 +11,8 @@ export class Admission {
   readonly #penalties: Penalties;
   readonly #bySource = new Map<string, number>();
   #open = 0;
+  /** Apart from the others: those that are only told so must not hold the place that becomes free. */
+  #refused = 0;
   #unauthenticated = 0;
 
   constructor(limits: Limits, exemptLocal: boolean) {
@@ -25,27 +27,35 @@ export class Admission {
 
   /** With "drop" nothing was counted; otherwise `released` must follow, once. */
   admit(source: string, nowMs: number): Verdict {
-    const { maxConnections, maxConnectionsPerSource, maxRefusedConnections } = this.#limits;
-    if (this.#open >= maxConnections + maxRefusedConnections) return { verdict: "drop" };
+    const { maxConnections, maxConnectionsPerSource } = this.#limits;
     const exempt = this.isExempt(source);
-    const fromSource = this.#bySource.get(source) ?? 0;
     if (!exempt) {
       if (this.#penalties.isRefused(source, nowMs)) return { verdict: "drop" };
       if (Math.random() < earlyDropProbability(this.#unauthenticated, this.#limits)) return { verdict: "drop" };
-      if (fromSource >= maxConnectionsPerSource + maxRefusedConnections) return { verdict: "drop" };
-      this.#bySource.set(source, fromSource + 1);
     }
-    this.#open++;
-    if (this.#open > maxConnections) {
-      return { verdict: "refuse", reason: `the server has its ${maxConnections} connections already; try again later` };
+    if (this.#open >= maxConnections) {
+      return this.#refuse(`the server has its ${maxConnections} connections already; try again later`);
     }
+    const fromSource = this.#bySource.get(source) ?? 0;
     if (!exempt && fromSource >= maxConnectionsPerSource) {
-      return { verdict: "refuse", reason: `your address has its ${maxConnectionsPerSource} connections already` };
+      return this.#refuse(`your address has its ${maxConnectionsPerSource} connections already`);
     }
+    if (!exempt) this.#bySource.set(source, fromSource + 1);
+    this.#open++;
     return { verdict: "admit" };
   }
 
-  released(source: string): void {
+  #refuse(reason: string): Verdict {
+    if (this.#refused >= this.#limits.maxRefusedConnections) return { verdict: "drop" };
+    this.#refused++;
+    return { verdict: "refuse", reason };
+  }
+
+  released(source: string, refused: boolean): void {
+    if (refused) {
+      this.#refused--;
+      return;
+    }
     this.#open--;
     if (this.isExempt(source)) return;
     const left = (this.#bySource.get(source) ?? 0) - 1;

@@ -135,7 +135,7 @@ export class Server {
         }
         return decision;
       },
-      released: (source) => admission.released(source),
+      released: (source, refused) => admission.released(source, refused),
       onConnection: (socket, source, refusal) => {
         if (refusal !== undefined) {
           refuse(socket, refusal, limits.lingerTimeoutMs);

@@ -21,7 +21,7 @@ export interface ListenerOptions {
   readonly tlsHandshakeTimeoutMs: number;
   /** Asked at the accept, before any TLS, so that silent peers are counted too; `released` follows when the socket is gone. */
   admit(source: string): Verdict;
-  released(source: string): void;
+  released(source: string, refused: boolean): void;
   /** `refusal` is there when `admit` said so: the socket only waits for the packet that says it. */
   onConnection(socket: Socket, source: string, refusal: string | undefined): void;
   onTlsFailure(source: string, error: Error): void;
@@ -97,14 +97,14 @@ export class Listener {
       socket.destroy();
       return;
     }
+    const refusal = decision.verdict === "refuse" ? decision.reason : undefined;
     this.#sockets.add(socket);
     const peer = peerOf(socket);
     socket.once("close", () => {
       this.#sockets.delete(socket);
       this.#refusals.delete(peer);
-      this.#options.released(source);
+      this.#options.released(source, refusal !== undefined);
     });
-    const refusal = decision.verdict === "refuse" ? decision.reason : undefined;
     if (this.#tls === undefined) {
       this.#options.onConnection(socket, source, refusal);
     } else {

@@ -1,0 +1,234 @@
+import { existsSync } from "node:fs";
+import { connect as connectNet } from "node:net";
+import path from "node:path";
+import { describe, expect } from "vitest";
+import { connect, Server } from "iscep";
+import { openFiles, watchForLeaks } from "../house/leaks.js";
+import { gate, originalTasks } from "../support/commands.js";
+import { errorOf, rawPacket, Type } from "../support/raw-packets.js";
+import { rawClient, rawServer, RawPeer } from "../support/raw-peer.js";
+import { canary, startServer, temporaryFolder, testCertificate, tokens, writeTokens } from "../support/servers.js";
+import { later } from "../support/cleanup.js";
+import { fault } from "./rows.js";
+
+watchForLeaks();
+
+const stress = process.env["ISCEP_STRESS"] === "1";
+
+const goodEcho = rawPacket(Type.echo, { auth_token: tokens.alice, response: { echo: "good" } });
+
+describe("connections", () => {
+  fault("an idle connection", async () => {
+    const server = await startServer({ limits: { idleTimeoutMs: 80 } });
+    const peer = await server.raw();
+    peer.send(goodEcho);
+    expect((await peer.answer()).type).toBe(Type.echo);
+    // Without a word: an idle peer would take it for the answer to what it sends next.
+    expect(await peer.rest()).toEqual([]);
+    const client = await server.client();
+    expect(await client.echo(1)).toBe(1);
+    while (server.server.connections > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await client.echo(2)).toBe(2);
+    await client.close();
+    expect(await server.logged()).toContain("nothing came for 80 ms");
+  });
+
+  fault("more connections than the limit", async () => {
+    for (const tls of [false, true]) {
+      const server = await startServer({ tls, maxConnections: 4 });
+      const peers = [];
+      for (let count = 0; count < 4; count++) {
+        const peer = await server.raw();
+        peer.send(goodEcho);
+        expect((await peer.answer()).type).toBe(Type.echo);
+        peers.push(peer);
+      }
+      const oneTooMany = await server.raw();
+      const answers = await oneTooMany.rest();
+      expect(answers.map(errorOf)).toEqual(["busy: the server has its 4 connections already; try again later"]);
+      const client = connect(server.url, { token: tokens.alice }).then(async (connected) => {
+        later(() => connected.close());
+        return connected.echo(1);
+      });
+      await expect(client).rejects.toMatchObject({ code: "busy", message: expect.stringContaining("4 connections") });
+      await oneTooMany.destroy();
+      await peers.pop()?.destroy();
+      await expectPlace(() => server.raw());
+    }
+  });
+
+  fault("a TCP connection to a TLS port without a ClientHello", async () => {
+    const server = await startServer({ tls: true, limits: { tlsHandshakeTimeoutMs: 250 } });
+    const silent = await Promise.all(Array.from({ length: 20 }, () => rawClient({ port: server.port })));
+    const half = await rawClient({ port: server.port });
+    half.send(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00]));
+    // Nobody is held up.
+    const client = await server.client();
+    expect(await client.echo("served")).toBe("served");
+    for (const peer of [...silent, half]) expect(await peer.rest()).toEqual([]);
+    expect(await client.echo("served")).toBe("served");
+  });
+
+  fault("a TCP connection to a TLS port without a ClientHello, then the stop of the server", async () => {
+    const server = await startServer({ tls: true });
+    const peer = await rawClient({ port: server.port });
+    const client = await server.client();
+    await client.ping();
+    await client.close();
+    const started = performance.now();
+    await server.server.close();
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(await peer.rest()).toEqual([]);
+  });
+
+  fault("half packets without a token", async () => {
+    const limits = { packetTimeoutMs: 300, authenticationTimeoutMs: 600, lingerTimeoutMs: 100 };
+    const server = await startServer({ limits });
+    const half = await Promise.all(Array.from({ length: 500 }, () => server.raw()));
+    const silent = await Promise.all(Array.from({ length: 500 }, () => server.raw()));
+    for (const peer of half) peer.send(Buffer.from([0, 0, 0, 100]));
+    const dripping = half.slice(0, 50);
+    const drip = setInterval(() => {
+      for (const peer of dripping) if (!peer.ended) peer.send(Buffer.of(0));
+    }, 20);
+    later(() => clearInterval(drip));
+    const client = await server.client();
+    expect(await client.echo("served")).toBe("served");
+    for (const peer of half) {
+      expect((await peer.rest()).map(errorOf)).toEqual(["timeout: a packet was not whole within 300 ms"]);
+      peer.socket.end();
+    }
+    clearInterval(drip);
+    for (const peer of silent) {
+      expect((await peer.rest()).map(errorOf)).toEqual(["timeout: no packet with a good token came within 600 ms"]);
+      peer.socket.end();
+    }
+    for (const peer of [...half, ...silent]) await peer.closed;
+    expect(await client.echo("still served")).toBe("still served");
+  });
+
+  fault("508 connections in a row with logs", () => churn(true, 508));
+
+  fault("connections in a row without logs", () => churn(false, stress ? 20_000 : 2_000), 120_000);
+
+  fault("plaintext to a TLS port", async () => {
+    const server = await startServer({ tls: true });
+    const peer = await rawClient({ port: server.port });
+    peer.send(goodEcho);
+    // An alert of TLS, perhaps; no packet of ours.
+    await peer.rest().catch(() => {});
+    expect(peer.packets).toEqual([]);
+    const plain = server.url.replace(/^iscep:/, "iscep+tcp:").replace(/\?.*$/, "");
+    const client = await connect(plain, { token: tokens.alice });
+    later(() => client.close());
+    await expect(client.echo(1)).rejects.toMatchObject({ code: expect.stringMatching(/^(?:lost|protocol)$/) });
+    expect(await (await server.client()).echo(2)).toBe(2);
+    expect(await server.logged()).not.toContain(canary);
+  });
+
+  fault("a server whose certificate file does not exist", async () => {
+    const folder = temporaryFolder();
+    const { cert, key } = await testCertificate();
+    const missing = path.join(folder, "missing.pem");
+    for (const tls of [
+      { cert: missing, key },
+      { cert, key: missing },
+    ]) {
+      const server = new Server({ port: 0, tls });
+      await expect(server.listen()).rejects.toMatchObject({ code: "configuration", message: expect.stringContaining(missing) });
+      await server.close();
+    }
+  });
+
+  fault("a client whose certificate file does not exist", async () => {
+    const reached: RawPeer[] = [];
+    const bystander = await rawServer((peer) => void reached.push(peer));
+    const missing = path.join(temporaryFolder(), "missing.pem");
+    const attempt = connect(`iscep://127.0.0.1:${bystander.port}`, { ca: missing, token: tokens.alice });
+    await expect(attempt).rejects.toMatchObject({ code: "configuration", message: expect.stringContaining(missing) });
+    expect(reached).toEqual([]);
+  });
+
+  fault("a server whose tokens file does not exist", async () => {
+    const missing = path.join(temporaryFolder(), "tokens.json");
+    const server = new Server({ commands: originalTasks, port: 0, tls: false, tokens: missing });
+    await expect(server.listen()).rejects.toMatchObject({ code: "configuration", message: expect.stringContaining(missing) });
+    expect(existsSync(missing)).toBe(false);
+    // With the file in its place the same server starts: nothing was left open by the first attempt.
+    writeTokens(missing, tokens);
+    const { url } = await server.listen();
+    later(() => server.close());
+    const client = await connect(url);
+    later(() => client.close());
+    await expect(client.call("noargs", {})).rejects.toMatchObject({ code: "unauthorized" });
+  });
+
+  fault("a restart of the server under its client", async () => {
+    const slow = gate();
+    const first = await startServer({ commands: [...originalTasks, slow.command] });
+    const client = await first.client();
+    expect(await client.call("add", { a: 1, b: 2 })).toBe(3);
+    const underWay = client.call("gate", {});
+    const waiting = client.call("add", { a: 2, b: 2 });
+    const settled = Promise.allSettled([underWay, waiting]);
+    await slow.started(1);
+    await first.server.close({ graceMs: 0 });
+    const [stopped, second] = await settled;
+    expect(stopped).toMatchObject({ status: "rejected", reason: { code: "cancelled" } });
+    // It went out right behind the first answer, and nobody can know whether the server still took it.
+    expect(second).toMatchObject({ status: "rejected", reason: { code: expect.stringMatching(/^(?:lost|connect_failed)$/) } });
+    await expect(client.echo("down")).rejects.toMatchObject({ code: "connect_failed" });
+    await startServer({ port: first.port ?? 0 });
+    expect(await client.echo("up again")).toBe("up again");
+  });
+
+  fault("IPv6", async () => {
+    if (!(await hasIpv6())) return;
+    for (const tls of [false, true]) {
+      const server = await startServer({ host: "::1", tls });
+      expect(server.url).toMatch(/^iscep(?:\+tcp)?:\/\/\[::1\]:\d+/);
+      expect(await (await server.client()).echo("six")).toBe("six");
+    }
+  });
+});
+
+/** Connect, ask, close, again and again: file descriptors come back to where they were, and memory does not climb. */
+async function churn(logs: boolean, count: number): Promise<void> {
+  const server = await startServer({ logs });
+  const once = async (index: number): Promise<void> => {
+    const client = await connect(server.url, { token: tokens.alice });
+    expect(await client.call("add", { a: index, b: 1 })).toBe(index + 1);
+    await client.close();
+  };
+  for (let index = 0; index < 100; index++) await once(index);
+  while (server.server.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+  const [filesBefore, memoryBefore] = [openFiles(), process.memoryUsage().rss];
+  for (let index = 0; index < count; index += 10) {
+    await Promise.all(Array.from({ length: 10 }, (_, offset) => once(index + offset)));
+  }
+  while (server.server.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+  expect(openFiles()).toBeLessThanOrEqual(filesBefore);
+  // The collector decides when; a leak of the original's 3.6 KB a connection would be 7 MB at 2,000, and files worse.
+  expect(process.memoryUsage().rss - memoryBefore).toBeLessThan(64 * 1024 * 1024);
+}
+
+/** A place is free as soon as the server has seen that its holder is gone. */
+async function expectPlace(connectRaw: () => Promise<RawPeer>): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const peer = await connectRaw();
+    peer.send(goodEcho);
+    const answer = await peer.next();
+    await peer.destroy();
+    if (answer?.type === Type.echo) return;
+  }
+  throw new Error("the place of a connection that closed was not given to another");
+}
+
+async function hasIpv6(): Promise<boolean> {
+  const probe = connectNet({ host: "::1", port: 9 });
+  const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    probe.once("error", resolve).once("connect", () => resolve(undefined));
+  });
+  probe.destroy();
+  return error === undefined || error.code === "ECONNREFUSED";
+}

@@ -1,0 +1,35 @@
+// A server of its own process, run by the tests of faults: `server.mjs open|TOKENS_FILE`. It prints its port, tells each
+// run of `wait` as a line, and closes in good order at SIGTERM, SIGINT, or when its standard input ends.
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { defineCommand, Server } from "iscep";
+
+const wait = defineCommand({
+  name: "wait",
+  description: "Takes its time",
+  args: z.object({ ms: z.int() }),
+  run: async ({ ms }, { signal }) => {
+    process.stdout.write("started\n");
+    await sleep(ms, undefined, { signal });
+    return "waited";
+  },
+});
+
+const [tokens] = process.argv.slice(2);
+const server = new Server({
+  commands: [wait],
+  port: 0,
+  tls: false,
+  ...(tokens === undefined || tokens === "open" ? {} : { tokens }),
+  limits: { closeGraceMs: 2_000 },
+});
+const { port } = await server.listen();
+process.stdout.write(`${port}\n`);
+
+async function close() {
+  await server.close();
+  process.exitCode = 0;
+  process.stdin.destroy();
+}
+for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, close);
+process.stdin.once("end", close).resume();
