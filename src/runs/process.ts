@@ -27,7 +27,10 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
   try {
     argv = command.argv(args);
   } catch (error) {
-    return { status: "rejected", error: toIscepError(error, "internal", `the arguments of "${command.name}" could not be placed: `) };
+    return {
+      status: "rejected",
+      error: toIscepError(error, "internal", `the arguments of "${command.name}" could not be placed: `),
+    };
   }
   const environment = { ...command.environment, ISCEP_RUN: runId };
   const startedAtMs = performance.now();
@@ -85,7 +88,9 @@ class ProcessWatch {
     child.on("close", this.#onClose);
     options.signal.addEventListener("abort", this.#onAbort);
     this.#after(options.timeoutMs, () => {
-      this.#stop(new IscepError("timeout", `the script took longer than its timeout of ${options.timeoutMs} ms, and was ended`));
+      this.#stop(
+        new IscepError("timeout", `the script took longer than its timeout of ${options.timeoutMs} ms, and was ended`),
+      );
     });
   }
 
@@ -160,7 +165,12 @@ function finished(command: ScriptCommand, runId: string, value: ScriptResult): O
   if (exitCode === 0) return { status: "completed", value, exitCode };
   if (signal !== null) {
     const message = `the script "${command.name}" was ended by ${signal}, which did not come from iscep`;
-    return { status: "killed", error: new IscepError("killed", message, { details: { runId, signal } }), signal, value };
+    return {
+      status: "killed",
+      error: new IscepError("killed", message, { details: { runId, signal } }),
+      signal,
+      value,
+    };
   }
   const message = `the script "${command.name}" ended with exit code ${exitCode}; its output may say why`;
   const error = new IscepError("failed", message, { details: { runId, exitCode } });
