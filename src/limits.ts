@@ -56,6 +56,17 @@ export const limitTable = {
     reason: "lines of one log that wait for a disk that takes nothing; more are counted and dropped",
   },
   maxTokensFileBytes: { default: 4 * MiB, max: 64 * MiB, reason: "about 10,000 tokens; a larger file is a mistake" },
+  maxConfigurationBytes: { default: 1 * MiB, max: 64 * MiB, reason: "an iscep.yaml; a larger one is a mistake" },
+  maxArgumentBytes: {
+    default: 64 * KiB,
+    max: 64 * MiB,
+    reason: "a string in declared arguments that sets no maxLength of its own, in UTF-8",
+  },
+  maxArgvElementBytes: {
+    default: 131_071,
+    max: 131_071,
+    reason: "one argument of a script; with a byte more Linux refuses to start it",
+  },
 
   // Shape of JSON
   maxJsonDepth: { default: 64, max: 512, reason: "writing deeply nested JSON overflows the stack between 1,000 and 5,000" },
@@ -89,10 +100,14 @@ export const limitTable = {
   maxQueuedRuns: { default: 256, max: 100_000, reason: "runs that wait for a place; one more is answered with busy" },
   maxThreads: { default: 4, max: 1_024, reason: "worker threads for commands with thread: true, as in the original" },
   maxQueuedCalls: { default: 10_000, max: 1_000_000, reason: "calls that one client may have waiting on its version 1 connection" },
+  maxArgumentItems: { default: 1_000, max: 1_000_000, reason: "a list in declared arguments that sets no maxItems of its own" },
+  maxShownProblems: { default: 5, max: 1_000, reason: "faults of a call's arguments that one message tells; the rest is counted" },
+  maxShownCharacters: { default: 64, max: 10_000, reason: "of a caller's own word, such as an unknown argument's name, that a message repeats" },
   maxLogFiles: { default: 7, max: 3_650, reason: "days of logs that are kept, as in the original" },
   maxLogArguments: { default: 32, max: 10_000, reason: "names of arguments in a line of the commands log; the rest is counted" },
   maxLogCauses: { default: 5, max: 100, reason: "an error and its causes in a line of the error log; chains may be endless" },
   maxLoggedSources: { default: 4_096, max: 1_000_000, reason: "addresses whose malformed input is counted apart; beyond, together" },
+  maxYamlAliases: { default: 100, max: 10_000, reason: "aliases of aliases in an iscep.yaml grow without bound" },
   listenBacklog: { default: 4_096, max: 65_535, reason: "with Node's 511 a burst of connections waits a second for a retry" },
 
   // Times
@@ -113,6 +128,7 @@ export const limitTable = {
   lingerTimeoutMs: { default: 1_000, max: forever, reason: "after the last packet and our FIN, the time to read it before the socket is destroyed" },
   runTimeoutMs: { default: 300_000, max: forever, reason: "a run without a timeout of its own; a version 1 caller that has gone cannot cancel" },
   killGraceMs: { default: 5_000, max: forever, reason: "between SIGTERM and SIGKILL to the process group of a script" },
+  threadIdleMs: { default: 60_000, max: forever, reason: "a worker thread without work ends after this; starting one costs some 50 ms" },
   pipeGraceMs: { default: 1_000, max: forever, reason: "after a script's exit a grandchild may hold its pipes; they are then destroyed" },
   closeGraceMs: { default: 10_000, max: forever, reason: "for runs under way when the server closes" },
   connectTimeoutMs: { default: 10_000, max: forever, reason: "client: address look-up, TCP and TLS handshake together" },

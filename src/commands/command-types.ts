@@ -1,31 +1,43 @@
-/** From `typeof commands` to the names, arguments and results that a client's calls have. */
-import type { Command, CommandSet } from "./command.js";
+/**
+ * From `typeof commands` to the names, arguments and results of a client's calls. `Commands` is an array or a record of
+ * commands, or a module: of its other exports nothing is taken.
+ */
+/** What every command has; looser than `Command`, so that comparing does not look into schemas. */
+interface AnyCommand {
+  readonly kind: "function" | "script";
+  readonly name: string;
+  readonly types?: { readonly input: unknown; readonly result: unknown };
+}
 
-/** The commands of a set as a union. Other members of a record (a module has some) are passed over. */
-type Members<Commands> = Extract<
-  Commands extends readonly (infer Member)[] ? Member : Commands[keyof Commands],
-  { readonly kind: string; readonly name: string }
->;
+type MemberOf<Set> = Set extends readonly (infer Member)[] ? Member : Set extends object ? Set[keyof Set] : never;
 
-/** A set whose names are not known to the compiler allows any. */
-type IsUntyped<Commands> = Command extends Members<Commands> ? true : false;
+/** The commands of a set as a union; as `serve` finds them, arrays and records within a module count too. */
+type CommandOf<Commands> = Found<MemberOf<Commands>>;
+type Found<Member> = Member extends AnyCommand
+  ? Member
+  : Member extends (...args: never) => unknown
+    ? never
+    : Extract<MemberOf<Member>, AnyCommand>;
 
-export type NameOf<Commands extends CommandSet> = IsUntyped<Commands> extends true ? string : Members<Commands>["name"];
+/** A set whose names are not known to the compiler, such as `Command[]`, allows any. */
+type IsUntyped<Commands> = [CommandOf<Commands>] extends [never] ? true : string extends CommandOf<Commands>["name"] ? true : false;
 
-type Named<Commands, Name> = Extract<Members<Commands>, { readonly name: Name }>;
+export type NameOf<Commands> = IsUntyped<Commands> extends true ? string : CommandOf<Commands>["name"];
 
-export type InputOf<Commands extends CommandSet, Name> = IsUntyped<Commands> extends true
-  ? Readonly<Record<string, unknown>>
-  : NonNullable<Named<Commands, Name>["types"]>["input"];
+type TypesOf<Commands, Name> = NonNullable<Extract<CommandOf<Commands>, { readonly name: Name }>["types"]>;
 
-export type ResultOf<Commands extends CommandSet, Name> = IsUntyped<Commands> extends true
-  ? unknown
-  : OverTheWire<NonNullable<Named<Commands, Name>["types"]>["result"]>;
+/** What a caller passes to a command, before its schema converts it. */
+export type InputOf<Commands, Name extends NameOf<Commands>> =
+  IsUntyped<Commands> extends true ? Readonly<Record<string, unknown>> : TypesOf<Commands, Name>["input"];
 
-/** A function that returns nothing answers null. */
+/** What a call gives. A function that returns nothing answers null. */
+export type ResultOf<Commands, Name extends NameOf<Commands>> =
+  IsUntyped<Commands> extends true ? unknown : OverTheWire<TypesOf<Commands, Name>["result"]>;
+
 type OverTheWire<Result> = [Result] extends [void | undefined] ? null : Result;
 
-/** Arguments may be left out when none is required. */
-export type CallArguments<Commands extends CommandSet, Name, Options> = Record<string, never> extends InputOf<Commands, Name>
-  ? [args?: InputOf<Commands, Name>, options?: Options]
-  : [args: InputOf<Commands, Name>, options?: Options];
+/** The parameters of a call behind the name; arguments may be left out when none is required. */
+export type CallArguments<Commands, Name extends NameOf<Commands>, Options> =
+  Record<never, never> extends InputOf<Commands, Name>
+    ? [args?: InputOf<Commands, Name>, options?: Options]
+    : [args: InputOf<Commands, Name>, options?: Options];

@@ -1,9 +1,10 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { IscepError } from "../errors.js";
-import { argumentsChecker, argumentsJsonSchema, describeSchema, noArgumentsSchema } from "./argument-schema.js";
+import { argumentsChecker, checkNoArguments } from "./argument-check.js";
+import { argumentsJsonSchema, noArgumentsSchema, resultJsonSchema } from "./argument-schema.js";
 import { commandBrand } from "./brand.js";
 import { callingModule } from "./calling-module.js";
-import type { ArgumentsCheck, CommandContext, FunctionCommand } from "./command.js";
+import type { CommandContext, FunctionCommand } from "./command.js";
 import { checkCommandName, checkTimeout } from "./names.js";
 import { registerThreadCommand } from "./thread-commands.js";
 
@@ -15,6 +16,10 @@ type ArgsOfSchema<Schema> = Schema extends StandardSchemaV1 ? StandardSchemaV1.I
 type ResultOfSchema<Schema, Returned> = Schema extends StandardSchemaV1
   ? StandardSchemaV1.InferOutput<Schema>
   : Awaited<Returned>;
+/** What `run` may return: whatever it likes, or what the result's schema takes. */
+type ReturnedFor<Schema> = Schema extends StandardSchemaV1
+  ? StandardSchemaV1.InferInput<Schema> | Promise<StandardSchemaV1.InferInput<Schema>>
+  : unknown;
 
 export interface CommandDefinition<
   Name extends string,
@@ -48,7 +53,7 @@ export interface CommandDefinition<
  */
 export function defineCommand<
   const Name extends string,
-  Returned,
+  Returned extends ReturnedFor<ResultSchema>,
   ArgsSchema extends StandardSchemaV1 | undefined = undefined,
   ResultSchema extends StandardSchemaV1 | undefined = undefined,
 >(
@@ -58,13 +63,13 @@ export function defineCommand<
   checkCommandName(name);
   checkTimeout(name, timeoutMs);
   const argsSchema = args === undefined ? noArgumentsSchema : argumentsJsonSchema(name, args);
-  const resultSchema = result === undefined ? undefined : describeSchema(result, "output");
-  const threadModule = thread === false ? undefined : thread === true ? callingModule(defineCommand) : thread;
-  if (thread !== false && threadModule === undefined) {
+  const resultSchema = result === undefined ? undefined : resultJsonSchema(result);
+  const threadModule = thread === true ? callingModule(defineCommand) : thread === false ? undefined : thread;
+  if (thread !== false && threadModule?.startsWith("file:") !== true) {
     throw new IscepError("usage", `"${name}" is to run in a thread, and its module is not known; give thread: import.meta.url`);
   }
   const run = definition.run.bind(definition);
-  const command = {
+  const command = Object.freeze({
     [commandBrand]: true,
     kind: "function" as const,
     name,
@@ -76,32 +81,29 @@ export function defineCommand<
     checkArguments: args === undefined ? checkNoArguments : argumentsChecker(args, argsSchema),
     run: result === undefined ? run : checkedRun(run, name, result),
     // The types of arguments and result come from schemas that the compiler has seen; at run time the check stands for them.
-  } as FunctionCommand<Name, InputOfSchema<ArgsSchema>, ArgsOfSchema<ArgsSchema>, ResultOfSchema<ResultSchema, Returned>>;
+  }) as FunctionCommand<Name, InputOfSchema<ArgsSchema>, ArgsOfSchema<ArgsSchema>, ResultOfSchema<ResultSchema, Returned>>;
   if (threadModule !== undefined) registerThreadCommand(threadModule, command);
   return command;
 }
 
-function checkNoArguments(given: unknown): ArgumentsCheck {
-  if (given === undefined || given === null) return { ok: true, args: {} };
-  if (typeof given !== "object" || Array.isArray(given)) {
-    return { ok: false, message: "the arguments must be an object of names and values" };
-  }
-  for (const name in given) {
-    return { ok: false, message: `there is no argument ${JSON.stringify(name.slice(0, 64))}; this command takes none` };
-  }
-  return { ok: true, args: given };
-}
-
+/** The result as its schema makes it; what does not fit is the command's fault, and stays in error.log with its cause. */
 function checkedRun<Args>(
   run: (args: Args, context: CommandContext) => unknown,
   name: string,
   schema: StandardSchemaV1,
-): (args: Args, context: CommandContext) => Promise<unknown> {
-  return async (args, context) => {
-    const checked = await schema["~standard"].validate(await run(args, context));
-    if (checked.issues !== undefined) {
-      throw new Error(`the result of "${name}" does not fit its own schema: ${checked.issues.map((issue) => issue.message).join("; ")}`);
-    }
-    return checked.value;
+): (args: Args, context: CommandContext) => unknown {
+  const { validate } = schema["~standard"];
+  const outputOf = (checked: StandardSchemaV1.Result<unknown>): unknown => {
+    if (checked.issues === undefined) return checked.value;
+    const reasons = checked.issues.map((issue) => issue.message).join("; ");
+    throw new Error(`the result of "${name}" does not fit its own schema: ${reasons}`);
+  };
+  const check = (returned: unknown): unknown => {
+    const checked = validate(returned);
+    return checked instanceof Promise ? checked.then(outputOf) : outputOf(checked);
+  };
+  return (args, context) => {
+    const returned = run(args, context);
+    return returned instanceof Promise ? returned.then(check) : check(returned);
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Commands that run in worker threads, by module and name. On globalThis, as the module may be loaded beside another
- * copy of this library than the one that runs the thread.
+ * In a worker thread, commands with `thread: true` announce themselves here when their module defines them. The table
+ * hangs on globalThis, as the module may have loaded another copy of this library than the one that runs the thread.
  */
 import type { FunctionCommand } from "./command.js";
 
@@ -8,12 +8,12 @@ const tableKey = Symbol.for("iscep.threadCommands");
 
 export interface ThreadCommandTable {
   readonly commands: Map<string, FunctionCommand>;
-  readonly waiting: Map<string, (command: FunctionCommand) => void>;
+  /** Called when a command is defined. */
+  readonly waiting: Map<string, () => void>;
 }
 
-export function threadCommandTable(): ThreadCommandTable {
-  const known: unknown = Reflect.get(globalThis, tableKey);
-  if (isTable(known)) return known;
+/** Nothing is kept in a thread where nobody opened the table: it would only grow. */
+export function openThreadCommandTable(): ThreadCommandTable {
   const table: ThreadCommandTable = { commands: new Map(), waiting: new Map() };
   Reflect.set(globalThis, tableKey, table);
   return table;
@@ -24,10 +24,11 @@ export function threadCommandKey(module: string, name: string): string {
 }
 
 export function registerThreadCommand(module: string, command: FunctionCommand): void {
-  const table = threadCommandTable();
+  const table: unknown = Reflect.get(globalThis, tableKey);
+  if (!isTable(table)) return;
   const key = threadCommandKey(module, command.name);
   table.commands.set(key, command);
-  table.waiting.get(key)?.(command);
+  table.waiting.get(key)?.();
 }
 
 function isTable(value: unknown): value is ThreadCommandTable {

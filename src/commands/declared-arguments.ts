@@ -1,0 +1,96 @@
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
+import { IscepError } from "../errors.js";
+import { defaultLimits } from "../limits.js";
+import type { JsonSchema } from "./command.js";
+import { checkDeclaration, schemaOf, type SchemaPurpose } from "./declaration-schema.js";
+import type { ArgumentDeclaration, ArgumentDeclarations, DeclaredInput, DeclaredOutput } from "./declaration.js";
+import { compileCheck } from "./declared-check.js";
+
+/** A Standard Schema with Standard JSON Schema. */
+export interface DeclaredArguments<Input, Output> {
+  readonly "~standard": StandardSchemaV1.Props<Input, Output> & StandardJSONSchemaV1.Props<Input, Output>;
+}
+
+/**
+ * Arguments declared as data, in the words of iscep.yaml, for `args` of `defineCommand` and `defineScript`:
+ *
+ *     declareArguments({
+ *       world: { type: "string", pattern: "[a-z0-9_-]+", default: "world" },
+ *       count: { type: "integer", minimum: 1, maximum: 9 },
+ *       mode: { type: "enum", values: ["fast", "full"] },
+ *       names: { type: "list", items: { type: "string" }, maxItems: 20, optional: true },
+ *     })
+ *
+ * Types: string, integer, number, boolean, enum, list. An argument without `default` and without `optional` is required.
+ * Strings hold no control characters, are well-formed Unicode and at most 64 KiB; patterns match the whole text.
+ * @throws IscepError `usage` for a declaration that cannot be meant, such as a default that does not fit.
+ */
+export function declareArguments<const Declarations extends ArgumentDeclarations>(
+  declarations: Declarations,
+): DeclaredArguments<DeclaredInput<Declarations>, DeclaredOutput<Declarations>> {
+  const declared = Object.entries<ArgumentDeclaration>(declarations);
+  for (const [name, declaration] of declared) checkDeclaration(name, declaration);
+  const jsonSchema = objectSchema(declared, { forCheck: false, maxItems: defaultLimits.maxArgumentItems });
+  const validate = validator(declared);
+  const converter = { input: () => jsonSchema, output: () => jsonSchema };
+  return {
+    "~standard": {
+      version: 1,
+      vendor: "iscep",
+      // The types follow from the declarations, and the check from the same ones.
+      validate: validate as (value: unknown) => StandardSchemaV1.Result<DeclaredOutput<Declarations>>,
+      jsonSchema: converter,
+    },
+  };
+}
+
+function objectSchema(declared: readonly (readonly [string, ArgumentDeclaration])[], purpose: SchemaPurpose): JsonSchema {
+  const mayMiss = ({ optional = false, default: fallback }: ArgumentDeclaration): boolean =>
+    optional || (!purpose.forCheck && fallback !== undefined);
+  return {
+    type: "object",
+    properties: Object.fromEntries(declared.map(([name, declaration]) => [name, schemaOf(declaration, purpose)])),
+    required: declared.filter(([, declaration]) => !mayMiss(declaration)).map(([name]) => name),
+    additionalProperties: false,
+  };
+}
+
+function validator(
+  declared: readonly (readonly [string, ArgumentDeclaration])[],
+): (value: unknown) => StandardSchemaV1.Result<Record<string, unknown>> {
+  const check = compileCheck(objectSchema(declared, { forCheck: true, maxItems: defaultLimits.maxArgumentItems }));
+  const names = declared.map(([name]) => name);
+  const defaults = declared.map(([, declaration]) => declaration.default);
+  for (const [name, declaration] of declared) checkDefault(name, declaration);
+  return (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return { issues: [{ message: "expected an object of names and values" }] };
+    }
+    // A copy with the declared names only: a default never appears in the caller's own object, nor on its prototype.
+    const args: Record<string, unknown> = {};
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index] as string;
+      const given: unknown = Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+      if (given !== undefined) {
+        args[name] = given;
+      } else {
+        const fallback = defaults[index];
+        if (fallback !== undefined) args[name] = Array.isArray(fallback) ? [...(fallback as unknown[])] : fallback;
+      }
+    }
+    for (const name in value) {
+      if (!Object.hasOwn(args, name) && !names.includes(name)) {
+        return { issues: [{ message: "there is no such argument", path: [name] }] };
+      }
+    }
+    const issues = check(args);
+    return issues === undefined ? { value: args } : { issues };
+  };
+}
+
+function checkDefault(name: string, declaration: ArgumentDeclaration): void {
+  if (declaration.default === undefined) return;
+  const schema = objectSchema([[name, declaration]], { forCheck: true, maxItems: defaultLimits.maxArgumentItems });
+  const [issue] = compileCheck(schema)({ [name]: declaration.default }) ?? [];
+  if (issue !== undefined) throw new IscepError("usage", `argument "${name}": its own default does not fit: ${issue.message}`);
+}

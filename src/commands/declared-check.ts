@@ -1,0 +1,95 @@
+/** The check of declared arguments, compiled by ajv. */
+import { createRequire } from "node:module";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { Ajv2020, ErrorObject } from "ajv/dist/2020.js";
+import type { FormatsPlugin } from "ajv-formats";
+import { defaultLimits } from "../limits.js";
+import type { JsonSchema } from "./command.js";
+import { stringFormats } from "./declaration.js";
+import { textFormats } from "./declaration-schema.js";
+
+export type CompiledCheck = (args: unknown) => readonly StandardSchemaV1.Issue[] | undefined;
+
+let ajv: Ajv2020 | undefined;
+
+/** Undefined from the check means that all is well. */
+export function compileCheck(schema: JsonSchema): CompiledCheck {
+  ajv ??= openAjv();
+  const validate = ajv.compile(schema);
+  // ajv remembers what it compiled, and a configuration may be read again many times.
+  ajv.removeSchema(schema);
+  return (args) => (validate(args) ? undefined : (validate.errors ?? []).map(toIssue));
+}
+
+/** Loaded with the first declaration: a program without one does not pay for it at its start. */
+function openAjv(): Ajv2020 {
+  const require = createRequire(import.meta.url);
+  const { Ajv2020 } = require("ajv/dist/2020.js") as typeof import("ajv/dist/2020.js");
+  const { default: addFormats } = require("ajv-formats") as { default: FormatsPlugin };
+  // The first fault ends the check: a list of a million wrong items would else become a million errors.
+  const made = new Ajv2020({ allErrors: false, meta: false, validateSchema: false, strict: false, verbose: true, unicodeRegExp: true });
+  addFormats(made, [...stringFormats]);
+  made.addFormat(textFormats.oneLine, (text: string) => !/[\p{Cc}\p{Cs}]/u.test(text) && isShort(text));
+  made.addFormat(textFormats.multiline, (text: string) => !/[\p{Cs}]|(?![\t\n\r])\p{Cc}/u.test(text) && isShort(text));
+  return made;
+}
+
+function isShort(text: string): boolean {
+  const { maxArgumentBytes } = defaultLimits;
+  return text.length * 3 <= maxArgumentBytes || Buffer.byteLength(text) <= maxArgumentBytes;
+}
+
+interface DeclaredIssue extends StandardSchemaV1.Issue {
+  /** What the schema wants; never anything of the value. */
+  readonly expected: string;
+}
+
+function toIssue(error: ErrorObject): DeclaredIssue {
+  const path = error.instancePath
+    .split("/")
+    .slice(1)
+    .map((key, index) => (index === 0 ? key : Number(key)));
+  if (error.keyword === "required") {
+    const missing = String(error.params["missingProperty"]);
+    return { message: "missing", path: [missing], expected: "" };
+  }
+  const expected = expectation(error);
+  return { message: `expected ${expected}, received ${typeName(error.data)}`, path, expected };
+}
+
+function expectation(error: ErrorObject): string {
+  const { keyword, params } = error;
+  switch (keyword) {
+    case "type":
+      return String(params["type"]);
+    case "enum":
+      return `one of ${(params["allowedValues"] as readonly string[]).map((value) => JSON.stringify(value)).join(", ")}`;
+    case "pattern":
+      return `text that matches ${String(params["pattern"])}`;
+    case "format":
+      return formatName(String(params["format"]));
+    case "minimum":
+    case "maximum":
+      return `a number ${String(params["comparison"])} ${String(params["limit"])}`;
+    case "minLength":
+    case "maxLength":
+      return `${keyword === "minLength" ? "at least" : "at most"} ${String(params["limit"])} characters`;
+    case "minItems":
+    case "maxItems":
+      return `${keyword === "minItems" ? "at least" : "at most"} ${String(params["limit"])} items`;
+    default:
+      return `what its ${keyword} allows`;
+  }
+}
+
+function formatName(format: string): string {
+  const bound = `of at most ${defaultLimits.maxArgumentBytes} bytes`;
+  if (format === textFormats.oneLine) return `well-formed text without control characters, ${bound}`;
+  if (format === textFormats.multiline) return `well-formed text without control characters but tabs and line ends, ${bound}`;
+  return `text in the format ${format}`;
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "array" : typeof value;
+}

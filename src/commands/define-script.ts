@@ -1,0 +1,71 @@
+import path from "node:path";
+import { IscepError } from "../errors.js";
+import type { ArgumentDeclarations, DeclaredInput } from "./declaration.js";
+import { argumentsChecker } from "./argument-check.js";
+import { argumentsJsonSchema } from "./argument-schema.js";
+import { commandBrand } from "./brand.js";
+import type { ScriptCommand } from "./command.js";
+import { declareArguments } from "./declared-arguments.js";
+import { checkCommandName, checkTimeout } from "./names.js";
+import { resolveProgram, scriptEnvironment } from "./script-program.js";
+import { compileTemplate } from "./script-template.js";
+
+export interface ScriptDefinition<Name extends string, Args extends ArgumentDeclarations> {
+  /** Letters, digits and `_ . : -`, at most 128; what begins with `iscep.` is reserved. */
+  readonly name: Name;
+  /** For discovery and `iscep ls`. */
+  readonly description?: string;
+  /**
+   * The program, and a template of its arguments: literals, `"{argument}"`, and `"--option={argument}"`. There is no
+   * shell. The program is an absolute path, one relative to `folder` (`./backup.sh`), or a name such as `tar`.
+   */
+  readonly run: readonly [program: string, ...template: string[]];
+  /** As for `declareArguments`; each has to be used in `run`. Without it the script takes none. */
+  readonly args?: Args;
+  /** Default: the server's `runTimeoutMs`. */
+  readonly timeoutMs?: number;
+  /** What the script works in. Default: the folder of this process. */
+  readonly folder?: string;
+  /** Added to the PATH, LANG, HOME and TZ that a script gets; nothing of the server's own environment goes to it. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Makes a program callable from outside. Its call answers with a ScriptResult: exit code, standard output and error.
+ * @throws IscepError `usage` for a wrong name, timeout or declaration of arguments; `configuration` for a program that
+ *   is missing or that others may change, a template that cannot be filled, and a refused environment variable
+ */
+export function defineScript<const Name extends string, const Args extends ArgumentDeclarations = Record<never, never>>(
+  definition: ScriptDefinition<Name, Args>,
+): ScriptCommand<Name, DeclaredInput<Args>> {
+  const { name, description = "", timeoutMs } = definition;
+  checkCommandName(name);
+  checkTimeout(name, timeoutMs);
+  const folder = path.resolve(definition.folder ?? process.cwd());
+  const [program, ...template] = checkedRun(name, definition.run);
+  const declarations: ArgumentDeclarations = definition.args ?? {};
+  const args = declareArguments(declarations);
+  const argsSchema = argumentsJsonSchema(name, args);
+  return Object.freeze({
+    [commandBrand]: true,
+    kind: "script" as const,
+    name,
+    description,
+    argsSchema,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    checkArguments: argumentsChecker(args, argsSchema),
+    program: resolveProgram(program, folder),
+    argv: compileTemplate(template, declarations),
+    folder,
+    environment: scriptEnvironment(definition.environment),
+  });
+}
+
+function checkedRun(name: string, run: unknown): readonly [string, ...string[]] {
+  const elements: readonly unknown[] = Array.isArray(run) ? run : [];
+  const [program, ...template] = elements;
+  if (typeof program !== "string" || !template.every((element) => typeof element === "string")) {
+    throw new IscepError("configuration", `run of script "${name}" must be a list of texts: the program, then its arguments`);
+  }
+  return [program, ...template];
+}

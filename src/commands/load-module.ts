@@ -1,0 +1,92 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { IscepError } from "../errors.js";
+import { isCommand } from "./brand.js";
+import type { Command } from "./command.js";
+
+const nativeExtensions = [".js", ".mjs", ".cjs"];
+const typeScriptExtensions = [".ts", ".mts", ".cts"];
+
+export function isCommandModuleFile(file: string): boolean {
+  return [...nativeExtensions, ...typeScriptExtensions].includes(path.extname(file));
+}
+
+/**
+ * The commands that a module exports: each export that is a command, or an array or a record of commands.
+ * @throws IscepError `configuration` when the file is not there, does not load, or exports no command.
+ */
+export async function loadCommandModule(file: string): Promise<Command[]> {
+  const absolute = path.resolve(file);
+  if (!isCommandModuleFile(absolute)) {
+    const known = [...nativeExtensions, ...typeScriptExtensions].join(", ");
+    throw new IscepError("configuration", `${file}: a module of commands ends in one of ${known}`);
+  }
+  if (!existsSync(absolute) || !statSync(absolute).isFile()) {
+    throw new IscepError("configuration", `${file}: there is no such file; check the path of the module`);
+  }
+  let loaded: unknown;
+  try {
+    loaded = await importModule(pathToFileURL(absolute).href);
+  } catch (error) {
+    throw new IscepError("configuration", `${file}: cannot be loaded: ${reasonOf(error, absolute)}`, { cause: error });
+  }
+  const commands = commandsIn(loaded);
+  if (commands.length === 0) {
+    throw new IscepError("configuration", `${file}: exports no command; export what defineCommand or defineScript returns`);
+  }
+  return commands;
+}
+
+/** Imports a module of JavaScript or TypeScript by its file: URL, in whatever thread this is. */
+export async function importModule(url: string): Promise<unknown> {
+  const { pathname } = new URL(url);
+  if (!typeScriptExtensions.includes(path.extname(pathname))) return await import(url);
+  if (!stripsTypes()) return importTransformed(url);
+  try {
+    return await import(url);
+  } catch (error) {
+    // Enums and the like have to be transformed. Nothing of the module has run when Node says so.
+    if (error instanceof Error && "code" in error && error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") return importTransformed(url);
+    throw error;
+  }
+}
+
+function stripsTypes(): boolean {
+  return "typescript" in process.features && process.features.typescript !== false && process.features.typescript !== undefined;
+}
+
+async function importTransformed(url: string): Promise<unknown> {
+  const { createJiti } = await import("jiti");
+  return await createJiti(import.meta.url).import(url);
+}
+
+/** Each command once, though it may be exported by name and by default. */
+function commandsIn(module: unknown): Command[] {
+  if (typeof module !== "object" || module === null) return [];
+  const found = new Set<Command>();
+  for (const exported of Object.values(module) as unknown[]) {
+    if (isCommand(exported)) found.add(exported);
+    else if (typeof exported === "object" && exported !== null) {
+      for (const member of Object.values(exported) as unknown[]) if (isCommand(member)) found.add(member);
+    }
+  }
+  return [...found];
+}
+
+function reasonOf(error: unknown, file: string): string {
+  if (!(error instanceof Error)) return String(error);
+  // jiti tells the place in a second line of its message.
+  const [first = "", place = ""] = error.message.split("\n");
+  const transformed = /:(\d+):\d+$/.exec(place)?.[1];
+  if (transformed !== undefined) return `${first.replace("ParseError", "SyntaxError").trim()} (line ${transformed})`;
+  const line = error instanceof SyntaxError ? syntaxErrorLine(file) : undefined;
+  return `${error.name === "Error" ? "" : `${error.name}: `}${first}${line === undefined ? "" : ` (line ${line})`}`;
+}
+
+/** V8 keeps the line of a module's syntax error from programs and only prints it; undefined when the fault is in another file. */
+function syntaxErrorLine(file: string): string | undefined {
+  const { stderr } = spawnSync(process.execPath, ["--check", file], { encoding: "utf8" });
+  return /^[^\n]*:(\d+)\n/.exec(stderr)?.[1];
+}

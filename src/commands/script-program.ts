@@ -1,0 +1,89 @@
+/** The program of a script, and the environment that it starts in: both fixed when the command is defined. */
+import { accessSync, constants, statSync, type Stats } from "node:fs";
+import { homedir } from "node:os";
+import path from "node:path";
+import { IscepError } from "../errors.js";
+
+/** Where bare names are looked up, and what scripts get as PATH: never the server's own, which its environment decides. */
+const fixedPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/**
+ * The absolute path of a program: an absolute path, one with a slash relative to `folder`, or a name in the fixed PATH.
+ * @throws IscepError `configuration` when it is no program, or others may change it
+ */
+export function resolveProgram(program: string, folder: string): string {
+  if (program === "" || program.includes("\0")) throw new IscepError("configuration", "the program of a script must be a path or a name");
+  if (/[{}]/.test(program)) {
+    throw new IscepError("configuration", `program "${program}" must be fixed; only the elements after it can hold an {argument}`);
+  }
+  // Windows gives them to a shell with rules of its own; it does not tell letter cases and final dots and spaces apart.
+  if (/\.(?:bat|cmd)[. ]*$/i.test(program)) {
+    throw new IscepError("configuration", `program "${program}" is a batch file, whose arguments cannot be passed safely; call the program in it`);
+  }
+  const found = /[/\\]/.test(program) ? path.resolve(folder, program) : findInPath(program);
+  checkProgram(found);
+  return found;
+}
+
+function findInPath(name: string): string {
+  const candidates = fixedPath.split(":").map((folder) => path.posix.join(folder, name));
+  const found = candidates.find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile() === true && isExecutable(candidate));
+  if (found !== undefined) return found;
+  throw new IscepError(
+    "configuration",
+    `there is no program "${name}" in ${fixedPath}; install it, or give its path (./${name} when it is beside the configuration)`,
+  );
+}
+
+function checkProgram(file: string): void {
+  const stats = statOf(file);
+  if (!stats.isFile()) throw new IscepError("configuration", `program ${file} is not a file`);
+  // Windows has no such bits.
+  if (process.platform === "win32") return;
+  if (!isExecutable(file)) throw new IscepError("configuration", `program ${file} is not executable; chmod +x ${file}`);
+  if ((stats.mode & 0o022) !== 0) {
+    throw new IscepError("configuration", `program ${file} can be changed by its group or by everybody; chmod go-w ${file}`);
+  }
+}
+
+function statOf(file: string): Stats {
+  try {
+    return statSync(file);
+  } catch (cause) {
+    const reason = cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? "does not exist" : "cannot be read";
+    throw new IscepError("configuration", `program ${file} ${reason}`, { cause });
+  }
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** They change what a program runs, or how; a definition that needs one names it in a wrapper script of its own. */
+const refusedNames = /^(?:LD_.*|DYLD_.*|NODE_OPTIONS|BASH_ENV|ENV|IFS|PYTHON.*|PERL.*|GIT_.*|ISCEP_.*)$/;
+
+/**
+ * The whole environment of a script: a fixed PATH, LANG, HOME, TZ when it is set, and what the definition adds.
+ * @throws IscepError `configuration`, with the name in `details`
+ */
+export function scriptEnvironment(added: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  for (const [name, value] of Object.entries(added)) checkVariable(name, value);
+  const { HOME = homedir(), TZ } = process.env;
+  return Object.freeze({ PATH: fixedPath, LANG: "C.UTF-8", HOME, ...(TZ === undefined ? {} : { TZ }), ...added });
+}
+
+function checkVariable(name: string, value: unknown): void {
+  const wrong = (sentence: string): IscepError => new IscepError("configuration", sentence, { details: { variable: name } });
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+    throw wrong(`${JSON.stringify(name)} is no name of an environment variable; use letters, digits and "_"`);
+  }
+  if (refusedNames.test(name.toUpperCase())) {
+    throw wrong(`environment variable ${name} changes how programs are loaded or run, and is refused; set it in a script of your own`);
+  }
+  if (typeof value !== "string" || value.includes("\0")) throw wrong(`environment variable ${name} must be text without NUL`);
+}
