@@ -1,0 +1,30 @@
+// @ts-check
+/** A client of server.js, which prints the address that is wanted in ISCEP_URL. */
+import assert from "node:assert/strict";
+import { connect } from "iscep";
+
+// With the types of the commands, the compiler knows names, arguments and results.
+/** @type {import("iscep").Client<typeof import("./commands.js")>} */
+const client = await connect(process.env["ISCEP_URL"] ?? "iscep://127.0.0.1:8989");
+
+assert.equal(await client.echo("are you there?"), "are you there?");
+
+const commands = await client.list();
+console.log(`the server offers ${commands.map(({ name }) => name).join(", ")}`);
+
+assert.equal(await client.call("greet"), "hello world");
+assert.equal(await client.call("greet", { name: "Ada" }), "hello Ada");
+
+// Many calls may be made at once. Towards one server of version 1 they queue on the connection.
+assert.deepEqual(await Promise.all([1, 2, 3].map((n) => client.call("add", { a: n, b: n }))), [2, 4, 6]);
+
+// Every way to fail has a stable code, and a sentence for people.
+await assert.rejects(client.call("withdraw", { coins: 5 }), {
+  code: "failed",
+  message: "there are 0 coins, and 5 were asked for",
+});
+// @ts-expect-error A wrong call does not compile, and the server refuses it too.
+await assert.rejects(client.call("add", { a: 1, b: "two" }), { code: "invalid_arguments" });
+
+await client.close();
+console.log("all calls were answered as expected");
