@@ -1,15 +1,11 @@
 /** Values of options, from text. Commander reports an InvalidArgumentError with the option's name in front. */
 import { InvalidArgumentError } from "commander";
-
-const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, "": 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+import { durationForm, parseDuration } from "../commands/duration.js";
 
 /** `500ms`, `30s`, `10m`, `2h`, `90d`; a plain number is seconds. */
 export function durationMs(text: string): number {
-  const [, amount = "", unit = ""] = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|)$/.exec(text) ?? [];
-  const value = Math.round(Number(amount) * (unitsMs[unit] ?? Number.NaN));
-  if (amount === "" || !(value > 0)) {
-    throw new InvalidArgumentError("It must be a duration above 0, like 500ms, 30s, 10m, 2h or 90d; a plain number is seconds.");
-  }
+  const value = parseDuration(/[0-9]$/.test(text) ? `${text}s` : text);
+  if (value === undefined) throw new InvalidArgumentError(`It must be ${durationForm}; a plain number is seconds.`);
   return value;
 }
 

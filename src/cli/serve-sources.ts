@@ -26,9 +26,16 @@ export async function loadSources(files: readonly string[]): Promise<Sources> {
   for (const file of files.length === 0 ? [defaultFile] : files) {
     const source = await loadSource(file);
     commands.push(...source.commands);
-    settings = { ...settings, ...source.settings };
+    settings = merged(settings, source.settings);
   }
   return { commands, settings };
+}
+
+/** A place is taken as a whole: host and port of one file and the socket of another are no place. */
+function merged(earlier: ServeSettings, later: ServeSettings): ServeSettings {
+  const { host: _host, port: _port, unix: _unix, ...others } = earlier;
+  const saysWhere = later.unix !== undefined || later.host !== undefined || later.port !== undefined;
+  return { ...(saysWhere ? others : earlier), ...later };
 }
 
 async function loadSource(file: string): Promise<Sources> {
@@ -36,5 +43,7 @@ async function loadSource(file: string): Promise<Sources> {
   if (![".yaml", ".yml"].includes(extname(file))) {
     throw new IscepError("configuration", `${file}: a file to serve is an iscep.yaml, or a module that ends in .js, .mjs, .cjs, .ts, .mts or .cts`);
   }
-  throw new IscepError("configuration", "later");
+  const { loadConfiguration } = await import("../commands/configuration.js");
+  const { commands, listen, ...settings } = await loadConfiguration(file);
+  return { commands, settings: { ...settings, ...listen } };
 }

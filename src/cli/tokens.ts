@@ -141,9 +141,12 @@ async function addressOf({ url, cert }: AddressOptions): Promise<Address | undef
   }
   if (cert !== undefined) return { ...address, pin: await pinOfFile(cert) };
   if (address.pin !== undefined) return address;
-  const { ownServerPin } = await import("./own-server-pin.js");
-  const pin = isLoopbackHost(address.host) ? ownServerPin()?.pin : undefined;
-  if (pin !== undefined) return { ...address, pin };
+  if (isLoopbackHost(address.host)) {
+    // Without it too, the client of the same user would know the server; other users of this machine would not.
+    const { ownServerPin } = await import("./own-server-pin.js");
+    const own = ownServerPin();
+    return own === undefined ? address : { ...address, pin: own.pin };
+  }
   await warn("the address has no pin; give --cert, or the address as `iscep serve` prints it, unless an authority has signed the certificate");
   return address;
 }

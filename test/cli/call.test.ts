@@ -145,7 +145,7 @@ describe("exit codes of iscep call", () => {
     ["an unknown command with arguments", ["gret", "--message", "a"], 77, "did you mean greet?"],
     ["no command", [], 64, "missing required argument"],
     ["a word that is no argument", ["greet", "hi"], 64, "arguments are written --name VALUE"],
-    ["a timeout that is none", ["greet", "--timeout", "soon"], 64, "must be a duration"],
+    ["a timeout that is none", ["greet", "--timeout", "soon"], 64, "must be a number above 0 and a unit"],
     ["an address that is none", ["--url", "http://x", "greet"], 64, "the address is wrong"],
     ["an unknown option", ["--urll", "x", "greet"], 64, "did you mean --url?"],
     ["protocol 2", ["--protocol", "2", "greet"], 64, "version 1 of the protocol only"],

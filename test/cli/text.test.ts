@@ -53,7 +53,7 @@ describe("values of options", () => {
   });
 
   test.each(["", "0", "-1", "s", "1 s", "1w", "1e3", "Infinity", "0.0001ms"])("%j is no duration", (text) => {
-    expect(() => durationMs(text)).toThrow("must be a duration");
+    expect(() => durationMs(text)).toThrow("must be a number above 0 and a unit");
   });
 
   test("whole numbers keep to their range", () => {

@@ -64,8 +64,10 @@ describe("iscep tokens add", () => {
     expect(kept.stdout).toMatch(/^iscep:\/\/a%20b:isct_\w+@example\.org:9000\?pin=sha256:[\w-]{43}\n$/);
     const fromFile = await iscep(["tokens", "add", "c", "--cert", "cert.pem", "--url", "iscep://example.org"], { folder });
     expect(fromFile.stdout).toMatch(new RegExp(`^iscep://c:isct_\\w+@example\\.org:8989\\?pin=${pin}\n$`));
-    const plain = await iscep(["tokens", "add", "d", "--url"], { folder });
-    expect(plain.stdout).toMatch(/^iscep:\/\/d:isct_\w+@127\.0\.0\.1:8989\n$/);
+    const local = await iscep(["tokens", "add", "d", "--url"], { folder });
+    expect(local.stdout).toMatch(/^iscep:\/\/d:isct_\w+@127\.0\.0\.1:8989\n$/);
+    expect(local.stderr).not.toContain("warning");
+    const plain = await iscep(["tokens", "add", "e", "--url", "iscep://example.org"], { folder });
     expect(plain.stderr).toContain("the address has no pin");
   });
 
