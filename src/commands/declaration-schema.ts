@@ -15,11 +15,13 @@ export interface SchemaPurpose {
 
 /** @throws IscepError `usage` for a declaration that cannot be meant; the message begins with the argument's name. */
 export function checkDeclaration(name: string, declaration: ArgumentDeclaration): void {
-  const refuse = refuser(`argument "${name}"`);
+  const refuse = refuser(name);
   // A name becomes a flag of the command line, a placeholder in argv and, one day, a variable.
   if (!/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name)) {
     refuse(`a name is a letter, and then up to 63 letters, digits, "_" and "-"`);
   }
+  // An argument that is left out would be taken from the prototype: functions that nobody gave.
+  if (name in Object.prototype) refuse("every object has something of that name; choose another");
   checkKeys(declaration, keysOfArgument, refuse);
   if (declaration.optional === true && declaration.default !== undefined) {
     refuse("has a default, so it is never absent; leave out `optional`");
@@ -27,7 +29,7 @@ export function checkDeclaration(name: string, declaration: ArgumentDeclaration)
   checkValues(declaration, refuse);
   if (declaration.type === "list") {
     checkBounds(declaration.minItems, declaration.maxItems, "minItems", "maxItems", refuse);
-    const refuseItem = refuser(`argument "${name}", items`);
+    const refuseItem = refuser(name, ", items");
     checkKeys(declaration.items, keysOfItem, refuseItem);
     checkValues(declaration.items, refuseItem);
   }
@@ -35,9 +37,9 @@ export function checkDeclaration(name: string, declaration: ArgumentDeclaration)
 
 type Refuse = (reason: string) => never;
 
-function refuser(where: string): Refuse {
+function refuser(name: string, within = ""): Refuse {
   return (reason) => {
-    throw new IscepError("usage", `${where}: ${reason}`);
+    throw new IscepError("usage", `argument "${name}"${within}: ${reason}`, { details: { argument: name } });
   };
 }
 

@@ -28,6 +28,7 @@ export interface DeclaredArguments<Input, Output> {
 export function declareArguments<const Declarations extends ArgumentDeclarations>(
   declarations: Declarations,
 ): DeclaredArguments<DeclaredInput<Declarations>, DeclaredOutput<Declarations>> {
+  checkRecord(declarations);
   const declared = Object.entries<ArgumentDeclaration>(declarations);
   for (const [name, declaration] of declared) checkDeclaration(name, declaration);
   const jsonSchema = objectSchema(declared, { forCheck: false, maxItems: defaultLimits.maxArgumentItems });
@@ -42,6 +43,15 @@ export function declareArguments<const Declarations extends ArgumentDeclarations
       jsonSchema: converter,
     },
   };
+}
+
+/** `{ __proto__: … }` in a program sets the prototype, and would pass as a declaration of nothing. */
+function checkRecord(declarations: unknown): void {
+  const prototype: unknown = typeof declarations === "object" && declarations !== null ? Object.getPrototypeOf(declarations) : undefined;
+  const plain = prototype === null || (typeof prototype === "object" && Object.getPrototypeOf(prototype) === null);
+  if (!plain || Array.isArray(declarations)) {
+    throw new IscepError("usage", "arguments are declared as an object of names and declarations, and none can be named __proto__");
+  }
 }
 
 function objectSchema(declared: readonly (readonly [string, ArgumentDeclaration])[], purpose: SchemaPurpose): JsonSchema {
@@ -92,5 +102,6 @@ function checkDefault(name: string, declaration: ArgumentDeclaration): void {
   if (declaration.default === undefined) return;
   const schema = objectSchema([[name, declaration]], { forCheck: true, maxItems: defaultLimits.maxArgumentItems });
   const [issue] = compileCheck(schema)({ [name]: declaration.default }) ?? [];
-  if (issue !== undefined) throw new IscepError("usage", `argument "${name}": its own default does not fit: ${issue.message}`);
+  if (issue === undefined) return;
+  throw new IscepError("usage", `argument "${name}": its own default does not fit: ${issue.message}`, { details: { argument: name } });
 }

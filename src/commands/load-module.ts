@@ -59,7 +59,8 @@ function stripsTypes(): boolean {
 
 async function importTransformed(url: string): Promise<unknown> {
   const { createJiti } = await import("jiti");
-  return await createJiti(import.meta.url).import(url);
+  // No cache of files: it would lie in a folder for temporary files, where others may write what we run.
+  return await createJiti(import.meta.url, { fsCache: false }).import(url);
 }
 
 /** Each command once, though it may be exported by name and by default. */

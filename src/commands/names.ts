@@ -19,6 +19,7 @@ export function checkCommandName(name: string): void {
 
 /** @throws IscepError `usage` */
 export function checkTimeout(name: string, timeoutMs: number | undefined): void {
+  // Node's timers turn a longer delay into 1 ms.
   if (timeoutMs === undefined || (Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs < 2 ** 31)) return;
-  throw new IscepError("usage", `the timeoutMs of "${name}" must be a whole number of milliseconds, at least 1`);
+  throw new IscepError("usage", `the timeoutMs of "${name}" must be a whole number of milliseconds from 1 to ${2 ** 31 - 1}`);
 }

@@ -8,13 +8,11 @@ const tableKey = Symbol.for("iscep.threadCommands");
 
 export interface ThreadCommandTable {
   readonly commands: Map<string, FunctionCommand>;
-  /** Called when a command is defined. */
-  readonly waiting: Map<string, () => void>;
 }
 
 /** Nothing is kept in a thread where nobody opened the table: it would only grow. */
 export function openThreadCommandTable(): ThreadCommandTable {
-  const table: ThreadCommandTable = { commands: new Map(), waiting: new Map() };
+  const table: ThreadCommandTable = { commands: new Map() };
   Reflect.set(globalThis, tableKey, table);
   return table;
 }
@@ -26,11 +24,9 @@ export function threadCommandKey(module: string, name: string): string {
 export function registerThreadCommand(module: string, command: FunctionCommand): void {
   const table: unknown = Reflect.get(globalThis, tableKey);
   if (!isTable(table)) return;
-  const key = threadCommandKey(module, command.name);
-  table.commands.set(key, command);
-  table.waiting.get(key)?.();
+  table.commands.set(threadCommandKey(module, command.name), command);
 }
 
 function isTable(value: unknown): value is ThreadCommandTable {
-  return typeof value === "object" && value !== null && "commands" in value && "waiting" in value;
+  return typeof value === "object" && value !== null && "commands" in value;
 }
