@@ -75,6 +75,7 @@ class ProcessWatch {
   #stopReason: IscepError | undefined;
   #exit: { readonly exitCode: number | null; readonly signal: string | null } | undefined;
   #killed = false;
+  #closed = false;
 
   constructor(child: ChildProcess, options: ScriptRunOptions) {
     this.#child = child;
@@ -113,6 +114,7 @@ class ProcessWatch {
   };
 
   readonly #onClose = (): void => {
+    this.#closed = true;
     if (this.#stopReason === undefined || this.#killed || !this.#groupLives()) this.#finish();
   };
 
@@ -126,7 +128,8 @@ class ProcessWatch {
       this.#killed = true;
       this.#signal("SIGKILL");
       // What is stuck in the kernel, or has become another user's, does not end even now: stop waiting for it.
-      this.#after(this.#options.limits.pipeGraceMs, () => this.#finish());
+      if (this.#closed) this.#finish();
+      else this.#after(this.#options.limits.pipeGraceMs, () => this.#finish());
     });
   }
 

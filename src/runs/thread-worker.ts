@@ -6,8 +6,12 @@ import { IscepError } from "../errors.js";
 import { isCloneable, packThrown, type ThreadAnswer, type ThreadTask } from "./thread-messages.js";
 import { markCommandWorker } from "./worker-flag.js";
 
-markCommandWorker();
 const table = openThreadCommandTable();
+const imports = new Map<string, Promise<void>>();
+const whenListening = new Set<() => void>();
+markCommandWorker(() => {
+  for (const resolve of whenListening) setImmediate(resolve);
+});
 /** Never aborted here: a timeout or a cancel ends the whole thread. */
 const neverAborted = new AbortController().signal;
 
@@ -30,42 +34,34 @@ export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
 }
 
 async function findCommand(module: string, name: string): Promise<FunctionCommand> {
-  const key = threadCommandKey(module, name);
-  const known = table.commands.get(key);
-  if (known !== undefined) return known;
-  try {
-    await importUntilDefined(module, key);
-  } catch (error) {
-    // A module that failed half way must fail at the next call too.
-    table.commands.delete(key);
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new IscepError(
-      "configuration",
-      `"${name}" runs in a thread, and its module ${module} cannot be loaded there: ${reason}`,
-      {
-        cause: error,
-      },
-    );
+  const where = `"${name}" runs in a thread, and its module ${module}`;
+  let imported = imports.get(module);
+  if (imported === undefined) {
+    imported = importUntilListening(module);
+    imports.set(module, imported);
   }
-  const command = table.commands.get(key);
+  try {
+    await imported;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new IscepError("configuration", `${where} cannot be loaded there: ${reason}`, { cause: error });
+  }
+  const command = table.commands.get(threadCommandKey(module, name));
   if (command !== undefined) return command;
   throw new IscepError(
     "configuration",
-    `"${name}" runs in a thread, and its module ${module} does not define it; call defineCommand at the module's top level`,
+    `${where} does not define it there; call defineCommand at the module's top level, before the module starts a server`,
   );
 }
 
-/**
- * A module that starts a server at its top level is never done in a thread (listen() does not return there), so the
- * command's definition counts as well; one turn later, as the rest of the module up to its first await comes after it.
- */
-async function importUntilDefined(module: string, key: string): Promise<void> {
+/** A module that starts a server at its top level is never done in a thread, as listen() does not return there. */
+async function importUntilListening(module: string): Promise<void> {
+  let resolveListening: () => void = () => {};
+  const listening = new Promise<void>((resolve) => (resolveListening = resolve));
+  whenListening.add(resolveListening);
   try {
-    await new Promise<void>((resolve, reject) => {
-      table.waiting.set(key, () => setImmediate(resolve));
-      importModule(module).then(() => resolve(), reject);
-    });
+    await Promise.race([importModule(module), listening]);
   } finally {
-    table.waiting.delete(key);
+    whenListening.delete(resolveListening);
   }
 }

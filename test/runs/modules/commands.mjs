@@ -1,0 +1,62 @@
+// @ts-check
+/** Commands that run in worker threads, and some of them badly. */
+import { threadId } from "node:worker_threads";
+import { defineCommand, IscepError } from "iscep";
+
+/** @template {string} Name @param {Name} name @param {(args: any, context: import("iscep").CommandContext) => unknown} run */
+function inThread(name, run) {
+  return defineCommand({ name, thread: import.meta.url, run });
+}
+
+export const echo = inThread("echo", (args, { runId, identity, signal }) => ({
+  args,
+  runId,
+  identity,
+  aborted: signal.aborted,
+  threadId,
+}));
+
+/** Blocks its thread until the test lets all go on: args.gate is shared memory. */
+export const block = inThread("block", ({ gate }) => {
+  Atomics.add(gate, 0, 1);
+  Atomics.notify(gate, 0);
+  Atomics.wait(gate, 1, 0);
+  return threadId;
+});
+
+export const spin = inThread("spin", ({ gate }) => {
+  Atomics.add(gate, 0, 1);
+  for (;;);
+});
+
+export const leave = inThread("leave", () => process.exit(0));
+export const crash = inThread("crash", async () => {
+  setImmediate(() => {
+    throw new Error("nobody catches this");
+  });
+  await new Promise(() => {});
+});
+export const exhaust = inThread("exhaust", () => {
+  const all = [];
+  for (;;) all.push(new Array(100_000).fill(Math.random()));
+});
+
+export const fail = inThread("fail", () => {
+  throw Object.assign(new RangeError("too far", { cause: new Error("the cause") }), { code: "EFAR" });
+});
+export const refuse = inThread("refuse", () => {
+  throw new IscepError("invalid_arguments", "not this one", { details: { name: "a" }, cause: new Error("inner") });
+});
+export const circle = inThread("circle", () => {
+  const error = new Error("round");
+  error.cause = error;
+  throw error;
+});
+export const text = inThread("text", () => {
+  throw "only a text";
+});
+export const strange = inThread("strange", () => {
+  throw Object.create(null);
+});
+export const func = inThread("func", () => ({ then: 1, call: () => {} }));
+export const plain = inThread("plain", () => [null, true, 1.5, "x", { a: [] }]);

@@ -1,0 +1,261 @@
+import { createServer, connect as connectSocket } from "node:net";
+import { once } from "node:events";
+import { threadId } from "node:worker_threads";
+import { describe, expect, test } from "vitest";
+import { connect } from "iscep";
+import type { FunctionCommand } from "#iscep/commands/command";
+import { IscepError } from "#iscep/errors";
+import { createRunId } from "#iscep/runs/run-id";
+import { ThreadPool } from "#iscep/runs/thread-pool";
+import { watchForLeaks } from "../house/leaks.js";
+import { later } from "../support/cleanup.js";
+import * as commands from "./modules/commands.mjs";
+import { until } from "./scripts.js";
+
+watchForLeaks();
+
+const identity = { owner: "alice", tokenId: "t1" };
+
+function openPool(maxThreads = 4): ThreadPool {
+  const pool = new ThreadPool({ maxThreads });
+  later(() => pool.close(0));
+  return pool;
+}
+
+function run(pool: ThreadPool, command: FunctionCommand, args: unknown = {}, signal = new AbortController().signal) {
+  return pool.run(command, args, { runId: createRunId(), identity, signal });
+}
+
+async function thrownBy(promise: Promise<unknown>): Promise<Error> {
+  const thrown: unknown = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (!(thrown instanceof Error)) throw new Error(`no error was thrown, but ${String(thrown)}`);
+  return thrown;
+}
+
+/** [how many have begun, whether they may go on] */
+function gate(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(8));
+}
+
+function begun(shared: Int32Array, count: number): Promise<void> {
+  return until(() => Atomics.load(shared, 0) === count, `fewer than ${count} have begun`);
+}
+
+function letGo(shared: Int32Array): void {
+  Atomics.store(shared, 1, 1);
+  Atomics.notify(shared, 1);
+}
+
+test("a command runs in another thread, with its arguments and context", async () => {
+  const runId = createRunId();
+  const signal = new AbortController().signal;
+  const result = await openPool().run(commands.echo, { a: [1, null, "ä"] }, { runId, identity, signal });
+  expect(result).toMatchObject({ args: { a: [1, null, "ä"] }, runId, identity, aborted: false });
+  expect(result).not.toHaveProperty("threadId", threadId);
+});
+
+test("four that block hold up neither each other nor the event loop", async () => {
+  const pool = openPool(4);
+  const shared = gate();
+  let done = 0;
+  const results = Promise.all(
+    [1, 2, 3, 4].map(async () => {
+      const result = await run(pool, commands.block, { gate: shared });
+      done++;
+      return result;
+    }),
+  );
+  await begun(shared, 4);
+
+  const server = createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1");
+  later(() => new Promise((resolve) => server.close(resolve)));
+  await once(server, "listening");
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("no port");
+  const socket = connectSocket(address.port, "127.0.0.1");
+  later(() => socket.destroy());
+  for (let n = 0; n < 100; n++) {
+    socket.write(`${n}`);
+    expect(String((await once(socket, "data"))[0])).toBe(`${n}`);
+  }
+  expect(done).toBe(0);
+
+  letGo(shared);
+  expect(new Set(await results).size).toBe(4);
+});
+
+test("the fifth takes a thread that another has left", async () => {
+  const pool = openPool(1);
+  const shared = gate();
+  const first = run(pool, commands.block, { gate: shared });
+  const second = run(pool, commands.block, { gate: shared });
+  await begun(shared, 1);
+  letGo(shared);
+  expect(await second).toBe(await first);
+  expect(Atomics.load(shared, 0)).toBe(2);
+});
+
+describe("what ends a thread", () => {
+  test("an abort, even in an endless loop; the next call has another thread", async () => {
+    const pool = openPool(1);
+    for (const reason of [new IscepError("timeout", "late"), new IscepError("cancelled", "enough")]) {
+      const shared = gate();
+      const controller = new AbortController();
+      const ended = thrownBy(run(pool, commands.spin, { gate: shared }, controller.signal));
+      await begun(shared, 1);
+      controller.abort(reason);
+      expect(await ended).toBe(reason);
+      expect(await run(pool, commands.plain)).toStrictEqual([null, true, 1.5, "x", { a: [] }]);
+    }
+  });
+
+  test("an abort before it began", async () => {
+    const pool = openPool(1);
+    const reason = new IscepError("cancelled", "at once");
+    expect(await thrownBy(run(pool, commands.echo, {}, AbortSignal.abort(reason)))).toBe(reason);
+    const controller = new AbortController();
+    const starting = thrownBy(run(pool, commands.echo, {}, controller.signal));
+    setImmediate(() => controller.abort(reason));
+    expect(await starting).toBe(reason);
+  });
+
+  test("an abort of one leaves the others", async () => {
+    const pool = openPool(2);
+    const shared = gate();
+    const other = run(pool, commands.block, { gate: shared });
+    const controller = new AbortController();
+    const ended = thrownBy(run(pool, commands.spin, { gate: shared }, controller.signal));
+    await begun(shared, 2);
+    controller.abort(new IscepError("cancelled"));
+    await ended;
+    letGo(shared);
+    expect(await other).toEqual(expect.any(Number));
+  });
+
+  test.each([
+    ["process.exit", commands.leave],
+    ["an exception that nobody catches", commands.crash],
+  ])("%s in a command; the next call has another thread", async (_what, command) => {
+    const pool = openPool(1);
+    const error = await thrownBy(run(pool, command));
+    expect(error).toMatchObject({ name: "IscepError", code: "killed" });
+    expect(error.message).toContain(`"${command.name}"`);
+    expect(error.cause).toBeInstanceOf(Error);
+    expect(await run(pool, commands.plain)).toHaveLength(5);
+  });
+
+  test("a close ends what runs, and lets nothing more begin", async () => {
+    const pool = openPool(2);
+    const shared = gate();
+    const ended = thrownBy(run(pool, commands.spin, { gate: shared }));
+    await begun(shared, 1);
+    await pool.close(0);
+    expect(await ended).toMatchObject({ code: "cancelled" });
+    expect(await thrownBy(run(pool, commands.plain))).toMatchObject({ code: "closed" });
+    await pool.close(0);
+  });
+
+  test("a close waits for what runs as long as it was told", async () => {
+    const pool = openPool(1);
+    const shared = gate();
+    const ended = run(pool, commands.block, { gate: shared });
+    await begun(shared, 1);
+    const closed = pool.close(60_000);
+    letGo(shared);
+    expect(await ended).toEqual(expect.any(Number));
+    await closed;
+  });
+});
+
+describe("what a command throws", () => {
+  test("an error comes with name, message, code, stack and cause", async () => {
+    const error = await thrownBy(run(openPool(), commands.fail));
+    expect(error).toMatchObject({
+      name: "RangeError",
+      message: "too far",
+      code: "EFAR",
+      cause: { message: "the cause" },
+    });
+    expect(error.stack).toContain("commands.mjs");
+  });
+
+  test("an IscepError keeps its code and details", async () => {
+    const error = await thrownBy(run(openPool(), commands.refuse));
+    expect(error).toBeInstanceOf(IscepError);
+    expect(error).toMatchObject({
+      code: "invalid_arguments",
+      message: "not this one",
+      details: { name: "a" },
+      cause: { message: "inner" },
+    });
+  });
+
+  test("a circle of causes ends", async () => {
+    expect((await thrownBy(run(openPool(), commands.circle))).message).toBe("round");
+  });
+
+  test("what is no error comes as text", async () => {
+    const pool = openPool();
+    await expect(run(pool, commands.text)).rejects.toBe("only a text");
+    await expect(run(pool, commands.strange)).rejects.toBe("something that has no text");
+  });
+
+  test("a result or arguments that cannot be copied are told as such, and the thread lives on", async () => {
+    const pool = openPool(1);
+    const { threadId: before } = Object(await run(pool, commands.echo));
+    const error = await thrownBy(run(pool, commands.func));
+    expect(error).toMatchObject({ code: "failed" });
+    expect(error.message).toContain('the result of "func"');
+    expect(await thrownBy(run(pool, commands.echo, { a: () => 1 }))).toMatchObject({ code: "failed" });
+    expect(await run(pool, commands.echo)).toMatchObject({ threadId: before });
+  });
+});
+
+describe("modules", () => {
+  test("of TypeScript", async () => {
+    const { typed } = await import("./modules/typed.js");
+    const threadModule = new URL("modules/typed.ts", import.meta.url).href;
+    expect(await run(openPool(), { ...typed, threadModule })).toStrictEqual({ x: 1, y: 2 });
+  });
+
+  test("that start a server at their top level, which only the main thread does", async () => {
+    const { afterListening, server, url } = await import("./modules/with-server.mjs");
+    later(() => server.close());
+    const client = await connect(url);
+    later(() => client.close());
+    expect(await client.call("answer")).toBe(42);
+    expect(await client.call("answer")).toBe(42);
+
+    const pool = openPool(1);
+    for (const _time of ["first", "second"]) {
+      const error = await thrownBy(run(pool, afterListening));
+      expect(error).toMatchObject({ code: "configuration" });
+      expect(error.message).toMatch(/"after_listening".*with-server\.mjs.*before the module starts a server/);
+    }
+  });
+
+  test("that take a while to load are waited for", async () => {
+    const { slow } = await import("./modules/slow.mjs");
+    expect(await run(openPool(), slow)).toBe("loaded");
+  });
+
+  test("that do not define the command at their top level", async () => {
+    const { make } = await import("./modules/hidden.mjs");
+    const error = await thrownBy(run(openPool(), make()));
+    expect(error).toMatchObject({ code: "configuration" });
+    expect(error.message).toMatch(/"hidden".*hidden\.mjs.*top level/);
+  });
+
+  test("that do not load in a thread, at the first call and the next", async () => {
+    const { broken } = await import("./modules/broken.mjs");
+    const pool = openPool(1);
+    for (const _time of ["first", "second"]) {
+      const error = await thrownBy(run(pool, broken));
+      expect(error).toMatchObject({ code: "configuration" });
+      expect(error.message).toMatch(/"broken".*broken\.mjs.*not in a thread/);
+    }
+  });
+});
