@@ -1,0 +1,67 @@
+#!/usr/bin/env node
+// @ts-check
+/**
+ * backup.js WORLD LIMIT: archives worlds/WORLD into backups/, reading at most LIMIT MiB a second, and prints the path of
+ * the archive. It knows nothing of iscep: any program would do.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream, existsSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import { createGzip } from "node:zlib";
+import { tarOf } from "./tar.js";
+
+const [world = "", limitMiB = "100"] = process.argv.slice(2);
+if (!existsSync(`worlds/${world}/level.json`)) {
+  console.error(`there is no world ${world}`);
+  process.exit(2);
+}
+await mkdir("backups", { recursive: true });
+const archive = `backups/${world}-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.tar.gz`;
+// An archive has its name only when it is whole.
+const unfinished = `${archive}.part`;
+// At its timeout a run gets SIGTERM, and some seconds later SIGKILL.
+const stop = new AbortController();
+process.once("SIGTERM", () => stop.abort());
+try {
+  const source = atMost(Number(limitMiB) * 1024 * 1024, archiveOf(world));
+  const target = createWriteStream(unfinished, { flags: "wx", flush: true });
+  await pipeline(source, createGzip(), target, { signal: stop.signal });
+  await rename(unfinished, archive);
+} catch (error) {
+  await rm(unfinished, { force: true });
+  throw error;
+}
+console.log(archive);
+
+/** With the system's tar, or our own where there is none. @param {string} name */
+async function* archiveOf(name) {
+  const tar = spawn("tar", ["-cf", "-", "-C", "worlds", name], { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    await once(tar, "spawn");
+  } catch {
+    yield* tarOf("worlds", name);
+    return;
+  }
+  const closed = once(tar, "close");
+  yield* tar.stdout;
+  const [code] = /** @type {[number | null]} */ (await closed);
+  if (code !== 0) throw new Error(`tar ended with ${code}`);
+}
+
+/**
+ * @param {number} bytesPerSecond
+ * @param {AsyncIterable<Buffer>} source
+ */
+async function* atMost(bytesPerSecond, source) {
+  const startedMs = performance.now();
+  let bytes = 0;
+  for await (const chunk of source) {
+    yield chunk;
+    bytes += chunk.length;
+    const aheadMs = (bytes / bytesPerSecond) * 1000 - (performance.now() - startedMs);
+    if (aheadMs > 0) await pause(aheadMs);
+  }
+}
