@@ -1,5 +1,5 @@
 /** Listening: TCP, TLS or a unix socket, from the accept to a connected (and, with TLS, encrypted) socket. */
-import { chmodSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
 import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { isMainThread } from "node:worker_threads";
@@ -181,7 +181,14 @@ function removeStaleSocket(path: string): Promise<void> {
     });
     probe.once("error", (error: NodeJS.ErrnoException) => {
       try {
-        if (error.code === "ECONNREFUSED") unlinkSync(path);
+        if (error.code === "ECONNREFUSED") {
+          // A plain file refuses a connection too, and is somebody's data.
+          if (!lstatSync(path).isSocket()) {
+            reject(new IscepError("listen_failed", `${path} is there already, and is no socket; choose another path`));
+            return;
+          }
+          unlinkSync(path);
+        }
         resolve();
       } catch (cause) {
         reject(new IscepError("listen_failed", `the stale socket ${path} cannot be removed; remove it by hand`, { cause }));

@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { connect, Server } from "iscep";
+import { watchForLeaks } from "../house/leaks.js";
+import { later } from "../support/cleanup.js";
+import { originalTasks } from "../support/commands.js";
+import { startServer, temporaryFolder } from "../support/servers.js";
+
+watchForLeaks();
+
+describe("a unix socket", () => {
+  test("is there for owner and group only, serves, and goes with its server", async () => {
+    const file = path.join(temporaryFolder(), "service.sock");
+    const server = await startServer({ unix: file });
+    expect(statSync(file).mode & 0o777).toBe(0o660);
+    expect(server.url).toBe(`iscep+unix://${file}`);
+    const client = await server.client();
+    expect(await client.call("add", { a: 1, b: 2 })).toBe(3);
+    await expect(client.call("noargs", {}, { token: null })).rejects.toMatchObject({ code: "unauthorized" });
+    await client.close();
+    const logged = await server.logged();
+    expect(logged).toContain('"source":"unix"');
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test("that a killed server left behind is taken over", async () => {
+    const file = path.join(temporaryFolder(), "stale.sock");
+    const program = `require("node:net").createServer().listen(${JSON.stringify(file)}, () => process.kill(process.pid, "SIGKILL"))`;
+    const child = spawn(process.execPath, ["--eval", program], { stdio: "ignore" });
+    await once(child, "exit");
+    expect(statSync(file).isSocket()).toBe(true);
+    const server = await startServer({ unix: file });
+    expect(await (await server.client()).echo("taken over")).toBe("taken over");
+  });
+
+  test("that another server listens on is refused, and left to it", async () => {
+    const file = path.join(temporaryFolder(), "used.sock");
+    const first = await startServer({ unix: file });
+    const second = new Server({ unix: file });
+    await expect(second.listen()).rejects.toMatchObject({ code: "listen_failed", message: expect.stringContaining("another server") });
+    await second.close();
+    expect(await (await first.client()).echo("first")).toBe("first");
+  });
+
+  test("never takes the place of a file", async () => {
+    const file = path.join(temporaryFolder(), "data.txt");
+    writeFileSync(file, "precious");
+    const server = new Server({ unix: file, commands: originalTasks });
+    await expect(server.listen()).rejects.toMatchObject({ code: "listen_failed", message: expect.stringContaining(file) });
+    await server.close();
+    expect(readFileSync(file, "utf8")).toBe("precious");
+  });
+
+  test("in a folder that does not exist, and a socket that nobody serves, say so", async () => {
+    const file = path.join(temporaryFolder(), "missing", "service.sock");
+    await expect(new Server({ unix: file }).listen()).rejects.toMatchObject({ code: "listen_failed" });
+    await expect(connect(`iscep+unix://${file}`)).rejects.toMatchObject({ code: "connect_failed" });
+  });
+
+  test("without tokens serves whoever may open it", async () => {
+    const file = path.join(temporaryFolder(), "open.sock");
+    const server = await startServer({ unix: file, tokens: false });
+    const client = await connect(server.url);
+    later(() => client.close());
+    expect(await client.call("noargs", {})).toBe("ok");
+  });
+});
