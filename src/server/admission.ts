@@ -1,5 +1,6 @@
 import { earlyDropProbability } from "../identity/early-drop.js";
 import { Penalties } from "../identity/penalties.js";
+import { sourceKey } from "../identity/source.js";
 import type { Limits } from "../limits.js";
 import { isLoopbackHost } from "../transport/address.js";
 import { unixSource, type Verdict } from "../transport/listener.js";
@@ -36,11 +37,12 @@ export class Admission {
     if (this.#open >= maxConnections) {
       return this.#refuse(`the server has its ${maxConnections} connections already; try again later`);
     }
-    const fromSource = this.#bySource.get(source) ?? 0;
+    const key = sourceKey(source);
+    const fromSource = this.#bySource.get(key) ?? 0;
     if (!exempt && fromSource >= maxConnectionsPerSource) {
       return this.#refuse(`your address has its ${maxConnectionsPerSource} connections already`);
     }
-    if (!exempt) this.#bySource.set(source, fromSource + 1);
+    if (!exempt) this.#bySource.set(key, fromSource + 1);
     this.#open++;
     return { verdict: "admit" };
   }
@@ -58,9 +60,10 @@ export class Admission {
     }
     this.#open--;
     if (this.isExempt(source)) return;
-    const left = (this.#bySource.get(source) ?? 0) - 1;
-    if (left > 0) this.#bySource.set(source, left);
-    else this.#bySource.delete(source);
+    const key = sourceKey(source);
+    const left = (this.#bySource.get(key) ?? 0) - 1;
+    if (left > 0) this.#bySource.set(key, left);
+    else this.#bySource.delete(key);
   }
 
   /** For a connection that has yet to show a token; `awaited` again with -1 when it has, or is gone. */

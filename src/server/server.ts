@@ -34,6 +34,7 @@ export class Server {
   readonly #registry: Registry;
   #state: "new" | "starting" | "listening" | "closed" = "new";
   #listening: Listening | undefined;
+  #starting: Promise<ListeningServer> | undefined;
   #closed: Promise<void> | undefined;
 
   /** @throws IscepError `usage` when options contradict each other, or two commands have one name. */
@@ -69,9 +70,10 @@ export class Server {
     if (this.#state !== "new") throw new IscepError("usage", "a server listens once; make a new one to listen again");
     this.#state = "starting";
     try {
-      return await this.#start();
+      this.#starting = this.#start();
+      return await this.#starting;
     } catch (error) {
-      this.#state = "new";
+      if (this.#closed === undefined) this.#state = "new";
       throw error;
     }
   }
@@ -187,6 +189,8 @@ export class Server {
   }
 
   async #close(graceMs: number): Promise<void> {
+    // Closed while it starts: what it opens has to be closed too. An error is told to the caller of `listen`.
+    await this.#starting?.catch(() => undefined);
     const listening = this.#listening;
     this.#state = "closed";
     if (listening === undefined) return;

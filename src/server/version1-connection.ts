@@ -129,6 +129,7 @@ export class Version1Connection {
       this.#unauthorized(token !== undefined);
       return;
     }
+    this.#failedTokens = 0;
     switch (type) {
       case PacketType.ECHO:
         this.#write(this.#session.echoAnswer(content));
@@ -166,7 +167,6 @@ export class Version1Connection {
     this.#token = token;
     this.#identity = identity;
     this.#generation = generation;
-    this.#failedTokens = 0;
     return identity;
   }
 
