@@ -87,7 +87,8 @@ class TokenStore implements Authenticator {
 
   verify(token: string, source?: string): Identity | undefined {
     this.currentGeneration();
-    if (token === "" || hasLoneSurrogate(token)) return undefined;
+    // HMAC fills its key up with zeros: with NULs behind it, a token would count as well as without.
+    if (token === "" || token.endsWith("\0") || hasLoneSurrogate(token)) return undefined;
     const parsed = parseToken(token);
     const known = parsed === undefined ? undefined : this.#tokens.byId.get(parsed.id);
     const storedKey = storedKeyOf(clientKey(parsed?.secret ?? token));
