@@ -84,7 +84,7 @@ describe("what a script gets", () => {
     const ours = process.umask();
     const folder = temporaryFolder();
     const outcome = await run(
-      shell('pwd; cat; umask; touch made; [ "$(ps -o pgid= -p $$ | tr -d " ")" = $$ ] && echo leader', { folder }),
+      shell('pwd; cat; umask; touch made; [ "$(cut -d " " -f 5 /proc/$$/stat)" = $$ ] && echo leader', { folder }),
     );
     expect(resultOf(outcome).stdout).toMatch(/^.+\n0?077\nleader\n$/);
     expect(resultOf(outcome).stdout).toContain(path.basename(folder));
