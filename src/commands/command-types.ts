@@ -19,8 +19,8 @@ type Found<Member> = Member extends AnyCommand
     ? never
     : Extract<MemberOf<Member>, AnyCommand>;
 
-/** A set whose names are not known to the compiler, such as `Command[]`, allows any. */
-type IsUntyped<Commands> = [CommandOf<Commands>] extends [never] ? true : string extends CommandOf<Commands>["name"] ? true : false;
+/** A set whose names are not known to the compiler, such as `Command[]`, allows any; what is no set at all, none. */
+type IsUntyped<Commands> = [CommandOf<Commands>] extends [never] ? false : string extends CommandOf<Commands>["name"] ? true : false;
 
 export type NameOf<Commands> = IsUntyped<Commands> extends true ? string : CommandOf<Commands>["name"];
 
@@ -28,7 +28,7 @@ type TypesOf<Commands, Name> = NonNullable<Extract<CommandOf<Commands>, { readon
 
 /** What a caller passes to a command, before its schema converts it. */
 export type InputOf<Commands, Name extends NameOf<Commands>> =
-  IsUntyped<Commands> extends true ? Readonly<Record<string, unknown>> : TypesOf<Commands, Name>["input"];
+  IsUntyped<Commands> extends true ? object : TypesOf<Commands, Name>["input"];
 
 /** What a call gives. A function that returns nothing answers null. */
 export type ResultOf<Commands, Name extends NameOf<Commands>> =

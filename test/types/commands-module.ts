@@ -1,0 +1,56 @@
+/** A module as `iscep serve` takes it: commands, and other exports. */
+import { type } from "arktype";
+import * as v from "valibot";
+import { z } from "zod";
+import { declareArguments, defineCommand, defineScript } from "iscep";
+
+export const greet = defineCommand({
+  name: "greet",
+  args: z.object({ message: z.string(), times: z.int().default(1) }),
+  run: ({ message, times }) => message.repeat(times),
+});
+
+export const measure = defineCommand({
+  name: "measure",
+  args: v.object({ depth: v.optional(v.number()) }),
+  run: async ({ depth }) => ({ depth: depth ?? 0, unit: "m" as const }),
+});
+
+export const parse = defineCommand({
+  name: "parse",
+  args: type({ text: "string" }),
+  result: z.object({ words: z.array(z.string()) }),
+  run: ({ text }) => ({ words: text.split(" ") }),
+});
+
+export const backup = defineScript({
+  name: "backup_world",
+  run: ["tar", "--mode={mode}", "--", "{world}", "{files}"],
+  args: {
+    world: { type: "string", pattern: "[a-z]+", default: "overworld" },
+    mode: { type: "enum", values: ["fast", "full"] },
+    files: { type: "list", items: { type: "string" }, optional: true },
+  },
+});
+
+export const stop = defineCommand({
+  name: "stop",
+  run: () => {
+    // It answers nothing.
+  },
+});
+
+export const add = defineCommand({
+  name: "add",
+  args: declareArguments({ a: { type: "number" }, b: { type: "integer", optional: true } }),
+  run: ({ a, b }) => a + (b ?? 0),
+});
+
+const hidden = defineCommand({ name: "hidden", run: () => 5 });
+export const more = [hidden];
+
+export const version = "1.0.0";
+export const settings = { port: 8989, name: "service" };
+export function helper(text: string): string {
+  return text;
+}

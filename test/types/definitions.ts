@@ -1,0 +1,85 @@
+import * as v from "valibot";
+import { z } from "zod";
+import { declareArguments, defineCommand, defineScript, Server, type Command } from "iscep";
+import * as commands from "./commands-module.js";
+import { same } from "./equality.js";
+
+defineCommand({
+  name: "conversion",
+  args: z.object({ when: z.string().transform((text) => new Date(text)) }),
+  run: ({ when }, { signal, runId, identity }) => {
+    same<typeof when, Date>(true);
+    same<typeof signal, AbortSignal>(true);
+    same<typeof runId, string>(true);
+    same<typeof identity.owner, string>(true);
+  },
+});
+
+defineCommand({
+  name: "declared",
+  args: declareArguments({
+    world: { type: "string", default: "overworld" },
+    mode: { type: "enum", values: ["fast", "full"], default: "fast" },
+    count: { type: "integer" },
+    ratio: { type: "number", optional: true },
+    sizes: { type: "list", items: { type: "number" }, default: [] },
+    modes: { type: "list", items: { type: "enum", values: ["a", "b"] } },
+    flag: { type: "boolean", optional: false },
+  }),
+  run: ({ world, mode, count, ratio, sizes, modes, flag }) => {
+    same<typeof world, string>(true);
+    same<typeof mode, "fast" | "full">(true);
+    same<typeof count, number>(true);
+    same<typeof ratio, number | undefined>(true);
+    same<typeof sizes, number[]>(true);
+    same<typeof modes, ("a" | "b")[]>(true);
+    same<typeof flag, boolean>(true);
+  },
+});
+
+defineCommand({
+  name: "result",
+  result: v.object({ sum: v.number() }),
+  // @ts-expect-error it does not give what its result schema says
+  run: () => ({ sum: "5" }),
+});
+
+defineCommand({
+  name: "unknown_argument",
+  args: z.object({ a: z.string() }),
+  // @ts-expect-error there is no b
+  run: ({ b }) => String(b),
+});
+
+defineCommand({
+  name: "no_schema",
+  // @ts-expect-error not a schema
+  args: { a: "string" },
+  run: () => 1,
+});
+
+// @ts-expect-error no name
+defineCommand({ run: () => 1 });
+
+// @ts-expect-error no type
+declareArguments({ a: {} });
+// @ts-expect-error no such type
+declareArguments({ a: { type: "text" } });
+// @ts-expect-error an enum has values
+declareArguments({ a: { type: "enum" } });
+// @ts-expect-error a default of another type
+declareArguments({ a: { type: "integer", default: "5" } });
+
+// @ts-expect-error a script has a program
+defineScript({ name: "empty", run: [] });
+// @ts-expect-error a script is no line for a shell
+defineScript({ name: "line", run: "tar -c ." });
+
+// @ts-expect-error a module with other exports is for `iscep serve`, which picks the commands out
+new Server({ commands });
+new Server({ commands: [commands.greet, commands.backup] });
+new Server({ commands: { greet: commands.greet } });
+// @ts-expect-error not made by defineCommand
+new Server({ commands: [() => 1] });
+
+export const all: readonly Command[] = [commands.greet, commands.measure, commands.parse, commands.backup, commands.stop, commands.add];
