@@ -26,11 +26,16 @@ export function checkNoArguments(given: unknown): ArgumentsCheck {
   return { ok: true, args };
 }
 
-const noObject: ArgumentsCheck = Object.freeze({ ok: false, message: "the arguments must be an object of names and values" });
+const noObject: ArgumentsCheck = Object.freeze({
+  ok: false,
+  message: "the arguments must be an object of names and values",
+});
 const noNames: ReadonlySet<string> = new Set();
 
 function toCheck(result: StandardSchemaV1.Result<unknown>, args: object): ArgumentsCheck {
-  return result.issues === undefined ? { ok: true, args: result.value } : { ok: false, message: tellIssues(result.issues, args) };
+  return result.issues === undefined
+    ? { ok: true, args: result.value }
+    : { ok: false, message: tellIssues(result.issues, args) };
 }
 
 /** Neither an array nor an instance of a class; also when it comes from another realm, whose Object is another one. */

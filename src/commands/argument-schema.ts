@@ -4,7 +4,11 @@ import { IscepError } from "../errors.js";
 import type { JsonSchema } from "./command.js";
 import { describeValibot } from "./valibot-schema.js";
 
-export const noArgumentsSchema: JsonSchema = Object.freeze({ type: "object", properties: {}, additionalProperties: false });
+export const noArgumentsSchema: JsonSchema = Object.freeze({
+  type: "object",
+  properties: {},
+  additionalProperties: false,
+});
 
 /**
  * The JSON Schema of an arguments schema: an object with named properties, closed to all other names.
@@ -18,7 +22,10 @@ export function argumentsJsonSchema(command: string, schema: StandardSchemaV1): 
     throw refused(command, "must be one object schema, as a call names its arguments; put a union into one of them");
   }
   if (patternProperties !== undefined || (additionalProperties !== undefined && additionalProperties !== false)) {
-    throw refused(command, "allow any name; name each argument, and put names that vary into one argument that is a record");
+    throw refused(
+      command,
+      "allow any name; name each argument, and put names that vary into one argument that is a record",
+    );
   }
   return { ...described, properties, additionalProperties: false };
 }
@@ -30,7 +37,11 @@ function plainSchema(command: string, schema: StandardSchemaV1): JsonSchema {
     described = describe(schema, "input");
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw refused(command, `cannot be told as JSON Schema (${reason}); use types that JSON has, and convert them in the schema`, error);
+    throw refused(
+      command,
+      `cannot be told as JSON Schema (${reason}); use types that JSON has, and convert them in the schema`,
+      error,
+    );
   }
   if (described !== undefined) return described;
   throw refused(

@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
  */
 export function callingModule(below: (...args: never[]) => unknown): string | undefined {
   const holder: { stack?: unknown } = {};
+  // oxlint-disable-next-line typescript/unbound-method -- only put back as it was
   const { prepareStackTrace, stackTraceLimit } = Error;
   try {
     Error.stackTraceLimit = 1;

@@ -20,7 +20,11 @@ type Found<Member> = Member extends AnyCommand
     : Extract<MemberOf<Member>, AnyCommand>;
 
 /** A set whose names are not known to the compiler, such as `Command[]`, allows any; what is no set at all, none. */
-type IsUntyped<Commands> = [CommandOf<Commands>] extends [never] ? false : string extends CommandOf<Commands>["name"] ? true : false;
+type IsUntyped<Commands> = [CommandOf<Commands>] extends [never]
+  ? false
+  : string extends CommandOf<Commands>["name"]
+    ? true
+    : false;
 
 export type NameOf<Commands> = IsUntyped<Commands> extends true ? string : CommandOf<Commands>["name"];
 
@@ -38,6 +42,6 @@ type OverTheWire<Result> = [Result] extends [void | undefined] ? null : Result;
 
 /** The parameters of a call behind the name; arguments may be left out when none is required. */
 export type CallArguments<Commands, Name extends NameOf<Commands>, Options> =
-  Record<never, never> extends InputOf<Commands, Name>
+  Record<string, never> extends InputOf<Commands, Name>
     ? [args?: InputOf<Commands, Name>, options?: Options]
     : [args: InputOf<Commands, Name>, options?: Options];

@@ -1,4 +1,5 @@
 import type { Identity } from "../identity/identity.js";
+import type { ScriptResult } from "../runs/outcome.js";
 
 /** A JSON Schema (draft 2020-12) as plain data. */
 export type JsonSchema = { readonly [keyword: string]: unknown };
@@ -31,7 +32,12 @@ interface CommandBase<Name extends string> {
 }
 
 /** A function in this process, or in a worker thread. Made by `defineCommand`. */
-export interface FunctionCommand<Name extends string = string, Input = unknown, Args = unknown, Result = unknown> extends CommandBase<Name> {
+export interface FunctionCommand<
+  Name extends string = string,
+  Input = unknown,
+  Args = unknown,
+  Result = unknown,
+> extends CommandBase<Name> {
   readonly kind: "function";
   /** file: URL of the module that a worker thread imports to find this command; undefined runs it in the event loop's thread. */
   readonly threadModule?: string;
@@ -52,7 +58,7 @@ export interface ScriptCommand<Name extends string = string, Input = unknown> ex
   readonly folder: string;
   /** The whole environment of the process. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly types?: { readonly input: Input; readonly result: import("../runs/outcome.js").ScriptResult };
+  readonly types?: { readonly input: Input; readonly result: ScriptResult };
 }
 
 export type Command = FunctionCommand | ScriptCommand;
@@ -69,5 +75,3 @@ export interface CommandDescription {
   readonly result?: JsonSchema;
   readonly timeoutMs: number;
 }
-
-

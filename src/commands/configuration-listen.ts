@@ -13,7 +13,8 @@ export function parseListen(text: string, folder: string): ListenPlace | undefin
     const socket = text.slice("unix:".length);
     return socket === "" ? undefined : { unix: path.resolve(folder, socket) };
   }
-  const [, bracketed, plain, digits = ""] = /^(?:(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:[\]/@]+)):)?([0-9]{1,5})$/.exec(text) ?? [];
+  const [, bracketed, plain, digits = ""] =
+    /^(?:(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:[\]/@]+)):)?([0-9]{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   return digits === "" || port > highestPort ? undefined : { host: bracketed ?? plain ?? defaultHost, port };
 }

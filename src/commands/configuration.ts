@@ -78,7 +78,8 @@ function readSetting(name: string, value: YamlValue, folder: string): Partial<Co
 
 function readListen(value: YamlValue, folder: string): ListenPlace {
   const { scalar } = value;
-  const listen = typeof scalar === "string" || typeof scalar === "number" ? parseListen(String(scalar), folder) : undefined;
+  const listen =
+    typeof scalar === "string" || typeof scalar === "number" ? parseListen(String(scalar), folder) : undefined;
   if (listen === undefined) throw value.error(`${value.what} must be ${listenForms}, with a port from 0 to 65535`);
   return listen;
 }
@@ -88,7 +89,8 @@ function readTls(value: YamlValue, folder: string): boolean | { cert: string; ke
   if (!value.isMap) throw value.error(`${value.what} must be true, false, or { cert: FILE, key: FILE }`);
   const fields = value.fields(["cert", "key"]);
   const [cert, key] = [fields.get("cert"), fields.get("key")];
-  if (cert === undefined || key === undefined) throw value.error(`${value.what} needs both cert and key; \`iscep cert\` makes them`);
+  if (cert === undefined || key === undefined)
+    throw value.error(`${value.what} needs both cert and key; \`iscep cert\` makes them`);
   return { cert: path.resolve(folder, cert.text()), key: path.resolve(folder, key.text()) };
 }
 
@@ -116,7 +118,9 @@ function withUniqueNames(placed: readonly PlacedCommand[]): Command[] {
   for (const { command, place } of placed) {
     const known = byName.get(command.name);
     if (known !== undefined && known !== command) {
-      throw place.error(`this module has a command "${command.name}", and there is another one of that name; rename one`);
+      throw place.error(
+        `this module has a command "${command.name}", and there is another one of that name; rename one`,
+      );
     }
     byName.set(command.name, command);
   }

@@ -1,7 +1,13 @@
 /** From declared arguments to JSON Schema: one for people and programs elsewhere, one with our own rules for the check. */
 import { IscepError } from "../errors.js";
 import type { JsonSchema } from "./command.js";
-import { keysOfArgument, keysOfItem, stringFormats, type ArgumentDeclaration, type ItemDeclaration } from "./declaration.js";
+import {
+  keysOfArgument,
+  keysOfItem,
+  stringFormats,
+  type ArgumentDeclaration,
+  type ItemDeclaration,
+} from "./declaration.js";
 import { didYouMean } from "./near-name.js";
 
 /** `multiline` and `oneLine`: texts without control characters; see declared-check.ts. */
@@ -44,13 +50,18 @@ function refuser(name: string, within = ""): Refuse {
 }
 
 /** The compiler has seen a declaration in TypeScript; one in YAML or JavaScript nobody has. */
-function checkKeys(declaration: unknown, keysByType: Readonly<Record<string, readonly string[]>>, refuse: Refuse): void {
+function checkKeys(
+  declaration: unknown,
+  keysByType: Readonly<Record<string, readonly string[]>>,
+  refuse: Refuse,
+): void {
   if (typeof declaration !== "object" || declaration === null) refuse("must be an object with a `type`");
   const type: unknown = Reflect.get(declaration, "type");
   const types = Object.keys(keysByType);
   if (typeof type !== "string") refuse(`must have a type: ${types.join(", ")}`);
   const known = keysByType[type];
-  if (known === undefined || !Object.hasOwn(keysByType, type)) refuse(`there is no type "${type}"${didYouMean(type, types)}`);
+  if (known === undefined || !Object.hasOwn(keysByType, type))
+    refuse(`there is no type "${type}"${didYouMean(type, types)}`);
   for (const key of Object.keys(declaration)) {
     if (!known.includes(key)) refuse(`"${key}" does not belong to type ${type}${didYouMean(key, known)}`);
   }
@@ -62,7 +73,7 @@ function checkValues(declaration: ArgumentDeclaration | ItemDeclaration, refuse:
       checkBounds(declaration.minLength, declaration.maxLength, "minLength", "maxLength", refuse);
       checkPattern(declaration.pattern, refuse);
       if (declaration.format !== undefined && !stringFormats.includes(declaration.format)) {
-        refuse(`there is no format "${String(declaration.format)}"${didYouMean(String(declaration.format), stringFormats)}`);
+        refuse(`there is no format ${JSON.stringify(declaration.format)}; there are ${stringFormats.join(", ")}`);
       }
       break;
     case "integer":
@@ -70,8 +81,10 @@ function checkValues(declaration: ArgumentDeclaration | ItemDeclaration, refuse:
       checkRange(declaration.minimum, declaration.maximum, refuse);
       break;
     case "enum":
-      if (!Array.isArray(declaration.values) || declaration.values.length === 0) refuse("needs `values`: a list of texts");
-      if (!declaration.values.every((value) => typeof value === "string")) refuse("`values` must be texts; put numbers in quotes");
+      if (!Array.isArray(declaration.values) || declaration.values.length === 0)
+        refuse("needs `values`: a list of texts");
+      if (!declaration.values.every((value) => typeof value === "string"))
+        refuse("`values` must be texts; put numbers in quotes");
       if (new Set(declaration.values).size !== declaration.values.length) refuse("a value stands twice in `values`");
       break;
     case "boolean":
@@ -85,7 +98,7 @@ function checkPattern(pattern: unknown, refuse: Refuse): void {
   if (typeof pattern !== "string") refuse("`pattern` must be a text");
   try {
     // Alone, before it is put between anchors: `a)|(b` would be a valid pattern there, and anchored no more.
-    new RegExp(pattern, "u");
+    RegExp(pattern, "u");
   } catch (error) {
     refuse(`\`pattern\` is no regular expression: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -96,21 +109,28 @@ function checkBounds(low: unknown, high: unknown, lowName: string, highName: str
     [lowName, low],
     [highName, high],
   ] as const) {
-    if (value !== undefined && !(Number.isSafeInteger(value) && Number(value) >= 0)) refuse(`\`${name}\` must be a whole number from 0 on`);
+    if (value !== undefined && !(Number.isSafeInteger(value) && Number(value) >= 0))
+      refuse(`\`${name}\` must be a whole number from 0 on`);
   }
-  if (typeof low === "number" && typeof high === "number" && low > high) refuse(`\`${lowName}\` is larger than \`${highName}\``);
+  if (typeof low === "number" && typeof high === "number" && low > high)
+    refuse(`\`${lowName}\` is larger than \`${highName}\``);
 }
 
 function checkRange(minimum: unknown, maximum: unknown, refuse: Refuse): void {
   if (minimum !== undefined && !Number.isFinite(minimum)) refuse("`minimum` must be a number");
   if (maximum !== undefined && !Number.isFinite(maximum)) refuse("`maximum` must be a number");
-  if (typeof minimum === "number" && typeof maximum === "number" && minimum > maximum) refuse("`minimum` is larger than `maximum`");
+  if (typeof minimum === "number" && typeof maximum === "number" && minimum > maximum)
+    refuse("`minimum` is larger than `maximum`");
 }
 
 export function schemaOf(declaration: ArgumentDeclaration | ItemDeclaration, purpose: SchemaPurpose): JsonSchema {
   const { description } = declaration;
   const fallback = "default" in declaration ? declaration.default : undefined;
-  return defined({ ...typeSchema(declaration, purpose), description, default: purpose.forCheck ? undefined : fallback });
+  return defined({
+    ...typeSchema(declaration, purpose),
+    description,
+    default: purpose.forCheck ? undefined : fallback,
+  });
 }
 
 function typeSchema(declaration: ArgumentDeclaration | ItemDeclaration, purpose: SchemaPurpose): JsonSchema {
@@ -140,6 +160,8 @@ function typeSchema(declaration: ArgumentDeclaration | ItemDeclaration, purpose:
       const { items, minItems, maxItems = purpose.maxItems } = declaration;
       return { type: "array", items: schemaOf(items, purpose), minItems, maxItems };
     }
+    default:
+      return declaration satisfies never;
   }
 }
 

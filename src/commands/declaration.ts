@@ -18,7 +18,17 @@ interface StringDeclaration extends CommonDeclaration {
 }
 
 /** No `uri`: it lets file: and more through (GHSA-45pc-w4ph-hrq4). Say what is meant in a pattern. */
-export const stringFormats = ["date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"] as const;
+export const stringFormats = [
+  "date",
+  "date-time",
+  "duration",
+  "email",
+  "hostname",
+  "ipv4",
+  "ipv6",
+  "time",
+  "uuid",
+] as const;
 type StringFormat = (typeof stringFormats)[number];
 
 interface NumberDeclaration extends CommonDeclaration {
@@ -74,10 +84,9 @@ export const keysOfItem: Readonly<Record<string, readonly string[]>> = itemKeys;
 
 /** What may be said of an argument, by its type. */
 export const keysOfArgument: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
-  [...Object.entries(itemKeys), ["list", ["type", "description", "items", "minItems", "maxItems"]] as const].map(([type, keys]) => [
-    type,
-    [...keys, "default", "optional"],
-  ]),
+  [...Object.entries(itemKeys), ["list", ["type", "description", "items", "minItems", "maxItems"]] as const].map(
+    ([type, keys]) => [type, [...keys, "default", "optional"]],
+  ),
 );
 
 type ValueOf<Declaration> = Declaration extends { readonly type: "string" }
@@ -92,11 +101,15 @@ type ValueOf<Declaration> = Declaration extends { readonly type: "string" }
           ? ValueOf<Item>[]
           : never;
 
-type HasDefault<Declaration> = Declaration extends { readonly default: string | number | boolean | readonly unknown[] } ? true : false;
+type HasDefault<Declaration> = Declaration extends { readonly default: string | number | boolean | readonly unknown[] }
+  ? true
+  : false;
 type IsOptional<Declaration> = Declaration extends { readonly optional: true } ? true : false;
 
 type NamesThatMayMiss<Declarations> = {
-  [Name in keyof Declarations]: true extends HasDefault<Declarations[Name]> | IsOptional<Declarations[Name]> ? Name : never;
+  [Name in keyof Declarations]: true extends HasDefault<Declarations[Name]> | IsOptional<Declarations[Name]>
+    ? Name
+    : never;
 }[keyof Declarations];
 
 type NamesThatStayAway<Declarations> = {

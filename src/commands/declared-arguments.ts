@@ -47,14 +47,21 @@ export function declareArguments<const Declarations extends ArgumentDeclarations
 
 /** `{ __proto__: … }` in a program sets the prototype, and would pass as a declaration of nothing. */
 function checkRecord(declarations: unknown): void {
-  const prototype: unknown = typeof declarations === "object" && declarations !== null ? Object.getPrototypeOf(declarations) : undefined;
+  const prototype: unknown =
+    typeof declarations === "object" && declarations !== null ? Object.getPrototypeOf(declarations) : undefined;
   const plain = prototype === null || (typeof prototype === "object" && Object.getPrototypeOf(prototype) === null);
   if (!plain || Array.isArray(declarations)) {
-    throw new IscepError("usage", "arguments are declared as an object of names and declarations, and none can be named __proto__");
+    throw new IscepError(
+      "usage",
+      "arguments are declared as an object of names and declarations, and none can be named __proto__",
+    );
   }
 }
 
-function objectSchema(declared: readonly (readonly [string, ArgumentDeclaration])[], purpose: SchemaPurpose): JsonSchema {
+function objectSchema(
+  declared: readonly (readonly [string, ArgumentDeclaration])[],
+  purpose: SchemaPurpose,
+): JsonSchema {
   const mayMiss = ({ optional = false, default: fallback }: ArgumentDeclaration): boolean =>
     optional || (!purpose.forCheck && fallback !== undefined);
   return {
@@ -103,5 +110,7 @@ function checkDefault(name: string, declaration: ArgumentDeclaration): void {
   const schema = objectSchema([[name, declaration]], { forCheck: true, maxItems: defaultLimits.maxArgumentItems });
   const [issue] = compileCheck(schema)({ [name]: declaration.default }) ?? [];
   if (issue === undefined) return;
-  throw new IscepError("usage", `argument "${name}": its own default does not fit: ${issue.message}`, { details: { argument: name } });
+  throw new IscepError("usage", `argument "${name}": its own default does not fit: ${issue.message}`, {
+    details: { argument: name },
+  });
 }

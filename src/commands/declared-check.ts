@@ -1,6 +1,7 @@
 /** The check of declared arguments, compiled by ajv. */
 import { createRequire } from "node:module";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type * as AjvModule from "ajv/dist/2020.js";
 import type { Ajv2020, ErrorObject } from "ajv/dist/2020.js";
 import type { FormatsPlugin } from "ajv-formats";
 import { defaultLimits } from "../limits.js";
@@ -24,10 +25,17 @@ export function compileCheck(schema: JsonSchema): CompiledCheck {
 /** Loaded with the first declaration: a program without one does not pay for it at its start. */
 function openAjv(): Ajv2020 {
   const require = createRequire(import.meta.url);
-  const { Ajv2020 } = require("ajv/dist/2020.js") as typeof import("ajv/dist/2020.js");
+  const { Ajv2020 } = require("ajv/dist/2020.js") as typeof AjvModule;
   const { default: addFormats } = require("ajv-formats") as { default: FormatsPlugin };
   // The first fault ends the check: a list of a million wrong items would else become a million errors.
-  const made = new Ajv2020({ allErrors: false, meta: false, validateSchema: false, strict: false, verbose: true, unicodeRegExp: true });
+  const made = new Ajv2020({
+    allErrors: false,
+    meta: false,
+    validateSchema: false,
+    strict: false,
+    verbose: true,
+    unicodeRegExp: true,
+  });
   addFormats(made, [...stringFormats]);
   made.addFormat(textFormats.oneLine, (text: string) => !/[\p{Cc}\p{Cs}]/u.test(text) && isShort(text));
   made.addFormat(textFormats.multiline, (text: string) => !/[\p{Cs}]|(?![\t\n\r])\p{Cc}/u.test(text) && isShort(text));
@@ -85,7 +93,8 @@ function expectation(error: ErrorObject): string {
 function formatName(format: string): string {
   const bound = `of at most ${defaultLimits.maxArgumentBytes} bytes`;
   if (format === textFormats.oneLine) return `well-formed text without control characters, ${bound}`;
-  if (format === textFormats.multiline) return `well-formed text without control characters but tabs and line ends, ${bound}`;
+  if (format === textFormats.multiline)
+    return `well-formed text without control characters but tabs and line ends, ${bound}`;
   return `text in the format ${format}`;
 }
 

@@ -6,11 +6,12 @@ import { argumentsJsonSchema } from "./argument-schema.js";
 import { commandBrand } from "./brand.js";
 import type { ScriptCommand } from "./command.js";
 import { declareArguments } from "./declared-arguments.js";
+import type { NoArguments } from "./define.js";
 import { checkCommandName, checkTimeout } from "./names.js";
 import { resolveProgram, scriptEnvironment } from "./script-program.js";
 import { compileTemplate } from "./script-template.js";
 
-export interface ScriptDefinition<Name extends string, Args extends ArgumentDeclarations> {
+export interface ScriptDefinition<Name extends string, Args extends ArgumentDeclarations | undefined> {
   /** Letters, digits and `_ . : -`, at most 128; what begins with `iscep.` is reserved. */
   readonly name: Name;
   /** For discovery and `iscep ls`. */
@@ -30,14 +31,17 @@ export interface ScriptDefinition<Name extends string, Args extends ArgumentDecl
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+type InputOfScript<Args> = Args extends ArgumentDeclarations ? DeclaredInput<Args> : NoArguments;
+
 /**
  * Makes a program callable from outside. Its call answers with a ScriptResult: exit code, standard output and error.
  * @throws IscepError `usage` for a wrong name, timeout or declaration of arguments; `configuration` for a program that
  *   is missing or that others may change, a template that cannot be filled, and a refused environment variable
  */
-export function defineScript<const Name extends string, const Args extends ArgumentDeclarations = Record<never, never>>(
-  definition: ScriptDefinition<Name, Args>,
-): ScriptCommand<Name, DeclaredInput<Args>> {
+export function defineScript<
+  const Name extends string,
+  const Args extends ArgumentDeclarations | undefined = undefined,
+>(definition: ScriptDefinition<Name, Args>): ScriptCommand<Name, InputOfScript<Args>> {
   const { name, description = "", timeoutMs } = definition;
   checkCommandName(name);
   checkTimeout(name, timeoutMs);
@@ -65,7 +69,10 @@ function checkedRun(name: string, run: unknown): readonly [string, ...string[]] 
   const elements: readonly unknown[] = Array.isArray(run) ? run : [];
   const [program, ...template] = elements;
   if (typeof program !== "string" || !template.every((element) => typeof element === "string")) {
-    throw new IscepError("configuration", `run of script "${name}" must be a list of texts: the program, then its arguments`);
+    throw new IscepError(
+      "configuration",
+      `run of script "${name}" must be a list of texts: the program, then its arguments`,
+    );
   }
   return [program, ...template];
 }

@@ -66,7 +66,10 @@ export function defineCommand<
   const resultSchema = result === undefined ? undefined : resultJsonSchema(result);
   const threadModule = thread === true ? callingModule(defineCommand) : thread === false ? undefined : thread;
   if (thread !== false && threadModule?.startsWith("file:") !== true) {
-    throw new IscepError("usage", `"${name}" is to run in a thread, and its module is not known; give thread: import.meta.url`);
+    throw new IscepError(
+      "usage",
+      `"${name}" is to run in a thread, and its module is not known; give thread: import.meta.url`,
+    );
   }
   const run = definition.run.bind(definition);
   const command = Object.freeze({
@@ -81,7 +84,12 @@ export function defineCommand<
     checkArguments: args === undefined ? checkNoArguments : argumentsChecker(args, argsSchema),
     run: result === undefined ? run : checkedRun(run, name, result),
     // The types of arguments and result come from schemas that the compiler has seen; at run time the check stands for them.
-  }) as FunctionCommand<Name, InputOfSchema<ArgsSchema>, ArgsOfSchema<ArgsSchema>, ResultOfSchema<ResultSchema, Returned>>;
+  }) as FunctionCommand<
+    Name,
+    InputOfSchema<ArgsSchema>,
+    ArgsOfSchema<ArgsSchema>,
+    ResultOfSchema<ResultSchema, Returned>
+  >;
   if (threadModule !== undefined) registerThreadCommand(threadModule, command);
   return command;
 }

@@ -30,7 +30,9 @@ export function describeVersion1(commands: readonly Command[]): Record<string, R
     commands.map((command) => [
       command.name,
       // fromEntries makes own keys, `__proto__` too.
-      Object.fromEntries(Object.entries(propertiesOf(command.argsSchema)).map(([name, schema]) => [name, version1Name(schema)])),
+      Object.fromEntries(
+        Object.entries(propertiesOf(command.argsSchema)).map(([name, schema]) => [name, version1Name(schema)]),
+      ),
     ]),
   );
 }

@@ -34,7 +34,10 @@ export async function loadCommandModule(file: string): Promise<Command[]> {
   }
   const commands = commandsIn(loaded);
   if (commands.length === 0) {
-    throw new IscepError("configuration", `${file}: exports no command; export what defineCommand or defineScript returns`);
+    throw new IscepError(
+      "configuration",
+      `${file}: exports no command; export what defineCommand or defineScript returns`,
+    );
   }
   return commands;
 }
@@ -42,25 +45,30 @@ export async function loadCommandModule(file: string): Promise<Command[]> {
 /** Imports a module of JavaScript or TypeScript by its file: URL, in whatever thread this is. */
 export async function importModule(url: string): Promise<unknown> {
   const { pathname } = new URL(url);
-  if (!typeScriptExtensions.includes(path.extname(pathname))) return await import(url);
+  if (!typeScriptExtensions.includes(path.extname(pathname))) return import(url) as Promise<unknown>;
   if (!stripsTypes()) return importTransformed(url);
   try {
     return await import(url);
   } catch (error) {
     // Enums and the like have to be transformed. Nothing of the module has run when Node says so.
-    if (error instanceof Error && "code" in error && error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") return importTransformed(url);
+    if (error instanceof Error && "code" in error && error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX")
+      return importTransformed(url);
     throw error;
   }
 }
 
 function stripsTypes(): boolean {
-  return "typescript" in process.features && process.features.typescript !== false && process.features.typescript !== undefined;
+  return (
+    "typescript" in process.features &&
+    process.features.typescript !== false &&
+    process.features.typescript !== undefined
+  );
 }
 
 async function importTransformed(url: string): Promise<unknown> {
   const { createJiti } = await import("jiti");
   // No cache of files: it would lie in a folder for temporary files, where others may write what we run.
-  return await createJiti(import.meta.url, { fsCache: false }).import(url);
+  return createJiti(import.meta.url, { fsCache: false }).import(url);
 }
 
 /** Each command once, though it may be exported by name and by default. */

@@ -13,9 +13,13 @@ export class Registry {
 
   /** @throws IscepError `usage` */
   register(command: Command): void {
-    if (!isCommand(command)) throw new IscepError("usage", "only what defineCommand or defineScript made can be registered");
+    if (!isCommand(command))
+      throw new IscepError("usage", "only what defineCommand or defineScript made can be registered");
     if (this.#commands.has(command.name)) {
-      throw new IscepError("usage", `there are two commands named "${command.name}"; unregister the first, or rename one`);
+      throw new IscepError(
+        "usage",
+        `there are two commands named "${command.name}"; unregister the first, or rename one`,
+      );
     }
     this.#commands.set(command.name, command);
   }

@@ -12,13 +12,20 @@ const fixedPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
  * @throws IscepError `configuration` when it is no program, or others may change it
  */
 export function resolveProgram(program: string, folder: string): string {
-  if (program === "" || program.includes("\0")) throw new IscepError("configuration", "the program of a script must be a path or a name");
+  if (program === "" || program.includes("\0"))
+    throw new IscepError("configuration", "the program of a script must be a path or a name");
   if (/[{}]/.test(program)) {
-    throw new IscepError("configuration", `program "${program}" must be fixed; only the elements after it can hold an {argument}`);
+    throw new IscepError(
+      "configuration",
+      `program "${program}" must be fixed; only the elements after it can hold an {argument}`,
+    );
   }
   // Windows gives them to a shell with rules of its own; it does not tell letter cases and final dots and spaces apart.
   if (/\.(?:bat|cmd)[. ]*$/i.test(program)) {
-    throw new IscepError("configuration", `program "${program}" is a batch file, whose arguments cannot be passed safely; call the program in it`);
+    throw new IscepError(
+      "configuration",
+      `program "${program}" is a batch file, whose arguments cannot be passed safely; call the program in it`,
+    );
   }
   const found = /[/\\]/.test(program) ? path.resolve(folder, program) : findInPath(program);
   checkProgram(found);
@@ -27,7 +34,9 @@ export function resolveProgram(program: string, folder: string): string {
 
 function findInPath(name: string): string {
   const candidates = fixedPath.split(":").map((folder) => path.posix.join(folder, name));
-  const found = candidates.find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile() === true && isExecutable(candidate));
+  const found = candidates.find(
+    (candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile() === true && isExecutable(candidate),
+  );
   if (found !== undefined) return found;
   throw new IscepError(
     "configuration",
@@ -42,7 +51,10 @@ function checkProgram(file: string): void {
   if (process.platform === "win32") return;
   if (!isExecutable(file)) throw new IscepError("configuration", `program ${file} is not executable; chmod +x ${file}`);
   if ((stats.mode & 0o022) !== 0) {
-    throw new IscepError("configuration", `program ${file} can be changed by its group or by everybody; chmod go-w ${file}`);
+    throw new IscepError(
+      "configuration",
+      `program ${file} can be changed by its group or by everybody; chmod go-w ${file}`,
+    );
   }
 }
 
@@ -50,7 +62,8 @@ function statOf(file: string): Stats {
   try {
     return statSync(file);
   } catch (cause) {
-    const reason = cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? "does not exist" : "cannot be read";
+    const reason =
+      cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? "does not exist" : "cannot be read";
     throw new IscepError("configuration", `program ${file} ${reason}`, { cause });
   }
 }
@@ -78,12 +91,16 @@ export function scriptEnvironment(added: Readonly<Record<string, string>> = {}):
 }
 
 function checkVariable(name: string, value: unknown): void {
-  const wrong = (sentence: string): IscepError => new IscepError("configuration", sentence, { details: { variable: name } });
+  const wrong = (sentence: string): IscepError =>
+    new IscepError("configuration", sentence, { details: { variable: name } });
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
     throw wrong(`${JSON.stringify(name)} is no name of an environment variable; use letters, digits and "_"`);
   }
   if (refusedNames.test(name.toUpperCase())) {
-    throw wrong(`environment variable ${name} changes how programs are loaded or run, and is refused; set it in a script of your own`);
+    throw wrong(
+      `environment variable ${name} changes how programs are loaded or run, and is refused; set it in a script of your own`,
+    );
   }
-  if (typeof value !== "string" || value.includes("\0")) throw wrong(`environment variable ${name} must be text without NUL`);
+  if (typeof value !== "string" || value.includes("\0"))
+    throw wrong(`environment variable ${name} must be text without NUL`);
 }

@@ -21,7 +21,8 @@ type Element =
     };
 
 const slotPattern = /^([^{}]*)\{([^{}]+)\}$/u;
-const forms = 'the three forms are a literal, a whole "{argument}", and a literal with one at its end, such as "--name={argument}"';
+const forms =
+  'the three forms are a literal, a whole "{argument}", and a literal with one at its end, such as "--name={argument}"';
 
 /** Ends the options of a program: what comes after it is never taken for one. */
 const endOfOptions = "--";
@@ -31,10 +32,14 @@ const endOfOptions = "--";
  * @returns a function that throws IscepError `invalid_arguments` when a value cannot be given to a program
  * @throws IscepError `configuration`, with the number of the element (from 0) or the argument in `details`
  */
-export function compileTemplate(template: readonly string[], declarations: ArgumentDeclarations): (args: unknown) => string[] {
+export function compileTemplate(
+  template: readonly string[],
+  declarations: ArgumentDeclarations,
+): (args: unknown) => string[] {
   const elements = parseTemplate(template, declarations);
   return (args) => {
-    if (typeof args !== "object" || args === null) throw new IscepError("invalid_arguments", "the arguments must be an object of names and values");
+    if (typeof args !== "object" || args === null)
+      throw new IscepError("invalid_arguments", "the arguments must be an object of names and values");
     const argv: string[] = [];
     for (const element of elements) {
       if (element.kind === "literal") argv.push(element.text);
@@ -44,7 +49,11 @@ export function compileTemplate(template: readonly string[], declarations: Argum
   };
 }
 
-function fill(argv: string[], { argument, prefix, guarded, option }: Extract<Element, { kind: "slot" }>, args: object): void {
+function fill(
+  argv: string[],
+  { argument, prefix, guarded, option }: Extract<Element, { kind: "slot" }>,
+  args: object,
+): void {
   const value: unknown = Object.hasOwn(args, argument) ? Reflect.get(args, argument) : undefined;
   const values: readonly unknown[] = value === undefined ? [] : Array.isArray(value) ? value : [value];
   if (values.length === 0) return;
@@ -65,12 +74,22 @@ function textOf(value: unknown, argument: string): string {
     case "boolean":
       return value ? "true" : "false";
     case "number":
-      // Decimal, without an exponent for all safe integers; -0 is 0.
-      if (Number.isFinite(value)) return String(value);
+      if (Number.isFinite(value)) return decimal(value);
       throw refused(argument, "must be a finite number");
     default:
       throw refused(argument, "must be text, a number, or true or false");
   }
+}
+
+/** Without an exponent, which not every program reads: 1e21 and 1e-7 have one in JavaScript. -0 is 0. */
+function decimal(value: number): string {
+  const [, sign = "", whole = "", fraction = "", exponent] =
+    /^(-?)(\d+)(?:\.(\d+))?e([+-]\d+)$/.exec(String(value)) ?? [];
+  if (exponent === undefined) return String(value);
+  const shift = Number(exponent);
+  return shift > 0
+    ? sign + whole + fraction.padEnd(shift, "0")
+    : `${sign}0.${"0".repeat(-shift - 1)}${whole}${fraction}`;
 }
 
 /** What the system would refuse, cut at the NUL, or change on its way to the program. */
@@ -107,7 +126,12 @@ function parseTemplate(template: readonly string[], declarations: ArgumentDeclar
     }
     used.add(element.argument);
     const before = elements.at(-1);
-    if (element.prefix === "" && mayBeAbsent(declarations[element.argument]) && before?.kind === "literal" && isOption(before.text)) {
+    if (
+      element.prefix === "" &&
+      mayBeAbsent(declarations[element.argument]) &&
+      before?.kind === "literal" &&
+      isOption(before.text)
+    ) {
       elements.splice(-1, 1, { ...element, option: before.text });
     } else {
       elements.push(element);
@@ -115,27 +139,42 @@ function parseTemplate(template: readonly string[], declarations: ArgumentDeclar
   }
   const unused = Object.keys(declarations).find((name) => !used.has(name));
   if (unused !== undefined) {
-    throw new IscepError("configuration", `argument "${unused}" is declared, but the template does not use it; add "{${unused}}", or remove the argument`, {
-      details: { argument: unused },
-    });
+    throw new IscepError(
+      "configuration",
+      `argument "${unused}" is declared, but the template does not use it; add "{${unused}}", or remove the argument`,
+      {
+        details: { argument: unused },
+      },
+    );
   }
   return elements;
 }
 
 function parseElement(text: string, index: number, declarations: ArgumentDeclarations, optionsEnded: boolean): Element {
-  const wrong = (sentence: string): IscepError => new IscepError("configuration", sentence, { details: { element: index } });
+  const wrong = (sentence: string): IscepError =>
+    new IscepError("configuration", sentence, { details: { element: index } });
   const shown = JSON.stringify(text.slice(0, 100));
   const fault = elementFault(text);
   if (fault !== undefined) throw wrong(`element ${shown} of the template ${fault}`);
   if (!/[{}]/.test(text)) return { kind: "literal", text };
   const [, prefix, argument] = slotPattern.exec(text) ?? [];
-  if (prefix === undefined || argument === undefined) throw wrong(`element ${shown} of the template cannot be filled; ${forms}`);
+  if (prefix === undefined || argument === undefined)
+    throw wrong(`element ${shown} of the template cannot be filled; ${forms}`);
+  if (/^-+$/.test(prefix)) {
+    throw wrong(
+      `element ${shown} of the template would let the caller choose the option; write it as a literal of its own`,
+    );
+  }
   const declaration = Object.hasOwn(declarations, argument) ? declarations[argument] : undefined;
   if (declaration === undefined) {
-    throw wrong(`the template uses argument "${argument}", which is not declared in args${didYouMean(argument, Object.keys(declarations))}`);
+    throw wrong(
+      `the template uses argument "${argument}", which is not declared in args${didYouMean(argument, Object.keys(declarations))}`,
+    );
   }
   if (declaration.type === "list" && prefix !== "") {
-    throw wrong(`argument "${argument}" is a list, which fills whole elements only; write "{${argument}}" instead of ${shown}`);
+    throw wrong(
+      `argument "${argument}" is a list, which fills whole elements only; write "{${argument}}" instead of ${shown}`,
+    );
   }
   return { kind: "slot", argument, prefix, guarded: optionsEnded || prefix !== "", option: undefined };
 }

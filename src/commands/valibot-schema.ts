@@ -4,7 +4,12 @@
  */
 import type { JsonSchema } from "./command.js";
 
-const scalarTypes: Readonly<Record<string, string>> = { string: "string", number: "number", boolean: "boolean", null: "null" };
+const scalarTypes: Readonly<Record<string, string>> = {
+  string: "string",
+  number: "number",
+  boolean: "boolean",
+  null: "null",
+};
 const wrappers = new Set(["optional", "exact_optional", "undefinedable", "nullish", "nullable", "non_optional"]);
 const optionalWrappers = new Set(["optional", "exact_optional", "undefinedable", "nullish"]);
 const objects = new Set(["object", "strict_object", "loose_object", "object_with_rest"]);

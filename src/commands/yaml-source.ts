@@ -59,7 +59,8 @@ export class YamlValue {
     this.#offset = offsetOf(node) ?? offset;
     this.what = what;
     this.#node = isAlias(node) ? node.resolve(file.document) : node;
-    if (isAlias(node) && this.#node === undefined) throw this.error(`there is no anchor &${node.source} before this alias`);
+    if (isAlias(node) && this.#node === undefined)
+      throw this.error(`there is no anchor &${node.source} before this alias`);
   }
 
   /** `FILE:LINE:COLUMN: what is wrong` */
@@ -92,7 +93,8 @@ export class YamlValue {
     const node = this.#node;
     if (!isMap(node) && !isSeq(node)) return this.scalar;
     try {
-      return node.toJS(this.#file.document, { maxAliasCount: defaultLimits.maxYamlAliases });
+      const plain: unknown = node.toJS(this.#file.document, { maxAliasCount: defaultLimits.maxYamlAliases });
+      return plain;
     } catch (error) {
       throw this.error(`${this.what} has too many aliases; write out what they stand for`, error);
     }
@@ -187,6 +189,6 @@ export interface YamlEntry {
 
 function offsetOf(node: unknown): number | undefined {
   if (typeof node !== "object" || node === null || !("range" in node) || !Array.isArray(node.range)) return undefined;
-  const [start]: unknown[] = node.range;
+  const start: unknown = node.range[0];
   return typeof start === "number" ? start : undefined;
 }

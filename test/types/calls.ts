@@ -5,7 +5,7 @@ import { same } from "./equality.js";
 type Module = typeof commands;
 
 export async function ofAModule(client: Client<Module>): Promise<void> {
-  same<NameOf<Module>, "greet" | "measure" | "parse" | "backup_world" | "stop" | "add" | "hidden">(true);
+  same<NameOf<Module>, "greet" | "measure" | "parse" | "backup_world" | "status" | "stop" | "add" | "hidden">(true);
   same<InputOf<Module, "greet">, { message: string; times?: number | undefined }>(true);
   same<ResultOf<Module, "measure">, { depth: number; unit: "m" }>(true);
 
@@ -19,6 +19,8 @@ export async function ofAModule(client: Client<Module>): Promise<void> {
   same<typeof parsed, { words: string[] }>(true);
   const saved = await client.call("backup_world", { mode: "fast", files: ["a", "b"] });
   same<typeof saved, ScriptResult>(true);
+  await client.call("status");
+  await client.call("status", {}, { token: null });
   const stopped = await client.call("stop");
   same<typeof stopped, null>(true);
   const sum = await client.call("add", { a: 1 });
@@ -48,6 +50,8 @@ export async function ofAModule(client: Client<Module>): Promise<void> {
   await client.call("backup_world", { mode: "slow" });
   // @ts-expect-error a list of texts
   await client.call("backup_world", { mode: "fast", files: [1] });
+  // @ts-expect-error a script without arguments
+  await client.call("status", { now: true });
   // @ts-expect-error it takes no arguments
   await client.call("stop", { now: true });
   // @ts-expect-error the result is text

@@ -33,6 +33,8 @@ export const backup = defineScript({
   },
 });
 
+export const status = defineScript({ name: "status", run: ["uptime"] });
+
 export const stop = defineCommand({
   name: "stop",
   run: () => {

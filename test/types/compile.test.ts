@@ -30,11 +30,17 @@ test("without the marks each of those lines is an error of the compiler", async 
     marks += text.match(/^\s*\/\/ @ts-expect-error/gm)?.length ?? 0;
     await writeFile(path.join(unmarked, source), text.replaceAll("@ts-expect-error", "here:"));
   }
-  const project = { extends: "../../../tsconfig.base.json", compilerOptions: { noEmit: true, rootDir: "../../.." }, include: ["./*.ts"] };
+  const project = {
+    extends: "../../../tsconfig.base.json",
+    compilerOptions: { noEmit: true, rootDir: "../../.." },
+    include: ["./*.ts"],
+  };
   await writeFile(path.join(unmarked, "tsconfig.json"), JSON.stringify(project));
   const { failed, output } = await compile(path.join(unmarked, "tsconfig.json"));
   expect(failed).toBe(true);
   expect(marks).toBeGreaterThan(20);
-  const lines = new Set([...output.matchAll(/^[^\s(][^(]*\((\d+),\d+\): error/gm)].map((match) => match[0].replace(/,\d+\): error/, "")));
+  const lines = new Set(
+    [...output.matchAll(/^[^\s(][^(]*\((\d+),\d+\): error/gm)].map((match) => match[0].replace(/,\d+\): error/, "")),
+  );
   expect(lines.size).toBe(marks);
 });

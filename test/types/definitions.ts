@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { z } from "zod";
-import { declareArguments, defineCommand, defineScript, Server, type Command } from "iscep";
+import { declareArguments, defineCommand, defineScript, Server, type Command, type ServerOptions } from "iscep";
 import * as commands from "./commands-module.js";
 import { same } from "./equality.js";
 
@@ -75,11 +75,22 @@ defineScript({ name: "empty", run: [] });
 // @ts-expect-error a script is no line for a shell
 defineScript({ name: "line", run: "tar -c ." });
 
-// @ts-expect-error a module with other exports is for `iscep serve`, which picks the commands out
-new Server({ commands });
-new Server({ commands: [commands.greet, commands.backup] });
-new Server({ commands: { greet: commands.greet } });
-// @ts-expect-error not made by defineCommand
-new Server({ commands: [() => 1] });
+function serve(options: ServerOptions): Server {
+  return new Server(options);
+}
 
-export const all: readonly Command[] = [commands.greet, commands.measure, commands.parse, commands.backup, commands.stop, commands.add];
+// @ts-expect-error a module with other exports is for `iscep serve`, which picks the commands out
+serve({ commands });
+serve({ commands: [commands.greet, commands.backup] });
+serve({ commands: { greet: commands.greet } });
+// @ts-expect-error not made by defineCommand
+serve({ commands: [() => 1] });
+
+export const all: readonly Command[] = [
+  commands.greet,
+  commands.measure,
+  commands.parse,
+  commands.backup,
+  commands.stop,
+  commands.add,
+];
