@@ -1,4 +1,4 @@
-import { IscepError } from "../errors.js";
+import type { IscepError } from "../errors.js";
 import type { CommandContext } from "../commands/command.js";
 import type { Identity } from "../identity/identity.js";
 import type { Outcome } from "./outcome.js";
