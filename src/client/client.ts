@@ -2,7 +2,7 @@
 import type { CommandDescription, CommandSet } from "../commands/command.js";
 import type { CallArguments, NameOf, ResultOf } from "../commands/command-types.js";
 import { descriptionsFromVersion1, readDescriptions } from "../commands/describe.js";
-import { IscepError, isIscepError } from "../errors.js";
+import { IscepError, isIscepError, toIscepError } from "../errors.js";
 import { tlsFailure, trustOptions } from "../identity/trust.js";
 import { resolveLimits, type Limits } from "../limits.js";
 import { encodeRequest } from "../session/version1-client.js";
@@ -14,7 +14,7 @@ import { PacketType } from "../wire/packet.js";
 import type { CallOptions, ConnectOptions } from "./options.js";
 import { Version1Client, type RequestOptions } from "./version1-client.js";
 
-export interface Client<Commands extends CommandSet = CommandSet> {
+export interface Client<Commands extends object = CommandSet> {
   /**
    * Calls a command and gives its value; a command that returns nothing gives null. A script gives a ScriptResult.
    * @throws IscepError `invalid_arguments`, `command_not_found`, `unauthorized`, `failed`, `busy`, `timeout`,
@@ -40,7 +40,7 @@ export interface Client<Commands extends CommandSet = CommandSet> {
  * `connect<typeof commands>(…)` makes the calls typed.
  * @throws IscepError `usage`, `configuration`, `connect_failed`, `not_trusted`, `timeout`, `cancelled`.
  */
-export async function connect<Commands extends CommandSet = CommandSet>(
+export async function connect<Commands extends object = CommandSet>(
   url: string,
   options: ConnectOptions = {},
 ): Promise<Client<Commands>> {
@@ -54,7 +54,7 @@ export async function connect<Commands extends CommandSet = CommandSet>(
   const version1 = new Version1Client({
     limits,
     maxRequestBytes: address.kind === "tls" ? limits.maxVersion1TlsAnswerBytes : limits.maxVersion1PlainAnswerBytes,
-    connect: () => dial(address, dialOptions),
+    connect: (signal) => dial(address, { ...dialOptions, signal }),
   });
   version1.use(await dial(address, { ...dialOptions, signal: options.signal }));
   return new ConnectedClient<Commands>(version1, address, options, limits);
@@ -74,7 +74,7 @@ function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
   return undefined;
 }
 
-class ConnectedClient<Commands extends CommandSet> implements Client<Commands> {
+class ConnectedClient<Commands extends object> implements Client<Commands> {
   readonly #version1: Version1Client;
   readonly #token: string | undefined;
   readonly #timeoutMs: number;
@@ -147,11 +147,14 @@ class ConnectedClient<Commands extends CommandSet> implements Client<Commands> {
   }
 
   #send(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
-    return this.#version1.request(
-      PacketType.SEND_CMD,
-      this.#content({ command, args }, options),
-      this.#requestOptions(options),
-    );
+    let requestOptions: RequestOptions;
+    try {
+      requestOptions = this.#requestOptions(options);
+    } catch (error) {
+      // A call rejects, and never throws: who only listens to the promise would miss it.
+      return Promise.reject(toIscepError(error));
+    }
+    return this.#version1.request(PacketType.SEND_CMD, this.#content({ command, args }, options), requestOptions);
   }
 
   #content<Content extends object>(content: Content, options: CallOptions | undefined): Content & { auth_token?: string } {

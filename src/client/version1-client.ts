@@ -15,7 +15,7 @@ export interface Version1ClientOptions {
   /** The largest request that the peer can read. */
   readonly maxRequestBytes: number;
   /** A new connected and trusted socket. */
-  connect(): Promise<Socket>;
+  connect(signal: AbortSignal): Promise<Socket>;
 }
 
 export interface RequestOptions {
@@ -28,6 +28,7 @@ export class Version1Client {
   readonly #queue: RequestQueue;
   #connection: Version1ClientConnection | undefined;
   #connecting = false;
+  readonly #abandonConnecting = new AbortController();
   #current: PendingRequest | undefined;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
@@ -43,7 +44,7 @@ export class Version1Client {
     this.#connection = new Version1ClientConnection({
       socket,
       limits: this.#options.limits,
-      onAnswer: (answer) => this.#answered(answer),
+      onAnswer: (answer, usable) => this.#answered(answer, usable),
       onGone: (error) => this.#gone(error),
     });
   }
@@ -97,18 +98,14 @@ export class Version1Client {
     if (request !== undefined) this.#start(request);
   }
 
-  #answered(answer: Version1Answer): void {
+  #answered(answer: Version1Answer, usable: boolean): void {
     const request = this.#current;
     this.#current = undefined;
-    if (request === undefined) {
-      // Nothing was asked: the server says why it is about to close.
-      this.#drop();
-      this.#gone(undefined);
-      return;
-    }
-    if (answer.kind === "response") request.resolve(answer.value);
-    else request.reject(answer.error);
-    this.#next();
+    if (!usable) this.#connection = undefined;
+    if (answer.kind === "response") request?.resolve(answer.value);
+    else request?.reject(answer.error);
+    if (usable) this.#next();
+    else if (this.#queue.size > 0) this.#reconnect();
   }
 
   #giveUp(request: PendingRequest, error: IscepError): void {
@@ -141,7 +138,7 @@ export class Version1Client {
   #reconnect(): void {
     if (this.#connecting || this.#closed) return;
     this.#connecting = true;
-    this.#options.connect().then(
+    this.#options.connect(this.#abandonConnecting.signal).then(
       (socket) => {
         this.#connecting = false;
         if (this.#closed) {
@@ -164,6 +161,7 @@ export class Version1Client {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#abandonConnecting.abort();
     for (const request of this.#queue.takeAll()) {
       request.reject(new IscepError("closed", "the client was closed before the call was sent; it did not run"));
     }

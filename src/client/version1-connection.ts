@@ -7,8 +7,8 @@ import { Version1ClientSession, type Version1Answer, type Version1RequestType } 
 export interface Version1ConnectionOptions {
   readonly socket: Socket;
   readonly limits: Limits;
-  /** The answer to the request that is out. */
-  onAnswer(answer: Version1Answer): void;
+  /** The answer to the request that is out. Not `usable`: the connection has been cut, and `onGone` does not follow. */
+  onAnswer(answer: Version1Answer, usable: boolean): void;
   /** Once. No answer will come any more; `error` says why, and is undefined when the server closed in peace. */
   onGone(error: IscepError | undefined): void;
 }
@@ -17,6 +17,7 @@ export class Version1ClientConnection {
   readonly #socket: Socket;
   readonly #session: Version1ClientSession;
   readonly #options: Version1ConnectionOptions;
+  #asked = false;
   #gone = false;
 
   constructor(options: Version1ConnectionOptions) {
@@ -33,6 +34,7 @@ export class Version1ClientConnection {
 
   send(type: Version1RequestType, packet: Buffer): void {
     this.#session.sent(type);
+    this.#asked = true;
     // In one write: the original reads a packet with one recv.
     this.#socket.write(packet);
   }
@@ -59,15 +61,25 @@ export class Version1ClientConnection {
 
   #received(chunk: Buffer): void {
     if (this.#gone) return;
+    if (!this.#asked) {
+      // Nobody asked: the server says why it is about to close, or a late answer has come to nobody's call.
+      this.#ended(undefined);
+      return;
+    }
+    let answer: Version1Answer | undefined;
     try {
       this.#session.receive(chunk);
-      for (let answer = this.#session.next(); answer !== undefined; answer = this.#session.next()) {
-        this.#options.onAnswer(answer);
-        if (this.#gone) return;
-      }
+      answer = this.#session.next();
     } catch (error) {
       this.#ended(toIscepError(error, "protocol"));
+      return;
     }
+    if (answer === undefined) return;
+    this.#asked = false;
+    // What has come before the next request is sent would be taken for the answer to it.
+    const usable = this.#session.pendingBytes === 0;
+    if (!usable) this.destroy();
+    this.#options.onAnswer(answer, usable);
   }
 
   #ended(error: IscepError | undefined): void {

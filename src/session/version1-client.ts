@@ -33,6 +33,11 @@ export class Version1ClientSession {
     this.#expected = type === PacketType.SEND_CMD ? PacketType.CMD_RESPONSE : type;
   }
 
+  /** Bytes that have come and belong to no answer that was handed out. */
+  get pendingBytes(): number {
+    return this.#reader.pendingBytes;
+  }
+
   receive(chunk: Buffer): void {
     this.#reader.receive(chunk);
   }

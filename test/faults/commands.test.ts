@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { describe, expect } from "vitest";
+import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { connect, defineCommand } from "iscep";
 import { watchForLeaks } from "../house/leaks.js";
@@ -9,7 +9,6 @@ import { gate, originalTasks } from "../support/commands.js";
 import { contentOf, errorOf, rawPacket, Type, type RawPacket } from "../support/raw-packets.js";
 import type { RawPeer } from "../support/raw-peer.js";
 import { startServer, tokens } from "../support/servers.js";
-import { fault } from "./rows.js";
 
 watchForLeaks();
 
@@ -24,7 +23,7 @@ async function echo(peer: RawPeer, value: unknown): Promise<unknown> {
 }
 
 describe("commands", () => {
-  fault("missing and extra arguments, args of another type, an argument named self", async () => {
+  test("missing and extra arguments, args of another type, an argument named self", async () => {
     const peer = await (await startServer()).raw();
     expect(errorOf(await call(peer, "echo_task", {}))).toMatch(/^invalid_arguments: .*message/);
     expect(errorOf(await call(peer, "echo_task"))).toMatch(/^invalid_arguments: .*message/);
@@ -36,17 +35,30 @@ describe("commands", () => {
     expect(contentOf(await call(peer, "echo_task", { message: "x" }))).toEqual({ response: "echo x" });
   });
 
-  fault("arguments of the wrong type", async () => {
+  test("arguments of the wrong type", async () => {
     const peer = await (await startServer()).raw();
     expect(errorOf(await call(peer, "add", { a: "1", b: "2" }))).toMatch(/^invalid_arguments: .*\ba\b.*\bb\b/);
-    expect(errorOf(await call(peer, "typed", { message: 1, numb: "x" }))).toMatch(/^invalid_arguments: .*message.*numb/);
+    expect(errorOf(await call(peer, "typed", { message: 1, numb: "x" }))).toMatch(
+      /^invalid_arguments: .*message.*numb/,
+    );
     expect(errorOf(await call(peer, "add", { a: 1.5, b: 2 }))).toMatch(/^invalid_arguments: /);
     expect(contentOf(await call(peer, "add", { a: 1, b: 2 }))).toEqual({ response: 3 });
   });
 
-  fault("command is [], 5, empty, absent or unknown", async () => {
+  test("command is [], 5, empty, absent or unknown", async () => {
     const peer = await (await startServer()).raw();
-    for (const command of [5, "", undefined, null, true, "no_such", "__proto__", "constructor", "toString", "echo_task "]) {
+    for (const command of [
+      5,
+      "",
+      undefined,
+      null,
+      true,
+      "no_such",
+      "__proto__",
+      "constructor",
+      "toString",
+      "echo_task ",
+    ]) {
       expect(errorOf(await call(peer, command, { message: "x" })), String(command)).toBe("command not found");
     }
     for (const command of [[], ["echo_task"], { name: "echo_task" }]) {
@@ -55,7 +67,7 @@ describe("commands", () => {
     expect(await echo(peer, "open")).toBe("open");
   });
 
-  fault("a command that raises, also an exit", async () => {
+  test("a command that raises, also an exit", async () => {
     const server = await startServer();
     const peer = await server.raw();
     for (const [command, args] of [
@@ -73,7 +85,7 @@ describe("commands", () => {
     expect(await server.logged()).toContain("the secret reason");
   });
 
-  fault("a result of nothing, of bytes, of NaN", async () => {
+  test("a result of nothing, of bytes, of NaN", async () => {
     const peer = await (await startServer()).raw();
     expect(await call(peer, "retnone")).toEqual({ type: Type.response, body: "{}" });
     expect(errorOf(await call(peer, "retbytes"))).toMatch(/^failed: the command ran, .* could not be sent.*Buffer/);
@@ -81,7 +93,7 @@ describe("commands", () => {
     expect(await echo(peer, "open")).toBe("open");
   });
 
-  fault("a command that takes a string or nothing, in the discovery", async () => {
+  test("a command that takes a string or nothing, in the discovery", async () => {
     const optional = defineCommand({
       name: "optional",
       description: "A string or nothing",
@@ -98,7 +110,7 @@ describe("commands", () => {
     for (const type of Object.values(discovered["optional"] ?? {})) expect(type).toMatch(/^\w+$/);
   });
 
-  fault("a command that outlives its client's timeout", async () => {
+  test("a command that outlives its client's timeout", async () => {
     const slow = gate();
     const server = await startServer({ commands: [...originalTasks, slow.command] });
     const client = await server.client();
@@ -114,7 +126,7 @@ describe("commands", () => {
     expect(slow.state).toMatchObject({ started: 2, ended: 2, aborted: 0 });
   });
 
-  fault("a slow command, then an echo on the same connection", async () => {
+  test("a slow command, then an echo on the same connection", async () => {
     const slow = gate();
     const server = await startServer({ commands: [slow.command] });
     const peer = await server.raw();
@@ -131,7 +143,7 @@ describe("commands", () => {
     expect(contentOf(await peer.answer())).toEqual({ response: { echo: "second" } });
   });
 
-  fault("a half-close of the client while its command runs", async () => {
+  test("a half-close of the client while its command runs", async () => {
     for (const tls of [false, true]) {
       const slow = gate();
       const server = await startServer({ commands: [slow.command], tls });
@@ -145,7 +157,7 @@ describe("commands", () => {
     }
   });
 
-  fault("kill -9 of the client in the middle of a command", async () => {
+  test("kill -9 of the client in the middle of a command", async () => {
     const slow = gate();
     const server = await startServer({ commands: [slow.command] });
     const program = new URL("programs/caller.mjs", import.meta.url).pathname;
@@ -168,7 +180,7 @@ describe("commands", () => {
     expect(logged).toContain('"status":"completed"');
   });
 
-  fault("3 clients that ask for 50 MB and never read", async () => {
+  test("3 clients that ask for 50 MB and never read", async () => {
     const server = await startServer({ limits: { writeStallTimeoutMs: 300, maxPendingWriteBytes: 256 * 1024 } });
     const before = process.memoryUsage().rss;
     const peers = await Promise.all([server.raw(), server.raw(), server.raw()]);

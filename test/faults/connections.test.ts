@@ -1,15 +1,14 @@
 import { existsSync } from "node:fs";
 import { connect as connectNet } from "node:net";
 import path from "node:path";
-import { describe, expect } from "vitest";
+import { describe, expect, test } from "vitest";
 import { connect, Server } from "iscep";
 import { openFiles, watchForLeaks } from "../house/leaks.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { errorOf, rawPacket, Type } from "../support/raw-packets.js";
-import { rawClient, rawServer, RawPeer } from "../support/raw-peer.js";
+import { rawClient, rawServer, type RawPeer } from "../support/raw-peer.js";
 import { canary, startServer, temporaryFolder, testCertificate, tokens, writeTokens } from "../support/servers.js";
 import { later } from "../support/cleanup.js";
-import { fault } from "./rows.js";
 
 watchForLeaks();
 
@@ -18,7 +17,7 @@ const stress = process.env["ISCEP_STRESS"] === "1";
 const goodEcho = rawPacket(Type.echo, { auth_token: tokens.alice, response: { echo: "good" } });
 
 describe("connections", () => {
-  fault("an idle connection", async () => {
+  test("an idle connection", async () => {
     const server = await startServer({ limits: { idleTimeoutMs: 80 } });
     const peer = await server.raw();
     peer.send(goodEcho);
@@ -33,7 +32,7 @@ describe("connections", () => {
     expect(await server.logged()).toContain("nothing came for 80 ms");
   });
 
-  fault("more connections than the limit", async () => {
+  test("more connections than the limit", async () => {
     for (const tls of [false, true]) {
       const server = await startServer({ tls, maxConnections: 4 });
       const peers = [];
@@ -57,7 +56,7 @@ describe("connections", () => {
     }
   });
 
-  fault("a TCP connection to a TLS port without a ClientHello", async () => {
+  test("a TCP connection to a TLS port without a ClientHello", async () => {
     const server = await startServer({ tls: true, limits: { tlsHandshakeTimeoutMs: 250 } });
     const silent = await Promise.all(Array.from({ length: 20 }, () => rawClient({ port: server.port })));
     const half = await rawClient({ port: server.port });
@@ -69,7 +68,7 @@ describe("connections", () => {
     expect(await client.echo("served")).toBe("served");
   });
 
-  fault("a TCP connection to a TLS port without a ClientHello, then the stop of the server", async () => {
+  test("a TCP connection to a TLS port without a ClientHello, then the stop of the server", async () => {
     const server = await startServer({ tls: true });
     const peer = await rawClient({ port: server.port });
     const client = await server.client();
@@ -81,8 +80,8 @@ describe("connections", () => {
     expect(await peer.rest()).toEqual([]);
   });
 
-  fault("half packets without a token", async () => {
-    const limits = { packetTimeoutMs: 300, authenticationTimeoutMs: 600, lingerTimeoutMs: 100 };
+  test("half packets without a token", async () => {
+    const limits = { packetTimeoutMs: 300, authenticationTimeoutMs: 2_000, lingerTimeoutMs: 100 };
     const server = await startServer({ limits });
     const half = await Promise.all(Array.from({ length: 500 }, () => server.raw()));
     const silent = await Promise.all(Array.from({ length: 500 }, () => server.raw()));
@@ -100,18 +99,18 @@ describe("connections", () => {
     }
     clearInterval(drip);
     for (const peer of silent) {
-      expect((await peer.rest()).map(errorOf)).toEqual(["timeout: no packet with a good token came within 600 ms"]);
+      expect((await peer.rest()).map(errorOf)).toEqual(["timeout: no packet with a good token came within 2000 ms"]);
       peer.socket.end();
     }
     for (const peer of [...half, ...silent]) await peer.closed;
     expect(await client.echo("still served")).toBe("still served");
   });
 
-  fault("508 connections in a row with logs", () => churn(true, 508));
+  test("508 connections in a row with logs", () => expectNoGrowth(true, 508));
 
-  fault("connections in a row without logs", () => churn(false, stress ? 20_000 : 2_000), 120_000);
+  test("connections in a row without logs", () => expectNoGrowth(false, stress ? 20_000 : 2_000), 120_000);
 
-  fault("plaintext to a TLS port", async () => {
+  test("plaintext to a TLS port", async () => {
     const server = await startServer({ tls: true });
     const peer = await rawClient({ port: server.port });
     peer.send(goodEcho);
@@ -126,7 +125,7 @@ describe("connections", () => {
     expect(await server.logged()).not.toContain(canary);
   });
 
-  fault("a server whose certificate file does not exist", async () => {
+  test("a server whose certificate file does not exist", async () => {
     const folder = temporaryFolder();
     const { cert, key } = await testCertificate();
     const missing = path.join(folder, "missing.pem");
@@ -135,12 +134,15 @@ describe("connections", () => {
       { cert, key: missing },
     ]) {
       const server = new Server({ port: 0, tls });
-      await expect(server.listen()).rejects.toMatchObject({ code: "configuration", message: expect.stringContaining(missing) });
+      await expect(server.listen()).rejects.toMatchObject({
+        code: "configuration",
+        message: expect.stringContaining(missing),
+      });
       await server.close();
     }
   });
 
-  fault("a client whose certificate file does not exist", async () => {
+  test("a client whose certificate file does not exist", async () => {
     const reached: RawPeer[] = [];
     const bystander = await rawServer((peer) => void reached.push(peer));
     const missing = path.join(temporaryFolder(), "missing.pem");
@@ -149,10 +151,13 @@ describe("connections", () => {
     expect(reached).toEqual([]);
   });
 
-  fault("a server whose tokens file does not exist", async () => {
+  test("a server whose tokens file does not exist", async () => {
     const missing = path.join(temporaryFolder(), "tokens.json");
     const server = new Server({ commands: originalTasks, port: 0, tls: false, tokens: missing });
-    await expect(server.listen()).rejects.toMatchObject({ code: "configuration", message: expect.stringContaining(missing) });
+    await expect(server.listen()).rejects.toMatchObject({
+      code: "configuration",
+      message: expect.stringContaining(missing),
+    });
     expect(existsSync(missing)).toBe(false);
     // With the file in its place the same server starts: nothing was left open by the first attempt.
     writeTokens(missing, tokens);
@@ -163,7 +168,7 @@ describe("connections", () => {
     await expect(client.call("noargs", {})).rejects.toMatchObject({ code: "unauthorized" });
   });
 
-  fault("a restart of the server under its client", async () => {
+  test("a restart of the server under its client", async () => {
     const slow = gate();
     const first = await startServer({ commands: [...originalTasks, slow.command] });
     const client = await first.client();
@@ -176,13 +181,16 @@ describe("connections", () => {
     const [stopped, second] = await settled;
     expect(stopped).toMatchObject({ status: "rejected", reason: { code: "cancelled" } });
     // It went out right behind the first answer, and nobody can know whether the server still took it.
-    expect(second).toMatchObject({ status: "rejected", reason: { code: expect.stringMatching(/^(?:lost|connect_failed)$/) } });
+    expect(second).toMatchObject({
+      status: "rejected",
+      reason: { code: expect.stringMatching(/^(?:lost|connect_failed)$/) },
+    });
     await expect(client.echo("down")).rejects.toMatchObject({ code: "connect_failed" });
     await startServer({ port: first.port ?? 0 });
     expect(await client.echo("up again")).toBe("up again");
   });
 
-  fault("IPv6", async () => {
+  test("IPv6", async () => {
     if (!(await hasIpv6())) return;
     for (const tls of [false, true]) {
       const server = await startServer({ host: "::1", tls });
@@ -193,7 +201,7 @@ describe("connections", () => {
 });
 
 /** Connect, ask, close, again and again: file descriptors come back to where they were, and memory does not climb. */
-async function churn(logs: boolean, count: number): Promise<void> {
+async function expectNoGrowth(logs: boolean, count: number): Promise<void> {
   const server = await startServer({ logs });
   const once = async (index: number): Promise<void> => {
     const client = await connect(server.url, { token: tokens.alice });

@@ -1,13 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { describe, expect } from "vitest";
+import { describe, expect, test } from "vitest";
 import { watchForLeaks } from "../house/leaks.js";
 import { later } from "../support/cleanup.js";
 import { contentOf, errorOf, rawPacket, Type } from "../support/raw-packets.js";
 import { rawClient, type RawPeer } from "../support/raw-peer.js";
 import { startServer, tokens, type TestServer } from "../support/servers.js";
-import { fault } from "./rows.js";
 
 watchForLeaks();
 
@@ -62,7 +61,7 @@ function withSize(packet: Buffer, size: number): Buffer {
 }
 
 describe("framing", () => {
-  fault("a packet byte at a time", async () => {
+  test("a packet byte at a time", async () => {
     for (const tls of [false, true]) {
       const peer = await (await startServer({ tls })).raw();
       await peer.sendApart(Array.from(echoOf("slow"), (byte) => Buffer.of(byte)));
@@ -71,7 +70,7 @@ describe("framing", () => {
     }
   });
 
-  fault("2 or 3 bytes of the size first", async () => {
+  test("2 or 3 bytes of the size first", async () => {
     const server = await startServer();
     for (const cut of [2, 3]) {
       const peer = await server.raw();
@@ -82,7 +81,7 @@ describe("framing", () => {
     }
   });
 
-  fault("4 bytes of the size, then the rest in one segment", async () => {
+  test("4 bytes of the size, then the rest in one segment", async () => {
     const peer = await (await startServer()).raw();
     const packet = echoOf("4 + rest");
     await peer.sendApart([packet.subarray(0, 4), packet.subarray(4)]);
@@ -90,7 +89,7 @@ describe("framing", () => {
     await expectOpen(peer);
   });
 
-  fault("4 bytes, then 6, then the rest", async () => {
+  test("4 bytes, then 6, then the rest", async () => {
     const peer = await (await startServer()).raw();
     const packet = echoOf("4 + 6 + rest");
     await peer.sendApart([packet.subarray(0, 4), packet.subarray(4, 10), packet.subarray(10)]);
@@ -98,7 +97,7 @@ describe("framing", () => {
     await expectOpen(peer);
   });
 
-  fault("3 packets pipelined over plain TCP", async () => {
+  test("3 packets pipelined over plain TCP", async () => {
     const peer = await (await startServer()).raw();
     peer.send(
       Buffer.concat([
@@ -113,7 +112,7 @@ describe("framing", () => {
     await expectOpen(peer);
   });
 
-  fault("2 packets in one TLS record", async () => {
+  test("2 packets in one TLS record", async () => {
     const peer = await (await startServer({ tls: true })).raw();
     peer.send(Buffer.concat([echoOf(1), echoOf(2)]));
     await expectEcho(peer, 1);
@@ -124,7 +123,7 @@ describe("framing", () => {
   const sizes = [1_000, 16_000, 17_000, 60_000, 65_537, 131_072, 262_144, 1_048_576, 4_000_000];
 
   /** Taken by a command whose answer is short, as the answer has a limit of its own. */
-  async function requestsOfManySizes(tls: boolean): Promise<void> {
+  async function expectOneAnswerEach(tls: boolean): Promise<void> {
     const server = await startServer({ tls });
     const peer = await server.raw();
     peer.send(echoOf("a good token first, then packets may be large"));
@@ -141,7 +140,10 @@ describe("framing", () => {
       large.send(echoOf("a good token first"));
       await large.answer();
       large.send(rawPacket(Type.echo, "", { size: 64 * 1024 * 1024 }));
-      await expectErrorAndClose(large, /^too_large: a packet may have 4194304 bytes here, and this one claims 67108864$/);
+      await expectErrorAndClose(
+        large,
+        /^too_large: a packet may have 4194304 bytes here, and this one claims 67108864$/,
+      );
     });
     await withPeer(server, async (stranger) => {
       stranger.send(echoOf("x".repeat(65_536)));
@@ -149,12 +151,12 @@ describe("framing", () => {
     });
   }
 
-  fault("a plain request of n characters, up to 64 MiB", () => requestsOfManySizes(false));
+  test("a plain request of n characters, up to 64 MiB", () => expectOneAnswerEach(false));
 
-  fault("a TLS request of n characters, up to 64 MiB", () => requestsOfManySizes(true));
+  test("a TLS request of n characters, up to 64 MiB", () => expectOneAnswerEach(true));
 
   /** The original's client reads a packet with one recv: what is larger than that must not be sent at all. */
-  async function answersOfManySizes(tls: boolean, maxBytes: number): Promise<void> {
+  async function expectBoundedAnswers(tls: boolean, maxBytes: number): Promise<void> {
     const server = await startServer({ tls });
     const peer = await server.raw();
     const overhead = 4 + 2 + 32 + '{"response":""}'.length;
@@ -171,18 +173,18 @@ describe("framing", () => {
     await expectOpen(peer);
   }
 
-  fault("an answer of n bytes, plain, as the original's client reads it", () => answersOfManySizes(false, 65_535));
+  test("an answer of n bytes, plain, as the original's client reads it", () => expectBoundedAnswers(false, 65_535));
 
-  fault("an answer of n bytes, TLS, as the original's client reads it", () => answersOfManySizes(true, 16_384));
+  test("an answer of n bytes, TLS, as the original's client reads it", () => expectBoundedAnswers(true, 16_384));
 
-  fault("size 0", async () => {
+  test("size 0", async () => {
     const peer = await (await startServer()).raw();
     peer.send(Buffer.concat([echoOf("before"), Buffer.alloc(4), echoOf("after")]));
     await expectEcho(peer, "before");
     expect(await peer.rest()).toEqual([]);
   });
 
-  fault("size 1, 2, 33 or 34 where 100 is true", async () => {
+  test("size 1, 2, 33 or 34 where 100 is true", async () => {
     const server = await startServer();
     for (const size of [1, 2, 33]) {
       await withPeer(server, async (peer) => {
@@ -194,11 +196,14 @@ describe("framing", () => {
       peer.send(withSize(echoOfSize100(), 34));
       const answers = await peer.rest();
       // 34 could be true. What follows is read as the next packet, and that one cannot be.
-      expect(answers.map(errorOf)).toEqual([expect.stringMatching(/^protocol: /), expect.stringMatching(/^too_large: /)]);
+      expect(answers.map(errorOf)).toEqual([
+        expect.stringMatching(/^protocol: /),
+        expect.stringMatching(/^too_large: /),
+      ]);
     });
   });
 
-  fault("size 35, 36 or 99 where 100 is true", async () => {
+  test("size 35, 36 or 99 where 100 is true", async () => {
     const server = await startServer({ limits: { packetTimeoutMs: 100 } });
     for (const size of [35, 36, 99]) {
       await withPeer(server, async (peer) => {
@@ -211,7 +216,7 @@ describe("framing", () => {
     }
   });
 
-  fault("size 101 where 100 is true: one too many", async () => {
+  test("size 101 where 100 is true: one too many", async () => {
     const server = await startServer({ limits: { packetTimeoutMs: 100 } });
     await withPeer(server, async (peer) => {
       peer.send(withSize(echoOfSize100(), 101));
@@ -225,7 +230,7 @@ describe("framing", () => {
     });
   });
 
-  fault("size 2^31-1, 2^31 or 2^32-1 with a small real body", async () => {
+  test("size 2^31-1, 2^31 or 2^32-1 with a small real body", async () => {
     const server = await startServer();
     for (const size of [2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1]) {
       await withPeer(server, async (peer) => {
@@ -235,7 +240,7 @@ describe("framing", () => {
     }
   });
 
-  fault("sizes of gigabytes under a limit of memory", async () => {
+  test("sizes of gigabytes under a limit of memory", async () => {
     // A heap that a single one of these sizes would burst.
     const program = new URL("programs/server.mjs", import.meta.url).pathname;
     const child = spawn(process.execPath, ["--max-old-space-size=48", program, "open"], {
@@ -252,7 +257,7 @@ describe("framing", () => {
     expect(await once(child, "exit")).toEqual([0, null]);
   });
 
-  fault("100 connections that each claim 4 GiB", async () => {
+  test("100 connections that each claim 4 GiB", async () => {
     const server = await startServer();
     const before = residentBytes();
     const peers = await Promise.all(Array.from({ length: 100 }, () => server.raw()));
@@ -261,21 +266,21 @@ describe("framing", () => {
     expect(residentBytes() - before).toBeLessThan(64 * 1024 * 1024);
   });
 
-  fault("a 34-byte packet with an empty body", async () => {
+  test("a 34-byte packet with an empty body", async () => {
     const peer = await (await startServer()).raw();
     peer.send(rawPacket(Type.echo, ""));
     expect(errorOf(await peer.answer())).toBe("protocol: the content is not JSON");
     await expectOpen(peer);
   });
 
-  fault("a bad checksum", async () => {
+  test("a bad checksum", async () => {
     const peer = await (await startServer()).raw();
     peer.send(rawPacket(Type.echo, { auth_token: tokens.alice }, { checksum: "0".repeat(32) }));
     expect(errorOf(await peer.answer())).toMatch(/^protocol: the checksum is not/);
     await expectOpen(peer);
   });
 
-  fault("an upper-case checksum", async () => {
+  test("an upper-case checksum", async () => {
     const peer = await (await startServer()).raw();
     const packet = echoOf("upper");
     packet.write(packet.toString("latin1", packet.length - 32).toUpperCase(), packet.length - 32);
@@ -284,7 +289,7 @@ describe("framing", () => {
     await expectOpen(peer);
   });
 
-  fault("a checksum that is not UTF-8", async () => {
+  test("a checksum that is not UTF-8", async () => {
     const peer = await (await startServer()).raw();
     peer.send(rawPacket(Type.echo, { auth_token: tokens.alice }, { checksum: Buffer.alloc(32, 0xfe) }));
     expect(errorOf(await peer.answer())).toMatch(/^protocol: the checksum is not/);

@@ -2,8 +2,6 @@
  * Faults that broke the original, or that it answered without a word: what was tried, by what it was tried on. Each has
  * a test here whose name is the fault, and test/faults/rows.test.ts sees to that.
  */
-import { test } from "vitest";
-
 export const faults = {
   framing: [
     "a packet byte at a time",
@@ -101,10 +99,3 @@ export const faults = {
     "a logger that prints once more for each client",
   ],
 } as const;
-
-export type Fault = (typeof faults)[keyof typeof faults][number];
-
-/** A test that is named after the fault that it shows. */
-export function fault(name: Fault, body: () => unknown, timeoutMs?: number): void {
-  test(name, async () => void (await body()), timeoutMs);
-}

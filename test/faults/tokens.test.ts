@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect } from "vitest";
+import { describe, expect, test } from "vitest";
 import { connect } from "iscep";
 import { addToken, listTokens } from "#iscep/identity/tokens-writer";
 import { watchForLeaks } from "../house/leaks.js";
@@ -12,7 +12,6 @@ import { gate, originalTasks } from "../support/commands.js";
 import { contentOf, rawPacket, Type, type RawPacket } from "../support/raw-packets.js";
 import type { RawPeer } from "../support/raw-peer.js";
 import { canary, startServer, temporaryFolder, tokens, writeTokens, type TestServer } from "../support/servers.js";
-import { fault } from "./rows.js";
 
 watchForLeaks();
 
@@ -28,7 +27,7 @@ function replaceTokens(server: TestServer, content: unknown): void {
 }
 
 describe("tokens", () => {
-  fault("a tokens file deleted, emptied, cut, null, a list or a string while the server runs", async () => {
+  test("a tokens file deleted, emptied, cut, null, a list or a string while the server runs", async () => {
     const server = await startServer({ limits: { tokensFileCheckMs: 5 } });
     const peer = await server.raw();
     const whole = JSON.stringify(tokens);
@@ -51,7 +50,7 @@ describe("tokens", () => {
     expect(logged).not.toContain(canary);
   });
 
-  fault("a tokens file of {}", async () => {
+  test("a tokens file of {}", async () => {
     const server = await startServer({ tokens: {} });
     const peer = await server.raw();
     expect((await echo(peer, tokens.alice)).type).toBe(Type.unauthorized);
@@ -59,11 +58,13 @@ describe("tokens", () => {
     await expect((await server.client()).call("noargs", {})).rejects.toMatchObject({ code: "unauthorized" });
   });
 
-  fault("a tokens file rewritten again and again under load", async () => {
+  test("a tokens file rewritten again and again under load", async () => {
     const server = await startServer({ limits: { tokensFileCheckMs: 1 } });
     const client = await server.client();
     const program = new URL("programs/add-tokens.mjs", import.meta.url).pathname;
-    const child = spawn(process.execPath, [program, server.tokensFile, "other", "60"], { stdio: ["ignore", "ignore", "inherit"] });
+    const child = spawn(process.execPath, [program, server.tokensFile, "other", "60"], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
     later(() => child.kill("SIGKILL"));
     let served = 0;
     for (; child.exitCode === null; served++) expect(await client.call("add", { a: served, b: 0 })).toBe(served);
@@ -72,21 +73,29 @@ describe("tokens", () => {
     expect(listTokens(server.tokensFile)).toHaveLength(62);
   });
 
-  fault("8 tokens added at once", async () => {
+  test("8 tokens added at once", async () => {
     const file = path.join(temporaryFolder(), "tokens.json");
-    const added = await Promise.all(Array.from({ length: 8 }, (_, index) => addToken(file, { owner: `owner${index}` })));
-    expect(listTokens(file).map(({ owner }) => owner).toSorted()).toEqual(added.map((_, index) => `owner${index}`));
+    const added = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => addToken(file, { owner: `owner${index}` })),
+    );
+    expect(
+      listTokens(file)
+        .map(({ owner }) => owner)
+        .toSorted(),
+    ).toEqual(added.map((_, index) => `owner${index}`));
     expect(readdirSync(path.dirname(file))).toEqual(["tokens.json"]);
   });
 
-  fault("kill -9 in the middle of adding a token", async () => {
+  test("kill -9 in the middle of adding a token", async () => {
     const folder = temporaryFolder();
     const file = path.join(folder, "tokens.json");
     await addToken(file, { owner: "first" });
     const acknowledged = new Set<string>(["first"]);
     for (let round = 0; round < 6; round++) {
       const program = new URL("programs/add-tokens.mjs", import.meta.url).pathname;
-      const child = spawn(process.execPath, [program, file, String(round), "1000"], { stdio: ["ignore", "pipe", "inherit"] });
+      const child = spawn(process.execPath, [program, file, String(round), "1000"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
       later(() => child.kill("SIGKILL"));
       let output = "";
       child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -103,7 +112,7 @@ describe("tokens", () => {
     expect(readdirSync(folder)).toEqual(["tokens.json"]);
   });
 
-  fault("a token removed while its owner is connected", async () => {
+  test("a token removed while its owner is connected", async () => {
     const slow = gate();
     const server = await startServer({ commands: [...originalTasks, slow.command] });
     const peer = await server.raw();
@@ -122,7 +131,7 @@ describe("tokens", () => {
     expect(slow.state.started).toBe(1);
   });
 
-  fault("the mode of tokens file and logs", async () => {
+  test("the mode of tokens file and logs", async () => {
     const server = await startServer();
     await addToken(path.join(server.folder, "made.json"), { owner: "alice" });
     await (await server.client()).ping();
@@ -134,16 +143,24 @@ describe("tokens", () => {
     expect(readFileSync(path.join(server.folder, "made.json"), "utf8")).not.toContain("isct_");
   });
 
-  fault("comparing tokens", async () => {
+  test("comparing tokens", async () => {
     // By a hash and in constant time (test/identity); here: nothing but the very token is taken for it.
     const server = await startServer();
     const { alice } = tokens;
-    const near = [alice.slice(0, -1), `${alice}x`, alice.toUpperCase(), ` ${alice}`, `${alice}\0`, `x${alice.slice(1)}`, ""];
+    const near = [
+      alice.slice(0, -1),
+      `${alice}x`,
+      alice.toUpperCase(),
+      ` ${alice}`,
+      `${alice}\0`,
+      `x${alice.slice(1)}`,
+      "",
+    ];
     for (const token of near) expect((await echo(await server.raw(), token)).type, token).toBe(Type.unauthorized);
     expect((await echo(await server.raw(), alice)).type).toBe(Type.echo);
   });
 
-  fault("thousands of wrong tokens on one connection", async () => {
+  test("thousands of wrong tokens on one connection", async () => {
     const server = await startServer();
     const peer = await server.raw();
     const wrong = rawPacket(Type.echo, { auth_token: `${canary}-wrong` });
@@ -158,7 +175,7 @@ describe("tokens", () => {
     expect(logged).not.toContain(canary);
   });
 
-  fault("expiry and scopes", async () => {
+  test("expiry and scopes", async () => {
     const server = await startServer();
     const some = await addToken(server.tokensFile, { owner: "some", scopes: ["run:add", "discover"] });
     const short = await addToken(server.tokensFile, { owner: "short", expiresInMs: 200 });
@@ -184,4 +201,3 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   }
   throw new Error("it did not come to that");
 }
-

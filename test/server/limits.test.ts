@@ -39,7 +39,10 @@ describe("connections", () => {
   });
 
   test("beyond the limit are told so up to a limit of its own, and dropped from there on", async () => {
-    const server = await startServer({ maxConnections: 1, limits: { maxRefusedConnections: 2, lingerTimeoutMs: 60_000 } });
+    const server = await startServer({
+      maxConnections: 1,
+      limits: { maxRefusedConnections: 2, lingerTimeoutMs: 60_000 },
+    });
     const holder = await server.raw();
     await holder.send(goodEcho).answer();
     const told = [await server.raw(), await server.raw()];
@@ -96,7 +99,8 @@ describe("failed tokens", () => {
     const server = await startServer();
     const peer = await server.raw();
     for (let round = 0; round < 3; round++) {
-      for (let count = 0; count < 5; count++) expect((await peer.send(wrongEcho).answer()).type).toBe(Type.unauthorized);
+      for (let count = 0; count < 5; count++)
+        expect((await peer.send(wrongEcho).answer()).type).toBe(Type.unauthorized);
       // An honest caller who errs now and then over a long time is not shut out.
       expect((await peer.send(goodEcho).answer()).type).toBe(Type.echo);
     }
@@ -112,7 +116,8 @@ describe("failed tokens", () => {
     const live = await server.raw();
     expect((await live.send(goodEcho).answer()).type).toBe(Type.echo);
     const guesser = await server.raw();
-    for (let count = 0; count < 5; count++) expect((await guesser.send(wrongEcho).answer()).type).toBe(Type.unauthorized);
+    for (let count = 0; count < 5; count++)
+      expect((await guesser.send(wrongEcho).answer()).type).toBe(Type.unauthorized);
     expect(await isDropped(await server.raw())).toBe(true);
     expect((await live.send(goodEcho).answer()).type).toBe(Type.echo);
     // A penalty decays.
@@ -123,15 +128,20 @@ describe("failed tokens", () => {
 describe("runs", () => {
   test("queue when all places are taken, and are answered with busy when the queue is full", async () => {
     const slow = gate();
-    const server = await startServer({ commands: [...originalTasks, slow.command], limits: { maxRuns: 2, maxQueuedRuns: 2 } });
+    const server = await startServer({
+      commands: [...originalTasks, slow.command],
+      limits: { maxRuns: 2, maxQueuedRuns: 2 },
+    });
     const callers = await clients(server, 5);
     const runs = callers.slice(0, 4).map((client, index) => client.call("gate", { tag: `run ${index}` }));
     await slow.started(2);
     // Queued behind them, as a place is asked for in the order of arrival; the fifth finds no place to wait either.
-    await expect.poll(async () => callers[4]?.call("noargs", {}).catch((error: unknown) => error)).toMatchObject({
-      code: "busy",
-      message: expect.stringContaining("2 runs are under way and 2 wait"),
-    });
+    await expect
+      .poll(async () => callers[4]?.call("noargs", {}).catch((error: unknown) => error))
+      .toMatchObject({
+        code: "busy",
+        message: expect.stringContaining("2 runs are under way and 2 wait"),
+      });
     expect(slow.state.started).toBe(2);
     // An echo is no run.
     expect(await callers[4]?.echo("served")).toBe("served");
@@ -147,9 +157,10 @@ describe("runs", () => {
       name: "patient",
       description: "Ends when it is told to",
       timeoutMs: 60,
-      run: (_args, { signal }) => new Promise<never>((_resolve, reject) => {
-        signal.addEventListener("abort", () => reject(signal.reason as Error));
-      }),
+      run: (_args, { signal }) =>
+        new Promise<never>((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason as Error));
+        }),
     });
     const stubborn = defineCommand({
       name: "stubborn",
@@ -182,9 +193,9 @@ describe("threads", () => {
     const blocking = Promise.all(callers.map((client) => client.call("block", { ms: 1_000 })));
     let longestMs = 0;
     let echoes = 0;
-    let done = false;
-    void blocking.finally(() => (done = true));
-    while (!done) {
+    const end = new AbortController();
+    void blocking.finally(() => end.abort());
+    while (!end.signal.aborted) {
       const beforeMs = performance.now();
       expect(await honest?.echo(echoes)).toBe(echoes);
       expect(await honest?.call("add", { a: 1, b: 1 })).toBe(2);
@@ -204,7 +215,7 @@ describe("threads", () => {
       limits: { maxQueuedRuns: 1 },
     });
     const callers = await clients(server, 4);
-    const runs = [callers[0]?.call("block", { ms: 700 }), callers[1]?.call("block", { ms: 1 })];
+    const runs = callers.slice(0, 2).map((client, index) => client.call("block", { ms: index === 0 ? 700 : 1 }));
     await expect
       .poll(async () => callers[2]?.call("block", { ms: 2 }).catch((error: unknown) => error))
       .toMatchObject({ code: "busy" });
@@ -268,14 +279,18 @@ describe("a peer that sends ahead", () => {
     const filler = "x".repeat(30_000);
     const count = 1_000;
     for (let index = 0; index < count; index++) {
-      peer.send(rawPacket(Type.command, { auth_token: tokens.alice, command: "any", args: { value: [index, filler] } }));
+      peer.send(
+        rawPacket(Type.command, { auth_token: tokens.alice, command: "any", args: { value: [index, filler] } }),
+      );
     }
     expect(await (await server.client()).echo("served")).toBe("served");
     // The 30 MB wait in the sender and in the system; this process is both, so only the sender's part shows.
     expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024);
     slow.open();
     expect((await peer.until(count + 1)).length).toBe(count + 1);
-    const order = peer.packets.slice(1).map((packet) => (contentOf(packet)["response"] as { value: [number] }).value[0]);
+    const order = peer.packets
+      .slice(1)
+      .map((packet) => (contentOf(packet)["response"] as { value: [number] }).value[0]);
     expect(order).toEqual(Array.from({ length: count }, (_, index) => index));
   });
 });

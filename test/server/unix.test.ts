@@ -40,7 +40,10 @@ describe("a unix socket", () => {
     const file = path.join(temporaryFolder(), "used.sock");
     const first = await startServer({ unix: file });
     const second = new Server({ unix: file });
-    await expect(second.listen()).rejects.toMatchObject({ code: "listen_failed", message: expect.stringContaining("another server") });
+    await expect(second.listen()).rejects.toMatchObject({
+      code: "listen_failed",
+      message: expect.stringContaining("another server"),
+    });
     await second.close();
     expect(await (await first.client()).echo("first")).toBe("first");
   });
@@ -49,7 +52,10 @@ describe("a unix socket", () => {
     const file = path.join(temporaryFolder(), "data.txt");
     writeFileSync(file, "precious");
     const server = new Server({ unix: file, commands: originalTasks });
-    await expect(server.listen()).rejects.toMatchObject({ code: "listen_failed", message: expect.stringContaining(file) });
+    await expect(server.listen()).rejects.toMatchObject({
+      code: "listen_failed",
+      message: expect.stringContaining(file),
+    });
     await server.close();
     expect(readFileSync(file, "utf8")).toBe("precious");
   });

@@ -15,7 +15,7 @@ const differs: Readonly<Record<string, { why: string; error?: string; response?:
   },
   "cmd-arg-float": {
     why: "JavaScript writes -0.0 as 0, as it writes 1.0 as 1",
-    response: (original) => ({ ...(original as object), value: [1, 0.1, 0, 1.5, 3.141592653589793] }),
+    response: (original) => JSON.parse(JSON.stringify(original)),
   },
   "cmd-arg-bigint": { why: "an integer beyond 2^53 is refused rather than changed", error: "protocol" },
   "cmd-ret-bigint": { why: "the argument is beyond 2^53 and refused rather than changed", error: "protocol" },
@@ -113,7 +113,7 @@ function* numbers(seed: number): Generator<number, never> {
 function randomCuts(bytes: Buffer, seed: number): Buffer[] {
   const random = numbers(seed);
   const chunks: Buffer[] = [];
-  for (let offset = 0; offset < bytes.length; ) {
+  for (let offset = 0; offset < bytes.length;) {
     const length = 1 + Math.floor(random.next().value * 40);
     chunks.push(bytes.subarray(offset, offset + length));
     offset += length;
@@ -121,7 +121,9 @@ function randomCuts(bytes: Buffer, seed: number): Buffer[] {
   return chunks;
 }
 
-const sample = vectors.exchanges.filter(({ client_to_server }, index) => index % 5 === 0 && client_to_server.hex.length < 800);
+const sample = vectors.exchanges.filter(
+  ({ client_to_server }, index) => index % 5 === 0 && client_to_server.hex.length < 800,
+);
 
 describe("in pieces", () => {
   test("there is a sample of every kind", () => {
@@ -133,7 +135,14 @@ describe("in pieces", () => {
   test.each(sample)("$id byte by byte", async (exchange) => {
     const server = await start(exchange, false);
     const bytes = bytesOf(exchange);
-    expectAnswers(exchange, await exchangeWith(server, exchange, Array.from(bytes, (byte) => Buffer.of(byte))));
+    expectAnswers(
+      exchange,
+      await exchangeWith(
+        server,
+        exchange,
+        Array.from(bytes, (byte) => Buffer.of(byte)),
+      ),
+    );
   });
 
   test.each(sample)("$id at random cuts, plain and TLS", async (exchange) => {

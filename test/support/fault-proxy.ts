@@ -24,16 +24,17 @@ export interface Harms {
 export interface FaultProxy {
   readonly url: string;
   readonly port: number;
-  /** For connections from now on. */
-  harm: Harms;
+  /** For connections from now on: the same for all, or by their number, counted from 0. */
+  harm: Harms | ((connection: number) => Harms);
   /** So many connections came. */
   readonly connections: number;
 }
 
-export async function faultProxy(serverPort: number, harm: Harms = {}): Promise<FaultProxy> {
+export async function faultProxy(serverPort: number, harm: FaultProxy["harm"] = {}): Promise<FaultProxy> {
   const sockets = new Set<Socket>();
   const state = { harm, connections: 0 };
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
+    const harms = typeof state.harm === "function" ? state.harm(state.connections) : state.harm;
     state.connections++;
     const upstream = connect({ port: serverPort, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
     const both = [client, upstream];
@@ -45,8 +46,8 @@ export async function faultProxy(serverPort: number, harm: Harms = {}): Promise<
         for (const other of both) if (other !== socket) other.destroySoon();
       });
     }
-    pass(client, upstream, state.harm.toServer ?? {}, both);
-    pass(upstream, client, state.harm.toClient ?? {}, both);
+    pass(client, upstream, harms.toServer ?? {}, both);
+    pass(upstream, client, harms.toClient ?? {}, both);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -63,7 +64,7 @@ export async function faultProxy(serverPort: number, harm: Harms = {}): Promise<
     get harm() {
       return state.harm;
     },
-    set harm(next: Harms) {
+    set harm(next) {
       state.harm = next;
     },
     get connections() {

@@ -2,7 +2,8 @@
 import { connect } from "iscep";
 
 const [url, command, args] = process.argv.slice(2);
-if (url === undefined || command === undefined || args === undefined) throw new Error("caller.mjs URL COMMAND ARGS_JSON");
+if (url === undefined || command === undefined || args === undefined)
+  throw new Error("caller.mjs URL COMMAND ARGS_JSON");
 const { ISCEP_TOKEN: token } = process.env;
 const client = await connect(url, token === undefined ? {} : { token });
 await client.call(command, JSON.parse(args));

@@ -31,5 +31,5 @@ async function close() {
   process.exitCode = 0;
   process.stdin.destroy();
 }
-for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, close);
-process.stdin.once("end", close).resume();
+for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => void close());
+process.stdin.once("end", () => void close()).resume();

@@ -1,0 +1,432 @@
+import { once } from "node:events";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { connect, isIscepError, type IscepError } from "iscep";
+import { errorTable } from "#iscep/errors";
+import { formatAddress, parseAddress } from "#iscep/transport/address";
+import { createCertificate } from "#iscep/identity/certificates";
+import { watchForLeaks } from "../house/leaks.js";
+import { later } from "../support/cleanup.js";
+import { gate, originalTasks } from "../support/commands.js";
+import { contentOf, rawPacket, Type } from "../support/raw-packets.js";
+import { rawServer, type RawPeer } from "../support/raw-peer.js";
+import { canary, startServer, temporaryFolder, tokens } from "../support/servers.js";
+
+watchForLeaks();
+
+const answer = (value: unknown): Buffer => rawPacket(Type.response, { response: value });
+
+/** Answers each packet with its own argument, by `reply`; counts how many were out at once. */
+async function open(url: string, options: Parameters<typeof connect>[1] = {}) {
+  const client = await connect(url, { token: tokens.alice, ...options });
+  later(() => client.close());
+  return client;
+}
+
+async function errorOf(work: Promise<unknown>): Promise<IscepError> {
+  try {
+    await work;
+  } catch (error) {
+    if (isIscepError(error)) return error;
+    throw error;
+  }
+  throw new Error("it did not fail");
+}
+
+function tagOf(packet: { body: string } | undefined): unknown {
+  return (JSON.parse(packet?.body ?? "{}") as { args?: { tag?: unknown } }).args?.tag;
+}
+
+describe("timeouts", () => {
+  test("close the connection, so that a late answer is never the next call's", async () => {
+    const late: RawPeer[] = [];
+    const server = await rawServer(async (peer, index) => {
+      const packet = await peer.next();
+      if (index === 0) {
+        late.push(peer);
+        return;
+      }
+      for (let next = packet; next !== undefined; next = await peer.next()) peer.send(answer(tagOf(next)));
+    });
+    const client = await open(server.url);
+    const error = await errorOf(client.call("any", { tag: "first" }, { timeoutMs: 40 }));
+    expect(error).toMatchObject({ code: "timeout", message: expect.stringContaining("40 ms") });
+    await once(late[0]!.socket, "close");
+    expect(late[0]!.socket.writable).toBe(false);
+    expect(await client.call("any", { tag: "second" })).toBe("second");
+    expect(server.peers).toHaveLength(2);
+  });
+
+  test("of calls that wait reject these alone, and are counted from the call", async () => {
+    const server = await rawServer(async (peer) => {
+      const first = await peer.next();
+      await waited;
+      peer.send(answer(tagOf(first)));
+      for (let next = await peer.next(); next !== undefined; next = await peer.next()) peer.send(answer(tagOf(next)));
+    });
+    let letGo = (): void => {};
+    const waited = new Promise<void>((resolve) => (letGo = resolve));
+    const client = await open(server.url);
+    const first = client.call("any", { tag: 1 });
+    const impatient = errorOf(client.call("any", { tag: 2 }, { timeoutMs: 30 }));
+    const patient = client.call("any", { tag: 3 });
+    expect(await impatient).toMatchObject({ code: "timeout" });
+    letGo();
+    expect(await first).toBe(1);
+    expect(await patient).toBe(3);
+    // What was never sent never ran, and its connection is still good.
+    expect(server.peers[0]?.packets.map(tagOf)).toEqual([1, 3]);
+    expect(server.peers).toHaveLength(1);
+  });
+
+  test("that are no number of milliseconds are refused", async () => {
+    const server = await startServer();
+    const client = await server.client();
+    for (const timeoutMs of [0, -1, Number.NaN, 2 ** 31, Number.POSITIVE_INFINITY]) {
+      expect(await errorOf(client.call("noargs", {}, { timeoutMs }))).toMatchObject({ code: "usage" });
+      expect(await errorOf(client.echo(1, { timeoutMs }))).toMatchObject({ code: "usage" });
+      await expect(connect(server.url, { timeoutMs })).rejects.toMatchObject({ code: "usage" });
+    }
+  });
+
+  test("while connecting end the attempt", async () => {
+    // It accepts, and never says a word of TLS.
+    const server = await rawServer(() => {});
+    const url = `iscep://127.0.0.1:${server.port}?pin=${(await createCertificate()).pin}`;
+    expect(await errorOf(connect(url, { limits: { connectTimeoutMs: 50 } }))).toMatchObject({ code: "timeout" });
+    await server.peers[0]?.closed;
+  });
+});
+
+describe("many calls at once", () => {
+  test("go one at a time, in their order", async () => {
+    let out = 0;
+    let mostOut = 0;
+    const server = await rawServer(async (peer) => {
+      for (let packet = await peer.next(); packet !== undefined; packet = await peer.next()) {
+        out++;
+        mostOut = Math.max(mostOut, out, peer.packets.length - answered);
+        await new Promise((resolve) => setImmediate(resolve));
+        out--;
+        answered++;
+        peer.send(answer(tagOf(packet)));
+      }
+    });
+    let answered = 0;
+    const client = await open(server.url);
+    const calls = Array.from({ length: 300 }, (_, tag) => client.call("any", { tag }));
+    expect(await Promise.all(calls)).toEqual(calls.map((_, tag) => tag));
+    expect(server.peers[0]?.packets.map(tagOf)).toEqual(calls.map((_, tag) => tag));
+    expect(mostOut).toBe(1);
+    expect(server.peers).toHaveLength(1);
+  });
+
+  test("are limited", async () => {
+    const slow = gate();
+    const server = await startServer({ commands: [...originalTasks, slow.command] });
+    const client = await server.client({ limits: { maxQueuedCalls: 2 } });
+    const calls = [client.call("gate", {}), client.call("gate", {}), client.call("gate", {})];
+    expect(await errorOf(client.call("gate", {}))).toMatchObject({ code: "busy" });
+    for (let count = 1; count <= 3; count++) {
+      await slow.started(count);
+      slow.open();
+    }
+    expect(await Promise.all(calls)).toEqual(["through", "through", "through"]);
+  });
+
+  test("of thousands are each given their own answer", async () => {
+    const client = await (await startServer({ tls: true })).client();
+    const calls = Array.from({ length: 1_500 }, (_, index) => client.call("add", { a: index, b: 1 }));
+    expect(await Promise.all(calls)).toEqual(calls.map((_, index) => index + 1));
+  });
+});
+
+describe("cancelling", () => {
+  test("before the call sends nothing", async () => {
+    const server = await rawServer(() => {});
+    const client = await open(server.url);
+    const reason = new Error("changed my mind");
+    const error = await errorOf(client.call("any", {}, { signal: AbortSignal.abort(reason) }));
+    expect(error).toMatchObject({ code: "cancelled", cause: reason });
+    expect(server.peers[0]?.packets ?? []).toEqual([]);
+  });
+
+  test("while it is out closes the connection; while it waits leaves that alone", async () => {
+    const slow = gate();
+    const server = await startServer({ commands: [...originalTasks, slow.command] });
+    const client = await server.client();
+    const [out, waits] = [new AbortController(), new AbortController()];
+    const first = errorOf(client.call("gate", { tag: "late" }, { signal: out.signal }));
+    const second = errorOf(client.call("gate", { tag: "never sent" }, { signal: waits.signal }));
+    const third = client.echo("third");
+    await slow.started(1);
+    waits.abort();
+    expect(await second).toMatchObject({ code: "cancelled" });
+    out.abort();
+    expect(await first).toMatchObject({ code: "cancelled" });
+    expect(await third).toBe("third");
+    slow.open();
+    expect(slow.state.started).toBe(1);
+  });
+
+  test("leaves no listener behind on the signal", async () => {
+    const client = await (await startServer()).client();
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof add>) => (listeners++, add(...args));
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => (listeners--, remove(...args));
+    await Promise.all(Array.from({ length: 8 }, (_, a) => client.call("add", { a, b: 1 }, { signal })));
+    expect(listeners).toBe(0);
+  });
+
+  test("while connecting ends the attempt", async () => {
+    const server = await rawServer(() => {});
+    const url = `iscep://127.0.0.1:${server.port}?pin=${(await createCertificate()).pin}`;
+    const controller = new AbortController();
+    const attempt = errorOf(connect(url, { signal: controller.signal }));
+    await expect.poll(() => server.peers.length).toBe(1);
+    controller.abort();
+    expect(await attempt).toMatchObject({ code: "cancelled" });
+    expect(await errorOf(connect(url, { signal: AbortSignal.abort() }))).toMatchObject({ code: "cancelled" });
+    await server.peers[0]?.closed;
+  });
+});
+
+describe("a server that goes", () => {
+  test("in the middle of a call makes it lost, and calls that wait go over a new connection", async () => {
+    for (const how of ["end", "reset"] as const) {
+      const server = await rawServer(async (peer, index) => {
+        for (let packet = await peer.next(); packet !== undefined; packet = await peer.next()) {
+          if (index === 0 && how === "end") peer.socket.end();
+          else if (index === 0) peer.socket.resetAndDestroy();
+          else peer.send(answer(tagOf(packet)));
+        }
+      });
+      const client = await open(server.url);
+      const calls = [1, 2, 3].map((tag) => client.call("any", { tag }));
+      const [first, ...others] = await Promise.allSettled(calls);
+      expect(first).toMatchObject({ status: "rejected", reason: { code: "lost" } });
+      expect(others).toEqual([
+        { status: "fulfilled", value: 2 },
+        { status: "fulfilled", value: 3 },
+      ]);
+      expect(server.peers).toHaveLength(2);
+      // Sent at most once each.
+      expect(server.peers.flatMap((peer) => peer.packets.map(tagOf))).toEqual([1, 2, 3]);
+    }
+  });
+
+  test("while nothing is out is only noticed by the next call, which goes to the next server", async () => {
+    const first = await rawServer(async (peer) => {
+      peer.send(answer(tagOf(await peer.next())));
+      peer.socket.end();
+    });
+    const client = await open(first.url);
+    expect(await client.call("any", { tag: 1 })).toBe(1);
+    await first.peers[0]?.closed;
+    await first.close();
+    expect(await errorOf(client.call("any", { tag: 2 }))).toMatchObject({ code: "connect_failed" });
+    await rawServer(async (peer) => void peer.send(answer(tagOf(await peer.next()))), first.port);
+    expect(await client.call("any", { tag: 3 })).toBe(3);
+  });
+});
+
+describe("closing", () => {
+  test("rejects what waits, makes what is out lost, and is safe to do twice", async () => {
+    const slow = gate();
+    const server = await startServer({ commands: [slow.command] });
+    const client = await server.client();
+    const out = errorOf(client.call("gate", {}));
+    const waits = errorOf(client.call("gate", {}));
+    await slow.started(1);
+    await Promise.all([client.close(), client.close()]);
+    expect(await out).toMatchObject({ code: "lost" });
+    expect(await waits).toMatchObject({ code: "closed" });
+    expect(await errorOf(client.call("gate", {}))).toMatchObject({ code: "closed" });
+    slow.open();
+  });
+
+  test("tells the server, by a packet", async () => {
+    const server = await rawServer(() => {});
+    const client = await open(server.url);
+    await client.close();
+    const packet = await server.peers[0]?.next();
+    expect([packet?.type, contentOf(packet!)]).toEqual([Type.close, { auth_token: tokens.alice }]);
+    await server.peers[0]?.closed;
+  });
+
+  test("ends an attempt to connect again", async () => {
+    const server = await startServer({ tls: true });
+    const client = await connect(server.url, { token: tokens.alice });
+    await client.ping();
+    await server.server.close();
+    const silent = await rawServer(() => {}, server.port);
+    const call = errorOf(client.call("noargs", {}));
+    await expect.poll(() => silent.peers.length).toBe(1);
+    await client.close();
+    expect(await call).toMatchObject({ code: "closed" });
+    await silent.peers[0]?.closed;
+  });
+
+  test("comes with await using", async () => {
+    const server = await startServer();
+    {
+      await using client = await connect(server.url, { token: tokens.alice });
+      expect(await client.echo("used")).toBe("used");
+    }
+    await expect.poll(() => server.server.connections).toBe(0);
+  });
+});
+
+describe("errors", () => {
+  test("have a code, a sentence and, where there is one, a cause", async () => {
+    const server = await startServer();
+    const client = await server.client();
+    const refused = await rawServer(() => {});
+    await refused.close();
+    const found = await Promise.all([
+      errorOf(client.call("no_such", {})),
+      errorOf(client.call("add", { a: 1 })),
+      errorOf(client.call("fail", { message: "the inside" })),
+      errorOf(client.call("noargs", {}, { token: "wrong" })),
+      errorOf(client.call("any", { value: Number.NaN })),
+      errorOf(client.call("any", { value: "x".repeat(100_000) })),
+      errorOf(client.call("big", { n: 1_000_000 })),
+      errorOf(connect(refused.url)),
+    ]);
+    expect(found.map(({ code }) => code)).toEqual([
+      "command_not_found",
+      "invalid_arguments",
+      "failed",
+      "unauthorized",
+      "invalid_arguments",
+      "too_large",
+      "too_large",
+      "connect_failed",
+    ]);
+    for (const error of found) {
+      expect(error.message.length).toBeGreaterThan(20);
+      expect(error.exitCode).toBe(errorTable[error.code].exitCode);
+      expect(error.message).not.toContain("the inside");
+      expect(JSON.stringify(error) + String(error.stack)).not.toContain(canary);
+    }
+    expect(found.at(-1)?.cause).toMatchObject({ code: "ECONNREFUSED" });
+    expect(await client.echo("still good")).toBe("still good");
+  });
+});
+
+describe("tokens", () => {
+  test("may be another for each call, or none", async () => {
+    const server = await startServer();
+    const client = await server.client();
+    expect(await client.call("noargs", {})).toBe("ok");
+    expect(await client.call("noargs", {}, { token: tokens.bob })).toBe("ok");
+    for (const work of [
+      client.call("noargs", {}, { token: null }),
+      client.echo(1, { token: null }),
+      client.list({ token: null }),
+    ]) {
+      expect(await errorOf(work)).toMatchObject({ code: "unauthorized" });
+    }
+    expect(await client.call("noargs", {})).toBe("ok");
+    await client.close();
+    const logged = await server.logged();
+    expect(logged).toContain('"owner":"alice"');
+    expect(logged).toContain('"owner":"bob"');
+  });
+
+  test("come from the address as well, and an option goes before it", async () => {
+    const server = await startServer();
+    const withToken = (token: string): string => formatAddress({ ...parseAddress(server.url), owner: "alice", token });
+    expect(await (await open(withToken(tokens.alice), { token: undefined as never })).call("noargs", {})).toBe("ok");
+    expect(await (await open(withToken("wrong"))).call("noargs", {})).toBe("ok");
+  });
+});
+
+describe("whom to talk to", () => {
+  test("is never decided for cleartext beyond this machine, and not a byte is sent", async () => {
+    for (const url of ["iscep+tcp://192.0.2.1:8989", "iscep+tcp://example.com", "iscep+tcp://alice:secret@10.0.0.1"]) {
+      const error = await errorOf(connect(url, { limits: { connectTimeoutMs: 50 } }));
+      expect(error).toMatchObject({ code: "usage", message: expect.stringContaining("--allow-cleartext") });
+      expect(error.message).not.toContain("secret");
+    }
+  });
+
+  test("is checked before the token is sent", async () => {
+    const server = await startServer({ tls: true });
+    const { pin } = await createCertificate();
+    const wrong = server.url.replace(/pin=.*/, `pin=${pin}`);
+    expect(await errorOf(connect(wrong, { token: tokens.alice }))).toMatchObject({ code: "not_trusted" });
+    const none = server.url.replace(/\?.*/, "");
+    expect(await errorOf(connect(none, { token: tokens.alice }))).toMatchObject({ code: "not_trusted" });
+    const missing = path.join(temporaryFolder(), "ca.pem");
+    expect(await errorOf(connect(none, { ca: missing }))).toMatchObject({ code: "configuration" });
+    expect(await errorOf(connect((await startServer()).url, { pin }))).toMatchObject({ code: "usage" });
+  });
+
+  test("is an address that makes sense, or an error that shows no token", async () => {
+    for (const url of [
+      "http://x",
+      "iscep://",
+      "iscep://h:0",
+      "iscep://a:secret@h/path",
+      "iscep+unix://a:secret@",
+      "secret",
+    ]) {
+      const error = await errorOf(connect(url));
+      expect(error.code, url).toBe("usage");
+      expect(error.message).not.toContain("secret");
+    }
+  });
+});
+
+describe("typed calls", () => {
+  test("know names, arguments and results", async () => {
+    const server = await startServer();
+    const client = await connect<typeof originalTasks>(server.url, { token: tokens.alice });
+    later(() => client.close());
+    const sum: number = await client.call("add", { a: 1, b: 2 });
+    const text: string = await client.call("echo_task", { message: "typed" });
+    expect([sum, text]).toEqual([3, "echo typed"]);
+    // @ts-expect-error a name that is no command's
+    await errorOf(client.call("no_such", {}));
+    // @ts-expect-error an argument of another type
+    await errorOf(client.call("add", { a: "1", b: 2 }));
+    // @ts-expect-error an argument that is missing
+    await errorOf(client.call("add", { a: 1 }));
+    const untyped = await connect(server.url, { token: tokens.alice });
+    later(() => untyped.close());
+    expect(await untyped.call("noargs", {})).toBe("ok");
+  });
+
+  test("list what is there, with schemas, from ours and from an original server", async () => {
+    const client = await (await startServer()).client();
+    const listed = await client.list();
+    expect(listed.map(({ name }) => name)).toEqual(originalTasks.map(({ name }) => name).toSorted());
+    expect(listed.find(({ name }) => name === "add")).toMatchObject({
+      kind: "function",
+      description: "Adds two whole numbers",
+      args: {
+        type: "object",
+        properties: { a: { type: "integer" }, b: { type: "integer" } },
+        additionalProperties: false,
+      },
+    });
+    const original = await rawServer(async (peer) => {
+      for (let packet = await peer.next(); packet !== undefined; packet = await peer.next()) {
+        const list = packet.type === Type.discover;
+        peer.send(
+          list
+            ? rawPacket(Type.discover, { response: { add: { a: "int", b: "_empty" }, noargs: {} } })
+            : rawPacket(Type.error, { error: "command not found" }),
+        );
+      }
+    });
+    expect((await (await open(original.url)).list()).map(({ name, args }) => ({ name, args }))).toMatchObject([
+      { name: "add", args: { properties: { a: { type: "integer" }, b: {} } } },
+      { name: "noargs" },
+    ]);
+  });
+});
