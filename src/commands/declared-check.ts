@@ -32,7 +32,7 @@ function openAjv(): Ajv2020 {
     allErrors: false,
     meta: false,
     validateSchema: false,
-    strict: false,
+    strict: false, strictNumbers: true,
     verbose: true,
     unicodeRegExp: true,
   });
