@@ -1,0 +1,220 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadConfiguration } from "#iscep/commands/configuration";
+import { parseDuration } from "#iscep/commands/duration";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), "iscep-configuration-"));
+  await writeFile(path.join(folder, "backup.sh"), "#!/bin/sh\n");
+  await chmod(path.join(folder, "backup.sh"), 0o700);
+  await writeFile(path.join(folder, "plain.sh"), "#!/bin/sh\n", { mode: 0o600 });
+  await writeFile(path.join(folder, "shared.sh"), "#!/bin/sh\n");
+  await chmod(path.join(folder, "shared.sh"), 0o722);
+  const library = JSON.stringify(import.meta.resolve("iscep"));
+  await writeFile(
+    path.join(folder, "commands.mjs"),
+    `import { defineCommand } from ${library};\nexport const hello = defineCommand({ name: "hello", run: () => 1 });\n`,
+  );
+  await mkdir(path.join(folder, "worlds"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+let count = 0;
+async function load(text: string) {
+  const file = path.join(folder, `${count++}.yaml`);
+  await writeFile(file, text);
+  return { file, configuration: loadConfiguration(file) };
+}
+
+/** What is wrong, as `LINE:COLUMN: sentence`. */
+async function complaint(text: string): Promise<string> {
+  const { file, configuration } = await load(text);
+  const error: unknown = await configuration.then(
+    () => new Error("it was accepted"),
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toMatchObject({ name: "IscepError", code: "configuration" });
+  const { message } = error as Error;
+  expect(message.startsWith(`${file}:`)).toBe(true);
+  return message.slice(file.length + 1);
+}
+
+test("a whole file becomes settings, modules and scripts, with paths from its own folder", async () => {
+  const { configuration } = await load(`
+listen: 0.0.0.0:8989
+tls: { cert: cert.pem, key: /etc/key.pem }
+tokens: tokens.json
+logs: logs
+max_connections: 100
+threads: 2
+modules: [commands.mjs]
+commands:
+  backup_world:
+    description: Archive a world folder
+    run: [./backup.sh, --world, "{world}", "--mode={mode}", "{names}"]
+    args:
+      world: { type: string, pattern: "[a-z0-9_-]+", default: world, max_length: 20 }
+      mode: { type: enum, values: [fast, full] }
+      names: { type: list, items: { type: integer, minimum: 0 }, max_items: 3, optional: true }
+    timeout: 10m
+    folder: worlds
+    environment: { LEVEL: "9" }
+  now:
+    run: [date]
+`);
+  const { commands, ...settings } = await configuration;
+  expect(settings).toEqual({
+    listen: { host: "0.0.0.0", port: 8989 },
+    tls: { cert: path.join(folder, "cert.pem"), key: "/etc/key.pem" },
+    tokens: path.join(folder, "tokens.json"),
+    logs: path.join(folder, "logs"),
+    maxConnections: 100,
+    threads: 2,
+  });
+  const [backup, now, fromModule] = commands;
+  expect(commands).toHaveLength(3);
+  expect(fromModule).toMatchObject({ kind: "function", name: "hello" });
+  expect(backup).toMatchObject({
+    kind: "script",
+    name: "backup_world",
+    description: "Archive a world folder",
+    timeoutMs: 600_000,
+    program: path.join(folder, "backup.sh"),
+    folder: path.join(folder, "worlds"),
+    environment: { LEVEL: "9", LANG: "C.UTF-8" },
+    argsSchema: { required: ["mode"], additionalProperties: false },
+  });
+  expect(now).toMatchObject({ name: "now", folder });
+  const check = backup?.checkArguments({ mode: "full", names: [1, 2] });
+  expect(check).toEqual({ ok: true, args: { world: "world", mode: "full", names: [1, 2] } });
+});
+
+test.each<[string, object]>([
+  ["listen: unix:run/iscep.sock", { unix: "run/iscep.sock" }],
+  ["listen: '[::1]:0'", { host: "::1", port: 0 }],
+  ["listen: localhost:1", { host: "localhost", port: 1 }],
+  ["listen: 8989", { host: "127.0.0.1", port: 8989 }],
+])("%s", async (text, expected) => {
+  const { listen } = await (await load(text)).configuration;
+  expect(listen).toEqual("unix" in expected ? { unix: path.join(folder, String(expected.unix)) } : expected);
+});
+
+describe("what is wrong is told with line, column and what to do", () => {
+  const command = (fields: string) => `commands:\n  one:\n    ${fields.split("\n").join("\n    ")}\n`;
+
+  test.each<[string, string, RegExp]>([
+    ["nothing at all", "", /^1:1: the file is empty/],
+    ["a list", "- a", /^1:1: the file must be a map/],
+    ["no YAML", "listen: [1", /^1:11: this is not YAML/],
+    ["a tab", "commands:\n\tone: 1", /^2:1: this is not YAML/],
+    ["an unknown tag", "listen: !!python/object x", /^1:9: this is not YAML/],
+    ["a key twice", "threads: 1\nthreads: 2", /^2:1: this key stands twice/],
+    ["a command twice", "commands:\n  a: { run: [date] }\n  a: { run: [date] }", /^3:3: this key stands twice/],
+    ["an unknown key", "listen: a:1\nthreds: 1", /^2:1: the file has no key "threds"; did you mean "threads"\?/],
+    ["an empty value", "listen:\nthreads: 1", /^1:1: `listen` has no value/],
+    ["a number that is none", "threads: many", /^1:10: `threads` must be a whole number from 1 to 1024/],
+    ["an address without a port", "listen: 127.0.0.1", /^1:9: `listen` must be "HOST:PORT"/],
+    ["a port that is none", "listen: a:65536", /^1:9: `listen` must be "HOST:PORT"/],
+    ["IPv6 without brackets", "listen: ::1:8989", /^1:9: `listen` must be .*"\[::1\]:8989"/],
+    ["several addresses", "listen: [a:1, b:2]", /^1:9: `listen` must be/],
+    ["half of the TLS files", "tls: { cert: c.pem }", /^1:6: `tls` needs both cert and key/],
+    [
+      "a module that is missing",
+      "modules:\n  - commands.mjs\n  - nowhere.mjs",
+      /^3:5: .*nowhere\.mjs: there is no such file/,
+    ],
+    ["no run", command("timeout: 1s"), /^2:3: command "one" needs `run`/],
+    ["an empty run", command("run: []"), /^3:10: `run` must begin with the program/],
+    ["a shell's line", command("run: date -u"), /^3:10: `run` must be a list/],
+    [
+      "an unknown field",
+      command("run: [date]\ntimout: 1s"),
+      /^4:5: command "one" has no key "timout"; did you mean "timeout"\?/,
+    ],
+    [
+      "a field of a later version",
+      command("run: [date]\nconcurrency: 1"),
+      /^4:5: this version of iscep does not know `concurrency`/,
+    ],
+    ["another one", command("run: [date]\nschedule: x"), /^4:5: this version of iscep does not know `schedule`/],
+    [
+      "a timeout without a unit",
+      command("run: [date]\ntimeout: 10"),
+      /^4:14: `timeout` must be a number above 0 and a unit/,
+    ],
+    ["a timeout that no timer takes", command("run: [date]\ntimeout: 25d"), /^4:14: `timeout` can be 24d at most/],
+    ["a program that is missing", command("run: [./nowhere.sh]"), /^3:11: .*nowhere\.sh/],
+    ["a program that cannot be run", command("run: [./plain.sh]"), /^3:11: .*chmod \+x/],
+    ["a program that others may change", command("run: [./shared.sh]"), /^3:11: .*chmod go-w/],
+    ["a name that is not in PATH", command("run: [iscep-has-no-such-program]"), /^3:11: .*iscep-has-no-such-program/],
+    ["a name that is reserved", "commands:\n  iscep.x: { run: [date] }", /^2:3: .*iscep\./],
+    ["an argument in the middle", command('run: [date, "a{b}c"]\nargs: { b: { type: string } }'), /^3:17: /],
+    ["an argument that is not declared", command('run: [date, "{b}"]'), /^3:17: .*"b"/],
+    ["an argument that is not used", command("run: [date]\nargs:\n  b: { type: string }"), /^5:7: .*"b"/],
+    [
+      "an argument without a type",
+      command('run: [date, "{b}"]\nargs:\n  b: { default: x }'),
+      /^5:10: argument "b" needs a `type`/,
+    ],
+    [
+      "a type that is none",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: sting }'),
+      /^5:18: there is no type "sting"; did you mean "string"\?/,
+    ],
+    [
+      "a key that belongs to another type",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: string, maxLength: 3 }'),
+      /^5:26: argument "b" has no key "maxLength"; did you mean "max_length"\?/,
+    ],
+    [
+      "a pattern that is none",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: string, pattern: "a)|(b" }'),
+      /^5:7: .*pattern/,
+    ],
+    [
+      "a default that does not fit",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: integer, default: x }'),
+      /^5:7: .*default/,
+    ],
+    [
+      "bounds the wrong way round",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: string, min_length: 3, max_length: 2 }'),
+      /^5:7: .*`min_length` is larger/,
+    ],
+    ["a dangerous variable", command("run: [date]\nenvironment:\n  A: x\n  LD_PRELOAD: x"), /^6:7: .*LD_PRELOAD/],
+    [
+      "aliases that explode",
+      `a: &a [${"x, ".repeat(20)}]\nb: &b [${"*a, ".repeat(20)}]`,
+      /^1:1: the file has no key "a"/,
+    ],
+  ])("%s", async (_, text, sentence) => {
+    expect(await complaint(text)).toMatch(sentence);
+  });
+
+  test("a file that is not there, and a folder", async () => {
+    await expect(loadConfiguration(path.join(folder, "missing.yaml"))).rejects.toMatchObject({
+      code: "configuration",
+      message: expect.stringMatching(/missing\.yaml: there is no such file/),
+    });
+    await expect(loadConfiguration(folder)).rejects.toMatchObject({ code: "configuration" });
+  });
+});
+
+test.each([
+  ["500ms", 500],
+  ["30s", 30_000],
+  ["10m", 600_000],
+  ["2h", 7_200_000],
+  ["1d", 86_400_000],
+  ["1.5s", 1_500],
+  ["0s", undefined],
+  ["1 s", undefined],
+  ["-1s", undefined],
+  ["1w", undefined],
+  ["", undefined],
+])("the duration %s is %s ms", (text, durationMs) => {
+  expect(parseDuration(text)).toBe(durationMs);
+});

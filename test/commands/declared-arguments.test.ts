@@ -1,0 +1,215 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { declareArguments } from "iscep";
+
+interface Declared {
+  readonly "~standard": { validate(value: unknown): unknown };
+}
+
+function check(
+  declared: Declared,
+  value: unknown,
+): { value?: unknown; issues?: { message: string; path?: unknown[] }[] } {
+  return declared["~standard"].validate(value) as ReturnType<typeof check>;
+}
+
+function declare(declarations: unknown): Declared {
+  return declareArguments(declarations as Parameters<typeof declareArguments>[0]);
+}
+
+describe("strings", () => {
+  const text = declareArguments({ a: { type: "string" } });
+  const lines = declareArguments({ a: { type: "string", multiline: true } });
+
+  test.each<[string, string, boolean, boolean]>([
+    ["text of any language", "grüße 世界 🎮", true, true],
+    ["an empty one", "", true, true],
+    ["a line feed", "a\nb", false, true],
+    ["a tab", "a\tb", false, true],
+    ["NUL", "a\0b", false, false],
+    ["an escape", "\u001B[31m", false, false],
+    ["a C1 control character", "\u0085", false, false],
+    ["half a surrogate pair", "\uD83C", false, false],
+    ["the halves in the wrong order", "\uDFAE\uD83C", false, false],
+    ["64 KiB", "x".repeat(65_536), true, true],
+    ["a byte more", "x".repeat(65_537), false, false],
+    ["more than 64 KiB of UTF-8, in fewer characters", "界".repeat(22_000), false, false],
+  ])("%s", (_, value, isText, isLines) => {
+    expect(check(text, { a: value }).issues === undefined).toBe(isText);
+    expect(check(lines, { a: value }).issues === undefined).toBe(isLines);
+  });
+
+  test("a pattern holds for the whole text, whatever alternatives and lines it has", () => {
+    const either = declareArguments({ a: { type: "string", pattern: "cat|dog", multiline: true } });
+    expect(check(either, { a: "dog" })).toEqual({ value: { a: "dog" } });
+    for (const a of ["dogs", "a cat", "cat\n", "x\ndog"]) expect(check(either, { a }).issues).toHaveLength(1);
+  });
+
+  test("lengths count characters, not code units", () => {
+    const short = declareArguments({ a: { type: "string", minLength: 2, maxLength: 2 } });
+    expect(check(short, { a: "🎮🎮" }).issues).toBeUndefined();
+    expect(check(short, { a: "🎮" }).issues).toHaveLength(1);
+    expect(check(short, { a: "🎮🎮🎮" }).issues).toHaveLength(1);
+  });
+});
+
+describe("numbers, choices and lists", () => {
+  const all = declareArguments({
+    whole: { type: "integer", minimum: -3, optional: true },
+    ratio: { type: "number", maximum: 1, optional: true },
+    flag: { type: "boolean", optional: true },
+    mode: { type: "enum", values: ["fast", "full"], optional: true },
+    names: { type: "list", items: { type: "string", pattern: "[a-z]+" }, minItems: 1, maxItems: 2, optional: true },
+  });
+
+  test.each([
+    { whole: -3 },
+    { whole: 2 ** 53 - 1 },
+    { ratio: -0.5 },
+    { flag: false },
+    { mode: "full" },
+    { names: ["a"] },
+    {},
+  ])("%j fits", (args) => {
+    expect(check(all, args)).toEqual({ value: args });
+  });
+
+  test.each<[Record<string, unknown>, unknown[], RegExp]>([
+    [{ whole: -4 }, ["whole"], />= -3/],
+    [{ whole: 2 ** 53 }, ["whole"], /<= 9007199254740991/],
+    [{ whole: 1.5 }, ["whole"], /integer/],
+    [{ whole: "1" }, ["whole"], /integer/],
+    [{ ratio: 1.1 }, ["ratio"], /<= 1/],
+    [{ ratio: Number.NaN }, ["ratio"], /number/],
+    [{ ratio: -Infinity }, ["ratio"], /number/],
+    [{ flag: "true" }, ["flag"], /boolean/],
+    [{ flag: 0 }, ["flag"], /boolean/],
+    [{ flag: null }, ["flag"], /boolean/],
+    [{ mode: "slow" }, ["mode"], /one of "fast", "full"/],
+    [{ mode: "toString" }, ["mode"], /one of "fast", "full"/],
+    [{ names: [] }, ["names"], /at least 1/],
+    [{ names: ["a", "b", "c"] }, ["names"], /at most 2/],
+    [{ names: ["a", "B"] }, ["names", 1], /matches/],
+    [{ names: "a" }, ["names"], /array/],
+    [{ unknown: 1 }, ["unknown"], /no such argument/],
+  ])("%j does not, and it is told which and why", (args, path, message) => {
+    expect(check(all, args).issues).toEqual([
+      expect.objectContaining({ path, message: expect.stringMatching(message) as string }),
+    ]);
+  });
+
+  test("a list without maxItems has a bound all the same", () => {
+    const open = declareArguments({ names: { type: "list", items: { type: "integer" } } });
+    expect(check(open, { names: Array.from({ length: 1_000 }, () => 1) }).issues).toBeUndefined();
+    expect(check(open, { names: Array.from({ length: 1_001 }, () => 1) }).issues).toHaveLength(1);
+  });
+
+  test.each([undefined, null, 5, "a", [], [1]])("%j is no object of arguments", (value) => {
+    expect(check(all, value).issues).toHaveLength(1);
+  });
+});
+
+describe("defaults and absence", () => {
+  const declared = declareArguments({
+    world: { type: "string", default: "overworld" },
+    tags: { type: "list", items: { type: "string" }, default: ["a"] },
+    count: { type: "integer" },
+    note: { type: "string", optional: true },
+  });
+
+  test("defaults are filled in, in an object of its own", () => {
+    const given = Object.freeze({ count: 1 });
+    expect(check(declared, given)).toEqual({ value: { world: "overworld", tags: ["a"], count: 1 } });
+    expect(given).toEqual({ count: 1 });
+  });
+
+  test("a default list is not shared between calls", () => {
+    const first = check(declared, { count: 1 }).value as { tags: string[] };
+    first.tags.push("b");
+    expect(check(declared, { count: 1 })).toMatchObject({ value: { tags: ["a"] } });
+  });
+
+  test("what is required and missing is told", () => {
+    expect(check(declared, {}).issues).toEqual([expect.objectContaining({ path: ["count"] })]);
+  });
+
+  test("what a prototype has was not given", () => {
+    const given: unknown = Object.create({ count: 1 });
+    expect(check(declared, given).issues).toHaveLength(1);
+  });
+
+  test("a __proto__ among the arguments is unknown, and changes nothing", () => {
+    expect(check(declared, JSON.parse('{"count":1,"__proto__":{"note":"x"}}')).issues).toHaveLength(1);
+    expect(({} as { note?: string }).note).toBeUndefined();
+  });
+});
+
+test("JSON Schema tells types, bounds, defaults and what is required", () => {
+  const declared = declareArguments({
+    world: { type: "string", pattern: "[a-z]+", default: "overworld", description: "which world" },
+    mode: { type: "enum", values: ["fast", "full"] },
+    sizes: { type: "list", items: { type: "integer", minimum: 1 }, maxItems: 3, optional: true },
+  });
+  expect(declared["~standard"].jsonSchema.input({ target: "draft-2020-12" })).toMatchObject({
+    type: "object",
+    properties: {
+      world: { type: "string", pattern: "^(?:[a-z]+)$", default: "overworld", description: "which world" },
+      mode: { type: "string", enum: ["fast", "full"] },
+      sizes: { type: "array", items: { type: "integer", minimum: 1 }, maxItems: 3 },
+    },
+    required: ["mode"],
+    additionalProperties: false,
+  });
+});
+
+test("whatever JSON comes, the check gives arguments that fit or issues, and changes nothing", () => {
+  const declared = declareArguments({
+    a: { type: "string", default: "x" },
+    b: { type: "list", items: { type: "number" }, optional: true },
+  });
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom("a", "b", "c", "__proto__", "toString"), fc.jsonValue()), (args) => {
+      const before = structuredClone(args);
+      const { value, issues } = check(declared, args);
+      expect(args).toEqual(before);
+      if (issues === undefined) expect(typeof (value as { a: unknown }).a).toBe("string");
+      else expect(issues.length).toBeGreaterThan(0);
+    }),
+  );
+});
+
+describe("a wrong declaration is refused when it is made:", () => {
+  test.each<[string, unknown, RegExp]>([
+    ["no record", 5, /object of names/],
+    ["a list", [], /object of names/],
+    ["no declaration", { a: "string" }, /"a"/],
+    ["no type", { a: {} }, /"a".*type/],
+    ["an unknown type", { a: { type: "strin" } }, /did you mean "string"/],
+    ["an unknown key", { a: { type: "string", patern: "x" } }, /did you mean "pattern"/],
+    ["a key of another type", { a: { type: "boolean", minimum: 1 } }, /"minimum" does not belong to type boolean/],
+    ["a broken pattern", { a: { type: "string", pattern: "(" } }, /"a".*regular expression/],
+    ["a pattern that only a group would mend", { a: { type: "string", pattern: "a)|(b" } }, /regular expression/],
+    ["an enum without values", { a: { type: "enum", values: [] } }, /values/],
+    ["an enum of numbers", { a: { type: "enum", values: [1] } }, /quotes/],
+    ["an enum with a value twice", { a: { type: "enum", values: ["x", "x"] } }, /twice/],
+    ["a list of lists", { a: { type: "list", items: { type: "list", items: { type: "string" } } } }, /items/],
+    ["bounds without anything between", { a: { type: "integer", minimum: 2, maximum: 1 } }, /larger/],
+    ["a length below 0", { a: { type: "string", minLength: -1 } }, /minLength/],
+    ["a default that does not fit", { a: { type: "integer", default: "5" } }, /default does not fit/],
+    [
+      "a default that the pattern refuses",
+      { a: { type: "string", pattern: "[a-z]", default: "A" } },
+      /default does not fit/,
+    ],
+    ["a default and optional", { a: { type: "string", default: "x", optional: true } }, /never absent/],
+    ["a name with a brace", { "a}": { type: "string" } }, /name/],
+    ["an empty name", { "": { type: "string" } }, /name/],
+    ["__proto__ as a name", JSON.parse('{"__proto__":{"type":"string"}}'), /__proto__/],
+    ["__proto__ in a program's text", { __proto__: { a: { type: "string" } } }, /__proto__/],
+    ["constructor as a name", { constructor: { type: "string" } }, /constructor/],
+  ])("%s", (_, declarations, message) => {
+    expect(() => declare(declarations)).toThrow(
+      expect.objectContaining({ code: "usage", message: expect.stringMatching(message) as string }),
+    );
+  });
+});
