@@ -131,30 +131,33 @@ export class Dispatcher {
       return;
     }
     let result: unknown;
+    let promise: Promise<unknown> | undefined;
     try {
       result =
         command.threadModule === undefined
           ? command.run(args, run.context)
           : this.#threads.run(command, args, { runId: run.id, identity: run.context.identity, signal: run.signal });
+      // A thenable of its own making may throw, or settle twice; a promise made of it does neither.
+      if (isThenable(result)) promise = Promise.resolve(result);
     } catch (error) {
       this.#endFailed(run, command, given, error);
       this.#free(run, places);
       return;
     }
-    if (!isThenable(result)) {
+    if (promise === undefined) {
       this.#end(run, given, { status: "completed", value: result });
       this.#free(run, places);
       return;
     }
     this.#active.add(run);
-    this.#follow(run, command, given, result, timeoutMs, places);
+    this.#follow(run, command, given, promise, timeoutMs, places);
   }
 
   #follow(
     run: Run,
     command: FunctionCommand,
     given: unknown,
-    result: PromiseLike<unknown>,
+    result: Promise<unknown>,
     timeoutMs: number,
     places: Places,
   ): void {

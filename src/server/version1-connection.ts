@@ -119,7 +119,7 @@ export class Version1Connection {
       return;
     }
     this.#host.logRefusedPacket("malformed", event.error.message, this.id, this.source);
-    this.#write(errorAnswer(event.error.code, event.error.message));
+    this.#write(this.#session.errorAnswer(event.error.code, event.error.message));
     if (event.fatal) this.#finish(`malformed: ${event.error.message}`);
   }
 
@@ -144,7 +144,7 @@ export class Version1Connection {
         this.#finish("the peer asked to close");
         break;
       default:
-        this.#write(errorAnswer("protocol", "unknown packet type"));
+        this.#write(this.#session.errorAnswer("protocol", "unknown packet type"));
     }
   }
 
@@ -186,7 +186,7 @@ export class Version1Connection {
     }
     // What is no name is no known command either; only a structure is worth a word, as the original fails on it too.
     if (typeof command === "object") {
-      this.#write(errorAnswer("invalid_arguments", "the command must be a string"));
+      this.#write(this.#session.errorAnswer("invalid_arguments", "the command must be a string"));
       return;
     }
     const run = this.#host.dispatcher.start(identity, typeof command === "string" ? command : "", content.args, this.source);
@@ -218,7 +218,7 @@ export class Version1Connection {
     if (outcome.status === "completed" || ("value" in outcome && outcome.value !== undefined)) {
       this.#answer(() => this.#session.responseAnswer(outcome.value));
     } else {
-      this.#write(errorAnswer(outcome.error.code, outcome.error.message));
+      this.#write(this.#session.errorAnswer(outcome.error.code, outcome.error.message));
     }
   }
 
@@ -232,7 +232,7 @@ export class Version1Connection {
       if (error.code === "unauthorized") {
         packet = unauthorizedAnswer;
       } else {
-        packet = errorAnswer("failed", `the command ran, and its result could not be sent. ${error.message}`);
+        packet = this.#session.errorAnswer("failed", `the command ran, and its result could not be sent. ${error.message}`);
         this.#host.logs?.error({ event: "answer", message: error.message, connection: this.id, source: this.source, error });
       }
     }
@@ -272,7 +272,7 @@ export class Version1Connection {
   checkDeadlines(nowMs: number): void {
     const due = this.#deadlines.due(nowMs, this.#running, this.#socket.writableLength);
     if (due === undefined) return;
-    if (due.how === "tell") this.#write(errorAnswer("timeout", due.reason));
+    if (due.how === "tell") this.#write(this.#session.errorAnswer("timeout", due.reason));
     if (due.how === "cut") this.#abandon(due.reason);
     else this.#finish(due.reason);
   }

@@ -87,6 +87,14 @@ export class Version1ServerSession {
     return this.#bounded(PacketType.CMD_RESPONSE, { response: value });
   }
 
+  /** A text that the peer could not read in one packet is cut. */
+  errorAnswer(code: ErrorCode, message: string): Buffer {
+    const packet = errorAnswer(code, message);
+    if (packet.length <= this.#maxAnswerBytes) return packet;
+    // A character takes at most 6 bytes, as an escape; the rest is for the packet around it.
+    return errorAnswer(code, `${message.slice(0, Math.floor(this.#maxAnswerBytes / 8))} … (cut)`);
+  }
+
   #bounded(type: number, content: Version1Content): Buffer {
     const packet = encodePacket(type, encodeContent(content, this.#limits));
     if (packet.length <= this.#maxAnswerBytes) return packet;

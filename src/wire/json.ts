@@ -117,9 +117,17 @@ function checkNumber(literal: string): void {
  */
 export function encodeJson(value: unknown, limits: JsonLimits): string | undefined {
   const findings = { keysLeft: limits.maxJsonKeys, largeIntegers: false };
-  checkValue(value, limits.maxJsonDepth, "", findings);
-  const text = JSON.stringify(value);
-  return findings.largeIntegers ? markDoubles(text) : text;
+  try {
+    checkValue(value, limits.maxJsonDepth, "", findings);
+    const text = JSON.stringify(value);
+    return findings.largeIntegers ? markDoubles(text) : text;
+  } catch (error) {
+    if (error instanceof IscepError) throw error;
+    // The error's own text stays in its cause: on a server it is not for the caller.
+    throw new IscepError("invalid_arguments", "the value cannot be sent as JSON: a getter or toJSON of it failed", {
+      cause: error,
+    });
+  }
 }
 
 interface Findings {
