@@ -9,9 +9,6 @@ import { canary, startServer, tokens } from "../support/servers.js";
 
 watchForLeaks();
 
-/** Written so that it is plainly meant. */
-const then: string = "then";
-
 function command(name: string, run: () => unknown): Command {
   return defineCommand({ name, description: "", run });
 }
@@ -36,12 +33,14 @@ describe("a result", () => {
   test("whose reading fails is told without its reason", async () => {
     const failing = [
       command("then", () => ({
-        get [then](): never {
+        // oxlint-disable-next-line unicorn/no-thenable -- the fault itself
+        get then(): never {
           throw new Error(canary);
         },
       })),
       command("thenable", () => ({
-        [then](): never {
+        // oxlint-disable-next-line unicorn/no-thenable -- the fault itself
+        then(): never {
           throw new Error(canary);
         },
       })),
@@ -67,7 +66,8 @@ describe("a result", () => {
 
   test("of a thenable that settles twice counts once", async () => {
     const twice = command("twice", () => ({
-      [then](resolve: (value: unknown) => void, reject: (error: unknown) => void) {
+      // oxlint-disable-next-line unicorn/no-thenable -- the fault itself
+      then(resolve: (value: unknown) => void, reject: (error: unknown) => void) {
         reject(new IscepError("busy", "the first"));
         resolve("the second");
         resolve("the third");

@@ -43,7 +43,8 @@ export function splitPackets(bytes: Buffer): { packets: RawPacket[]; rest: Buffe
     if (size < 34) throw new Error(`a packet with a size of ${size} was sent`);
     const body = bytes.subarray(offset + 6, offset + 4 + size - 32);
     const checksum = bytes.toString("latin1", offset + 4 + size - 32, offset + 4 + size);
-    if (createHash("md5").update(body).digest("hex") !== checksum) throw new Error("a packet with a wrong checksum was sent");
+    if (createHash("md5").update(body).digest("hex") !== checksum)
+      throw new Error("a packet with a wrong checksum was sent");
     packets.push({ type: bytes.readUInt16BE(offset + 4), body: body.toString() });
     offset += 4 + size;
   }
