@@ -53,6 +53,32 @@ describe("strings", () => {
   });
 });
 
+describe("formats", () => {
+  const formats = {
+    date: ["2026-02-28", "2026-02-30"],
+    "date-time": ["2026-02-28T10:00:00Z", "2026-02-28"],
+    time: ["10:00:00Z", "25:00:00Z"],
+    duration: ["P1DT2H", "1 day"],
+    email: ["a@example.org", "a@"],
+    hostname: ["a.example.org", "-a"],
+    ipv4: ["127.0.0.1", "256.0.0.1"],
+    ipv6: ["::1", "::g"],
+    uuid: ["0190163d-8694-739b-aea5-966c26f8ad91", "0190163d"],
+  } as const;
+
+  test.each(Object.entries(formats))("%s", (format, [right, wrong]) => {
+    const declared = declare({ a: { type: "string", format } });
+    expect(check(declared, { a: right }).issues).toBeUndefined();
+    expect(check(declared, { a: wrong }).issues).toEqual([
+      expect.objectContaining({ message: expect.stringContaining(format) as string }),
+    ]);
+  });
+
+  test("uri is none of them: it lets file: and more through", () => {
+    expect(() => declare({ a: { type: "string", format: "uri" } })).toThrow(expect.objectContaining({ code: "usage" }));
+  });
+});
+
 describe("numbers, choices and lists", () => {
   const all = declareArguments({
     whole: { type: "integer", minimum: -3, optional: true },
