@@ -8,7 +8,7 @@ import type { ScriptCommand } from "./command.js";
 import { declareArguments } from "./declared-arguments.js";
 import type { NoArguments } from "./define.js";
 import { checkCommandName, checkTimeout } from "./names.js";
-import { resolveProgram, scriptEnvironment } from "./script-program.js";
+import { checkNoCode, resolveProgram, scriptEnvironment } from "./script-program.js";
 import { compileTemplate } from "./script-template.js";
 
 export interface ScriptDefinition<Name extends string, Args extends ArgumentDeclarations | undefined> {
@@ -47,6 +47,7 @@ export function defineScript<
   checkTimeout(name, timeoutMs);
   const folder = path.resolve(definition.folder ?? process.cwd());
   const [program, ...template] = checkedRun(name, definition.run);
+  checkNoCode(program, template);
   const declarations: ArgumentDeclarations = definition.args ?? {};
   const args = declareArguments(declarations);
   const argsSchema = argumentsJsonSchema(name, args);
