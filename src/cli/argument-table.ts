@@ -13,7 +13,9 @@ export function argumentSummary(description: CommandDescription): string {
 /** The help of a command, as its server tells it. */
 export function commandHelp(description: CommandDescription): string {
   const parameters = parametersOf(description.args);
-  const lines = [`Usage: iscep call ${visibleLine(description.name)}${parameters.length === 0 ? "" : " [--ARGUMENT VALUE …]"}`];
+  const lines = [
+    `Usage: iscep call ${visibleLine(description.name)}${parameters.length === 0 ? "" : " [--ARGUMENT VALUE …]"}`,
+  ];
   if (description.description !== "") lines.push("", visibleLine(description.description));
   if (parameters.length > 0) {
     const rows = parameters.map((parameter) => [`  ${usageOf(parameter, description)}`, explanationOf(parameter)]);
@@ -26,9 +28,15 @@ export function commandHelp(description: CommandDescription): string {
 export function alignColumns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) {
-    for (const [column, cell] of row.slice(0, -1).entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    for (const [column, cell] of row.slice(0, -1).entries())
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
   }
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
 }
 
 function usageOf(parameter: Parameter, description: CommandDescription): string {

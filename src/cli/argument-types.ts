@@ -39,7 +39,8 @@ export function typesOf(schema: JsonSchema, root: JsonSchema, depth = 0): Readon
     if (isJsonType(name)) types.add(name);
   }
   if (types.size > 0) return types;
-  for (const value of Array.isArray(values) ? values : "const" in resolved ? [constant] : []) types.add(typeOfValue(value));
+  for (const value of Array.isArray(values) ? values : "const" in resolved ? [constant] : [])
+    types.add(typeOfValue(value));
   for (const branches of [anyOf, oneOf, allOf]) {
     if (!Array.isArray(branches)) continue;
     for (const branch of branches) {

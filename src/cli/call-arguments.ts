@@ -59,11 +59,19 @@ export function parseArguments(words: readonly string[], schema: JsonSchema | un
     if (word === "--") continue;
     const option = splitOption(word);
     if (option === undefined) {
-      throw new IscepError("usage", `"${word}" stands where an argument was expected; arguments are written --name VALUE`);
+      throw new IscepError(
+        "usage",
+        `"${word}" stands where an argument was expected; arguments are written --name VALUE`,
+      );
     }
     const next = words[index];
     const following = next !== undefined && !next.startsWith("--") ? next : undefined;
-    const { parameter, negated } = findParameter(option.name, parameters, schema, (option.value ?? following) !== undefined);
+    const { parameter, negated } = findParameter(
+      option.name,
+      parameters,
+      schema,
+      (option.value ?? following) !== undefined,
+    );
     found.set(parameter.name, parameter);
     let text = option.value;
     if (text === undefined && isFlag(parameter, negated, following)) {
@@ -75,7 +83,10 @@ export function parseArguments(words: readonly string[], schema: JsonSchema | un
       index++;
     }
     if (text === undefined) {
-      throw new IscepError("invalid_arguments", `argument "${parameter.name}" needs a value; one that begins with -- is written --${option.name}=VALUE`);
+      throw new IscepError(
+        "invalid_arguments",
+        `argument "${parameter.name}" needs a value; one that begins with -- is written --${option.name}=VALUE`,
+      );
     }
     if (negated) throw new IscepError("invalid_arguments", `--${option.name} takes no value`);
     texts.set(parameter.name, [...(texts.get(parameter.name) ?? []), text]);
@@ -119,14 +130,22 @@ function findParameter(
   if (exact !== undefined) return { parameter: exact, negated: false };
   const positive = given.startsWith("no-") ? given.slice("no-".length) : undefined;
   if (positive !== undefined) {
-    const parameter = lookUp(positive, parameters) ?? (schema === undefined && !hasValue ? unknownParameter(positive) : undefined);
-    if (parameter !== undefined && (schema === undefined || parameter.types.has("boolean"))) return { parameter, negated: true };
+    const parameter =
+      lookUp(positive, parameters) ?? (schema === undefined && !hasValue ? unknownParameter(positive) : undefined);
+    if (parameter !== undefined && (schema === undefined || parameter.types.has("boolean")))
+      return { parameter, negated: true };
   }
-  if (schema === undefined || !refusesUnknownArguments(schema)) return { parameter: unknownParameter(given), negated: false };
-  const near = nearName(canonicalName(given), parameters.map(({ name }) => canonicalName(name)));
+  if (schema === undefined || !refusesUnknownArguments(schema))
+    return { parameter: unknownParameter(given), negated: false };
+  const near = nearName(
+    canonicalName(given),
+    parameters.map(({ name }) => canonicalName(name)),
+  );
   const names = parameters.map(({ name }) => `--${name}`).join(", ");
   const help = near !== undefined ? `did you mean --${near}?` : names === "" ? "it takes none" : `it takes ${names}`;
-  throw new IscepError("invalid_arguments", `the command has no argument "${given}"; ${help}`, { details: { argument: given } });
+  throw new IscepError("invalid_arguments", `the command has no argument "${given}"; ${help}`, {
+    details: { argument: given },
+  });
 }
 
 function lookUp(given: string, parameters: readonly Parameter[]): Parameter | undefined {

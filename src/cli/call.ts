@@ -82,7 +82,8 @@ async function callCommand(call: Call): Promise<void> {
       }
     }
     if (read.options.help === true) {
-      if (description === undefined) throw new IscepError("unauthorized", "the server does not tell this token about its commands");
+      if (description === undefined)
+        throw new IscepError("unauthorized", "the server does not tell this token about its commands");
       await print(commandHelp(description));
       return;
     }
@@ -157,7 +158,9 @@ async function listOrNothing(client: Client, signal: AbortSignal): Promise<Comma
 }
 
 function claimedOptions(description: CommandDescription | undefined, accepted: OwnOptions): Set<string> {
-  const names = new Set(description === undefined ? [] : parametersOf(description.args).map(({ name }) => canonicalName(name)));
+  const names = new Set(
+    description === undefined ? [] : parametersOf(description.args).map(({ name }) => canonicalName(name)),
+  );
   return new Set([...accepted.keys()].filter((option) => names.has(option)));
 }
 
@@ -173,11 +176,19 @@ function notFound(name: string, descriptions: readonly CommandDescription[]): un
     descriptions.map((description) => description.name),
   );
   const hint = near === undefined ? "`iscep ls` shows the commands that this caller may run" : `did you mean ${near}?`;
-  return withHint(new IscepError("command_not_found", `there is no command "${name}", or this caller may not run it`), hint);
+  return withHint(
+    new IscepError("command_not_found", `there is no command "${name}", or this caller may not run it`),
+    hint,
+  );
 }
 
 /** Adds to the server's refusal what a person needs next. */
-async function explained<Value>(client: Client, name: string, signal: AbortSignal, work: () => Promise<Value>): Promise<Value> {
+async function explained<Value>(
+  client: Client,
+  name: string,
+  signal: AbortSignal,
+  work: () => Promise<Value>,
+): Promise<Value> {
   try {
     return await work();
   } catch (error) {

@@ -18,7 +18,11 @@ export const define: DefineVerb = (command) => {
   command
     .option("--cert <file>", 'the certificate to write (default: "cert.pem")', nonEmpty)
     .option("--key <file>", 'the key to write, open to its owner only (default: "key.pem")', nonEmpty)
-    .option("--host <name>", "name or address of the server; may be repeated (default: localhost and this machine's name)", collect)
+    .option(
+      "--host <name>",
+      "name or address of the server; may be repeated (default: localhost and this machine's name)",
+      collect,
+    )
     .option("--days <number>", "how long it is valid", wholeNumber(1, 36_500))
     .option("--force", "overwrite files that are there; clients then need the new pin")
     .option("--show <file>", "print the pin of a certificate that is there, and make none")
@@ -28,7 +32,8 @@ export const define: DefineVerb = (command) => {
       const { show, ...others } = options;
       if (show === undefined) return makeCertificate(options);
       const surplus = Object.keys(others).find((name) => name !== "json");
-      if (surplus !== undefined) throw new IscepError("usage", `--show makes no certificate, so --${surplus} has no meaning with it`);
+      if (surplus !== undefined)
+        throw new IscepError("usage", `--show makes no certificate, so --${surplus} has no meaning with it`);
       const pin = await pinOfFile(show);
       await print(options.json === true ? `${JSON.stringify({ cert: show, pin })}\n` : `${pin}\n`);
     });

@@ -28,9 +28,14 @@ export const defaultUrl = "iscep://127.0.0.1:8989";
 
 export function clientOptions(): Option[] {
   return [
-    new Option("--url <address>", "address of the server (ISCEP_URL)").default(undefined, defaultUrl).argParser(nonEmpty),
-    new Option("--token <token>", "better in ISCEP_TOKEN or --token-file: others can see the arguments of a process").argParser(nonEmpty),
-    new Option("--token-file <file>", "file with the token, open to its owner only (ISCEP_TOKEN_FILE)").argParser(nonEmpty),
+    new Option("--url <address>", `address of the server (ISCEP_URL; default: ${defaultUrl})`).argParser(nonEmpty),
+    new Option(
+      "--token <token>",
+      "better in ISCEP_TOKEN or --token-file: others can see the arguments of a process",
+    ).argParser(nonEmpty),
+    new Option("--token-file <file>", "file with the token, open to its owner only (ISCEP_TOKEN_FILE)").argParser(
+      nonEmpty,
+    ),
     new Option("--ca <file>", "certificate of the server, or of who signed it (ISCEP_CA_FILE)").argParser(nonEmpty),
     new Option("--pin <pin>", "pin of the server's certificate: sha256:…").argParser(nonEmpty),
     new Option("--timeout <duration>", "how long a call may take: 30s, 10m (ISCEP_TIMEOUT)").argParser(durationMs),
@@ -52,7 +57,10 @@ export function addClientOptions(command: Command): Command {
  */
 export async function openClient(options: ClientOptions, signal: AbortSignal): Promise<Client> {
   if (options.protocol === "2") {
-    throw new IscepError("usage", "this version of iscep speaks version 1 of the protocol only; leave out --protocol 2");
+    throw new IscepError(
+      "usage",
+      "this version of iscep speaks version 1 of the protocol only; leave out --protocol 2",
+    );
   }
   const url = options.url ?? (environment("ISCEP_URL") || defaultUrl);
   const address = parseAddress(url);
@@ -71,24 +79,37 @@ export async function openClient(options: ClientOptions, signal: AbortSignal): P
     signal,
     ...(options.allowCleartext === undefined ? {} : { allowCleartext: options.allowCleartext }),
     ...(token === undefined ? {} : { token }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs, limits: { connectTimeoutMs: Math.min(timeoutMs, resolveLimits().connectTimeoutMs) } }),
+    ...(timeoutMs === undefined
+      ? {}
+      : { timeoutMs, limits: { connectTimeoutMs: Math.min(timeoutMs, resolveLimits().connectTimeoutMs) } }),
   };
   const { connect } = await import("../client/client.js");
   if (address.kind !== "tls") {
     // What the environment says of certificates is for every address; what the arguments say is for this one.
     const { ca: caOption, pin } = options;
-    return connect(url, { ...connectOptions, ...(caOption === undefined ? {} : { ca: caOption }), ...(pin === undefined ? {} : { pin }) });
+    return connect(url, {
+      ...connectOptions,
+      ...(caOption === undefined ? {} : { ca: caOption }),
+      ...(pin === undefined ? {} : { pin }),
+    });
   }
   if (ca !== undefined || options.pin !== undefined || address.pin !== undefined || !isLoopbackHost(address.host)) {
     const { pin } = options;
-    return connect(url, { ...connectOptions, ...(ca === undefined ? {} : { ca }), ...(pin === undefined ? {} : { pin }) });
+    return connect(url, {
+      ...connectOptions,
+      ...(ca === undefined ? {} : { ca }),
+      ...(pin === undefined ? {} : { pin }),
+    });
   }
   return connectToOwnServer(url, connectOptions);
 }
 
 /** On this machine, the certificate that `iscep serve` made for this user is trusted without being asked for. */
 async function connectToOwnServer(url: string, options: ConnectOptions): Promise<Client> {
-  const [{ connect }, { ownServerPin }] = await Promise.all([import("../client/client.js"), import("./own-server-pin.js")]);
+  const [{ connect }, { ownServerPin }] = await Promise.all([
+    import("../client/client.js"),
+    import("./own-server-pin.js"),
+  ]);
   const own = ownServerPin();
   if (own === undefined) return connect(url, options);
   try {
@@ -124,7 +145,10 @@ function readTokenFile(path: string): string {
     const { mode } = statSync(path);
     // As ssh does with keys: a secret that others can read is none. Windows has no such bits.
     if (process.platform !== "win32" && (mode & 0o077) !== 0) {
-      throw new IscepError("configuration", `token file ${path} can be read by others; make it yours alone: chmod 600 ${path}`);
+      throw new IscepError(
+        "configuration",
+        `token file ${path} can be read by others; make it yours alone: chmod 600 ${path}`,
+      );
     }
     text = readFileSync(path, "utf8");
   } catch (error) {
@@ -144,7 +168,9 @@ function timeoutFromEnvironment(): number | undefined {
   try {
     return durationMs(text);
   } catch (error) {
-    throw new IscepError("usage", `ISCEP_TIMEOUT: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new IscepError("usage", `ISCEP_TIMEOUT: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -15,7 +15,10 @@ export const define: DefineVerb = (command) => {
   command
     .argument("[folder]", "where to write them; made when it is not there", ".")
     .option("--json", "print one JSON value, and nothing else, on standard output")
-    .addHelpText("after", "\nNothing that is there is overwritten. What it writes can be served at once: cd FOLDER && iscep serve")
+    .addHelpText(
+      "after",
+      "\nNothing that is there is overwritten. What it writes can be served at once: cd FOLDER && iscep serve",
+    )
     .action(init);
 };
 

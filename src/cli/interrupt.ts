@@ -27,7 +27,10 @@ export function onStopSignals(onFirst: (signal: StopSignal) => void): () => void
 }
 
 /** Runs a client's work under a signal that Ctrl-C and SIGTERM abort; the exit code then tells which one it was. */
-export async function interruptible(invocation: Invocation, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+export async function interruptible(
+  invocation: Invocation,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
   const controller = new AbortController();
   const stopListening = onStopSignals((signal) => {
     invocation.interruptedExitCode = exitCodeOfSignal(signal);

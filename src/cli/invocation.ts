@@ -11,3 +11,8 @@ export interface Invocation {
 
 /** Gives a verb its options and its action. */
 export type DefineVerb = (command: Command, invocation: Invocation) => void;
+
+/** `summary` is a line in the help of others, and a sentence in the verb's own. */
+export function summarise(command: Command, summary: string): Command {
+  return command.summary(summary).description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`);
+}

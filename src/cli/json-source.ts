@@ -28,13 +28,15 @@ async function readStandardInput(signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   const { maxPacketBytes } = defaultLimits;
-  const stopReading = (): void => void process.stdin.destroy(signal.reason instanceof Error ? signal.reason : undefined);
+  const stopReading = (): void =>
+    void process.stdin.destroy(signal.reason instanceof Error ? signal.reason : undefined);
   signal.addEventListener("abort", stopReading, { once: true });
   try {
     for await (const chunk of process.stdin) {
       const part = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
       bytes += part.length;
-      if (bytes > maxPacketBytes) throw new IscepError("too_large", `standard input has more than ${maxPacketBytes} bytes`);
+      if (bytes > maxPacketBytes)
+        throw new IscepError("too_large", `standard input has more than ${maxPacketBytes} bytes`);
       chunks.push(part);
     }
   } finally {

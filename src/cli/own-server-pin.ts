@@ -18,8 +18,12 @@ export function ownServerPin(): OwnServerPin | undefined {
     return { certFile, pin: pinOfCertificate(readFileSync(certFile, "utf8")) };
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw new IscepError("configuration", `${certFile}, by which this user's own server is known, cannot be read; mend it, or give --pin`, {
-      cause: error,
-    });
+    throw new IscepError(
+      "configuration",
+      `${certFile}, by which this user's own server is known, cannot be read; mend it, or give --pin`,
+      {
+        cause: error,
+      },
+    );
   }
 }

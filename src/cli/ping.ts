@@ -2,7 +2,7 @@ import { addClientOptions, openClient, type ClientOptions } from "./client-optio
 import { interruptible } from "./interrupt.js";
 import type { DefineVerb } from "./invocation.js";
 import { wholeNumber } from "./option-values.js";
-import { print } from "./streams.js";
+import { outputIsRead, print } from "./streams.js";
 
 interface PingOptions extends ClientOptions {
   readonly count: number;
@@ -16,7 +16,7 @@ export const define: DefineVerb = (command, invocation) => {
         await using client = await openClient(options, signal);
         const timesMs: number[] = [];
         // Ends early when nobody reads the times any more.
-        while (timesMs.length < options.count && process.stdout.writable) {
+        while (timesMs.length < options.count && outputIsRead()) {
           const timeMs = await client.ping({ signal });
           timesMs.push(timeMs);
           if (options.json !== true) await print(`${timesMs.length}: ${timeMs.toFixed(3)} ms\n`);

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { errorTable, IscepError } from "../errors.js";
 import { isJsonObject } from "../wire/json.js";
-import type { DefineVerb, Invocation } from "./invocation.js";
+import { summarise, type DefineVerb, type Invocation } from "./invocation.js";
 import { reportError } from "./report.js";
 
 interface Verb {
@@ -23,7 +23,7 @@ const verbs: Readonly<Record<string, Verb>> = {
 
 const epilogue = `
 Environment: ISCEP_URL, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_TIMEOUT,
-ISCEP_TOKENS_FILE, ISCEP_DEBUG (adds the causes of an error), NO_COLOR.
+ISCEP_TOKENS_FILE, ISCEP_CONFIG, ISCEP_LOG_LEVEL, ISCEP_DEBUG (adds the causes of an error), NO_COLOR.
 
 Exit codes: 0 done, 1 or the command's own, 64 usage, 65 bad arguments,
 69 cannot connect or listen, 70 internal, 75 busy, 76 lost or not this protocol,
@@ -59,13 +59,13 @@ async function makeProgram(words: readonly string[], invocation: Invocation): Pr
     // Errors are reported in one place, and in one form.
     .configureOutput({ outputError: () => {} })
     .configureHelp({ showGlobalOptions: false })
-    .helpCommand("help [verb]", "show the help of a verb")
     .commandsGroup("Verbs:")
+    .helpCommand("help [verb]", "show the help of a verb")
     .addHelpText("after", epilogue);
   // The first word that is a verb: options before it take no values.
   const named = words.find((word) => Object.hasOwn(verbs, word));
   for (const [name, verb] of Object.entries(verbs)) {
-    const command = program.command(name).summary(verb.summary).description(capitalised(verb.summary));
+    const command = summarise(program.command(name), verb.summary);
     if (name === named) (await verb.load()).define(command, invocation);
   }
   return program;
@@ -83,9 +83,8 @@ function asksForJson(words: readonly string[]): boolean {
 }
 
 function usageError(error: CommanderError): IscepError {
-  return new IscepError("usage", error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, "; did you mean $1?"));
-}
-
-function capitalised(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  return new IscepError(
+    "usage",
+    error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, "; did you mean $1?"),
+  );
 }

@@ -9,8 +9,9 @@ export interface ReportOptions {
 }
 
 const generalHints: Partial<Record<ErrorCode, string>> = {
-  connect_failed: "is the server running? Its address, which `iscep serve` prints, is given with --url or in ISCEP_URL",
-  not_trusted: "give the server's pin (--pin, or the whole address as `iscep serve` prints it), or its certificate (--ca)",
+  connect_failed: "`iscep serve` prints its address, which is given with --url or in ISCEP_URL",
+  not_trusted:
+    "give the server's pin (--pin, or the whole address as `iscep serve` prints it), or its certificate (--ca)",
   unauthorized: "a token is given in ISCEP_TOKEN, with --token-file, or in the address in ISCEP_URL",
 };
 
@@ -30,7 +31,8 @@ export async function reportError(thrown: unknown, options: ReportOptions): Prom
     await print(`${JSON.stringify({ error: { code, message } })}\n`);
   } else {
     await noteLabelled("red", "iscep:", error.message);
-    const hint = (typeof thrown === "object" && thrown !== null ? ownHints.get(thrown) : undefined) ?? generalHints[error.code];
+    const hint =
+      (typeof thrown === "object" && thrown !== null ? ownHints.get(thrown) : undefined) ?? generalHints[error.code];
     if (hint !== undefined) await noteLabelled("dim", "hint:", hint);
   }
   if ((process.env["ISCEP_DEBUG"] ?? "") !== "") await note(inspect(error));

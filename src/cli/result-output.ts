@@ -19,7 +19,8 @@ export async function printResult(value: unknown, options: ResultOptions): Promi
   } else if (script !== undefined) {
     await write(process.stdout, shownOn(process.stdout, script.stdout, options));
     await write(process.stderr, shownOn(process.stderr, script.stderr, options));
-    if (script.truncated && options.quiet !== true) await warn("the script wrote more than the server keeps; the rest is cut off");
+    if (script.truncated && options.quiet !== true)
+      await warn("the script wrote more than the server keeps; the rest is cut off");
     if (script.signal !== null) await noteLabelled("red", "iscep:", `the script was ended by ${script.signal}`);
   } else if (typeof value === "string") {
     await print(`${shownOn(process.stdout, value, options)}\n`);

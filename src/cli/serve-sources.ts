@@ -16,14 +16,23 @@ export interface Sources {
 
 const defaultFile = "iscep.yaml";
 
+/** Without files: the one that ISCEP_CONFIG names, or ./iscep.yaml. */
+function filesOf(files: readonly string[]): readonly string[] {
+  if (files.length > 0) return files;
+  const named = process.env["ISCEP_CONFIG"] ?? "";
+  if (named !== "") return [named];
+  if (existsSync(defaultFile)) return [defaultFile];
+  throw new IscepError(
+    "usage",
+    `no file was given, and there is no ./${defaultFile}; \`iscep init\` writes one to start from`,
+  );
+}
+
 /** @throws IscepError `usage` without a file, `configuration` for files that are missing or wrong */
 export async function loadSources(files: readonly string[]): Promise<Sources> {
-  if (files.length === 0 && !existsSync(defaultFile)) {
-    throw new IscepError("usage", `no file was given, and there is no ./${defaultFile}; \`iscep init\` writes one to start from`);
-  }
   const commands: Command[] = [];
   let settings: ServeSettings = {};
-  for (const file of files.length === 0 ? [defaultFile] : files) {
+  for (const file of filesOf(files)) {
     const source = await loadSource(file);
     commands.push(...source.commands);
     settings = merged(settings, source.settings);
@@ -41,7 +50,10 @@ function merged(earlier: ServeSettings, later: ServeSettings): ServeSettings {
 async function loadSource(file: string): Promise<Sources> {
   if (isCommandModuleFile(file)) return { commands: await loadCommandModule(file), settings: {} };
   if (![".yaml", ".yml"].includes(extname(file))) {
-    throw new IscepError("configuration", `${file}: a file to serve is an iscep.yaml, or a module that ends in .js, .mjs, .cjs, .ts, .mts or .cts`);
+    throw new IscepError(
+      "configuration",
+      `${file}: a file to serve is an iscep.yaml, or a module that ends in .js, .mjs, .cjs, .ts, .mts or .cts`,
+    );
   }
   const { loadConfiguration } = await import("../commands/configuration.js");
   const { commands, listen, ...settings } = await loadConfiguration(file);

@@ -1,14 +1,14 @@
-import { IscepError, isIscepError, toIscepError } from "../errors.js";
+import { resolve } from "node:path";
+import { IscepError, toIscepError } from "../errors.js";
 import { limitTable, resolveLimits } from "../limits.js";
 import type { Logs } from "../logs/logs.js";
-import type { ListeningServer, ServerOptions } from "../server/options.js";
-import type { Server } from "../server/server.js";
+import type { ServerOptions } from "../server/options.js";
 import { defaultHost, isLoopbackHost } from "../transport/address.js";
 import { onStopSignals } from "./interrupt.js";
 import type { DefineVerb } from "./invocation.js";
 import { nonEmpty, wholeNumber } from "./option-values.js";
-import { withHint } from "./report.js";
 import { loadSources, type ServeSettings } from "./serve-sources.js";
+import { ServedCommands } from "./served-commands.js";
 import { print, warn } from "./streams.js";
 
 /** As commander names them. */
@@ -33,13 +33,14 @@ interface ServeFlags {
 }
 
 const explanation = `
-FILE is an iscep.yaml, or a module (.js, .mjs, .ts) that exports commands; without one, ./iscep.yaml.
+FILE is an iscep.yaml, or a module (.js, .mjs, .ts) that exports commands; without one, ISCEP_CONFIG or
+./iscep.yaml.
 Options count more than what the file says. On TCP, TLS is on: without --tls-cert and --tls-key, with a key that
 is made on the first start, and a pin that is printed as part of the address.
 
 When it is ready, one line on standard output tells the address: listening on iscep://127.0.0.1:8989?pin=…
 SIGTERM and Ctrl-C let what runs end, for a while, and exit with 0; a second one exits at once. SIGHUP reads
-the certificate again; tokens are always read again by themselves.`;
+the certificate and the commands of iscep.yaml again; tokens are always read again by themselves.`;
 
 export const define: DefineVerb = (command) => {
   command
@@ -47,7 +48,11 @@ export const define: DefineVerb = (command) => {
     .option("--host <host>", "address to listen on (default: 127.0.0.1)", nonEmpty)
     .option("--port <number>", "port; 0 picks a free one (default: 8989)", wholeNumber(0, 65_535))
     .option("--unix <path>", "listen on a unix socket instead", nonEmpty)
-    .option("--tokens-path <file>", "the tokens file, like tokens.json; without one, only this machine may call", nonEmpty)
+    .option(
+      "--tokens-path <file>",
+      "the tokens file, like tokens.json; without one, only this machine may call",
+      nonEmpty,
+    )
     .option("--tls-cert <file>", "certificate", nonEmpty)
     .option("--tls-key <file>", "key of the certificate", nonEmpty)
     .option("--no-tls", "cleartext")
@@ -55,9 +60,13 @@ export const define: DefineVerb = (command) => {
     .option("--allow-cleartext", "allow --no-tls on addresses that others can reach")
     .option("--logs <folder>", "folder for access.log, error.log and commands.log", nonEmpty)
     .option("--max-connections <number>", "connections at once", wholeNumber(1, limitTable.maxConnections.max))
-    .option("--threads <number>", "worker threads for commands that ask for one", wholeNumber(1, limitTable.maxThreads.max))
-    .option("--debug", "show all that happens, on standard error")
-    .option("--quiet", "show nothing on standard error, not even errors of requests")
+    .option(
+      "--threads <number>",
+      "worker threads for commands that ask for one",
+      wholeNumber(1, limitTable.maxThreads.max),
+    )
+    .option("--debug", "show all that happens, on standard error (ISCEP_LOG_LEVEL=debug)")
+    .option("--quiet", "show nothing on standard error, not even errors of requests (ISCEP_LOG_LEVEL=quiet)")
     .option("--json", 'tell the address as {"event":"listening","url":…}')
     .addHelpText("after", explanation)
     .action(serve);
@@ -65,40 +74,42 @@ export const define: DefineVerb = (command) => {
 
 async function serve(files: readonly string[], flags: ServeFlags): Promise<void> {
   checkFlags(flags);
+  const level = logLevelOf(flags);
   const { commands, settings } = await loadSources(files);
   const { logs: logsFolder, ...options } = withFlags(settings, flags);
   const { Server } = await import("../server/server.js");
-  const logs = await openServeLogs(logsFolder, flags);
+  const logs = await openServeLogs(logsFolder, level);
   const server = new Server({ ...options, commands, ...(logs === undefined ? {} : { logs }) });
   // From here on a signal stops in good order; whoever sends it has seen the line that says we listen.
-  const stopped = new Promise<void>((resolve) => {
-    onStopSignals(() => resolve());
+  const stopped = new Promise<void>((stop) => {
+    onStopSignals(() => stop());
   });
+  const served = new ServedCommands(server, commands);
   process.on("SIGHUP", () => {
-    server.reload().catch((error: unknown) => warn(`nothing was read again: ${toIscepError(error).message}`));
+    const warnOf = (what: string) => (error: unknown) =>
+      warn(`the ${what} of before stay: ${toIscepError(error).message}`);
+    server.reload().catch(warnOf("key and certificate"));
+    loadSources(files)
+      .then((sources) => served.replace(sources.commands))
+      .catch(warnOf("commands"));
   });
-  const { url } = await listen(server);
-  if (flags.quiet !== true) await warnOfOpenDoors(options);
+  const { url } = await server.listen();
+  if (level !== "quiet") await warnOfOpenDoors(options);
   await print(flags.json === true ? `${JSON.stringify({ event: "listening", url })}\n` : `listening on ${url}\n`);
   await stopped;
   await server.close();
 }
 
-async function listen(server: Server): Promise<ListeningServer> {
-  try {
-    return await server.listen();
-  } catch (error) {
-    if (isIscepError(error) && error.code === "listen_failed") {
-      throw withHint(error, "--port chooses another port; 0 picks one that is free");
-    }
-    throw error;
-  }
-}
-
 function checkFlags(flags: ServeFlags): void {
   const contradictions: readonly [boolean, string][] = [
-    [flags.unix !== undefined && (flags.host !== undefined || flags.port !== undefined), "give either --unix, or --host and --port"],
-    [flags.unix !== undefined && flags.tlsCert !== undefined, "a unix socket carries no TLS; leave out --tls-cert and --tls-key"],
+    [
+      flags.unix !== undefined && (flags.host !== undefined || flags.port !== undefined),
+      "give either --unix, or --host and --port",
+    ],
+    [
+      flags.unix !== undefined && flags.tlsCert !== undefined,
+      "a unix socket carries no TLS; leave out --tls-cert and --tls-key",
+    ],
     [(flags.tlsCert === undefined) !== (flags.tlsKey === undefined), "--tls-cert and --tls-key belong together"],
     [!flags.tls && flags.tlsCert !== undefined, "give either --no-tls, or --tls-cert and --tls-key"],
     [!flags.auth && flags.tokensPath !== undefined, "give either --no-auth or --tokens-path"],
@@ -110,9 +121,16 @@ function checkFlags(flags: ServeFlags): void {
 /** What was said on the command line counts more than the file. */
 function withFlags(settings: ServeSettings, flags: ServeFlags): ServeSettings {
   const { host, port, unix, tls, ...rest } = settings;
-  const onUnix = flags.unix !== undefined || (unix !== undefined && flags.host === undefined && flags.port === undefined);
-  const chosenTls = flags.tls ? (flags.tlsCert !== undefined && flags.tlsKey !== undefined ? { cert: flags.tlsCert, key: flags.tlsKey } : tls) : false;
-  const place = onUnix ? { unix: flags.unix ?? unix } : { host: flags.host ?? host, port: flags.port ?? port, tls: chosenTls };
+  const onUnix =
+    flags.unix !== undefined || (unix !== undefined && flags.host === undefined && flags.port === undefined);
+  const chosenTls = flags.tls
+    ? flags.tlsCert !== undefined && flags.tlsKey !== undefined
+      ? { cert: flags.tlsCert, key: flags.tlsKey }
+      : tls
+    : false;
+  const place = onUnix
+    ? { unix: flags.unix === undefined ? unix : resolve(flags.unix) }
+    : { host: flags.host ?? host, port: flags.port ?? port, tls: chosenTls };
   return defined({
     ...rest,
     ...place,
@@ -133,15 +151,27 @@ function defined<Values extends object>(values: Values): Defined<Values> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<Values>;
 }
 
-async function openServeLogs(folder: ServerOptions["logs"], flags: ServeFlags): Promise<Logs | undefined> {
+const logLevels = ["debug", "normal", "quiet"] as const;
+type LogLevel = (typeof logLevels)[number];
+
+function logLevelOf(flags: ServeFlags): LogLevel {
+  if (flags.debug === true) return "debug";
+  if (flags.quiet === true) return "quiet";
+  const name = process.env["ISCEP_LOG_LEVEL"] || "normal";
+  const level = logLevels.find((known) => known === name);
+  if (level === undefined) throw new IscepError("usage", `ISCEP_LOG_LEVEL must be one of ${logLevels.join(", ")}`);
+  return level;
+}
+
+async function openServeLogs(folder: ServerOptions["logs"], level: LogLevel): Promise<Logs | undefined> {
   const logs: Logs[] = [];
-  if (flags.quiet !== true) {
+  if (level !== "quiet") {
     const { openTerminalLogs } = await import("../logs/terminal.js");
-    logs.push(openTerminalLogs(process.stderr, { level: flags.debug === true ? "debug" : "normal" }));
+    logs.push(openTerminalLogs(process.stderr, { level }));
   }
   if (typeof folder === "string") {
     const { openLogFiles } = await import("../logs/files.js");
-    const onProblem = (message: string): void => void (flags.quiet === true || warn(message));
+    const onProblem = (message: string): void => void (level === "quiet" || warn(message));
     logs.push(await openLogFiles(folder, { limits: resolveLimits(), onProblem }));
   } else if (folder !== undefined) {
     logs.push(folder);

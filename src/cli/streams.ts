@@ -32,7 +32,7 @@ export function styled(stream: NodeJS.WriteStream, style: Style, text: string): 
 
 export function write(stream: NodeJS.WriteStream, data: string): Promise<void> {
   return new Promise((resolve) => {
-    if (!stream.writable) resolve();
+    if (closedPipes.has(stream)) resolve();
     else stream.write(data, () => resolve());
   });
 }
@@ -42,11 +42,22 @@ export async function flushStreams(): Promise<void> {
   await write(process.stderr, "");
 }
 
+/** Node leaves its standard streams writable after EPIPE. */
+const closedPipes = new WeakSet<NodeJS.WriteStream>();
+
+/** Whether somebody may still read what is printed. */
+export function outputIsRead(): boolean {
+  return !closedPipes.has(process.stdout);
+}
+
 /** A reader like `head` may stop reading: the verb goes on in silence, and keeps its exit code. */
 export function ignoreClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") return;
+      if (error.code === "EPIPE") {
+        closedPipes.add(stream);
+        return;
+      }
       if (stream === process.stdout) writeSync(2, `iscep: the output could not be written: ${error.message}\n`);
       process.exit(70);
     });

@@ -6,7 +6,7 @@ import { formatAddress, isLoopbackHost, parseAddress, type Address } from "../tr
 import { alignColumns } from "./argument-table.js";
 import { pinOfFile } from "./cert.js";
 import { defaultUrl } from "./client-options.js";
-import type { DefineVerb } from "./invocation.js";
+import { summarise, type DefineVerb } from "./invocation.js";
 import { collect, durationMs, durationMsOrNever, nonEmpty } from "./option-values.js";
 import { note, print, styled, warn } from "./streams.js";
 import { visibleLine } from "./visible-text.js";
@@ -79,12 +79,14 @@ export const define: DefineVerb = (command) => {
     .action(async (ownerOrId: string, _: RotateOptions, self: Command) => {
       const options: RotateOptions = self.optsWithGlobals();
       const target = await addressOf(options);
-      const { rotateToken } = await import("../identity/tokens-writer.js");
-      const made = await rotateToken(tokensPath(options), ownerOrId, {
+      const path = tokensPath(options);
+      const { listTokens, rotateToken } = await import("../identity/tokens-writer.js");
+      const made = await rotateToken(path, ownerOrId, {
         ...lifetimeOf(options),
         ...(options.overlap === undefined ? {} : { overlapMs: options.overlap }),
       });
-      await printToken(made, ownerOrId, target, options);
+      const owner = listTokens(path).find(({ id }) => id === made.record.id)?.owner ?? ownerOrId;
+      await printToken(made, owner, target, options);
     });
 
   subVerb(command, "import", "take over the tokens of a file of the original, and keep no token in clear")
@@ -99,8 +101,8 @@ export const define: DefineVerb = (command) => {
     });
 };
 
-function subVerb(command: Command, name: string, description: string): Command {
-  const sub = command.command(name).description(description);
+function subVerb(command: Command, name: string, summary: string): Command {
+  const sub = summarise(command.command(name), summary);
   addTokensPath(sub);
   return sub.option("--json", "print one JSON value, and nothing else, on standard output");
 }
@@ -111,7 +113,11 @@ function addTokensPath(command: Command): void {
 
 function addressOptions(command: Command): Command {
   return command
-    .option("--url [address]", `print address, pin and token in one, for ISCEP_URL (default address: ${defaultUrl})`, nonEmpty)
+    .option(
+      "--url [address]",
+      `print address, pin and token in one, for ISCEP_URL (default address: ${defaultUrl})`,
+      nonEmpty,
+    )
     .option("--cert <file>", "certificate of the server, for the pin in that address", nonEmpty);
 }
 
@@ -120,7 +126,8 @@ function tokensPath(options: TokensOptions): string {
 }
 
 function scopesOf({ run, discover }: AddOptions): { scopes: readonly string[] } {
-  const runScopes = run === undefined ? defaultScopes.filter((scope) => scope !== "discover") : run.map((pattern) => `run:${pattern}`);
+  const runScopes =
+    run === undefined ? defaultScopes.filter((scope) => scope !== "discover") : run.map((pattern) => `run:${pattern}`);
   return { scopes: discover ? ["discover", ...runScopes] : runScopes };
 }
 
@@ -131,7 +138,8 @@ function lifetimeOf({ expires }: { readonly expires?: number }): { expiresInMs?:
 /** Checked before a token is made, as that is shown only once. */
 async function addressOf({ url, cert }: AddressOptions): Promise<Address | undefined> {
   if (url === undefined) {
-    if (cert !== undefined) throw new IscepError("usage", "--cert gives the pin for the address of --url, which is missing");
+    if (cert !== undefined)
+      throw new IscepError("usage", "--cert gives the pin for the address of --url, which is missing");
     return undefined;
   }
   const address = parseAddress(url === true ? defaultUrl : url);
@@ -147,11 +155,18 @@ async function addressOf({ url, cert }: AddressOptions): Promise<Address | undef
     const own = ownServerPin();
     return own === undefined ? address : { ...address, pin: own.pin };
   }
-  await warn("the address has no pin; give --cert, or the address as `iscep serve` prints it, unless an authority has signed the certificate");
+  await warn(
+    "the address has no pin; give --cert, or the address as `iscep serve` prints it, unless an authority has signed the certificate",
+  );
   return address;
 }
 
-async function printToken({ token, record }: NewToken, owner: string, target: Address | undefined, options: TokensOptions): Promise<void> {
+async function printToken(
+  { token, record }: NewToken,
+  owner: string,
+  target: Address | undefined,
+  options: TokensOptions,
+): Promise<void> {
   const url = target === undefined ? undefined : formatAddress({ ...target, owner, token });
   if (options.json === true) {
     const { id, scopes, expires = null } = record;

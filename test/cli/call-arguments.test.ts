@@ -110,7 +110,20 @@ describe("arguments without a schema", () => {
 describe("any words", () => {
   const anyWord = fc.oneof(
     fc.string(),
-    fc.constantFrom("--", "-", "-x", "--message", "--times", "--dry-run", "--no-dry-run", "--tags", "5", "true", "=", "--="),
+    fc.constantFrom(
+      "--",
+      "-",
+      "-x",
+      "--message",
+      "--times",
+      "--dry-run",
+      "--no-dry-run",
+      "--tags",
+      "5",
+      "true",
+      "=",
+      "--=",
+    ),
   );
 
   test("give arguments or an IscepError, and never anything else", () => {

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -7,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { connect, errorTable, Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
-import { ended, iscep, mainFile, startIscep, temporaryFolder, type Ended } from "./run.js";
+import { addToken } from "#iscep/identity/tokens-writer";
+import { ended, iscep, serve, startIscep, temporaryFolder, type Ended } from "./run.js";
 
 const commandsFile = fileURLToPath(new URL("programs/commands.mjs", import.meta.url));
 
@@ -20,8 +20,8 @@ let blindToken: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "iscep-cli-call-"));
-  token = await addToken("tester");
-  blindToken = await addToken("blind", "--no-discover");
+  token = await makeToken("tester");
+  blindToken = await makeToken("blind", ["run:*"]);
   server = new Server({
     commands: await loadCommandModule(commandsFile),
     port: 0,
@@ -36,13 +36,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function addToken(...words: string[]): Promise<string> {
-  return (await runIn(folder, ["tokens", "add", ...words])).stdout.trim();
-}
-
-async function runIn(where: string, words: readonly string[]): Promise<Ended> {
-  const child = spawnSync(process.execPath, [mainFile, ...words], { cwd: where, encoding: "utf8", env: { PATH: process.env["PATH"], HOME: where } });
-  return { code: child.status, signal: child.signal, stdout: child.stdout, stderr: child.stderr };
+async function makeToken(owner: string, scopes?: readonly string[]): Promise<string> {
+  const made = await addToken(join(folder, "tokens.json"), { owner, ...(scopes === undefined ? {} : { scopes }) });
+  return made.token;
 }
 
 function environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -58,7 +54,11 @@ describe("iscep call", () => {
     ["a string as it is", ["greet", "--message", "hi"], "hi\n"],
     ["with arguments by type", ["greet", "--message=7", "--times", "3", "--shout"], "7 7 7\n"],
     ["null as nothing", ["nothing"], ""],
-    ["an object as indented JSON", ["deploy", "--url", "x", "--tags", "a", "--tags", "b"], '{\n  "url": "x",\n  "tags": [\n    "a",\n    "b"\n  ]\n}\n'],
+    [
+      "an object as indented JSON",
+      ["deploy", "--", "--url", "x", "--tags", "a", "--tags", "b"],
+      '{\n  "url": "x",\n  "tags": [\n    "a",\n    "b"\n  ]\n}\n',
+    ],
     ["one JSON value", ["greet", "--message", "hi", "--json"], '"hi"\n'],
     ["one JSON value: null", ["--json", "nothing"], "null\n"],
     ["all arguments as JSON", ["greet", "--args", '{"message":"hi","times":2}'], "hi hi\n"],
@@ -81,7 +81,17 @@ describe("iscep call", () => {
   test("shows the arguments of a command as the server tells them", async () => {
     const { code, stdout } = await call(["greet", "--help"]);
     expect(code).toBe(0);
-    expect(stdout).toMatchInlineSnapshot();
+    expect(stdout).toMatchInlineSnapshot(`
+      "Usage: iscep call greet [--ARGUMENT VALUE …]
+
+      Greets someone
+
+      Arguments:
+        --message STRING  What to say; required
+        --times INTEGER   default 1
+        --shout
+      "
+    `);
   });
 
   test("works without discovery when the token may not discover, with strings only", async () => {
@@ -119,16 +129,19 @@ describe("options of iscep and arguments of the command", () => {
 });
 
 describe("exit codes of iscep call", () => {
-  test.each(Object.entries(errorTable).map(([code, { exitCode }]) => [code, exitCode] as const))("%s is %i", async (code, exitCode) => {
-    const people = await call(["refuse", "--code", code]);
-    expect(people.code).toBe(exitCode);
-    expect(people.stdout).toBe("");
-    expect(people.stderr).toMatch(/^iscep: /);
-    expect(people.stderr).not.toMatch(/^\s+at /m);
-    const script = await call(["--json", "refuse", "--code", code]);
-    expect(script).toMatchObject({ code: exitCode, stderr: "" });
-    expect(JSON.parse(script.stdout)).toEqual({ error: { code, message: expect.any(String) as string } });
-  });
+  test.each(Object.entries(errorTable).map(([code, { exitCode }]) => [code, exitCode] as const))(
+    "%s is %i",
+    async (code, exitCode) => {
+      const people = await call(["refuse", "--code", code]);
+      expect(people.code).toBe(exitCode);
+      expect(people.stdout).toBe("");
+      expect(people.stderr).toMatch(/^iscep: /);
+      expect(people.stderr).not.toMatch(/^\s+at /m);
+      const script = await call(["--json", "refuse", "--code", code]);
+      expect(script).toMatchObject({ code: exitCode, stderr: "" });
+      expect(JSON.parse(script.stdout)).toEqual({ error: { code, message: expect.any(String) as string } });
+    },
+  );
 
   test("a command that throws tells nothing of the reason", async () => {
     const { code, stderr } = await call(["crash"]);
@@ -138,7 +151,12 @@ describe("exit codes of iscep call", () => {
 
   test.each<[string, string[], number, string]>([
     ["a missing argument", ["greet"], 65, "message"],
-    ["an argument of another type", ["greet", "--message", "a", "--times", "many"], 65, '"times" must be a whole number'],
+    [
+      "an argument of another type",
+      ["greet", "--message", "a", "--times", "many"],
+      65,
+      '"times" must be a whole number',
+    ],
     ["an argument that the server refuses", ["greet", "--message", "a", "--times", "0"], 65, "times"],
     ["an unknown argument", ["greet", "--mesage", "a"], 65, "did you mean --message?"],
     ["an unknown command", ["gret"], 77, "did you mean greet?"],
@@ -170,7 +188,11 @@ describe("exit codes of iscep call", () => {
 
   test.each<[string, (socket: Socket) => void, number]>([
     ["closes instead of answering: lost", (socket) => socket.once("data", () => socket.end()), 76],
-    ["answers what is not this protocol", (socket) => socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n".repeat(4))), 76],
+    [
+      "answers what is not this protocol",
+      (socket) => socket.once("data", () => socket.end(`\0\0\0\x24\0\x03{}${"0".repeat(32)}`)),
+      76,
+    ],
   ])("a server that %s", async (_, behave, exitCode) => {
     const address = await listenWith(behave);
     const ended = await call(["nothing"], { ISCEP_URL: address });
@@ -179,7 +201,11 @@ describe("exit codes of iscep call", () => {
 
   test("busy, when the server is full", async () => {
     const where = await temporaryFolder();
-    await using full = new Server({ commands: await loadCommandModule(commandsFile), unix: join(where, "s.sock"), maxConnections: 1 });
+    await using full = new Server({
+      commands: await loadCommandModule(commandsFile),
+      unix: join(where, "s.sock"),
+      maxConnections: 1,
+    });
     const { url: address } = await full.listen();
     await using _client = await connect(address);
     const ended = await call(["nothing"], { ISCEP_URL: address });
@@ -202,16 +228,50 @@ async function listenWith(behave: (socket: Socket) => void): Promise<string> {
 }
 
 describe("scripts", () => {
-  async function script(text: string, words: readonly string[] = []): Promise<Ended> {
+  async function script(text: string, words: readonly string[] = [], settings = ""): Promise<Ended> {
     const where = await temporaryFolder();
-    await writeFile(join(where, "script.sh"), `#!/bin/sh\n${text}\n`);
-    await chmod(join(where, "script.sh"), 0o755);
-    await writeFile(join(where, "iscep.yaml"), "commands:\n  it:\n    run: [./script.sh]\n");
-    const { loadConfiguration } = await import("#iscep/commands/configuration");
-    void loadConfiguration;
-    return iscep(["call", "it", ...words], { folder: where });
+    await writeFile(join(where, "script.sh"), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    await writeFile(
+      join(where, "iscep.yaml"),
+      `listen: unix:s.sock\ncommands:\n  it:\n    run: [./script.sh]\n${settings}`,
+    );
+    const serving = await serve([], { folder: where });
+    const result = await iscep(["call", "it", ...words], { folder: where, environment: { ISCEP_URL: serving.url } });
+    await serving.stop();
+    return result;
   }
-  void script;
+
+  test("their output goes to its streams as it is, and their exit code is the exit code", async () => {
+    expect(await script("printf out; printf err >&2; exit 3")).toEqual({
+      code: 3,
+      signal: null,
+      stdout: "out",
+      stderr: "err",
+    });
+    expect(await script("echo done")).toEqual({ code: 0, signal: null, stdout: "done\n", stderr: "" });
+  });
+
+  test("killed by a signal is 128 + its number", async () => {
+    const result = await script("kill -KILL $$");
+    expect(result).toMatchObject({ code: 137, stdout: "" });
+    expect(result.stderr).toBe("iscep: the script was ended by SIGKILL\n");
+  });
+
+  test("at their timeout it is 124", async () => {
+    expect((await script("sleep 60", [], "    timeout: 200ms\n")).code).toBe(124);
+  });
+
+  test("--json prints all of the result, with the same exit code", async () => {
+    const { code, stdout, stderr } = await script("echo out; exit 3", ["--json"]);
+    expect({ code, stderr }).toEqual({ code: 3, stderr: "" });
+    expect(JSON.parse(stdout)).toMatchObject({
+      exitCode: 3,
+      signal: null,
+      stdout: "out\n",
+      stderr: "",
+      truncated: false,
+    });
+  });
 });
 
 describe("the token", () => {
@@ -231,7 +291,10 @@ describe("the token", () => {
 
   test("in the address of the environment works in silence", async () => {
     const address = url.replace("://", `://tester:${token}@`);
-    expect(await call(["greet", "--message", "a"], { ISCEP_TOKEN: "", ISCEP_URL: address })).toMatchObject({ stdout: "a\n", stderr: "" });
+    expect(await call(["greet", "--message", "a"], { ISCEP_TOKEN: "", ISCEP_URL: address })).toMatchObject({
+      stdout: "a\n",
+      stderr: "",
+    });
   });
 
   test("in argv makes a warning, and --quiet takes it away", async () => {
@@ -248,7 +311,10 @@ describe("trust on this machine", () => {
   test("the certificate that `iscep serve` made for this user needs no pin", async () => {
     const address = url.replace(/\?.*/, "");
     expect((await call(["greet", "--message", "a"], { ISCEP_URL: address })).stdout).toBe("a\n");
-    const stranger = await call(["greet", "--message", "a"], { ISCEP_URL: address, XDG_STATE_HOME: join(folder, "other") });
+    const stranger = await call(["greet", "--message", "a"], {
+      ISCEP_URL: address,
+      XDG_STATE_HOME: join(folder, "other"),
+    });
     expect(stranger.code).toBe(69);
     expect(stranger.stderr).toContain("hint: ");
   });
@@ -259,8 +325,8 @@ describe("signals and pipes", () => {
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const)("%s cancels a call, with %i", async (signal, code) => {
-    const arrived = new Promise<void>((resolve) => void (connections = resolve));
-    const address = await listenWith((socket) => socket.once("data", () => connections?.()));
+    const { promise: arrived, resolve: hasArrived } = withResolvers();
+    const address = await listenWith((socket) => socket.once("data", hasArrived));
     const child = startIscep(["call", "forever"], { folder, environment: environment({ ISCEP_URL: address }) });
     const end = ended(child);
     await arrived;
@@ -269,7 +335,6 @@ describe("signals and pipes", () => {
     expect(result).toMatchObject({ code, stdout: "" });
     expect(result.stderr).toMatch(/^iscep: /);
   });
-  let connections: (() => void) | undefined;
 
   test("a reader that goes away leaves no complaint and no other exit code", async () => {
     const child = startIscep(["call", "letters", "--count", "15000"], { folder, environment: environment() });
@@ -278,3 +343,11 @@ describe("signals and pipes", () => {
     expect(await end).toMatchObject({ code: 0, stderr: "" });
   });
 });
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

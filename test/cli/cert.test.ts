@@ -6,7 +6,10 @@ import { iscep, temporaryFolder } from "./run.js";
 
 test("iscep cert writes a key for its owner only and a certificate, and prints the pin", async () => {
   const folder = await temporaryFolder();
-  const { code, stdout, stderr } = await iscep(["cert", "--host", "db.example.org", "--host", "10.0.0.7", "--days", "30"], { folder });
+  const { code, stdout, stderr } = await iscep(
+    ["cert", "--host", "db.example.org", "--host", "10.0.0.7", "--days", "30"],
+    { folder },
+  );
   expect({ code, stderr }).toEqual({ code: 0, stderr: "wrote key.pem and cert.pem; the pin is\n" });
   expect(stdout).toMatch(/^sha256:[\w-]{43}\n$/);
   expect((await stat(join(folder, "key.pem"))).mode & 0o777).toBe(0o600);

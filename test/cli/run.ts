@@ -82,7 +82,9 @@ export async function serve(words: readonly string[], options: RunOptions): Prom
       throw new Error(`iscep serve ended with ${code}: ${stdout}${stderr}`);
     }),
   ]);
-  const url = line.startsWith("{") ? String((JSON.parse(line) as { url?: unknown }).url) : line.replace("listening on ", "");
+  const url = line.startsWith("{")
+    ? String((JSON.parse(line) as { url?: unknown }).url)
+    : line.replace("listening on ", "");
   return {
     url,
     line,

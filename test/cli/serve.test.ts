@@ -3,14 +3,15 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { connect } from "iscep";
+import { connect, isIscepError } from "iscep";
 import { ended, firstLine, iscep, serve, startIscep, temporaryFolder } from "./run.js";
 
+const typed = fileURLToPath(new URL("programs/typed.ts", import.meta.url));
 const commands = fileURLToPath(new URL("programs/commands.mjs", import.meta.url));
 
 async function greetings(url: string, options: Parameters<typeof connect>[1] = {}): Promise<unknown> {
   await using client = await connect(url, options);
-  return client.call("greet", { message: "hi" });
+  return await client.call("greet", { message: "hi" });
 }
 
 describe("iscep serve", () => {
@@ -41,7 +42,17 @@ describe("iscep serve", () => {
     const folder = await temporaryFolder();
     const token = (await iscep(["tokens", "add", "tester"], { folder })).stdout.trim();
     const pin = (await iscep(["cert"], { folder })).stdout.trim();
-    const flags = ["--tokens-path", "tokens.json", "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--logs", "logs", "--quiet"];
+    const flags = [
+      "--tokens-path",
+      "tokens.json",
+      "--tls-cert",
+      "cert.pem",
+      "--tls-key",
+      "key.pem",
+      "--logs",
+      "logs",
+      "--quiet",
+    ];
     const serving = await serve([commands, "--port", "0", ...flags], { folder });
     expect(serving.url).toContain(`?pin=${pin}`);
     await expect(greetings(serving.url)).rejects.toMatchObject({ code: "unauthorized" });
@@ -72,7 +83,10 @@ describe("iscep serve", () => {
 
   test("takes ./iscep.yaml by itself, whose settings the options override", async () => {
     const folder = await temporaryFolder();
-    await writeFile(join(folder, "iscep.yaml"), "listen: 127.0.0.1:0\ncommands:\n  hello:\n    run: [/bin/echo, hello]\n");
+    await writeFile(
+      join(folder, "iscep.yaml"),
+      "listen: 127.0.0.1:0\ncommands:\n  hello:\n    run: [/bin/echo, hello]\n",
+    );
     const tls = await serve([], { folder });
     const plain = await serve(["--no-tls"], { folder });
     expect(plain.url).toMatch(/^iscep\+tcp:/);
@@ -80,6 +94,25 @@ describe("iscep serve", () => {
     expect(await client.call("hello")).toMatchObject({ exitCode: 0, stdout: "hello\n" });
     expect((await tls.stop()).code).toBe(0);
     expect((await plain.stop()).code).toBe(0);
+  });
+
+  test("takes the file and the log level that the environment names", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "other.yaml"), "listen: 127.0.0.1:0\ncommands:\n  hello: { run: [echo, hello] }\n");
+    const environment = { ISCEP_CONFIG: "other.yaml", ISCEP_LOG_LEVEL: "debug" };
+    const serving = await serve([], { folder, environment });
+    await using client = await connect(serving.url);
+    await client.call("hello");
+    expect((await serving.stop()).stderr).toMatch(/command .* hello/);
+    const wrong = await iscep(["serve"], { folder, environment: { ...environment, ISCEP_LOG_LEVEL: "loud" } });
+    expect(wrong).toMatchObject({ code: 64, stderr: "iscep: ISCEP_LOG_LEVEL must be one of debug, normal, quiet\n" });
+  });
+
+  test("a module may be TypeScript", async () => {
+    const serving = await serve([typed, "--port", "0"], { folder: await temporaryFolder() });
+    await using client = await connect(serving.url);
+    expect(await client.call("double", { number: 21 })).toBe(42);
+    expect((await serving.stop()).code).toBe(0);
   });
 
   test("several files give all their commands; a name that is there twice is refused", async () => {
@@ -91,7 +124,7 @@ describe("iscep serve", () => {
     await serving.stop();
     const twice = await iscep(["serve", commands, commands], { folder });
     expect(twice.code).toBe(64);
-    expect(twice.stderr).toMatch(/^iscep: .*twice|iscep: .*greet/);
+    expect(twice.stderr).toMatch(/^iscep: there are two commands named/);
   });
 });
 
@@ -118,7 +151,9 @@ describe("iscep serve ends", () => {
     serving.child.kill(signal);
     // It accepts no more: then it has seen the first signal.
     await expect
-      .poll(() => greetings(serving.url).catch((error: { code: string }) => error.code), { timeout: 5_000 })
+      .poll(() => greetings(serving.url).catch((error: unknown) => isIscepError(error) && error.code), {
+        timeout: 5_000,
+      })
       .toBe("connect_failed");
     const startedMs = performance.now();
     serving.child.kill(signal);
@@ -129,7 +164,7 @@ describe("iscep serve ends", () => {
 
   test("SIGHUP takes a new certificate, and keeps the old one when the new one is broken", async () => {
     const folder = await temporaryFolder();
-    const pins = [];
+    const pins: string[] = [];
     for (const name of ["a", "b"]) {
       pins.push((await iscep(["cert", "--cert", `${name}.pem`, "--key", `${name}.key`], { folder })).stdout.trim());
     }
@@ -138,7 +173,9 @@ describe("iscep serve ends", () => {
       await rename(join(folder, `${name}.pem`), join(folder, "cert.pem"));
     };
     await use("a");
-    const serving = await serve([commands, "--port", "0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"], { folder });
+    const serving = await serve([commands, "--port", "0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"], {
+      folder,
+    });
     expect(await greetings(serving.url)).toBe("hi");
     const address = serving.url.replace(/\?.*/, "");
     await use("b");
@@ -147,8 +184,29 @@ describe("iscep serve ends", () => {
     await writeFile(join(folder, "cert.pem"), "broken");
     const warned = new Promise((resolve) => serving.child.stderr.once("data", resolve));
     serving.child.kill("SIGHUP");
-    expect(String(await warned)).toMatch(/^iscep: warning: nothing was read again/);
+    expect(String(await warned)).toMatch(/^iscep: warning: the key and certificate of before stay: /);
     expect(await greetings(address, { pin: pins[1] ?? "" })).toBe("hi");
+    expect((await serving.stop()).code).toBe(0);
+  });
+
+  test("SIGHUP takes the commands of a changed iscep.yaml, and keeps the old ones when it is broken", async () => {
+    const folder = await temporaryFolder();
+    const write = (text: string): Promise<void> =>
+      writeFile(join(folder, "iscep.yaml"), `listen: 127.0.0.1:0\ntls: false\n${text}`);
+    await write("commands:\n  one: { run: [echo, one] }\n  two: { run: [echo, two] }\n");
+    const serving = await serve([], { folder });
+    await using client = await connect(serving.url);
+    const names = async (): Promise<string[]> => (await client.list()).map(({ name }) => name).sort();
+    expect(await names()).toEqual(["one", "two"]);
+    await write("commands:\n  two: { run: [echo, changed] }\n  three: { run: [echo, three] }\n");
+    serving.child.kill("SIGHUP");
+    await expect.poll(names).toEqual(["three", "two"]);
+    expect(await client.call("two")).toMatchObject({ stdout: "changed\n" });
+    await write("commands: nonsense\n");
+    const warned = new Promise((resolve) => serving.child.stderr.once("data", resolve));
+    serving.child.kill("SIGHUP");
+    expect(String(await warned)).toMatch(/^iscep: warning: the commands of before stay: .*iscep\.yaml:3/);
+    expect(await names()).toEqual(["three", "two"]);
     expect((await serving.stop()).code).toBe(0);
   });
 
@@ -174,7 +232,7 @@ describe("iscep serve does not start", () => {
     const { code, stdout, stderr } = await iscep(["serve", commands, "--port", String(port)], { folder });
     expect({ code, stdout }).toEqual({ code: 69, stdout: "" });
     expect(stderr).toContain(String(port));
-    expect(stderr).toContain("hint: --port chooses another one");
+    expect(stderr).toContain("choose another with --port");
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
@@ -192,7 +250,11 @@ describe("iscep serve does not start", () => {
     ["with --unix and --port", [commands, "--unix", "s", "--port", "1"], "either --unix"],
     ["with tokens and --no-auth", [commands, "--no-auth", "--tokens-path", "t"], "either --no-auth"],
     ["with --debug and --quiet", [commands, "--debug", "--quiet"], "either --debug"],
-    ["in cleartext for everybody", [commands, "--host", "0.0.0.0", "--port", "0", "--no-tls", "--no-auth"], "--allow-cleartext"],
+    [
+      "in cleartext for everybody",
+      [commands, "--host", "0.0.0.0", "--port", "0", "--no-tls", "--no-auth"],
+      "--allow-cleartext",
+    ],
     ["for everybody without tokens", [commands, "--host", "0.0.0.0", "--port", "0"], "--no-auth"],
     ["on a port that is none", [commands, "--port", "70000"], "whole number from 0 to 65535"],
     ["with an unknown option", [commands, "--prot", "1"], "did you mean --port?"],

@@ -70,7 +70,14 @@ describe("the result of a script", () => {
   test("is known by exactly its keys and their types", () => {
     expect(isScriptResult(result)).toBe(true);
     expect(isScriptResult({ ...result, exitCode: null, signal: "SIGKILL" })).toBe(true);
-    for (const other of [{ ...result, more: 1 }, { ...result, stdout: 1 }, { ...result, exitCode: "0" }, [result], null, "text"]) {
+    for (const other of [
+      { ...result, more: 1 },
+      { ...result, stdout: 1 },
+      { ...result, exitCode: "0" },
+      [result],
+      null,
+      "text",
+    ]) {
       expect(isScriptResult(other)).toBe(false);
     }
     const { truncated: _truncated, ...less } = result;

@@ -35,7 +35,19 @@ describe("iscep tokens add", () => {
 
   test("--run and --no-discover make its scopes, --expires its end", async () => {
     const folder = await temporaryFolder();
-    const words = ["tokens", "add", "ops", "--run", "backup_*", "--run", "status", "--no-discover", "--expires", "never", "--json"];
+    const words = [
+      "tokens",
+      "add",
+      "ops",
+      "--run",
+      "backup_*",
+      "--run",
+      "status",
+      "--no-discover",
+      "--expires",
+      "never",
+      "--json",
+    ];
     const { code, stdout, stderr } = await iscep(words, { folder });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const made = JSON.parse(stdout) as { token: string; owner: string; expires: unknown; scopes: unknown };
@@ -62,7 +74,9 @@ describe("iscep tokens add", () => {
     const given = `iscep://example.org:9000?pin=${pin}`;
     const kept = await iscep(["tokens", "add", "a b", "--url", given], { folder });
     expect(kept.stdout).toMatch(/^iscep:\/\/a%20b:isct_\w+@example\.org:9000\?pin=sha256:[\w-]{43}\n$/);
-    const fromFile = await iscep(["tokens", "add", "c", "--cert", "cert.pem", "--url", "iscep://example.org"], { folder });
+    const fromFile = await iscep(["tokens", "add", "c", "--cert", "cert.pem", "--url", "iscep://example.org"], {
+      folder,
+    });
     expect(fromFile.stdout).toMatch(new RegExp(`^iscep://c:isct_\\w+@example\\.org:8989\\?pin=${pin}\n$`));
     const local = await iscep(["tokens", "add", "d", "--url"], { folder });
     expect(local.stdout).toMatch(/^iscep:\/\/d:isct_\w+@127\.0\.0\.1:8989\n$/);
@@ -115,7 +129,9 @@ describe("iscep tokens remove, list, rotate, import", () => {
     const folder = await temporaryFolder();
     const old = "ab".repeat(256);
     await writeFile(join(folder, "old.json"), JSON.stringify({ op: old }), { mode: 0o600 });
-    expect((await iscep(["tokens", "import", "old.json"], { folder })).stderr).toBe("imported 1 token into tokens.json; they work as before\n");
+    expect((await iscep(["tokens", "import", "old.json"], { folder })).stderr).toBe(
+      "imported 1 token into tokens.json; they work as before\n",
+    );
     expect(await readFile(join(folder, "tokens.json"), "utf8")).not.toContain(old);
     expect(identify(join(folder, "tokens.json"), old)?.owner).toBe("op");
     expect((await iscep(["tokens", "import", "--tokens-path", "old.json"], { folder })).code).toBe(0);

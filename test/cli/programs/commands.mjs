@@ -1,6 +1,8 @@
 // Commands for the tests of the command line, as a user's module would have them.
-import { defineCommand, IscepError } from "iscep";
+import { defineCommand, errorTable, IscepError } from "iscep";
 import { z } from "zod";
+
+const codes = /** @type {import("iscep").ErrorCode[]} */ (Object.keys(errorTable));
 
 export const greet = defineCommand({
   name: "greet",
@@ -10,20 +12,33 @@ export const greet = defineCommand({
     times: z.int().min(1).default(1),
     shout: z.boolean().optional(),
   }),
-  run: ({ message, times, shout }) => Array(times).fill(shout === true ? message.toUpperCase() : message).join(" "),
+  run: ({ message, times, shout }) =>
+    Array(times)
+      .fill(shout === true ? message.toUpperCase() : message)
+      .join(" "),
 });
 
 /** Its arguments have the names of iscep's own options. */
 export const deploy = defineCommand({
   name: "deploy",
   description: "Takes arguments that are called like options",
-  args: z.object({ url: z.string(), json: z.boolean().optional(), help: z.boolean().optional(), tags: z.array(z.string()).optional() }),
+  args: z.object({
+    url: z.string(),
+    json: z.boolean().optional(),
+    help: z.boolean().optional(),
+    tags: z.array(z.string()).optional(),
+  }),
   run: (args) => args,
 });
 
 export const others = [
   defineCommand({ name: "nothing", description: "Returns nothing", args: z.object({}), run: () => undefined }),
-  defineCommand({ name: "steer", description: "Returns what steers a terminal", args: z.object({}), run: () => "\u001b]0;title\u0007" }),
+  defineCommand({
+    name: "steer",
+    description: "Returns what steers a terminal",
+    args: z.object({}),
+    run: () => "\u001b]0;title\u0007",
+  }),
   defineCommand({
     name: "letters",
     description: "Returns many letters",
@@ -41,7 +56,7 @@ export const others = [
   defineCommand({
     name: "refuse",
     description: "Ends with an error of a code",
-    args: z.object({ code: z.string() }),
+    args: z.object({ code: z.enum(codes) }),
     run: ({ code }) => {
       throw new IscepError(code);
     },
@@ -52,7 +67,7 @@ export const others = [
     args: z.object({}),
     run: (_, { signal }) =>
       new Promise((_resolve, reject) => {
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+        signal.addEventListener("abort", () => reject(new IscepError("cancelled")), { once: true });
       }),
   }),
 ];

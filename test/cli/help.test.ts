@@ -1,0 +1,301 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import { iscep, temporaryFolder } from "./run.js";
+
+async function output(words: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await iscep(words, { folder: await temporaryFolder() });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return stdout;
+}
+
+describe("help", () => {
+  test("iscep", async () => {
+    expect(await output(["--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep VERB [options]
+
+      Call predefined commands inside another service, safely and live.
+
+      Options:
+        -V, --version  print the version
+        -h, --help     display help for command
+
+      Verbs:
+        init           write a starter iscep.yaml, tokens file, key and certificate
+        serve          serve the commands of an iscep.yaml or of modules
+        call           call a command of a server
+        ls             list the commands that a server offers
+        ping           measure round trips to a server
+        tokens         add, remove, list, rotate and import tokens
+        cert           make a key and a self-signed certificate, or show a pin
+        help [verb]    show the help of a verb
+
+      Environment: ISCEP_URL, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_TIMEOUT,
+      ISCEP_TOKENS_FILE, ISCEP_CONFIG, ISCEP_LOG_LEVEL, ISCEP_DEBUG (adds the causes of an error), NO_COLOR.
+
+      Exit codes: 0 done, 1 or the command's own, 64 usage, 65 bad arguments,
+      69 cannot connect or listen, 70 internal, 75 busy, 76 lost or not this protocol,
+      77 not allowed, 124 timeout, 130 cancelled, 128+n killed by signal n.
+      "
+    `);
+    expect(await output(["help"])).toBe(await output(["--help"]));
+  });
+
+  test("iscep init", async () => {
+    expect(await output(["init", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep init [options] [folder]
+
+      Write a starter iscep.yaml, tokens file, key and certificate.
+
+      Arguments:
+        folder      where to write them; made when it is not there (default: ".")
+
+      Options:
+        --json      print one JSON value, and nothing else, on standard output
+        -h, --help  display help for command
+
+      Nothing that is there is overwritten. What it writes can be served at once: cd FOLDER && iscep serve
+      "
+    `);
+  });
+
+  test("iscep serve", async () => {
+    expect(await output(["serve", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep serve [options] [files...]
+
+      Serve the commands of an iscep.yaml or of modules.
+
+      Arguments:
+        files                       iscep.yaml, or modules that export commands
+
+      Options:
+        --host <host>               address to listen on (default: 127.0.0.1)
+        --port <number>             port; 0 picks a free one (default: 8989)
+        --unix <path>               listen on a unix socket instead
+        --tokens-path <file>        the tokens file, like tokens.json; without one,
+                                    only this machine may call
+        --tls-cert <file>           certificate
+        --tls-key <file>            key of the certificate
+        --no-tls                    cleartext
+        --no-auth                   everybody who can connect may call
+        --allow-cleartext           allow --no-tls on addresses that others can reach
+        --logs <folder>             folder for access.log, error.log and commands.log
+        --max-connections <number>  connections at once
+        --threads <number>          worker threads for commands that ask for one
+        --debug                     show all that happens, on standard error
+                                    (ISCEP_LOG_LEVEL=debug)
+        --quiet                     show nothing on standard error, not even errors of
+                                    requests (ISCEP_LOG_LEVEL=quiet)
+        --json                      tell the address as {"event":"listening","url":…}
+        -h, --help                  display help for command
+
+      FILE is an iscep.yaml, or a module (.js, .mjs, .ts) that exports commands; without one, ISCEP_CONFIG or
+      ./iscep.yaml.
+      Options count more than what the file says. On TCP, TLS is on: without --tls-cert and --tls-key, with a key that
+      is made on the first start, and a pin that is printed as part of the address.
+
+      When it is ready, one line on standard output tells the address: listening on iscep://127.0.0.1:8989?pin=…
+      SIGTERM and Ctrl-C let what runs end, for a while, and exit with 0; a second one exits at once. SIGHUP reads
+      the certificate and the commands of iscep.yaml again; tokens are always read again by themselves.
+      "
+    `);
+    expect(await output(["help", "serve"])).toBe(await output(["serve", "-h"]));
+  });
+
+  test("iscep call", async () => {
+    expect(await output(["call", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep call [options] COMMAND [--ARGUMENT VALUE …]
+
+      Call a command of a server.
+
+      Arguments:
+        command               name of the command
+        arguments             its arguments
+
+      Options:
+        --url <address>       address of the server (ISCEP_URL; default:
+                              iscep://127.0.0.1:8989)
+        --token <token>       better in ISCEP_TOKEN or --token-file: others can see
+                              the arguments of a process
+        --token-file <file>   file with the token, open to its owner only
+                              (ISCEP_TOKEN_FILE)
+        --ca <file>           certificate of the server, or of who signed it
+                              (ISCEP_CA_FILE)
+        --pin <pin>           pin of the server's certificate: sha256:…
+        --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
+        --allow-cleartext     allow iscep+tcp:// to other machines
+        --protocol <version>  version of the protocol (choices: "1", "2")
+        --json                print one JSON value, and nothing else, on standard
+                              output
+        --quiet               no warnings
+        --args <json>         all arguments as one JSON object: JSON, @FILE, or - for
+                              standard input
+        --raw                 on a terminal, leave control characters in the output as
+                              they are
+        -h, --help            display help for command
+
+      Arguments are written --NAME VALUE or --NAME=VALUE; a flag as --NAME or --no-NAME; a list by repeating it.
+      The server tells their types. Options of iscep stand before COMMAND. Behind it they are accepted as well, as
+      long as the command has no argument of that name, and up to a -- alone: what follows is the command's.
+      \`iscep call COMMAND --help\` shows the arguments of that command.
+
+      A script's output goes to the same streams as on its own machine, and its exit code is the exit code.
+      "
+    `);
+  });
+
+  test("iscep ls", async () => {
+    expect(await output(["ls", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep ls [options]
+
+      List the commands that a server offers.
+
+      Options:
+        --url <address>       address of the server (ISCEP_URL; default:
+                              iscep://127.0.0.1:8989)
+        --token <token>       better in ISCEP_TOKEN or --token-file: others can see
+                              the arguments of a process
+        --token-file <file>   file with the token, open to its owner only
+                              (ISCEP_TOKEN_FILE)
+        --ca <file>           certificate of the server, or of who signed it
+                              (ISCEP_CA_FILE)
+        --pin <pin>           pin of the server's certificate: sha256:…
+        --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
+        --allow-cleartext     allow iscep+tcp:// to other machines
+        --protocol <version>  version of the protocol (choices: "1", "2")
+        --json                print one JSON value, and nothing else, on standard
+                              output
+        --quiet               no warnings
+        -h, --help            display help for command
+      "
+    `);
+  });
+
+  test("iscep ping", async () => {
+    expect(await output(["ping", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep ping [options]
+
+      Measure round trips to a server.
+
+      Options:
+        --url <address>       address of the server (ISCEP_URL; default:
+                              iscep://127.0.0.1:8989)
+        --token <token>       better in ISCEP_TOKEN or --token-file: others can see
+                              the arguments of a process
+        --token-file <file>   file with the token, open to its owner only
+                              (ISCEP_TOKEN_FILE)
+        --ca <file>           certificate of the server, or of who signed it
+                              (ISCEP_CA_FILE)
+        --pin <pin>           pin of the server's certificate: sha256:…
+        --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
+        --allow-cleartext     allow iscep+tcp:// to other machines
+        --protocol <version>  version of the protocol (choices: "1", "2")
+        --json                print one JSON value, and nothing else, on standard
+                              output
+        --quiet               no warnings
+        --count <number>      how many round trips (default: 1)
+        -h, --help            display help for command
+      "
+    `);
+  });
+
+  test("iscep tokens", async () => {
+    expect(await output(["tokens", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep tokens VERB [options]
+
+      Add, remove, list, rotate and import tokens.
+
+      Options:
+        --tokens-path <file>      the tokens file (ISCEP_TOKENS_FILE; default:
+                                  "tokens.json")
+        -h, --help                display help for command
+
+      Verbs:
+        add [options] <owner>     make a token for an owner, and print it: it is shown
+                                  this once
+        remove [options] <owner>  remove the tokens of an owner, or the one with an
+                                  id; a server follows at once
+        list [options] [owner]    show owners, ids, rights and ends of the tokens, and
+                                  never a secret
+        rotate [options] <owner>  replace the token of an owner by a new one, and
+                                  print it
+        import [options] [file]   take over the tokens of a file of the original, and
+                                  keep no token in clear
+      "
+    `);
+    expect(await output(["tokens", "add", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep tokens add [options] <owner>
+
+      Make a token for an owner, and print it: it is shown this once.
+
+      Arguments:
+        owner                 name of who gets it
+
+      Options:
+        --tokens-path <file>  the tokens file (ISCEP_TOKENS_FILE; default:
+                              "tokens.json")
+        --json                print one JSON value, and nothing else, on standard
+                              output
+        --url [address]       print address, pin and token in one, for ISCEP_URL
+                              (default address: iscep://127.0.0.1:8989)
+        --cert <file>         certificate of the server, for the pin in that address
+        --run <pattern>       only commands of such names, like backup_*; may be
+                              repeated
+        --no-discover         the token may not list the commands
+        --expires <duration>  90d, 12h, or never
+        -h, --help            display help for command
+      "
+    `);
+  });
+
+  test("iscep cert", async () => {
+    expect(await output(["cert", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep cert [options]
+
+      Make a key and a self-signed certificate, or show a pin.
+
+      Options:
+        --cert <file>    the certificate to write (default: "cert.pem")
+        --key <file>     the key to write, open to its owner only (default: "key.pem")
+        --host <name>    name or address of the server; may be repeated (default:
+                         localhost and this machine's name)
+        --days <number>  how long it is valid
+        --force          overwrite files that are there; clients then need the new pin
+        --show <file>    print the pin of a certificate that is there, and make none
+        --json           print one JSON value, and nothing else, on standard output
+        -h, --help       display help for command
+
+      Prints the pin, by which clients know the server: iscep://HOST:8989?pin=sha256:…
+      "
+    `);
+  });
+});
+
+test("the version is the package's", async () => {
+  const { version } = JSON.parse(await readFile("package.json", "utf8")) as { version: string };
+  expect(await output(["--version"])).toBe(`${version}\n`);
+});
+
+describe("words that are no verb", () => {
+  test.each<[string[], string]>([
+    [["srve"], "iscep: unknown command 'srve'; did you mean serve?\n"],
+    [["frobnicate"], "iscep: unknown command 'frobnicate'\n"],
+    [["--frobnicate"], "iscep: unknown option '--frobnicate'\n"],
+  ])("%j", async (words, message) => {
+    const ended = await iscep(words, { folder: await temporaryFolder() });
+    expect(ended).toEqual({ code: 64, signal: null, stdout: "", stderr: message });
+  });
+
+  test("with --json, the error is JSON on standard output", async () => {
+    const ended = await iscep(["srve", "--json"], { folder: await temporaryFolder() });
+    expect(ended).toMatchObject({ code: 64, stderr: "" });
+    expect(JSON.parse(ended.stdout)).toEqual({
+      error: { code: "usage", message: "unknown command 'srve'; did you mean serve?" },
+    });
+  });
+
+  test("none at all shows the help on standard error", async () => {
+    const { code, stdout, stderr } = await iscep([], { folder: await temporaryFolder() });
+    expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
+    expect(stderr).toMatch(/^Usage: iscep VERB/);
+  });
+});
