@@ -10,6 +10,8 @@ import { vectors } from "../support/vectors.js";
 
 watchForLeaks();
 
+const stress = process.env["ISCEP_STRESS"] === "1";
+
 /** Answers the first request with those bytes, and any later one, on whatever connection, in good order. */
 async function hostile(bytes: Buffer, then: "stay" | "end" = "stay"): Promise<{ client: Client; peers: RawPeer[] }> {
   let harmed = false;
@@ -179,34 +181,39 @@ describe("packets that nobody asked for", () => {
 describe("whatever comes", () => {
   const good = rawPacket(Type.response, { response: "asked" });
 
-  test("a call ends with its value or a code, within its timeout", async () => {
-    const mutated = fc
-      .tuple(
-        fc.constantFrom(...vectors.exchanges.flatMap(({ server_to_client }) => server_to_client?.hex ?? [])),
-        fc.nat(),
-        fc.nat(255),
-      )
-      .map(([hex, at, byte]) => {
-        const bytes = Buffer.from(hex, "hex");
-        bytes[at % bytes.length] = byte;
-        return bytes;
+  test(
+    "a call ends with its value or a code, within its timeout",
+    async () => {
+      const mutated = fc
+        .tuple(
+          fc.constantFrom(...vectors.exchanges.flatMap(({ server_to_client }) => server_to_client?.hex ?? [])),
+          fc.nat(),
+          fc.nat(255),
+        )
+        .map(([hex, at, byte]) => {
+          const bytes = Buffer.from(hex, "hex");
+          bytes[at % bytes.length] = byte;
+          return bytes;
+        });
+      const garbage = fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes) => Buffer.from(bytes));
+      let bytes = good;
+      const server = await rawServer(async (peer) => {
+        for (let packet = await peer.next(); packet !== undefined; packet = await peer.next()) peer.send(bytes);
       });
-    const garbage = fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes) => Buffer.from(bytes));
-    let bytes = good;
-    const server = await rawServer(async (peer) => {
-      for (let packet = await peer.next(); packet !== undefined; packet = await peer.next()) peer.send(bytes);
-    });
-    const client = await connect(server.url);
-    later(() => client.close());
-    await fc.assert(
-      fc.asyncProperty(fc.oneof(mutated, garbage), async (next) => {
-        bytes = next;
-        const result = await codeOf(client.call("any", {}, { timeoutMs: 25 }));
-        expect(typeof result === "string" || typeof result === "object").toBe(true);
-        bytes = good;
-        expect(await client.call("any", {})).toBe("asked");
-      }),
-      { numRuns: process.env["ISCEP_STRESS"] === "1" ? 5_000 : 120 },
-    );
-  });
+      const client = await connect(server.url);
+      later(() => client.close());
+      await fc.assert(
+        fc.asyncProperty(fc.oneof(mutated, garbage), async (next) => {
+          bytes = next;
+          const result = await codeOf(client.call("any", {}, { timeoutMs: 25 }));
+          expect(typeof result === "string" || typeof result === "object").toBe(true);
+          bytes = good;
+          expect(await client.call("any", {})).toBe("asked");
+        }),
+        { numRuns: stress ? 5_000 : 120 },
+      );
+      // Garbage that looks like half a packet is waited for, up to the call's timeout.
+    },
+    stress ? 300_000 : 15_000,
+  );
 });
