@@ -33,8 +33,8 @@ function convert(name: string, text: string, schema: JsonSchema, types: Readonly
     if (meant !== undefined) return meant;
   }
   if (types.size === 0 || types.has("string")) return text;
-  if (types.has("number") && jsonNumber.test(text)) return exactNumber(name, text);
-  if (types.has("integer") && jsonInteger.test(text)) return exactNumber(name, text);
+  if (types.has("number") && jsonNumber.test(text)) return json(name, text);
+  if (types.has("integer") && jsonInteger.test(text)) return json(name, text);
   if (types.has("boolean") && (text === "true" || text === "false")) return text === "true";
   if (types.has("null") && text === "null") return null;
   if (types.has("object") && text.trimStart().startsWith("{")) return json(name, text);
@@ -51,10 +51,6 @@ const describeType: Readonly<Record<JsonType, string>> = {
   array: "a JSON array, like [1,2]",
   object: 'a JSON object, like {"a":1}',
 };
-
-function exactNumber(name: string, text: string): unknown {
-  return json(name, text);
-}
 
 /** @throws IscepError `invalid_arguments` for what is no JSON, and for numbers that JavaScript would change */
 export function json(name: string, text: string): unknown {

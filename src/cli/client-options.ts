@@ -26,7 +26,7 @@ export interface ClientOptions {
 
 export const defaultUrl = "iscep://127.0.0.1:8989";
 
-export function clientOptions(): Option[] {
+function clientOptions(): Option[] {
   return [
     new Option("--url <address>", `address of the server (ISCEP_URL; default: ${defaultUrl})`).argParser(nonEmpty),
     new Option(
