@@ -35,11 +35,15 @@ export function encodePacket(type: number, contentText: string): Buffer {
  */
 export function encodeContent(content: Version1Content, limits: JsonLimits): string {
   let text = content.auth_token === undefined ? "{" : `{"auth_token":${encodedToken(content.auth_token)}`;
-  text = member(text, "command", content.command, limits);
+  if (typeof content.command === "string") {
+    text += `${text.length === 1 ? "" : ","}"command":${JSON.stringify(content.command)}`;
+  } else {
+    text = member(text, "command", content.command, limits);
+  }
   text = member(text, "args", content.args, limits);
   text = member(text, "error", content.error, limits);
   text = member(text, "response", content.response, limits);
-  return text + "}";
+  return `${text}}`;
 }
 
 let lastToken = "";
