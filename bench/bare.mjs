@@ -43,7 +43,10 @@ export function bareServer() {
   return new Promise((resolve) => {
     const server = net.createServer({ noDelay: true, backlog: 4096 }, (socket) => {
       const write = coalescedWriter(socket);
-      socket.on("data", frameParser((request) => write(frame({ response: request.args }))));
+      socket.on(
+        "data",
+        frameParser((request) => write(frame({ response: request.args }))),
+      );
       socket.on("error", () => {});
     });
     server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => resolve({ port: server.address().port }));
@@ -56,7 +59,10 @@ export async function bareClient(port) {
   await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
   const write = coalescedWriter(socket);
   let answered;
-  socket.on("data", frameParser((answer) => answered(answer.response)));
+  socket.on(
+    "data",
+    frameParser((answer) => answered(answer.response)),
+  );
   return {
     call(command, args, token) {
       return new Promise((resolve) => {

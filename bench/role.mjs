@@ -69,13 +69,14 @@ function memory() {
   return process.memoryUsage.rss();
 }
 
-process.on("message", async ({ role, options, measure }) => {
+process.on("message", ({ role, options, measure }) => {
   if (measure === "memory") {
     // Twice, with a turn of the event loop between: what was just freed is given back then.
     memory();
     setTimeout(() => process.send({ rss: memory() }), 200);
     return;
   }
-  process.send(await roles[role](options ?? {}));
+  // A rejection ends the process, and the other side is told by its exit.
+  void roles[role](options ?? {}).then((answer) => process.send(answer));
 });
 process.on("disconnect", () => process.exit());

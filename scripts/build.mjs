@@ -3,7 +3,7 @@
  * first: dist/ is what is packed and what the tests load.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
@@ -42,6 +42,8 @@ export function build() {
   );
   const run = spawnSync(process.execPath, [compiler, "-b", path.join(root, "tsconfig.json")], { stdio: "inherit" });
   if (run.error) console.error(`The compiler could not be started: ${run.error.message}`);
+  // npm does so when it installs the package; in a checkout the file is run as it is.
+  if (run.status === 0) chmodSync(path.join(dist, "cli/main.js"), 0o755);
   return run.status === 0;
 }
 

@@ -98,7 +98,8 @@ export class Dispatcher {
       this.#settled(run);
       return;
     }
-    const places = command.kind === "function" && command.threadModule !== undefined ? this.#threadPlaces : this.#places;
+    const places =
+      command.kind === "function" && command.threadModule !== undefined ? this.#threadPlaces : this.#places;
     if (places.tryTake()) {
       this.#execute(run, command, given, check.args, places);
       return;
@@ -272,9 +273,13 @@ function stopped(reason: IscepError): Outcome {
 }
 
 function schemaFault(error: unknown): IscepError {
-  return new IscepError("internal", "the command's argument schema itself failed; the command's author has to mend it", {
-    cause: error,
-  });
+  return new IscepError(
+    "internal",
+    "the command's argument schema itself failed; the command's author has to mend it",
+    {
+      cause: error,
+    },
+  );
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

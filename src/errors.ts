@@ -15,12 +15,14 @@ export const errorTable = {
   usage: {
     jsonRpc: -32600,
     exitCode: 64,
-    sentence: "The options contradict each other or a value is missing; read the message and the documentation of that option.",
+    sentence:
+      "The options contradict each other or a value is missing; read the message and the documentation of that option.",
   },
   configuration: {
     jsonRpc: -32010,
     exitCode: 64,
-    sentence: "A file that iscep needs (configuration, tokens, certificate, commands) is missing, unreadable or wrong; mend the file.",
+    sentence:
+      "A file that iscep needs (configuration, tokens, certificate, commands) is missing, unreadable or wrong; mend the file.",
   },
   invalid_arguments: {
     jsonRpc: -32602,
@@ -40,7 +42,8 @@ export const errorTable = {
   not_trusted: {
     jsonRpc: -32013,
     exitCode: 69,
-    sentence: "The server's certificate is not the expected one; give its pin or its certificate file, from a source you trust.",
+    sentence:
+      "The server's certificate is not the expected one; give its pin or its certificate file, from a source you trust.",
   },
   listen_failed: {
     jsonRpc: -32014,
@@ -65,7 +68,8 @@ export const errorTable = {
   protocol: {
     jsonRpc: -32700,
     exitCode: 76,
-    sentence: "The other side sent bytes that are not this protocol; check that the address, port and TLS setting are right.",
+    sentence:
+      "The other side sent bytes that are not this protocol; check that the address, port and TLS setting are right.",
   },
   unauthorized: {
     jsonRpc: -32001,

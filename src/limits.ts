@@ -69,11 +69,23 @@ export const limitTable = {
   },
 
   // Shape of JSON
-  maxJsonDepth: { default: 64, max: 512, reason: "writing deeply nested JSON overflows the stack between 1,000 and 5,000" },
-  maxJsonKeys: { default: 10_000, max: 10_000_000, reason: "objects with many keys cost far more memory than their bytes" },
+  maxJsonDepth: {
+    default: 64,
+    max: 512,
+    reason: "writing deeply nested JSON overflows the stack between 1,000 and 5,000",
+  },
+  maxJsonKeys: {
+    default: 10_000,
+    max: 10_000_000,
+    reason: "objects with many keys cost far more memory than their bytes",
+  },
 
   // Counts
-  maxConnections: { default: 10_000, max: 1_000_000, reason: "each idle connection costs about 10 KB and a file descriptor" },
+  maxConnections: {
+    default: 10_000,
+    max: 1_000_000,
+    reason: "each idle connection costs about 10 KB and a file descriptor",
+  },
   maxRefusedConnections: {
     default: 64,
     max: 100_000,
@@ -87,31 +99,73 @@ export const limitTable = {
   maxUnauthenticatedConnections: {
     default: 512,
     max: 1_000_000,
-    reason: "from here every new connection is dropped until others have shown a token; loopback and unix sockets are exempt",
+    reason:
+      "from here every new connection is dropped until others have shown a token; loopback and unix sockets are exempt",
   },
   earlyDropStart: {
     default: 128,
     max: 1_000_000,
-    reason: "unauthenticated connections from which on new ones are dropped at random, 30% at first, all at the limit above",
+    reason:
+      "unauthenticated connections from which on new ones are dropped at random, 30% at first, all at the limit above",
   },
   maxFailedTokensPerConnection: { default: 6, max: 1_000, reason: "guesses on one connection before it is closed" },
-  maxPenalisedSources: { default: 65_536, max: 1_000_000, reason: "addresses remembered for failed tokens; memory stays bounded" },
+  maxPenalisedSources: {
+    default: 65_536,
+    max: 1_000_000,
+    reason: "addresses remembered for failed tokens; memory stays bounded",
+  },
   maxRuns: { default: 64, max: 100_000, reason: "functions and scripts that run at once in one server" },
   maxQueuedRuns: { default: 256, max: 100_000, reason: "runs that wait for a place; one more is answered with busy" },
   maxThreads: { default: 4, max: 1_024, reason: "worker threads for commands with thread: true, as in the original" },
-  maxQueuedCalls: { default: 10_000, max: 1_000_000, reason: "calls that one client may have waiting on its version 1 connection" },
-  maxArgumentItems: { default: 1_000, max: 1_000_000, reason: "a list in declared arguments that sets no maxItems of its own" },
-  maxShownProblems: { default: 5, max: 1_000, reason: "faults of a call's arguments that one message tells; the rest is counted" },
-  maxShownCharacters: { default: 64, max: 10_000, reason: "of a caller's own word, such as an unknown argument's name, that a message repeats" },
+  maxQueuedCalls: {
+    default: 10_000,
+    max: 1_000_000,
+    reason: "calls that one client may have waiting on its version 1 connection",
+  },
+  maxArgumentItems: {
+    default: 1_000,
+    max: 1_000_000,
+    reason: "a list in declared arguments that sets no maxItems of its own",
+  },
+  maxShownProblems: {
+    default: 5,
+    max: 1_000,
+    reason: "faults of a call's arguments that one message tells; the rest is counted",
+  },
+  maxShownCharacters: {
+    default: 64,
+    max: 10_000,
+    reason: "of a caller's own word, such as an unknown argument's name, that a message repeats",
+  },
   maxLogFiles: { default: 7, max: 3_650, reason: "days of logs that are kept, as in the original" },
-  maxLogArguments: { default: 32, max: 10_000, reason: "names of arguments in a line of the commands log; the rest is counted" },
-  maxLogCauses: { default: 5, max: 100, reason: "an error and its causes in a line of the error log; chains may be endless" },
-  maxLoggedSources: { default: 4_096, max: 1_000_000, reason: "addresses whose malformed input is counted apart; beyond, together" },
+  maxLogArguments: {
+    default: 32,
+    max: 10_000,
+    reason: "names of arguments in a line of the commands log; the rest is counted",
+  },
+  maxLogCauses: {
+    default: 5,
+    max: 100,
+    reason: "an error and its causes in a line of the error log; chains may be endless",
+  },
+  maxLoggedSources: {
+    default: 4_096,
+    max: 1_000_000,
+    reason: "addresses whose malformed input is counted apart; beyond, together",
+  },
   maxYamlAliases: { default: 100, max: 10_000, reason: "aliases of aliases in an iscep.yaml grow without bound" },
-  listenBacklog: { default: 4_096, max: 65_535, reason: "with Node's 511 a burst of connections waits a second for a retry" },
+  listenBacklog: {
+    default: 4_096,
+    max: 65_535,
+    reason: "with Node's 511 a burst of connections waits a second for a retry",
+  },
 
   // Times
-  tlsHandshakeTimeoutMs: { default: 5_000, max: forever, reason: "Node's own default of 120 s lets silent peers collect" },
+  tlsHandshakeTimeoutMs: {
+    default: 5_000,
+    max: forever,
+    reason: "Node's own default of 120 s lets silent peers collect",
+  },
   authenticationTimeoutMs: {
     default: 10_000,
     max: forever,
@@ -122,35 +176,97 @@ export const limitTable = {
     max: forever,
     reason: "from a packet's first byte to its last; absolute, so that dripping bytes does not extend it",
   },
-  packetTimeoutPer64KiBMs: { default: 1_000, max: forever, reason: "added to the packet timeout for each 64 KiB that has come" },
-  idleTimeoutMs: { default: 120_000, max: forever, reason: "a version 1 connection without a packet and without a run" },
+  packetTimeoutPer64KiBMs: {
+    default: 1_000,
+    max: forever,
+    reason: "added to the packet timeout for each 64 KiB that has come",
+  },
+  idleTimeoutMs: {
+    default: 120_000,
+    max: forever,
+    reason: "a version 1 connection without a packet and without a run",
+  },
   writeStallTimeoutMs: { default: 10_000, max: forever, reason: "a reader that takes nothing for so long is gone" },
-  lingerTimeoutMs: { default: 1_000, max: forever, reason: "after the last packet and our FIN, the time to read it before the socket is destroyed" },
-  runTimeoutMs: { default: 300_000, max: forever, reason: "a run without a timeout of its own; a version 1 caller that has gone cannot cancel" },
+  lingerTimeoutMs: {
+    default: 1_000,
+    max: forever,
+    reason: "after the last packet and our FIN, the time to read it before the socket is destroyed",
+  },
+  runTimeoutMs: {
+    default: 300_000,
+    max: forever,
+    reason: "a run without a timeout of its own; a version 1 caller that has gone cannot cancel",
+  },
   killGraceMs: { default: 5_000, max: forever, reason: "between SIGTERM and SIGKILL to the process group of a script" },
-  threadIdleMs: { default: 60_000, max: forever, reason: "a worker thread without work ends after this; starting one costs some 50 ms" },
-  pipeGraceMs: { default: 1_000, max: forever, reason: "after a script's exit a grandchild may hold its pipes; they are then destroyed" },
+  threadIdleMs: {
+    default: 60_000,
+    max: forever,
+    reason: "a worker thread without work ends after this; starting one costs some 50 ms",
+  },
+  pipeGraceMs: {
+    default: 1_000,
+    max: forever,
+    reason: "after a script's exit a grandchild may hold its pipes; they are then destroyed",
+  },
   closeGraceMs: { default: 10_000, max: forever, reason: "for runs under way when the server closes" },
-  connectTimeoutMs: { default: 10_000, max: forever, reason: "client: address look-up, TCP and TLS handshake together" },
+  connectTimeoutMs: {
+    default: 10_000,
+    max: forever,
+    reason: "client: address look-up, TCP and TLS handshake together",
+  },
   callTimeoutMs: {
     default: 330_000,
     max: forever,
-    reason: "client: longer than runTimeoutMs, so that the server's own answer comes first; the original's 5 s lost long backups",
+    reason:
+      "client: longer than runTimeoutMs, so that the server's own answer comes first; the original's 5 s lost long backups",
   },
   penaltyMs: { default: 5_000, max: forever, reason: "added for each failed token of an address" },
-  penaltyStartMs: { default: 15_000, max: forever, reason: "sum from which the address is refused: three mistakes are free" },
+  penaltyStartMs: {
+    default: 15_000,
+    max: forever,
+    reason: "sum from which the address is refused: three mistakes are free",
+  },
   maxPenaltyMs: { default: 600_000, max: forever, reason: "an address is never refused for longer" },
-  malformedLogIntervalMs: { default: 1_000, max: forever, reason: "malformed input makes a line a source at most this often; the rest is counted" },
-  logFlushMs: { default: 500, max: forever, reason: "lines wait this long at most, so that many go to the disk in one write" },
-  logProblemIntervalMs: { default: 60_000, max: forever, reason: "a log that cannot be written says so at most this often" },
-  tokensFileCheckMs: { default: 250, max: forever, reason: "the tokens file's date is compared this often where the system reports no changes" },
-  fileLockTimeoutMs: { default: 10_000, max: forever, reason: "waiting for another process that writes the tokens file" },
-  tokenLifetimeDays: { default: 90, max: 36_500, reason: "a new token's, unless said otherwise: a forgotten token ends by itself" },
-  tokenWarningDays: { default: 14, max: 36_500, reason: "before a token expires its server says so, in time to rotate it" },
+  malformedLogIntervalMs: {
+    default: 1_000,
+    max: forever,
+    reason: "malformed input makes a line a source at most this often; the rest is counted",
+  },
+  logFlushMs: {
+    default: 500,
+    max: forever,
+    reason: "lines wait this long at most, so that many go to the disk in one write",
+  },
+  logProblemIntervalMs: {
+    default: 60_000,
+    max: forever,
+    reason: "a log that cannot be written says so at most this often",
+  },
+  tokensFileCheckMs: {
+    default: 250,
+    max: forever,
+    reason: "the tokens file's date is compared this often where the system reports no changes",
+  },
+  fileLockTimeoutMs: {
+    default: 10_000,
+    max: forever,
+    reason: "waiting for another process that writes the tokens file",
+  },
+  tokenLifetimeDays: {
+    default: 90,
+    max: 36_500,
+    reason: "a new token's, unless said otherwise: a forgotten token ends by itself",
+  },
+  tokenWarningDays: {
+    default: 14,
+    max: 36_500,
+    reason: "before a token expires its server says so, in time to rotate it",
+  },
   certificateLifetimeDays: {
     default: 3_650,
     max: 36_500,
-    reason: "of a certificate that iscep makes: clients trust its key by the pin, and a date would only stop the service",
+    reason:
+      "of a certificate that iscep makes: clients trust its key by the pin, and a date would only stop the service",
   },
 } as const satisfies Record<string, Limit>;
 
@@ -169,7 +285,8 @@ export function resolveLimits(overrides: Partial<Limits> = {}): Limits {
   const resolved: Record<string, number> = { ...defaultLimits };
   for (const [name, value] of Object.entries(overrides)) {
     if (value === undefined) continue;
-    if (!isLimitName(name)) throw new IscepError("usage", `there is no limit named "${name}"; src/limits.ts lists them`);
+    if (!isLimitName(name))
+      throw new IscepError("usage", `there is no limit named "${name}"; src/limits.ts lists them`);
     const { max } = limitTable[name];
     if (!Number.isSafeInteger(value) || value < 0 || value > max) {
       throw new IscepError("usage", `limit ${name} must be a whole number from 0 to ${max}, not ${String(value)}`);

@@ -65,11 +65,18 @@ function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
   if (address.kind === "tls") {
     const { host } = address;
     const expected = pin ?? address.pin;
-    const trust = trustOptions({ host, ...(ca === undefined ? {} : { ca }), ...(expected === undefined ? {} : { pin: expected }) });
+    const trust = trustOptions({
+      host,
+      ...(ca === undefined ? {} : { ca }),
+      ...(expected === undefined ? {} : { pin: expected }),
+    });
     return { ...trust, explain: (error) => tlsFailure(error, host) };
   }
   if (ca !== undefined || pin !== undefined) {
-    throw new IscepError("usage", "a certificate or pin was given for a cleartext address; use one that begins with iscep://");
+    throw new IscepError(
+      "usage",
+      "a certificate or pin was given for a cleartext address; use one that begins with iscep://",
+    );
   }
   return undefined;
 }
@@ -157,7 +164,10 @@ class ConnectedClient<Commands extends object> implements Client<Commands> {
     return this.#version1.request(PacketType.SEND_CMD, this.#content({ command, args }, options), requestOptions);
   }
 
-  #content<Content extends object>(content: Content, options: CallOptions | undefined): Content & { auth_token?: string } {
+  #content<Content extends object>(
+    content: Content,
+    options: CallOptions | undefined,
+  ): Content & { auth_token?: string } {
     const token = options?.token === undefined ? this.#token : (options.token ?? undefined);
     return token === undefined ? content : { auth_token: token, ...content };
   }

@@ -1,4 +1,5 @@
 /** Requests of one client: the one that is out, and those that wait for it, in the order in which they were made. */
+import { setMaxListeners } from "node:events";
 import { IscepError } from "../errors.js";
 import type { Version1RequestType } from "../session/version1-client.js";
 
@@ -33,6 +34,8 @@ export class PendingRequest {
   watch(signal: AbortSignal, aborted: () => void): void {
     this.#signal = signal;
     this.#aborted = aborted;
+    // One signal may stop any number of calls; Node takes more than 10 listeners for a leak.
+    setMaxListeners(0, signal);
     signal.addEventListener("abort", aborted, { once: true });
   }
 

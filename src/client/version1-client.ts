@@ -130,7 +130,11 @@ export class Version1Client {
     const request = this.#current;
     this.#current = undefined;
     request?.reject(
-      error ?? new IscepError("lost", "the server closed the connection before its answer; the command may have run, nobody knows"),
+      error ??
+        new IscepError(
+          "lost",
+          "the server closed the connection before its answer; the command may have run, nobody knows",
+        ),
     );
     if (this.#queue.size > 0) this.#reconnect();
   }
@@ -174,7 +178,9 @@ export class Version1Client {
       return;
     }
     connection?.destroy();
-    request.reject(new IscepError("lost", "the client was closed while the call was under way; the command may have run"));
+    request.reject(
+      new IscepError("lost", "the client was closed while the call was under way; the command may have run"),
+    );
   }
 }
 

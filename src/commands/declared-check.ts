@@ -32,7 +32,8 @@ function openAjv(): Ajv2020 {
     allErrors: false,
     meta: false,
     validateSchema: false,
-    strict: false, strictNumbers: true,
+    strict: false,
+    strictNumbers: true,
     verbose: true,
     unicodeRegExp: true,
   });

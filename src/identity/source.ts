@@ -52,17 +52,6 @@ function plainAddress(address: string): string {
     .join(".");
 }
 
-/** The 4 or 16 bytes of a valid address. */
-export function addressBytes(address: string): Buffer {
-  if (isIP(address) === 4) return Buffer.from(address.split(".").map(Number));
-  return Buffer.from(
-    ipv6Groups(address)
-      .map((group) => group.padStart(4, "0"))
-      .join(""),
-    "hex",
-  );
-}
-
 /** The eight groups in lower-case hex without leading zeros; the address is valid. */
 function ipv6Groups(address: string): string[] {
   const hex = address.replace(/[0-9]+(?:\.[0-9]+){3}$/, (dotted) => {

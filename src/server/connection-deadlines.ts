@@ -22,13 +22,15 @@ export class ConnectionDeadlines {
   #packetStartedMs = 0;
   #packetBytes = 0;
   #closingMs = 0;
-  #unsentBytes = 0;
-  #unsentSinceMs = 0;
+  /** Bytes that the system has taken, when that was last seen to grow. */
+  #sentBytes = 0;
+  #sentAtMs: number;
 
   constructor(limits: Limits, nowMs: number, mustAuthenticate: boolean) {
     this.#limits = limits;
     this.openedAtMs = nowMs;
     this.#lastProgressMs = nowMs;
+    this.#sentAtMs = nowMs;
     this.#mustAuthenticate = mustAuthenticate;
   }
 
@@ -57,12 +59,16 @@ export class ConnectionDeadlines {
     this.#closingMs = nowMs;
   }
 
-  due(nowMs: number, running: boolean, unsentBytes: number): Due | undefined {
+  due(
+    nowMs: number,
+    running: boolean,
+    written: { readonly sentBytes: number; readonly unsentBytes: number },
+  ): Due | undefined {
+    const { sentBytes, unsentBytes } = written;
     const limits = this.#limits;
-    if (unsentBytes < this.#unsentBytes || unsentBytes === 0) this.#unsentSinceMs = nowMs;
-    else if (this.#unsentSinceMs === 0) this.#unsentSinceMs = nowMs;
-    this.#unsentBytes = unsentBytes;
-    if (unsentBytes > 0 && nowMs - this.#unsentSinceMs > limits.writeStallTimeoutMs) {
+    if (unsentBytes === 0 || sentBytes !== this.#sentBytes) this.#sentAtMs = nowMs;
+    this.#sentBytes = sentBytes;
+    if (nowMs - this.#sentAtMs > limits.writeStallTimeoutMs) {
       return { reason: `the peer read nothing for ${limits.writeStallTimeoutMs} ms`, how: "cut" };
     }
     if (this.#closingMs !== 0) {
@@ -73,7 +79,8 @@ export class ConnectionDeadlines {
       return { reason: `no packet with a good token came within ${limits.authenticationTimeoutMs} ms`, how: "tell" };
     }
     if (this.#packetStartedMs !== 0) {
-      const allowedMs = limits.packetTimeoutMs + Math.floor(this.#packetBytes / 65_536) * limits.packetTimeoutPer64KiBMs;
+      const allowedMs =
+        limits.packetTimeoutMs + Math.floor(this.#packetBytes / 65_536) * limits.packetTimeoutPer64KiBMs;
       if (nowMs - this.#packetStartedMs > allowedMs) {
         return { reason: `a packet was not whole within ${allowedMs} ms`, how: "tell" };
       }

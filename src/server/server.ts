@@ -1,5 +1,6 @@
 /** The public server: listens, admits connections, gives each to its door, and closes in good order. */
 import type { Socket } from "node:net";
+import { resolve } from "node:path";
 import type { Command } from "../commands/command.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
@@ -124,7 +125,9 @@ export class Server {
     };
     const listener = new Listener({
       endpoint:
-        options.unix === undefined ? { host: options.host ?? defaultHost, port: options.port ?? defaultPort } : { unix: options.unix },
+        options.unix === undefined
+          ? { host: options.host ?? defaultHost, port: options.port ?? defaultPort }
+          : { unix: options.unix },
       certificate,
       backlog: limits.listenBacklog,
       tlsHandshakeTimeoutMs: limits.tlsHandshakeTimeoutMs,
@@ -133,7 +136,8 @@ export class Server {
         if (decision.verdict !== "admit" && logs !== undefined) {
           const line = refusedConnections.take(source, performance.now());
           const reason = decision.verdict === "refuse" ? decision.reason : "dropped";
-          if (line !== undefined) logs.access({ event: "refused", connection: 0, source, reason: reason + suppressed(line) });
+          if (line !== undefined)
+            logs.access({ event: "refused", connection: 0, source, reason: reason + suppressed(line) });
         }
         return decision;
       },
@@ -145,7 +149,13 @@ export class Server {
         }
         const connection = new Version1Connection(++connectionId, socket, source, certificate !== undefined, host);
         connections.add(connection);
-        logs?.access({ event: "open", connection: connectionId, source, ...portOf(socket), tls: certificate !== undefined });
+        logs?.access({
+          event: "open",
+          connection: connectionId,
+          source,
+          ...portOf(socket),
+          tls: certificate !== undefined,
+        });
       },
       onTlsFailure: (source, error) => host.logRefusedPacket("malformed", `TLS: ${error.message}`, 0, source),
     });
@@ -162,8 +172,11 @@ export class Server {
 
   #address(port: number | undefined, certificate: ServerCertificate | undefined): ListeningServer {
     const { unix, host = defaultHost } = this.#options;
-    if (unix !== undefined) return { url: formatAddress({ kind: "unix", path: unix }) };
-    const reachable = { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port: port ?? defaultPort };
+    if (unix !== undefined) return { url: formatAddress({ kind: "unix", path: resolve(unix) }) };
+    const reachable = {
+      host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host,
+      port: port ?? defaultPort,
+    };
     if (certificate === undefined) return { url: formatAddress({ kind: "tcp", ...reachable }), port: reachable.port };
     const { pin } = certificate;
     return { url: formatAddress({ kind: "tls", ...reachable, pin }), port: reachable.port, pin };
@@ -220,7 +233,8 @@ async function drained(connections: ReadonlySet<Version1Connection>, timeoutMs: 
 function checkOptions(options: ServerOptions): void {
   const { unix, host, port, tls, tokens, allowCleartext = false } = options;
   if (unix !== undefined) {
-    if (host !== undefined || port !== undefined) throw new IscepError("usage", "give either `unix`, or `host` and `port`");
+    if (host !== undefined || port !== undefined)
+      throw new IscepError("usage", "give either `unix`, or `host` and `port`");
     if (typeof tls === "object" || tls === true) {
       throw new IscepError("usage", "a unix socket carries no TLS; its file's mode guards it. Leave `tls` out");
     }
@@ -244,7 +258,11 @@ function checkOptions(options: ServerOptions): void {
   }
 }
 
-function openTokens(tokens: string | false | undefined, limits: Limits, logs: Logs | undefined): Authenticator | undefined {
+function openTokens(
+  tokens: string | false | undefined,
+  limits: Limits,
+  logs: Logs | undefined,
+): Authenticator | undefined {
   if (typeof tokens !== "string") return undefined;
   return openTokenStore(tokens, {
     limits,

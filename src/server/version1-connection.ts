@@ -11,7 +11,12 @@ import { anonymous, type Authenticator, type Identity } from "../identity/identi
 import type { Limits } from "../limits.js";
 import type { Logs } from "../logs/logs.js";
 import type { Outcome } from "../runs/outcome.js";
-import { errorAnswer, unauthorizedAnswer, Version1ServerSession, type Version1Event } from "../session/version1-server.js";
+import {
+  errorAnswer,
+  unauthorizedAnswer,
+  Version1ServerSession,
+  type Version1Event,
+} from "../session/version1-server.js";
 import { listCommandName, listPage } from "../session/version1-list.js";
 import { isJsonObject } from "../wire/json.js";
 import { PacketType } from "../wire/packet.js";
@@ -189,7 +194,12 @@ export class Version1Connection {
       this.#write(this.#session.errorAnswer("invalid_arguments", "the command must be a string"));
       return;
     }
-    const run = this.#host.dispatcher.start(identity, typeof command === "string" ? command : "", content.args, this.source);
+    const run = this.#host.dispatcher.start(
+      identity,
+      typeof command === "string" ? command : "",
+      content.args,
+      this.source,
+    );
     if (run.outcome !== undefined) {
       this.#answerOutcome(run.outcome);
       return;
@@ -232,8 +242,17 @@ export class Version1Connection {
       if (error.code === "unauthorized") {
         packet = unauthorizedAnswer;
       } else {
-        packet = this.#session.errorAnswer("failed", `the command ran, and its result could not be sent. ${error.message}`);
-        this.#host.logs?.error({ event: "answer", message: error.message, connection: this.id, source: this.source, error });
+        packet = this.#session.errorAnswer(
+          "failed",
+          `the command ran, and its result could not be sent. ${error.message}`,
+        );
+        this.#host.logs?.error({
+          event: "answer",
+          message: error.message,
+          connection: this.id,
+          source: this.source,
+          error,
+        });
       }
     }
     this.#write(packet);
@@ -270,7 +289,9 @@ export class Version1Connection {
 
   /** Called by the server's sweep, so that 10,000 connections need one timer. */
   checkDeadlines(nowMs: number): void {
-    const due = this.#deadlines.due(nowMs, this.#running, this.#socket.writableLength);
+    const { bytesWritten, writableLength } = this.#socket;
+    const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
+    const due = this.#deadlines.due(nowMs, this.#running, written);
     if (due === undefined) return;
     if (due.how === "tell") this.#write(this.#session.errorAnswer("timeout", due.reason));
     if (due.how === "cut") this.#abandon(due.reason);

@@ -9,10 +9,7 @@ export interface Version1ClientLimits extends JsonLimits {
 }
 
 export type Version1RequestType =
-  | typeof PacketType.ECHO
-  | typeof PacketType.DISCOVER
-  | typeof PacketType.SEND_CMD
-  | typeof PacketType.CLOSE_CONNECTION;
+  typeof PacketType.ECHO | typeof PacketType.DISCOVER | typeof PacketType.SEND_CMD | typeof PacketType.CLOSE_CONNECTION;
 
 export type Version1Answer =
   /** A missing `response` is null. */
@@ -54,7 +51,10 @@ export class Version1ClientSession {
     if (packet.type === PacketType.UNAUTHORIZED) return { kind: "error", error: new IscepError("unauthorized") };
     if (packet.type === PacketType.ERROR) return { kind: "error", error: readError(content) };
     if (packet.type !== this.#expected) {
-      throw new IscepError("protocol", `the server answered with packet type ${packet.type}, which is no answer to this request`);
+      throw new IscepError(
+        "protocol",
+        `the server answered with packet type ${packet.type}, which is no answer to this request`,
+      );
     }
     this.#expected = undefined;
     return { kind: "response", value: content.response ?? null };

@@ -18,7 +18,9 @@ export function parseAddress(text: string): Address {
   let url: URL;
   try {
     // A credential before an empty host is no URL; a unix socket has no host, so one is put in.
-    url = new URL(scheme === "iscep+unix" ? text.replace(/^(iscep\+unix:\/\/)([^/]*@)?(localhost)?\//, "$1$2localhost/") : text);
+    url = new URL(
+      scheme === "iscep+unix" ? text.replace(/^(iscep\+unix:\/\/)([^/]*@)?(localhost)?\//, "$1$2localhost/") : text,
+    );
   } catch {
     throw wrong("it is no URL");
   }
@@ -48,7 +50,9 @@ export function parseAddress(text: string): Address {
 
 export function formatAddress(address: Address): string {
   const credentials =
-    address.token === undefined ? "" : `${encodeURIComponent(address.owner ?? "")}:${encodeURIComponent(address.token)}@`;
+    address.token === undefined
+      ? ""
+      : `${encodeURIComponent(address.owner ?? "")}:${encodeURIComponent(address.token)}@`;
   if (address.kind === "unix") {
     return `iscep+unix://${credentials}${address.path.split("/").map(encodeURIComponent).join("/")}`;
   }

@@ -95,7 +95,9 @@ const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
  * Bytes come by `onread` and are emitted as 'data' without the queue of a stream in between, which would cost about as
  * much as the rest of a small call (`npm run bench`).
  */
-function connectCleartext(where: { path: string } | { host: string; port: number; noDelay: true; keepAlive: true }): Socket {
+function connectCleartext(
+  where: { path: string } | { host: string; port: number; noDelay: true; keepAlive: true },
+): Socket {
   const socket: Socket = connectNet({
     ...where,
     onread: {

@@ -41,7 +41,9 @@ export class Listener {
   constructor(options: ListenerOptions) {
     this.#options = options;
     // A half-closed version 1 client still gets its answer.
-    this.#net = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => this.#accepted(socket));
+    this.#net = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
+      this.#accepted(socket),
+    );
     if (options.certificate !== undefined) {
       const tls = createTlsServer({
         ...secureOptions(options.certificate),
@@ -77,7 +79,10 @@ export class Listener {
     return typeof address === "object" && address !== null ? address.port : endpoint.port;
   }
 
-  #bind(where: { path: string; backlog: number } | { host: string; port: number; backlog: number }, name: string): Promise<void> {
+  #bind(
+    where: { path: string; backlog: number } | { host: string; port: number; backlog: number },
+    name: string,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => reject(listenFailed(name, error));
       this.#net.once("error", failed);
@@ -143,9 +148,13 @@ export function checkCertificate(certificate: CertificatePem): void {
   try {
     createSecureContext(secureOptions(certificate));
   } catch (error) {
-    throw new IscepError("configuration", "certificate and key cannot be used together; make new ones with `iscep cert`", {
-      cause: error,
-    });
+    throw new IscepError(
+      "configuration",
+      "certificate and key cannot be used together; make new ones with `iscep cert`",
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -177,7 +186,12 @@ function removeStaleSocket(path: string): Promise<void> {
     const probe = connect(path);
     probe.once("connect", () => {
       probe.destroy();
-      reject(new IscepError("listen_failed", `another server listens on the unix socket ${path}; stop it, or choose another path`));
+      reject(
+        new IscepError(
+          "listen_failed",
+          `another server listens on the unix socket ${path}; stop it, or choose another path`,
+        ),
+      );
     });
     probe.once("error", (error: NodeJS.ErrnoException) => {
       try {
@@ -191,7 +205,9 @@ function removeStaleSocket(path: string): Promise<void> {
         }
         resolve();
       } catch (cause) {
-        reject(new IscepError("listen_failed", `the stale socket ${path} cannot be removed; remove it by hand`, { cause }));
+        reject(
+          new IscepError("listen_failed", `the stale socket ${path} cannot be removed; remove it by hand`, { cause }),
+        );
       }
     });
   });

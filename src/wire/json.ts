@@ -174,7 +174,10 @@ function checkValue(value: unknown, depthLeft: number, path: string, findings: F
 }
 
 function refuse(path: string, reason: string): never {
-  throw new IscepError("invalid_arguments", `the value cannot be sent as JSON: ${path === "" ? "" : `${path}: `}${reason}`);
+  throw new IscepError(
+    "invalid_arguments",
+    `the value cannot be sent as JSON: ${path === "" ? "" : `${path}: `}${reason}`,
+  );
 }
 
 /**

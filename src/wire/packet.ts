@@ -3,6 +3,7 @@
  * Size is unsigned, big-endian, and counts everything after itself. What the hash is, the version decides.
  */
 import { IscepError } from "../errors.js";
+import { limitTable } from "../limits.js";
 
 export const PacketType = {
   ECHO: 0,
@@ -30,6 +31,9 @@ export interface PacketView {
   readonly start: number;
   readonly end: number;
 }
+
+/** Nobody can allow more, so a larger size is no packet at all: "HTTP" reads as 1.2 GB. */
+const maxSizeOfAnyPacket = limitTable.maxPacketBytes.max;
 
 const nothing = Buffer.alloc(0);
 
@@ -85,7 +89,7 @@ export class PacketReader {
   /**
    * The next whole packet; undefined when more bytes are needed; null for a Size of 0, by which a version 1 peer says
    * that it is gone.
-   * @throws IscepError `protocol` for a Size too small to be a packet, `too_large` for one above `maxPacketBytes`.
+   * @throws IscepError `protocol` for a Size that no packet can have, `too_large` for one above `maxPacketBytes`.
    *   The stream has lost step then: nothing more can be read from it.
    */
   next(): PacketView | null | undefined {
@@ -98,10 +102,20 @@ export class PacketReader {
       if (size === 0) return null;
       throw new IscepError("protocol", `a packet's size field is at least ${minPacketSize}, and this one is ${size}`);
     }
+    if (size > maxSizeOfAnyPacket) {
+      throw new IscepError(
+        "protocol",
+        `what came is no packet (its size would be ${size}); the other side speaks another protocol, or TLS on one side only`,
+      );
+    }
     if (size > this.maxPacketBytes) {
-      throw new IscepError("too_large", `a packet may have ${this.maxPacketBytes} bytes here, and this one claims ${size}`, {
-        details: { limit: this.maxPacketBytes, size },
-      });
+      throw new IscepError(
+        "too_large",
+        `a packet may have ${this.maxPacketBytes} bytes here, and this one claims ${size}`,
+        {
+          details: { limit: this.maxPacketBytes, size },
+        },
+      );
     }
     if (pending < sizeFieldBytes + size) return undefined;
     const start = offset + headerBytes;

@@ -71,7 +71,13 @@ describe("the server's side of version 1", () => {
     expect(session.responseAnswer("x".repeat(16_384 - overhead))).toHaveLength(16_384);
     const answer = session.responseAnswer("x".repeat(16_385 - overhead));
     expect(answersOf(PacketType.SEND_CMD, answer)).toEqual([
-      { kind: "error", error: expect.objectContaining({ code: "too_large", message: expect.stringContaining("16385 bytes") as unknown }) as unknown },
+      {
+        kind: "error",
+        error: expect.objectContaining({
+          code: "too_large",
+          message: expect.stringContaining("16385 bytes") as unknown,
+        }) as unknown,
+      },
     ]);
   });
 
@@ -152,7 +158,7 @@ describe("the client's side of version 1", () => {
     fc.assert(
       fc.property(fc.constantFrom(0, 1, 2), fc.nat({ max: 9 }), fc.string({ unit: "binary" }), (asked, type, text) => {
         try {
-          answersOf(asked as 0 | 1 | 2, encodePacket(type, text));
+          answersOf(asked, encodePacket(type, text));
         } catch (error) {
           expect(error).toBeInstanceOf(IscepError);
         }
@@ -175,14 +181,20 @@ describe("both sides wired back to back", () => {
         const event = server.next();
         if (event?.kind !== "packet") throw new Error("the server read no packet");
         client.receive(server.echoAnswer(event.content));
-        expect(client.next()).toEqual({ kind: "response", value: { echo: JSON.parse(JSON.stringify(value)) as unknown } });
+        expect(client.next()).toEqual({
+          kind: "response",
+          value: { echo: JSON.parse(JSON.stringify(value)) as unknown },
+        });
       }),
     );
   });
 });
 
 describe("a page of the list of commands", () => {
-  const commands = Array.from({ length: 50 }, (_, index) => ({ name: `c${String(index).padStart(2, "0")}`, pad: "x".repeat(100) }));
+  const commands = Array.from({ length: 50 }, (_, index) => ({
+    name: `c${String(index).padStart(2, "0")}`,
+    pad: "x".repeat(100),
+  }));
 
   it("fits, and the pages together are the whole list in order", () => {
     const seen: string[] = [];

@@ -32,6 +32,4 @@ interface VectorFile {
   readonly packets: readonly { readonly id: string; readonly description: string; readonly encoded: VectorBytes }[];
 }
 
-export const vectors = JSON.parse(
-  readFileSync(new URL("../vectors/v1.json", import.meta.url), "utf8"),
-) as VectorFile;
+export const vectors = JSON.parse(readFileSync(new URL("../vectors/v1.json", import.meta.url), "utf8")) as VectorFile;

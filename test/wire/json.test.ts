@@ -45,7 +45,10 @@ describe("reading JSON", () => {
   });
 
   it("takes 64 levels and refuses 65, whatever they are made of", () => {
-    for (const [open, close] of [["[", "]"], ['{"a":', "}"]] as const) {
+    for (const [open, close] of [
+      ["[", "]"],
+      ['{"a":', "}"],
+    ] as const) {
       const nested = (depth: number): string => open.repeat(depth) + "1" + close.repeat(depth);
       expect(() => parse(nested(64))).not.toThrow();
       expect(() => parse(nested(65))).toThrow(protocolError(/deeper than 64/));

@@ -49,7 +49,10 @@ function expected(frame: VectorFrame): Read {
     Object.keys(content).every((key) => known.includes(key)) &&
     (content["auth_token"] == null || typeof content["auth_token"] === "string");
   if (!usable) return { type: frame.type, content: "protocol" };
-  return { type: frame.type, content: Object.fromEntries(Object.entries(content).filter(([, value]) => value !== null)) };
+  return {
+    type: frame.type,
+    content: Object.fromEntries(Object.entries(content).filter(([, value]) => value !== null)),
+  };
 }
 
 const sides: { id: string; side: VectorBytes }[] = [
@@ -126,12 +129,20 @@ describe("a packet reader", () => {
     expect(() => reader.next()).toThrow(expect.objectContaining({ code: "too_large" }));
   });
 
+  it("takes for no packet what is larger than any limit can be: another protocol", () => {
+    for (const text of ["HTTP/1.1 400 Bad Request", "SSH-2.0-x", "\u0016\u0003\u0001"]) {
+      const reader = new PacketReader(64 * 2 ** 20);
+      reader.receive(Buffer.from(text.padEnd(8), "latin1"));
+      expect(() => reader.next()).toThrow(expect.objectContaining({ code: "protocol" }));
+    }
+  });
+
   it("takes no memory because of what a header claims", () => {
     const readers: PacketReader[] = [];
     const before = process.memoryUsage().arrayBuffers;
     for (let index = 0; index < 1000; index++) {
-      const reader = new PacketReader(2 ** 32 - 1);
-      reader.receive(Buffer.of(0xff, 0xff, 0xff));
+      const reader = new PacketReader(64 * 2 ** 20);
+      reader.receive(Buffer.of(0x03, 0xff, 0xff));
       reader.receive(Buffer.of(0xff, 0));
       expect(reader.next()).toBeUndefined();
       readers.push(reader);

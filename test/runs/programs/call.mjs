@@ -4,6 +4,7 @@ import { isIscepError } from "iscep";
 import { ThreadPool } from "#iscep/runs/thread-pool";
 import * as commands from "../modules/commands.mjs";
 
+/** @type {Map<string, (typeof commands)[keyof typeof commands]>} */
 const all = new Map(Object.values(commands).map((command) => [command.name, command]));
 const pool = new ThreadPool({ maxThreads: 1 });
 for (const name of process.argv.slice(2)) {
