@@ -90,8 +90,14 @@ function reasonOf(error: unknown, file: string): string {
   const [first = "", place = ""] = error.message.split("\n");
   const transformed = /:(\d+):\d+$/.exec(place)?.[1];
   if (transformed !== undefined) return `${first.replace("ParseError", "SyntaxError").trim()} (line ${transformed})`;
-  const line = error instanceof SyntaxError ? syntaxErrorLine(file) : undefined;
+  const line = error instanceof SyntaxError ? (strippedErrorLine(error) ?? syntaxErrorLine(file)) : undefined;
   return `${error.name === "Error" ? "" : `${error.name}: `}${first}${line === undefined ? "" : ` (line ${line})`}`;
+}
+
+/** Where Node strips types itself, the stack begins with the place. */
+function strippedErrorLine(error: SyntaxError): string | undefined {
+  const isStripped = "code" in error && error.code === "ERR_INVALID_TYPESCRIPT_SYNTAX";
+  return isStripped ? /^[^\n]*:(\d+)\n/.exec(error.stack ?? "")?.[1] : undefined;
 }
 
 /** V8 keeps the line of a module's syntax error from programs and only prints it; undefined when the fault is in another file. */
