@@ -2,10 +2,10 @@
  * THE seam: every door enters here with an identity. Authorisation, validation of arguments, limits on runs, timeouts
  * and the commands log live here once, and nowhere else.
  */
-import type { ArgumentsCheck, Command, CommandDescription, FunctionCommand } from "./commands/command.js";
+import type { ArgumentsCheck, Command, CommandDescription } from "./commands/command.js";
 import { describeCommand } from "./commands/describe.js";
 import type { Registry } from "./commands/registry.js";
-import { IscepError, isIscepError, toIscepError } from "./errors.js";
+import { IscepError, isIscepError, textOfThrown, toIscepError } from "./errors.js";
 import type { Identity } from "./identity/identity.js";
 import type { Limits } from "./limits.js";
 import type { Logs } from "./logs/logs.js";
@@ -31,6 +31,8 @@ export class Dispatcher {
   readonly #threadPlaces: Places;
   readonly #threads: ThreadPool;
   readonly #active = new Set<Run>();
+  /** Of these, those that have not begun. */
+  readonly #waiting = new Set<Run>();
   #closing = false;
   #onIdle: (() => void) | undefined;
 
@@ -73,10 +75,13 @@ export class Dispatcher {
       return run;
     }
     if (check instanceof Promise) {
-      this.#active.add(run);
+      const begin = this.#holdBack(run, command, args);
       check.then(
-        (checked) => this.#admit(run, command, args, checked),
+        (checked) => {
+          if (begin()) this.#admit(run, command, args, checked);
+        },
         (error: unknown) => {
+          if (!begin()) return;
           this.#end(run, args, rejected(schemaFault(error)));
           this.#settled(run);
         },
@@ -94,7 +99,7 @@ export class Dispatcher {
       return;
     }
     if (this.#closing) {
-      this.#end(run, given, rejected(new IscepError("busy", "the server is closing and starts no more runs")));
+      this.#end(run, given, rejected(closingError()));
       this.#settled(run);
       return;
     }
@@ -104,24 +109,53 @@ export class Dispatcher {
       this.#execute(run, command, given, check.args, places);
       return;
     }
-    const startLater = (): void => this.#execute(run, command, given, check.args, places);
-    if (!places.wait(startLater)) {
-      const running = `${places.taken} runs are under way and ${places.waiting} wait`;
-      this.#end(run, given, rejected(new IscepError("busy", `the server is full: ${running}; try again later`)));
-      this.#settled(run);
+    const begin = this.#holdBack(run, command, given);
+    const startLater = (): void => {
+      if (begin()) this.#execute(run, command, given, check.args, places);
+      else places.release();
+    };
+    if (places.wait(startLater)) {
+      run.whenAborted(() => places.leave(startLater));
       return;
     }
+    const running = `${places.taken} runs are under way and ${places.waiting} wait`;
+    run.abort(new IscepError("busy", `the server is full: ${running}; try again later`));
+  }
+
+  /**
+   * For a run that has not begun: it ends when it is aborted, and its timeout counts from here. Call `begin` once, when
+   * it would begin; false when it has ended meanwhile.
+   */
+  #holdBack(run: Run, command: Command, given: unknown): () => boolean {
+    let waits = true;
     this.#active.add(run);
+    this.#waiting.add(run);
+    this.#limitTime(run, command);
     run.whenAborted((reason) => {
-      if (!places.leave(startLater)) return;
+      if (!waits) return;
+      this.#waiting.delete(run);
       this.#end(run, given, stopped(reason));
       this.#settled(run);
     });
+    return () => {
+      waits = false;
+      this.#waiting.delete(run);
+      return run.outcome === undefined;
+    };
+  }
+
+  /** Aborts the run when its timeout has passed, the wait for a place included. */
+  #limitTime(run: Run, command: Command): void {
+    const timeoutMs = command.timeoutMs ?? this.#limits.runTimeoutMs;
+    const timer = setTimeout(() => {
+      run.abort(new IscepError("timeout", `the command took longer than its timeout of ${timeoutMs} ms`));
+    }, timeoutMs);
+    run.whenEnded(() => clearTimeout(timer));
   }
 
   #execute(run: Run, command: Command, given: unknown, args: unknown, places: Places): void {
-    const timeoutMs = command.timeoutMs ?? this.#limits.runTimeoutMs;
     if (command.kind === "script") {
+      const timeoutMs = command.timeoutMs ?? this.#limits.runTimeoutMs;
       this.#active.add(run);
       runScript(command, args, { runId: run.id, timeoutMs, signal: run.signal, limits: this.#limits })
         .catch((error: unknown): Outcome => failed(toIscepError(error)))
@@ -141,7 +175,7 @@ export class Dispatcher {
       // A thenable of its own making may throw, or settle twice; a promise made of it does neither.
       if (isThenable(result)) promise = Promise.resolve(result);
     } catch (error) {
-      this.#endFailed(run, command, given, error);
+      this.#endFailed(run, given, error);
       this.#free(run, places);
       return;
     }
@@ -151,38 +185,27 @@ export class Dispatcher {
       return;
     }
     this.#active.add(run);
-    this.#follow(run, command, given, promise, timeoutMs, places);
+    this.#follow(run, command, given, promise, places);
   }
 
-  #follow(
-    run: Run,
-    command: FunctionCommand,
-    given: unknown,
-    result: Promise<unknown>,
-    timeoutMs: number,
-    places: Places,
-  ): void {
-    const timer = setTimeout(() => {
-      run.abort(new IscepError("timeout", `the command took longer than its timeout of ${timeoutMs} ms`));
-    }, timeoutMs);
+  #follow(run: Run, command: Command, given: unknown, result: Promise<unknown>, places: Places): void {
+    this.#limitTime(run, command);
     // A function may ignore its signal: the caller gets the outcome now, and the place is given back when the work ends.
     run.whenAborted((reason) => this.#end(run, given, stopped(reason)));
     result.then(
       (value) => {
-        clearTimeout(timer);
         this.#end(run, given, { status: "completed", value });
         this.#free(run, places);
       },
       (error: unknown) => {
-        clearTimeout(timer);
-        this.#endFailed(run, command, given, error);
+        this.#endFailed(run, given, error);
         this.#free(run, places);
       },
     );
   }
 
   /** The text of an exception stays here, unless the command threw an IscepError: that is meant for the caller. */
-  #endFailed(run: Run, command: FunctionCommand, given: unknown, thrown: unknown): void {
+  #endFailed(run: Run, given: unknown, thrown: unknown): void {
     const error = isIscepError(thrown)
       ? thrown
       : new IscepError("failed", `the command failed; the server's error.log has the reason, under run ${run.id}`, {
@@ -191,15 +214,6 @@ export class Dispatcher {
         });
     if (error.code === "killed") this.#end(run, given, { status: "killed", error, signal: "SIGKILL" });
     else this.#end(run, given, failed(error));
-    this.#logs?.error({
-      event: "command_failed",
-      message: thrown instanceof Error ? thrown.message : String(thrown),
-      command: command.name,
-      runId: run.id,
-      owner: run.identity.owner,
-      source: run.source,
-      error: thrown,
-    });
   }
 
   #end(run: Run, given: unknown, outcome: Outcome): void {
@@ -217,6 +231,17 @@ export class Dispatcher {
       ...("error" in outcome ? { code: outcome.error.code } : {}),
       ...("exitCode" in outcome && outcome.exitCode !== undefined ? { exitCode: outcome.exitCode } : {}),
       ...("signal" in outcome ? { signal: outcome.signal } : {}),
+    });
+    if (outcome.status === "completed") return;
+    const { cause } = outcome.error;
+    this.#logs.error({
+      event: `command_${outcome.status}`,
+      message: cause === undefined ? outcome.error.message : textOfThrown(cause),
+      command: run.command,
+      runId: run.id,
+      owner: run.identity.owner,
+      source: run.source,
+      error: cause ?? outcome.error,
     });
   }
 
@@ -241,6 +266,7 @@ export class Dispatcher {
    */
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
+    for (const run of this.#waiting) run.abort(closingError());
     if (!(await this.#idle(graceMs))) {
       for (const run of this.#active) run.abort(new IscepError("cancelled", "the server was closed"));
       await this.#idle(this.#limits.killGraceMs + 2 * this.#limits.pipeGraceMs);
@@ -268,7 +294,13 @@ function failed(error: IscepError): Outcome {
   return { status: "failed", error };
 }
 
+function closingError(): IscepError {
+  return new IscepError("busy", "the server is closing and starts no more runs");
+}
+
+/** How a run ends that was aborted; what never began was rejected. */
 function stopped(reason: IscepError): Outcome {
+  if (reason.code === "busy") return rejected(reason);
   return reason.code === "timeout" ? { status: "timeout", error: reason } : { status: "cancelled", error: reason };
 }
 

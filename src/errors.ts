@@ -148,18 +148,32 @@ export function isErrorCode(text: string): text is ErrorCode {
 
 /** Matches by shape, as `instanceof` fails between two copies of the package. */
 export function isIscepError(value: unknown): value is IscepError {
-  return (
-    value instanceof Error &&
-    value.name === "IscepError" &&
-    "code" in value &&
-    typeof value.code === "string" &&
-    isErrorCode(value.code)
-  );
+  try {
+    return (
+      value instanceof Error &&
+      value.name === "IscepError" &&
+      "code" in value &&
+      typeof value.code === "string" &&
+      isErrorCode(value.code) &&
+      typeof value.message === "string"
+    );
+  } catch {
+    // Anything can be thrown: a proxy, an object whose getters throw.
+    return false;
+  }
+}
+
+/** The text of anything that was thrown. Never throws itself, whatever that was. */
+export function textOfThrown(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? String(thrown.message) : String(thrown);
+  } catch {
+    return "something was thrown that has no text";
+  }
 }
 
 /** The funnel: anything that was thrown becomes an IscepError, with the original as its cause. */
 export function toIscepError(thrown: unknown, code: ErrorCode = "internal", prefix = ""): IscepError {
   if (isIscepError(thrown)) return thrown;
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
-  return new IscepError(code, prefix + text, { cause: thrown });
+  return new IscepError(code, prefix + textOfThrown(thrown), { cause: thrown });
 }

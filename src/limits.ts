@@ -10,6 +10,8 @@ const MiB = 1024 * KiB;
 
 export interface Limit {
   readonly default: number;
+  /** The smallest value that may be configured; 0 where it is not said. */
+  readonly min?: number;
   /** The largest value that may be configured. */
   readonly max: number;
   readonly reason: string;
@@ -25,6 +27,7 @@ export const limitTable = {
     reason: "before a good token nobody may make the server hold more than a small packet",
   },
   maxPacketBytes: {
+    min: 1,
     default: 4 * MiB,
     max: 64 * MiB,
     reason: "the largest Size field that is accepted; checked before any memory is taken",
@@ -70,9 +73,15 @@ export const limitTable = {
 
   // Shape of JSON
   maxJsonDepth: {
+    min: 1,
     default: 64,
     max: 512,
     reason: "writing deeply nested JSON overflows the stack between 1,000 and 5,000",
+  },
+  maxJsonItems: {
+    default: 1_000_000,
+    max: 100_000_000,
+    reason: "elements of all arrays in a value that is sent; an empty array may claim to have four billion",
   },
   maxJsonKeys: {
     default: 10_000,
@@ -82,6 +91,7 @@ export const limitTable = {
 
   // Counts
   maxConnections: {
+    min: 1,
     default: 10_000,
     max: 1_000_000,
     reason: "each idle connection costs about 10 KB and a file descriptor",
@@ -114,9 +124,14 @@ export const limitTable = {
     max: 1_000_000,
     reason: "addresses remembered for failed tokens; memory stays bounded",
   },
-  maxRuns: { default: 64, max: 100_000, reason: "functions and scripts that run at once in one server" },
+  maxRuns: { min: 1, default: 64, max: 100_000, reason: "functions and scripts that run at once in one server" },
   maxQueuedRuns: { default: 256, max: 100_000, reason: "runs that wait for a place; one more is answered with busy" },
-  maxThreads: { default: 4, max: 1_024, reason: "worker threads for commands with thread: true, as in the original" },
+  maxThreads: {
+    min: 1,
+    default: 4,
+    max: 1_024,
+    reason: "worker threads for commands with thread: true, as in the original",
+  },
   maxQueuedCalls: {
     default: 10_000,
     max: 1_000_000,
@@ -137,7 +152,7 @@ export const limitTable = {
     max: 10_000,
     reason: "of a caller's own word, such as an unknown argument's name, that a message repeats",
   },
-  maxLogFiles: { default: 7, max: 3_650, reason: "days of logs that are kept, as in the original" },
+  maxLogFiles: { min: 1, default: 7, max: 3_650, reason: "days of logs that are kept, as in the original" },
   maxLogArguments: {
     default: 32,
     max: 10_000,
@@ -287,9 +302,9 @@ export function resolveLimits(overrides: Partial<Limits> = {}): Limits {
     if (value === undefined) continue;
     if (!isLimitName(name))
       throw new IscepError("usage", `there is no limit named "${name}"; src/limits.ts lists them`);
-    const { max } = limitTable[name];
-    if (!Number.isSafeInteger(value) || value < 0 || value > max) {
-      throw new IscepError("usage", `limit ${name} must be a whole number from 0 to ${max}, not ${String(value)}`);
+    const { min = 0, max }: Limit = limitTable[name];
+    if (!Number.isSafeInteger(value) || value < min || value > max) {
+      throw new IscepError("usage", `limit ${name} must be a whole number from ${min} to ${max}, not ${String(value)}`);
     }
     resolved[name] = value;
   }

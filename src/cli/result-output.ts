@@ -1,6 +1,5 @@
 /** The value of a call, for people and for pipes. */
-import type { ScriptResult } from "../runs/outcome.js";
-import { isJsonObject } from "../wire/json.js";
+import { isScriptResult } from "../runs/script-result.js";
 import { exitCodeOfSignal } from "./interrupt.js";
 import { noteLabelled, print, warn, write } from "./streams.js";
 import { visibleText } from "./visible-text.js";
@@ -34,19 +33,4 @@ export async function printResult(value: unknown, options: ResultOptions): Promi
 /** A pipe gets what the server sent; a terminal obeys control characters, and the server is not its master. */
 function shownOn(stream: NodeJS.WriteStream, text: string, options: ResultOptions): string {
   return stream.isTTY && options.raw !== true ? visibleText(text) : text;
-}
-
-const scriptKeys = ["durationMs", "exitCode", "signal", "stderr", "stdout", "truncated"];
-
-export function isScriptResult(value: unknown): value is ScriptResult {
-  if (!isJsonObject(value) || Object.keys(value).sort().join() !== scriptKeys.join()) return false;
-  const { exitCode, signal, stdout, stderr, truncated, durationMs } = value;
-  return (
-    (exitCode === null || (typeof exitCode === "number" && Number.isInteger(exitCode))) &&
-    (signal === null || typeof signal === "string") &&
-    typeof stdout === "string" &&
-    typeof stderr === "string" &&
-    typeof truncated === "boolean" &&
-    typeof durationMs === "number"
-  );
 }

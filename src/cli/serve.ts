@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { IscepError, toIscepError } from "../errors.js";
+import { IscepError, textOfThrown, toIscepError } from "../errors.js";
 import { limitTable, resolveLimits } from "../limits.js";
 import type { Logs } from "../logs/logs.js";
 import type { ServerOptions } from "../server/options.js";
@@ -81,8 +81,9 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const logs = await openServeLogs(logsFolder, level);
   const server = new Server({ ...options, commands, ...(logs === undefined ? {} : { logs }) });
   // From here on a signal stops in good order; whoever sends it has seen the line that says we listen.
-  const stopped = new Promise<void>((stop) => {
-    onStopSignals(() => stop());
+  const stopped = new Promise<unknown>((stop) => {
+    onStopSignals(() => stop(undefined));
+    onStrayFaults(logs, stop);
   });
   const served = new ServedCommands(server, commands);
   process.on("SIGHUP", () => {
@@ -96,8 +97,28 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const { url } = await server.listen();
   if (level !== "quiet") await warnOfOpenDoors(options);
   await print(flags.json === true ? `${JSON.stringify({ event: "listening", url })}\n` : `listening on ${url}\n`);
-  await stopped;
+  const fault = await stopped;
   await server.close();
+  if (fault !== undefined) {
+    throw new IscepError("internal", `an exception that nobody caught ended the server: ${textOfThrown(fault)}`, {
+      cause: fault,
+    });
+  }
+}
+
+/**
+ * Faults of commands that nobody waits for. A promise that was left alone harms no other run. After an exception that
+ * nobody caught nobody knows what still holds: the server ends its runs and scripts in good order, and its supervisor
+ * starts a new one.
+ */
+function onStrayFaults(logs: Logs | undefined, stop: (fault: unknown) => void): void {
+  process.on("unhandledRejection", (reason) => {
+    logs?.error({ event: "stray_rejection", message: textOfThrown(reason), error: reason });
+  });
+  process.on("uncaughtException", (error) => {
+    logs?.error({ event: "uncaught_exception", message: textOfThrown(error), error });
+    stop(error);
+  });
 }
 
 function checkFlags(flags: ServeFlags): void {

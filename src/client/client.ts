@@ -120,6 +120,9 @@ class ConnectedClient<Commands extends object> implements Client<Commands> {
       if (!isJsonObject(page)) throw new IscepError("protocol", "the server's list of commands is not an object");
       descriptions.push(...readDescriptions(page["commands"]));
       const next = page["next"];
+      if (next !== undefined && Array.isArray(page["commands"]) && page["commands"].length === 0) {
+        throw new IscepError("protocol", "the server's list of commands has an empty page, and does not end");
+      }
       // A page that does not move on would be asked for again and again.
       if (next !== undefined && (typeof next !== "string" || (after !== undefined && next <= after))) {
         throw new IscepError("protocol", "the server's list of commands does not end");

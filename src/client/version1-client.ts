@@ -125,17 +125,11 @@ export class Version1Client {
   }
 
   /** What waits was never sent, and goes over a new connection; what was sent may have run, and is lost. */
-  #gone(error: IscepError | undefined): void {
+  #gone(error: IscepError): void {
     this.#connection = undefined;
     const request = this.#current;
     this.#current = undefined;
-    request?.reject(
-      error ??
-        new IscepError(
-          "lost",
-          "the server closed the connection before its answer; the command may have run, nobody knows",
-        ),
-    );
+    request?.reject(error);
     if (this.#queue.size > 0) this.#reconnect();
   }
 

@@ -9,8 +9,8 @@ export interface Version1ConnectionOptions {
   readonly limits: Limits;
   /** The answer to the request that is out. Not `usable`: the connection has been cut, and `onGone` does not follow. */
   onAnswer(answer: Version1Answer, usable: boolean): void;
-  /** Once. No answer will come any more; `error` says why, and is undefined when the server closed in peace. */
-  onGone(error: IscepError | undefined): void;
+  /** Once. No answer will come any more. */
+  onGone(error: IscepError): void;
 }
 
 export class Version1ClientConnection {
@@ -18,6 +18,7 @@ export class Version1ClientConnection {
   readonly #session: Version1ClientSession;
   readonly #options: Version1ConnectionOptions;
   #asked = false;
+  #answered = false;
   #gone = false;
 
   constructor(options: Version1ConnectionOptions) {
@@ -76,6 +77,7 @@ export class Version1ClientConnection {
     }
     if (answer === undefined) return;
     this.#asked = false;
+    this.#answered = true;
     // What has come before the next request is sent would be taken for the answer to it.
     const usable = this.#session.pendingBytes === 0;
     if (!usable) this.destroy();
@@ -86,6 +88,17 @@ export class Version1ClientConnection {
     if (this.#gone) return;
     this.#gone = true;
     this.#socket.destroy();
-    this.#options.onGone(error);
+    this.#options.onGone(error ?? closedByServer(this.#answered));
   }
+}
+
+function closedByServer(hadAnswered: boolean): IscepError {
+  // A server with TLS hangs up on cleartext, and has no way to say why.
+  const hint = hadAnswered
+    ? ""
+    : ". It never answered on this connection: perhaps it expects TLS (an address that begins with iscep://), or is no iscep server";
+  return new IscepError(
+    "lost",
+    `the server closed the connection before its answer; the command may have run, nobody knows${hint}`,
+  );
 }

@@ -145,6 +145,9 @@ class TokenStore implements Authenticator {
       this.#tokens = tokens;
     } catch (thrown) {
       this.#seen = seen;
+      // It may have failed for a reason that passes, such as no file descriptor left: until a reading succeeds, each look
+      // reads again, or a token that was removed meanwhile would count on.
+      this.#unsettled = true;
       const error = toIscepError(thrown, "configuration", `tokens file ${this.#path}: `);
       const problem = `${seen} ${error.message}`;
       if (problem === this.#problem) return;

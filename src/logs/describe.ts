@@ -55,8 +55,7 @@ export function describeError(thrown: unknown, maxErrors: number, maxFieldBytes:
   function describe(value: unknown): string {
     if (left <= 0) return '"…"';
     left -= 1;
-    if (!(value instanceof Error))
-      return jsonText(typeof value === "string" ? value : `[${typeof value}]`, maxFieldBytes);
+    if (!isError(value)) return jsonText(typeof value === "string" ? value : `[${typeof value}]`, maxFieldBytes);
     let json = `{"name":${part(() => value.name)},"message":${part(() => value.message)}`;
     const code = read(() => ("code" in value ? value.code : undefined));
     if (typeof code === "string") json += `,"code":${jsonText(code, maxFieldBytes)}`;
@@ -74,7 +73,12 @@ export function describeError(thrown: unknown, maxErrors: number, maxFieldBytes:
 }
 
 export function messageOf(thrown: unknown): unknown {
-  return thrown instanceof Error ? read(() => thrown.message) : undefined;
+  return isError(thrown) ? read(() => thrown.message) : undefined;
+}
+
+/** A proxy may throw even at this question. */
+function isError(value: unknown): value is Error {
+  return read(() => value instanceof Error) === true;
 }
 
 /** Fields of an error may be getters of the command's own making. */

@@ -40,14 +40,15 @@ export class Places {
     return this.#waiting.delete(start);
   }
 
-  /** Gives a place back, to the one that has waited longest. */
+  /** Gives a place back; the one that has waited longest starts on it soon. */
   release(): void {
     const [next] = this.#waiting;
     if (next === undefined) {
       this.#taken--;
     } else {
       this.#waiting.delete(next);
-      next();
+      // Not from here: one that ends at once would release from within, as deep as there are others who wait.
+      setImmediate(next);
     }
   }
 }

@@ -142,6 +142,10 @@ export class Server {
         return decision;
       },
       released: (source, refused) => admission.released(source, refused),
+      // Silent handshakes are peers without a token too.
+      handshake: (source, change) => {
+        if (authenticator !== undefined) admission.awaited(source, change);
+      },
       onConnection: (socket, source, refusal) => {
         if (refusal !== undefined) {
           refuse(socket, refusal, limits.lingerTimeoutMs);
@@ -157,7 +161,7 @@ export class Server {
           tls: certificate !== undefined,
         });
       },
-      onTlsFailure: (source, error) => host.logRefusedPacket("malformed", `TLS: ${error.message}`, 0, source),
+      onTlsFailure: (source, error) => host.logRefusedPacket("malformed", tlsFault(error), 0, source),
     });
     const port = await listener.listen();
     const sweep = setInterval(() => {
@@ -280,6 +284,11 @@ function sweepIntervalMs(limits: Limits): number {
     limits.lingerTimeoutMs,
   );
   return Math.min(1_000, Math.max(10, Math.floor(shortest / 4)));
+}
+
+/** OpenSSL's own text holds addresses and file names of its source; its code says as much. */
+function tlsFault(error: Error): string {
+  return `TLS: ${"code" in error && typeof error.code === "string" ? error.code : error.message}`;
 }
 
 function suppressed(line: { readonly suppressed: number }): string {

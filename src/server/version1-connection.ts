@@ -11,6 +11,7 @@ import { anonymous, type Authenticator, type Identity } from "../identity/identi
 import type { Limits } from "../limits.js";
 import type { Logs } from "../logs/logs.js";
 import type { Outcome } from "../runs/outcome.js";
+import { fitScriptResult, isScriptResult } from "../runs/script-result.js";
 import {
   errorAnswer,
   unauthorizedAnswer,
@@ -226,7 +227,10 @@ export class Version1Connection {
 
   #answerOutcome(outcome: Outcome): void {
     if (outcome.status === "completed" || ("value" in outcome && outcome.value !== undefined)) {
-      this.#answer(() => this.#session.responseAnswer(outcome.value));
+      const { value } = outcome;
+      // The packet around the value has a header, a hash, and a key.
+      const fitting = isScriptResult(value) ? fitScriptResult(value, this.#maxAnswerBytes - 64) : value;
+      this.#answer(() => this.#session.responseAnswer(fitting));
     } else {
       this.#write(this.#session.errorAnswer(outcome.error.code, outcome.error.message));
     }

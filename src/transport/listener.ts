@@ -22,6 +22,8 @@ export interface ListenerOptions {
   /** Asked at the accept, before any TLS, so that silent peers are counted too; `released` follows when the socket is gone. */
   admit(source: string): Verdict;
   released(source: string, refused: boolean): void;
+  /** With TLS: a handshake began (1), or it is over, one way or the other (-1). */
+  handshake(source: string, change: 1 | -1): void;
   /** `refusal` is there when `admit` said so: the socket only waits for the packet that says it. */
   onConnection(socket: Socket, source: string, refusal: string | undefined): void;
   onTlsFailure(source: string, error: Error): void;
@@ -35,6 +37,8 @@ export class Listener {
   readonly #tls: TlsServer | undefined;
   /** Refusals that wait for their handshake, by peer. */
   readonly #refusals = new Map<string, string>();
+  /** Peers whose handshake is under way. */
+  readonly #handshakes = new Set<string>();
   readonly #sockets = new Set<Socket>();
   #stopped: Promise<void> | undefined;
 
@@ -55,6 +59,7 @@ export class Listener {
         const peer = peerOf(socket);
         const refusal = this.#refusals.get(peer);
         this.#refusals.delete(peer);
+        this.#handshakeOver(peer, sourceOf(socket));
         options.onConnection(socket, sourceOf(socket), refusal);
       });
       tls.on("tlsClientError", (error, socket) => {
@@ -69,6 +74,7 @@ export class Listener {
   async listen(): Promise<number | undefined> {
     const { endpoint, backlog } = this.#options;
     if ("unix" in endpoint) {
+      checkSocketPath(endpoint.unix);
       await removeStaleSocket(endpoint.unix);
       await withUmask(0o117, () => this.#bind({ path: endpoint.unix, backlog }, `the unix socket ${endpoint.unix}`));
       chmodSync(endpoint.unix, 0o660);
@@ -108,16 +114,23 @@ export class Listener {
     socket.once("close", () => {
       this.#sockets.delete(socket);
       this.#refusals.delete(peer);
+      this.#handshakeOver(peer, source);
       this.#options.released(source, refusal !== undefined);
     });
     if (this.#tls === undefined) {
       this.#options.onConnection(socket, source, refusal);
     } else {
       if (refusal !== undefined) this.#refusals.set(peer, refusal);
+      this.#handshakes.add(peer);
+      this.#options.handshake(source, 1);
       // TLSSocket takes over errors after the handshake began; a reset before that is nobody's business.
       socket.on("error", () => socket.destroy());
       this.#tls.emit("connection", socket);
     }
+  }
+
+  #handshakeOver(peer: string, source: string): void {
+    if (this.#handshakes.delete(peer)) this.#options.handshake(source, -1);
   }
 
   /** For handshakes from now on. @throws when key and certificate do not belong together. */
@@ -221,7 +234,23 @@ const listenFailures: Readonly<Record<string, string>> = {
   ENOENT: "its folder does not exist",
 };
 
+/** The system cuts a longer path in silence, and the socket would stand elsewhere (unix(7): 108 bytes with the NUL). */
+const maxSocketPathBytes = process.platform === "darwin" ? 103 : 107;
+
+function checkSocketPath(path: string): void {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= maxSocketPathBytes) return;
+  throw new IscepError(
+    "listen_failed",
+    `the path of the unix socket has ${bytes} bytes, and the system allows ${maxSocketPathBytes}; choose a shorter one`,
+  );
+}
+
 function listenFailed(where: string, error: NodeJS.ErrnoException): IscepError {
-  const reason = listenFailures[error.code ?? ""] ?? error.message;
+  // For a unix socket Node says EACCES where the system said ENOENT.
+  const isPath = where.startsWith("the unix socket") && error.code === "EACCES";
+  const reason = isPath
+    ? "its folder does not exist, or this user may not write there"
+    : (listenFailures[error.code ?? ""] ?? error.message);
   return new IscepError("listen_failed", `cannot listen on ${where}: ${reason}`, { cause: error });
 }

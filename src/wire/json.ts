@@ -8,6 +8,8 @@ import { IscepError } from "../errors.js";
 export interface JsonLimits {
   readonly maxJsonDepth: number;
   readonly maxJsonKeys: number;
+  /** Of values that are written; what is read is bounded by its bytes. */
+  readonly maxJsonItems: number;
 }
 
 /** A JSON object as it came from a peer: keys are the peer's, `__proto__` among them is an ordinary own key. */
@@ -116,7 +118,7 @@ function checkNumber(literal: string): void {
  * @throws IscepError `invalid_arguments` when JSON cannot hold the value without changing it; the message says where.
  */
 export function encodeJson(value: unknown, limits: JsonLimits): string | undefined {
-  const findings = { keysLeft: limits.maxJsonKeys, largeIntegers: false };
+  const findings = { keysLeft: limits.maxJsonKeys, itemsLeft: limits.maxJsonItems, largeIntegers: false };
   try {
     checkValue(value, limits.maxJsonDepth, "", findings);
     const text = JSON.stringify(value);
@@ -132,6 +134,7 @@ export function encodeJson(value: unknown, limits: JsonLimits): string | undefin
 
 interface Findings {
   keysLeft: number;
+  itemsLeft: number;
   /** There is a number beyond 2^53 without a fraction. */
   largeIntegers: boolean;
 }
@@ -155,6 +158,8 @@ function checkValue(value: unknown, depthLeft: number, path: string, findings: F
   if (value === null) return;
   if (depthLeft === 0) refuse(path, "it nests too deep, or holds itself");
   if (Array.isArray(value)) {
+    findings.itemsLeft -= value.length;
+    if (findings.itemsLeft < 0) refuse(path, "its arrays have too many elements");
     for (let index = 0; index < value.length; index++) {
       checkValue(value[index], depthLeft - 1, `${path}[${index}]`, findings);
     }
@@ -163,7 +168,13 @@ function checkValue(value: unknown, depthLeft: number, path: string, findings: F
   if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
     refuse(path, `a ${value.constructor.name} has no form in JSON; make it an array, an object or a string`);
   }
-  if ("toJSON" in value && typeof value.toJSON === "function") return;
+  if ("toJSON" in value && typeof value.toJSON === "function") {
+    const json: unknown = value.toJSON();
+    // What only a date without a time does; null would hide it.
+    if (json === null && "getTime" in value) refuse(path, "it is an invalid date");
+    if (json !== value) checkValue(json, depthLeft - 1, path, findings);
+    return;
+  }
   for (const key of Object.keys(value)) {
     if (--findings.keysLeft < 0) refuse("", "it has too many keys");
     const member: unknown = Reflect.get(value, key);

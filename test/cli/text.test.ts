@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { nearName } from "#iscep/commands/near-name";
 import { durationMs, wholeNumber } from "#iscep/cli/option-values";
-import { isScriptResult } from "#iscep/cli/result-output";
+import { isScriptResult } from "#iscep/runs/script-result";
 import { visibleLine, visibleText } from "#iscep/cli/visible-text";
 
 describe("what a terminal is shown", () => {

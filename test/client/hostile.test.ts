@@ -129,6 +129,19 @@ describe("a server that answers with", () => {
     const client = await connect(server.url);
     later(() => client.close());
     expect(await codeOf(client.list())).toBe("protocol");
+    expect(server.peers[0]?.packets).toHaveLength(1);
+  });
+
+  test("pages of commands that stand still", async () => {
+    const command = { name: "a", description: "", args: {}, timeoutMs: 1 };
+    const server = await rawServer(async (peer) => {
+      for (let packet = await peer.next(); packet !== undefined; packet = await peer.next()) {
+        peer.send(rawPacket(Type.response, { response: { commands: [command], next: "a" } }));
+      }
+    });
+    const client = await connect(server.url);
+    later(() => client.close());
+    expect(await codeOf(client.list())).toBe("protocol");
     expect(server.peers[0]?.packets).toHaveLength(2);
   });
 });

@@ -29,6 +29,12 @@ function expectOneHonestLine({ text, lines }: { text: string; lines: readonly un
   expect(text.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u);
 }
 
+/** One line in commands.log, one in error.log. */
+function expectHonestRejection({ text, lines }: { text: string; lines: readonly unknown[] }): void {
+  expect(lines).toHaveLength(2);
+  expectOneHonestLine({ text, lines: lines.slice(1) });
+}
+
 const forged = 'x\n{"event":"forged","owner":"root"}\r\u001b[2J\u009b31m\u2028\u202e';
 
 describe("logs", () => {
@@ -36,8 +42,8 @@ describe("logs", () => {
     const server = await startServer();
     const packet = rawPacket(Type.command, { auth_token: tokens.alice, command: "echo_task", args: forged });
     const logged = await linesAfter(server, packet);
-    expectOneHonestLine(logged);
-    expect(logged.lines).toEqual([expect.objectContaining({ status: "rejected", owner: "alice" })]);
+    expectHonestRejection(logged);
+    expect(logged.lines).toContainEqual(expect.objectContaining({ status: "rejected", owner: "alice" }));
   });
 
   test("an unknown key with a newline, without a token", async () => {
@@ -69,7 +75,7 @@ describe("logs", () => {
       await startServer(),
       rawPacket(Type.command, { auth_token: tokens.alice, command: "echo_task", args }),
     );
-    expectOneHonestLine(logged);
+    expectHonestRejection(logged);
   });
 
   test("secrets in logs and output", async () => {

@@ -1,0 +1,54 @@
+import { isJsonObject } from "../wire/json.js";
+import type { ScriptResult } from "./outcome.js";
+
+/**
+ * The result with its output cut, so that its JSON has at most `maxBytes`: over version 1 an answer is one small packet,
+ * and the exit code has to arrive whatever the script printed. Standard error gets up to half of the room.
+ */
+export function fitScriptResult(result: ScriptResult, maxBytes: number): ScriptResult {
+  if (jsonBytes(result) <= maxBytes) return result;
+  const room = Math.max(0, maxBytes - jsonBytes({ ...result, stdout: "", stderr: "", truncated: true }));
+  const stderr = cutToJsonBytes(result.stderr, Math.max(Math.floor(room / 2), room - stringBytes(result.stdout)));
+  const stdout = cutToJsonBytes(result.stdout, room - stringBytes(stderr));
+  return { ...result, stdout, stderr, truncated: true };
+}
+
+function jsonBytes(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+/** Without the quotes, which stand there for an empty text too. */
+function stringBytes(text: string): number {
+  return jsonBytes(text) - 2;
+}
+
+/** The longest beginning whose JSON has at most `maxBytes`, never half of a surrogate pair. */
+function cutToJsonBytes(text: string, maxBytes: number): string {
+  if (stringBytes(text) <= maxBytes) return text;
+  let fits = 0;
+  // A character has at least one byte.
+  let tooLong = Math.min(text.length, maxBytes + 1);
+  while (tooLong - fits > 1) {
+    const middle = Math.floor((fits + tooLong) / 2);
+    if (stringBytes(text.slice(0, middle)) <= maxBytes) fits = middle;
+    else tooLong = middle;
+  }
+  const last = text.charCodeAt(fits - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? fits - 1 : fits);
+}
+
+const members = ["durationMs", "exitCode", "signal", "stderr", "stdout", "truncated"];
+
+/** By its members, all and only these, as results also come from the other side of the wire. */
+export function isScriptResult(value: unknown): value is ScriptResult {
+  if (!isJsonObject(value) || Object.keys(value).sort().join() !== members.join()) return false;
+  const { exitCode, signal, stdout, stderr, truncated, durationMs } = value;
+  return (
+    (exitCode === null || (typeof exitCode === "number" && Number.isInteger(exitCode))) &&
+    (signal === null || typeof signal === "string") &&
+    typeof stdout === "string" &&
+    typeof stderr === "string" &&
+    typeof truncated === "boolean" &&
+    typeof durationMs === "number"
+  );
+}
