@@ -166,7 +166,9 @@ export function isIscepError(value: unknown): value is IscepError {
 /** The text of anything that was thrown. Never throws itself, whatever that was. */
 export function textOfThrown(thrown: unknown): string {
   try {
-    return thrown instanceof Error ? String(thrown.message) : String(thrown);
+    if (!(thrown instanceof Error)) return String(thrown);
+    const { message }: { message: unknown } = thrown;
+    return String(message);
   } catch {
     return "something was thrown that has no text";
   }

@@ -168,8 +168,8 @@ function checkValue(value: unknown, depthLeft: number, path: string, findings: F
   if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
     refuse(path, `a ${value.constructor.name} has no form in JSON; make it an array, an object or a string`);
   }
-  if ("toJSON" in value && typeof value.toJSON === "function") {
-    const json: unknown = value.toJSON();
+  if (writesItself(value)) {
+    const json = value.toJSON();
     // What only a date without a time does; null would hide it.
     if (json === null && "getTime" in value) refuse(path, "it is an invalid date");
     if (json !== value) checkValue(json, depthLeft - 1, path, findings);
@@ -182,6 +182,10 @@ function checkValue(value: unknown, depthLeft: number, path: string, findings: F
     if (typeof member === "string" || typeof member === "boolean") continue;
     checkValue(member, depthLeft - 1, `${path}.${key}`, findings);
   }
+}
+
+function writesItself(value: object): value is { toJSON(): unknown } {
+  return "toJSON" in value && typeof value.toJSON === "function";
 }
 
 function refuse(path: string, reason: string): never {

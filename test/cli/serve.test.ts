@@ -7,6 +7,7 @@ import { connect, isIscepError } from "iscep";
 import { ended, firstLine, iscep, serve, startIscep, temporaryFolder } from "./run.js";
 
 const typed = fileURLToPath(new URL("programs/typed.ts", import.meta.url));
+const stray = fileURLToPath(new URL("programs/stray.mjs", import.meta.url));
 const commands = fileURLToPath(new URL("programs/commands.mjs", import.meta.url));
 
 async function greetings(url: string, options: Parameters<typeof connect>[1] = {}): Promise<unknown> {
@@ -208,6 +209,22 @@ describe("iscep serve ends", () => {
     expect(String(await warned)).toMatch(/^iscep: warning: the commands of before stay: .*iscep\.yaml:3/);
     expect(await names()).toEqual(["three", "two"]);
     expect((await serving.stop()).code).toBe(0);
+  });
+
+  test("in good order, with 70, when a command's exception is caught by nobody; not when a rejection is", async () => {
+    const folder = await temporaryFolder();
+    const server = await serve([stray, "--no-tls", "--port", "0", "--logs", "logs"], { folder });
+    const client = await connect(server.url);
+    expect(await client.call("forget")).toBe("done");
+    expect(await client.call("forget")).toBe("done");
+    expect(await client.call("explode")).toBe("done");
+    const result = await ended(server.child);
+    expect(result.code).toBe(70);
+    expect(result.stderr).toContain("nobody catches this");
+    const log = await readFile(join(folder, "logs", "error.log"), "utf8");
+    expect(log.match(/stray_rejection/g)).toHaveLength(2);
+    expect(log.match(/uncaught_exception/g)).toHaveLength(1);
+    await client.close();
   });
 
   test("a reader that closes standard output does not end it", async () => {

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect as connectNet } from "node:net";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { connect, defineCommand, type Client } from "iscep";
@@ -66,6 +68,27 @@ describe("connections", () => {
     for (const peer of peers) if (!peer.ended) peer.send(goodEcho);
     await Promise.all(peers.map((peer) => peer.next()));
     expect(await isDropped(await server.raw())).toBe(false);
+  });
+
+  test("count from the accept on with TLS, before their handshake", async () => {
+    const server = await startServer({
+      tls: true,
+      exemptLocalSources: false,
+      limits: { earlyDropStart: 4, maxUnauthenticatedConnections: 8 },
+    });
+    const silent = await Promise.all(
+      Array.from({ length: 60 }, async () => {
+        const socket = connectNet(server.port ?? 0, "127.0.0.1").on("error", () => {});
+        later(() => socket.destroy());
+        await once(socket, "connect");
+        return socket;
+      }),
+    );
+    // A drop is a reset or an end; those that are kept wait for a ClientHello.
+    const dropped = (): number => silent.filter((socket) => socket.destroyed || socket.readableEnded).length;
+    for (const socket of silent) socket.resume();
+    await expect.poll(dropped).toBeGreaterThanOrEqual(52);
+    expect(dropped()).toBeLessThanOrEqual(56);
   });
 
   test("of this machine are exempt from limits by source, unless said otherwise", () => {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { connect, Server } from "iscep";
@@ -72,5 +72,20 @@ describe("a unix socket", () => {
     const client = await connect(server.url);
     later(() => client.close());
     expect(await client.call("noargs", {})).toBe("ok");
+  });
+
+  test("a path that the system would cut in silence is refused, and nothing is left behind", async () => {
+    const folder = temporaryFolder();
+    const unix = path.join(folder, "x".repeat(200));
+    const server = new Server({ unix });
+    await expect(server.listen()).rejects.toMatchObject({ code: "listen_failed" });
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("in a folder that does not exist, the reason says so", async () => {
+    const server = new Server({ unix: path.join(temporaryFolder(), "missing", "s.sock") });
+    await expect(server.listen()).rejects.toMatchObject({
+      message: expect.stringContaining("folder does not exist") as unknown,
+    });
   });
 });

@@ -1,0 +1,54 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { addToken, removeToken } from "#iscep/identity/tokens-writer";
+
+const folder = mkdtempSync(path.join(tmpdir(), "iscep-descriptors-"));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Says what it did on one line each; goes on when it is told to. */
+const program = `
+  import { openSync, closeSync } from "node:fs";
+  import { createInterface } from "node:readline";
+  import { openTokenStore } from "#iscep/identity/token-store";
+  import { defaultLimits } from "#iscep/limits";
+  const [file, token] = process.argv.slice(1);
+  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  let problems = 0;
+  const store = openTokenStore(file, { limits: defaultLimits, onProblem: () => problems++ });
+  const taken = [];
+  try { for (;;) taken.push(openSync("/dev/null", "r")); } catch {}
+  console.log("full");
+  await lines.next();
+  while (problems === 0) { store.verify(token); await new Promise((done) => setTimeout(done, 20)); }
+  // Longer than the file is taken for fresh: from here on only a new attempt finds the change.
+  await new Promise((done) => setTimeout(done, 3 * defaultLimits.tokensFileCheckMs));
+  store.verify(token);
+  for (const descriptor of taken) closeSync(descriptor);
+  const deadline = Date.now() + 5_000;
+  while (store.verify(token) !== undefined && Date.now() < deadline) await new Promise((done) => setTimeout(done, 20));
+  console.log(store.verify(token) === undefined ? "refused" : "still accepted");
+  store.close();
+  process.exit();
+`;
+
+test("a token that was removed while no descriptor was left is refused once there is one", async () => {
+  const file = path.join(folder, "tokens.json");
+  const { token } = await addToken(file, { owner: "alice" });
+  await addToken(file, { owner: "bob" });
+  const child = spawn(
+    "sh",
+    ["-c", 'ulimit -n 64; exec "$0" --input-type=module -e "$1" "$2" "$3"', process.execPath, program, file, token],
+    { stdio: ["pipe", "pipe", "inherit"] },
+  );
+  const said: string[] = [];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => said.push(...text.trim().split("\n")));
+  while (said.length === 0) await once(child.stdout, "data");
+  await removeToken(file, "alice");
+  child.stdin.write("removed\n");
+  await once(child, "exit");
+  expect(said).toEqual(["full", "refused"]);
+});
