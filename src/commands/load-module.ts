@@ -42,8 +42,26 @@ export async function loadCommandModule(file: string): Promise<Command[]> {
   return commands;
 }
 
-/** Imports a module of JavaScript or TypeScript by its file: URL, in whatever thread this is. */
+/**
+ * Imports a module of JavaScript or TypeScript by its file: URL, in whatever thread this is. Where no package "iscep" is
+ * installed beside it, the module gets this one.
+ */
 export async function importModule(url: string): Promise<unknown> {
+  try {
+    return await importAsItIs(url);
+  } catch (error) {
+    // Imports are linked before anything of a module runs, so that it does not run twice.
+    if (!lacksThisPackage(error)) throw error;
+    return importTransformed(url, { iscep: await import(import.meta.resolve("iscep")) });
+  }
+}
+
+/** Node has no code of its own for the name, and jiti says it in Node's words. */
+function lacksThisPackage(error: unknown): boolean {
+  return error instanceof Error && /^Cannot find (?:package|module) 'iscep'(?!\w)/.test(error.message);
+}
+
+async function importAsItIs(url: string): Promise<unknown> {
   const { pathname } = new URL(url);
   if (!typeScriptExtensions.includes(path.extname(pathname))) return import(url) as Promise<unknown>;
   if (!stripsTypes()) return importTransformed(url);
@@ -65,10 +83,10 @@ function stripsTypes(): boolean {
   );
 }
 
-async function importTransformed(url: string): Promise<unknown> {
+async function importTransformed(url: string, virtualModules: Record<string, unknown> = {}): Promise<unknown> {
   const { createJiti } = await import("jiti");
   // No cache of files: it would lie in a folder for temporary files, where others may write what we run.
-  return createJiti(import.meta.url, { fsCache: false }).import(url);
+  return createJiti(import.meta.url, { fsCache: false, virtualModules }).import(url);
 }
 
 /** Each command once, though it may be exported by name and by default. */
