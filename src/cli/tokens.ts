@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { IscepError } from "../errors.js";
 import { defaultScopes } from "../identity/scopes.js";
@@ -40,7 +41,11 @@ export const define: DefineVerb = (command) => {
 
   addressOptions(subVerb(command, "add", "make a token for an owner, and print it: it is shown this once"))
     .argument("<owner>", "name of who gets it")
-    .option("--run <pattern>", "only commands of such names, like backup_*; may be repeated", collect)
+    .option(
+      "--run <pattern>",
+      "only commands of such names, like backup_* (or run:backup_*, as list shows it); may be repeated",
+      collect,
+    )
     .option("--no-discover", "the token may not list the commands")
     .option("--expires <duration>", "90d, 12h, or never", durationMsOrNever)
     .action(async (owner: string, _: AddOptions, self: Command) => {
@@ -65,8 +70,9 @@ export const define: DefineVerb = (command) => {
     .argument("[owner]", "only this owner's")
     .action(async (owner: string | undefined, _: TokensOptions, self: Command) => {
       const options: TokensOptions = self.optsWithGlobals();
-      const { listTokens } = await import("../identity/tokens-writer.js");
+      const { listTokens, unknownOwner } = await import("../identity/tokens-writer.js");
       const tokens = listTokens(tokensPath(options)).filter((token) => owner === undefined || token.owner === owner);
+      if (owner !== undefined && tokens.length === 0) throw unknownOwner(owner);
       if (options.json === true) await print(`${JSON.stringify(tokens)}\n`);
       else if (tokens.length === 0) await note("there are no tokens");
       else await print(tokensTable(tokens));
@@ -98,6 +104,8 @@ export const define: DefineVerb = (command) => {
       const result = await importTokens(path, file ?? path);
       if (options.json === true) await print(`${JSON.stringify(result)}\n`);
       else await note(`imported ${count(result.imported, "token")} into ${path}; they work as before`);
+      if (file !== undefined && resolve(file) !== resolve(path))
+        await warn(`${file} still holds them in clear; delete it`);
     });
 };
 
@@ -126,9 +134,13 @@ function tokensPath(options: TokensOptions): string {
 }
 
 function scopesOf({ run, discover }: AddOptions): { scopes: readonly string[] } {
-  const runScopes =
-    run === undefined ? defaultScopes.filter((scope) => scope !== "discover") : run.map((pattern) => `run:${pattern}`);
+  const runScopes = run === undefined ? defaultScopes.filter((scope) => scope !== "discover") : run.map(runScope);
   return { scopes: discover ? ["discover", ...runScopes] : runScopes };
+}
+
+/** As `tokens list` shows it, it would be a pattern for names that begin with `run:`. */
+function runScope(pattern: string): string {
+  return pattern.startsWith("run:") ? pattern : `run:${pattern}`;
 }
 
 function lifetimeOf({ expires }: { readonly expires?: number }): { expiresInMs?: number | null } {
@@ -153,10 +165,11 @@ async function addressOf({ url, cert }: AddressOptions): Promise<Address | undef
     // Without it too, the client of the same user would know the server; other users of this machine would not.
     const { ownServerPin } = await import("./own-server-pin.js");
     const own = ownServerPin();
-    return own === undefined ? address : { ...address, pin: own.pin };
+    if (own !== undefined) return { ...address, pin: own.pin };
   }
   await warn(
-    "the address has no pin; give --cert, or the address as `iscep serve` prints it, unless an authority has signed the certificate",
+    "the address has no pin; give --cert FILE with the server's certificate (cert.pem, where `iscep init` made it), or " +
+      "the address as `iscep serve` prints it, unless an authority has signed the certificate",
   );
   return address;
 }

@@ -191,7 +191,11 @@ function choose(owners: Owners, ownerOrId: string): { owner: string; chosen: Tok
     const chosen = candidates.filter((entry) => grantOf(entry).id === id);
     if (chosen.length > 0) return { owner, chosen, others: candidates.filter((entry) => !chosen.includes(entry)) };
   }
-  throw new IscepError(
+  throw unknownOwner(ownerOrId);
+}
+
+export function unknownOwner(ownerOrId: string): IscepError {
+  return new IscepError(
     "usage",
     `there is no owner and no token id ${quoteUnlessToken(ownerOrId)}; \`iscep tokens list\` shows them`,
   );
