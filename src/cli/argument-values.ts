@@ -58,7 +58,20 @@ export function json(name: string, text: string): unknown {
     return parseJson(Buffer.from(text), defaultLimits);
   } catch (error) {
     const reason = isIscepError(error) ? error.message.replace(/^the content/, "it") : "it is no JSON";
-    throw wrong(name, `cannot be used: ${reason}`, error);
+    throw wrong(name, `cannot be used: ${reason}${faultPosition(text)}`, error);
+  }
+}
+
+/** The place alone: the rest of V8's message quotes the text, and a secret may stand there. */
+function faultPosition(text: string): string {
+  try {
+    JSON.parse(text);
+    return "";
+  } catch (error) {
+    const { message } = error instanceof Error ? error : { message: "" };
+    if (message === "Unexpected end of JSON input") return " (it ends too early)";
+    const position = / in JSON at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(message)?.[1];
+    return position === undefined ? "" : ` (wrong at character ${Number(position) + 1})`;
   }
 }
 

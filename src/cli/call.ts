@@ -11,7 +11,7 @@ import type { DefineVerb, Invocation } from "./invocation.js";
 import { readJsonSource } from "./json-source.js";
 import { nearName } from "../commands/near-name.js";
 import { nonEmpty } from "./option-values.js";
-import { withHint } from "./report.js";
+import { mayNotList, withHint } from "./report.js";
 import { printResult } from "./result-output.js";
 import { print } from "./streams.js";
 
@@ -83,7 +83,10 @@ async function callCommand(call: Call): Promise<void> {
     }
     if (read.options.help === true) {
       if (description === undefined)
-        throw new IscepError("unauthorized", "the server does not tell this token about its commands");
+        throw withHint(
+          new IscepError("unauthorized", "the server does not tell this caller about its commands"),
+          mayNotList,
+        );
       await print(commandHelp(description));
       return;
     }

@@ -1,7 +1,9 @@
 import { addClientOptions, openClient, type ClientOptions } from "./client-options.js";
 import { alignColumns, argumentSummary } from "./argument-table.js";
 import { interruptible } from "./interrupt.js";
+import { isIscepError } from "../errors.js";
 import type { DefineVerb } from "./invocation.js";
+import { mayNotList, withHint } from "./report.js";
 import { note, print, styled } from "./streams.js";
 import { visibleLine } from "./visible-text.js";
 
@@ -9,7 +11,9 @@ export const define: DefineVerb = (command, invocation) => {
   addClientOptions(command).action(async (options: ClientOptions) => {
     await interruptible(invocation, async (signal) => {
       await using client = await openClient(options, signal);
-      const descriptions = await client.list({ signal });
+      const descriptions = await client.list({ signal }).catch((error: unknown) => {
+        throw isIscepError(error) && error.code === "unauthorized" ? withHint(error, mayNotList) : error;
+      });
       if (options.json === true) {
         await print(`${JSON.stringify(descriptions)}\n`);
         return;

@@ -10,10 +10,13 @@ export interface ReportOptions {
 
 const generalHints: Partial<Record<ErrorCode, string>> = {
   connect_failed: "`iscep serve` prints its address, which is given with --url or in ISCEP_URL",
-  not_trusted:
-    "give the server's pin (--pin, or the whole address as `iscep serve` prints it), or its certificate (--ca)",
   unauthorized: "a token is given in ISCEP_TOKEN, with --token-file, or in the address in ISCEP_URL",
 };
+
+/** The server says no more than `unauthorized`: to callers without a good token it does not tell which it was. */
+export const mayNotList =
+  "no token, a wrong one, or one that may call commands and not list them (without discover, as " +
+  "`iscep tokens list` shows it); call such commands by name";
 
 const ownHints = new WeakMap<object, string>();
 

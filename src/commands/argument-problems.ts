@@ -54,7 +54,7 @@ function shown(name: string): string {
 
 function ofMissing(reason: string): string {
   const expected = reason.replace(/,? ?\(?(?:received|was) (?:undefined|missing)\)?$/, "");
-  return expected === "" || expected.startsWith("not valid") ? "" : `: ${expected}`;
+  return expected === "" || expected === "missing" || expected.startsWith("not valid") ? "" : `: ${expected}`;
 }
 
 /**

@@ -120,7 +120,7 @@ function notTrusted(where: string, reason: string, cause?: unknown): IscepError 
   return new IscepError(
     "not_trusted",
     `the certificate of ${where} ${reason}. Give the server's pin (--pin sha256:…) or its certificate file (--ca FILE), ` +
-      "taken from the server itself, where `iscep cert` prints the pin",
+      "taken from the server itself, where `iscep cert --show FILE` prints the pin",
     cause === undefined ? {} : { cause },
   );
 }

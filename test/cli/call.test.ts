@@ -162,6 +162,7 @@ describe("exit codes of iscep call", () => {
     ["an unknown command", ["gret"], 77, "did you mean greet?"],
     ["an unknown command with arguments", ["gret", "--message", "a"], 77, "did you mean greet?"],
     ["no command", [], 64, "missing required argument"],
+    ["--args that are no JSON", ["greet", "--args", '{"a":'], 65, "it is not JSON (it ends too early)"],
     ["a word that is no argument", ["greet", "hi"], 64, "arguments are written --name VALUE"],
     ["a timeout that is none", ["greet", "--timeout", "soon"], 64, "must be a number above 0 and a unit"],
     ["an address that is none", ["--url", "http://x", "greet"], 64, "the address is wrong"],
@@ -316,7 +317,7 @@ describe("trust on this machine", () => {
       XDG_STATE_HOME: join(folder, "other"),
     });
     expect(stranger.code).toBe(69);
-    expect(stranger.stderr).toContain("hint: ");
+    expect(stranger.stderr).toContain("Give the server's pin");
   });
 });
 
