@@ -49,6 +49,8 @@ export function defineScript<
   const [program, ...template] = checkedRun(name, definition.run);
   checkNoCode(program, template);
   const declarations: ArgumentDeclarations = definition.args ?? {};
+  if (Object.hasOwn(declarations, "~standard"))
+    throw new IscepError("usage", `script "${name}": args takes the plain declarations, without declareArguments()`);
   const args = declareArguments(declarations);
   const argsSchema = argumentsJsonSchema(name, args);
   return Object.freeze({

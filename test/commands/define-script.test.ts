@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { defineScript } from "iscep";
+import { declareArguments, defineScript } from "iscep";
 
 async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), "iscep-script-"));
@@ -168,6 +168,16 @@ describe("a script", () => {
       ok: false,
       message: expect.stringContaining('"wrold"') as string,
     });
+  });
+
+  test("says that its args are plain declarations when it gets what declareArguments made", () => {
+    const args: object = declareArguments({});
+    expect(() => defineScript({ name: "a", run: ["sh"], args: { ...args } })).toThrow(
+      expect.objectContaining({
+        code: "usage",
+        message: expect.stringContaining("without declareArguments()") as string,
+      }),
+    );
   });
 
   test("without args takes none", async () => {
