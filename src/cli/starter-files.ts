@@ -43,6 +43,10 @@ commands:
 const script = `#!/bin/sh
 # Archives the folder that is named by the first argument. What it prints goes back to the caller, and so does its exit code.
 set -eu
+if [ ! -d "$1" ]; then
+  echo "there is no folder $1 to archive" >&2
+  exit 66
+fi
 mkdir -p archives
 archive="archives/$1-$(date -u +%Y%m%dT%H%M%SZ)-$$.tar"
 tar -cf "$archive" -- "$1"

@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
@@ -22,6 +22,9 @@ test("what iscep init writes can be served and called at once", async () => {
   const archive = (await iscep(["call", "archive"], { folder, environment })).stdout.trim();
   expect(archive).toMatch(/^archives\/data-.*\.tar$/);
   expect(await readFile(join(folder, archive), "latin1")).toContain("Something to archive.");
+  const none = await iscep(["call", "archive", "--folder", "nowhere"], { folder, environment });
+  expect(none).toMatchObject({ code: 66, stderr: "there is no folder nowhere to archive\n" });
+  expect(await readdir(join(folder, "archives"))).toHaveLength(1);
   expect((await iscep(["call", "hello"], { folder, environment: { ISCEP_URL: serving.url } })).code).toBe(77);
   expect((await serving.stop()).code).toBe(0);
 });
