@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { keysOfArgument, stringFormats } from "#iscep/commands/declaration";
+
+const text = readFileSync("docs/LIBRARY.md", "utf8");
+
+/** First cells of the rows of the first table behind the first mention of `name`, or below a heading. */
+function rowsBehind(name: string): string[] {
+  const table = /(?:^\|.*\n)+/m.exec(text.slice(text.indexOf(name)))?.[0] ?? "";
+  return [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, cell = ""]) => cell);
+}
+
+function membersOf(file: string, name: string): string[] {
+  const body = new RegExp(`^export interface ${name}\\b[^]*?\\{\\n([^]*?)^\\}`, "m").exec(
+    readFileSync(file, "utf8"),
+  )?.[1];
+  const members = [...(body ?? "").matchAll(/^ {2}(?:readonly )?(\w+)\??[:(]/gm)].map(([, member = ""]) => member);
+  expect(members.length).toBeGreaterThan(2);
+  return members;
+}
+
+test.each([
+  ["ServerOptions", "src/server/options.ts"],
+  ["ConnectOptions", "src/client/options.ts"],
+  ["CallOptions", "src/client/options.ts"],
+  ["CommandDefinition", "src/commands/define.ts"],
+  ["ScriptDefinition", "src/commands/define-script.ts"],
+])("LIBRARY.md has each option of %s, and no other", (name, file) => {
+  expect(rowsBehind(`\`${name}\``).toSorted()).toEqual(membersOf(file, name).toSorted());
+});
+
+test("LIBRARY.md has each type of arguments, with all that may be said of it, and each format", () => {
+  const section = text.slice(text.indexOf("## Types of arguments"), text.indexOf("## defineCommand"));
+  expect(rowsBehind("## Types of arguments").toSorted()).toEqual(Object.keys(keysOfArgument).toSorted());
+  for (const [type, keys] of Object.entries(keysOfArgument)) {
+    const row = section.split("\n").find((line) => line.startsWith(`| \`${type}\` |`)) ?? "";
+    const everywhere = ["type", "description", "default", "optional"];
+    expect(keys.filter((key) => !everywhere.includes(key) && !row.includes(`\`${key}\``))).toEqual([]);
+  }
+  expect(stringFormats.filter((format) => !section.includes(`\`${format}\``))).toEqual([]);
+});
