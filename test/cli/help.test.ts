@@ -238,8 +238,8 @@ describe("help", () => {
         --url [address]       print address, pin and token in one, for ISCEP_URL
                               (default address: iscep://127.0.0.1:8989)
         --cert <file>         certificate of the server, for the pin in that address
-        --run <pattern>       only commands of such names, like backup_*; may be
-                              repeated
+        --run <pattern>       only commands of such names, like backup_* (or
+                              run:backup_*, as list shows it); may be repeated
         --no-discover         the token may not list the commands
         --expires <duration>  90d, 12h, or never
         -h, --help            display help for command
