@@ -45,12 +45,39 @@ export function bareServer() {
       const write = coalescedWriter(socket);
       socket.on(
         "data",
-        frameParser((request) => write(frame({ response: request.args }))),
+        frameParser((request) => write(frame({ id: request.id, response: request.args }))),
       );
       socket.on("error", () => {});
     });
     server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => resolve({ port: server.address().port }));
   });
+}
+
+/** A client with many calls in flight, each known by its id. */
+export async function barePipelinedClient(port) {
+  const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
+  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  const write = coalescedWriter(socket);
+  const pending = new Map();
+  let nextId = 1;
+  socket.on(
+    "data",
+    frameParser((answer) => {
+      const resolve = pending.get(answer.id);
+      pending.delete(answer.id);
+      resolve(answer.response);
+    }),
+  );
+  return {
+    call(command, args) {
+      return new Promise((resolve) => {
+        const id = nextId++;
+        pending.set(id, resolve);
+        write(frame({ id, command, args }));
+      });
+    },
+    close: () => socket.destroy(),
+  };
 }
 
 /** A client with one call in flight: a promise for each call, as callers want it. */

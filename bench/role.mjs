@@ -1,7 +1,7 @@
 // One process of a measurement: `node bench/role.mjs ROLE`, told what to do by messages from bench/run.mjs.
 import net from "node:net";
 import { connect, defineCommand, declareArguments, Server } from "iscep";
-import { bareClient, bareServer } from "./bare.mjs";
+import { bareClient, barePipelinedClient, bareServer } from "./bare.mjs";
 
 const greet = defineCommand({
   name: "greet",
@@ -11,6 +11,29 @@ const greet = defineCommand({
 });
 
 const args = { message: "hello", numb: 1 };
+
+/** `inFlight` callers on each of the clients, each calling again as soon as it has its answer. */
+async function manyInFlight(clients, inFlight, ms) {
+  let calls = 0;
+  const caller = async (client, until) => {
+    while (performance.now() < until) {
+      for (let index = 0; index < 20; index++) {
+        const answer = await client.call("greet", args);
+        if (answer.message !== "hello" || answer.numb !== 1) throw new Error("a wrong answer");
+        calls++;
+      }
+    }
+  };
+  const round = async (duration) => {
+    calls = 0;
+    const started = performance.now();
+    const until = started + duration;
+    await Promise.all(clients.flatMap((client) => Array.from({ length: inFlight }, () => caller(client, until))));
+    return calls / ((performance.now() - started) / 1000);
+  };
+  await round(500);
+  return round(ms);
+}
 
 /** Calls one after another for `ms`; every answer is checked. */
 async function oneInFlight(call, ms) {
@@ -41,11 +64,24 @@ const roles = {
     client.close();
     return { perSecond };
   },
-  "iscep-client": async ({ port, token, ms }) => {
-    const client = await connect(`iscep+tcp://127.0.0.1:${port}`, { token });
+  "iscep-client": async ({ port, token, ms, protocol }) => {
+    const client = await connect(`iscep+tcp://127.0.0.1:${port}`, { token, protocol });
     await oneInFlight(() => client.call("greet", args), 300);
     const perSecond = await oneInFlight(() => client.call("greet", args), ms);
     await client.close();
+    return { perSecond };
+  },
+  "bare-pipelined": async ({ port, connections, inFlight, ms }) => {
+    const clients = await Promise.all(Array.from({ length: connections }, () => barePipelinedClient(port)));
+    const perSecond = await manyInFlight(clients, inFlight, ms);
+    for (const client of clients) client.close();
+    return { perSecond };
+  },
+  "iscep-pipelined": async ({ port, connections, inFlight, ms, token }) => {
+    const url = `iscep+tcp://127.0.0.1:${port}`;
+    const clients = await Promise.all(Array.from({ length: connections }, () => connect(url, { token, protocol: 2 })));
+    const perSecond = await manyInFlight(clients, inFlight, ms);
+    for (const client of clients) await client.close();
     return { perSecond };
   },
   /** Opens connections that say nothing, and keeps them until the process ends. */

@@ -9,7 +9,10 @@ import { IscepError, isIscepError, textOfThrown, toIscepError } from "./errors.j
 import type { Identity } from "./identity/identity.js";
 import type { Limits } from "./limits.js";
 import type { Logs } from "./logs/logs.js";
+import { KeptRuns } from "./runs/kept-runs.js";
 import type { Outcome } from "./runs/outcome.js";
+import { closingError, failed, rejected, schemaFault, stopped } from "./runs/endings.js";
+import { maySee, recordOfRun, type RunRecord } from "./runs/run-record.js";
 import { Places } from "./runs/places.js";
 import { runScript } from "./runs/process.js";
 import { Run } from "./runs/run.js";
@@ -22,6 +25,21 @@ export interface DispatcherOptions {
   readonly logs?: Logs | undefined;
 }
 
+export interface StartOptions {
+  /** The caller's address, for the log. */
+  readonly source: string;
+  /** The caller's own patience; the command's timeout counts if it is shorter. */
+  readonly timeoutMs?: number | undefined;
+  /** A call with the key of an earlier one of the same owner joins that run. */
+  readonly idempotencyKey?: string | undefined;
+  /** It goes on when nobody holds it. */
+  readonly detached?: boolean;
+  /** Its outcome and output can be asked for after its end, even if it ends at once. */
+  readonly kept?: boolean;
+  /** Called before the command starts, as it may write more in its first turn than is kept for those who come later. */
+  readonly begins?: ((run: Run) => void) | undefined;
+}
+
 export class Dispatcher {
   readonly #registry: Registry;
   readonly #limits: Limits;
@@ -31,6 +49,7 @@ export class Dispatcher {
   readonly #threadPlaces: Places;
   readonly #threads: ThreadPool;
   readonly #active = new Set<Run>();
+  readonly #kept: KeptRuns;
   /** Of these, those that have not begun. */
   readonly #waiting = new Set<Run>();
   #closing = false;
@@ -42,6 +61,7 @@ export class Dispatcher {
     this.#logs = options.logs;
     this.#places = new Places(options.limits.maxRuns, options.limits.maxQueuedRuns);
     this.#threadPlaces = new Places(options.limits.maxThreads, options.limits.maxQueuedRuns);
+    this.#kept = new KeptRuns(options.limits);
     this.#threads = new ThreadPool({ maxThreads: options.limits.maxThreads });
   }
 
@@ -58,24 +78,85 @@ export class Dispatcher {
     return this.list(identity).map((command) => describeCommand(command, this.#limits.runTimeoutMs));
   }
 
-  /** Never throws: whatever is wrong becomes the run's outcome. `source` is the caller's address, for the log. */
-  start(identity: Identity, name: string, args: unknown, source: string): Run {
-    const run = new Run(name, identity, source);
+  /** Never throws: whatever is wrong becomes the run's outcome. */
+  start(identity: Identity, name: string, args: unknown, options: StartOptions): Run {
+    const { idempotencyKey } = options;
+    if (idempotencyKey !== undefined) {
+      const earlier = this.#kept.byKey(identity, idempotencyKey);
+      // Only the same call again is a repetition; and whoever may not run it may not have its result either.
+      if (earlier !== undefined && earlier.command === name && identity.mayRun(name)) return earlier;
+      if (earlier !== undefined) return this.#refusedKey(identity, name, args, options.source);
+    }
+    const run = new Run(name, identity, options.source, this.#limits);
+    options.begins?.(run);
+    this.#start(run, name, args, options.timeoutMs);
+    if (run.outcome?.status === "rejected") return run;
+    if (run.outcome === undefined || options.kept === true || idempotencyKey !== undefined) {
+      this.#kept.keep(run, idempotencyKey);
+      if (options.detached !== true) run.whenAbandoned(() => this.#abandoned(run));
+    }
+    return run;
+  }
+
+  #refusedKey(identity: Identity, name: string, args: unknown, source: string): Run {
+    const run = new Run(name, identity, source, this.#limits);
+    const error = identity.mayRun(name)
+      ? new IscepError(
+          "invalid_arguments",
+          "this idempotency key belongs to a call of another command; choose a new key",
+        )
+      : new IscepError("command_not_found");
+    this.#end(run, args, rejected(error));
+    return run;
+  }
+
+  /** A caller may come back for its run; after the grace nobody will ask for it. */
+  #abandoned(run: Run): void {
+    const timer = setTimeout(() => {
+      if (!run.isHeld)
+        run.abort(new IscepError("cancelled", "the caller's connection ended, and it did not come back"));
+    }, this.#limits.callerGraceMs);
+    run.whenEnded(() => clearTimeout(timer));
+  }
+
+  /** @throws IscepError `run_not_found` for a run that is unknown, forgotten or another owner's: the same answer for all. */
+  find(identity: Identity, id: string): Run {
+    const run = this.#kept.byId(id);
+    if (run === undefined || !maySee(identity, run)) throw new IscepError("run_not_found");
+    return run;
+  }
+
+  /** Runs of this owner that are under way or still kept, newest first; or the one with this id. */
+  runs(identity: Identity, id?: string): RunRecord[] {
+    const runs =
+      id === undefined ? this.#kept.list().filter((run) => maySee(identity, run)) : [this.find(identity, id)];
+    return runs.map(recordOfRun);
+  }
+
+  /** Asks the run to stop; its outcome comes when it has. */
+  cancel(run: Run, reason: IscepError): void {
+    run.abort(reason);
+  }
+
+  #start(run: Run, name: string, args: unknown, timeoutMs: number | undefined): void {
+    const { identity } = run;
     const command = this.#registry.get(name);
     // Unknown and forbidden answer alike: nobody learns of a command that he may not run.
     if (command === undefined || !identity.mayRun(name)) {
       this.#end(run, args, rejected(new IscepError("command_not_found")));
-      return run;
+      return;
     }
+    // The caller may wait for less than the command is allowed, and not for more.
+    run.timeoutMs = Math.min(command.timeoutMs ?? this.#limits.runTimeoutMs, timeoutMs ?? Number.POSITIVE_INFINITY);
     let check: ArgumentsCheck | Promise<ArgumentsCheck>;
     try {
       check = command.checkArguments(args);
     } catch (error) {
       this.#end(run, args, rejected(schemaFault(error)));
-      return run;
+      return;
     }
     if (check instanceof Promise) {
-      const begin = this.#holdBack(run, command, args);
+      const begin = this.#holdBack(run, args);
       check.then(
         (checked) => {
           if (begin()) this.#admit(run, command, args, checked);
@@ -89,7 +170,6 @@ export class Dispatcher {
     } else {
       this.#admit(run, command, args, check);
     }
-    return run;
   }
 
   #admit(run: Run, command: Command, given: unknown, check: ArgumentsCheck): void {
@@ -109,7 +189,7 @@ export class Dispatcher {
       this.#execute(run, command, given, check.args, places);
       return;
     }
-    const begin = this.#holdBack(run, command, given);
+    const begin = this.#holdBack(run, given);
     const startLater = (): void => {
       if (begin()) this.#execute(run, command, given, check.args, places);
       else places.release();
@@ -126,11 +206,11 @@ export class Dispatcher {
    * For a run that has not begun: it ends when it is aborted, and its timeout counts from here. Call `begin` once, when
    * it would begin; false when it has ended meanwhile.
    */
-  #holdBack(run: Run, command: Command, given: unknown): () => boolean {
+  #holdBack(run: Run, given: unknown): () => boolean {
     let waits = true;
     this.#active.add(run);
     this.#waiting.add(run);
-    this.#limitTime(run, command);
+    this.#limitTime(run);
     run.whenAborted((reason) => {
       if (!waits) return;
       this.#waiting.delete(run);
@@ -145,19 +225,17 @@ export class Dispatcher {
   }
 
   /** Aborts the run when its timeout has passed, the wait for a place included. */
-  #limitTime(run: Run, command: Command): void {
-    const timeoutMs = command.timeoutMs ?? this.#limits.runTimeoutMs;
+  #limitTime(run: Run): void {
     const timer = setTimeout(() => {
-      run.abort(new IscepError("timeout", `the command took longer than its timeout of ${timeoutMs} ms`));
-    }, timeoutMs);
+      run.abort(new IscepError("timeout", `the command took longer than its timeout of ${run.timeoutMs} ms`));
+    }, run.timeoutMs);
     run.whenEnded(() => clearTimeout(timer));
   }
 
   #execute(run: Run, command: Command, given: unknown, args: unknown, places: Places): void {
     if (command.kind === "script") {
-      const timeoutMs = command.timeoutMs ?? this.#limits.runTimeoutMs;
       this.#active.add(run);
-      runScript(command, args, { runId: run.id, timeoutMs, signal: run.signal, limits: this.#limits })
+      runScript(command, args, { runId: run.id, timeoutMs: run.timeoutMs, signal: run.signal, limits: this.#limits })
         .catch((error: unknown): Outcome => failed(toIscepError(error)))
         .then((outcome) => {
           this.#end(run, given, outcome);
@@ -171,7 +249,7 @@ export class Dispatcher {
       result =
         command.threadModule === undefined
           ? command.run(args, run.context)
-          : this.#threads.run(command, args, { runId: run.id, identity: run.context.identity, signal: run.signal });
+          : this.#threads.run(command, args, run.context);
       // A thenable of its own making may throw, or settle twice; a promise made of it does neither.
       if (isThenable(result)) promise = Promise.resolve(result);
     } catch (error) {
@@ -185,11 +263,11 @@ export class Dispatcher {
       return;
     }
     this.#active.add(run);
-    this.#follow(run, command, given, promise, places);
+    this.#follow(run, given, promise, places);
   }
 
-  #follow(run: Run, command: Command, given: unknown, result: Promise<unknown>, places: Places): void {
-    this.#limitTime(run, command);
+  #follow(run: Run, given: unknown, result: Promise<unknown>, places: Places): void {
+    this.#limitTime(run);
     // A function may ignore its signal: the caller gets the outcome now, and the place is given back when the work ends.
     run.whenAborted((reason) => this.#end(run, given, stopped(reason)));
     result.then(
@@ -284,34 +362,6 @@ export class Dispatcher {
       };
     });
   }
-}
-
-function rejected(error: IscepError): Outcome {
-  return { status: "rejected", error };
-}
-
-function failed(error: IscepError): Outcome {
-  return { status: "failed", error };
-}
-
-function closingError(): IscepError {
-  return new IscepError("busy", "the server is closing and starts no more runs");
-}
-
-/** How a run ends that was aborted; what never began was rejected. */
-function stopped(reason: IscepError): Outcome {
-  if (reason.code === "busy") return rejected(reason);
-  return reason.code === "timeout" ? { status: "timeout", error: reason } : { status: "cancelled", error: reason };
-}
-
-function schemaFault(error: unknown): IscepError {
-  return new IscepError(
-    "internal",
-    "the command's argument schema itself failed; the command's author has to mend it",
-    {
-      cause: error,
-    },
-  );
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -81,6 +81,16 @@ export const errorTable = {
     exitCode: 77,
     sentence: "There is no such command, or this token may not run it; `iscep ls` shows the commands that it may.",
   },
+  run_not_found: {
+    jsonRpc: -32018,
+    exitCode: 77,
+    sentence: "There is no such run any more, or it is somebody else's; `iscep runs` shows those that there are.",
+  },
+  output_gone: {
+    jsonRpc: -32019,
+    exitCode: 76,
+    sentence: "The output from that offset on is no longer kept; attach at a later offset.",
+  },
   timeout: {
     jsonRpc: -32002,
     exitCode: 124,

@@ -5,6 +5,7 @@ import { IscepError } from "./errors.js";
  * overrides single ones. A test holds the table in SECURITY.md against this file.
  */
 
+const forever = 2 ** 31 - 1; // the longest delay that Node's timers take
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
@@ -16,8 +17,6 @@ export interface Limit {
   readonly max: number;
   readonly reason: string;
 }
-
-const forever = 2 ** 31 - 1; // the longest delay that Node's timers take
 
 export const limitTable = {
   // Bytes
@@ -69,6 +68,83 @@ export const limitTable = {
     default: 131_071,
     max: 131_071,
     reason: "one argument of a script; with a byte more Linux refuses to start it",
+  },
+
+  // Version 2
+  flushBytes: {
+    default: 2 * KiB,
+    max: 1 * MiB,
+    reason: "messages that are worth a packet before the turn of the event loop ends; the peer works on it meanwhile",
+  },
+  maxDataBytes: { default: 32 * KiB, max: 4 * MiB, reason: "of one DATA packet: larger ones keep others waiting" },
+  streamWindowBytes: {
+    default: 256 * KiB,
+    max: 64 * MiB,
+    reason: "output or input of one run that may be on its way; then its writer waits",
+  },
+  connectionWindowBytes: { default: 1 * MiB, max: 256 * MiB, reason: "the same for all runs of a connection together" },
+  maxRetainedOutputBytes: {
+    default: 1 * MiB,
+    max: 64 * MiB,
+    reason: "output of one run that is kept in memory for those who attach later",
+  },
+  maxCallsInFlight: {
+    default: 1_024,
+    max: 1_000_000,
+    reason: "calls of one connection that have no answer yet; the server tells its clients",
+  },
+  maxRetainedRuns: {
+    default: 1_000,
+    max: 1_000_000,
+    reason: "ended runs whose outcome and output can still be asked for",
+  },
+  runRetentionMs: { default: 600_000, max: forever, reason: "and for how long" },
+  answerGraceMs: {
+    default: 1_000,
+    max: forever,
+    reason: "client: the server enforces a call's timeout, and this is how long its answer may take after that",
+  },
+  reconnectMinDelayMs: {
+    default: 50,
+    max: forever,
+    reason:
+      "client: before the first attempt to come back; doubles, with jitter, so that a restarted server is not stormed",
+  },
+  reconnectMaxDelayMs: { default: 2_000, max: forever, reason: "client: and never longer than this" },
+  reconnectTimeoutMs: {
+    default: 30_000,
+    max: forever,
+    reason: "client: after this the runs that it wanted to take up again are lost",
+  },
+  callerGraceMs: {
+    default: 5_000,
+    max: forever,
+    reason: "a caller of version 2 whose connection broke may come back for its run; then it is cancelled",
+  },
+  pingIntervalMs: {
+    default: 30_000,
+    max: forever,
+    reason: "a silent connection of version 2 is asked whether it is there; two questions without an answer end it",
+  },
+  minPingIntervalMs: {
+    default: 5_000,
+    max: forever,
+    reason: "pings that come sooner on a connection that does nothing else are a flood",
+  },
+  maxEarlyPings: {
+    default: 3,
+    max: 1_000,
+    reason: "of these before the connection is closed; a client in a hurry has some free",
+  },
+  maxEarlyCancels: {
+    default: 200,
+    max: 1_000_000,
+    reason: "cancels within 10 s of runs younger than 1 s, before the connection is closed (HTTP/2 Rapid Reset)",
+  },
+  maxUnknownMessages: {
+    default: 100,
+    max: 1_000_000,
+    reason: "unknown messages that a connection may send before it is closed",
   },
 
   // Shape of JSON

@@ -1,18 +1,21 @@
 /** The public client: typed calls, whatever version the server speaks. */
 import type { CommandDescription, CommandSet } from "../commands/command.js";
 import type { CallArguments, NameOf, ResultOf } from "../commands/command-types.js";
-import { descriptionsFromVersion1, readDescriptions } from "../commands/describe.js";
-import { IscepError, isIscepError, toIscepError } from "../errors.js";
+import { IscepError } from "../errors.js";
 import { tlsFailure, trustOptions } from "../identity/trust.js";
-import { resolveLimits, type Limits } from "../limits.js";
-import { encodeRequest } from "../session/version1-client.js";
-import { listCommandName } from "../session/version1-list.js";
+import { resolveLimits } from "../limits.js";
 import { parseAddress, type Address } from "../transport/address.js";
 import { dial, type Trust } from "../transport/dial.js";
-import { isJsonObject } from "../wire/json.js";
-import { PacketType } from "../wire/packet.js";
-import type { CallOptions, ConnectOptions } from "./options.js";
-import { Version1Client, type RequestOptions } from "./version1-client.js";
+import { checkTimeout } from "./call-timeout.js";
+import { negotiate } from "./negotiate.js";
+import type { CallOptions, ConnectOptions, RunOptions } from "./options.js";
+import type { RunHandle } from "./run-handle.js";
+import type { Speaker } from "./speaker.js";
+import { Version1Client } from "./version1-client.js";
+import { Version1Speaker } from "./version1-speaker.js";
+import { Version2Client } from "./version2-client.js";
+import { Version2Session } from "./version2-session.js";
+import { Version2Speaker } from "./version2-speaker.js";
 
 export interface Client<Commands extends object = CommandSet> {
   /**
@@ -26,6 +29,19 @@ export interface Client<Commands extends object = CommandSet> {
   ): Promise<ResultOf<Commands, Name>>;
   /** The commands that this token may run. From an original server the schemas are made of its type names. */
   list(options?: CallOptions): Promise<CommandDescription[]>;
+  /** Starts a command and follows it: its output while it runs, its progress, its one outcome. Needs version 2. */
+  run<Name extends NameOf<Commands>>(
+    name: Name,
+    ...args: CallArguments<Commands, Name, RunOptions>
+  ): RunHandle<ResultOf<Commands, Name>>;
+  /** Follows a run that was started before, by this client or another of the same owner, from an offset of its output. */
+  attach(run: string, options?: CallOptions & { readonly offset?: number }): RunHandle;
+  /** Asks a run to stop. */
+  cancel(run: string, options?: CallOptions): Promise<void>;
+  /** This owner's runs that are under way, or ended not long ago. */
+  runs(options?: CallOptions): Promise<unknown>;
+  /** Which version the server speaks. */
+  readonly protocol: 1 | 2;
   /** Sends a value to the server and back. */
   echo<Value>(value: Value, options?: CallOptions): Promise<Value>;
   /** A round trip to the server and back, in milliseconds. */
@@ -51,13 +67,38 @@ export async function connect<Commands extends object = CommandSet>(
     allowCleartext: options.allowCleartext ?? false,
     connectTimeoutMs: limits.connectTimeoutMs,
   };
-  const version1 = new Version1Client({
+  const timeoutMs = checkTimeout(options.timeoutMs ?? limits.callTimeoutMs);
+  const token = options.token ?? address.token;
+  const socket = await dial(address, { ...dialOptions, signal: options.signal });
+  const negotiated = options.protocol === 2 ? await negotiate(socket, limits) : { version: 1 as const };
+  if (negotiated.version === 1) {
+    if (options.protocol === 2) {
+      socket.destroy();
+      throw new IscepError("protocol", "the server speaks version 1 only, and protocol: 2 was asked for");
+    }
+    const version1 = new Version1Client({
+      limits,
+      maxRequestBytes: address.kind === "tls" ? limits.maxVersion1TlsAnswerBytes : limits.maxVersion1PlainAnswerBytes,
+      connect: (signal) => dial(address, { ...dialOptions, signal }),
+    });
+    version1.use(socket);
+    return new ConnectedClient<Commands>(new Version1Speaker(version1, token, timeoutMs, limits));
+  }
+  const client: Version2Client = new Version2Client({
     limits,
-    maxRequestBytes: address.kind === "tls" ? limits.maxVersion1TlsAnswerBytes : limits.maxVersion1PlainAnswerBytes,
-    connect: (signal) => dial(address, { ...dialOptions, signal }),
+    open: async (events) => {
+      const next = await dial(address, dialOptions);
+      const again = await negotiate(next, limits);
+      if (again.version === 2)
+        return new Version2Session({ socket: next, negotiated: again, token, limits, ...events });
+      next.destroy();
+      throw new IscepError("protocol", "the server spoke version 2 before, and now speaks version 1; connect again");
+    },
   });
-  version1.use(await dial(address, { ...dialOptions, signal: options.signal }));
-  return new ConnectedClient<Commands>(version1, address, options, limits);
+  client.use(new Version2Session({ socket, negotiated, token, limits, ...client.events }));
+  return new ConnectedClient<Commands>(
+    new Version2Speaker({ client, limits, timeoutMs, timeoutIsGiven: options.timeoutMs !== undefined }),
+  );
 }
 
 function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
@@ -82,16 +123,14 @@ function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
 }
 
 class ConnectedClient<Commands extends object> implements Client<Commands> {
-  readonly #version1: Version1Client;
-  readonly #token: string | undefined;
-  readonly #timeoutMs: number;
-  readonly #limits: Limits;
+  readonly #speaker: Speaker;
 
-  constructor(version1: Version1Client, address: Address, options: ConnectOptions, limits: Limits) {
-    this.#version1 = version1;
-    this.#token = options.token ?? address.token;
-    this.#timeoutMs = checkTimeout(options.timeoutMs ?? limits.callTimeoutMs);
-    this.#limits = limits;
+  constructor(speaker: Speaker) {
+    this.#speaker = speaker;
+  }
+
+  get protocol(): 1 | 2 {
+    return this.#speaker.version;
   }
 
   call<Name extends NameOf<Commands>>(
@@ -100,92 +139,48 @@ class ConnectedClient<Commands extends object> implements Client<Commands> {
   ): Promise<ResultOf<Commands, Name>> {
     const [given, options] = args;
     // What the other side answers has the type that its definition promises; the wire cannot prove it.
-    return this.#send(name, given, options) as Promise<ResultOf<Commands, Name>>;
+    return this.#speaker.call(name, given, options) as Promise<ResultOf<Commands, Name>>;
   }
 
-  async list(options?: CallOptions): Promise<CommandDescription[]> {
-    const descriptions: CommandDescription[] = [];
-    let after: string | undefined;
-    do {
-      let page: unknown;
-      try {
-        page = await this.#send(listCommandName, after === undefined ? {} : { after }, options);
-      } catch (error) {
-        // An original server knows no such command, and has another way to ask.
-        if (!isIscepError(error) || error.code !== "command_not_found") throw error;
-        return descriptionsFromVersion1(
-          await this.#version1.request(PacketType.DISCOVER, this.#content({}, options), this.#requestOptions(options)),
-        );
-      }
-      if (!isJsonObject(page)) throw new IscepError("protocol", "the server's list of commands is not an object");
-      descriptions.push(...readDescriptions(page["commands"]));
-      const next = page["next"];
-      if (next !== undefined && Array.isArray(page["commands"]) && page["commands"].length === 0) {
-        throw new IscepError("protocol", "the server's list of commands has an empty page, and does not end");
-      }
-      // A page that does not move on would be asked for again and again.
-      if (next !== undefined && (typeof next !== "string" || (after !== undefined && next <= after))) {
-        throw new IscepError("protocol", "the server's list of commands does not end");
-      }
-      after = next;
-    } while (after !== undefined && descriptions.length <= this.#limits.maxJsonKeys);
-    return descriptions;
+  run<Name extends NameOf<Commands>>(
+    name: Name,
+    ...args: CallArguments<Commands, Name, RunOptions>
+  ): RunHandle<ResultOf<Commands, Name>> {
+    const [given, options] = args;
+    return this.#speaker.run(name, given, options) as RunHandle<ResultOf<Commands, Name>>;
   }
 
-  async echo<Value>(value: Value, options?: CallOptions): Promise<Value> {
-    const content = this.#content({ response: { echo: value } }, options);
-    const response = await this.#version1.request(PacketType.ECHO, content, this.#requestOptions(options));
-    if (!isJsonObject(response)) throw new IscepError("protocol", "the server did not send back what it was sent");
-    return response["echo"] as Value;
+  attach(run: string, options: CallOptions & { readonly offset?: number } = {}): RunHandle {
+    return this.#speaker.attach(run, options.offset ?? 0, options);
+  }
+
+  cancel(run: string, options?: CallOptions): Promise<void> {
+    return this.#speaker.cancel(run, options);
+  }
+
+  runs(options?: CallOptions): Promise<unknown> {
+    return this.#speaker.runs(undefined, options);
+  }
+
+  list(options?: CallOptions): Promise<CommandDescription[]> {
+    return this.#speaker.list(options);
+  }
+
+  echo<Value>(value: Value, options?: CallOptions): Promise<Value> {
+    return this.#speaker.echo(value, options) as Promise<Value>;
   }
 
   async ping(options?: CallOptions): Promise<number> {
     const startedMs = performance.now();
-    await this.echo("ping", options);
+    await this.#speaker.echo("ping", options);
     return performance.now() - startedMs;
   }
 
   close(): Promise<void> {
-    const content = this.#token === undefined ? {} : { auth_token: this.#token };
-    return this.#version1.close(
-      encodeRequest(PacketType.CLOSE_CONNECTION, content, this.#limits, this.#limits.maxPacketBytes),
-    );
+    return this.#speaker.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-
-  #send(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
-    let requestOptions: RequestOptions;
-    try {
-      requestOptions = this.#requestOptions(options);
-    } catch (error) {
-      // A call rejects, and never throws: who only listens to the promise would miss it.
-      return Promise.reject(toIscepError(error));
-    }
-    return this.#version1.request(PacketType.SEND_CMD, this.#content({ command, args }, options), requestOptions);
-  }
-
-  #content<Content extends object>(
-    content: Content,
-    options: CallOptions | undefined,
-  ): Content & { auth_token?: string } {
-    const token = options?.token === undefined ? this.#token : (options.token ?? undefined);
-    return token === undefined ? content : { auth_token: token, ...content };
-  }
-
-  #requestOptions(options: CallOptions | undefined): RequestOptions {
-    return {
-      timeoutMs: options?.timeoutMs === undefined ? this.#timeoutMs : checkTimeout(options.timeoutMs),
-      signal: options?.signal,
-    };
-  }
-}
-
-function checkTimeout(timeoutMs: number): number {
-  if (!(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1)) {
-    throw new IscepError("usage", `timeoutMs must be from 1 to ${2 ** 31 - 1} milliseconds, not ${String(timeoutMs)}`);
-  }
-  return timeoutMs;
 }

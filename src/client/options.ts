@@ -14,21 +14,19 @@ export interface ConnectOptions {
   /** Without it no token is sent in cleartext beyond loopback and unix sockets, and no cleartext connection is made there. */
   readonly allowCleartext?: boolean;
   readonly limits?: Partial<Limits>;
+  /** Default 1. With 2 the client greets with HELLO; a server that speaks version 1 only is refused then. */
+  readonly protocol?: 1 | 2;
 }
 
 export interface CallOptions {
+  /** Version 2: a call with the key of an earlier one joins its run, so that it may be repeated safely. At most 256 characters. */
+  readonly idempotencyKey?: string;
   /** Overrides the client's token for this call; null sends none. */
   readonly token?: string | null;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
-/* In client/client.ts:
- *   connect<Commands extends CommandSet>(url: string, options?: ConnectOptions): Promise<Client<Commands>>
- *     @throws usage, configuration (files), connect_failed, not_trusted, timeout, cancelled
- *   client.call(name, args?, options?): Promise<result>   a missing result is null
- *     @throws invalid_arguments, command_not_found, unauthorized, failed, busy, timeout, cancelled, lost, protocol, too_large, closed, …
- *   client.echo(value, options?): Promise<value>
- *   client.ping(options?): Promise<number>    round trip in milliseconds
- *   client.list(options?): Promise<CommandDescription[]>   (from an original server: descriptions made of its type names)
- *   client.close(): Promise<void>;  [Symbol.asyncDispose]
- */
+export interface RunOptions extends CallOptions {
+  /** Version 2: the run goes on when this client is gone. */
+  readonly detach?: boolean;
+}

@@ -11,6 +11,15 @@ export interface CommandContext {
   readonly identity: Pick<Identity, "owner" | "tokenId">;
   /** Aborted at the run's timeout, at a cancel, and when the server closes. Its reason is an IscepError. */
   readonly signal: AbortSignal;
+  /** Shown to the caller while the command runs. */
+  readonly output: CommandOutput;
+  /** How far the command is, from 0 to 1, and in which step. */
+  progress(fraction: number, message?: string): void;
+}
+
+export interface CommandOutput {
+  /** Copies the bytes (text as UTF-8). Await the promise, where there is one: a reader is slower than the command. */
+  write(channel: "stdout" | "stderr", data: string | Uint8Array): Promise<void> | undefined;
 }
 
 export type ArgumentsCheck =

@@ -18,6 +18,13 @@ export const anonymous: Identity = Object.freeze({
   mayRun: () => true,
 });
 
+/** What a token of which only its keys are known can be proven with. */
+export interface ProvableToken {
+  readonly identity: Identity;
+  readonly storedKey: Buffer;
+  readonly serverKey: Buffer;
+}
+
 /** Knows the tokens. Synchronous, as version 1 asks at every packet. */
 export interface Authenticator {
   /**
@@ -31,5 +38,9 @@ export interface Authenticator {
    * `source` is the caller's address: a token that is bound to networks (`cidrs`) counts only when it is given, and in one of them.
    */
   verify(token: string, source?: string): Identity | undefined;
+  /** The token with this reference (session/proof.ts), if it counts now: for a proof in version 2. */
+  find(reference: string, source?: string): ProvableToken | undefined;
+  /** What an identity that `verify` or `find` gave has become: undefined when its token no longer counts. */
+  refresh(identity: Identity, source?: string): Identity | undefined;
   close(): void;
 }

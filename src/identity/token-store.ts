@@ -4,7 +4,8 @@ import { realpathSync, statSync, watch, type BigIntStats, type FSWatcher } from 
 import { dirname, resolve } from "node:path";
 import { toIscepError, type IscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
-import type { Authenticator, Identity } from "./identity.js";
+import { tokenReference } from "../session/proof.js";
+import type { Authenticator, Identity, ProvableToken } from "./identity.js";
 import { compileScopes } from "./scopes.js";
 import { compileCidrs } from "./source.js";
 import { grantOf, hasLoneSurrogate, parseTokensFile, type TokensFile } from "./tokens-file.js";
@@ -22,6 +23,7 @@ export interface TokenStoreOptions {
 interface KnownToken {
   readonly identity: Identity;
   readonly storedKey: Buffer;
+  readonly serverKey: Buffer;
   readonly notBeforeMs: number;
   readonly disabled: boolean;
   readonly countsAt: ((source: string) => boolean) | null;
@@ -32,6 +34,8 @@ interface KnownTokens {
   readonly byId: ReadonlyMap<string, KnownToken>;
   /** Others by their stored key, in hex. Several owners may have the same one, as in the original. */
   readonly byKey: ReadonlyMap<string, readonly KnownToken[]>;
+  /** All of them, by what version 2 calls them. */
+  readonly byReference: ReadonlyMap<string, KnownToken>;
 }
 
 /**
@@ -57,6 +61,7 @@ class TokenStore implements Authenticator {
   #checkedAtMs: number;
   readonly #warned = new Set<string>();
   #watchers: FSWatcher[] = [];
+  readonly #references = new WeakMap<Identity, string>();
 
   constructor(path: string, options: TokenStoreOptions) {
     this.#path = resolve(path); // the process may change its folder
@@ -97,6 +102,19 @@ class TokenStore implements Authenticator {
     return candidates.find(
       (candidate) => timingSafeEqual(candidate.storedKey, storedKey) && counts(candidate, nowMs, source),
     )?.identity;
+  }
+
+  find(reference: string, source?: string): ProvableToken | undefined {
+    this.currentGeneration();
+    const known = this.#tokens.byReference.get(reference);
+    if (known === undefined || !counts(known, Date.now(), source)) return undefined;
+    this.#references.set(known.identity, reference);
+    return known;
+  }
+
+  refresh(identity: Identity, source?: string): Identity | undefined {
+    const reference = this.#references.get(identity);
+    return reference === undefined ? undefined : this.find(reference, source)?.identity;
   }
 
   close(): void {
@@ -194,18 +212,21 @@ class TokenStore implements Authenticator {
 function index(file: TokensFile): KnownTokens {
   const byId = new Map<string, KnownToken>();
   const byKey = new Map<string, KnownToken[]>();
+  const byReference = new Map<string, KnownToken>();
   for (const [owner, entries] of file) {
     for (const entry of entries) {
-      const { id, carriedId, storedKey, notBeforeMs, expiresAtMs, scopes, disabled, cidrs } = grantOf(entry);
+      const { id, carriedId, storedKey, serverKey, notBeforeMs, expiresAtMs, scopes, disabled, cidrs } = grantOf(entry);
       const { mayDiscover, mayRun } = compileScopes(scopes);
       const identity: Identity = Object.freeze({ owner, tokenId: id, expiresAtMs, mayDiscover, mayRun });
       const known: KnownToken = {
         identity,
         storedKey,
+        serverKey,
         notBeforeMs,
         disabled,
         countsAt: cidrs === null ? null : compileCidrs(cidrs),
       };
+      byReference.set(tokenReference(storedKey), known);
       if (carriedId !== null) {
         byId.set(carriedId, known);
       } else {
@@ -214,7 +235,7 @@ function index(file: TokensFile): KnownTokens {
       }
     }
   }
-  return { byId, byKey };
+  return { byId, byKey, byReference };
 }
 
 function counts(token: KnownToken, nowMs: number, source: string | undefined): boolean {

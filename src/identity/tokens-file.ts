@@ -48,6 +48,7 @@ export interface TokenGrant {
   /** What the token itself carries, and is found by: null when it is found by its stored key. */
   readonly carriedId: string | null;
   readonly storedKey: Buffer;
+  readonly serverKey: Buffer;
   readonly notBeforeMs: number;
   readonly expiresAtMs: number;
   readonly scopes: readonly string[];
@@ -113,6 +114,7 @@ export function grantOf(entry: TokenEntry): TokenGrant {
       id: parseToken(entry)?.id ?? null,
       carriedId: parseToken(entry)?.id ?? null,
       storedKey: storedKeyOf(clientKey(secretOf(entry))),
+      serverKey: serverKey(secretOf(entry)),
       notBeforeMs: Number.NEGATIVE_INFINITY,
       expiresAtMs: Number.POSITIVE_INFINITY,
       scopes: defaultScopes,
@@ -124,6 +126,7 @@ export function grantOf(entry: TokenEntry): TokenGrant {
     id: entry.id,
     carriedId: entry.imported === true ? null : entry.id,
     storedKey: Buffer.from(entry.storedKey, "base64url"),
+    serverKey: Buffer.from(entry.serverKey, "base64url"),
     notBeforeMs: typeof entry.notBefore === "string" ? Date.parse(entry.notBefore) : Number.NEGATIVE_INFINITY,
     expiresAtMs: typeof entry.expires === "string" ? Date.parse(entry.expires) : Number.POSITIVE_INFINITY,
     scopes: entry.scopes,

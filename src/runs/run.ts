@@ -1,14 +1,15 @@
 import type { IscepError } from "../errors.js";
-import type { CommandContext } from "../commands/command.js";
+import type { CommandContext, CommandOutput } from "../commands/command.js";
 import type { Identity } from "../identity/identity.js";
 import type { Outcome } from "./outcome.js";
+import { RunOutput, type OutputLimits } from "./output.js";
 import { createRunId } from "./run-id.js";
 
 /**
  * One execution of a command. It lives apart from the connection that asked for it, and ends with exactly one outcome.
  *
- * Most calls are over within the same turn of the event loop, so the id, the abort controller and the list of
- * listeners are only made when somebody asks for them.
+ * Most calls are over within the same turn of the event loop, so the id, the output, the abort controller and the lists
+ * of listeners are only made when somebody asks for them.
  */
 export class Run {
   readonly command: string;
@@ -17,18 +18,20 @@ export class Run {
   readonly source: string;
   readonly startedAtMs: number;
   readonly context: CommandContext;
+  /** How long it may take, the wait for a place included. */
+  timeoutMs = Number.POSITIVE_INFINITY;
+  readonly #limits: OutputLimits;
   #id: string | undefined;
   #outcome: Outcome | undefined;
-  #listeners: ((outcome: Outcome) => void)[] | undefined;
-  #controller: AbortController | undefined;
-  #abortReason: IscepError | undefined;
-  #abortListeners: ((reason: IscepError) => void)[] | undefined;
+  #endedAtMs = 0;
+  #life: Life | undefined;
 
-  constructor(command: string, identity: Identity, source: string) {
+  constructor(command: string, identity: Identity, source: string, limits: OutputLimits) {
     this.command = command;
     this.identity = identity;
     this.source = source;
     this.startedAtMs = Date.now();
+    this.#limits = limits;
     this.context = new RunContext(this);
   }
 
@@ -41,44 +44,116 @@ export class Run {
     return this.#outcome;
   }
 
+  get endedAtMs(): number | undefined {
+    // A run that was over within its call ended when it started.
+    return this.#outcome === undefined ? undefined : this.#endedAtMs || this.startedAtMs;
+  }
+
+  get output(): RunOutput {
+    const life = this.#lived();
+    if (life.output === undefined) {
+      life.output = new RunOutput(this.#limits);
+      if (this.#outcome !== undefined) life.output.close();
+    }
+    return life.output;
+  }
+
+  /** Bytes of output so far, without making an output where there is none. */
+  get outputBytes(): number {
+    return this.#life?.output?.end ?? 0;
+  }
+
   /** Aborted when the run shall stop: timeout, cancel, close of the server. */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    const life = this.#lived();
+    if (life.controller === undefined) {
+      life.controller = new AbortController();
+      if (life.abortReason !== undefined) life.controller.abort(life.abortReason);
     }
-    return this.#controller.signal;
+    return life.controller.signal;
   }
 
   /** Calls at once when the run has ended already. */
   whenEnded(listener: (outcome: Outcome) => void): void {
     if (this.#outcome !== undefined) listener(this.#outcome);
-    else (this.#listeners ??= []).push(listener);
+    else this.#lived().endListeners.push(listener);
+  }
+
+  whenProgress(listener: (fraction: number, message: string | undefined) => void): void {
+    if (this.#outcome === undefined) this.#lived().progressListeners.push(listener);
+  }
+
+  progress(fraction: number, message: string | undefined): void {
+    for (const listener of this.#life?.progressListeners ?? []) listener(fraction, message);
   }
 
   /** The first outcome counts; whatever comes later changes nothing. Returns whether this one counted. */
   end(outcome: Outcome): boolean {
     if (this.#outcome !== undefined) return false;
     this.#outcome = outcome;
-    const listeners = this.#listeners;
-    this.#listeners = undefined;
-    if (listeners !== undefined) for (const listener of listeners) listener(outcome);
+    const life = this.#life;
+    if (life === undefined) return true;
+    this.#endedAtMs = Date.now();
+    life.output?.close();
+    const listeners = life.endListeners;
+    life.endListeners = [];
+    life.progressListeners = [];
+    life.abortListeners = [];
+    for (const listener of listeners) listener(outcome);
     return true;
   }
 
   /** Asks the command to stop; `reason` becomes `context.signal.reason`. */
   abort(reason: IscepError): void {
-    if (this.#abortReason !== undefined) return;
-    this.#abortReason = reason;
-    this.#controller?.abort(reason);
-    for (const listener of this.#abortListeners ?? []) listener(reason);
+    const life = this.#lived();
+    if (life.abortReason !== undefined || this.#outcome !== undefined) return;
+    life.abortReason = reason;
+    life.controller?.abort(reason);
+    for (const listener of life.abortListeners) listener(reason);
   }
 
   /** Calls once, at an abort before the run has ended. Cheaper than the signal. */
   whenAborted(listener: (reason: IscepError) => void): void {
-    if (this.#abortReason !== undefined) listener(this.#abortReason);
-    else (this.#abortListeners ??= []).push(listener);
+    const life = this.#lived();
+    if (life.abortReason !== undefined) listener(life.abortReason);
+    else life.abortListeners.push(listener);
   }
+
+  /** A caller that wants the run to go on, until it releases it. */
+  hold(holder: object): void {
+    this.#lived().holders.add(holder);
+  }
+
+  release(holder: object): void {
+    const life = this.#lived();
+    if (life.holders.delete(holder) && life.holders.size === 0 && this.#outcome === undefined) life.onAbandoned?.();
+  }
+
+  get isHeld(): boolean {
+    return this.#life !== undefined && this.#life.holders.size > 0;
+  }
+
+  /** Called each time when the last of those that held the run has let go of it. */
+  whenAbandoned(listener: () => void): void {
+    this.#lived().onAbandoned = listener;
+  }
+
+  #lived(): Life {
+    return (this.#life ??= new Life());
+  }
+}
+
+/** What only a run has that lasts longer than its call, or that somebody follows. */
+class Life {
+  output: RunOutput | undefined;
+  controller: AbortController | undefined;
+  abortReason: IscepError | undefined;
+  abortListeners: ((reason: IscepError) => void)[] = [];
+  endListeners: ((outcome: Outcome) => void)[] = [];
+  progressListeners: ((fraction: number, message: string | undefined) => void)[] = [];
+  onAbandoned: (() => void) | undefined;
+  /** Callers that want it to go on; without any, and not detached, it is abandoned. */
+  readonly holders = new Set<object>();
 }
 
 class RunContext implements CommandContext {
@@ -98,5 +173,13 @@ class RunContext implements CommandContext {
 
   get signal(): AbortSignal {
     return this.#run.signal;
+  }
+
+  get output(): CommandOutput {
+    return this.#run.output;
+  }
+
+  progress(fraction: number, message?: string): void {
+    this.#run.progress(Math.min(1, Math.max(0, fraction)), message);
   }
 }

@@ -1,4 +1,5 @@
 /** What goes to a worker thread and back. Structured clone loses classes, so errors travel as plain objects. */
+import type { MessagePort } from "node:worker_threads";
 import { IscepError, isErrorCode, isIscepError, type ErrorCode } from "../errors.js";
 import { limitTable } from "../limits.js";
 
@@ -9,6 +10,8 @@ export interface ThreadTask {
   readonly args: unknown;
   readonly runId: string;
   readonly identity: { readonly owner: string; readonly tokenId: string | null };
+  /** For output and progress. */
+  readonly port: MessagePort;
 }
 
 export type ThreadAnswer =

@@ -1,8 +1,9 @@
 import type { Piscina } from "piscina";
-import type { FunctionCommand } from "../commands/command.js";
+import type { CommandContext, FunctionCommand } from "../commands/command.js";
 import { IscepError } from "../errors.js";
 import type { Identity } from "../identity/identity.js";
 import { limitTable } from "../limits.js";
+import { receiveThreadOutput } from "./thread-output.js";
 import { unpackThrown, type ThreadAnswer, type ThreadTask } from "./thread-messages.js";
 
 export interface ThreadPoolOptions {
@@ -18,6 +19,8 @@ export interface ThreadRunOptions {
   readonly identity: Pick<Identity, "owner" | "tokenId">;
   /** Ends the thread, whatever it does; its reason becomes the rejection. */
   readonly signal: AbortSignal;
+  readonly output: CommandContext["output"];
+  progress(fraction: number, message?: string): void;
 }
 
 type Pool = Piscina<ThreadTask, ThreadAnswer>;
@@ -65,7 +68,9 @@ export class ThreadPool {
       if (stopper.signal.aborted) return;
       threadEnd = endOfDropped(pool, () => stopper.abort(reason));
     };
+    const received = receiveThreadOutput(options);
     const task: ThreadTask = {
+      port: received.port,
       module,
       command: command.name,
       args,
@@ -74,18 +79,22 @@ export class ThreadPool {
     };
     const onAbort = (): void => stop(signal.reason);
     signal.addEventListener("abort", onAbort);
-    const answered = pool.run(task, { signal: stopper.signal });
-    const ended = answered.then(unpackAnswer, async (error: unknown) => {
-      if (!stopper.signal.aborted) throw crash(command.name, error);
-      // Only then may another take its place: a thread that is stuck in the system still counts.
-      await threadEnd;
-      throw stopper.signal.reason;
-    });
+    const answered = pool.run(task, { signal: stopper.signal, transferList: [received.port] });
+    const ended = answered.then(
+      (answer) => received.ended.then(() => unpackAnswer(answer)),
+      async (error: unknown) => {
+        if (!stopper.signal.aborted) throw crash(command.name, error);
+        // Only then may another take its place: a thread that is stuck in the system still counts.
+        await threadEnd;
+        throw stopper.signal.reason;
+      },
+    );
     const call = { ended, stop };
     this.#calls.add(call);
     try {
       return await ended;
     } finally {
+      received.close();
       signal.removeEventListener("abort", onAbort);
       this.#calls.delete(call);
     }

@@ -4,6 +4,7 @@ import { importModule } from "../commands/load-module.js";
 import { openThreadCommandTable, threadCommandKey } from "../commands/thread-commands.js";
 import { IscepError } from "../errors.js";
 import { isCloneable, packThrown, type ThreadAnswer, type ThreadTask } from "./thread-messages.js";
+import { ThreadContextOutput } from "./thread-output.js";
 import { markCommandWorker } from "./worker-flag.js";
 
 const table = openThreadCommandTable();
@@ -17,10 +18,17 @@ const neverAborted = new AbortController().signal;
 
 /** Never throws: what the pool sees rejected is a thread that has ended. */
 export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
+  const output = new ThreadContextOutput(task.port);
   try {
     const command = await findCommand(task.module, task.command);
     const { runId, identity } = task;
-    const value = await command.run(task.args, { runId, identity, signal: neverAborted });
+    const value = await command.run(task.args, {
+      runId,
+      identity,
+      signal: neverAborted,
+      output,
+      progress: (fraction, message) => output.progress(fraction, message),
+    });
     if (!isCloneable(value)) {
       throw new IscepError(
         "failed",
@@ -30,6 +38,8 @@ export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
     return { ok: true, value };
   } catch (error) {
     return { ok: false, thrown: packThrown(error) };
+  } finally {
+    output.end();
   }
 }
 

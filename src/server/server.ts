@@ -14,10 +14,12 @@ import { insideCommandWorker } from "../runs/worker-flag.js";
 import { defaultHost, defaultPort, formatAddress, isLoopbackHost } from "../transport/address.js";
 import { Listener } from "../transport/listener.js";
 import { Admission } from "./admission.js";
+import type { Connection, ConnectionHost } from "./connection.js";
 import { openLogs } from "./open-logs.js";
 import type { ListeningServer, ServerOptions } from "./options.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
-import { refuse, Version1Connection, type ConnectionHost } from "./version1-connection.js";
+import { refuse, Version1Connection } from "./version1-connection.js";
+import { Version2Connection } from "./version2-connection.js";
 
 interface Listening {
   readonly listener: Listener;
@@ -25,7 +27,7 @@ interface Listening {
   readonly authenticator: Authenticator | undefined;
   readonly logs: Logs | undefined;
   readonly sweep: NodeJS.Timeout;
-  readonly connections: Set<Version1Connection>;
+  readonly connections: Set<Connection>;
   readonly address: ListeningServer;
 }
 
@@ -106,7 +108,7 @@ export class Server {
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
     const refusedPackets = new LineRate(limits);
     const refusedConnections = new LineRate(limits);
-    const connections = new Set<Version1Connection>();
+    const connections = new Set<Connection>();
     let connectionId = 0;
     const host: ConnectionHost = {
       dispatcher,
@@ -122,6 +124,10 @@ export class Server {
         logs.error({ event, message: message + suppressed(line), connection, source });
       },
       closed: (connection) => connections.delete(connection),
+      upgraded: (connection, socket, bytes) => {
+        connections.delete(connection);
+        connections.add(new Version2Connection(connection.id, socket, connection.source, host, bytes));
+      },
     };
     const listener = new Listener({
       endpoint:
@@ -151,15 +157,10 @@ export class Server {
           refuse(socket, refusal, limits.lingerTimeoutMs);
           return;
         }
-        const connection = new Version1Connection(++connectionId, socket, source, certificate !== undefined, host);
-        connections.add(connection);
-        logs?.access({
-          event: "open",
-          connection: connectionId,
-          source,
-          ...portOf(socket),
-          tls: certificate !== undefined,
-        });
+        const id = ++connectionId;
+        const tls = certificate !== undefined;
+        logs?.access({ event: "open", connection: id, source, ...portOf(socket), tls });
+        connections.add(new Version1Connection(id, socket, source, tls, host));
       },
       onTlsFailure: (source, error) => host.logRefusedPacket("malformed", tlsFault(error), 0, source),
     });
@@ -227,7 +228,7 @@ export class Server {
 }
 
 /** The last answers are on their way; whoever does not take them in time is cut when the listener closes. */
-async function drained(connections: ReadonlySet<Version1Connection>, timeoutMs: number): Promise<void> {
+async function drained(connections: ReadonlySet<Connection>, timeoutMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
   await Promise.race([tooLate, Promise.all([...connections].map((connection) => connection.whenClosed()))]);

@@ -4,12 +4,9 @@
  * original's client gives up after 5 seconds, and its users rely on the long backup that goes on.
  */
 import type { Socket } from "node:net";
-import type { Dispatcher } from "../dispatcher.js";
 import { IscepError, toIscepError } from "../errors.js";
 import { describeVersion1 } from "../commands/describe.js";
-import { anonymous, type Authenticator, type Identity } from "../identity/identity.js";
-import type { Limits } from "../limits.js";
-import type { Logs } from "../logs/logs.js";
+import { anonymous, type Identity } from "../identity/identity.js";
 import type { Outcome } from "../runs/outcome.js";
 import { fitScriptResult, isScriptResult } from "../runs/script-result.js";
 import {
@@ -22,23 +19,10 @@ import { listCommandName, listPage } from "../session/version1-list.js";
 import { isJsonObject } from "../wire/json.js";
 import { PacketType } from "../wire/packet.js";
 import type { Version1Content } from "../wire/version1.js";
+import type { Connection, ConnectionHost } from "./connection.js";
 import { ConnectionDeadlines } from "./connection-deadlines.js";
 
-/** What all connections of a server share. */
-export interface ConnectionHost {
-  readonly dispatcher: Dispatcher;
-  /** Undefined on a server without tokens: everybody is anonymous. */
-  readonly authenticator: Authenticator | undefined;
-  readonly limits: Limits;
-  readonly logs: Logs | undefined;
-  awaited(source: string, change: 1 | -1): void;
-  failedToken(source: string): void;
-  /** Bounded in lines a source: what a peer without a token can write to the log must not grow with what it sends. */
-  logRefusedPacket(event: "malformed" | "unauthorized", message: string, connection: number, source: string): void;
-  closed(connection: Version1Connection): void;
-}
-
-export class Version1Connection {
+export class Version1Connection implements Connection {
   readonly id: number;
   readonly source: string;
   readonly #socket: Socket;
@@ -46,6 +30,11 @@ export class Version1Connection {
   readonly #session: Version1ServerSession;
   readonly #maxAnswerBytes: number;
   readonly #deadlines: ConnectionDeadlines;
+  readonly #onData = (chunk: Buffer): void => this.#received(chunk);
+  readonly #onEnd = (): void => this.#ended();
+  readonly #onDrain = (): void => this.#proceed();
+  readonly #onError = (error: Error): void => this.#abandon(`the connection broke: ${error.message}`);
+  readonly #onClose = (): void => this.#closed();
   #running = false;
   #peerEnded = false;
   /** Why we are closing; nothing more is read then. */
@@ -66,17 +55,29 @@ export class Version1Connection {
     this.#deadlines = new ConnectionDeadlines(host.limits, performance.now(), host.authenticator !== undefined);
     if (host.authenticator === undefined) this.#session.authenticated();
     else host.awaited(source, 1);
-    socket.on("data", (chunk: Buffer) => this.#received(chunk));
-    socket.on("end", () => this.#ended());
-    socket.on("drain", () => this.#proceed());
-    socket.on("error", (error: Error) => this.#abandon(`the connection broke: ${error.message}`));
-    socket.on("close", () => this.#closed());
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
+    socket.on("error", this.#onError);
+    socket.on("close", this.#onClose);
   }
 
   #received(chunk: Buffer): void {
     if (this.#closing !== undefined) return;
     this.#session.receive(chunk);
     this.#proceed();
+  }
+
+  /** The first packet decides: HELLO opens version 2, on this connection and with the bytes that have come. */
+  #handOver(bytes: Buffer): void {
+    this.#closing = "it went on in version 2";
+    this.#socket.off("data", this.#onData);
+    this.#socket.off("end", this.#onEnd);
+    this.#socket.off("drain", this.#onDrain);
+    this.#socket.off("error", this.#onError);
+    this.#socket.off("close", this.#onClose);
+    if (this.#host.authenticator !== undefined) this.#host.awaited(this.source, -1);
+    this.#host.upgraded(this, this.#socket, bytes);
   }
 
   #ended(): void {
@@ -118,6 +119,10 @@ export class Version1Connection {
     this.#packets++;
     if (event.kind === "packet") {
       this.#packet(event.type, event.token, event.content);
+      return;
+    }
+    if (event.kind === "hello") {
+      this.#handOver(event.bytes);
       return;
     }
     if (event.kind === "gone") {
@@ -195,12 +200,11 @@ export class Version1Connection {
       this.#write(this.#session.errorAnswer("invalid_arguments", "the command must be a string"));
       return;
     }
-    const run = this.#host.dispatcher.start(
-      identity,
-      typeof command === "string" ? command : "",
-      content.args,
-      this.source,
-    );
+    const run = this.#host.dispatcher.start(identity, typeof command === "string" ? command : "", content.args, {
+      source: this.source,
+      // The original's client gives up after 5 s, and its users rely on the long backup that goes on.
+      detached: true,
+    });
     if (run.outcome !== undefined) {
       this.#answerOutcome(run.outcome);
       return;

@@ -89,7 +89,7 @@ function decodeAnswer(decode: () => Version1Content): Version1Content {
 }
 
 /** `code: sentence` from our own servers; the original sends "command not found" or nothing at all. */
-function readError(content: Version1Content): IscepError {
+export function readError(content: Version1Content): IscepError {
   const text = typeof content.error === "string" ? content.error : "";
   if (text === "command not found") return new IscepError("command_not_found");
   const separator = text.indexOf(": ");

@@ -5,7 +5,8 @@
 import { IscepError, isIscepError, type ErrorCode } from "../errors.js";
 import { encodeContent, encodePacket, decodeContent, type Version1Content } from "../wire/version1.js";
 import type { JsonLimits } from "../wire/json.js";
-import { PacketReader, PacketType } from "../wire/packet.js";
+import { hashBytes, headerBytes, PacketReader, PacketType, type PacketView } from "../wire/packet.js";
+import { decodeClientHello } from "./version2-hello.js";
 
 export interface Version1ServerLimits extends JsonLimits {
   readonly maxUnauthenticatedPacketBytes: number;
@@ -22,6 +23,8 @@ export type Version1Event =
     }
   /** The packet is unusable; `fatal` when the stream has lost step, so that nothing more can be read from it. */
   | { readonly kind: "malformed"; readonly error: IscepError; readonly fatal: boolean }
+  /** The first packet offers version 2: `bytes` are it and all that has come after it. */
+  | { readonly kind: "hello"; readonly bytes: Buffer }
   /** A Size of 0: the peer said that it is gone. */
   | { readonly kind: "gone" };
 
@@ -29,6 +32,7 @@ export class Version1ServerSession {
   readonly #reader: PacketReader;
   readonly #limits: Version1ServerLimits;
   readonly #maxAnswerBytes: number;
+  #isFirst = true;
 
   /** `maxAnswerBytes`: the largest whole packet that the peer can read (16,384 over TLS for the original). */
   constructor(limits: Version1ServerLimits, maxAnswerBytes: number) {
@@ -59,6 +63,12 @@ export class Version1ServerSession {
     }
     if (packet === undefined) return undefined;
     if (packet === null) return { kind: "gone" };
+    const isFirst = this.#isFirst;
+    this.#isFirst = false;
+    if (isFirst && packet.type === PacketType.HELLO && offersVersion2(packet, this.#limits)) {
+      const hello = packet.bytes.subarray(packet.start - headerBytes, packet.end + hashBytes);
+      return { kind: "hello", bytes: Buffer.concat([hello, this.#reader.takeBytes()]) };
+    }
     if (packet.type > PacketType.ERROR) {
       // Answered even without a token, as by the original; version 2 begins with such a packet and learns from the answer.
       const error = new IscepError("protocol", `unknown packet type ${packet.type}`);
@@ -113,6 +123,15 @@ export function errorAnswer(code: ErrorCode, message: string): Buffer {
 }
 
 export const unauthorizedAnswer: Buffer = encodePacket(PacketType.UNAUTHORIZED, "{}");
+
+/** A HELLO of another kind is an unknown packet, and the conversation goes on in version 1. */
+function offersVersion2(packet: PacketView, limits: JsonLimits): boolean {
+  try {
+    return decodeClientHello(packet, limits).versions.includes(2);
+  } catch {
+    return false;
+  }
+}
 
 function asProtocolError(error: unknown): IscepError {
   if (isIscepError(error)) return error;

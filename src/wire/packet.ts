@@ -13,6 +13,10 @@ export const PacketType = {
   CLOSE_CONNECTION: 4,
   UNAUTHORIZED: 5,
   ERROR: 6,
+  /** Opens version 2, and is unknown to version 1. */
+  HELLO: 7,
+  MESSAGES: 8,
+  DATA: 9,
 } as const;
 
 export type PacketType = (typeof PacketType)[keyof typeof PacketType];
@@ -58,6 +62,14 @@ export class PacketReader {
   /** Bytes that have come and belong to no packet that was handed out. */
   get pendingBytes(): number {
     return this.#end - this.#offset;
+  }
+
+  /** All that was received and not read, for another reader to go on with. */
+  takeBytes(): Buffer {
+    const bytes = this.#buffer.subarray(this.#offset, this.#end);
+    this.#buffer = nothing;
+    this.#offset = this.#end = 0;
+    return bytes;
   }
 
   receive(chunk: Buffer): void {

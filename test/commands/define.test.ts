@@ -9,6 +9,8 @@ const context: CommandContext = {
   runId: "0",
   identity: { owner: "tester", tokenId: null },
   signal: new AbortController().signal,
+  output: { write: () => undefined },
+  progress: () => {},
 };
 
 /** The same arguments in each library: message is required, numb a whole number of at least 3, mode one of two. */

@@ -22,8 +22,11 @@ function openPool(maxThreads = 4): ThreadPool {
   return pool;
 }
 
+/** Nobody listens to what the command writes. */
+const unheard = { output: { write: () => undefined }, progress: () => {} };
+
 function run(pool: ThreadPool, command: FunctionCommand, args: unknown = {}, signal = new AbortController().signal) {
-  return pool.run(command, args, { runId: createRunId(), identity, signal });
+  return pool.run(command, args, { runId: createRunId(), identity, signal, ...unheard });
 }
 
 async function thrownBy(promise: Promise<unknown>): Promise<Error> {
@@ -52,7 +55,7 @@ function letGo(shared: Int32Array): void {
 test("a command runs in another thread, with its arguments and context", async () => {
   const runId = createRunId();
   const signal = new AbortController().signal;
-  const result = await openPool().run(commands.echo, { a: [1, null, "ä"] }, { runId, identity, signal });
+  const result = await openPool().run(commands.echo, { a: [1, null, "ä"] }, { runId, identity, signal, ...unheard });
   expect(result).toMatchObject({ args: { a: [1, null, "ä"] }, runId, identity, aborted: false });
   expect(result).not.toHaveProperty("threadId", threadId);
 });

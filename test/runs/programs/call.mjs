@@ -14,6 +14,8 @@ for (const name of process.argv.slice(2)) {
     runId: name,
     identity: { owner: "alice", tokenId: null },
     signal: new AbortController().signal,
+    output: { write: () => undefined },
+    progress: () => {},
   };
   const told = await pool.run(command, {}, options).then(
     () => "done",

@@ -1,0 +1,80 @@
+/** One request of a version 2 client on its way to its answer, over as many connections as that takes. */
+import type { IscepError } from "../errors.js";
+import type { Limits } from "../limits.js";
+import type { JsonObject } from "../wire/json.js";
+import type { OutputQueue } from "./run-output.js";
+
+export interface CallRequest {
+  readonly method: "call" | "attach" | "list" | "runs" | "cancel" | "ping";
+  /** Of a call: */
+  readonly command?: string;
+  readonly args?: unknown;
+  /** Further members of its params as JSON text, each with a comma before it. */
+  readonly more?: string;
+  /** Of the others: */
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** A call with a key may be sent again: it joins the run that it started. */
+  readonly hasKey?: boolean;
+  /** The caller wants the run's own outcome after a cancel. */
+  readonly waitsForCancel?: boolean;
+  resolve(result: unknown): void;
+  reject(error: IscepError, data: JsonObject): void;
+  started?(run: string): void;
+  progressed?(fraction: number, message: string | undefined): void;
+}
+
+export class PendingCall {
+  readonly id: number;
+  readonly request: CallRequest;
+  /** By performance.now(). */
+  readonly deadlineMs: number;
+  runId: string | undefined;
+  output: OutputQueue | undefined;
+  wasSent = false;
+  /** It goes on over another connection than it began on. */
+  isResumed = false;
+  #signal: AbortSignal | undefined;
+  #aborted: (() => void) | undefined;
+
+  constructor(id: number, request: CallRequest, limits: Limits) {
+    this.id = id;
+    this.request = request;
+    this.deadlineMs = performance.now() + request.timeoutMs + limits.answerGraceMs;
+  }
+
+  /** Whether another connection can bring the answer without running the command twice. */
+  get mayResume(): boolean {
+    return this.runId !== undefined || this.request.hasKey === true || this.request.method !== "call" || !this.wasSent;
+  }
+
+  watch(signal: AbortSignal, aborted: () => void): void {
+    this.#signal = signal;
+    this.#aborted = aborted;
+    signal.addEventListener("abort", aborted, { once: true });
+  }
+
+  started(run: string): void {
+    this.runId = run;
+    this.request.started?.(run);
+  }
+
+  progressed(fraction: number, message: string | undefined): void {
+    this.request.progressed?.(fraction, message);
+  }
+
+  succeed(result: unknown): void {
+    this.#settle();
+    this.request.resolve(result);
+  }
+
+  fail(error: IscepError, data: JsonObject): void {
+    this.#settle();
+    this.request.reject(error, data);
+  }
+
+  #settle(): void {
+    if (this.#aborted !== undefined) this.#signal?.removeEventListener("abort", this.#aborted);
+  }
+}

@@ -1,0 +1,42 @@
+import type { IscepError } from "../errors.js";
+import type { Outcome } from "../runs/outcome.js";
+import type { OutputChunk } from "./run-output.js";
+
+/** A run, as its caller or a watcher holds it. */
+export interface RunHandle<Value = unknown> {
+  /** Rejects when the call was rejected before it became a run. */
+  readonly id: Promise<string>;
+  /**
+   * Standard output and error while they come, to be iterated once. A slow reader holds the command back, and one that never
+   * reads stops it at the window's end: use `call` where output is not wanted.
+   */
+  readonly output: AsyncIterable<OutputChunk>;
+  /** Never rejects: whatever happens is an outcome. */
+  readonly outcome: Promise<Outcome>;
+  /** The value, or throws the outcome's IscepError. */
+  readonly value: Promise<Value>;
+  onProgress(listener: (fraction: number, message: string | undefined) => void): void;
+  /** Asks the command to stop. The outcome tells whether it did. */
+  cancel(): void;
+}
+
+/** The outcome that an error answer tells of. */
+export function outcomeOfError(error: IscepError, data: Readonly<Record<string, unknown>>): Outcome {
+  const { status, exitCode, signal, value } = data;
+  const result = value === undefined ? {} : { value };
+  switch (status) {
+    case "failed":
+      return { status, error, ...(typeof exitCode === "number" ? { exitCode } : {}), ...result };
+    case "killed":
+      return { status, error, signal: typeof signal === "string" ? signal : "SIGKILL", ...result };
+    case "timeout":
+    case "cancelled":
+    case "lost":
+    case "rejected":
+      return { status, error };
+  }
+  // The client's own errors carry no status: what is not known to have been refused may have run.
+  if (error.code === "timeout" || error.code === "cancelled") return { status: error.code, error };
+  if (error.code === "lost" || error.code === "protocol") return { status: "lost", error };
+  return { status: "rejected", error };
+}

@@ -1,0 +1,16 @@
+/** What the public client asks of whichever version its server speaks. */
+import type { CommandDescription } from "../commands/command.js";
+import type { CallOptions, RunOptions } from "./options.js";
+import type { RunHandle } from "./run-handle.js";
+
+export interface Speaker {
+  readonly version: 1 | 2;
+  call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown>;
+  run(command: string, args: unknown, options: RunOptions | undefined): RunHandle;
+  attach(run: string, offset: number, options: CallOptions | undefined): RunHandle;
+  cancel(run: string, options: CallOptions | undefined): Promise<void>;
+  runs(run: string | undefined, options: CallOptions | undefined): Promise<unknown>;
+  list(options: CallOptions | undefined): Promise<CommandDescription[]>;
+  echo(value: unknown, options: CallOptions | undefined): Promise<unknown>;
+  close(): Promise<void>;
+}

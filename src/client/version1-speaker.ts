@@ -1,0 +1,122 @@
+/** The public calls over version 1. */
+import type { CommandDescription } from "../commands/command.js";
+import { descriptionsFromVersion1, readDescriptions } from "../commands/describe.js";
+import { IscepError, isIscepError, toIscepError } from "../errors.js";
+import type { Limits } from "../limits.js";
+import { encodeRequest } from "../session/version1-client.js";
+import { listCommandName } from "../session/version1-list.js";
+import { isJsonObject } from "../wire/json.js";
+import { PacketType } from "../wire/packet.js";
+import { checkTimeout } from "./call-timeout.js";
+import type { CallOptions } from "./options.js";
+import type { RunHandle } from "./run-handle.js";
+import type { Speaker } from "./speaker.js";
+import type { RequestOptions, Version1Client } from "./version1-client.js";
+
+export class Version1Speaker implements Speaker {
+  readonly version = 1;
+  readonly #version1: Version1Client;
+  readonly #token: string | undefined;
+  readonly #timeoutMs: number;
+  readonly #limits: Limits;
+
+  constructor(version1: Version1Client, token: string | undefined, timeoutMs: number, limits: Limits) {
+    this.#version1 = version1;
+    this.#token = token;
+    this.#timeoutMs = timeoutMs;
+    this.#limits = limits;
+  }
+
+  call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
+    return this.#send(command, args, options);
+  }
+
+  run(): RunHandle {
+    throw needsVersion2("to follow a run");
+  }
+
+  attach(): RunHandle {
+    throw needsVersion2("to attach to a run");
+  }
+
+  cancel(): Promise<void> {
+    return Promise.reject(needsVersion2("to cancel a run"));
+  }
+
+  runs(): Promise<unknown> {
+    return Promise.reject(needsVersion2("to list runs"));
+  }
+
+  async list(options: CallOptions | undefined): Promise<CommandDescription[]> {
+    const descriptions: CommandDescription[] = [];
+    let after: string | undefined;
+    do {
+      let page: unknown;
+      try {
+        page = await this.#send(listCommandName, after === undefined ? {} : { after }, options);
+      } catch (error) {
+        // An original server knows no such command, and has another way to ask.
+        if (!isIscepError(error) || error.code !== "command_not_found") throw error;
+        return descriptionsFromVersion1(
+          await this.#version1.request(PacketType.DISCOVER, this.#content({}, options), this.#requestOptions(options)),
+        );
+      }
+      if (!isJsonObject(page)) throw new IscepError("protocol", "the server's list of commands is not an object");
+      descriptions.push(...readDescriptions(page["commands"]));
+      const next = page["next"];
+      if (next !== undefined && Array.isArray(page["commands"]) && page["commands"].length === 0) {
+        throw new IscepError("protocol", "the server's list of commands has an empty page, and does not end");
+      }
+      // A page that does not move on would be asked for again and again.
+      if (next !== undefined && (typeof next !== "string" || (after !== undefined && next <= after))) {
+        throw new IscepError("protocol", "the server's list of commands does not end");
+      }
+      after = next;
+    } while (after !== undefined && descriptions.length <= this.#limits.maxJsonKeys);
+    return descriptions;
+  }
+
+  async echo(value: unknown, options: CallOptions | undefined): Promise<unknown> {
+    const content = this.#content({ response: { echo: value } }, options);
+    const response = await this.#version1.request(PacketType.ECHO, content, this.#requestOptions(options));
+    if (!isJsonObject(response)) throw new IscepError("protocol", "the server did not send back what it was sent");
+    return response["echo"];
+  }
+
+  close(): Promise<void> {
+    const content = this.#token === undefined ? {} : { auth_token: this.#token };
+    return this.#version1.close(
+      encodeRequest(PacketType.CLOSE_CONNECTION, content, this.#limits, this.#limits.maxPacketBytes),
+    );
+  }
+
+  #send(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
+    let requestOptions: RequestOptions;
+    try {
+      requestOptions = this.#requestOptions(options);
+    } catch (error) {
+      // A call rejects, and never throws: who only listens to the promise would miss it.
+      return Promise.reject(toIscepError(error));
+    }
+    return this.#version1.request(PacketType.SEND_CMD, this.#content({ command, args }, options), requestOptions);
+  }
+
+  #content<Content extends object>(
+    content: Content,
+    options: CallOptions | undefined,
+  ): Content & { auth_token?: string } {
+    const token = options?.token === undefined ? this.#token : (options.token ?? undefined);
+    return token === undefined ? content : { auth_token: token, ...content };
+  }
+
+  #requestOptions(options: CallOptions | undefined): RequestOptions {
+    return {
+      timeoutMs: options?.timeoutMs === undefined ? this.#timeoutMs : checkTimeout(options.timeoutMs),
+      signal: options?.signal,
+    };
+  }
+}
+
+function needsVersion2(what: string): IscepError {
+  return new IscepError("protocol", `${what} needs version 2, and this server speaks version 1; use call`);
+}

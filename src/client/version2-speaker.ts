@@ -1,0 +1,213 @@
+/** The public calls over version 2. */
+import type { CommandDescription } from "../commands/command.js";
+import { readDescriptions } from "../commands/describe.js";
+import { IscepError } from "../errors.js";
+import type { Limits } from "../limits.js";
+import type { Outcome } from "../runs/outcome.js";
+import { isJsonObject, type JsonObject } from "../wire/json.js";
+import type { CallOptions, RunOptions } from "./options.js";
+import { outcomeOfError, type RunHandle } from "./run-handle.js";
+import { OutputQueue } from "./run-output.js";
+import type { CallRequest, PendingCall } from "./pending-call.js";
+import type { Speaker } from "./speaker.js";
+import type { Version2Client } from "./version2-client.js";
+
+export interface Version2SpeakerOptions {
+  readonly client: Version2Client;
+  readonly limits: Limits;
+  /** The patience of calls that say nothing of their own. The server's own limit counts for them, so it is not sent. */
+  readonly timeoutMs: number;
+  /** Whether the user gave it, so that the server is told. */
+  readonly timeoutIsGiven: boolean;
+}
+
+export class Version2Speaker implements Speaker {
+  readonly version = 2;
+  readonly #client: Version2Client;
+  readonly #options: Version2SpeakerOptions;
+
+  constructor(options: Version2SpeakerOptions) {
+    this.#client = options.client;
+    this.#options = options;
+  }
+
+  call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
+    const more = this.#timeoutMember(options) + keyMember(options?.idempotencyKey);
+    return new Promise((resolve, reject) => {
+      this.#client.start({
+        method: "call",
+        command,
+        args,
+        more,
+        timeoutMs: options?.timeoutMs ?? this.#options.timeoutMs,
+        signal: options?.signal,
+        hasKey: options?.idempotencyKey !== undefined,
+        resolve: (result) => resolve(valueOf(result)),
+        reject: (error, data) => {
+          // A script that failed gives its result all the same.
+          if (data["status"] === "failed" && data["value"] !== undefined) resolve(data["value"]);
+          else reject(error);
+        },
+      });
+    });
+  }
+
+  run(command: string, args: unknown, options: RunOptions | undefined): RunHandle {
+    const more =
+      this.#timeoutMember(options) +
+      keyMember(options?.idempotencyKey) +
+      (options?.detach === true ? ',"detach":true' : "") +
+      ',"output":0';
+    return this.#follow(
+      { method: "call", command, args, more, hasKey: options?.idempotencyKey !== undefined },
+      0,
+      options,
+    );
+  }
+
+  attach(run: string, offset: number, options: CallOptions | undefined): RunHandle {
+    return this.#follow({ method: "attach", params: { run, offset } }, offset, options);
+  }
+
+  #follow(
+    request: Pick<CallRequest, "method" | "command" | "args" | "more" | "params" | "hasKey">,
+    offset: number,
+    options: CallOptions | undefined,
+  ): RunHandle {
+    const client = this.#client;
+    const { promise: id, resolve: gotId, reject: noId } = withResolvers<string>();
+    const { promise: outcome, resolve: ended } = withResolvers<Outcome>();
+    // Whoever does not ask for the id is not told that there is none.
+    id.catch(() => {});
+    const listeners: ((fraction: number, message: string | undefined) => void)[] = [];
+    const finish = (result: Outcome, end: unknown): void => {
+      if (typeof end === "number" && call.output !== undefined) {
+        call.output.finish(end);
+      } else if (result.status === "lost") call.output?.fail(result.error);
+      else call.output?.finish(call.output.position);
+      if (call.output?.isWhole !== false) client.drained(call);
+      if ("error" in result) noId(result.error);
+      ended(result);
+    };
+    const call: PendingCall = client.start({
+      ...request,
+      timeoutMs: options?.timeoutMs ?? this.#options.timeoutMs,
+      signal: options?.signal,
+      waitsForCancel: true,
+      resolve: (result) => {
+        const fields = isJsonObject(result) ? result : {};
+        if (typeof fields["run"] === "string") gotId(fields["run"]);
+        const exit = typeof fields["exitCode"] === "number" ? { exitCode: fields["exitCode"] } : {};
+        queueMicrotask(() => finish({ status: "completed", value: valueOf(result), ...exit }, fields["output"]));
+      },
+      reject: (error, data) => {
+        if (typeof data["run"] === "string") gotId(data["run"]);
+        // After `start` has returned: a call may be refused before it was sent.
+        queueMicrotask(() => finish(outcomeOfError(error, data), data["output"]));
+      },
+      started: gotId,
+      progressed: (fraction, message) => {
+        for (const listener of listeners) listener(fraction, message);
+      },
+    });
+    call.output = new OutputQueue(
+      offset,
+      this.#options.limits.streamWindowBytes,
+      (bytes) => client.consumed(call, bytes),
+      () => client.drained(call),
+    );
+    const value = outcome.then((result) => {
+      if (result.status === "completed") return result.value;
+      if (result.status === "failed" && result.value !== undefined) return result.value;
+      throw result.error;
+    });
+    value.catch(() => {});
+    return {
+      id,
+      outcome,
+      value,
+      output: call.output,
+      onProgress: (listener) => void listeners.push(listener),
+      cancel: () => client.cancel(call, new IscepError("cancelled", "the run was cancelled")),
+    };
+  }
+
+  async cancel(run: string, options: CallOptions | undefined): Promise<void> {
+    await this.#request("cancel", { run }, options);
+  }
+
+  async runs(run: string | undefined, options: CallOptions | undefined): Promise<unknown> {
+    const result = await this.#request("runs", run === undefined ? {} : { run }, options);
+    return result["runs"];
+  }
+
+  async list(options: CallOptions | undefined): Promise<CommandDescription[]> {
+    const descriptions: CommandDescription[] = [];
+    let after: string | undefined;
+    do {
+      const page = await this.#request("list", after === undefined ? {} : { after }, options);
+      descriptions.push(...readDescriptions(page["commands"]));
+      const next = page["next"];
+      if (next !== undefined && Array.isArray(page["commands"]) && page["commands"].length === 0) {
+        throw new IscepError("protocol", "the server's list of commands has an empty page, and does not end");
+      }
+      if (next !== undefined && (typeof next !== "string" || (after !== undefined && next <= after))) {
+        throw new IscepError("protocol", "the server's list of commands does not end");
+      }
+      after = next;
+    } while (after !== undefined && descriptions.length <= this.#options.limits.maxJsonKeys);
+    return descriptions;
+  }
+
+  async echo(value: unknown, options: CallOptions | undefined): Promise<unknown> {
+    await this.#request("ping", {}, options);
+    return value;
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  #request(
+    method: CallRequest["method"],
+    params: Readonly<Record<string, unknown>>,
+    options: CallOptions | undefined,
+  ): Promise<JsonObject> {
+    return new Promise((resolve, reject) => {
+      this.#client.start({
+        method,
+        params,
+        timeoutMs: options?.timeoutMs ?? this.#options.timeoutMs,
+        signal: options?.signal,
+        resolve: (result) => {
+          if (isJsonObject(result)) resolve(result);
+          else reject(new IscepError("protocol", `the server's answer to ${method} is not an object`));
+        },
+        reject,
+      });
+    });
+  }
+
+  #timeoutMember(options: CallOptions | undefined): string {
+    const timeoutMs = options?.timeoutMs ?? (this.#options.timeoutIsGiven ? this.#options.timeoutMs : undefined);
+    return timeoutMs === undefined ? "" : `,"timeoutMs":${Math.ceil(timeoutMs)}`;
+  }
+}
+
+function valueOf(result: unknown): unknown {
+  return isJsonObject(result) ? (result["value"] ?? null) : null;
+}
+
+function keyMember(key: string | undefined): string {
+  return key === undefined ? "" : `,"idempotencyKey":${JSON.stringify(key)}`;
+}
+
+function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

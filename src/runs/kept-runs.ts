@@ -1,0 +1,61 @@
+import type { Identity } from "../identity/identity.js";
+import type { Limits } from "../limits.js";
+import type { Run } from "./run.js";
+
+/** Runs that can be asked for by id or key: those under way, and for a while those that have ended. */
+export class KeptRuns {
+  readonly #limits: Pick<Limits, "maxRetainedRuns" | "runRetentionMs">;
+  readonly #runs = new Map<string, Run>();
+  /** In the order of their end. */
+  readonly #ended = new Set<Run>();
+  readonly #keys = new Map<string, Run>();
+  readonly #keyOf = new Map<Run, string>();
+
+  constructor(limits: Pick<Limits, "maxRetainedRuns" | "runRetentionMs">) {
+    this.#limits = limits;
+  }
+
+  keep(run: Run, idempotencyKey: string | undefined): void {
+    this.#runs.set(run.id, run);
+    if (idempotencyKey !== undefined) {
+      const key = ownedKey(run.identity, idempotencyKey);
+      this.#keys.set(key, run);
+      this.#keyOf.set(run, key);
+    }
+    run.whenEnded(() => {
+      this.#ended.add(run);
+      this.#forget(Date.now());
+    });
+  }
+
+  byId(id: string): Run | undefined {
+    return this.#runs.get(id);
+  }
+
+  byKey(identity: Identity, idempotencyKey: string): Run | undefined {
+    return this.#keys.get(ownedKey(identity, idempotencyKey));
+  }
+
+  /** Newest first. */
+  list(): Run[] {
+    this.#forget(Date.now());
+    return [...this.#runs.values()].toReversed();
+  }
+
+  #forget(nowMs: number): void {
+    for (const run of this.#ended) {
+      const old = nowMs - (run.endedAtMs ?? nowMs) > this.#limits.runRetentionMs;
+      if (!old && this.#ended.size <= this.#limits.maxRetainedRuns) return;
+      this.#ended.delete(run);
+      this.#runs.delete(run.id);
+      const key = this.#keyOf.get(run);
+      if (key !== undefined) this.#keys.delete(key);
+      this.#keyOf.delete(run);
+    }
+  }
+}
+
+/** A key means nothing to other owners. JSON keeps the two parts apart, whatever they hold. */
+function ownedKey(identity: Identity, idempotencyKey: string): string {
+  return JSON.stringify([identity.owner, idempotencyKey]);
+}

@@ -1,0 +1,71 @@
+/** The output of one run on its way to one connection: as fast as the reader takes it, and no faster. */
+import type { OutputWatcher, RunOutput } from "../runs/output.js";
+import { SendWindow } from "../session/window.js";
+import { encodeDataPacket } from "../wire/version2.js";
+
+export interface OutputStreamHost {
+  readonly maxDataBytes: number;
+  /** Shared by all streams of the connection. */
+  readonly connectionWindow: SendWindow;
+  /** False while the socket holds enough bytes already. */
+  mayWrite(): boolean;
+  write(packet: Buffer): void;
+  /** Asks for `pump` at the end of this turn of the event loop. */
+  schedule(stream: OutputStream): void;
+}
+
+export class OutputStream implements OutputWatcher {
+  readonly id: number;
+  readonly window: SendWindow;
+  readonly #output: RunOutput;
+  readonly #host: OutputStreamHost;
+  #position: number;
+
+  /** @throws IscepError `output_gone`, `invalid_arguments` for an offset that cannot be read from. */
+  constructor(id: number, output: RunOutput, offset: number, windowBytes: number, host: OutputStreamHost) {
+    output.checkOffset(offset);
+    this.id = id;
+    this.window = new SendWindow(windowBytes);
+    this.#output = output;
+    this.#host = host;
+    this.#position = offset;
+    output.watch(this);
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  /** All that will ever come has been sent. */
+  get isDone(): boolean {
+    return this.#output.closed && this.#position === this.#output.end;
+  }
+
+  outputReady(): void {
+    // A full packet need not wait for the end of the turn: the peer can work on it meanwhile.
+    if (this.#output.end - this.#position >= this.#host.maxDataBytes) this.pump();
+    else this.#host.schedule(this);
+  }
+
+  /** Sends what the windows and the socket allow. */
+  pump(): void {
+    const { maxDataBytes, connectionWindow } = this.#host;
+    const before = this.#position;
+    while (this.#host.mayWrite()) {
+      const most = Math.min(maxDataBytes, this.window.available, connectionWindow.available);
+      if (most <= 0) break;
+      const piece = this.#output.read(this.#position, most);
+      if (piece === undefined) break;
+      const { length } = piece.bytes;
+      this.#host.write(encodeDataPacket(this.id, piece.channel, piece.offset, piece.bytes));
+      this.window.spend(length);
+      connectionWindow.spend(length);
+      this.#position += length;
+    }
+    if (this.#position !== before) this.#output.positionChanged();
+  }
+
+  close(): void {
+    this.#output.unwatch(this);
+  }
+}

@@ -1,0 +1,217 @@
+/** The calls of one version 2 session: what is in flight, its output on the way, and the one answer to each. */
+import type { Socket } from "node:net";
+import type { Dispatcher } from "../dispatcher.js";
+import { IscepError, toIscepError } from "../errors.js";
+import type { Identity } from "../identity/identity.js";
+import type { Limits } from "../limits.js";
+import type { Run } from "../runs/run.js";
+import type { CallParams } from "../session/version2-messages.js";
+import { errorText, notificationText } from "../session/version2-server.js";
+import { SendWindow } from "../session/window.js";
+import { outcomeText, unsendableText, type AnswerExtras } from "./outcome-text.js";
+import { OutputStream, type OutputStreamHost } from "./output-stream.js";
+
+export interface SessionCallsHost {
+  readonly dispatcher: Dispatcher;
+  readonly limits: Limits;
+  readonly socket: Socket;
+  readonly source: string;
+  send(text: string): void;
+  /** Asks for `flush` at the end of this turn of the event loop. */
+  flushSoon(): void;
+  violation(error: IscepError): void;
+  unsendable(error: IscepError): void;
+  /** Nothing is in flight and nothing on its way any more. */
+  idle(): void;
+}
+
+export class SessionCalls {
+  readonly #host: SessionCallsHost;
+  /** Calls and attaches without an answer yet, by id. */
+  readonly #inFlight = new Map<number, Run>();
+  /** Output on its way; may outlast the answer. */
+  readonly #streams = new Map<number, OutputStream>();
+  readonly #streamHost: OutputStreamHost;
+  readonly #connectionWindow: SendWindow;
+  #scheduled = new Set<OutputStream>();
+
+  constructor(host: SessionCallsHost) {
+    const { limits, socket } = host;
+    this.#host = host;
+    this.#connectionWindow = new SendWindow(limits.connectionWindowBytes);
+    this.#streamHost = {
+      maxDataBytes: limits.maxDataBytes,
+      connectionWindow: this.#connectionWindow,
+      mayWrite: () => !socket.destroyed && socket.writableLength < limits.maxPendingWriteBytes,
+      write: (packet) => socket.write(packet),
+      schedule: (stream) => this.#schedule(stream),
+    };
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlight.size === 0 && this.#streams.size === 0;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  call(identity: Identity, id: number, call: CallParams): void {
+    if (!this.#mayOpen(id)) return;
+    const { output } = call;
+    // Holds the place of the stream that opens once the run is known to have begun.
+    const reader = output === undefined ? undefined : { position: output, outputReady: () => {} };
+    const run = this.#host.dispatcher.start(identity, call.command, call.args, {
+      source: this.#host.source,
+      timeoutMs: call.timeoutMs,
+      idempotencyKey: call.idempotencyKey,
+      detached: call.detach === true,
+      kept: output !== undefined || call.detach === true,
+      begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
+    });
+    try {
+      this.#began(id, run, call);
+    } finally {
+      if (reader !== undefined) run.output.unwatch(reader);
+    }
+  }
+
+  #began(id: number, run: Run, call: CallParams): void {
+    const { outcome } = run;
+    if (outcome !== undefined && (call.output === undefined || outcome.status === "rejected")) {
+      const isKept = outcome.status !== "rejected" && (call.detach === true || call.idempotencyKey !== undefined);
+      this.#answer(id, run, isKept ? { run: run.id } : undefined);
+      return;
+    }
+    this.#follow(id, run, call.output, call.detach !== true);
+  }
+
+  /** Without an offset only the outcome is wanted. @throws IscepError `output_gone`, `invalid_arguments` */
+  attach(id: number, run: Run, offset: number | undefined): void {
+    if (!this.#mayOpen(id)) return;
+    // Whoever comes back for its run holds it again.
+    this.#follow(id, run, offset, true);
+  }
+
+  runOfCall(id: number): Run | undefined {
+    return this.#inFlight.get(id);
+  }
+
+  /** Tells the run's id, lets its output flow, and answers when it has ended. */
+  #follow(id: number, run: Run, offset: number | undefined, holds: boolean): void {
+    const { limits } = this.#host;
+    if (offset !== undefined) run.output.checkOffset(offset);
+    this.#inFlight.set(id, run);
+    if (holds) run.hold(this);
+    this.#host.send(notificationText("started", { call: id, run: run.id }));
+    let stream: OutputStream | undefined;
+    if (offset !== undefined) {
+      stream = new OutputStream(id, run.output, offset, limits.streamWindowBytes, this.#streamHost);
+      this.#streams.set(id, stream);
+      this.#schedule(stream);
+      run.whenProgress((fraction, message) => {
+        if (this.#streams.has(id)) this.#host.send(notificationText("progress", { call: id, fraction, message }));
+      });
+    }
+    run.whenEnded(() => {
+      if (this.#inFlight.get(id) !== run) return;
+      this.#inFlight.delete(id);
+      this.#answer(id, run, { run: run.id, ...(stream === undefined ? {} : { output: run.output.end }) });
+      if (stream !== undefined) this.#schedule(stream);
+      this.#tellIfIdle();
+    });
+  }
+
+  #mayOpen(id: number): boolean {
+    const { maxCallsInFlight } = this.#host.limits;
+    if (this.#inFlight.has(id) || this.#streams.has(id)) {
+      this.#host.violation(new IscepError("protocol", `the id ${id} is in use already`));
+      return false;
+    }
+    // Streams whose answer has gone out count too: a peer that reads no output cannot pile them up.
+    if (this.#inFlight.size >= maxCallsInFlight || this.#streams.size >= maxCallsInFlight) {
+      const reason = `this connection has its ${maxCallsInFlight} calls in flight already`;
+      this.#host.send(errorText(id, new IscepError("busy", reason), { status: "rejected" }));
+      return false;
+    }
+    return true;
+  }
+
+  #answer(id: number, run: Run, extras: AnswerExtras | undefined): void {
+    const { outcome } = run;
+    if (outcome === undefined) return;
+    const { limits } = this.#host;
+    // Some messages may stand in the packet already when this one joins them.
+    const most = limits.maxPacketBytes - 2 * limits.flushBytes;
+    let text: string;
+    try {
+      text = outcomeText(id, outcome, extras, limits);
+      if (Buffer.byteLength(text) > most) {
+        const error = new IscepError(
+          "too_large",
+          `the answer has ${text.length} characters, and at most ${most} bytes can be sent`,
+        );
+        text = errorText(id, error, { status: outcome.status, ...extras });
+      }
+    } catch (thrown) {
+      const error = toIscepError(thrown);
+      text = unsendableText(id, error);
+      this.#host.unsendable(error);
+    }
+    this.#host.send(text);
+  }
+
+  /** @throws IscepError `protocol` when more is granted than was ever used. */
+  window(stream: number, bytes: number): void {
+    if (stream === 0) {
+      this.#connectionWindow.grant(bytes);
+      this.pumpAll();
+      return;
+    }
+    const target = this.#streams.get(stream);
+    // A grant may cross the end of its stream on the way.
+    if (target === undefined) return;
+    target.window.grant(bytes);
+    this.#schedule(target);
+  }
+
+  #schedule(stream: OutputStream): void {
+    this.#scheduled.add(stream);
+    this.#host.flushSoon();
+  }
+
+  /** What was scheduled since the last time. */
+  flush(): void {
+    if (this.#scheduled.size === 0) return;
+    const scheduled = this.#scheduled;
+    this.#scheduled = new Set();
+    for (const stream of scheduled) this.#pump(stream);
+  }
+
+  /** The socket takes more again. */
+  pumpAll(): void {
+    for (const stream of this.#streams.values()) this.#pump(stream);
+  }
+
+  #pump(stream: OutputStream): void {
+    stream.pump();
+    if (!stream.isDone || this.#inFlight.has(stream.id)) return;
+    stream.close();
+    this.#streams.delete(stream.id);
+    this.#tellIfIdle();
+  }
+
+  #tellIfIdle(): void {
+    if (this.isIdle) this.#host.idle();
+  }
+
+  /** The connection is gone: its callers may come back for their runs over another. */
+  release(): void {
+    for (const stream of this.#streams.values()) stream.close();
+    this.#streams.clear();
+    this.#scheduled.clear();
+    const runs = [...this.#inFlight.values()];
+    this.#inFlight.clear();
+    for (const run of runs) run.release(this);
+  }
+}

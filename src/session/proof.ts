@@ -1,0 +1,66 @@
+/**
+ * Proof of a token without sending it: the exchange of RFC 5802 (SCRAM) over both nonces and the channel binding of RFC
+ * 9266, without the slow hash, as a token's secret is random (PROTOCOL.md, "Authentication").
+ */
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+
+export const nonceBytes = 32;
+/** RFC 9266, section 3: the label and length of the exported keying material. Cleartext binds to nothing. */
+export const exporterLabel = "EXPORTER-Channel-Binding";
+export const exporterBytes = 32;
+
+/** What both proofs are made over: the contents of both HELLO packets as they were sent, and the TLS channel. */
+export function authenticationMessage(clientHello: Buffer, serverHello: Buffer, channelBinding: Buffer): Buffer {
+  const parts = [Buffer.from("iscep 2"), clientHello, serverHello, channelBinding];
+  return Buffer.concat(
+    parts.flatMap((part) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(part.length);
+      return [length, part];
+    }),
+  );
+}
+
+export interface ClientKeys {
+  /** HMAC(secret, "client"); only who has the token has it. */
+  readonly clientKey: Buffer;
+  /** SHA-256(clientKey); the tokens file has it. */
+  readonly storedKey: Buffer;
+}
+
+/**
+ * How a client names its token without showing it: one-way from the stored key, so that whoever listens can neither
+ * make proofs with it nor take one apart.
+ */
+export function tokenReference(storedKey: Buffer): string {
+  return hmac(storedKey, "iscep 2 reference").subarray(0, 18).toString("base64url");
+}
+
+export function clientProof(keys: ClientKeys, message: Buffer): Buffer {
+  return xor(keys.clientKey, hmac(keys.storedKey, message));
+}
+
+export function isClientProof(storedKey: Buffer, proof: Buffer, message: Buffer): boolean {
+  if (proof.length !== 32) return false;
+  return timingSafeEqual(sha256(xor(proof, hmac(storedKey, message))), storedKey);
+}
+
+export function serverProof(serverKey: Buffer, message: Buffer): Buffer {
+  return hmac(serverKey, message);
+}
+
+export function isServerProof(serverKey: Buffer, proof: Buffer, message: Buffer): boolean {
+  return proof.length === 32 && timingSafeEqual(serverProof(serverKey, message), proof);
+}
+
+function hmac(key: Buffer, text: string | Buffer): Buffer {
+  return createHmac("sha256", key).update(text).digest();
+}
+
+function sha256(bytes: Buffer): Buffer {
+  return createHash("sha256").update(bytes).digest();
+}
+
+function xor(a: Buffer, b: Buffer): Buffer {
+  return Buffer.from(a.map((byte, index) => byte ^ (b[index] ?? 0)));
+}

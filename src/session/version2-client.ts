@@ -1,0 +1,91 @@
+/** The client's side of a version 2 session: bytes in, events out, requests to text. */
+import { IscepError, isErrorCode } from "../errors.js";
+import { encodeJson, isJsonObject, type JsonLimits, type JsonObject } from "../wire/json.js";
+import { PacketReader, PacketType } from "../wire/packet.js";
+import { checkHash, decodeData, type Channel } from "../wire/version2.js";
+import { messagesOf } from "./version2-server.js";
+
+export type Version2ClientEvent =
+  | { readonly kind: "result"; readonly id: number; readonly result: unknown }
+  /** `data` is the server's: `status`, `exitCode`, `signal`, `value`, `run`, `output`. */
+  | { readonly kind: "error"; readonly id: number; readonly error: IscepError; readonly data: JsonObject }
+  | { readonly kind: "notification"; readonly method: string; readonly params: JsonObject }
+  | {
+      readonly kind: "data";
+      readonly stream: number;
+      readonly channel: Channel;
+      readonly offset: number;
+      readonly bytes: Buffer;
+    };
+
+export class Version2ClientSession {
+  readonly #limits: JsonLimits;
+  readonly #reader: PacketReader;
+  #messages: readonly unknown[] = [];
+  #next = 0;
+
+  constructor(limits: JsonLimits & { readonly maxPacketBytes: number }) {
+    this.#limits = limits;
+    this.#reader = new PacketReader(limits.maxPacketBytes);
+  }
+
+  receive(chunk: Buffer): void {
+    this.#reader.receive(chunk);
+  }
+
+  /** @throws IscepError `protocol` or `too_large`: the connection is of no more use. */
+  next(): Version2ClientEvent | undefined {
+    while (this.#next === this.#messages.length) {
+      const packet = this.#reader.next();
+      if (packet === undefined) return undefined;
+      if (packet === null) throw new IscepError("protocol", "the server said that it is gone (a packet of size 0)");
+      checkHash(packet);
+      if (packet.type === PacketType.DATA) return { kind: "data", ...decodeData(packet) };
+      if (packet.type !== PacketType.MESSAGES) {
+        throw new IscepError("protocol", `packet type ${packet.type} has no place in a session of version 2`);
+      }
+      this.#messages = messagesOf(packet, this.#limits);
+      this.#next = 0;
+    }
+    const message: unknown = this.#messages[this.#next++];
+    if (this.#next === this.#messages.length) {
+      this.#messages = [];
+      this.#next = 0;
+    }
+    return readServerMessage(message);
+  }
+}
+
+function readServerMessage(message: unknown): Version2ClientEvent {
+  if (!isJsonObject(message) || message["jsonrpc"] !== "2.0")
+    throw new IscepError("protocol", "a message is no JSON-RPC 2.0");
+  const { id, method, error } = message;
+  if (typeof method === "string" && id === undefined) {
+    return { kind: "notification", method, params: isJsonObject(message["params"]) ? message["params"] : {} };
+  }
+  if (typeof id !== "number")
+    throw new IscepError("protocol", "a message of the server is neither a response nor a notification");
+  if ("result" in message) return { kind: "result", id, result: message["result"] };
+  if (!isJsonObject(error)) throw new IscepError("protocol", "a response has neither a result nor an error");
+  const data = isJsonObject(error["data"]) ? error["data"] : {};
+  const code = typeof data["code"] === "string" && isErrorCode(data["code"]) ? data["code"] : "failed";
+  const text = typeof error["message"] === "string" ? error["message"] : undefined;
+  return { kind: "error", id, error: new IscepError(code, text, { details: detailsOf(data) }), data };
+}
+
+function detailsOf(data: JsonObject): Record<string, unknown> {
+  const { code: _, ...details } = data;
+  return details;
+}
+
+/** @throws IscepError `invalid_arguments` when JSON cannot hold a value. */
+export function requestText(id: number, method: string, params: unknown, limits: JsonLimits): string {
+  return `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${encodeJson(params, limits) ?? "{}"}}`;
+}
+
+/** The hot one, without an object in between. @throws IscepError `invalid_arguments` */
+export function callText(id: number, command: string, args: unknown, more: string, limits: JsonLimits): string {
+  const encoded = args === undefined ? undefined : encodeJson(args, limits);
+  const member = encoded === undefined ? "" : `,"args":${encoded}`;
+  return `{"jsonrpc":"2.0","id":${id},"method":"call","params":{"command":${JSON.stringify(command)}${member}${more}}}`;
+}

@@ -1,0 +1,90 @@
+/** HELLO, by which both sides agree on version 2 (PROTOCOL.md, "HELLO"). */
+import { hash } from "node:crypto";
+import { IscepError } from "../errors.js";
+import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
+import { hashBytes, PacketType, type PacketView } from "../wire/packet.js";
+import { encodePacket } from "../wire/version1.js";
+import { checkHash, encodeTextPacket } from "../wire/version2.js";
+import { nonceBytes } from "./proof.js";
+
+/** What the server tells about its limits, for clients to keep to. */
+export interface SessionLimits {
+  readonly maxPacketBytes: number;
+  readonly maxDataBytes: number;
+  readonly maxCallsInFlight: number;
+  readonly streamWindowBytes: number;
+  readonly connectionWindowBytes: number;
+}
+
+export interface ClientHello {
+  readonly versions: readonly number[];
+  readonly nonce: string;
+  readonly agent: string;
+}
+
+export interface ServerHello {
+  readonly version: 2;
+  readonly nonce: string;
+  readonly agent: string;
+  /** `token`: an `authenticate` request must come first. */
+  readonly authentication: "token" | "none";
+  readonly limits: SessionLimits;
+}
+
+/** With the checksum of version 1, as it may be read by a server of version 1: it then sees a sound packet of unknown type. */
+export function encodeClientHello(hello: ClientHello): Buffer {
+  return encodePacket(PacketType.HELLO, JSON.stringify(hello));
+}
+
+export function encodeServerHello(hello: ServerHello): Buffer {
+  return encodeTextPacket(PacketType.HELLO, JSON.stringify(hello));
+}
+
+/** @throws IscepError `protocol` */
+export function decodeClientHello(packet: PacketView, limits: JsonLimits): ClientHello {
+  const content = packet.bytes.subarray(packet.start, packet.end);
+  if (packet.bytes.toString("latin1", packet.end, packet.end + hashBytes) !== hash("md5", content)) {
+    throw new IscepError("protocol", "the checksum of HELLO is not the MD5 of its content in lower-case hex");
+  }
+  const hello = parseJson(content, limits);
+  if (!isJsonObject(hello) || !Array.isArray(hello["versions"])) throw wrongHello();
+  const { nonce, agent } = hello;
+  const versions = hello["versions"].filter((version: unknown) => typeof version === "number");
+  return { versions, nonce: checkNonce(nonce), agent: typeof agent === "string" ? agent : "" };
+}
+
+/** @throws IscepError `protocol` */
+export function decodeServerHello(packet: PacketView, limits: JsonLimits): ServerHello {
+  checkHash(packet);
+  const hello = parseJson(packet.bytes.subarray(packet.start, packet.end), limits);
+  if (!isJsonObject(hello) || hello["version"] !== 2 || !isJsonObject(hello["limits"])) throw wrongHello();
+  const { nonce, agent, authentication, limits: told } = hello;
+  if (authentication !== "token" && authentication !== "none") throw wrongHello();
+  const limit = (name: keyof SessionLimits): number => {
+    const value = told[name];
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) throw wrongHello();
+    return value;
+  };
+  return {
+    version: 2,
+    nonce: checkNonce(nonce),
+    agent: typeof agent === "string" ? agent : "",
+    authentication,
+    limits: {
+      maxPacketBytes: limit("maxPacketBytes"),
+      maxDataBytes: limit("maxDataBytes"),
+      maxCallsInFlight: limit("maxCallsInFlight"),
+      streamWindowBytes: limit("streamWindowBytes"),
+      connectionWindowBytes: limit("connectionWindowBytes"),
+    },
+  };
+}
+
+function checkNonce(nonce: unknown): string {
+  if (typeof nonce !== "string" || Buffer.from(nonce, "base64url").length !== nonceBytes) throw wrongHello();
+  return nonce;
+}
+
+function wrongHello(): IscepError {
+  return new IscepError("protocol", "a HELLO lacks a field, or has one of another form");
+}

@@ -1,0 +1,144 @@
+/** The JSON-RPC 2.0 messages of version 2, read with suspicion (PROTOCOL.md, "Messages"). */
+import { IscepError } from "../errors.js";
+import { isJsonObject, type JsonObject } from "../wire/json.js";
+
+/** Ids of requests are also names of streams: a whole number that fits the Stream field of a DATA packet. */
+export const maxRequestId = 2 ** 32 - 1;
+
+export interface CallParams {
+  readonly command: string;
+  readonly args?: unknown;
+  readonly timeoutMs?: number;
+  /** The run goes on when this connection ends. */
+  readonly detach?: boolean;
+  /** A call with the key of an earlier one joins that run. */
+  readonly idempotencyKey?: string;
+  /** Output is wanted from this offset on; undefined for none. */
+  readonly output?: number;
+}
+
+export type RequestMessage =
+  | { readonly method: "authenticate"; readonly id: number; readonly token: string; readonly proof: string }
+  | { readonly method: "call"; readonly id: number; readonly call: CallParams }
+  | { readonly method: "attach"; readonly id: number; readonly run: string; readonly offset: number | undefined }
+  | {
+      readonly method: "cancel";
+      readonly id: number;
+      readonly run: string | undefined;
+      readonly call: number | undefined;
+    }
+  | { readonly method: "list"; readonly id: number; readonly after: string | undefined }
+  | {
+      readonly method: "runs";
+      readonly id: number;
+      readonly run: string | undefined;
+      readonly after: string | undefined;
+    }
+  | { readonly method: "ping"; readonly id: number };
+
+export type ClientMessage =
+  | RequestMessage
+  | { readonly method: "window"; readonly stream: number; readonly bytes: number }
+  /** A request that this version does not know: answered, so that a newer peer can go on without it. */
+  | { readonly method: "unknown"; readonly id: number; readonly name: string }
+  /** A request whose parameters are wrong. */
+  | { readonly method: "invalid"; readonly id: number; readonly error: IscepError }
+  /** A notification that this version does not know: passed over. */
+  | { readonly method: "ignored" };
+
+/** @throws IscepError `protocol` when it is no JSON-RPC 2.0 request or notification at all. */
+export function readClientMessage(message: unknown): ClientMessage {
+  const method = isJsonObject(message) ? message["method"] : undefined;
+  if (!isJsonObject(message) || message["jsonrpc"] !== "2.0" || typeof method !== "string") {
+    throw new IscepError("protocol", "a message is not a JSON-RPC 2.0 request or notification");
+  }
+  const { id } = message;
+  const params = message["params"] ?? {};
+  if (!isJsonObject(params)) throw new IscepError("protocol", "the params of a message are not an object");
+  if (id === undefined) return readNotification(method, params);
+  if (!isRequestId(id))
+    throw new IscepError("protocol", `the id of a request is not a whole number from 1 to ${maxRequestId}`);
+  try {
+    return readRequest(method, id, params);
+  } catch (error) {
+    if (error instanceof IscepError) return { method: "invalid", id, error };
+    throw error;
+  }
+}
+
+function isRequestId(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= maxRequestId;
+}
+
+function readNotification(method: string, params: JsonObject): ClientMessage {
+  if (method !== "window") return { method: "ignored" };
+  return { method, stream: wholeNumber(params, "stream"), bytes: wholeNumber(params, "bytes") };
+}
+
+function readRequest(method: string, id: number, params: JsonObject): ClientMessage {
+  switch (method) {
+    case "call":
+      return { method, id, call: readCall(params) };
+    case "authenticate":
+      return { method, id, token: text(params, "token"), proof: text(params, "proof") };
+    case "attach":
+      return { method, id, run: text(params, "run"), offset: optionalWholeNumber(params, "offset") };
+    case "cancel": {
+      const run = optionalText(params, "run");
+      const call = optionalWholeNumber(params, "call");
+      if ((run === undefined) === (call === undefined)) throw invalid("cancel takes either a run or a call");
+      return { method, id, run, call };
+    }
+    case "list":
+      return { method, id, after: optionalText(params, "after") };
+    case "runs":
+      return { method, id, run: optionalText(params, "run"), after: optionalText(params, "after") };
+    case "ping":
+      return { method, id };
+    default:
+      return { method: "unknown", id, name: method };
+  }
+}
+
+/** The params themselves, once each member is known to be what it should be: a call is too frequent to copy it. */
+function readCall(params: JsonObject): CallParams {
+  if (!isCallParams(params)) throw invalid("the command of a call must be a string");
+  if (optionalWholeNumber(params, "timeoutMs") === 0) throw invalid("timeoutMs is at least 1");
+  const output = optionalWholeNumber(params, "output");
+  if (output !== undefined && output !== 0)
+    throw invalid("the output of a call begins at 0; attach takes other offsets");
+  const { detach } = params;
+  if (detach !== undefined && typeof detach !== "boolean") throw invalid("detach must be true or false");
+  const key = optionalText(params, "idempotencyKey");
+  if (key !== undefined && (key === "" || key.length > 256)) throw invalid("idempotencyKey has 1 to 256 characters");
+  return params;
+}
+
+function isCallParams(params: JsonObject): params is JsonObject & CallParams {
+  return typeof params["command"] === "string";
+}
+
+function text(params: JsonObject, name: string): string {
+  const value = params[name];
+  if (typeof value !== "string") throw invalid(`${name} must be a string`);
+  return value;
+}
+
+function optionalText(params: JsonObject, name: string): string | undefined {
+  return params[name] === undefined ? undefined : text(params, name);
+}
+
+function wholeNumber(params: JsonObject, name: string): number {
+  const value = params[name];
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
+    throw invalid(`${name} must be a whole number`);
+  return value;
+}
+
+function optionalWholeNumber(params: JsonObject, name: string): number | undefined {
+  return params[name] === undefined ? undefined : wholeNumber(params, name);
+}
+
+function invalid(message: string): IscepError {
+  return new IscepError("invalid_arguments", message);
+}

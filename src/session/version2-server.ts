@@ -1,0 +1,136 @@
+/**
+ * The server's side of a version 2 session: bytes in, events out, messages to text. Who may what, runs, sockets and
+ * timers are not known here.
+ */
+import { errorTable, IscepError, toIscepError } from "../errors.js";
+import { encodeJson, parseJson, type JsonLimits } from "../wire/json.js";
+import { PacketReader, PacketType, type PacketView } from "../wire/packet.js";
+import { checkHash, decodeData } from "../wire/version2.js";
+import { decodeClientHello, encodeServerHello, type ServerHello, type SessionLimits } from "./version2-hello.js";
+import { readClientMessage, type ClientMessage } from "./version2-messages.js";
+
+export interface Version2ServerLimits extends JsonLimits, SessionLimits {
+  readonly maxUnauthenticatedPacketBytes: number;
+}
+
+export type Version2ServerEvent =
+  | { readonly kind: "hello"; readonly content: Buffer }
+  | { readonly kind: "message"; readonly message: ClientMessage }
+  /** Bytes for the standard input of a call; none mean its end. */
+  | { readonly kind: "stdin"; readonly stream: number; readonly offset: number; readonly bytes: Buffer }
+  /** The peer broke the rules: the session has to end, with this reason. */
+  | { readonly kind: "violation"; readonly error: IscepError };
+
+export class Version2ServerSession {
+  readonly #limits: Version2ServerLimits;
+  readonly #reader: PacketReader;
+  #helloDone = false;
+  #messages: readonly unknown[] = [];
+  #next = 0;
+
+  constructor(limits: Version2ServerLimits) {
+    this.#limits = limits;
+    this.#reader = new PacketReader(limits.maxUnauthenticatedPacketBytes);
+  }
+
+  /** From here on the peer may send packets up to `maxPacketBytes`. */
+  authenticated(): void {
+    this.#reader.maxPacketBytes = this.#limits.maxPacketBytes;
+  }
+
+  get pendingBytes(): number {
+    return this.#reader.pendingBytes;
+  }
+
+  receive(chunk: Buffer): void {
+    this.#reader.receive(chunk);
+  }
+
+  next(): Version2ServerEvent | undefined {
+    try {
+      while (this.#next === this.#messages.length) {
+        const packet = this.#reader.next();
+        if (packet === undefined) return undefined;
+        if (packet === null) throw new IscepError("protocol", "a packet of size 0 has no meaning in version 2");
+        if (!this.#helloDone) return this.#hello(packet);
+        checkHash(packet);
+        if (packet.type === PacketType.DATA) return stdin(packet);
+        if (packet.type !== PacketType.MESSAGES) {
+          throw new IscepError("protocol", `packet type ${packet.type} has no place in a session of version 2`);
+        }
+        this.#messages = messagesOf(packet, this.#limits);
+        this.#next = 0;
+      }
+      const message: unknown = this.#messages[this.#next++];
+      if (this.#next === this.#messages.length) {
+        // An idle session keeps nothing of what was said.
+        this.#messages = [];
+        this.#next = 0;
+      }
+      return { kind: "message", message: readClientMessage(message) };
+    } catch (error) {
+      return { kind: "violation", error: toIscepError(error, "protocol") };
+    }
+  }
+
+  #hello(packet: PacketView): Version2ServerEvent {
+    if (packet.type !== PacketType.HELLO) throw new IscepError("protocol", "a session begins with HELLO");
+    const { versions } = decodeClientHello(packet, this.#limits);
+    if (!versions.includes(2))
+      throw new IscepError("protocol", "this server speaks version 2, and HELLO does not offer it");
+    this.#helloDone = true;
+    return { kind: "hello", content: Buffer.from(packet.bytes.subarray(packet.start, packet.end)) };
+  }
+
+  helloAnswer(nonce: string, agent: string, authentication: "token" | "none"): Buffer {
+    const { maxPacketBytes, maxDataBytes, maxCallsInFlight, streamWindowBytes, connectionWindowBytes } = this.#limits;
+    const hello: ServerHello = {
+      version: 2,
+      nonce,
+      agent,
+      authentication,
+      limits: { maxPacketBytes, maxDataBytes, maxCallsInFlight, streamWindowBytes, connectionWindowBytes },
+    };
+    return encodeServerHello(hello);
+  }
+}
+
+export function messagesOf(packet: PacketView, limits: JsonLimits): readonly unknown[] {
+  const content = packet.bytes.subarray(packet.start, packet.end);
+  const messages = parseJson(content, {
+    // The array around the messages, and each message's own object and params, are not the user's.
+    maxJsonDepth: limits.maxJsonDepth + 3,
+    // A packet holds many messages, and each has some keys of its own in no fewer than 8 bytes.
+    maxJsonKeys: limits.maxJsonKeys + Math.ceil(content.length / 8),
+    maxJsonItems: limits.maxJsonItems,
+  });
+  if (!Array.isArray(messages) || messages.length === 0) {
+    throw new IscepError("protocol", "the content of MESSAGES is not an array of messages");
+  }
+  return messages;
+}
+
+function stdin(packet: PacketView): Version2ServerEvent {
+  const { stream, channel, offset, bytes } = decodeData(packet);
+  if (channel !== "stdin") throw new IscepError("protocol", "a client can only send data for standard input");
+  return { kind: "stdin", stream, offset, bytes };
+}
+
+/** The answer to a request. @throws IscepError when JSON cannot hold the value. */
+export function resultText(id: number, result: unknown, limits: JsonLimits): string {
+  return `{"jsonrpc":"2.0","id":${id},"result":${encodeJson(result, limits) ?? "null"}}`;
+}
+
+/** `data.code` is the stable word of the table, as several have no number of their own in JSON-RPC. */
+export function errorText(id: number, error: IscepError, data: Readonly<Record<string, unknown>> = {}): string {
+  const content = {
+    code: errorTable[error.code].jsonRpc,
+    message: error.message,
+    data: { code: error.code, ...data },
+  };
+  return `{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify(content)}}`;
+}
+
+export function notificationText(method: string, params: Readonly<Record<string, unknown>>): string {
+  return `{"jsonrpc":"2.0","method":"${method}","params":${JSON.stringify(params)}}`;
+}

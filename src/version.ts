@@ -1,0 +1,10 @@
+import { createRequire } from "node:module";
+
+/** From package.json, which stands beside dist/ in the package. */
+export const packageVersion: string = readVersion();
+
+function readVersion(): string {
+  const manifest: unknown = createRequire(import.meta.url)("../package.json");
+  if (typeof manifest === "object" && manifest !== null && "version" in manifest) return String(manifest.version);
+  return "unknown";
+}

@@ -1,0 +1,293 @@
+// @ts-nocheck plain JavaScript, as somebody else may write it
+/* oxlint-disable typescript/no-unsafe-call, typescript/prefer-promise-reject-errors */
+/**
+ * A client of version 2, written from PROTOCOL.md alone: nothing of our own code is imported, so that a fault in it
+ * cannot hide, and the page cannot leave anything out.
+ */
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import net from "node:net";
+import tls from "node:tls";
+
+const HELLO = 7;
+const MESSAGES = 8;
+const DATA = 9;
+const channels = ["stdin", "stdout", "stderr"];
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+const sha256 = (bytes) => createHash("sha256").update(bytes).digest();
+const hmac = (key, text) => createHmac("sha256", key).update(text).digest();
+
+function uint32(number) {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(number);
+  return bytes;
+}
+
+function packet(type, content, hash) {
+  const body = Buffer.concat([Buffer.from([type >> 8, type & 0xff]), content]);
+  return Buffer.concat([uint32(body.length + 32), body, hash ?? sha256(body)]);
+}
+
+function crc32(text) {
+  let crc = 0xffffffff;
+  for (const byte of Buffer.from(text)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
+}
+
+export function secretOf(token) {
+  const match = /^isct_[0-9A-Za-z]{12}_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/.exec(token);
+  if (match === null) return token;
+  let crc = 0;
+  for (const digit of match[2]) crc = crc * 62 + base62.indexOf(digit);
+  return crc === crc32(token.slice(0, -6)) ? match[1] : token;
+}
+
+/** What both sides prove; all fields as PROTOCOL.md names them. */
+export function proofs(token, clientHello, serverHello, binding) {
+  const secret = secretOf(token);
+  const clientKey = hmac(secret, "client");
+  const storedKey = sha256(clientKey);
+  const parts = [Buffer.from("iscep 2"), clientHello, serverHello, binding];
+  const message = Buffer.concat(parts.flatMap((part) => [uint32(part.length), part]));
+  const mask = hmac(storedKey, message);
+  return {
+    reference: hmac(storedKey, "iscep 2 reference").subarray(0, 18).toString("base64url"),
+    clientProof: Buffer.from(clientKey.map((byte, index) => byte ^ mask[index])),
+    serverProof: hmac(hmac(secret, "server"), message),
+  };
+}
+
+export class AnswerError extends Error {
+  constructor({ code, message, data }) {
+    super(message);
+    this.number = code;
+    this.data = data ?? {};
+  }
+}
+
+/** One call or attach: its answer, and the output as it comes. */
+class Followed {
+  constructor(peer, id, answer, windowBytes) {
+    this.id = id;
+    this.answer = answer;
+    this.progress = [];
+    this.started = new Promise((resolve) => (this.resolveStarted = resolve));
+    this.peer = peer;
+    this.windowBytes = windowBytes;
+    this.expected = windowBytes;
+    this.consumed = 0;
+    this.pieces = [];
+    this.wake = () => {};
+  }
+
+  receive(piece) {
+    this.expected -= piece.bytes.length;
+    if (this.expected < 0) throw new Error("more output came than was granted");
+    this.pieces.push(piece);
+    this.wake();
+  }
+
+  /** Pieces in order, until the number of bytes that the answer tells. `offset` is where this stream begins. */
+  async *output(offset = 0) {
+    let end = Number.POSITIVE_INFINITY;
+    const ended = (data) => {
+      end = data?.output ?? offset;
+      this.wake();
+    };
+    this.answer.then(ended, (error) => ended(error.data));
+    let position = offset;
+    while (position < end || this.pieces.length > 0) {
+      const piece = this.pieces.shift();
+      if (piece === undefined) {
+        await new Promise((resolve) => (this.wake = resolve));
+        continue;
+      }
+      if (piece.offset !== position) throw new Error(`output at ${piece.offset} came, and ${position} was next`);
+      position += piece.bytes.length;
+      this.peer.granted(piece.bytes.length);
+      this.consumed += piece.bytes.length;
+      if (this.consumed >= this.windowBytes / 2) {
+        this.peer.notify("window", { stream: this.id, bytes: this.consumed });
+        this.expected += this.consumed;
+        this.consumed = 0;
+      }
+      yield piece;
+    }
+  }
+}
+
+export class Peer {
+  /** `tls`: options of tls.connect, or false. */
+  static async connect({ host = "127.0.0.1", port, tls: secure, token }) {
+    const socket = secure ? tls.connect({ host, port, ...secure }) : net.connect(port, host);
+    await new Promise((resolve, reject) => {
+      socket.once(secure ? "secureConnect" : "connect", resolve);
+      socket.once("error", reject);
+    });
+    const peer = new Peer(socket);
+    await peer.greet(token);
+    return peer;
+  }
+
+  constructor(socket) {
+    this.socket = socket;
+    this.buffer = Buffer.alloc(0);
+    this.nextId = 1;
+    this.requests = new Map();
+    this.followed = new Map();
+    this.consumed = 0;
+    this.notifications = [];
+    this.goaway = undefined;
+    this.closed = new Promise((resolve) => socket.once("close", resolve));
+    this.failed = undefined;
+    socket.on("data", (chunk) => this.received(chunk));
+    socket.on("error", (error) => this.fail(error));
+    socket.on("close", () => this.fail(new Error("the connection ended")));
+  }
+
+  fail(error) {
+    this.failed ??= error;
+    this.socket.destroy();
+    this.rejectHello?.(error);
+    for (const { reject } of this.requests.values()) reject(error);
+    this.requests.clear();
+  }
+
+  async greet(token) {
+    const hello = { versions: [2], nonce: randomBytes(32).toString("base64url"), agent: "peer/1", unknown: true };
+    const content = Buffer.from(JSON.stringify(hello));
+    const checksum = createHash("md5").update(content).digest("hex");
+    const answer = new Promise((resolve, reject) => {
+      this.resolveHello = resolve;
+      this.rejectHello = reject;
+    });
+    this.socket.write(packet(HELLO, content, Buffer.from(checksum, "ascii")));
+    const serverContent = await answer;
+    this.hello = JSON.parse(serverContent.toString());
+    if (this.hello.version !== 2) throw new Error("the server does not speak version 2");
+    this.connectionExpected = this.hello.limits.connectionWindowBytes;
+    if (this.hello.authentication === "none" || token === undefined) return;
+    const binding = this.socket.encrypted
+      ? this.socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0))
+      : Buffer.alloc(0);
+    const { reference, clientProof, serverProof } = proofs(token, content, serverContent, binding);
+    const params = { token: reference, proof: clientProof.toString("base64url") };
+    const result = await this.request("authenticate", params);
+    const proof = Buffer.from(result.proof, "base64url");
+    if (proof.length !== 32 || !timingSafeEqual(proof, serverProof)) throw new Error("the server did not prove itself");
+    this.owner = result.owner;
+  }
+
+  received(chunk) {
+    this.buffer = Buffer.concat([this.buffer, chunk]);
+    try {
+      while (this.buffer.length >= 4) {
+        const size = this.buffer.readUInt32BE(0);
+        if (size < 34) throw new Error(`a packet of size ${size} came`);
+        if (this.buffer.length < 4 + size) return;
+        const body = this.buffer.subarray(4, 4 + size - 32);
+        const hash = this.buffer.subarray(4 + size - 32, 4 + size);
+        this.buffer = this.buffer.subarray(4 + size);
+        if (!sha256(body).equals(hash)) throw new Error("a packet with a wrong hash came");
+        this.handle(body.readUInt16BE(0), body.subarray(2));
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  handle(type, content) {
+    if (type === HELLO && this.hello === undefined) {
+      // As sent, and before the next packet of the same chunk is looked at.
+      this.resolveHello(Buffer.from(content));
+    } else if (type === MESSAGES) {
+      for (const message of JSON.parse(content.toString())) this.message(message);
+    } else if (type === DATA) {
+      const stream = content.readUInt32BE(0);
+      const channel = channels[content.readUInt8(4)];
+      const offset = Number(content.readBigUInt64BE(5));
+      const bytes = Buffer.from(content.subarray(13));
+      this.connectionExpected -= bytes.length;
+      if (bytes.length > this.hello.limits.maxDataBytes) throw new Error("a DATA packet is larger than HELLO said");
+      if (this.connectionExpected < 0) throw new Error("more data came than the connection was granted");
+      const followed = this.followed.get(stream);
+      if (followed === undefined) throw new Error(`output came for the stream ${stream}, which nobody asked for`);
+      followed.receive({ channel, offset, bytes });
+    } else {
+      throw new Error(`a packet of type ${type} came`);
+    }
+  }
+
+  message(message) {
+    if (message.jsonrpc !== "2.0") throw new Error("a message is no JSON-RPC 2.0");
+    if ("method" in message) {
+      const { method, params } = message;
+      this.notifications.push(message);
+      const followed = this.followed.get(params.call);
+      if (method === "started") followed?.resolveStarted(params.run);
+      if (method === "progress") followed?.progress.push(params);
+      if (method === "goaway") this.goaway = params;
+      return;
+    }
+    const request = this.requests.get(message.id);
+    if (request === undefined) throw new Error(`a second answer, or one to no request, came: ${message.id}`);
+    this.requests.delete(message.id);
+    if ("result" in message === "error" in message) throw new Error("an answer has to be a result or an error");
+    if ("error" in message) request.reject(new AnswerError(message.error));
+    else request.resolve(message.result);
+  }
+
+  granted(bytes) {
+    this.consumed += bytes;
+    if (this.consumed < this.hello.limits.connectionWindowBytes / 2) return;
+    this.notify("window", { stream: 0, bytes: this.consumed });
+    this.connectionExpected += this.consumed;
+    this.consumed = 0;
+  }
+
+  send(...messages) {
+    this.socket.write(packet(MESSAGES, Buffer.from(JSON.stringify(messages))));
+  }
+
+  notify(method, params) {
+    this.send({ jsonrpc: "2.0", method, params });
+  }
+
+  request(method, params, id = this.nextId++) {
+    const answer = this.expect(id);
+    this.send({ jsonrpc: "2.0", id, method, params });
+    return answer;
+  }
+
+  expect(id) {
+    if (this.failed !== undefined) return Promise.reject(this.failed);
+    return new Promise((resolve, reject) => this.requests.set(id, { resolve, reject }));
+  }
+
+  /** Many requests in one packet. */
+  all(requests) {
+    const messages = requests.map(([method, params]) => ({ jsonrpc: "2.0", id: this.nextId++, method, params }));
+    const answers = messages.map(({ id }) => this.expect(id));
+    this.send(...messages);
+    return Promise.allSettled(answers);
+  }
+
+  /** `call` or `attach`, with its output. */
+  follow(method, params) {
+    const id = this.nextId++;
+    const answer = this.expect(id);
+    answer.catch(() => {});
+    const followed = new Followed(this, id, answer, this.hello.limits.streamWindowBytes);
+    this.followed.set(id, followed);
+    this.send({ jsonrpc: "2.0", id, method, params });
+    return followed;
+  }
+
+  end() {
+    this.socket.end();
+    return this.closed;
+  }
+}

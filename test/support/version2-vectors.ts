@@ -1,0 +1,148 @@
+/** The worked example of version 2 (PROTOCOL.md, "Worked example of version 2"), made by the code with fixed nonces. */
+import { readFileSync } from "node:fs";
+import { outcomeText } from "#iscep/server/outcome-text";
+import { Outbox } from "#iscep/session/outbox";
+import { authenticationMessage, clientProof, serverProof, tokenReference } from "#iscep/session/proof";
+import { callText, requestText } from "#iscep/session/version2-client";
+import { encodeClientHello } from "#iscep/session/version2-hello";
+import { errorText, notificationText, resultText, Version2ServerSession } from "#iscep/session/version2-server";
+import { IscepError } from "#iscep/errors";
+import { clientKey, secretOf, serverKey, storedKeyOf } from "#iscep/identity/tokens";
+import { defaultLimits } from "#iscep/limits";
+import { encodeDataPacket } from "#iscep/wire/version2";
+
+export interface Version2Packet {
+  readonly name: string;
+  readonly from: "client" | "server";
+  readonly type: number;
+  /** Of all but DATA, and parsed. */
+  readonly content?: unknown;
+  /** Of DATA. */
+  readonly data?: {
+    readonly stream: number;
+    readonly channel: string;
+    readonly offset: number;
+    readonly bytes_utf8: string;
+  };
+  readonly hex: string;
+}
+
+export interface Version2Proof {
+  readonly name: string;
+  readonly channel_binding: string;
+  readonly authentication_message: string;
+  readonly client_proof: string;
+  readonly server_proof: string;
+}
+
+export interface Version2Vectors {
+  readonly token: string;
+  readonly secret: string;
+  readonly client_key: string;
+  readonly stored_key: string;
+  readonly server_key: string;
+  readonly reference: string;
+  readonly proofs: readonly Version2Proof[];
+  readonly packets: readonly Version2Packet[];
+}
+
+/** No token of anybody: the nonces count from 0 and from 32, the secret is the alphabet. */
+const token = "isct_PROTOCOLpage_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq3hhDd5";
+const run = "01890a5d-ac96-774b-bcce-b302099a8057";
+const clientNonce = counted(0).toString("base64url");
+const serverNonce = counted(32).toString("base64url");
+
+function counted(from: number): Buffer {
+  return Buffer.from(Array.from({ length: 32 }, (_, index) => from + index));
+}
+
+function contentOf(packet: Buffer): Buffer {
+  return packet.subarray(6, -32);
+}
+
+function messages(...texts: readonly string[]): Buffer {
+  const outbox = new Outbox(Number.POSITIVE_INFINITY);
+  for (const text of texts) outbox.add(text);
+  return outbox.takePacket() ?? Buffer.alloc(0);
+}
+
+export function makeVersion2Vectors(): Version2Vectors {
+  const limits = defaultLimits;
+  const secret = secretOf(token);
+  const key = clientKey(secret);
+  const keys = { clientKey: key, storedKey: storedKeyOf(key) };
+  const clientHello = encodeClientHello({ versions: [2], nonce: clientNonce, agent: "peer/1" });
+  const serverHello = new Version2ServerSession(limits).helloAnswer(serverNonce, "iscep/0.0.0", "token");
+  const proofFor = (name: string, binding: Buffer): Version2Proof => {
+    const message = authenticationMessage(contentOf(clientHello), contentOf(serverHello), binding);
+    return {
+      name,
+      channel_binding: binding.toString("hex"),
+      authentication_message: message.toString("hex"),
+      client_proof: clientProof(keys, message).toString("base64url"),
+      server_proof: serverProof(serverKey(secret), message).toString("base64url"),
+    };
+  };
+  const cleartext = proofFor("cleartext", Buffer.alloc(0));
+  const reference = tokenReference(keys.storedKey);
+  const completed = { status: "completed", value: "hello Ada" } as const;
+  const notFound = { status: "rejected", error: new IscepError("command_not_found") } as const;
+  const output = Buffer.from("looking for Ada\n");
+  const made: readonly (readonly [name: string, from: "client" | "server", packet: Buffer])[] = [
+    ["client-hello", "client", clientHello],
+    ["server-hello", "server", serverHello],
+    [
+      "authenticate",
+      "client",
+      messages(requestText(1, "authenticate", { token: reference, proof: cleartext.client_proof }, limits)),
+    ],
+    ["authenticated", "server", messages(resultText(1, { owner: "alice", proof: cleartext.server_proof }, limits))],
+    ["call", "client", messages(callText(3, "greet", { name: "Ada" }, ',"output":0', limits))],
+    ["started", "server", messages(notificationText("started", { call: 3, run }))],
+    ["data", "server", encodeDataPacket(3, "stdout", 0, output)],
+    ["answer", "server", messages(outcomeText(3, completed, { run, output: output.length }, limits))],
+    ["window", "client", messages(notificationText("window", { stream: 0, bytes: output.length }))],
+    [
+      "two-calls",
+      "client",
+      messages(callText(4, "add", { a: 1, b: 2 }, "", limits), callText(5, "subtract", undefined, "", limits)),
+    ],
+    [
+      "two-answers",
+      "server",
+      messages(
+        outcomeText(4, { status: "completed", value: 3 }, undefined, limits),
+        outcomeText(5, notFound, undefined, limits),
+      ),
+    ],
+    ["unknown-method", "client", messages(requestText(6, "sing", {}, limits))],
+    [
+      "unknown-answer",
+      "server",
+      messages(errorText(6, new IscepError("command_not_found", 'there is no method "sing"'))),
+    ],
+  ];
+  return {
+    token,
+    secret,
+    client_key: keys.clientKey.toString("hex"),
+    stored_key: keys.storedKey.toString("hex"),
+    server_key: serverKey(secret).toString("hex"),
+    reference,
+    proofs: [cleartext, proofFor("with 32 bytes of a TLS exporter", Buffer.alloc(32, 0x0b))],
+    packets: made.map(([name, from, packet]) => describe(name, from, packet, output)),
+  };
+}
+
+function describe(name: string, from: "client" | "server", packet: Buffer, output: Buffer): Version2Packet {
+  const type = packet.readUInt16BE(4);
+  const hex = packet.toString("hex");
+  if (type === 9) {
+    return { name, from, type, data: { stream: 3, channel: "stdout", offset: 0, bytes_utf8: output.toString() }, hex };
+  }
+  return { name, from, type, content: JSON.parse(contentOf(packet).toString()) as unknown, hex };
+}
+
+export function readVersion2Vectors(): Version2Vectors {
+  return JSON.parse(readFileSync("test/vectors/v2.json", "utf8")) as Version2Vectors;
+}

@@ -1,0 +1,27 @@
+import process from "node:process";
+import { defineCommand } from "iscep";
+
+export const leave = defineCommand({
+  name: "leave",
+  thread: import.meta.url,
+  run: () => process.exit(3),
+});
+
+export const speak = defineCommand({
+  name: "speak",
+  thread: import.meta.url,
+  run: async (_args, { output, progress }) => {
+    progress(0.25, "begun");
+    for (let line = 0; line < 100; line++) await output.write(line % 2 === 0 ? "stdout" : "stderr", `line ${line} ü\n`);
+    void output.write("stdout", "not waited for");
+    return "spoken";
+  },
+});
+
+export const spin = defineCommand({
+  name: "spin",
+  thread: import.meta.url,
+  run: () => {
+    for (;;);
+  },
+});
