@@ -5,7 +5,7 @@ import type { JsonObject } from "../wire/json.js";
 import type { OutputQueue } from "./run-output.js";
 
 export interface CallRequest {
-  readonly method: "call" | "attach" | "list" | "runs" | "cancel" | "ping";
+  readonly method: "call" | "attach" | "list" | "runs" | "cancel" | "echo";
   /** Of a call: */
   readonly command?: string;
   readonly args?: unknown;

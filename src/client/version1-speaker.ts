@@ -1,6 +1,6 @@
 /** The public calls over version 1. */
 import type { CommandDescription } from "../commands/command.js";
-import { descriptionsFromVersion1, readDescriptions } from "../commands/describe.js";
+import { descriptionsFromVersion1 } from "../commands/describe.js";
 import { IscepError, isIscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import { encodeRequest } from "../session/version1-client.js";
@@ -8,6 +8,7 @@ import { listCommandName } from "../session/version1-list.js";
 import { isJsonObject } from "../wire/json.js";
 import { PacketType } from "../wire/packet.js";
 import { checkTimeout } from "./call-timeout.js";
+import { listPages } from "./list-pages.js";
 import type { CallOptions } from "./options.js";
 import type { RunHandle } from "./run-handle.js";
 import type { Speaker } from "./speaker.js";
@@ -48,32 +49,17 @@ export class Version1Speaker implements Speaker {
   }
 
   async list(options: CallOptions | undefined): Promise<CommandDescription[]> {
-    const descriptions: CommandDescription[] = [];
-    let after: string | undefined;
-    do {
-      let page: unknown;
-      try {
-        page = await this.#send(listCommandName, after === undefined ? {} : { after }, options);
-      } catch (error) {
-        // An original server knows no such command, and has another way to ask.
-        if (!isIscepError(error) || error.code !== "command_not_found") throw error;
-        return descriptionsFromVersion1(
-          await this.#version1.request(PacketType.DISCOVER, this.#content({}, options), this.#requestOptions(options)),
-        );
-      }
-      if (!isJsonObject(page)) throw new IscepError("protocol", "the server's list of commands is not an object");
-      descriptions.push(...readDescriptions(page["commands"]));
-      const next = page["next"];
-      if (next !== undefined && Array.isArray(page["commands"]) && page["commands"].length === 0) {
-        throw new IscepError("protocol", "the server's list of commands has an empty page, and does not end");
-      }
-      // A page that does not move on would be asked for again and again.
-      if (next !== undefined && (typeof next !== "string" || (after !== undefined && next <= after))) {
-        throw new IscepError("protocol", "the server's list of commands does not end");
-      }
-      after = next;
-    } while (after !== undefined && descriptions.length <= this.#limits.maxJsonKeys);
-    return descriptions;
+    const ask = (after: string | undefined): Promise<unknown> =>
+      this.#send(listCommandName, after === undefined ? {} : { after }, options);
+    try {
+      return await listPages(ask, this.#limits.maxJsonKeys);
+    } catch (error) {
+      // An original server knows no such command, and has another way to ask.
+      if (!isIscepError(error) || error.code !== "command_not_found") throw error;
+      return descriptionsFromVersion1(
+        await this.#version1.request(PacketType.DISCOVER, this.#content({}, options), this.#requestOptions(options)),
+      );
+    }
   }
 
   async echo(value: unknown, options: CallOptions | undefined): Promise<unknown> {

@@ -1,10 +1,10 @@
 /** The public calls over version 2. */
 import type { CommandDescription } from "../commands/command.js";
-import { readDescriptions } from "../commands/describe.js";
 import { IscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import type { Outcome } from "../runs/outcome.js";
 import { isJsonObject, type JsonObject } from "../wire/json.js";
+import { listPages } from "./list-pages.js";
 import type { CallOptions, RunOptions } from "./options.js";
 import { outcomeOfError, type RunHandle } from "./run-handle.js";
 import { OutputQueue } from "./run-output.js";
@@ -141,27 +141,14 @@ export class Version2Speaker implements Speaker {
     return result["runs"];
   }
 
-  async list(options: CallOptions | undefined): Promise<CommandDescription[]> {
-    const descriptions: CommandDescription[] = [];
-    let after: string | undefined;
-    do {
-      const page = await this.#request("list", after === undefined ? {} : { after }, options);
-      descriptions.push(...readDescriptions(page["commands"]));
-      const next = page["next"];
-      if (next !== undefined && Array.isArray(page["commands"]) && page["commands"].length === 0) {
-        throw new IscepError("protocol", "the server's list of commands has an empty page, and does not end");
-      }
-      if (next !== undefined && (typeof next !== "string" || (after !== undefined && next <= after))) {
-        throw new IscepError("protocol", "the server's list of commands does not end");
-      }
-      after = next;
-    } while (after !== undefined && descriptions.length <= this.#options.limits.maxJsonKeys);
-    return descriptions;
+  list(options: CallOptions | undefined): Promise<CommandDescription[]> {
+    const ask = (after: string | undefined): Promise<unknown> =>
+      this.#request("list", after === undefined ? {} : { after }, options);
+    return listPages(ask, this.#options.limits.maxJsonKeys);
   }
 
   async echo(value: unknown, options: CallOptions | undefined): Promise<unknown> {
-    await this.#request("ping", {}, options);
-    return value;
+    return (await this.#request("echo", { value }, options))["value"];
   }
 
   close(): Promise<void> {

@@ -22,7 +22,7 @@ import { RequestFloods } from "./request-floods.js";
 import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
 
-type IdentifiedRequest = Extract<ClientMessage, { method: "call" | "attach" | "cancel" | "list" | "runs" }>;
+type IdentifiedRequest = Extract<ClientMessage, { method: "call" | "attach" | "cancel" | "echo" | "list" | "runs" }>;
 
 export class Version2Connection implements Connection {
   readonly id: number;
@@ -182,6 +182,9 @@ export class Version2Connection implements Connection {
         break;
       case "cancel":
         this.#cancel(identity, message);
+        break;
+      case "echo":
+        this.#send(resultText(message.id, { value: message.value }, limits));
         break;
       case "list": {
         const page = listPage(dispatcher.describe(identity), message.after, limits.maxPacketBytes / 4);

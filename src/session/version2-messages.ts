@@ -34,6 +34,7 @@ export type RequestMessage =
       readonly run: string | undefined;
       readonly after: string | undefined;
     }
+  | { readonly method: "echo"; readonly id: number; readonly value: unknown }
   | { readonly method: "ping"; readonly id: number };
 
 export type ClientMessage =
@@ -93,6 +94,8 @@ function readRequest(method: string, id: number, params: JsonObject): ClientMess
       return { method, id, after: optionalText(params, "after") };
     case "runs":
       return { method, id, run: optionalText(params, "run"), after: optionalText(params, "after") };
+    case "echo":
+      return { method, id, value: params["value"] };
     case "ping":
       return { method, id };
     default:
