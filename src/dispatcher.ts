@@ -5,16 +5,16 @@
 import type { ArgumentsCheck, Command, CommandDescription } from "./commands/command.js";
 import { describeCommand } from "./commands/describe.js";
 import type { Registry } from "./commands/registry.js";
-import { IscepError, isIscepError, textOfThrown, toIscepError } from "./errors.js";
+import { IscepError, textOfThrown } from "./errors.js";
 import type { Identity } from "./identity/identity.js";
 import type { Limits } from "./limits.js";
 import type { Logs } from "./logs/logs.js";
 import { KeptRuns } from "./runs/kept-runs.js";
 import type { Outcome } from "./runs/outcome.js";
-import { closingError, failed, rejected, schemaFault, stopped } from "./runs/endings.js";
+import { closingError, rejected, schemaFault, stopped } from "./runs/endings.js";
+import { execute } from "./runs/execute.js";
 import { maySee, recordOfRun, type RunRecord } from "./runs/run-record.js";
 import { Places } from "./runs/places.js";
-import { runScript } from "./runs/process.js";
 import { Run } from "./runs/run.js";
 import { ThreadPool } from "./runs/thread-pool.js";
 
@@ -34,6 +34,8 @@ export interface StartOptions {
   readonly idempotencyKey?: string | undefined;
   /** It goes on when nobody holds it. */
   readonly detached?: boolean;
+  /** The caller will send standard input: `run.input` is there from the start. */
+  readonly stdin?: boolean;
   /** Its outcome and output can be asked for after its end, even if it ends at once. */
   readonly kept?: boolean;
   /** Called before the command starts, as it may write more in its first turn than is kept for those who come later. */
@@ -88,12 +90,15 @@ export class Dispatcher {
       if (earlier !== undefined) return this.#refusedKey(identity, name, args, options.source);
     }
     const run = new Run(name, identity, options.source, this.#limits);
+    if (options.stdin === true) run.openInput();
     options.begins?.(run);
     this.#start(run, name, args, options.timeoutMs);
     if (run.outcome?.status === "rejected") return run;
     if (run.outcome === undefined || options.kept === true || idempotencyKey !== undefined) {
       this.#kept.keep(run, idempotencyKey);
-      if (options.detached !== true) run.whenAbandoned(() => this.#abandoned(run));
+      if (options.detached !== true || options.stdin === true) {
+        run.whenAbandoned(() => this.#abandoned(run, options.detached === true));
+      }
     }
     return run;
   }
@@ -110,11 +115,14 @@ export class Dispatcher {
     return run;
   }
 
-  /** A caller may come back for its run; after the grace nobody will ask for it. */
-  #abandoned(run: Run): void {
+  /**
+   * A caller may come back for its run; after the grace nobody will ask for it. One that is detached goes on, but not
+   * with a part of its standard input, which it would take for the whole.
+   */
+  #abandoned(run: Run, detached: boolean): void {
     const timer = setTimeout(() => {
-      if (!run.isHeld)
-        run.abort(new IscepError("cancelled", "the caller's connection ended, and it did not come back"));
+      if (run.isHeld || (detached && run.input?.isOver !== false)) return;
+      run.abort(new IscepError("cancelled", "the caller's connection ended, and it did not come back"));
     }, this.#limits.callerGraceMs);
     run.whenEnded(() => clearTimeout(timer));
   }
@@ -233,65 +241,22 @@ export class Dispatcher {
   }
 
   #execute(run: Run, command: Command, given: unknown, args: unknown, places: Places): void {
-    if (command.kind === "script") {
-      this.#active.add(run);
-      runScript(command, args, { runId: run.id, timeoutMs: run.timeoutMs, signal: run.signal, limits: this.#limits })
-        .catch((error: unknown): Outcome => failed(toIscepError(error)))
-        .then((outcome) => {
-          this.#end(run, given, outcome);
-          this.#free(run, places);
-        }, rethrowLater);
-      return;
-    }
-    let result: unknown;
-    let promise: Promise<unknown> | undefined;
-    try {
-      result =
-        command.threadModule === undefined
-          ? command.run(args, run.context)
-          : this.#threads.run(command, args, run.context);
-      // A thenable of its own making may throw, or settle twice; a promise made of it does neither.
-      if (isThenable(result)) promise = Promise.resolve(result);
-    } catch (error) {
-      this.#endFailed(run, given, error);
-      this.#free(run, places);
-      return;
-    }
-    if (promise === undefined) {
-      this.#end(run, given, { status: "completed", value: result });
+    const result = execute(run, command, args, { threads: this.#threads, limits: this.#limits });
+    if (!(result instanceof Promise)) {
+      this.#end(run, given, result);
       this.#free(run, places);
       return;
     }
     this.#active.add(run);
-    this.#follow(run, given, promise, places);
-  }
-
-  #follow(run: Run, given: unknown, result: Promise<unknown>, places: Places): void {
-    this.#limitTime(run);
-    // A function may ignore its signal: the caller gets the outcome now, and the place is given back when the work ends.
-    run.whenAborted((reason) => this.#end(run, given, stopped(reason)));
-    result.then(
-      (value) => {
-        this.#end(run, given, { status: "completed", value });
-        this.#free(run, places);
-      },
-      (error: unknown) => {
-        this.#endFailed(run, given, error);
-        this.#free(run, places);
-      },
-    );
-  }
-
-  /** The text of an exception stays here, unless the command threw an IscepError: that is meant for the caller. */
-  #endFailed(run: Run, given: unknown, thrown: unknown): void {
-    const error = isIscepError(thrown)
-      ? thrown
-      : new IscepError("failed", `the command failed; the server's error.log has the reason, under run ${run.id}`, {
-          cause: thrown,
-          details: { runId: run.id },
-        });
-    if (error.code === "killed") this.#end(run, given, { status: "killed", error, signal: "SIGKILL" });
-    else this.#end(run, given, failed(error));
+    if (command.kind === "function") {
+      this.#limitTime(run);
+      // A function may ignore its signal: the caller gets the outcome now, and the place is given back when the work ends.
+      run.whenAborted((reason) => this.#end(run, given, stopped(reason)));
+    }
+    result.then((outcome) => {
+      this.#end(run, given, outcome);
+      this.#free(run, places);
+    }, rethrowLater);
   }
 
   #end(run: Run, given: unknown, outcome: Outcome): void {
@@ -362,10 +327,6 @@ export class Dispatcher {
       };
     });
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
 /** A fault in our own code must not vanish in a promise. */

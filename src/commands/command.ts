@@ -13,6 +13,8 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** Shown to the caller while the command runs. */
   readonly output: CommandOutput;
+  /** What the caller sends as standard input; ends at once where it sends none. To be read once. */
+  readonly stdin: AsyncIterable<Uint8Array>;
   /** How far the command is, from 0 to 1, and in which step. */
   progress(fraction: number, message?: string): void;
 }

@@ -2,6 +2,7 @@ import type { IscepError } from "../errors.js";
 import type { CommandContext, CommandOutput } from "../commands/command.js";
 import type { Identity } from "../identity/identity.js";
 import type { Outcome } from "./outcome.js";
+import { noInput, RunInput } from "./input.js";
 import { RunOutput, type OutputLimits } from "./output.js";
 import { createRunId } from "./run-id.js";
 
@@ -58,6 +59,16 @@ export class Run {
     return life.output;
   }
 
+  /** undefined where the caller sends no standard input. */
+  get input(): RunInput | undefined {
+    return this.#life?.input;
+  }
+
+  /** To be called before the run begins, when its caller will send standard input. */
+  openInput(): RunInput {
+    return (this.#lived().input ??= new RunInput());
+  }
+
   /** Bytes of output so far, without making an output where there is none. */
   get outputBytes(): number {
     return this.#life?.output?.end ?? 0;
@@ -95,6 +106,7 @@ export class Run {
     if (life === undefined) return true;
     this.#endedAtMs = Date.now();
     life.output?.close();
+    life.input?.discard();
     const listeners = life.endListeners;
     life.endListeners = [];
     life.progressListeners = [];
@@ -146,6 +158,7 @@ export class Run {
 /** What only a run has that lasts longer than its call, or that somebody follows. */
 class Life {
   output: RunOutput | undefined;
+  input: RunInput | undefined;
   controller: AbortController | undefined;
   abortReason: IscepError | undefined;
   abortListeners: ((reason: IscepError) => void)[] = [];
@@ -177,6 +190,10 @@ class RunContext implements CommandContext {
 
   get output(): CommandOutput {
     return this.#run.output;
+  }
+
+  get stdin(): AsyncIterable<Uint8Array> {
+    return this.#run.input ?? noInput;
   }
 
   progress(fraction: number, message?: string): void {

@@ -3,6 +3,7 @@ import type { FunctionCommand } from "../commands/command.js";
 import { importModule } from "../commands/load-module.js";
 import { openThreadCommandTable, threadCommandKey } from "../commands/thread-commands.js";
 import { IscepError } from "../errors.js";
+import { noInput } from "./input.js";
 import { isCloneable, packThrown, type ThreadAnswer, type ThreadTask } from "./thread-messages.js";
 import { ThreadContextOutput } from "./thread-output.js";
 import { markCommandWorker } from "./worker-flag.js";
@@ -27,6 +28,7 @@ export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
       identity,
       signal: neverAborted,
       output,
+      stdin: noInput,
       progress: (fraction, message) => output.progress(fraction, message),
     });
     if (!isCloneable(value)) {
