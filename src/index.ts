@@ -16,6 +16,7 @@ export type {
   FunctionCommand,
   JsonSchema,
   ScriptCommand,
+  ScriptInvocation,
 } from "./commands/command.js";
 export type { InputOf, NameOf, ResultOf } from "./commands/command-types.js";
 export type { Outcome, OutcomeStatus, ScriptResult } from "./runs/outcome.js";

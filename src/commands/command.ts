@@ -58,16 +58,30 @@ export interface FunctionCommand<
   readonly types?: { readonly input: Input; readonly result: Result };
 }
 
+/** What a process of a script gets of one call. */
+export interface ScriptInvocation {
+  /** Without the program. */
+  readonly argv: readonly string[];
+  /** The whole environment, but for ISCEP_RUN. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The whole standard input. Undefined: what the caller sends, if it sends any. */
+  readonly stdin?: Buffer;
+  /** The nth one is open for reading as descriptor 3 + n, and as /dev/fd/ and that number: see `openDescriptor`. */
+  readonly descriptors: readonly Buffer[];
+  /** To be masked in all that the process prints. */
+  readonly secrets: readonly string[];
+}
+
 /** A program with an argv array, never a shell. Made by `defineScript` and by iscep.yaml. */
 export interface ScriptCommand<Name extends string = string, Input = unknown> extends CommandBase<Name> {
   readonly kind: "script";
   /** Absolute path of the program. */
   readonly program: string;
-  /** Fills the argv template (without the program) with checked arguments. @throws IscepError `invalid_arguments` */
-  argv(args: unknown): string[];
+  /** What one call starts it with, from checked arguments. @throws IscepError `invalid_arguments` */
+  invocation(args: unknown): ScriptInvocation;
   /** The fixed working folder, absolute. */
   readonly folder: string;
-  /** The whole environment of the process. */
+  /** What is in the environment at each call; that of an invocation has the arguments too. */
   readonly environment: Readonly<Record<string, string>>;
   readonly types?: { readonly input: Input; readonly result: ScriptResult };
 }

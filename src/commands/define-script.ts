@@ -53,6 +53,8 @@ export function defineScript<
     throw new IscepError("usage", `script "${name}": args takes the plain declarations, without declareArguments()`);
   const args = declareArguments(declarations);
   const argsSchema = argumentsJsonSchema(name, args);
+  const fillArgv = compileTemplate(template, declarations);
+  const environment = scriptEnvironment(definition.environment);
   return Object.freeze({
     [commandBrand]: true,
     kind: "script" as const,
@@ -62,9 +64,9 @@ export function defineScript<
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     checkArguments: argumentsChecker(args, argsSchema),
     program: resolveProgram(program, folder),
-    argv: compileTemplate(template, declarations),
+    invocation: (given: unknown) => ({ argv: fillArgv(given), environment, descriptors: [], secrets: [] }),
     folder,
-    environment: scriptEnvironment(definition.environment),
+    environment,
   });
 }
 

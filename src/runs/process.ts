@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import type { ChildProcess } from "node:child_process";
-import type { ScriptCommand } from "../commands/command.js";
+import type { ScriptCommand, ScriptInvocation } from "../commands/command.js";
 import { IscepError, isIscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import { CappedOutput, drainPipe } from "./capped-output.js";
@@ -23,16 +23,17 @@ export interface ScriptRunOptions {
 export async function runScript(command: ScriptCommand, args: unknown, options: ScriptRunOptions): Promise<Outcome> {
   const { signal, runId, limits } = options;
   if (signal.aborted) return stopped(signal.reason);
-  let argv: string[];
+  let invocation: ScriptInvocation;
   try {
-    argv = command.argv(args);
+    invocation = command.invocation(args);
   } catch (error) {
     return {
       status: "rejected",
       error: toIscepError(error, "internal", `the arguments of "${command.name}" could not be placed: `),
     };
   }
-  const environment = { ...command.environment, ISCEP_RUN: runId };
+  const { argv } = invocation;
+  const environment = { ...invocation.environment, ISCEP_RUN: runId };
   const startedAtMs = performance.now();
   const stdout = new CappedOutput(limits.maxRunOutputBytes);
   const stderr = new CappedOutput(limits.maxRunOutputBytes);

@@ -89,7 +89,9 @@ describe("the environment of a script", () => {
       else process.env["TZ"] = TZ;
     });
     const script = defineScript({ name: "a", run: ["env"], environment: { WORLDS: "/srv/worlds", DEBUG: "" } });
-    const { stdout } = await promisify(execFile)(script.program, script.argv({}), { env: script.environment });
+    const { stdout } = await promisify(execFile)(script.program, script.invocation({}).argv, {
+      env: script.environment,
+    });
     const { HOME } = script.environment;
     expect(stdout.trim().split("\n").toSorted()).toEqual(
       [

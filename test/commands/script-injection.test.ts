@@ -60,9 +60,9 @@ describe("any text reaches the program byte for byte, or is refused", () => {
   test("in argv", () => {
     fc.assert(
       fc.property(hostile, (text) => {
-        let filled: string[] | undefined;
+        let filled: readonly string[] | undefined;
         try {
-          filled = command.argv({ world: text });
+          filled = command.invocation({ world: text }).argv;
         } catch (error) {
           expect(isIscepError(error) && error.code).toBe("invalid_arguments");
         }
@@ -74,7 +74,7 @@ describe("any text reaches the program byte for byte, or is refused", () => {
 
   test("in the process", () => {
     const accepted = fc.sample(hostile, { numRuns: 2_000, seed: 1 }).filter((text) => !refused.test(text));
-    const texts = accepted.flatMap((text) => command.argv({ world: text }));
+    const texts = accepted.flatMap((text) => command.invocation({ world: text }).argv);
     expect(texts.length).toBeGreaterThan(1_000);
     const seen = Buffer.from(execFileSync(printer, texts, { encoding: "latin1" }), "hex").toString("latin1");
     // Before them stand the interpreter and the script.
@@ -106,7 +106,7 @@ describe("a caller chooses no option, and writes no code", () => {
   test("code of the definition's own takes arguments behind it", () => {
     const run = ["sh", "-c", 'echo "$1"', "sh", "--", "{world}"] as const;
     const command = defineScript({ name: "it", run, args: world });
-    expect(command.argv({ world: "$(id)" })).toEqual([...run.slice(1, -1), "$(id)"]);
+    expect(command.invocation({ world: "$(id)" }).argv).toEqual([...run.slice(1, -1), "$(id)"]);
   });
 });
 
@@ -120,13 +120,13 @@ describe("numbers", () => {
     [1e-7, "0.0000001"],
     [-1.25e-9, "-0.00000000125"],
   ])("%d becomes %s", (n, text) => {
-    expect(command.argv({ n })).toEqual([`--n=${text}`]);
+    expect(command.invocation({ n }).argv).toEqual([`--n=${text}`]);
   });
 
   test("all of them become the same number again, without an exponent", () => {
     fc.assert(
       fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (n) => {
-        const [text = ""] = command.argv({ n });
+        const [text = ""] = command.invocation({ n }).argv;
         expect(text).toMatch(/^--n=-?\d+(?:\.\d+)?$/);
         expect(Number(text.slice("--n=".length))).toBe(n === 0 ? 0 : n);
       }),
@@ -137,7 +137,7 @@ describe("numbers", () => {
     const declared = defineCommand({ name: "it", args: declareArguments({ n: { type: "number" } }), run: () => 1 });
     for (const n of [Number.POSITIVE_INFINITY, Number.NaN]) {
       expect(declared.checkArguments({ n })).toMatchObject({ ok: false });
-      expect(() => command.argv({ n })).toThrow(expect.objectContaining({ code: "invalid_arguments" }));
+      expect(() => command.invocation({ n }).argv).toThrow(expect.objectContaining({ code: "invalid_arguments" }));
     }
   });
 });

@@ -23,7 +23,7 @@ async function printed(values: readonly string[]): Promise<Buffer> {
     args: { values: { type: "list", items: text } },
   });
   const options = { cwd: script.folder, env: script.environment, encoding: "buffer" } as const;
-  return (await promisify(execFile)(script.program, script.argv({ values }), options)).stdout;
+  return (await promisify(execFile)(script.program, script.invocation({ values }).argv, options)).stdout;
 }
 
 /** Every string of JavaScript, halves of surrogate pairs and control characters too. */

@@ -16,11 +16,20 @@ export function temporaryFolder(): string {
   return folder;
 }
 
+interface CommandChanges extends Partial<ScriptCommand> {
+  readonly argv?: (args: unknown) => string[];
+}
+
+function texts(args: unknown): string[] {
+  return Array.isArray(args) ? args.map(String) : [];
+}
+
 /** An executable file in a folder of its own, which is also its working folder. Its arguments are those of the call. */
-export function script(text: string, changes: Partial<ScriptCommand> = {}): ScriptCommand {
+export function script(text: string, { argv = texts, ...changes }: CommandChanges = {}): ScriptCommand {
   const folder = temporaryFolder();
   const program = path.join(folder, "program");
   writeFileSync(program, text, { mode: 0o700 });
+  const { environment = { PATH: process.env["PATH"] ?? "/usr/bin:/bin" } } = changes;
   return {
     kind: "script",
     name: "test_script",
@@ -28,18 +37,18 @@ export function script(text: string, changes: Partial<ScriptCommand> = {}): Scri
     argsSchema: { type: "object" },
     checkArguments: (args) => ({ ok: true, args }),
     program,
-    argv: (args) => (Array.isArray(args) ? args.map(String) : []),
+    invocation: (args) => ({ argv: argv(args), environment, descriptors: [], secrets: [] }),
     folder,
-    environment: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
+    environment,
     ...changes,
   };
 }
 
-export function shell(lines: string, changes: Partial<ScriptCommand> = {}): ScriptCommand {
+export function shell(lines: string, changes: CommandChanges = {}): ScriptCommand {
   return script(`#!/bin/sh\n${lines}\n`, changes);
 }
 
-export function node(lines: string, changes: Partial<ScriptCommand> = {}): ScriptCommand {
+export function node(lines: string, changes: CommandChanges = {}): ScriptCommand {
   return script(`#!${process.execPath}\n${lines}\n`, changes);
 }
 

@@ -1,0 +1,52 @@
+/**
+ * Bytes that a program reads from an open descriptor. A file without a name, and no pipe: Node's pipes are sockets, which
+ * cannot be opened as /dev/fd/N; a pipe also has to be written to while the program runs, and this one is whole before.
+ */
+import { randomBytes } from "node:crypto";
+import { closeSync, constants, existsSync, fchownSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+/** In memory, where there is such a folder: what it holds never gets to a disk. */
+const memoryFolder = "/dev/shm";
+
+export interface DescriptorOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * Open for reading, at its beginning, closed to all who do not have it open: the name is gone before this returns.
+ * The caller closes it when the program has started.
+ * @param owner who may open it again as /dev/fd/N, when the program runs as another user
+ */
+export function openDescriptor(bytes: Uint8Array, owner?: DescriptorOwner): number {
+  const folder = existsSync(memoryFolder) ? memoryFolder : tmpdir();
+  const file = path.join(folder, `iscep-${randomBytes(16).toString("hex")}`);
+  const writer = openSync(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o400);
+  try {
+    const reader = openSync(file, constants.O_RDONLY);
+    try {
+      unlinkSync(file);
+      if (owner !== undefined) fchownSync(writer, owner.uid, owner.gid);
+      writeAll(writer, bytes);
+      return reader;
+    } catch (error) {
+      closeSync(reader);
+      throw error;
+    }
+  } catch (error) {
+    unlinkIfThere(file);
+    throw error;
+  } finally {
+    closeSync(writer);
+  }
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) written += writeSync(descriptor, bytes, written);
+}
+
+function unlinkIfThere(file: string): void {
+  if (existsSync(file)) unlinkSync(file);
+}

@@ -1,0 +1,137 @@
+/**
+ * Takes secrets out of a stream of bytes, wherever its chunks are cut: whatever belongs to one becomes `***`. Overlapping
+ * and neighbouring secrets become one mark, so the mark tells neither length nor number. Holds back only what may be the
+ * beginning of a secret, at most the length of the longest.
+ */
+export class SecretMask {
+  readonly #needles: readonly Needle[];
+  /** The bytes that are held back; all before them are out. */
+  #held = Buffer.alloc(0);
+  /** Parts of `#held` that belong to secrets: apart, in order, and with offsets in it. */
+  #found: Span[] = [];
+  /** Whether the last byte that went out was masked: what follows at once is the same mark. */
+  #marked = false;
+
+  constructor(secrets: readonly string[]) {
+    this.#needles = [...new Set(secrets.flatMap(formsOf))].map((form) => new Needle(Buffer.from(form)));
+  }
+
+  /** What is certain now. */
+  push(bytes: Buffer): Buffer {
+    if (this.#needles.length === 0) return bytes;
+    const from = this.#held.length;
+    const all = from === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    const found = this.#found;
+    for (const needle of this.#needles) {
+      needle.search(bytes, (end) => found.push({ start: from + end - needle.length, end: from + end }));
+    }
+    this.#found = merged(found);
+    return this.#release(all, all.length - Math.max(...this.#needles.map(({ begun }) => begun)));
+  }
+
+  /** What was held back: a secret that only began is none. */
+  end(): Buffer {
+    return this.#release(this.#held, this.#held.length);
+  }
+
+  #release(all: Buffer, count: number): Buffer {
+    const parts: Buffer[] = [];
+    let at = 0;
+    for (const { start, end } of this.#found) {
+      if (start >= count) break;
+      if (start > at) this.#pass(parts, all.subarray(at, start));
+      if (!this.#marked) parts.push(mark);
+      this.#marked = true;
+      at = Math.min(end, count);
+    }
+    if (at < count) this.#pass(parts, all.subarray(at, count));
+    this.#found = this.#found
+      .filter(({ end }) => end > count)
+      .map(({ start, end }) => ({ start: Math.max(0, start - count), end: end - count }));
+    // A copy: what is held back must not keep a whole chunk in memory.
+    this.#held = Buffer.from(all.subarray(count));
+    return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+  }
+
+  #pass(parts: Buffer[], bytes: Buffer): void {
+    parts.push(bytes);
+    this.#marked = false;
+  }
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** In order and apart: those that overlap or touch become one. */
+function merged(spans: Span[]): Span[] {
+  const apart: Span[] = [];
+  for (const span of spans.sort((a, b) => a.start - b.start)) {
+    const last = apart.at(-1);
+    if (last === undefined || last.end < span.start) apart.push(span);
+    else apart[apart.length - 1] = { start: last.start, end: Math.max(last.end, span.end) };
+  }
+  return apart;
+}
+
+const mark = Buffer.from("***");
+
+/** Shorter lines of a longer secret are common words, and masking them would only make output unreadable. */
+const minLineCharacters = 8;
+
+/** As it is; as JSON has it within quotes; and, as programs print line by line, the lines of a key. */
+function formsOf(secret: string): string[] {
+  const lines = secret.split(/[\r\n]+/);
+  const longLines = lines.length === 1 ? [] : lines.filter((line) => line.length >= minLineCharacters);
+  return [secret, JSON.stringify(secret).slice(1, -1), ...longLines].filter((form) => form !== "");
+}
+
+/** The search of Knuth, Morris and Pratt: no byte is looked at again, whatever a caller chose as its secret. */
+class Needle {
+  readonly length: number;
+  readonly #bytes: Buffer;
+  /** For each count of matched bytes, how many of these are the longest other beginning that still matches. */
+  readonly #fallbacks: Int32Array;
+  #matched = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+    this.length = bytes.length;
+    this.#fallbacks = new Int32Array(bytes.length + 1);
+    let matched = 0;
+    for (let index = 1; index < bytes.length; index++) {
+      while (matched > 0 && bytes[index] !== bytes[matched]) matched = this.#fallback(matched);
+      if (bytes[index] === bytes[matched]) matched += 1;
+      this.#fallbacks[index + 1] = matched;
+    }
+  }
+
+  /** How many bytes at the end of what was searched may be the beginning of this secret. */
+  get begun(): number {
+    return this.#matched;
+  }
+
+  /** Calls with the offset behind each occurrence that ends within these bytes, overlapping ones too. */
+  search(bytes: Buffer, found: (end: number) => void): void {
+    const needle = this.#bytes;
+    let matched = this.#matched;
+    for (let index = 0; index < bytes.length; index++) {
+      if (matched === 0) {
+        index = bytes.indexOf(needle[0] ?? 0, index);
+        if (index === -1) break;
+      }
+      while (matched > 0 && bytes[index] !== needle[matched]) matched = this.#fallback(matched);
+      if (bytes[index] === needle[matched]) matched += 1;
+      if (matched === needle.length) {
+        found(index + 1);
+        matched = this.#fallback(matched);
+      }
+    }
+    this.#matched = matched;
+  }
+
+  #fallback(matched: number): number {
+    return this.#fallbacks[matched] ?? 0;
+  }
+}
