@@ -9,6 +9,7 @@ const context: CommandContext = {
   runId: "0",
   identity: { owner: "tester", tokenId: null },
   signal: new AbortController().signal,
+  stdin: (async function* () {})(),
   output: { write: () => undefined },
   progress: () => {},
 };
