@@ -1,18 +1,11 @@
 /**
  * The output of one run: bytes with offsets, in the order in which they came, standard output and error apart. What
- * watchers have read is dropped when there is too much of it; the one who is slowest holds the writer back.
+ * watchers have read is dropped when there is too much of it; what one of them has yet to read never is.
  */
 import { IscepError } from "../errors.js";
+import { maxBlockBytes, OutputBlock, type OutputChannel, type OutputPiece } from "./output-block.js";
 
-export type OutputChannel = "stdout" | "stderr";
-
-export interface OutputPiece {
-  readonly channel: OutputChannel;
-  /** Of the first byte; counts the bytes of both channels from 0. */
-  readonly offset: number;
-  /** A view that stays as it is. */
-  readonly bytes: Buffer;
-}
+export type { OutputChannel, OutputPiece } from "./output-block.js";
 
 /** Someone who follows: told that there is more to read, or that no more will come. */
 export interface OutputWatcher {
@@ -24,26 +17,28 @@ export interface OutputWatcher {
 export interface OutputLimits {
   /** Kept in memory for those who come later. */
   readonly maxRetainedOutputBytes: number;
-  /** The writer is asked to wait while a watcher is so far behind. */
+  /** The writer is asked to wait while a watcher that was at the end is so far behind. */
   readonly streamWindowBytes: number;
 }
 
-interface Block {
-  readonly channel: OutputChannel;
-  readonly offset: number;
-  readonly bytes: Buffer;
-  length: number;
+interface Watching {
+  readonly watcher: OutputWatcher;
+  /** Has been at the end once, or took over from such a one; until then it reads what came before it, and the writer need not wait for it. */
+  live: boolean;
 }
 
-const blockBytes = 64 * 1024;
+// The first block of a run that says little stays small.
+const firstBlockBytes = 1024;
 
 export class RunOutput {
   readonly #limits: OutputLimits;
-  #blocks: Block[] = [];
+  #blocks: OutputBlock[] = [];
+  #last: OutputBlock | undefined;
   #start = 0;
   #end = 0;
   #closed = false;
-  readonly #watchers = new Set<OutputWatcher>();
+  // A list: it has one entry most times, and is gone through for each piece.
+  #watching: Watching[] = [];
   #waitingWriters: (() => void)[] = [];
 
   constructor(limits: OutputLimits) {
@@ -64,33 +59,45 @@ export class RunOutput {
     return this.#closed;
   }
 
+  /** What it costs in memory. */
+  get memoryBytes(): number {
+    return this.#blocks.reduce((sum, block) => sum + block.size, 0);
+  }
+
   /** Copies the bytes. Returns a promise when the writer should wait for a slow reader, undefined when it may go on. */
   write(channel: OutputChannel, data: string | Uint8Array): Promise<void> | undefined {
-    if (this.#closed) return undefined;
-    const bytes = typeof data === "string" ? Buffer.from(data) : data;
-    let at = 0;
-    while (at < bytes.length) {
-      const block = this.#blockFor(channel, bytes.length - at);
-      const length = Math.min(bytes.length - at, block.bytes.length - block.length);
-      block.bytes.set(at === 0 && length === bytes.length ? bytes : bytes.subarray(at, at + length), block.length);
-      block.length += length;
-      at += length;
-      this.#end += length;
-    }
-    if (bytes.length === 0) return undefined;
-    this.#forget();
-    for (const watcher of this.#watchers) watcher.outputReady();
+    if (this.#closed || data.length === 0) return undefined;
+    if (typeof data === "string") this.#appendText(channel, data);
+    else this.#append(channel, data);
+    for (const { watcher } of this.#watching) watcher.outputReady();
     if (!this.#isAhead()) return undefined;
     return new Promise((resolve) => this.#waitingWriters.push(resolve));
   }
 
-  #blockFor(channel: OutputChannel, wanted: number): Block {
-    const last = this.#blocks.at(-1);
-    if (last !== undefined && last.channel === channel && last.length < last.bytes.length) return last;
-    // The first block of a run that says little stays small.
-    const size = Math.min(blockBytes, Math.max(wanted, this.#blocks.length === 0 ? 1024 : blockBytes));
-    const block = { channel, offset: this.#end, bytes: Buffer.allocUnsafeSlow(size), length: 0 };
+  #append(channel: OutputChannel, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      const block = this.#blockFor(channel, bytes.length - at);
+      const length = Math.min(bytes.length - at, block.room(channel));
+      block.append(channel, at === 0 && length === bytes.length ? bytes : bytes.subarray(at, at + length));
+      at += length;
+      this.#end += length;
+    }
+  }
+
+  #appendText(channel: OutputChannel, text: string): void {
+    const most = 3 * text.length; // of UTF-8, for each UTF-16 unit
+    const block = this.#last;
+    if (block !== undefined && block.room(channel) >= most) this.#end += block.appendText(channel, text);
+    else this.#append(channel, Buffer.from(text));
+  }
+
+  #blockFor(channel: OutputChannel, wanted: number): OutputBlock {
+    if (this.#last !== undefined && this.#last.room(channel) > 0) return this.#last;
+    const size = Math.max(wanted, this.#last === undefined ? firstBlockBytes : 4 * this.#last.size);
+    const block = new OutputBlock(this.#end, channel, Math.min(size, maxBlockBytes));
+    this.#forget();
     this.#blocks.push(block);
+    this.#last = block;
     return block;
   }
 
@@ -98,10 +105,10 @@ export class RunOutput {
   #forget(): void {
     let needed = this.#end - this.#limits.maxRetainedOutputBytes;
     if (this.#start >= needed) return;
-    for (const watcher of this.#watchers) needed = Math.min(needed, watcher.position);
+    for (const { watcher } of this.#watching) needed = Math.min(needed, watcher.position);
     let drop = 0;
     for (const block of this.#blocks) {
-      if (block.offset + block.length > needed || drop === this.#blocks.length - 1) break;
+      if (block.end > needed || block === this.#last) break;
       drop++;
     }
     if (drop === 0) return;
@@ -110,8 +117,12 @@ export class RunOutput {
   }
 
   #isAhead(): boolean {
-    for (const watcher of this.#watchers) {
-      if (this.#end - watcher.position > this.#limits.streamWindowBytes) return true;
+    for (const { watcher, live } of this.#watching) {
+      const { streamWindowBytes, maxRetainedOutputBytes } = this.#limits;
+      // One that reads what came before it has time until that would have to be dropped, soon: the other half is for
+      // the time in which its connection breaks and it comes back.
+      const most = live ? streamWindowBytes : Math.max(streamWindowBytes, maxRetainedOutputBytes / 2);
+      if (this.#end - watcher.position > most) return true;
     }
     return false;
   }
@@ -122,14 +133,7 @@ export class RunOutput {
    */
   read(offset: number, maxBytes: number): OutputPiece | undefined {
     this.checkOffset(offset);
-    const block = this.#blockAt(offset);
-    if (block === undefined) return undefined;
-    const from = offset - block.offset;
-    return {
-      channel: block.channel,
-      offset,
-      bytes: block.bytes.subarray(from, Math.min(block.length, from + maxBytes)),
-    };
+    return offset === this.#end ? undefined : this.#blockAt(offset)?.read(offset, maxBytes);
   }
 
   /** @throws IscepError as `read` */
@@ -147,28 +151,42 @@ export class RunOutput {
     }
   }
 
-  #blockAt(offset: number): Block | undefined {
-    // Followers read near the end, so the search begins there.
-    for (let index = this.#blocks.length - 1; index >= 0; index--) {
-      const block = this.#blocks[index];
-      if (block !== undefined && block.offset <= offset)
-        return offset < block.offset + block.length ? block : undefined;
+  #blockAt(offset: number): OutputBlock | undefined {
+    // Followers read near the end.
+    if (this.#last !== undefined && offset >= this.#last.offset) return this.#last;
+    let low = 0;
+    let high = this.#blocks.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const block = this.#blocks[middle];
+      if (block !== undefined && block.end <= offset) low = middle + 1;
+      else high = middle;
     }
-    return undefined;
+    return this.#blocks[low];
   }
 
   /** Until `unwatch`, this watcher's position counts: what it has not read is kept, and the writer waits for it. */
   watch(watcher: OutputWatcher): void {
-    this.#watchers.add(watcher);
+    const live = this.#watching.some((other) => other.live && other.watcher.position <= watcher.position);
+    this.#watching.push({ watcher, live: live || watcher.position === this.#end });
   }
 
   unwatch(watcher: OutputWatcher): void {
-    if (this.#watchers.delete(watcher)) this.positionChanged();
+    const index = this.#watching.findIndex((watching) => watching.watcher === watcher);
+    if (index === -1) return;
+    // A new list, as this one may be being gone through.
+    this.#watching = this.#watching.toSpliced(index, 1);
+    this.positionChanged();
   }
 
   /** To be called when a watcher has read on. */
   positionChanged(): void {
-    if (this.#waitingWriters.length === 0 || this.#isAhead()) return;
+    for (const watching of this.#watching) if (watching.watcher.position === this.#end) watching.live = true;
+    this.#forget();
+    if (this.#waitingWriters.length > 0 && !this.#isAhead()) this.#resumeWriters();
+  }
+
+  #resumeWriters(): void {
     const waiting = this.#waitingWriters;
     this.#waitingWriters = [];
     for (const resume of waiting) resume();
@@ -178,8 +196,7 @@ export class RunOutput {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const resume of this.#waitingWriters) resume();
-    this.#waitingWriters = [];
-    for (const watcher of this.#watchers) watcher.outputReady();
+    this.#resumeWriters();
+    for (const { watcher } of this.#watching) watcher.outputReady();
   }
 }

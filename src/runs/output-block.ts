@@ -1,0 +1,107 @@
+/**
+ * A piece of memory that holds output of both channels in the order in which it came. Bytes grow from its front; from
+ * its end grow marks of two bytes, one for each change of the channel. So a program that alternates byte for byte costs
+ * three times its bytes, and no other pattern more.
+ */
+
+export type OutputChannel = "stdout" | "stderr";
+
+export interface OutputPiece {
+  readonly channel: OutputChannel;
+  /** Of the first byte; counts the bytes of both channels from 0. */
+  readonly offset: number;
+  /** A view that stays as it is. */
+  readonly bytes: Buffer;
+}
+
+/** The largest whose positions fit a mark. */
+export const maxBlockBytes = 64 * 1024;
+
+const markBytes = 2;
+
+export class OutputBlock {
+  /** Of its first byte in the whole output. */
+  readonly offset: number;
+  readonly #bytes: Buffer;
+  readonly #firstChannel: OutputChannel;
+  #channel: OutputChannel;
+  #length = 0;
+  #marks = 0;
+
+  constructor(offset: number, channel: OutputChannel, size: number) {
+    this.offset = offset;
+    this.#firstChannel = channel;
+    this.#channel = channel;
+    this.#bytes = Buffer.allocUnsafeSlow(Math.min(size, maxBlockBytes));
+  }
+
+  /** Of the byte behind its last one. */
+  get end(): number {
+    return this.offset + this.#length;
+  }
+
+  /** What it costs, full or not. */
+  get size(): number {
+    return this.#bytes.length;
+  }
+
+  /** How many bytes of this channel it can take. */
+  room(channel: OutputChannel): number {
+    const mark = channel === this.#channel ? 0 : markBytes;
+    return Math.max(0, this.#bytes.length - this.#length - this.#marks * markBytes - mark);
+  }
+
+  /** `bytes` has no more than there is room for, and at least one. */
+  append(channel: OutputChannel, bytes: Uint8Array): void {
+    if (channel !== this.#channel) this.#change(channel);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** The same for text that surely fits as UTF-8. Returns its bytes. */
+  appendText(channel: OutputChannel, text: string): number {
+    if (channel !== this.#channel) this.#change(channel);
+    const written = this.#bytes.write(text, this.#length, "utf8");
+    this.#length += written;
+    return written;
+  }
+
+  #change(channel: OutputChannel): void {
+    this.#channel = channel;
+    if (this.#length === 0) throw new RangeError("a block begins with the channel that it was made for");
+    this.#marks++;
+    this.#bytes.writeUInt16LE(this.#length, this.#bytes.length - this.#marks * markBytes);
+  }
+
+  /** From an offset that it holds, up to a change of the channel. */
+  read(offset: number, maxBytes: number): OutputPiece {
+    const from = offset - this.offset;
+    const passed = this.#marksUpTo(from);
+    const end = passed < this.#marks ? this.#mark(passed) : this.#length;
+    return {
+      channel: passed % 2 === 0 ? this.#firstChannel : other(this.#firstChannel),
+      offset,
+      bytes: this.#bytes.subarray(from, Math.min(end, from + maxBytes)),
+    };
+  }
+
+  #mark(index: number): number {
+    return this.#bytes.readUInt16LE(this.#bytes.length - (index + 1) * markBytes);
+  }
+
+  /** How many changes come at or before this position; they are in ascending order. */
+  #marksUpTo(position: number): number {
+    let low = 0;
+    let high = this.#marks;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#mark(middle) <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function other(channel: OutputChannel): OutputChannel {
+  return channel === "stdout" ? "stderr" : "stdout";
+}
