@@ -39,13 +39,33 @@ export function coalescedWriter(socket) {
   };
 }
 
+/** Pieces of text as JSON, many of them in a write, and no faster than the socket takes them. */
+async function streamPieces(socket, id, { pieces, pieceBytes }) {
+  const piece = "x".repeat(pieceBytes);
+  let frames = [];
+  let bytes = 0;
+  for (let index = 0; index < pieces; index++) {
+    const next = frame({ id, piece });
+    frames.push(next);
+    bytes += next.length;
+    if (bytes < 64 * 1024 && index + 1 < pieces) continue;
+    const wantsMore = socket.write(frames.length === 1 ? frames[0] : Buffer.concat(frames));
+    frames = [];
+    bytes = 0;
+    if (!wantsMore) await new Promise((resolve) => socket.once("drain", resolve));
+  }
+}
+
 export function bareServer() {
   return new Promise((resolve) => {
     const server = net.createServer({ noDelay: true, backlog: 4096 }, (socket) => {
       const write = coalescedWriter(socket);
       socket.on(
         "data",
-        frameParser((request) => write(frame({ id: request.id, response: request.args }))),
+        frameParser((request) => {
+          if (request.command === "stream") void streamPieces(socket, request.id, request.args);
+          else write(frame({ id: request.id, response: request.args }));
+        }),
       );
       socket.on("error", () => {});
     });
@@ -78,6 +98,24 @@ export async function barePipelinedClient(port) {
     },
     close: () => socket.destroy(),
   };
+}
+
+/** Asks for the output of one run, and resolves when all of its pieces have come. */
+export async function bareOutput(port, args) {
+  const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
+  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  let left = args.pieces;
+  await new Promise((resolve) => {
+    socket.on(
+      "data",
+      frameParser(({ piece }) => {
+        if (piece.length !== args.pieceBytes) throw new Error("a wrong piece");
+        if (--left === 0) resolve();
+      }),
+    );
+    socket.write(frame({ id: 1, command: "stream", args }));
+  });
+  socket.destroy();
 }
 
 /** A client with one call in flight: a promise for each call, as callers want it. */

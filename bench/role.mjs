@@ -1,7 +1,7 @@
-// One process of a measurement: `node bench/role.mjs ROLE`, told what to do by messages from bench/run.mjs.
+// One process of a measurement: `node bench/role.mjs`, told what to do by messages from bench/peers.mjs.
 import net from "node:net";
 import { connect, defineCommand, declareArguments, Server } from "iscep";
-import { bareClient, barePipelinedClient, bareServer } from "./bare.mjs";
+import { bareClient, bareOutput, barePipelinedClient, bareServer } from "./bare.mjs";
 
 const greet = defineCommand({
   name: "greet",
@@ -10,7 +10,30 @@ const greet = defineCommand({
   run: (args) => args,
 });
 
+const stream = defineCommand({
+  name: "stream",
+  description: "Writes pieces of output, and waits where its reader is slower",
+  args: declareArguments({ pieces: { type: "integer" }, pieceBytes: { type: "integer" } }),
+  async run({ pieces, pieceBytes }, { output }) {
+    const piece = Buffer.alloc(pieceBytes, "x");
+    for (let index = 0; index < pieces; index++) {
+      const waits = output.write("stdout", piece);
+      if (waits !== undefined) await waits;
+    }
+  },
+});
+
+const wait = defineCommand({
+  name: "wait",
+  description: "Never ends by itself",
+  run: () => new Promise(() => {}),
+});
+
 const args = { message: "hello", numb: 1 };
+
+function check(answer) {
+  if (answer.message !== "hello" || answer.numb !== 1) throw new Error("a wrong answer");
+}
 
 /** `inFlight` callers on each of the clients, each calling again as soon as it has its answer. */
 async function manyInFlight(clients, inFlight, ms) {
@@ -18,8 +41,7 @@ async function manyInFlight(clients, inFlight, ms) {
   const caller = async (client, until) => {
     while (performance.now() < until) {
       for (let index = 0; index < 20; index++) {
-        const answer = await client.call("greet", args);
-        if (answer.message !== "hello" || answer.numb !== 1) throw new Error("a wrong answer");
+        check(await client.call("greet", args));
         calls++;
       }
     }
@@ -29,74 +51,129 @@ async function manyInFlight(clients, inFlight, ms) {
     const started = performance.now();
     const until = started + duration;
     await Promise.all(clients.flatMap((client) => Array.from({ length: inFlight }, () => caller(client, until))));
-    return calls / ((performance.now() - started) / 1000);
+    return { perSecond: calls / ((performance.now() - started) / 1000) };
   };
   await round(500);
   return round(ms);
 }
 
-/** Calls one after another for `ms`; every answer is checked. */
+/** Calls one after another for `ms`; every answer is checked, and every call timed. */
 async function oneInFlight(call, ms) {
-  const started = process.hrtime.bigint();
-  const until = started + BigInt(ms) * 1_000_000n;
-  let calls = 0;
-  while (process.hrtime.bigint() < until) {
-    for (let index = 0; index < 100; index++) {
-      const answer = await call();
-      if (answer.message !== "hello" || answer.numb !== 1) throw new Error("a wrong answer");
-      calls++;
+  const microseconds = new Float64Array(1_000_000);
+  const round = async (duration) => {
+    const startedMs = performance.now();
+    let calls = 0;
+    for (let nowMs = startedMs; nowMs < startedMs + duration && calls < microseconds.length;) {
+      check(await call());
+      const answeredMs = performance.now();
+      microseconds[calls++] = (answeredMs - nowMs) * 1000;
+      nowMs = answeredMs;
     }
-  }
-  return calls / (Number(process.hrtime.bigint() - started) / 1e9);
+    const times = microseconds.slice(0, calls).sort();
+    const seconds = (performance.now() - startedMs) / 1000;
+    return { perSecond: calls / seconds, p99Microseconds: times[Math.floor(calls * 0.99)] };
+  };
+  await round(500);
+  return round(ms);
 }
+
+async function outputPerSecond({ pieces, pieceBytes }, receive) {
+  const startedMs = performance.now();
+  await receive();
+  const seconds = (performance.now() - startedMs) / 1000;
+  return { piecesPerSecond: pieces / seconds, megabytesPerSecond: (pieces * pieceBytes) / 1e6 / seconds };
+}
+
+/** What a process of a role holds open until it ends. */
+const held = [];
+
+async function inBatches(count, batch, open) {
+  for (let opened = 0; opened < count; opened += batch) {
+    held.push(...(await Promise.all(Array.from({ length: Math.min(batch, count - opened) }, open))));
+  }
+}
+
+const urlOf = ({ port, pin }) =>
+  pin === undefined ? `iscep+tcp://127.0.0.1:${port}` : `iscep://127.0.0.1:${port}?pin=${pin}`;
 
 const roles = {
   "bare-server": () => bareServer(),
-  "iscep-server": async ({ tokens }) => {
-    const server = new Server({ commands: [greet], port: 0, tls: false, ...(tokens ? { tokens } : {}) });
-    const { port } = await server.listen();
-    return { port };
+  "iscep-server": async ({ tokens, tls = false, folder, logs, limits }) => {
+    const server = new Server({
+      commands: [greet, stream, wait],
+      port: 0,
+      tls,
+      limits,
+      ...(folder ? { stateFolder: folder } : {}),
+      ...(logs ? { logs } : {}),
+      ...(tokens ? { tokens } : {}),
+    });
+    const { port, pin } = await server.listen();
+    return { port, pin };
   },
   "bare-client": async ({ port, token, ms }) => {
     const client = await bareClient(port);
-    await oneInFlight(() => client.call("greet", args, token), 300);
-    const perSecond = await oneInFlight(() => client.call("greet", args, token), ms);
-    client.close();
-    return { perSecond };
+    return oneInFlight(() => client.call("greet", args, token), ms);
   },
-  "iscep-client": async ({ port, token, ms, protocol }) => {
-    const client = await connect(`iscep+tcp://127.0.0.1:${port}`, { token, protocol });
-    await oneInFlight(() => client.call("greet", args), 300);
-    const perSecond = await oneInFlight(() => client.call("greet", args), ms);
-    await client.close();
-    return { perSecond };
+  "iscep-client": async ({ token, ms, protocol, ...server }) => {
+    const client = await connect(urlOf(server), { token, protocol });
+    return oneInFlight(() => client.call("greet", args), ms);
   },
   "bare-pipelined": async ({ port, connections, inFlight, ms }) => {
     const clients = await Promise.all(Array.from({ length: connections }, () => barePipelinedClient(port)));
-    const perSecond = await manyInFlight(clients, inFlight, ms);
-    for (const client of clients) client.close();
-    return { perSecond };
+    return manyInFlight(clients, inFlight, ms);
   },
-  "iscep-pipelined": async ({ port, connections, inFlight, ms, token }) => {
-    const url = `iscep+tcp://127.0.0.1:${port}`;
+  "iscep-pipelined": async ({ connections, inFlight, ms, token, ...server }) => {
+    const url = urlOf(server);
     const clients = await Promise.all(Array.from({ length: connections }, () => connect(url, { token, protocol: 2 })));
-    const perSecond = await manyInFlight(clients, inFlight, ms);
-    for (const client of clients) await client.close();
-    return { perSecond };
+    return manyInFlight(clients, inFlight, ms);
   },
-  /** Opens connections that say nothing, and keeps them until the process ends. */
-  "idle-clients": async ({ port, count }) => {
-    const sockets = [];
-    for (let opened = 0; opened < count; opened += 250) {
-      await Promise.all(
-        Array.from({ length: Math.min(250, count - opened) }, () => {
-          const socket = net.connect({ port, host: "127.0.0.1" });
-          sockets.push(socket);
-          return new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
-        }),
-      );
+  "bare-output": async ({ port, pieces, pieceBytes }) => {
+    await bareOutput(port, { pieces: Math.ceil(pieces / 10), pieceBytes });
+    return outputPerSecond({ pieces, pieceBytes }, () => bareOutput(port, { pieces, pieceBytes }));
+  },
+  "iscep-output": async ({ token, pieces, pieceBytes, ...server }) => {
+    const client = await connect(urlOf(server), { token, protocol: 2 });
+    const receive = async (count) => {
+      let bytes = 0;
+      const run = client.run("stream", { pieces: count, pieceBytes });
+      for await (const chunk of run.output) bytes += chunk.bytes.length;
+      await run.value;
+      if (bytes !== count * pieceBytes) throw new Error(`${bytes} bytes came instead of ${count * pieceBytes}`);
+    };
+    await receive(Math.ceil(pieces / 10));
+    return outputPerSecond({ pieces, pieceBytes }, () => receive(pieces));
+  },
+  /** Connections that say nothing. */
+  "idle-sockets": async ({ port, count }) => {
+    await inBatches(count, 250, () => {
+      const socket = net.connect({ port, host: "127.0.0.1" });
+      return new Promise((resolve, reject) => socket.once("connect", () => resolve(socket)).once("error", reject));
+    });
+    return { open: held.slice(-count).filter((socket) => !socket.destroyed).length };
+  },
+  /** Authenticated sessions of version 2, each of which has made a call. */
+  "idle-sessions": async ({ count, token, ...server }) => {
+    const url = urlOf(server);
+    await inBatches(count, 50, async () => {
+      const client = await connect(url, { token, protocol: 2 });
+      check(await client.call("greet", args));
+      return client;
+    });
+    return { open: count };
+  },
+  "waiting-calls": async ({ count, token, ...server }) => {
+    let begun = 0;
+    for (let opened = 0; opened < count; opened += 1_000) {
+      const client = await connect(urlOf(server), { token, protocol: 2 });
+      for (let index = 0; index < 1_000; index++) {
+        held.push(client.call("wait").catch(() => begun--));
+        begun++;
+      }
+      // Answered after the calls before it were read.
+      await client.ping();
     }
-    return { open: sockets.filter((socket) => !socket.destroyed).length };
+    return { open: begun };
   },
 };
 
@@ -105,14 +182,22 @@ function memory() {
   return process.memoryUsage.rss();
 }
 
-process.on("message", ({ role, options, measure }) => {
-  if (measure === "memory") {
-    // Twice, with a turn of the event loop between: what was just freed is given back then.
+const measures = {
+  processor: async () => {
+    const { user, system } = process.cpuUsage();
+    return { microseconds: user + system };
+  },
+  memory: async () => {
     memory();
-    setTimeout(() => process.send({ rss: memory() }), 200);
-    return;
-  }
+    // With turns of the event loop between: what was just freed is given back then.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return { rss: memory() };
+  },
+};
+
+process.on("message", ({ role, options, measure }) => {
   // A rejection ends the process, and the other side is told by its exit.
-  void roles[role](options ?? {}).then((answer) => process.send(answer));
+  const work = measure === undefined ? roles[role](options ?? {}) : measures[measure]();
+  void work.then((answer) => process.send(answer));
 });
 process.on("disconnect", () => process.exit());

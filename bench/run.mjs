@@ -1,131 +1,124 @@
-// `npm run bench`: figures as ratios to a bare program of the same run, server and client each in a process of its own.
-// Medians of several rounds, the two programs in turn and each first every other time, as machines are noisy and drift.
-// ROUNDS=25 SECONDS=3 for more.
-import { fork } from "node:child_process";
+// `npm run bench`: figures as ratios to a bare program of the same run. `npm run bench -- calls output` measures some of
+// them; ROUNDS=25 SECONDS=3 more thoroughly.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { bytesOfEach, measureOnce } from "./peers.mjs";
+import { compare, tellBytes } from "./report.mjs";
 
-const rounds = Number(process.env.ROUNDS ?? 13);
+const rounds = Number(process.env.ROUNDS ?? 7);
 const ms = Number(process.env.SECONDS ?? 1) * 1000;
-const idleConnections = Number(process.env.IDLE ?? 10_000);
 
-const roleFile = fileURLToPath(new URL("role.mjs", import.meta.url));
-
-/** A process that has one role and does what it is told. */
-class Peer {
-  #child = fork(roleFile, { execArgv: ["--expose-gc"], stdio: ["ignore", "inherit", "inherit", "ipc"] });
-
-  ask(message) {
-    return new Promise((resolve, reject) => {
-      const gone = (code) => reject(new Error(`a process of the benchmark ended with ${code}`));
-      this.#child.once("exit", gone);
-      this.#child.once("message", (answer) => {
-        this.#child.off("exit", gone);
-        resolve(answer);
-      });
-      this.#child.send(message);
-    });
-  }
-
-  async stop() {
-    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
-    this.#child.disconnect();
-    await ended;
-  }
-}
-
-async function withPeers(count, work) {
-  const peers = Array.from({ length: count }, () => new Peer());
-  try {
-    return await work(...peers);
-  } finally {
-    await Promise.all(peers.map((peer) => peer.stop()));
-  }
-}
-
-async function callsPerSecond(kind, serverOptions, clientOptions) {
-  return withPeers(2, async (server, client) => {
-    const { port } = await server.ask({ role: `${kind}-server`, options: serverOptions });
-    const { perSecond } = await client.ask({
-      role: `${kind}-client`,
-      options: { port, ms, protocol: 1, ...clientOptions },
-    });
-    return perSecond;
-  });
-}
-
-async function pipelinedPerSecond(kind, serverOptions, clientOptions) {
-  return withPeers(2, async (server, client) => {
-    const { port } = await server.ask({ role: `${kind}-server`, options: serverOptions });
-    const options = { port, ms, ...clientOptions };
-    return (await client.ask({ role: `${kind}-pipelined`, options })).perSecond;
-  });
-}
-
-async function bytesPerIdleConnection(kind) {
-  return withPeers(2, async (server, clients) => {
-    const { port } = await server.ask({ role: `${kind}-server`, options: {} });
-    // The first connections make what all share: code, pools, tables.
-    await clients.ask({ role: "idle-clients", options: { port, count: 50 } });
-    const before = await server.ask({ measure: "memory" });
-    const { open } = await clients.ask({ role: "idle-clients", options: { port, count: idleConnections } });
-    const after = await server.ask({ measure: "memory" });
-    if (open !== idleConnections) throw new Error(`only ${open} of ${idleConnections} connections stayed open`);
-    return (after.rss - before.rss) / idleConnections;
-  });
-}
-
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
-const spread = (numbers, digits) =>
-  `${Math.min(...numbers).toFixed(digits)} to ${Math.max(...numbers).toFixed(digits)}`;
-
+// Both programs send it; it has the form and length of those that `iscep tokens add` makes.
+const token = `isct_${"0".repeat(12)}_${"1".repeat(49)}`;
 const folder = await mkdtemp(join(tmpdir(), "iscep-bench-"));
-try {
-  // Both programs send it; it has the form and length of those that `iscep tokens add` makes.
-  const token = `isct_${"0".repeat(12)}_${"1".repeat(49)}`;
-  const tokens = join(folder, "tokens.json");
-  await writeFile(tokens, JSON.stringify({ bench: token }), { mode: 0o600 });
+const tokens = join(folder, "tokens.json");
 
-  const bare = [];
-  const ours = [];
-  for (let round = 0; round < rounds; round++) {
-    const measureBare = async () => bare.push(await callsPerSecond("bare", {}, { token }));
-    const measureOurs = async () => ours.push(await callsPerSecond("iscep", { tokens }, { token }));
-    for (const measure of round % 2 === 0 ? [measureBare, measureOurs] : [measureOurs, measureBare]) await measure();
-  }
-  const ratios = ours.map((value, round) => value / bare[round]);
-  console.log(`one call in flight, version 1, token checked, logs off (${rounds} rounds of ${ms / 1000} s)`);
-  console.log(`  bare   ${Math.round(median(bare))} calls/s (${spread(bare, 0)})`);
-  console.log(`  iscep  ${Math.round(median(ours))} calls/s (${spread(ours, 0)})`);
-  console.log(`  ratio  ${median(ratios).toFixed(2)} (${spread(ratios, 2)}); promised: at least 0.90`);
+const perSecond = { key: "perSecond", what: "calls", unit: "/s" };
 
-  // Version 2 is being built: these are where it stands.
-  for (const { connections, inFlight, promise } of [
-    { connections: 1, inFlight: 256, promise: 0.8 },
-    { connections: 16, inFlight: 16, promise: 0.55 },
-  ]) {
-    const pairs = [];
-    for (let round = 0; round < Math.ceil(rounds / 2); round++) {
-      const options = { connections, inFlight, token };
-      pairs.push({
-        bare: await pipelinedPerSecond("bare", {}, options),
-        iscep: await pipelinedPerSecond("iscep", { tokens }, options),
-      });
+function oneInFlight(protocol, promises) {
+  return compare({
+    title: `one call in flight, version ${protocol}, authenticated, logs off`,
+    rounds: 2 * rounds - 1,
+    bare: () => measureOnce("bare-server", {}, "bare-client", { token, ms }),
+    iscep: () => measureOnce("iscep-server", { tokens }, "iscep-client", { token, ms, protocol }),
+    figures: promises,
+  });
+}
+
+function inFlight(connections, each, promise) {
+  const options = { token, ms, connections, inFlight: each };
+  return compare({
+    title: `${connections} connection${connections === 1 ? "" : "s"} with ${each} calls in flight${connections === 1 ? "" : " each"}, version 2, authenticated, logs off`,
+    rounds,
+    bare: () => measureOnce("bare-server", {}, "bare-pipelined", options),
+    iscep: () => measureOnce("iscep-server", { tokens }, "iscep-pipelined", options),
+    figures: [{ ...perSecond, promise }],
+  });
+}
+
+function output(pieceBytes, totalBytes, figure) {
+  const options = { token, pieceBytes, pieces: Math.floor(totalBytes / pieceBytes) };
+  return compare({
+    title: `output of one run in pieces of ${pieceBytes} bytes`,
+    rounds,
+    bare: () => measureOnce("bare-server", {}, "bare-output", options),
+    iscep: () => measureOnce("iscep-server", { tokens }, "iscep-output", options),
+    figures: [figure],
+  });
+}
+
+const groups = {
+  async version1() {
+    await oneInFlight(1, [{ ...perSecond, promise: 0.9 }]);
+    const idle = { few: 50, count: 10_000 };
+    tellBytes(
+      `memory of an idle connection, version 1, cleartext (${idle.count} of them)`,
+      {
+        bare: await bytesOfEach("bare-server", {}, "idle-sockets", idle),
+        iscep: await bytesOfEach("iscep-server", { limits: { maxConnections: 20_000 } }, "idle-sockets", idle),
+      },
+      12,
+    );
+  },
+  async calls() {
+    await oneInFlight(2, [
+      { ...perSecond, promise: 0.9 },
+      { key: "p99Microseconds", what: "p99", unit: "µs", promise: 1.3, atMost: true },
+    ]);
+    await inFlight(1, 256, 0.8);
+    await inFlight(16, 16, 0.55);
+  },
+  async output() {
+    await output(100, 100e6, { key: "piecesPerSecond", what: "pieces", unit: "/s", promise: 1 });
+    await output(64 * 1024, 1e9, { key: "megabytesPerSecond", what: "output", unit: "MB/s", promise: 1.5 });
+  },
+  async logs() {
+    const options = { token, ms, connections: 1, inFlight: 256 };
+    let run = 0;
+    await compare({
+      title: "1 connection with 256 calls in flight, version 2, with the commands log",
+      rounds,
+      names: ["off", "on"],
+      bare: () => measureOnce("iscep-server", { tokens }, "iscep-pipelined", options),
+      iscep: () =>
+        measureOnce("iscep-server", { tokens, logs: join(folder, `logs-${++run}`) }, "iscep-pipelined", options),
+      figures: [{ ...perSecond, promise: 0.5 }],
+    });
+  },
+  async memory() {
+    for (const { tls, count, promise } of [
+      { tls: false, count: 10_000, promise: 12 },
+      { tls: true, count: 2_000, promise: 50 },
+    ]) {
+      const bytes = await bytesOfEach(
+        "iscep-server",
+        { tokens, tls, folder, limits: { maxConnections: 20_000 } },
+        "idle-sessions",
+        {
+          token,
+          few: 50,
+          count,
+        },
+      );
+      tellBytes(
+        `memory of an idle session, version 2, ${tls ? "TLS" : "cleartext"} (${count} of them)`,
+        { iscep: bytes },
+        promise,
+      );
     }
-    const ratios2 = pairs.map((pair) => pair.iscep / pair.bare);
-    console.log(`${connections} connections with ${inFlight} calls in flight each, version 2, authenticated, logs off`);
-    console.log(`  bare   ${Math.round(median(pairs.map((pair) => pair.bare)))} calls/s`);
-    console.log(`  iscep  ${Math.round(median(pairs.map((pair) => pair.iscep)))} calls/s`);
-    console.log(`  ratio  ${median(ratios2).toFixed(2)} (${spread(ratios2, 2)}); promised: at least ${promise}`);
-  }
+    const waiting = { token, few: 1_000, count: 10_000 };
+    const bytes = await bytesOfEach("iscep-server", { tokens, limits: { maxRuns: 100_000 } }, "waiting-calls", waiting);
+    tellBytes(`memory of a call in flight (${waiting.count} of them)`, { iscep: bytes }, 2);
+  },
+};
 
-  const bareBytes = await bytesPerIdleConnection("bare");
-  const ourBytes = await bytesPerIdleConnection("iscep");
-  console.log(`memory of an idle connection, version 1, cleartext (${idleConnections} of them)`);
-  console.log(`  bare   ${(bareBytes / 1024).toFixed(1)} KB`);
-  console.log(`  iscep  ${(ourBytes / 1024).toFixed(1)} KB; promised: at most 12 KB`);
+const wanted = process.argv.slice(2);
+const unknown = wanted.find((name) => !Object.hasOwn(groups, name));
+if (unknown !== undefined) throw new Error(`there is no "${unknown}"; choose of ${Object.keys(groups).join(", ")}`);
+try {
+  await writeFile(tokens, JSON.stringify({ bench: token }), { mode: 0o600 });
+  for (const name of wanted.length === 0 ? Object.keys(groups) : wanted) await groups[name]();
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

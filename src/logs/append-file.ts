@@ -14,7 +14,7 @@ import {
 import { promisify } from "node:util";
 
 // Below this a write waits for more lines, or for the flush; the system call then costs little for each of them.
-const worthWritingLength = 16 * 1024;
+const worthWritingLength = 64 * 1024;
 
 const closeAsync = promisify(close);
 const fsyncAsync = promisify(fsync);

@@ -28,9 +28,15 @@ export function jsonNumber(value: number): string {
   return Number.isFinite(value) ? String(value) : "null";
 }
 
-/** ISO 8601 with milliseconds, UTC; a JSON value. */
+let lastTimeMs = Number.NaN;
+let lastTime = "null";
+
+/** ISO 8601 with milliseconds, UTC; a JSON value. Many lines are of the same millisecond. */
 export function jsonTime(timeMs: number): string {
-  return Math.abs(timeMs) <= 8.64e15 ? `"${new Date(timeMs).toISOString()}"` : "null"; // ECMA-262, 21.4.1.1
+  if (timeMs === lastTimeMs) return lastTime;
+  lastTimeMs = timeMs;
+  lastTime = Math.abs(timeMs) <= 8.64e15 ? `"${new Date(timeMs).toISOString()}"` : "null"; // ECMA-262, 21.4.1.1
+  return lastTime;
 }
 
 function escaped(text: string, maxBytes: number, inJson: boolean): string {

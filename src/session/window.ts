@@ -46,10 +46,13 @@ export class ReceiveWindow {
     if (this.#expected < 0) throw new IscepError("protocol", "more data came than the window allows");
   }
 
-  /** What was taken out of our buffers. Returns how much to grant now, or 0: not each piece is worth a message. */
+  /**
+   * What was taken out of our buffers. Returns how much to grant now, or 0: not each piece is worth a message. Grants of
+   * an eighth let the sender work on while we do: with halves both sides wait for each other half of the time.
+   */
   consume(bytes: number): number {
     this.#consumed += bytes;
-    if (this.#consumed < this.#size / 2) return 0;
+    if (this.#consumed < this.#size / 8) return 0;
     const grant = this.#consumed;
     this.#consumed = 0;
     this.#expected += grant;
