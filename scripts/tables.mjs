@@ -1,10 +1,16 @@
 /**
  * Keeps the tables of the documentation true: between `<!-- table:NAME -->` and `<!-- /table -->` in any Markdown file at
- * the root or in docs/ it writes what the code says. `--check` writes nothing and fails where the text differs, or where
- * a table stands nowhere.
+ * the root or in docs/ it writes what the code says, and iscep.schema.json as well. `--check` writes nothing and fails
+ * where the text differs, or where a table stands nowhere.
  */
+/** @import { AnyKeyTable } from "#iscep/commands/configuration-keys" */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { argumentKeys, toSnakeCase } from "#iscep/commands/argument-configuration";
+import { configurationKeys, configurationSchema } from "#iscep/commands/configuration";
+import { limitKeys } from "#iscep/commands/configuration-limits";
+import { keysOfArgument } from "#iscep/commands/declaration";
+import { scriptKeys } from "#iscep/commands/script-configuration";
 import { errorTable } from "#iscep/errors";
 import { limitTable } from "#iscep/limits";
 
@@ -46,8 +52,48 @@ function readable(name, value) {
   return unit ? `${(value / unit[1]).toLocaleString("en-US")} ${unit[0]}` : `${number} ${smallest}`.trimEnd();
 }
 
+/** @param {string} key */
+function typesWith(key) {
+  const types = Object.entries(keysOfArgument);
+  const having = types.filter(([, keys]) => keys.includes(key)).map(([type]) => type);
+  return having.length === types.length ? "all" : having.join(", ");
+}
+
+/** @param {AnyKeyTable} keys */
+function tableOfKeys(keys) {
+  return markdownTable([
+    ["key", "value", "without it", "meaning"],
+    ...Object.entries(keys).map(([name, { kind, says, default: fallback = "nothing", required }]) => [
+      `\`${name}\``,
+      kind.words,
+      required === undefined ? fallback : "(has to be there)",
+      says,
+    ]),
+  ]);
+}
+
 /** @type {Readonly<Record<string, () => string>>} */
 const tables = {
+  configuration: () => tableOfKeys(configurationKeys),
+  commands: () => tableOfKeys(scriptKeys),
+  arguments: () =>
+    markdownTable([
+      ["key", "of the types", "value", "meaning"],
+      ...Object.entries(argumentKeys).map(([key, { words, says }]) => [
+        `\`${toSnakeCase(key)}\``,
+        typesWith(key),
+        words,
+        says,
+      ]),
+    ]),
+  configuration_limits: () =>
+    markdownTable([
+      ["limit", "default"],
+      ...Object.entries(limitKeys).map(([key, { field }]) => [
+        `\`${key}\``,
+        readable(field, limitTable[/** @type {keyof typeof limitTable} */ (field)].default),
+      ]),
+    ]),
   errors: () =>
     markdownTable([
       ["code", "JSON-RPC", "exit code", "meaning"],
@@ -78,6 +124,21 @@ function markdownIn(folder) {
     .map((file) => path.join(folder, file));
 }
 
+/**
+ * @param {string} file
+ * @param {string} wanted what it says when it is true
+ */
+function keep(file, wanted) {
+  const place = path.join(root, file);
+  if (existsSync(place) && readFileSync(place, "utf8") === wanted) return;
+  if (check) {
+    wrong.push(`${file}: differs from the code; run: npm run tables`);
+  } else {
+    writeFileSync(place, wanted);
+    console.log(`${file}: updated`);
+  }
+}
+
 const check = process.argv.includes("--check");
 const wrong = [];
 const unseen = new Set(Object.keys(tables));
@@ -95,14 +156,9 @@ for (const file of [...markdownIn("."), ...markdownIn("docs")]) {
       return `${open}\n${table()}\n\n${close}`;
     },
   );
-  if (updated === text) continue;
-  if (check) {
-    wrong.push(`${file}: a table differs from the code; run: npm run tables`);
-  } else {
-    writeFileSync(path.join(root, file), updated);
-    console.log(`${file}: updated`);
-  }
+  keep(file, updated);
 }
+keep("iscep.schema.json", `${JSON.stringify(configurationSchema(), undefined, 2)}\n`);
 for (const name of unseen)
   wrong.push(`no document holds the table "${name}": <!-- table:${name} --> … <!-- /table -->`);
 for (const line of wrong) console.error(line);

@@ -6,7 +6,7 @@ import { isCommandModuleFile, loadCommandModule } from "../commands/load-module.
 import { IscepError } from "../errors.js";
 import type { ServerOptions } from "../server/options.js";
 
-export type ServeSettings = Omit<ServerOptions, "commands">;
+export type ServeSettings = Omit<ServerOptions, "commands" | "host" | "port" | "unix">;
 
 export interface Sources {
   readonly commands: readonly Command[];
@@ -40,11 +40,9 @@ export async function loadSources(files: readonly string[]): Promise<Sources> {
   return { commands, settings };
 }
 
-/** A place is taken as a whole: host and port of one file and the socket of another are no place. */
 function merged(earlier: ServeSettings, later: ServeSettings): ServeSettings {
-  const { host: _host, port: _port, unix: _unix, ...others } = earlier;
-  const saysWhere = later.unix !== undefined || later.host !== undefined || later.port !== undefined;
-  return { ...(saysWhere ? others : earlier), ...later };
+  const limits = { ...earlier.limits, ...later.limits };
+  return { ...earlier, ...later, ...(Object.keys(limits).length === 0 ? {} : { limits }) };
 }
 
 async function loadSource(file: string): Promise<Sources> {
@@ -56,6 +54,6 @@ async function loadSource(file: string): Promise<Sources> {
     );
   }
   const { loadConfiguration } = await import("../commands/configuration.js");
-  const { commands, listen, ...settings } = await loadConfiguration(file);
-  return { commands, settings: { ...settings, ...listen } };
+  const { commands, modules: _modules, ...settings } = await loadConfiguration(file);
+  return { commands, settings };
 }

@@ -2,96 +2,165 @@
 import { open } from "node:fs/promises";
 import path from "node:path";
 import { IscepError, toIscepError } from "../errors.js";
-import { defaultLimits, limitTable } from "../limits.js";
-import type { Command } from "./command.js";
-import { listenForms, parseListen, type ListenPlace } from "./configuration-listen.js";
+import { defaultLimits, limitTable, type Limits } from "../limits.js";
+import type { Command, JsonSchema, ScriptCommand } from "./command.js";
+import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./configuration-keys.js";
+import { limits } from "./configuration-limits.js";
+import { listenPlaces, type ListenPlace } from "./configuration-listen.js";
+import { ConfigurationProblems } from "./configuration-problems.js";
+import { filePath, flag, listOf, wholeNumber } from "./configuration-values.js";
 import { loadCommandModule } from "./load-module.js";
-import { readScripts } from "./script-configuration.js";
+import { scripts } from "./script-configuration.js";
 import { parseYaml, type YamlValue } from "./yaml-source.js";
 
-/** All paths are absolute. What the file does not say is not there. */
-export interface Configuration {
+export interface Configuration extends Settings {
   /** Its scripts, and the commands of its modules. */
   readonly commands: readonly Command[];
-  readonly listen?: ListenPlace;
+  readonly modules: readonly string[];
+}
+
+/** All paths are absolute. What the file does not say is not there. */
+interface Settings {
+  readonly listen?: readonly ListenPlace[];
   /** Paths of PEM files; true asks for a key and certificate that the server makes itself. */
   readonly tls?: boolean | { readonly cert: string; readonly key: string };
   /** Path of the tokens file. */
   readonly tokens?: string;
   /** Folder of the logs. */
   readonly logs?: string;
+  readonly stateFolder?: string;
+  readonly limits?: Partial<Limits>;
   readonly maxConnections?: number;
   readonly threads?: number;
 }
 
-const knownFields = ["listen", "tls", "tokens", "logs", "max_connections", "threads", "modules", "commands"];
-const laterFields = [
-  "http",
-  "mcp",
-  "nats",
-  "websocket",
-  "gateway",
-  "runs",
-  "journal",
-  "schedule",
-  "limits",
-  "user",
-  "include",
-];
+const tlsFiles = mapOf<{ cert: string; key: string }>("map", {
+  cert: {
+    field: "cert",
+    kind: filePath,
+    says: "The certificate, as PEM; of a chain the server's own comes first.",
+    required: "the certificate; `iscep cert` makes both cert and key",
+  },
+  key: {
+    field: "key",
+    kind: filePath,
+    says: "Its key, as PEM. Mode 0600.",
+    required: "the key of the certificate; `iscep cert` makes both cert and key",
+  },
+});
+
+const tls: ValueKind<boolean | { cert: string; key: string }> = {
+  words: "`true`, `false`, or `{ cert: FILE, key: FILE }`",
+  schema: { anyOf: [flag.schema, tlsFiles.schema] },
+  read(value, context) {
+    if (typeof value.scalar === "boolean") return value.scalar;
+    if (!value.isMap) throw value.error(`${value.what} must be true, false, or { cert: FILE, key: FILE }`);
+    const { cert, key } = tlsFiles.read(value, context);
+    // Either may be missing; then the problems say so, and nobody sees what is returned here.
+    return cert === undefined || key === undefined ? true : { cert, key };
+  },
+};
+
+export interface FileFields extends Settings {
+  readonly modules: readonly YamlValue[];
+  readonly commands: readonly ScriptCommand[];
+}
+
+/** In the order in which the documentation shows them. */
+export const configurationKeys = {
+  listen: {
+    field: "listen",
+    kind: listenPlaces,
+    says: "Where it listens: `HOST:PORT`, `PORT`, `[::1]:8989`, or `unix:PATH`; port 0 picks a free one.",
+    default: "`127.0.0.1:8989`",
+  },
+  tls: {
+    field: "tls",
+    kind: tls,
+    says: "The certificate and its key. `true` takes those that the server makes and keeps in its state folder. Unix sockets carry no TLS.",
+    default: "`true`",
+  },
+  tokens: {
+    field: "tokens",
+    kind: filePath,
+    says: "The tokens file, which `iscep tokens` writes. Without it everybody who reaches this machine's own addresses may call.",
+  },
+  logs: { field: "logs", kind: filePath, says: "Folder for access.log, error.log and commands.log." },
+  state: {
+    field: "stateFolder",
+    kind: filePath,
+    says: "Folder for what the server keeps between starts, such as the key that it made.",
+    default: "`ISCEP_STATE_DIR`, else `XDG_STATE_HOME/iscep`, else `~/.local/state/iscep`",
+  },
+  limits: { field: "limits", kind: limits, says: "Limits and timeouts that differ from their defaults." },
+  max_connections: {
+    field: "maxConnections",
+    kind: wholeNumber(1, limitTable.maxConnections.max),
+    says: "Short for the limit of this name.",
+    default: String(limitTable.maxConnections.default),
+  },
+  threads: {
+    field: "threads",
+    kind: wholeNumber(1, limitTable.maxThreads.max),
+    says: "Short for the limit `max_threads`: worker threads for functions that ask for one.",
+    default: String(limitTable.maxThreads.default),
+  },
+  modules: {
+    field: "modules",
+    kind: listOf("list of paths", { words: "path", schema: filePath.schema, read: (value) => value }),
+    says: "Files of JavaScript or TypeScript that export commands.",
+  },
+  commands: { field: "commands", kind: scripts, says: "Scripts as commands, by name." },
+} satisfies KeyTable<FileFields>;
+
+const laterKeys = ["http", "mcp", "nats", "websocket", "gateway", "runs", "journal", "schedule", "user", "include"];
+
+/** For editors: draft 7, the one that all of them know. */
+export function configurationSchema(): JsonSchema {
+  return {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    title: "iscep.yaml",
+    description: "What an iscep server listens on, whom it lets in, and which commands it has.",
+    ...mapSchema(configurationKeys),
+  };
+}
 
 /**
  * Reads an iscep.yaml; paths in it are relative to its folder.
- * @throws IscepError `configuration`, with file, line and column, that says what to write instead
+ * @throws IscepError `configuration`, with file, line and column, that says what to write instead; a line each for
+ *   several faults
  */
 export async function loadConfiguration(file: string): Promise<Configuration> {
-  const fields = parseYaml(file, await readText(file)).fields(knownFields, laterFields);
-  const folder = path.dirname(path.resolve(file));
-  const settings = {};
-  for (const [name, value] of fields) Object.assign(settings, readSetting(name, value, folder));
-  const scripts = fields.get("commands");
-  const modules = fields.get("modules");
-  const placed = [
-    ...(scripts === undefined ? [] : readScripts(scripts, folder).map((command) => ({ command, place: scripts }))),
-    ...(modules === undefined ? [] : await loadModules(modules, folder)),
+  const problems = new ConfigurationProblems();
+  const context: ReadContext = { folder: path.dirname(path.resolve(file)), problems };
+  const root = parseYaml(file, await readText(file));
+  const fields = root.fields(Object.keys(configurationKeys), laterKeys, problems);
+  const { modules = [], commands = [], ...settings } = readKeys<FileFields>(fields, configurationKeys, context, root);
+  refuseTwice(settings, fields, problems);
+  const place = fields.get("commands") ?? root;
+  const placed = [...commands.map((command) => ({ command, place })), ...(await loadModules(modules, context))];
+  const unique = withUniqueNames(placed, problems);
+  problems.throwIfAny();
+  return {
+    ...settings,
+    commands: unique,
+    modules: modules.map((module) => path.resolve(context.folder, module.text())),
+  };
+}
+
+function refuseTwice(
+  { maxConnections, threads, limits: given = {} }: Settings,
+  fields: ReadonlyMap<string, YamlValue>,
+  problems: ConfigurationProblems,
+): void {
+  const twice = [
+    ...(maxConnections !== undefined && given.maxConnections !== undefined ? ["max_connections"] : []),
+    ...(threads !== undefined && given.maxThreads !== undefined ? ["threads"] : []),
   ];
-  return { ...settings, commands: withUniqueNames(placed) };
-}
-
-function readSetting(name: string, value: YamlValue, folder: string): Partial<Configuration> {
-  switch (name) {
-    case "listen":
-      return { listen: readListen(value, folder) };
-    case "tls":
-      return { tls: readTls(value, folder) };
-    case "tokens":
-      return { tokens: path.resolve(folder, value.text()) };
-    case "logs":
-      return { logs: path.resolve(folder, value.text()) };
-    case "max_connections":
-      return { maxConnections: value.wholeNumber(1, limitTable.maxConnections.max) };
-    case "threads":
-      return { threads: value.wholeNumber(1, limitTable.maxThreads.max) };
-    default:
-      return {};
+  for (const name of twice) {
+    const value = fields.get(name);
+    if (value !== undefined) problems.add(value.error(`\`${name}\` stands in \`limits\` too; remove one of the two`));
   }
-}
-
-function readListen(value: YamlValue, folder: string): ListenPlace {
-  const { scalar } = value;
-  const listen =
-    typeof scalar === "string" || typeof scalar === "number" ? parseListen(String(scalar), folder) : undefined;
-  if (listen === undefined) throw value.error(`${value.what} must be ${listenForms}, with a port from 0 to 65535`);
-  return listen;
-}
-
-function readTls(value: YamlValue, folder: string): boolean | { cert: string; key: string } {
-  if (typeof value.scalar === "boolean") return value.scalar;
-  if (!value.isMap) throw value.error(`${value.what} must be true, false, or { cert: FILE, key: FILE }`);
-  const fields = value.fields(["cert", "key"]);
-  const [cert, key] = [fields.get("cert"), fields.get("key")];
-  if (cert === undefined || key === undefined)
-    throw value.error(`${value.what} needs both cert and key; \`iscep cert\` makes them`);
-  return { cert: path.resolve(folder, cert.text()), key: path.resolve(folder, key.text()) };
 }
 
 interface PlacedCommand {
@@ -99,27 +168,28 @@ interface PlacedCommand {
   readonly place: YamlValue;
 }
 
-async function loadModules(modules: YamlValue, folder: string): Promise<PlacedCommand[]> {
+async function loadModules(modules: readonly YamlValue[], { folder, problems }: ReadContext): Promise<PlacedCommand[]> {
   const placed: PlacedCommand[] = [];
-  for (const place of modules.list()) {
-    const file = path.resolve(folder, place.text());
+  for (const place of modules) {
+    const file = problems.attempt(() => path.resolve(folder, place.text()));
+    if (file === undefined) continue;
     try {
       for (const command of await loadCommandModule(file)) placed.push({ command, place });
     } catch (error) {
-      throw place.error(toIscepError(error).message, error);
+      problems.add(place.error(toIscepError(error).message, error));
     }
   }
   return placed;
 }
 
 /** Of the scripts YAML itself keeps the names apart. */
-function withUniqueNames(placed: readonly PlacedCommand[]): Command[] {
+function withUniqueNames(placed: readonly PlacedCommand[], problems: ConfigurationProblems): Command[] {
   const byName = new Map<string, Command>();
   for (const { command, place } of placed) {
     const known = byName.get(command.name);
     if (known !== undefined && known !== command) {
-      throw place.error(
-        `this module has a command "${command.name}", and there is another one of that name; rename one`,
+      problems.add(
+        place.error(`this module has a command "${command.name}", and there is another one of that name; rename one`),
       );
     }
     byName.set(command.name, command);

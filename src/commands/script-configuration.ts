@@ -2,116 +2,109 @@
 import path from "node:path";
 import { isIscepError } from "../errors.js";
 import { limitTable } from "../limits.js";
+import { argumentDeclarations, inYamlWords } from "./argument-configuration.js";
 import type { ScriptCommand } from "./command.js";
-import { checkDeclaration } from "./declaration-schema.js";
-import { keysOfArgument, keysOfItem, type ArgumentDeclaration } from "./declaration.js";
-import { defineScript } from "./define-script.js";
-import { durationForm, parseDuration } from "./duration.js";
-import { didYouMean } from "./near-name.js";
+import { mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./configuration-keys.js";
+import { duration, filePath, text } from "./configuration-values.js";
+import type { ArgumentDeclarations } from "./declaration.js";
+import { defineScript, type ScriptDefinition } from "./define-script.js";
 import type { YamlEntry, YamlValue } from "./yaml-source.js";
 
-const scriptFields = ["description", "run", "args", "timeout", "folder", "environment"];
-const laterFields = ["concurrency", "output", "schedule", "user", "stdin", "thread", "threads", "limits"];
+type ScriptFields = Omit<ScriptDefinition<string, ArgumentDeclarations>, "name">;
 
-/** @param folder of the file: programs and folders are relative to it */
-export function readScripts(commands: YamlValue, folder: string): ScriptCommand[] {
-  return [...commands.named((name) => `command "${name}"`)].map(([name, entry]) => readScript(name, entry, folder));
-}
+const writtenSchema = { type: ["string", "number", "boolean"] };
 
-function readScript(name: string, { key, value }: YamlEntry, base: string): ScriptCommand {
-  const fields = value.fields(scriptFields, laterFields);
-  const run = fields.get("run");
-  if (run === undefined)
-    throw key.error(
-      `command "${name}" needs \`run\`: the program and its arguments, such as run: [./backup.sh, "{world}"]`,
-    );
-  const elements = run.list();
-  const [program, ...template] = elements.map((element) => element.written());
-  if (program === undefined) throw run.error("`run` must begin with the program, such as run: [./backup.sh]");
-  const args = fields.get("args")?.named((argument) => `argument "${argument}"`);
-  const environment = fields.get("environment")?.named((variable) => `variable "${variable}"`);
-  const folder = fields.get("folder");
-  const timeout = fields.get("timeout");
-  const description = fields.get("description");
-  const definition = {
-    name,
+const programAndTemplate: ValueKind<ScriptFields["run"]> = {
+  words: "list of texts",
+  schema: { type: "array", items: writtenSchema, minItems: 1 },
+  read(value, { folder }) {
+    const [program, ...template] = value.list().map((element) => element.written());
+    if (program === undefined) throw value.error("`run` must begin with the program, such as run: [./backup.sh]");
     // With a slash it is a path, and belongs to the file's folder, wherever the script shall work.
-    run: [program.includes("/") ? path.resolve(base, program) : program, ...template] as const,
-    folder: folder === undefined ? base : path.resolve(base, folder.text()),
-    ...(description === undefined ? {} : { description: description.text() }),
-    ...(timeout === undefined ? {} : { timeoutMs: readTimeout(timeout) }),
-    ...(args === undefined
-      ? {}
-      : { args: Object.fromEntries([...args].map(([argument, entry]) => [argument, readArgument(argument, entry)])) }),
-    ...(environment === undefined
-      ? {}
-      : {
-          environment: Object.fromEntries(
-            [...environment].map(([variable, entry]) => [variable, entry.value.written()]),
-          ),
-        }),
-  };
+    return [program.includes("/") ? path.resolve(folder, program) : program, ...template];
+  },
+};
+
+const environment: ValueKind<Readonly<Record<string, string>>> = {
+  words: "map of names and texts",
+  schema: { type: "object", additionalProperties: writtenSchema },
+  read: (value) => Object.fromEntries([...variablesOf(value)].map(([name, entry]) => [name, entry.value.written()])),
+};
+
+/** The keys of a command. Each is a field of what `defineScript` takes. */
+export const scriptKeys = {
+  description: { field: "description", kind: text, says: "Shown to callers, by `iscep ls`." },
+  run: {
+    field: "run",
+    kind: programAndTemplate,
+    says: 'The program and its arguments: literals, `"{argument}"`, and `"--option={argument}"`. There is no shell.',
+    required: 'the program and its arguments, such as run: [./backup.sh, "{world}"]',
+  },
+  args: { field: "args", kind: argumentDeclarations, says: "The arguments that callers give, by name." },
+  timeout: {
+    field: "timeoutMs",
+    kind: duration(limitTable.runTimeoutMs.max, "24d"),
+    says: "How long a run may take; then it is ended.",
+    default: "the limit `run_timeout_ms`",
+  },
+  folder: { field: "folder", kind: filePath, says: "What the program works in.", default: "the folder of the file" },
+  environment: {
+    field: "environment",
+    kind: environment,
+    says: "Variables, added to PATH, LANG, HOME and TZ; nothing of the server's own environment is passed on.",
+  },
+} satisfies KeyTable<ScriptFields>;
+
+const laterKeys = ["concurrency", "output", "schedule", "user", "stdin", "thread", "threads", "limits"];
+
+export const scripts: ValueKind<readonly ScriptCommand[]> = {
+  words: "map of names and commands",
+  schema: { type: "object", additionalProperties: mapSchema(scriptKeys) },
+  read(commands, context) {
+    const named = [...commands.named((name) => `command "${name}"`)];
+    return named.flatMap(([name, entry]) => context.problems.attempt(() => readScript(name, entry, context)) ?? []);
+  },
+};
+
+function readScript(name: string, { key, value }: YamlEntry, context: ReadContext): ScriptCommand | undefined {
+  const { problems, folder } = context;
+  const before = problems.count;
+  const fields = value.fields(Object.keys(scriptKeys), laterKeys, problems);
+  const definition = readKeys<ScriptFields>(fields, scriptKeys, context, key, value.what);
+  const { run } = definition;
+  // What is wrong with a key would be told again, in other words, by the definition that lacks it.
+  if (run === undefined || problems.count > before) return undefined;
   try {
-    return defineScript(definition);
+    return defineScript({ folder, ...definition, name, run });
   } catch (error) {
     if (!isIscepError(error)) throw error;
-    const { element, argument, variable } = error.details;
-    const place =
-      (typeof element === "number" ? elements[element + 1] : undefined) ??
-      (typeof argument === "string" ? args?.get(argument)?.key : undefined) ??
-      (typeof variable === "string" ? environment?.get(variable)?.key : undefined) ??
-      (error.code === "configuration" ? elements[0] : key) ??
-      key;
-    throw place.error(inYamlWords(error.message), error);
+    throw placeOf(error.details, fields, key, error.code === "configuration").error(inYamlWords(error.message), error);
   }
 }
 
-function readTimeout(value: YamlValue): number {
-  const timeoutMs = typeof value.scalar === "string" ? parseDuration(value.scalar) : undefined;
-  if (timeoutMs === undefined) throw value.error(`${value.what} must be ${durationForm}`);
-  if (timeoutMs > limitTable.runTimeoutMs.max) throw value.error(`${value.what} can be 24d at most`);
-  return timeoutMs;
-}
-
-function readArgument(name: string, { key, value }: YamlEntry): ArgumentDeclaration {
-  const declaration = readDeclaration(value, keysOfArgument) as unknown as ArgumentDeclaration;
-  try {
-    checkDeclaration(name, declaration);
-  } catch (error) {
-    if (!isIscepError(error)) throw error;
-    throw key.error(inYamlWords(error.message), error);
-  }
-  return declaration;
-}
-
-/** Keys are checked here, where their places are known; what their values may be is checkDeclaration's to say. */
-function readDeclaration(
-  value: YamlValue,
-  keysByType: Readonly<Record<string, readonly string[]>>,
-): Record<string, unknown> {
-  const types = Object.keys(keysByType);
-  const type = value.named((name) => `\`${name}\``).get("type")?.value;
-  if (type === undefined) throw value.error(`${value.what} needs a \`type\`: ${types.join(", ")}`);
-  const keys = Object.hasOwn(keysByType, type.text()) ? keysByType[type.text()] : undefined;
-  if (keys === undefined) throw type.error(`there is no type "${type.text()}"${didYouMean(type.text(), types)}`);
-  const fields = value.fields(keys.map(toSnakeCase));
-  return Object.fromEntries(
-    [...fields].map(([name, field]) => [
-      toCamelCase(name),
-      name === "items" ? readDeclaration(field, keysOfItem) : field.plain,
-    ]),
+/** `defineScript` says in its error's details what it is about. */
+function placeOf(
+  { element, argument, variable, field }: Readonly<Record<string, unknown>>,
+  fields: ReadonlyMap<string, YamlValue>,
+  key: YamlValue,
+  aboutProgram: boolean,
+): YamlValue {
+  const elements = fields.get("run")?.list() ?? [];
+  const args = fields.get("args")?.named((name) => `argument "${name}"`);
+  const environmentValue = fields.get("environment");
+  const [keyOfField = ""] = Object.entries(scriptKeys).find(([, known]) => known.field === field) ?? [];
+  return (
+    (typeof element === "number" ? elements[element + 1] : undefined) ??
+    (typeof argument === "string" ? args?.get(argument)?.key : undefined) ??
+    (typeof variable === "string" && environmentValue !== undefined
+      ? variablesOf(environmentValue).get(variable)?.key
+      : undefined) ??
+    fields.get(keyOfField) ??
+    (aboutProgram ? elements[0] : key) ??
+    key
   );
 }
 
-function toSnakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function toCamelCase(name: string): string {
-  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-/** Sentences of `declareArguments` name keys as TypeScript has them. */
-function inYamlWords(message: string): string {
-  return message.replace(/\b(?:min|max)(?:Length|Items)\b/g, toSnakeCase);
+function variablesOf(value: YamlValue): Map<string, YamlEntry> {
+  return value.named((variable) => `variable "${variable}"`);
 }

@@ -12,7 +12,9 @@ import {
 } from "yaml";
 import { IscepError } from "../errors.js";
 import { defaultLimits } from "../limits.js";
+import type { ConfigurationProblems } from "./configuration-problems.js";
 import { didYouMean } from "./near-name.js";
+
 interface YamlFile {
   readonly name: string;
   readonly document: Document;
@@ -159,16 +161,19 @@ export class YamlValue {
   /**
    * A map whose keys are ours.
    * @param later what this version does not know yet, and a later one will: it must not be passed over in silence
+   * @param problems gets what is wrong with single keys, which are then left out
    */
-  fields(known: readonly string[], later: readonly string[] = []): Map<string, YamlValue> {
+  fields(known: readonly string[], later: readonly string[], problems: ConfigurationProblems): Map<string, YamlValue> {
     const fields = new Map<string, YamlValue>();
     for (const [name, { key, value }] of this.named((name) => `\`${name}\``)) {
-      if (later.includes(name)) {
-        throw key.error(`this version of iscep does not know \`${name}\`; remove it, or install a version that does`);
-      }
-      if (!known.includes(name)) throw key.error(`${this.what} has no key "${name}"${didYouMean(name, known)}`);
-      if (value.isEmpty) throw key.error(`\`${name}\` has no value; give it one, or remove the key`);
-      fields.set(name, value);
+      problems.attempt(() => {
+        if (later.includes(name)) {
+          throw key.error(`this version of iscep does not know \`${name}\`; remove it, or install a version that does`);
+        }
+        if (!known.includes(name)) throw key.error(`${this.what} has no key "${name}"${didYouMean(name, known)}`);
+        if (value.isEmpty) throw key.error(`\`${name}\` has no value; give it one, or remove the key`);
+        fields.set(name, value);
+      });
     }
     return fields;
   }

@@ -8,8 +8,12 @@ export interface TlsFiles {
   readonly key: string;
 }
 
+export type ListenPlace = { readonly host: string; readonly port: number } | { readonly unix: string };
+
 export interface ServerOptions {
   readonly commands?: CommandSet;
+  /** Several places to listen on, TCP and unix sockets, instead of host and port or unix. */
+  readonly listen?: readonly ListenPlace[];
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** Default 8989; 0 picks a free one. */
@@ -42,6 +46,9 @@ export interface ServerOptions {
 export interface ListeningServer {
   /** What a client connects to: `iscep://127.0.0.1:8989?pin=sha256:…`, `iscep+tcp://…` or `iscep+unix:///path`. */
   readonly url: string;
+  /** Of all places, in the order of `listen`; the first one is `url`. */
+  readonly urls: readonly string[];
+  /** Of the first place, where it has one. */
   readonly port?: number;
   /** The pin of the certificate, with TLS. */
   readonly pin?: string;

@@ -1,5 +1,6 @@
 import { defaultStateFolder, ensureServerCertificate, loadServerCertificate } from "../identity/certificates.js";
 import { checkCertificate, type CertificatePem } from "../transport/listener.js";
+import { placesOf } from "./listen-places.js";
 import type { ServerOptions } from "./options.js";
 
 export interface ServerCertificate extends CertificatePem {
@@ -11,7 +12,7 @@ export interface ServerCertificate extends CertificatePem {
  * @throws IscepError `configuration` for files that are missing or wrong: never a fallback to cleartext.
  */
 export async function serverCertificate(options: ServerOptions): Promise<ServerCertificate | undefined> {
-  if (options.unix !== undefined || options.tls === false) return undefined;
+  if (options.tls === false || placesOf(options).every((place) => "unix" in place)) return undefined;
   const certificate =
     typeof options.tls === "object"
       ? loadServerCertificate(options.tls)

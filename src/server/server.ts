@@ -1,6 +1,5 @@
 /** The public server: listens, admits connections, gives each to its door, and closes in good order. */
 import type { Socket } from "node:net";
-import { resolve } from "node:path";
 import type { Command } from "../commands/command.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
@@ -11,10 +10,10 @@ import { resolveLimits, type Limits } from "../limits.js";
 import type { Logs } from "../logs/logs.js";
 import { LineRate } from "../logs/malformed-rate.js";
 import { insideCommandWorker } from "../runs/worker-flag.js";
-import { defaultHost, defaultPort, formatAddress, isLoopbackHost } from "../transport/address.js";
-import { Listener } from "../transport/listener.js";
 import { Admission } from "./admission.js";
 import type { Connection, ConnectionHost } from "./connection.js";
+import { checkPlaces, placesOf } from "./listen-places.js";
+import { Listeners } from "./listeners.js";
 import { openLogs } from "./open-logs.js";
 import type { ListeningServer, ServerOptions } from "./options.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
@@ -22,13 +21,12 @@ import { refuse, Version1Connection } from "./version1-connection.js";
 import { Version2Connection } from "./version2-connection.js";
 
 interface Listening {
-  readonly listener: Listener;
+  readonly listeners: Listeners;
   readonly dispatcher: Dispatcher;
   readonly authenticator: Authenticator | undefined;
   readonly logs: Logs | undefined;
   readonly sweep: NodeJS.Timeout;
   readonly connections: Set<Connection>;
-  readonly address: ListeningServer;
 }
 
 export class Server {
@@ -42,7 +40,7 @@ export class Server {
 
   /** @throws IscepError `usage` when options contradict each other, or two commands have one name. */
   constructor(options: ServerOptions = {}) {
-    checkOptions(options);
+    checkPlaces(options);
     this.#options = options;
     this.#limits = resolveLimits({
       ...options.limits,
@@ -129,11 +127,7 @@ export class Server {
         connections.add(new Version2Connection(connection.id, socket, connection.source, host, bytes));
       },
     };
-    const listener = new Listener({
-      endpoint:
-        options.unix === undefined
-          ? { host: options.host ?? defaultHost, port: options.port ?? defaultPort }
-          : { unix: options.unix },
+    const listeners = await Listeners.open(placesOf(options), {
       certificate,
       backlog: limits.listenBacklog,
       tlsHandshakeTimeoutMs: limits.tlsHandshakeTimeoutMs,
@@ -152,39 +146,24 @@ export class Server {
       handshake: (source, change) => {
         if (authenticator !== undefined) admission.awaited(source, change);
       },
-      onConnection: (socket, source, refusal) => {
+      onConnection: (socket, source, refusal, tls) => {
         if (refusal !== undefined) {
           refuse(socket, refusal, limits.lingerTimeoutMs);
           return;
         }
         const id = ++connectionId;
-        const tls = certificate !== undefined;
         logs?.access({ event: "open", connection: id, source, ...portOf(socket), tls });
         connections.add(new Version1Connection(id, socket, source, tls, host));
       },
       onTlsFailure: (source, error) => host.logRefusedPacket("malformed", tlsFault(error), 0, source),
     });
-    const port = await listener.listen();
     const sweep = setInterval(() => {
       const nowMs = performance.now();
       for (const connection of connections) connection.checkDeadlines(nowMs);
     }, sweepIntervalMs(limits));
-    const address = this.#address(port, certificate);
-    this.#listening = { listener, dispatcher, authenticator, logs, sweep, connections, address };
+    this.#listening = { listeners, dispatcher, authenticator, logs, sweep, connections };
     this.#state = "listening";
-    return address;
-  }
-
-  #address(port: number | undefined, certificate: ServerCertificate | undefined): ListeningServer {
-    const { unix, host = defaultHost } = this.#options;
-    if (unix !== undefined) return { url: formatAddress({ kind: "unix", path: resolve(unix) }) };
-    const reachable = {
-      host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host,
-      port: port ?? defaultPort,
-    };
-    if (certificate === undefined) return { url: formatAddress({ kind: "tcp", ...reachable }), port: reachable.port };
-    const { pin } = certificate;
-    return { url: formatAddress({ kind: "tls", ...reachable, pin }), port: reachable.port, pin };
+    return listeners.address;
   }
 
   /** Connections that are open now. */
@@ -195,7 +174,7 @@ export class Server {
   /** Reads the certificate again, for handshakes from now on. Tokens need no reload. @throws IscepError `configuration`; the old one stays. */
   async reload(): Promise<void> {
     const certificate = await serverCertificate(this.#options);
-    if (certificate !== undefined) this.#listening?.listener.setCertificate(certificate);
+    if (certificate !== undefined) this.#listening?.listeners.setCertificate(certificate);
   }
 
   /**
@@ -212,11 +191,11 @@ export class Server {
     const listening = this.#listening;
     this.#state = "closed";
     if (listening === undefined) return;
-    listening.listener.stopAccepting();
+    listening.listeners.stopAccepting();
     for (const connection of listening.connections) connection.close();
     await listening.dispatcher.close(graceMs);
     await drained(listening.connections, this.#limits.lingerTimeoutMs);
-    await listening.listener.close();
+    await listening.listeners.close();
     clearInterval(listening.sweep);
     listening.authenticator?.close();
     await listening.logs?.close();
@@ -233,34 +212,6 @@ async function drained(connections: ReadonlySet<Connection>, timeoutMs: number):
   const tooLate = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
   await Promise.race([tooLate, Promise.all([...connections].map((connection) => connection.whenClosed()))]);
   clearTimeout(timer);
-}
-
-function checkOptions(options: ServerOptions): void {
-  const { unix, host, port, tls, tokens, allowCleartext = false } = options;
-  if (unix !== undefined) {
-    if (host !== undefined || port !== undefined)
-      throw new IscepError("usage", "give either `unix`, or `host` and `port`");
-    if (typeof tls === "object" || tls === true) {
-      throw new IscepError("usage", "a unix socket carries no TLS; its file's mode guards it. Leave `tls` out");
-    }
-    return;
-  }
-  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
-    throw new IscepError("usage", `port must be a whole number from 0 to 65535, not ${String(port)}`);
-  }
-  if (isLoopbackHost(host ?? defaultHost)) return;
-  if (tls === false && !allowCleartext) {
-    throw new IscepError(
-      "usage",
-      `cleartext on ${host} would show tokens and data to the network; use TLS, or say allowCleartext (--allow-cleartext)`,
-    );
-  }
-  if (tokens === undefined) {
-    throw new IscepError(
-      "usage",
-      `without tokens everybody who reaches ${host} could run the commands; give a tokens file, or say tokens: false (--no-auth)`,
-    );
-  }
 }
 
 function openTokens(

@@ -39,6 +39,29 @@ describe("iscep serve", () => {
     await Promise.all([unix.stop(), plain.stop()]);
   });
 
+  test("on several places at once, with a line for each; an option takes one place instead", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(
+      join(folder, "iscep.yaml"),
+      "listen: [0, unix:service.sock]\nlimits: { max_connections: 2 }\nstate: kept\ncommands: { hello: { run: [echo, hello] } }\n",
+    );
+    const serving = await serve(["--json"], { folder });
+    const socket = `iscep+unix://${join(folder, "service.sock")}`;
+    const { url } = serving;
+    await using overTcp = await connect(url);
+    await using overSocket = await connect(socket);
+    for (const client of [overTcp, overSocket]) expect(await client.call("hello")).toMatchObject({ stdout: "hello\n" });
+    await expect(connect(socket).then((third) => third.call("hello"))).rejects.toMatchObject({ code: "busy" });
+    const lines = (await serving.stop()).stdout.split("\n").filter(Boolean);
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      { event: "listening", url },
+      { event: "listening", url: socket },
+    ]);
+    expect(await readFile(join(folder, "kept", "server-cert.pem"), "utf8")).toContain("BEGIN CERTIFICATE");
+    const alone = await serve(["--port", "0", "--no-tls"], { folder });
+    expect((await alone.stop()).stdout).toMatch(/^listening on iscep\+tcp:\S+\n$/);
+  });
+
   test("with tokens, a certificate of one's own, and logs; --quiet says nothing on standard error", async () => {
     const folder = await temporaryFolder();
     const token = (await iscep(["tokens", "add", "tester"], { folder })).stdout.trim();

@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { IscepError } from "iscep";
 import { loadConfiguration } from "#iscep/commands/configuration";
 import { parseDuration } from "#iscep/commands/duration";
 
@@ -48,6 +49,8 @@ listen: 0.0.0.0:8989
 tls: { cert: cert.pem, key: /etc/key.pem }
 tokens: tokens.json
 logs: logs
+state: state
+limits: { max_packet_bytes: 2MiB, run_timeout_ms: 90s, max_runs: 8, packet_timeout_per_64_kib_ms: 5 }
 max_connections: 100
 threads: 2
 modules: [commands.mjs]
@@ -67,12 +70,15 @@ commands:
 `);
   const { commands, ...settings } = await configuration;
   expect(settings).toEqual({
-    listen: { host: "0.0.0.0", port: 8989 },
+    listen: [{ host: "0.0.0.0", port: 8989 }],
     tls: { cert: path.join(folder, "cert.pem"), key: "/etc/key.pem" },
     tokens: path.join(folder, "tokens.json"),
     logs: path.join(folder, "logs"),
+    stateFolder: path.join(folder, "state"),
+    limits: { maxPacketBytes: 2 * 1024 * 1024, runTimeoutMs: 90_000, maxRuns: 8, packetTimeoutPer64KiBMs: 5 },
     maxConnections: 100,
     threads: 2,
+    modules: [path.join(folder, "commands.mjs")],
   });
   const [backup, now, fromModule] = commands;
   expect(commands).toHaveLength(3);
@@ -99,7 +105,39 @@ test.each<[string, object]>([
   ["listen: 8989", { host: "127.0.0.1", port: 8989 }],
 ])("%s", async (text, expected) => {
   const { listen } = await (await load(text)).configuration;
-  expect(listen).toEqual("unix" in expected ? { unix: path.join(folder, String(expected.unix)) } : expected);
+  expect(listen).toEqual(["unix" in expected ? { unix: path.join(folder, String(expected.unix)) } : expected]);
+});
+
+test("several places, and two free ports among them", async () => {
+  const { listen } = await (await load("listen: [0.0.0.0:8989, unix:a.sock, 0, 0]")).configuration;
+  const free = { host: "127.0.0.1", port: 0 };
+  expect(listen).toEqual([{ host: "0.0.0.0", port: 8989 }, { unix: path.join(folder, "a.sock") }, free, free]);
+});
+
+test("all faults of a file are told at once, up to a limit", async () => {
+  const { file, configuration } = await load(`listen: nowhere
+threds: 1
+tls: { cert: c.pem }
+limits: { max_rnus: 1 }
+modules: [nowhere.mjs]
+commands:
+  one: { timeout: 10, folder: 5 }
+  two: { run: [date, "{a}", "{b}"], args: { a: { type: strin }, b: { type: string, min: 1 } } }
+`);
+  const { message, details } = await configuration.then(
+    () => new IscepError("internal", "it was accepted"),
+    (error: IscepError) => error,
+  );
+  const told = [
+    `${file}:2:1: the file has no key "threds"; did you mean "threads"?`,
+    `${file}:1:9: \`listen\` must be "HOST:PORT", "PORT", "[::1]:8989" or "unix:PATH", with a port from 0 to 65535`,
+    `${file}:3:6: \`tls\` needs \`key\`: the key of the certificate; \`iscep cert\` makes both cert and key`,
+    `${file}:4:11: \`limits\` has no key "max_rnus"; did you mean "max_runs"?`,
+    `${file}:7:3: command "one" needs \`run\`: the program and its arguments, such as run: [./backup.sh, "{world}"]`,
+    "and 5 more",
+  ];
+  expect(message.split("\n")).toEqual(told);
+  expect(details["problems"]).toEqual(told);
 });
 
 describe("what is wrong is told with line, column and what to do", () => {
@@ -119,8 +157,15 @@ describe("what is wrong is told with line, column and what to do", () => {
     ["an address without a port", "listen: 127.0.0.1", /^1:9: `listen` must be "HOST:PORT"/],
     ["a port that is none", "listen: a:65536", /^1:9: `listen` must be "HOST:PORT"/],
     ["IPv6 without brackets", "listen: ::1:8989", /^1:9: `listen` must be .*"\[::1\]:8989"/],
-    ["several addresses", "listen: [a:1, b:2]", /^1:9: `listen` must be/],
-    ["half of the TLS files", "tls: { cert: c.pem }", /^1:6: `tls` needs both cert and key/],
+    ["a wrong one of several addresses", "listen: [a:1, b]", /^1:15: item 2 of `listen` must be/],
+    ["an address twice", "listen: [a:1, b:2, a:1]", /^1:20: item 3 of `listen` stands in the list before/],
+    ["no address", "listen: []", /^1:9: `listen` is empty/],
+    ["half of the TLS files", "tls: { cert: c.pem }", /^1:6: `tls` needs `key`: /],
+    ["an unknown limit", "limits: { maxRuns: 1 }", /^1:11: `limits` has no key "maxRuns"; did you mean "max_runs"\?/],
+    ["a limit in a unit of another kind", "limits: { idle_timeout_ms: 1MiB }", /^1:28: .* must be a whole number, or/],
+    ["a limit that is too large", "limits: { max_packet_bytes: 1GiB }", /^1:29: .* must be from 1 to 67108864, and/],
+    ["a limit of clients", "limits: { call_timeout_ms: 1s }", /^1:11: `limits` has no key "call_timeout_ms"/],
+    ["a limit twice", "threads: 1\nlimits: { max_threads: 2 }", /^1:10: `threads` stands in `limits` too/],
     [
       "a module that is missing",
       "modules:\n  - commands.mjs\n  - nowhere.mjs",
@@ -188,7 +233,7 @@ describe("what is wrong is told with line, column and what to do", () => {
     [
       "aliases that explode",
       `a: &a [${"x, ".repeat(20)}]\nb: &b [${"*a, ".repeat(20)}]`,
-      /^1:1: the file has no key "a"/,
+      /^1:1: the file has no key "a".*\n.*2:1: the file has no key "b"[^\n]*$/,
     ],
   ])("%s", async (_, text, sentence) => {
     expect(await complaint(text)).toMatch(sentence);

@@ -1,0 +1,75 @@
+/** The places of one server, opened and closed together. */
+import { defaultPort, formatAddress } from "../transport/address.js";
+import { Listener, type ListenerOptions } from "../transport/listener.js";
+import type { ListeningServer, ListenPlace } from "./options.js";
+import type { ServerCertificate } from "./server-certificate.js";
+
+interface ListenersOptions extends Omit<ListenerOptions, "endpoint" | "certificate" | "onConnection"> {
+  /** For the places that are not unix sockets. */
+  readonly certificate: ServerCertificate | undefined;
+  onConnection(...parameters: [...Parameters<ListenerOptions["onConnection"]>, tls: boolean]): void;
+}
+
+export class Listeners {
+  readonly #listeners: readonly Listener[];
+  readonly address: ListeningServer;
+
+  private constructor(listeners: readonly Listener[], address: ListeningServer) {
+    this.#listeners = listeners;
+    this.address = address;
+  }
+
+  /** @throws IscepError `listen_failed`; then no place is held. */
+  static async open(places: readonly ListenPlace[], options: ListenersOptions): Promise<Listeners> {
+    const listeners: Listener[] = [];
+    const addresses: PlaceAddress[] = [];
+    try {
+      for (const place of places) {
+        const certificate = "unix" in place ? undefined : options.certificate;
+        const listener = new Listener({
+          ...options,
+          endpoint: place,
+          certificate,
+          onConnection: (socket, source, refusal) =>
+            options.onConnection(socket, source, refusal, certificate !== undefined),
+        });
+        listeners.push(listener);
+        addresses.push(addressOf(place, await listener.listen(), certificate));
+      }
+    } catch (error) {
+      await Promise.all(listeners.map((listener) => listener.close()));
+      throw error;
+    }
+    const [first = { url: "" }] = addresses;
+    return new Listeners(listeners, { ...first, urls: addresses.map(({ url }) => url) });
+  }
+
+  setCertificate(certificate: ServerCertificate): void {
+    for (const listener of this.#listeners) listener.setCertificate(certificate);
+  }
+
+  /** Takes no more connections; those that are open go on. */
+  stopAccepting(): void {
+    for (const listener of this.#listeners) listener.stopAccepting();
+  }
+
+  /** Cuts what is still open. Resolves when nothing is held any more. */
+  async close(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+  }
+}
+
+type PlaceAddress = Omit<ListeningServer, "urls">;
+
+function addressOf(
+  place: ListenPlace,
+  port: number | undefined,
+  certificate: ServerCertificate | undefined,
+): PlaceAddress {
+  if ("unix" in place) return { url: formatAddress({ kind: "unix", path: place.unix }) };
+  const host = place.host === "0.0.0.0" ? "127.0.0.1" : place.host === "::" ? "::1" : place.host;
+  const reachable = { host, port: port ?? defaultPort };
+  if (certificate === undefined) return { url: formatAddress({ kind: "tcp", ...reachable }), port: reachable.port };
+  const { pin } = certificate;
+  return { url: formatAddress({ kind: "tls", ...reachable, pin }), port: reachable.port, pin };
+}

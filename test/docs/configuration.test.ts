@@ -1,0 +1,122 @@
+/** docs/CONFIGURATION.md, iscep.schema.json and what reads the file say the same. */
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { Ajv } from "ajv";
+import { parse } from "yaml";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ScriptDefinition } from "iscep";
+import { argumentKeys, toSnakeCase } from "#iscep/commands/argument-configuration";
+import {
+  configurationKeys,
+  configurationSchema,
+  loadConfiguration,
+  type Configuration,
+} from "#iscep/commands/configuration";
+import { limitKeys } from "#iscep/commands/configuration-limits";
+import { keysOfArgument } from "#iscep/commands/declaration";
+import { scriptKeys } from "#iscep/commands/script-configuration";
+import { starterFiles } from "#iscep/cli/starter-files";
+
+type FieldOf<Keys extends Record<string, { readonly field: string }>> = Keys[keyof Keys]["field"];
+type Expect<Truth extends true> = Truth;
+
+/** What can be said in TypeScript can be said in the file; these do not compile when a key is forgotten. */
+export type Checks = [
+  Expect<Exclude<keyof Configuration, FieldOf<typeof configurationKeys>> extends never ? true : false>,
+  Expect<
+    Exclude<keyof ScriptDefinition<string, undefined>, FieldOf<typeof scriptKeys> | "name"> extends never ? true : false
+  >,
+];
+
+const document = readFileSync("docs/CONFIGURATION.md", "utf8");
+const examples = [...document.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = ""]) => text);
+const starter = starterFiles.find(({ name }) => name === "iscep.yaml")?.text ?? "";
+const validate = new Ajv({ strict: false, formats: { regex: true } }).compile(configurationSchema());
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), "iscep-configuration-docs-"));
+  for (const name of ["backup.sh", "report.sh", "archive.sh"]) {
+    writeFileSync(path.join(folder, name), "#!/bin/sh\n");
+    chmodSync(path.join(folder, name), 0o755);
+  }
+  mkdirSync(path.join(folder, "reports"));
+  const library = JSON.stringify(import.meta.resolve("iscep"));
+  writeFileSync(
+    path.join(folder, "commands.js"),
+    `import { defineCommand } from ${library};\nexport const hello = defineCommand({ name: "hello", run: () => 1 });\n`,
+  );
+  writeFileSync(path.join(folder, "package.json"), '{ "type": "module" }');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function load(text: string): Promise<Configuration> {
+  const file = path.join(folder, "iscep.yaml");
+  writeFileSync(file, text);
+  return loadConfiguration(file);
+}
+
+function faults(text: string): unknown {
+  return validate(parse(text)) ? [] : validate.errors;
+}
+
+describe("docs/CONFIGURATION.md", () => {
+  test.each([...examples, starter].map((text) => [text.split("\n", 1)[0], text]))(
+    "loads and fits the schema: %s …",
+    async (_, text = "") => {
+      await load(text);
+      expect(faults(text)).toEqual([]);
+    },
+  );
+
+  test.each<[string, string[]]>([
+    ["key of the file", Object.keys(configurationKeys)],
+    ["key of a command", Object.keys(scriptKeys)],
+    ["key of an argument", Object.keys(argumentKeys).map(toSnakeCase)],
+  ])("has an example of every %s", (_, keys) => {
+    const all = examples.join("\n");
+    expect(keys.filter((key) => !new RegExp(`(?<!\\w)${key}:`).test(all))).toEqual([]);
+  });
+
+  test("has an example of every type of arguments", () => {
+    expect(Object.keys(keysOfArgument).filter((type) => !examples.join("\n").includes(`type: ${type}`))).toEqual([]);
+  });
+
+  test("names every limit", () => {
+    expect(Object.keys(limitKeys).filter((key) => !document.includes(`\`${key}\``))).toEqual([]);
+  });
+});
+
+describe("iscep.schema.json", () => {
+  test("is the one of this version, and goes with the package", () => {
+    expect(JSON.parse(readFileSync("iscep.schema.json", "utf8"))).toEqual(configurationSchema());
+    const schema: unknown = JSON.parse(readFileSync(new URL(import.meta.resolve("iscep/iscep.schema.json")), "utf8"));
+    expect(schema).toEqual(configurationSchema());
+  });
+
+  test("every key of a declaration of arguments has its meaning", () => {
+    const keys = new Set(Object.values(keysOfArgument).flat());
+    expect([...keys].filter((key) => key !== "type").toSorted()).toEqual(Object.keys(argumentKeys).toSorted());
+  });
+
+  test.each([
+    "threds: 1",
+    "listen: nowhere",
+    "listen: []",
+    "tls: { cert: cert.pem }",
+    "limits: { max_rnus: 1 }",
+    "limits: { idle_timeout_ms: 1 minute }",
+    "threads: 0",
+    "commands: { one: { timeout: 10s } }",
+    "commands: { one: { run: date } }",
+    "commands: { one: { run: [date], timout: 10s } }",
+    "commands: { one: { run: [date], timeout: 10 } }",
+    'commands: { one: { run: [date, "{a}"], args: { a: { type: strin } } } }',
+    'commands: { one: { run: [date, "{a}"], args: { a: { type: integer, pattern: x } } } }',
+    'commands: { one: { run: [date, "{a}"], args: { a: { type: list } } } }',
+  ])("refuses what the reader refuses: %s", async (text) => {
+    expect(faults(text)).not.toEqual([]);
+    await expect(load(text)).rejects.toMatchObject({ code: "configuration" });
+  });
+});
