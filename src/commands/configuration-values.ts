@@ -32,19 +32,6 @@ export function wholeNumber(minimum: number, maximum: number): ValueKind<number>
   };
 }
 
-export function choice<const Choice extends string>(choices: readonly Choice[]): ValueKind<Choice> {
-  const words = choices.map((each) => `\`${each}\``).join(", ");
-  return {
-    words,
-    schema: { enum: choices },
-    read(value) {
-      const found = choices.find((each) => each === value.scalar);
-      if (found === undefined) throw value.error(`${value.what} must be one of ${choices.join(", ")}`);
-      return found;
-    },
-  };
-}
-
 export function listOf<Value>(words: string, item: ValueKind<Value>): ValueKind<readonly Value[]> {
   return {
     words,
