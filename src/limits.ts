@@ -1,22 +1,14 @@
 import { IscepError } from "./errors.js";
+import { clientLimits } from "./limits/clients.js";
+import { fileLimits } from "./limits/files.js";
+import { forever, KiB, MiB, type Limit } from "./limits/limit.js";
+
+export type { Limit } from "./limits/limit.js";
 
 /**
- * Every limit and timeout of iscep: name with its unit, default, reason. `limits: { … }` of the server and of `connect`
+ * Every limit and timeout of iscep, those of src/limits/ among them: name with its unit, default, reason. `limits: { … }` of the server and of `connect`
  * overrides single ones. A test holds the table in SECURITY.md against this file.
  */
-
-const forever = 2 ** 31 - 1; // the longest delay that Node's timers take
-const KiB = 1024;
-const MiB = 1024 * KiB;
-
-export interface Limit {
-  readonly default: number;
-  /** The smallest value that may be configured; 0 where it is not said. */
-  readonly min?: number;
-  /** The largest value that may be configured. */
-  readonly max: number;
-  readonly reason: string;
-}
 
 export const limitTable = {
   // Bytes
@@ -51,14 +43,6 @@ export const limitTable = {
     max: 64 * MiB,
     reason: "bytes that wait for a slow reader before its connection counts as stalled",
   },
-  maxLogFieldBytes: { default: 2 * KiB, max: 64 * KiB, reason: "one hostile value cannot fill the log" },
-  maxLogBufferBytes: {
-    default: 4 * MiB,
-    max: 1024 * MiB,
-    reason: "lines of one log that wait for a disk that takes nothing; more are counted and dropped",
-  },
-  maxTokensFileBytes: { default: 4 * MiB, max: 64 * MiB, reason: "about 10,000 tokens; a larger file is a mistake" },
-  maxConfigurationBytes: { default: 1 * MiB, max: 64 * MiB, reason: "an iscep.yaml; a larger one is a mistake" },
   maxArgumentBytes: {
     default: 64 * KiB,
     max: 64 * MiB,
@@ -99,23 +83,6 @@ export const limitTable = {
     reason: "ended runs whose outcome and output can still be asked for",
   },
   runRetentionMs: { default: 600_000, max: forever, reason: "and for how long" },
-  answerGraceMs: {
-    default: 1_000,
-    max: forever,
-    reason: "client: the server enforces a call's timeout, and this is how long its answer may take after that",
-  },
-  reconnectMinDelayMs: {
-    default: 50,
-    max: forever,
-    reason:
-      "client: before the first attempt to come back; doubles, with jitter, so that a restarted server is not stormed",
-  },
-  reconnectMaxDelayMs: { default: 2_000, max: forever, reason: "client: and never longer than this" },
-  reconnectTimeoutMs: {
-    default: 30_000,
-    max: forever,
-    reason: "client: after this the runs that it wanted to take up again are lost",
-  },
   callerGraceMs: {
     default: 5_000,
     max: forever,
@@ -208,11 +175,6 @@ export const limitTable = {
     max: 1_024,
     reason: "worker threads for commands with thread: true, as in the original",
   },
-  maxQueuedCalls: {
-    default: 10_000,
-    max: 1_000_000,
-    reason: "calls that one client may have waiting on its version 1 connection",
-  },
   maxArgumentItems: {
     default: 1_000,
     max: 1_000_000,
@@ -228,23 +190,6 @@ export const limitTable = {
     max: 10_000,
     reason: "of a caller's own word, such as an unknown argument's name, that a message repeats",
   },
-  maxLogFiles: { min: 1, default: 7, max: 3_650, reason: "days of logs that are kept, as in the original" },
-  maxLogArguments: {
-    default: 32,
-    max: 10_000,
-    reason: "names of arguments in a line of the commands log; the rest is counted",
-  },
-  maxLogCauses: {
-    default: 5,
-    max: 100,
-    reason: "an error and its causes in a line of the error log; chains may be endless",
-  },
-  maxLoggedSources: {
-    default: 4_096,
-    max: 1_000_000,
-    reason: "addresses whose malformed input is counted apart; beyond, together",
-  },
-  maxYamlAliases: { default: 100, max: 10_000, reason: "aliases of aliases in an iscep.yaml grow without bound" },
   listenBacklog: {
     default: 4_096,
     max: 65_535,
@@ -300,17 +245,6 @@ export const limitTable = {
     reason: "after a script's exit a grandchild may hold its pipes; they are then destroyed",
   },
   closeGraceMs: { default: 10_000, max: forever, reason: "for runs under way when the server closes" },
-  connectTimeoutMs: {
-    default: 10_000,
-    max: forever,
-    reason: "client: address look-up, TCP and TLS handshake together",
-  },
-  callTimeoutMs: {
-    default: 330_000,
-    max: forever,
-    reason:
-      "client: longer than runTimeoutMs, so that the server's own answer comes first; the original's 5 s lost long backups",
-  },
   penaltyMs: { default: 5_000, max: forever, reason: "added for each failed token of an address" },
   penaltyStartMs: {
     default: 15_000,
@@ -318,47 +252,9 @@ export const limitTable = {
     reason: "sum from which the address is refused: three mistakes are free",
   },
   maxPenaltyMs: { default: 600_000, max: forever, reason: "an address is never refused for longer" },
-  malformedLogIntervalMs: {
-    default: 1_000,
-    max: forever,
-    reason: "malformed input makes a line a source at most this often; the rest is counted",
-  },
-  logFlushMs: {
-    default: 500,
-    max: forever,
-    reason: "lines wait this long at most, so that many go to the disk in one write",
-  },
-  logProblemIntervalMs: {
-    default: 60_000,
-    max: forever,
-    reason: "a log that cannot be written says so at most this often",
-  },
-  tokensFileCheckMs: {
-    default: 250,
-    max: forever,
-    reason: "the tokens file's date is compared this often where the system reports no changes",
-  },
-  fileLockTimeoutMs: {
-    default: 10_000,
-    max: forever,
-    reason: "waiting for another process that writes the tokens file",
-  },
-  tokenLifetimeDays: {
-    default: 90,
-    max: 36_500,
-    reason: "a new token's, unless said otherwise: a forgotten token ends by itself",
-  },
-  tokenWarningDays: {
-    default: 14,
-    max: 36_500,
-    reason: "before a token expires its server says so, in time to rotate it",
-  },
-  certificateLifetimeDays: {
-    default: 3_650,
-    max: 36_500,
-    reason:
-      "of a certificate that iscep makes: clients trust its key by the pin, and a date would only stop the service",
-  },
+
+  ...clientLimits,
+  ...fileLimits,
 } as const satisfies Record<string, Limit>;
 
 export type LimitName = keyof typeof limitTable;

@@ -1,17 +1,12 @@
 /** `limits:` of iscep.yaml: the names of src/limits.ts as YAML writes names. */
+import { clientLimits } from "../limits/clients.js";
 import { limitTable, type Limit, type LimitName, type Limits } from "../limits.js";
 import { mapOf, type KeyTable, type ValueKind } from "./configuration-keys.js";
 import { bytes, milliseconds, wholeNumber } from "./configuration-values.js";
 
-/** What a client or another verb goes by, and what has been used before a configuration is read: here they would change nothing. */
-const notOfTheServer: readonly LimitName[] = [
-  "answerGraceMs",
-  "reconnectMinDelayMs",
-  "reconnectMaxDelayMs",
-  "reconnectTimeoutMs",
-  "connectTimeoutMs",
-  "callTimeoutMs",
-  "maxQueuedCalls",
+/** What clients and other verbs go by, and what was used before a configuration is read: here they would change nothing. */
+const notOfTheServer: readonly string[] = [
+  ...Object.keys(clientLimits),
   "maxConfigurationBytes",
   "maxYamlAliases",
   "maxArgumentBytes",

@@ -1,0 +1,38 @@
+/** Limits of clients; a server does not go by them. */
+import { forever, type Limit } from "./limit.js";
+
+export const clientLimits = {
+  answerGraceMs: {
+    default: 1_000,
+    max: forever,
+    reason: "client: the server enforces a call's timeout, and this is how long its answer may take after that",
+  },
+  reconnectMinDelayMs: {
+    default: 50,
+    max: forever,
+    reason:
+      "client: before the first attempt to come back; doubles, with jitter, so that a restarted server is not stormed",
+  },
+  reconnectMaxDelayMs: { default: 2_000, max: forever, reason: "client: and never longer than this" },
+  reconnectTimeoutMs: {
+    default: 30_000,
+    max: forever,
+    reason: "client: after this the runs that it wanted to take up again are lost",
+  },
+  maxQueuedCalls: {
+    default: 10_000,
+    max: 1_000_000,
+    reason: "calls that one client may have waiting on its version 1 connection",
+  },
+  connectTimeoutMs: {
+    default: 10_000,
+    max: forever,
+    reason: "client: address look-up, TCP and TLS handshake together",
+  },
+  callTimeoutMs: {
+    default: 330_000,
+    max: forever,
+    reason:
+      "client: longer than runTimeoutMs, so that the server's own answer comes first; the original's 5 s lost long backups",
+  },
+} as const satisfies Record<string, Limit>;
