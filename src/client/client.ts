@@ -1,21 +1,10 @@
 /** The public client: typed calls, whatever version the server speaks. */
 import type { CommandDescription, CommandSet } from "../commands/command.js";
 import type { CallArguments, NameOf, ResultOf } from "../commands/command-types.js";
-import { IscepError } from "../errors.js";
-import { tlsFailure, trustOptions } from "../identity/trust.js";
-import { resolveLimits } from "../limits.js";
-import { parseAddress, type Address } from "../transport/address.js";
-import { dial, type Trust } from "../transport/dial.js";
-import { checkTimeout } from "./call-timeout.js";
-import { negotiate } from "./negotiate.js";
 import type { CallOptions, ConnectOptions, RunOptions } from "./options.js";
+import { openSpeaker } from "./open-speaker.js";
 import type { RunHandle } from "./run-handle.js";
 import type { Speaker } from "./speaker.js";
-import { Version1Client } from "./version1-client.js";
-import { Version1Speaker } from "./version1-speaker.js";
-import { Version2Client } from "./version2-client.js";
-import { Version2Session } from "./version2-session.js";
-import { Version2Speaker } from "./version2-speaker.js";
 
 export interface Client<Commands extends object = CommandSet> {
   /**
@@ -29,18 +18,21 @@ export interface Client<Commands extends object = CommandSet> {
   ): Promise<ResultOf<Commands, Name>>;
   /** The commands that this token may run. From an original server the schemas are made of its type names. */
   list(options?: CallOptions): Promise<CommandDescription[]>;
-  /** Starts a command and follows it: its output while it runs, its progress, its one outcome. Needs version 2. */
+  /**
+   * Starts a command and follows it: its output while it runs, its progress, its one outcome. Over version 1 a script's
+   * output comes at its end, and a cancel only ends the wait.
+   */
   run<Name extends NameOf<Commands>>(
     name: Name,
     ...args: CallArguments<Commands, Name, RunOptions>
   ): RunHandle<ResultOf<Commands, Name>>;
-  /** Follows a run that was started before, by this client or another of the same owner, from an offset of its output. */
+  /** Version 2: follows a run that was started before, by this client or another of the same owner, from an offset of its output. */
   attach(run: string, options?: CallOptions & { readonly offset?: number }): RunHandle;
-  /** Asks a run to stop. */
+  /** Version 2: asks a run to stop. */
   cancel(run: string, options?: CallOptions): Promise<void>;
-  /** This owner's runs that are under way, or ended not long ago. */
+  /** Version 2: this owner's runs that are under way, or ended not long ago. */
   runs(options?: CallOptions): Promise<unknown>;
-  /** Which version the server speaks. */
+  /** Which version this client and its server speak. */
   readonly protocol: 1 | 2;
   /** Sends a value to the server and back. */
   echo<Value>(value: Value, options?: CallOptions): Promise<Value>;
@@ -54,72 +46,14 @@ export interface Client<Commands extends object = CommandSet> {
 /**
  * Connects to a server, at `iscep://HOST:8989?pin=sha256:…` (TLS), `iscep+tcp://…` or `iscep+unix:///PATH`.
  * `connect<typeof commands>(…)` makes the calls typed.
- * @throws IscepError `usage`, `configuration`, `connect_failed`, `not_trusted`, `timeout`, `cancelled`.
+ * @throws IscepError `usage`, `configuration`, `connect_failed`, `not_trusted`, `timeout`, `cancelled`, `busy`,
+ *   `protocol` (the server answers the greeting as no server does, or not in the version that was asked for).
  */
 export async function connect<Commands extends object = CommandSet>(
   url: string,
   options: ConnectOptions = {},
 ): Promise<Client<Commands>> {
-  const address = parseAddress(url);
-  const limits = resolveLimits(options.limits);
-  const dialOptions = {
-    trust: trustOf(address, options),
-    allowCleartext: options.allowCleartext ?? false,
-    connectTimeoutMs: limits.connectTimeoutMs,
-  };
-  const timeoutMs = checkTimeout(options.timeoutMs ?? limits.callTimeoutMs);
-  const token = options.token ?? address.token;
-  const socket = await dial(address, { ...dialOptions, signal: options.signal });
-  const negotiated = options.protocol === 2 ? await negotiate(socket, limits) : { version: 1 as const };
-  if (negotiated.version === 1) {
-    if (options.protocol === 2) {
-      socket.destroy();
-      throw new IscepError("protocol", "the server speaks version 1 only, and protocol: 2 was asked for");
-    }
-    const version1 = new Version1Client({
-      limits,
-      maxRequestBytes: address.kind === "tls" ? limits.maxVersion1TlsAnswerBytes : limits.maxVersion1PlainAnswerBytes,
-      connect: (signal) => dial(address, { ...dialOptions, signal }),
-    });
-    version1.use(socket);
-    return new ConnectedClient<Commands>(new Version1Speaker(version1, token, timeoutMs, limits));
-  }
-  const client: Version2Client = new Version2Client({
-    limits,
-    open: async (events) => {
-      const next = await dial(address, dialOptions);
-      const again = await negotiate(next, limits);
-      if (again.version === 2)
-        return new Version2Session({ socket: next, negotiated: again, token, limits, ...events });
-      next.destroy();
-      throw new IscepError("protocol", "the server spoke version 2 before, and now speaks version 1; connect again");
-    },
-  });
-  client.use(new Version2Session({ socket, negotiated, token, limits, ...client.events }));
-  return new ConnectedClient<Commands>(
-    new Version2Speaker({ client, limits, timeoutMs, timeoutIsGiven: options.timeoutMs !== undefined }),
-  );
-}
-
-function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
-  const { ca, pin } = options;
-  if (address.kind === "tls") {
-    const { host } = address;
-    const expected = pin ?? address.pin;
-    const trust = trustOptions({
-      host,
-      ...(ca === undefined ? {} : { ca }),
-      ...(expected === undefined ? {} : { pin: expected }),
-    });
-    return { ...trust, explain: (error) => tlsFailure(error, host) };
-  }
-  if (ca !== undefined || pin !== undefined) {
-    throw new IscepError(
-      "usage",
-      "a certificate or pin was given for a cleartext address; use one that begins with iscep://",
-    );
-  }
-  return undefined;
+  return new ConnectedClient<Commands>(await openSpeaker(url, options));
 }
 
 class ConnectedClient<Commands extends object> implements Client<Commands> {

@@ -14,7 +14,10 @@ export interface ConnectOptions {
   /** Without it no token is sent in cleartext beyond loopback and unix sockets, and no cleartext connection is made there. */
   readonly allowCleartext?: boolean;
   readonly limits?: Partial<Limits>;
-  /** Default 1. With 2 the client greets with HELLO; a server that speaks version 1 only is refused then. */
+  /**
+   * Default: the client asks, and speaks version 1 on the same connection with a server that knows no other. 2 refuses
+   * such a server; 1 does not ask.
+   */
   readonly protocol?: 1 | 2;
 }
 

@@ -40,3 +40,10 @@ export function outcomeOfError(error: IscepError, data: Readonly<Record<string, 
   if (error.code === "lost" || error.code === "protocol") return { status: "lost", error };
   return { status: "rejected", error };
 }
+
+/** What the caller of a script gets whatever its exit code, as from `call`. @throws the outcome's IscepError */
+export function valueOfOutcome(outcome: Outcome): unknown {
+  if (outcome.status === "completed") return outcome.value;
+  if ("value" in outcome && outcome.value !== undefined) return outcome.value;
+  throw outcome.error;
+}

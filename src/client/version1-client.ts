@@ -54,7 +54,7 @@ export class Version1Client {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new IscepError("closed", "the client is closed; connect again");
       const { signal } = options;
-      if (signal?.aborted === true) throw cancelled(signal);
+      if (signal?.aborted === true) throw neverSent(cancelled(signal));
       const packet = encodeRequest(type, content, this.#options.limits, this.#options.maxRequestBytes);
       const request = new PendingRequest(type, packet, options.timeoutMs, resolve, reject);
       this.#start(request);
@@ -115,7 +115,7 @@ export class Version1Client {
       request.reject(error);
       if (this.#queue.size > 0) this.#reconnect();
     } else if (this.#queue.delete(request)) {
-      request.reject(error);
+      request.reject(neverSent(error));
     }
   }
 
@@ -178,12 +178,22 @@ export class Version1Client {
   }
 }
 
+/** What waits here has not run. */
+function neverSent(error: IscepError): IscepError {
+  const { code, cause } = error;
+  const what = code === "timeout" ? "its timeout passed" : "the call was cancelled";
+  return new IscepError(code, `${what} before the call was sent; it did not run`, cause === undefined ? {} : { cause });
+}
+
 function timedOut(timeoutMs: number): IscepError {
-  return new IscepError("timeout", `no answer came within ${timeoutMs} ms; the command may still run`);
+  return new IscepError("timeout", `no answer came within ${timeoutMs} ms; the command may still run`, {
+    details: { mayHaveRun: true },
+  });
 }
 
 function cancelled(signal: AbortSignal | undefined): IscepError {
   return new IscepError("cancelled", "the call was cancelled; over version 1 a command that had started goes on", {
     cause: signal?.reason,
+    details: { mayHaveRun: true },
   });
 }

@@ -9,10 +9,11 @@ import { isJsonObject } from "../wire/json.js";
 import { PacketType } from "../wire/packet.js";
 import { checkTimeout } from "./call-timeout.js";
 import { listPages } from "./list-pages.js";
-import type { CallOptions } from "./options.js";
+import type { CallOptions, RunOptions } from "./options.js";
 import type { RunHandle } from "./run-handle.js";
 import type { Speaker } from "./speaker.js";
 import type { RequestOptions, Version1Client } from "./version1-client.js";
+import { followVersion1, refusedRun } from "./version1-run.js";
 
 export class Version1Speaker implements Speaker {
   readonly version = 1;
@@ -29,15 +30,18 @@ export class Version1Speaker implements Speaker {
   }
 
   call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
-    return this.#send(command, args, options);
+    const refusal = unsupported(options);
+    return refusal === undefined ? this.#send(command, args, options) : Promise.reject(refusal);
   }
 
-  run(): RunHandle {
-    throw needsVersion2("to follow a run");
+  run(command: string, args: unknown, options: RunOptions | undefined): RunHandle {
+    const refusal = unsupported(options);
+    if (refusal !== undefined) return refusedRun(refusal);
+    return followVersion1((signal) => this.#send(command, args, { ...options, signal }), options?.signal);
   }
 
   attach(): RunHandle {
-    throw needsVersion2("to attach to a run");
+    return refusedRun(needsVersion2("to attach to a run"));
   }
 
   cancel(): Promise<void> {
@@ -103,6 +107,13 @@ export class Version1Speaker implements Speaker {
   }
 }
 
+/** What would be promised in vain: nobody may take a repeated call for a safe one. */
+function unsupported(options: RunOptions | undefined): IscepError | undefined {
+  if (options?.idempotencyKey !== undefined) return needsVersion2("an idempotencyKey");
+  if (options?.detach === true) return needsVersion2("detach");
+  return undefined;
+}
+
 function needsVersion2(what: string): IscepError {
-  return new IscepError("protocol", `${what} needs version 2, and this server speaks version 1; use call`);
+  return new IscepError("protocol", `${what} needs version 2, and this connection speaks version 1; use call without`);
 }

@@ -8,12 +8,14 @@ import { callText, requestText, type Version2ClientEvent } from "../session/vers
 import { notificationText } from "../session/version2-server.js";
 import type { JsonObject } from "../wire/json.js";
 import { PendingCall, type CallRequest } from "./pending-call.js";
-import { firstCallId, type Version2Session } from "./version2-session.js";
+import { firstCallId, type Version2Session, type Version2SessionOptions } from "./version2-session.js";
+
+type SessionEvents = Pick<Version2SessionOptions, "onEvent" | "onGone">;
 
 export interface Version2ClientOptions {
   readonly limits: Limits;
   /** A new connection, negotiated as version 2. @throws IscepError */
-  open(events: Pick<ConstructorParameters<typeof Version2Session>[0], "onEvent" | "onGone">): Promise<Version2Session>;
+  open(events: SessionEvents, abandoned: AbortSignal): Promise<Version2Session>;
 }
 
 export class Version2Client {
@@ -24,6 +26,7 @@ export class Version2Client {
   readonly #queue = new Set<PendingCall>();
   #nextId = firstCallId;
   #connecting = false;
+  readonly #abandonConnecting = new AbortController();
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
@@ -32,12 +35,17 @@ export class Version2Client {
     this.#options = options;
   }
 
-  get events(): Pick<ConstructorParameters<typeof Version2Session>[0], "onEvent" | "onGone"> {
+  get events(): SessionEvents {
     return { onEvent: (event) => this.#handle(event), onGone: (error) => this.#gone(error) };
   }
 
   use(session: Version2Session): void {
     this.#session = session;
+  }
+
+  /** No call waits, is under way, or has output on its way. */
+  get isIdle(): boolean {
+    return this.#pending.size === 0 && this.#queue.size === 0 && this.#draining.size === 0;
   }
 
   /** Sends the request, now or when there is a place. The call settles by its own methods. */
@@ -228,10 +236,10 @@ export class Version2Client {
       delayMs = Math.min(limits.reconnectMaxDelayMs, Math.max(limits.reconnectMinDelayMs, 2 * delayMs))
     ) {
       // Jitter, so that the clients of a server that restarts do not come back in one moment.
-      if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs * (0.5 + Math.random())));
+      if (delayMs > 0) await this.#pause(delayMs * (0.5 + Math.random()));
       if (this.#closed) return;
       try {
-        const session = await this.#options.open(this.events);
+        const session = await this.#options.open(this.events, this.#abandonConnecting.signal);
         if (this.#closed) {
           session.destroy();
           return;
@@ -240,6 +248,7 @@ export class Version2Client {
         this.#sendQueued();
         return;
       } catch (thrown) {
+        if (this.#closed) return;
         const error = toIscepError(thrown, "connect_failed");
         const hasRuns = [...this.#queue].some((call) => call.wasSent);
         const gaveUp = performance.now() - startedMs > limits.reconnectTimeoutMs;
@@ -258,6 +267,19 @@ export class Version2Client {
         }
       }
     }
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    const { signal } = this.#abandonConnecting;
+    return new Promise((resolve) => {
+      const over = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", over);
+        resolve();
+      };
+      const timer = setTimeout(over, delayMs);
+      signal.addEventListener("abort", over);
+    });
   }
 
   #armTimer(dueMs: number): void {
@@ -286,6 +308,7 @@ export class Version2Client {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#abandonConnecting.abort();
     for (const call of this.#queue) {
       call.fail(new IscepError("closed", "the client was closed before the call was sent; it did not run"), {});
     }

@@ -18,11 +18,11 @@ import type { SessionLimits } from "../session/version2-hello.js";
 import { notificationText } from "../session/version2-server.js";
 import { ReceiveWindow } from "../session/window.js";
 import { isJsonObject } from "../wire/json.js";
-import type { Negotiated } from "./negotiate.js";
+import type { Greeted } from "./negotiate.js";
 
 export interface Version2SessionOptions {
   readonly socket: Socket;
-  readonly negotiated: Extract<Negotiated, { version: 2 }>;
+  readonly negotiated: Greeted;
   readonly token: string | undefined;
   readonly limits: Limits;
   onEvent(event: Version2ClientEvent): void;
@@ -50,8 +50,10 @@ export class Version2Session {
   #gone = false;
   #goingAway: IscepError | undefined;
 
+  /** @throws IscepError `connect_failed` when the connection broke since the greeting */
   constructor(options: Version2SessionOptions) {
     const { socket, negotiated, limits } = options;
+    const following = negotiated.release();
     this.limits = negotiated.hello.limits;
     this.#options = options;
     this.#socket = socket;
@@ -67,6 +69,8 @@ export class Version2Session {
     this.#ping = setInterval(() => this.#checkAlive(), limits.pingIntervalMs);
     this.#ping.unref();
     if (negotiated.hello.authentication === "token") this.#authenticate();
+    // Once whoever made this session has taken it.
+    if (following.length > 0) process.nextTick(() => this.#received(following));
   }
 
   /** The server closes soon and takes no new calls. */

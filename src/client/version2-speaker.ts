@@ -4,16 +4,17 @@ import { IscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import type { Outcome } from "../runs/outcome.js";
 import { isJsonObject, type JsonObject } from "../wire/json.js";
+import { checkTimeout } from "./call-timeout.js";
 import { listPages } from "./list-pages.js";
 import type { CallOptions, RunOptions } from "./options.js";
-import { outcomeOfError, type RunHandle } from "./run-handle.js";
+import { outcomeOfError, valueOfOutcome, type RunHandle } from "./run-handle.js";
 import { OutputQueue } from "./run-output.js";
 import type { CallRequest, PendingCall } from "./pending-call.js";
 import type { Speaker } from "./speaker.js";
-import type { Version2Client } from "./version2-client.js";
+import type { TokenClients } from "./token-clients.js";
 
 export interface Version2SpeakerOptions {
-  readonly client: Version2Client;
+  readonly clients: TokenClients;
   readonly limits: Limits;
   /** The patience of calls that say nothing of their own. The server's own limit counts for them, so it is not sent. */
   readonly timeoutMs: number;
@@ -23,29 +24,29 @@ export interface Version2SpeakerOptions {
 
 export class Version2Speaker implements Speaker {
   readonly version = 2;
-  readonly #client: Version2Client;
+  readonly #clients: TokenClients;
   readonly #options: Version2SpeakerOptions;
 
   constructor(options: Version2SpeakerOptions) {
-    this.#client = options.client;
+    this.#clients = options.clients;
     this.#options = options;
   }
 
   call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
     const more = this.#timeoutMember(options) + keyMember(options?.idempotencyKey);
     return new Promise((resolve, reject) => {
-      this.#client.start({
+      this.#clients.of(options?.token).start({
         method: "call",
         command,
         args,
         more,
-        timeoutMs: options?.timeoutMs ?? this.#options.timeoutMs,
+        timeoutMs: this.#timeoutMs(options),
         signal: options?.signal,
         hasKey: options?.idempotencyKey !== undefined,
         resolve: (result) => resolve(valueOf(result)),
         reject: (error, data) => {
-          // A script that failed gives its result all the same.
-          if (data["status"] === "failed" && data["value"] !== undefined) resolve(data["value"]);
+          // A script that failed or was killed gives its result all the same, as over version 1.
+          if (data["value"] !== undefined) resolve(data["value"]);
           else reject(error);
         },
       });
@@ -74,7 +75,7 @@ export class Version2Speaker implements Speaker {
     offset: number,
     options: CallOptions | undefined,
   ): RunHandle {
-    const client = this.#client;
+    const client = this.#clients.of(options?.token);
     const { promise: id, resolve: gotId, reject: noId } = withResolvers<string>();
     const { promise: outcome, resolve: ended } = withResolvers<Outcome>();
     // Whoever does not ask for the id is not told that there is none.
@@ -91,7 +92,7 @@ export class Version2Speaker implements Speaker {
     };
     const call: PendingCall = client.start({
       ...request,
-      timeoutMs: options?.timeoutMs ?? this.#options.timeoutMs,
+      timeoutMs: this.#timeoutMs(options),
       signal: options?.signal,
       waitsForCancel: true,
       resolve: (result) => {
@@ -116,11 +117,7 @@ export class Version2Speaker implements Speaker {
       (bytes) => client.consumed(call, bytes),
       () => client.drained(call),
     );
-    const value = outcome.then((result) => {
-      if (result.status === "completed") return result.value;
-      if (result.status === "failed" && result.value !== undefined) return result.value;
-      throw result.error;
-    });
+    const value = outcome.then(valueOfOutcome);
     value.catch(() => {});
     return {
       id,
@@ -152,7 +149,7 @@ export class Version2Speaker implements Speaker {
   }
 
   close(): Promise<void> {
-    return this.#client.close();
+    return this.#clients.close();
   }
 
   #request(
@@ -161,10 +158,10 @@ export class Version2Speaker implements Speaker {
     options: CallOptions | undefined,
   ): Promise<JsonObject> {
     return new Promise((resolve, reject) => {
-      this.#client.start({
+      this.#clients.of(options?.token).start({
         method,
         params,
-        timeoutMs: options?.timeoutMs ?? this.#options.timeoutMs,
+        timeoutMs: this.#timeoutMs(options),
         signal: options?.signal,
         resolve: (result) => {
           if (isJsonObject(result)) resolve(result);
@@ -173,6 +170,11 @@ export class Version2Speaker implements Speaker {
         reject,
       });
     });
+  }
+
+  /** @throws IscepError `usage` */
+  #timeoutMs(options: CallOptions | undefined): number {
+    return options?.timeoutMs === undefined ? this.#options.timeoutMs : checkTimeout(options.timeoutMs);
   }
 
   #timeoutMember(options: CallOptions | undefined): string {

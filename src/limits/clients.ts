@@ -19,6 +19,12 @@ export const clientLimits = {
     max: forever,
     reason: "client: after this the runs that it wanted to take up again are lost",
   },
+  maxTokenConnections: {
+    min: 1,
+    default: 8,
+    max: 10_000,
+    reason: "version 2: further connections, for calls with another token; those without a call are closed first",
+  },
   maxQueuedCalls: {
     default: 10_000,
     max: 1_000_000,
@@ -27,7 +33,7 @@ export const clientLimits = {
   connectTimeoutMs: {
     default: 10_000,
     max: forever,
-    reason: "client: address look-up, TCP and TLS handshake together",
+    reason: "client: address look-up, TCP and TLS handshake and greeting together",
   },
   callTimeoutMs: {
     default: 330_000,

@@ -18,7 +18,7 @@ import { openLogs } from "./open-logs.js";
 import type { ListeningServer, ServerOptions } from "./options.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
 import { refuse, Version1Connection } from "./version1-connection.js";
-import { Version2Connection } from "./version2-connection.js";
+import { choseVersion2, Version2Connection } from "./version2-connection.js";
 
 interface Listening {
   readonly listeners: Listeners;
@@ -153,7 +153,11 @@ export class Server {
         }
         const id = ++connectionId;
         logs?.access({ event: "open", connection: id, source, ...portOf(socket), tls });
-        connections.add(new Version1Connection(id, socket, source, tls, host));
+        connections.add(
+          choseVersion2(socket)
+            ? new Version2Connection(id, socket, source, host)
+            : new Version1Connection(id, socket, source, tls, host),
+        );
       },
       onTlsFailure: (source, error) => host.logRefusedPacket("malformed", tlsFault(error), 0, source),
     });

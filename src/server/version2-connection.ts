@@ -3,10 +3,12 @@
  * and output flows beside them as far as windows allow.
  */
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Identity } from "../identity/identity.js";
 import { Outbox } from "../session/outbox.js";
 import { listPage } from "../session/version1-list.js";
+import { alpnProtocol } from "../session/version2-hello.js";
 import type { ClientMessage } from "../session/version2-messages.js";
 import {
   errorText,
@@ -21,6 +23,11 @@ import { ConnectionDeadlines } from "./connection-deadlines.js";
 import { RequestFloods } from "./request-floods.js";
 import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
+
+/** The peer said so in the TLS handshake, and was told that it may: the connection begins with HELLO. */
+export function choseVersion2(socket: Socket): boolean {
+  return socket instanceof TLSSocket && socket.alpnProtocol === alpnProtocol;
+}
 
 type IdentifiedRequest = Extract<ClientMessage, { method: "call" | "attach" | "cancel" | "echo" | "list" | "runs" }>;
 
@@ -42,7 +49,8 @@ export class Version2Connection implements Connection {
   #closing: string | undefined;
   #events = 0;
 
-  constructor(id: number, socket: Socket, source: string, host: ConnectionHost, firstBytes: Buffer) {
+  /** `firstBytes`: what came while nobody knew yet which version would be spoken. */
+  constructor(id: number, socket: Socket, source: string, host: ConnectionHost, firstBytes?: Buffer) {
     const { limits, authenticator } = host;
     this.id = id;
     this.source = source;
@@ -76,7 +84,7 @@ export class Version2Connection implements Connection {
     socket.on("drain", () => this.#calls.pumpAll());
     socket.on("error", (error: Error) => this.#abandon(`the connection broke: ${error.message}`));
     socket.on("close", () => this.#closed());
-    this.#received(firstBytes);
+    if (firstBytes !== undefined) this.#received(firstBytes);
   }
 
   #received(chunk: Buffer): void {

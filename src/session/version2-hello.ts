@@ -7,6 +7,9 @@ import { encodePacket } from "../wire/version1.js";
 import { checkHash, encodeTextPacket } from "../wire/version2.js";
 import { nonceBytes } from "./proof.js";
 
+/** By which TLS tells both sides beforehand that they speak version 2 (RFC 7301). */
+export const alpnProtocol = "iscep/2";
+
 /** What the server tells about its limits, for clients to keep to. */
 export interface SessionLimits {
   readonly maxPacketBytes: number;

@@ -17,6 +17,8 @@ export interface DialOptions {
   /** For addresses with TLS, and only for these. */
   readonly trust?: Trust | undefined;
   readonly allowCleartext: boolean;
+  /** Offered in the TLS handshake (ALPN). */
+  readonly alpnProtocols?: readonly string[] | undefined;
   readonly connectTimeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -69,6 +71,8 @@ export async function dial(address: Address, options: DialOptions): Promise<Sock
         return;
       }
       done();
+      // Until its next owner listens: an error that nobody hears ends the process.
+      socket.on("error", () => {});
       resolve(socket);
     });
   });
@@ -80,9 +84,14 @@ function open(address: Address, options: DialOptions): { socket: Socket; check: 
   if (address.kind === "tcp") {
     return { socket: connectCleartext({ host, port, noDelay: true, keepAlive: true }), check: () => {} };
   }
-  const { trust } = options;
+  const { trust, alpnProtocols } = options;
   if (trust === undefined) throw new IscepError("usage", "an address with TLS needs to know which server to trust");
-  const socket = connectTls({ host, port, ...trust.connection });
+  const socket = connectTls({
+    host,
+    port,
+    ...trust.connection,
+    ...(alpnProtocols === undefined ? {} : { ALPNProtocols: [...alpnProtocols] }),
+  });
   // tls.connect has no option for it, and without it a small packet may wait for 40 ms.
   socket.setNoDelay(true);
   return { socket, check: () => trust.check(socket) };

@@ -4,6 +4,7 @@ import { connect, createServer, type Server as NetServer, type Socket } from "no
 import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { isMainThread } from "node:worker_threads";
 import { IscepError } from "../errors.js";
+import { alpnProtocol } from "../session/version2-hello.js";
 
 export interface CertificatePem {
   readonly certPem: string;
@@ -51,6 +52,8 @@ export class Listener {
     if (options.certificate !== undefined) {
       const tls = createTlsServer({
         ...secureOptions(options.certificate),
+        // A client that offers nothing, as those of version 1, is served as ever; one that offers only others is refused.
+        ALPNProtocols: [alpnProtocol],
         allowHalfOpen: true,
         minVersion: "TLSv1.2",
         handshakeTimeout: options.tlsHandshakeTimeoutMs,

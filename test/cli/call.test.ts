@@ -188,7 +188,7 @@ describe("exit codes of iscep call", () => {
   });
 
   test.each<[string, (socket: Socket) => void, number]>([
-    ["closes instead of answering: lost", (socket) => socket.once("data", () => socket.end()), 76],
+    ["closes instead of answering: no connection", (socket) => socket.once("data", () => socket.end()), 69],
     [
       "answers what is not this protocol",
       (socket) => socket.once("data", () => socket.end(`\0\0\0\x24\0\x03{}${"0".repeat(32)}`)),

@@ -168,7 +168,8 @@ describe("iscep serve ends", () => {
   ] as const)("at once on a second %s, with %i", async (signal, code) => {
     const folder = await temporaryFolder();
     const serving = await serve([commands, "--port", "0", "--debug"], { folder });
-    await using client = await connect(serving.url);
+    // Without patience for the server to come back.
+    await using client = await connect(serving.url, { limits: { reconnectTimeoutMs: 0 } });
     const lost = client.call("forever", {}).catch((error: unknown) => error);
     // The server has the call when it has answered nothing else on a connection that came later.
     await greetings(serving.url);

@@ -48,7 +48,7 @@ describe("a connection that is cut", () => {
         for (let cutAt = 0; cutAt <= bytes; cutAt++) {
           proxy.harm = harms({ cutAt, reset });
           const tag = tagOf(index++);
-          const told = await connect(proxy.url, { token: tokens.alice })
+          const told = await connect(proxy.url, { token: tokens.alice, protocol: 1 })
             .then(async (client) => {
               try {
                 return await client.call("count", { tag });
@@ -84,7 +84,7 @@ describe("a connection that is cut", () => {
     for (const cutAt of [1, 40, requestBytes - 20]) {
       const next = proxy.connections;
       proxy.harm = (connection) => (connection === next ? { toServer: { cutAt } } : {});
-      const client = await connect(proxy.url, { token: tokens.alice });
+      const client = await connect(proxy.url, { token: tokens.alice, protocol: 1 });
       const calls = Array.from({ length: 5 }, (_, index) => client.call("count", { tag: `${cutAt} ${index}` }));
       const [first, ...others] = await Promise.allSettled(calls);
       expect(first).toMatchObject({ status: "rejected", reason: { code: "lost" } });
@@ -106,7 +106,7 @@ describe("a connection that changes what passes", () => {
     ] as const) {
       for (let flipAt = 0; flipAt < bytes; flipAt++) {
         proxy.harm = { [direction]: { flipAt } };
-        const client = await connect(proxy.url, { token: tokens.alice });
+        const client = await connect(proxy.url, { token: tokens.alice, protocol: 1 });
         const tag = `${direction === "toServer" ? 1 : 2}${String(flipAt).padStart(9, "0")}`;
         const answer: unknown = await client
           .call("count", { tag }, { timeoutMs: 15 })
@@ -126,7 +126,7 @@ describe("a connection that changes what passes", () => {
   test("in pieces and late: everything arrives", async () => {
     const { proxy } = await counting();
     proxy.harm = { toServer: { pieceBytes: 1 }, toClient: { pieceBytes: 3, delayMs: 2 } };
-    const client = await connect(proxy.url, { token: tokens.alice });
+    const client = await connect(proxy.url, { token: tokens.alice, protocol: 1 });
     const calls = Array.from({ length: 10 }, (_, index) => client.call("count", { tag: tagOf(index) }));
     expect(await Promise.all(calls)).toEqual(calls.map((_, index) => `run of ${tagOf(index)}`));
     await client.close();

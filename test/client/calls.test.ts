@@ -16,9 +16,9 @@ watchForLeaks();
 
 const answer = (value: unknown): Buffer => rawPacket(Type.response, { response: value });
 
-/** Answers each packet with its own argument, by `reply`; counts how many were out at once. */
+/** Calls over version 1; test/version2 has those of version 2. */
 async function open(url: string, options: Parameters<typeof connect>[1] = {}) {
-  const client = await connect(url, { token: tokens.alice, ...options });
+  const client = await connect(url, { token: tokens.alice, protocol: 1, ...options });
   later(() => client.close());
   return client;
 }
@@ -124,7 +124,7 @@ describe("many calls at once", () => {
   test("are limited", async () => {
     const slow = gate();
     const server = await startServer({ commands: [...originalTasks, slow.command] });
-    const client = await server.client({ limits: { maxQueuedCalls: 2 } });
+    const client = await server.client({ protocol: 1, limits: { maxQueuedCalls: 2 } });
     const calls = [client.call("gate", {}), client.call("gate", {}), client.call("gate", {})];
     expect(await errorOf(client.call("gate", {}))).toMatchObject({ code: "busy" });
     for (let count = 1; count <= 3; count++) {
@@ -154,7 +154,7 @@ describe("cancelling", () => {
   test("while it is out closes the connection; while it waits leaves that alone", async () => {
     const slow = gate();
     const server = await startServer({ commands: [...originalTasks, slow.command] });
-    const client = await server.client();
+    const client = await server.client({ protocol: 1 });
     const [out, waits] = [new AbortController(), new AbortController()];
     const first = errorOf(client.call("gate", { tag: "late" }, { signal: out.signal }));
     const second = errorOf(client.call("gate", { tag: "never sent" }, { signal: waits.signal }));
@@ -170,7 +170,7 @@ describe("cancelling", () => {
   });
 
   test("leaves no listener behind on the signal", async () => {
-    const client = await (await startServer()).client();
+    const client = await (await startServer()).client({ protocol: 1 });
     const { signal } = new AbortController();
     let listeners = 0;
     const add = signal.addEventListener.bind(signal);
@@ -237,7 +237,7 @@ describe("closing", () => {
   test("rejects what waits, makes what is out lost, and is safe to do twice", async () => {
     const slow = gate();
     const server = await startServer({ commands: [slow.command] });
-    const client = await server.client();
+    const client = await server.client({ protocol: 1 });
     const out = errorOf(client.call("gate", {}));
     const waits = errorOf(client.call("gate", {}));
     await slow.started(1);
@@ -259,7 +259,7 @@ describe("closing", () => {
 
   test("ends an attempt to connect again", async () => {
     const server = await startServer({ tls: true });
-    const client = await connect(server.url, { token: tokens.alice });
+    const client = await connect(server.url, { token: tokens.alice, protocol: 1 });
     await client.ping();
     await server.server.close();
     const silent = await rawServer(() => {}, server.port);
@@ -283,7 +283,7 @@ describe("closing", () => {
 describe("errors", () => {
   test("have a code, a sentence and, where there is one, a cause", async () => {
     const server = await startServer();
-    const client = await server.client();
+    const client = await server.client({ protocol: 1 });
     const refused = await rawServer(() => {});
     await refused.close();
     const found = await Promise.all([
@@ -318,9 +318,9 @@ describe("errors", () => {
 });
 
 describe("tokens", () => {
-  test("may be another for each call, or none", async () => {
+  test.each([1, 2] as const)("may be another for each call, or none (version %d)", async (protocol) => {
     const server = await startServer();
-    const client = await server.client();
+    const client = await server.client({ protocol });
     expect(await client.call("noargs", {})).toBe("ok");
     expect(await client.call("noargs", {}, { token: tokens.bob })).toBe("ok");
     for (const work of [

@@ -1,4 +1,4 @@
-/** Servers that answer what no server may answer: the client says so with a code, keeps no wrong value, and goes on. */
+/** Servers of version 1 that answer what no server may answer: the client says so with a code, keeps no wrong value, and goes on. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { connect, isIscepError, type Client } from "iscep";
@@ -26,7 +26,7 @@ async function hostile(bytes: Buffer, then: "stay" | "end" = "stay"): Promise<{ 
       }
     }
   });
-  const client = await connect(server.url, { timeoutMs: 2_000 });
+  const client = await connect(server.url, { timeoutMs: 2_000, protocol: 1 });
   later(() => client.close());
   return { client, peers: server.peers };
 }
@@ -113,7 +113,7 @@ describe("a server that answers with", () => {
           );
         }
       });
-      const client = await connect(server.url);
+      const client = await connect(server.url, { protocol: 1 });
       later(() => client.close());
       const code = await codeOf(client.list());
       expect(code === "protocol" || typeof code === "object", JSON.stringify(response)).toBe(true);
@@ -126,7 +126,7 @@ describe("a server that answers with", () => {
         peer.send(rawPacket(Type.response, { response: { commands: [], next: "again" } }));
       }
     });
-    const client = await connect(server.url);
+    const client = await connect(server.url, { protocol: 1 });
     later(() => client.close());
     expect(await codeOf(client.list())).toBe("protocol");
     expect(server.peers[0]?.packets).toHaveLength(1);
@@ -139,7 +139,7 @@ describe("a server that answers with", () => {
         peer.send(rawPacket(Type.response, { response: { commands: [command], next: "a" } }));
       }
     });
-    const client = await connect(server.url);
+    const client = await connect(server.url, { protocol: 1 });
     later(() => client.close());
     expect(await codeOf(client.list())).toBe("protocol");
     expect(server.peers[0]?.packets).toHaveLength(2);
@@ -183,7 +183,7 @@ describe("packets that nobody asked for", () => {
           peer.send(rawPacket(Type.response, { response: "good" }));
         }
       });
-      const client = await connect(server.url);
+      const client = await connect(server.url, { protocol: 1 });
       later(() => client.close());
       await server.peers[0]?.closed;
       expect(await client.call("any", {})).toBe("good");
@@ -213,7 +213,7 @@ describe("whatever comes", () => {
       const server = await rawServer(async (peer) => {
         for (let packet = await peer.next(); packet !== undefined; packet = await peer.next()) peer.send(bytes);
       });
-      const client = await connect(server.url);
+      const client = await connect(server.url, { protocol: 1 });
       later(() => client.close());
       await fc.assert(
         fc.asyncProperty(fc.oneof(mutated, garbage), async (next) => {

@@ -71,7 +71,7 @@ test("the long backup of a caller who gave up after 5 seconds, as the original's
   const bytes = randomBytes(6 * MiB);
   writeFileSync(worldFile(`worlds/${region}`), bytes);
 
-  const client = await connect(url, { timeoutMs: 5_000 });
+  const client = await connect(url, { timeoutMs: 5_000, protocol: 1 });
   const call = client.call("backup_world", { world: "big", limit: 1 });
   const finished = appears((name) => /^big-.*\.tar\.gz$/.test(name));
   await expect(call).rejects.toMatchObject({ code: "timeout" });

@@ -113,7 +113,7 @@ describe("commands", () => {
   test("a command that outlives its client's timeout", async () => {
     const slow = gate();
     const server = await startServer({ commands: [...originalTasks, slow.command] });
-    const client = await server.client();
+    const client = await server.client({ protocol: 1 });
     const late = client.call("gate", { tag: "late" }, { timeoutMs: 50 });
     await expect(late).rejects.toMatchObject({ code: "timeout" });
     // The next calls go over a new connection: the late answer belongs to nobody.

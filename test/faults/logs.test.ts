@@ -96,12 +96,12 @@ describe("logs", () => {
     await client.call("echo_task", { message: secret });
     await client.list();
     for (const work of [
-      client.call(secret, {}),
-      client.call("echo_task", { message: 1, unknown: secret }),
-      client.call("any", { value: { deep: secret } }, { token: `${secret}-wrong` }),
-      client.call("fail", { message: "no secret here" }),
+      () => client.call(secret, {}),
+      () => client.call("echo_task", { message: 1, unknown: secret }),
+      () => client.call("any", { value: { deep: secret } }, { token: `${secret}-wrong` }),
+      () => client.call("fail", { message: "no secret here" }),
     ]) {
-      const error: unknown = await work.catch((thrown: unknown) => thrown);
+      const error: unknown = await work().catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ code: expect.any(String) });
       expect(JSON.stringify(error)).not.toContain(tokens.alice);
     }

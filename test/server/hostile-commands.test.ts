@@ -132,7 +132,7 @@ describe("a script that prints more than a version 1 answer holds", () => {
     chmodSync(file, 0o700);
     const script = defineScript({ name: "talk", run: [file] });
     for (const tls of [false, true]) {
-      const client = await (await startServer({ commands: [script], tls })).client();
+      const client = await (await startServer({ commands: [script], tls })).client({ protocol: 1 });
       const result = await client.call("talk");
       expect(result).toMatchObject({ exitCode: 3, stderr: "trouble\n", truncated: true });
       expect((result as { stdout: string }).stdout).toMatch(/^x{16000,}$|^x{60000,}$/);

@@ -3,8 +3,6 @@ import { connect } from "iscep";
 import { watchForLeaks } from "../house/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
-import { rawPacket, Type } from "../support/raw-packets.js";
-import { rawServer } from "../support/raw-peer.js";
 import { startServer, tokens } from "../support/servers.js";
 import { errorOf } from "./commands.js";
 import { MESSAGES, recorder, split2 } from "./raw-session.js";
@@ -88,20 +86,6 @@ test("a client of version 1 on the same server meets no difference", async () =>
     expect(await errorOf(client.call("fail", { message: "x" }))).toMatchObject({ code: "failed" });
   }
   expect(await second.list()).toEqual(await first.list());
-  expect(await errorOf(Promise.resolve().then(() => first.run("add", { a: 1, b: 1 }).value))).toMatchObject({
-    message: expect.stringContaining("version 2"),
-  });
-});
-
-test("protocol: 2 against a server of version 1 is refused, and says so", async () => {
-  const server = await rawServer(async (peer) => {
-    await peer.next();
-    peer.send(rawPacket(Type.error, { error: "unknown packet type" }));
-  });
-  const error = await errorOf(connect(server.url, { token: tokens.alice, protocol: 2 }));
-  expect(error).toMatchObject({ code: "protocol", message: expect.stringContaining("version 1") });
-  expect(JSON.stringify(server.peers[0]?.packets)).not.toContain(tokens.alice);
-  await server.peers[0]?.closed;
 });
 
 test("an idempotency key joins the run that is under way, or has ended", async () => {
