@@ -14,9 +14,10 @@ import type { Outcome } from "./runs/outcome.js";
 import { closingError, rejected, schemaFault, stopped } from "./runs/endings.js";
 import { execute } from "./runs/execute.js";
 import { maySee, recordOfRun, type RunRecord } from "./runs/run-record.js";
-import { Places } from "./runs/places.js";
+import { followRun } from "./runs/joined.js";
 import { Run } from "./runs/run.js";
 import { ThreadPool } from "./runs/thread-pool.js";
+import { Turns, type Turn } from "./runs/turns.js";
 
 export interface DispatcherOptions {
   readonly registry: Registry;
@@ -46,9 +47,7 @@ export class Dispatcher {
   readonly #registry: Registry;
   readonly #limits: Limits;
   readonly #logs: Logs | undefined;
-  readonly #places: Places;
-  /** Apart from the others: runs that wait for a thread hold up no function and no script. */
-  readonly #threadPlaces: Places;
+  readonly #turns: Turns;
   readonly #threads: ThreadPool;
   readonly #active = new Set<Run>();
   readonly #kept: KeptRuns;
@@ -61,8 +60,7 @@ export class Dispatcher {
     this.#registry = options.registry;
     this.#limits = options.limits;
     this.#logs = options.logs;
-    this.#places = new Places(options.limits.maxRuns, options.limits.maxQueuedRuns);
-    this.#threadPlaces = new Places(options.limits.maxThreads, options.limits.maxQueuedRuns);
+    this.#turns = new Turns(options.limits);
     this.#kept = new KeptRuns(options.limits);
     this.#threads = new ThreadPool({ maxThreads: options.limits.maxThreads });
   }
@@ -191,23 +189,36 @@ export class Dispatcher {
       this.#settled(run);
       return;
     }
-    const places =
-      command.kind === "function" && command.threadModule !== undefined ? this.#threadPlaces : this.#places;
-    if (places.tryTake()) {
-      this.#execute(run, command, given, check.args, places);
+    const { args } = check;
+    const turn = this.#turns.tryTake(command);
+    if (turn !== undefined) {
+      this.#execute(run, command, given, args, turn);
       return;
     }
-    const begin = this.#holdBack(run, given);
-    const startLater = (): void => {
-      if (begin()) this.#execute(run, command, given, check.args, places);
-      else places.release();
-    };
-    if (places.wait(startLater)) {
-      run.whenAborted(() => places.leave(startLater));
-      return;
-    }
-    const running = `${places.taken} runs are under way and ${places.waiting} wait`;
-    run.abort(new IscepError("busy", `the server is full: ${running}; try again later`));
+    let begin = (): boolean => true;
+    const refusal = this.#turns.request(run, command, args, {
+      waits: () => (begin = this.#holdBack(run, given)),
+      begins: (taken) => {
+        if (begin()) this.#execute(run, command, given, args, taken);
+        else taken.release();
+      },
+      joins: (first, taken) => this.#join(run, first, given, taken),
+    });
+    if (refusal === undefined) return;
+    this.#end(run, given, rejected(refusal));
+    this.#settled(run);
+  }
+
+  /** The run executes nothing: it shows what the first one writes, and ends as that one does, or earlier by itself. */
+  #join(run: Run, first: Run, given: unknown, turn: Turn): void {
+    this.#active.add(run);
+    this.#limitTime(run);
+    const leave = followRun(run, first, (outcome) => this.#end(run, given, outcome));
+    run.whenAborted((reason) => this.#end(run, given, stopped(reason)));
+    run.whenEnded(() => {
+      leave();
+      this.#free(run, turn);
+    });
   }
 
   /**
@@ -240,11 +251,11 @@ export class Dispatcher {
     run.whenEnded(() => clearTimeout(timer));
   }
 
-  #execute(run: Run, command: Command, given: unknown, args: unknown, places: Places): void {
+  #execute(run: Run, command: Command, given: unknown, args: unknown, turn: Turn): void {
     const result = execute(run, command, args, { threads: this.#threads, limits: this.#limits });
     if (!(result instanceof Promise)) {
       this.#end(run, given, result);
-      this.#free(run, places);
+      this.#free(run, turn);
       return;
     }
     this.#active.add(run);
@@ -255,7 +266,7 @@ export class Dispatcher {
     }
     result.then((outcome) => {
       this.#end(run, given, outcome);
-      this.#free(run, places);
+      this.#free(run, turn);
     }, rethrowLater);
   }
 
@@ -288,8 +299,8 @@ export class Dispatcher {
     });
   }
 
-  #free(run: Run, places: Places): void {
-    places.release();
+  #free(run: Run, turn: Turn): void {
+    turn.release();
     this.#settled(run);
   }
 
@@ -314,6 +325,7 @@ export class Dispatcher {
       for (const run of this.#active) run.abort(new IscepError("cancelled", "the server was closed"));
       await this.#idle(this.#limits.killGraceMs + 2 * this.#limits.pipeGraceMs);
     }
+    this.#turns.close();
     await this.#threads.close(0);
   }
 

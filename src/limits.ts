@@ -169,6 +169,11 @@ export const limitTable = {
   },
   maxRuns: { min: 1, default: 64, max: 100_000, reason: "functions and scripts that run at once in one server" },
   maxQueuedRuns: { default: 256, max: 100_000, reason: "runs that wait for a place; one more is answered with busy" },
+  maxQueuedRunsPerKey: {
+    default: 32,
+    max: 100_000,
+    reason: "calls of a command with `concurrency` that wait or have joined, of each key, where it sets no maxQueued",
+  },
   maxThreads: {
     min: 1,
     default: 4,
@@ -232,6 +237,11 @@ export const limitTable = {
     default: 300_000,
     max: forever,
     reason: "a run without a timeout of its own; a version 1 caller that has gone cannot cancel",
+  },
+  queuePositionIntervalMs: {
+    default: 500,
+    max: forever,
+    reason: "a call that waits is told its new position in the queue at most this often",
   },
   killGraceMs: { default: 5_000, max: forever, reason: "between SIGTERM and SIGKILL to the process group of a script" },
   threadIdleMs: {

@@ -23,6 +23,7 @@ export interface CallRequest {
   reject(error: IscepError, data: JsonObject): void;
   started?(run: string): void;
   progressed?(fraction: number, message: string | undefined): void;
+  queued?(position: number): void;
 }
 
 export class PendingCall {
@@ -62,6 +63,10 @@ export class PendingCall {
 
   progressed(fraction: number, message: string | undefined): void {
     this.request.progressed?.(fraction, message);
+  }
+
+  queued(position: number): void {
+    this.request.queued?.(position);
   }
 
   succeed(result: unknown): void {

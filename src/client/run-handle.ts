@@ -16,6 +16,8 @@ export interface RunHandle<Value = unknown> {
   /** The value, or throws the outcome's IscepError. */
   readonly value: Promise<Value>;
   onProgress(listener: (fraction: number, message: string | undefined) => void): void;
+  /** The call waits for its turn, at this position of the queue, from 1; 0 when its turn has come. Seldom more than twice a second. */
+  onQueued(listener: (position: number) => void): void;
   /** Asks the command to stop. The outcome tells whether it did. */
   cancel(): void;
 }

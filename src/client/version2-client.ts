@@ -184,6 +184,7 @@ export class Version2Client {
     if (method === "progress" && typeof params["fraction"] === "number") {
       call.progressed(params["fraction"], typeof params["message"] === "string" ? params["message"] : undefined);
     }
+    if (method === "queued" && typeof params["position"] === "number") call.queued(params["position"]);
   }
 
   /** A reader took bytes: the server may send as many again. */

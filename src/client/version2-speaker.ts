@@ -81,6 +81,7 @@ export class Version2Speaker implements Speaker {
     // Whoever does not ask for the id is not told that there is none.
     id.catch(() => {});
     const listeners: ((fraction: number, message: string | undefined) => void)[] = [];
+    const queueListeners: ((position: number) => void)[] = [];
     const finish = (result: Outcome, end: unknown): void => {
       if (typeof end === "number" && call.output !== undefined) {
         call.output.finish(end);
@@ -110,6 +111,9 @@ export class Version2Speaker implements Speaker {
       progressed: (fraction, message) => {
         for (const listener of listeners) listener(fraction, message);
       },
+      queued: (position) => {
+        for (const listener of queueListeners) listener(position);
+      },
     });
     call.output = new OutputQueue(
       offset,
@@ -125,6 +129,7 @@ export class Version2Speaker implements Speaker {
       value,
       output: call.output,
       onProgress: (listener) => void listeners.push(listener),
+      onQueued: (listener) => void queueListeners.push(listener),
       cancel: () => client.cancel(call, new IscepError("cancelled", "the run was cancelled")),
     };
   }

@@ -131,7 +131,7 @@ function toCamelCase(name: string): string {
   return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** Sentences about declarations name keys as TypeScript has them. */
+/** Sentences about declarations and definitions name keys as TypeScript has them. */
 export function inYamlWords(message: string): string {
-  return message.replace(/\b(?:min|max)(?:Length|Items)\b/g, toSnakeCase);
+  return message.replace(/\b(?:(?:min|max)(?:Length|Items)|whenFull|maxQueued)\b/g, toSnakeCase);
 }

@@ -29,6 +29,19 @@ export type ArgumentsCheck =
   /** A sentence that names each wrong argument and why. Never a value: it may be a secret. */
   | { readonly ok: false; readonly message: string };
 
+/** What becomes of a call that finds the limit reached. */
+export type WhenFull = "queue" | "reject" | "replace" | "join";
+
+/** How many runs of a command may go on at once. */
+export interface CommandConcurrency {
+  readonly limit: number;
+  readonly whenFull: WhenFull;
+  /** Undefined means the server's `maxQueuedRunsPerKey`. */
+  readonly maxQueued?: number;
+  /** Of checked arguments: runs with different keys do not count for each other. May throw whatever its author's code throws. */
+  key(args: unknown): string;
+}
+
 interface CommandBase<Name extends string> {
   readonly name: Name;
   readonly description: string;
@@ -38,6 +51,8 @@ interface CommandBase<Name extends string> {
   readonly resultSchema?: JsonSchema;
   /** Undefined means the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
+  /** Undefined: as many as the server has places for. */
+  readonly concurrency?: CommandConcurrency;
   /** Validates and, where the schema says so, converts. Refuses unknown arguments. */
   checkArguments(args: unknown): ArgumentsCheck | Promise<ArgumentsCheck>;
 }

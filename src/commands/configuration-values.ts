@@ -32,6 +32,19 @@ export function wholeNumber(minimum: number, maximum: number): ValueKind<number>
   };
 }
 
+export function choice<const Choice extends string>(choices: readonly Choice[]): ValueKind<Choice> {
+  return {
+    words: choices.map((each) => `\`${each}\``).join(", "),
+    schema: { enum: choices },
+    read(value) {
+      const given = value.scalar;
+      const chosen = choices.find((each) => each === given);
+      if (chosen === undefined) throw value.error(`${value.what} must be one of ${choices.join(", ")}`);
+      return chosen;
+    },
+  };
+}
+
 export function listOf<Value>(words: string, item: ValueKind<Value>): ValueKind<readonly Value[]> {
   return {
     words,

@@ -5,6 +5,7 @@ import { argumentsChecker } from "./argument-check.js";
 import { argumentsJsonSchema } from "./argument-schema.js";
 import { commandBrand } from "./brand.js";
 import type { ScriptCommand } from "./command.js";
+import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
 import { declareArguments } from "./declared-arguments.js";
 import type { NoArguments } from "./define.js";
 import { checkCommandName, checkTimeout } from "./names.js";
@@ -25,6 +26,8 @@ export interface ScriptDefinition<Name extends string, Args extends ArgumentDecl
   readonly args?: Args;
   /** Default: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
+  /** How many go on at once, and what becomes of one more. Default: as many as the server has places for. */
+  readonly concurrency?: ConcurrencyDefinition;
   /** What the script works in. Default: the folder of this process. */
   readonly folder?: string;
   /** Added to the PATH, LANG, HOME and TZ that a script gets; nothing of the server's own environment goes to it. */
@@ -42,7 +45,7 @@ export function defineScript<
   const Name extends string,
   const Args extends ArgumentDeclarations | undefined = undefined,
 >(definition: ScriptDefinition<Name, Args>): ScriptCommand<Name, InputOfScript<Args>> {
-  const { name, description = "", timeoutMs } = definition;
+  const { name, description = "", timeoutMs, concurrency } = definition;
   checkCommandName(name);
   checkTimeout(name, timeoutMs);
   const folder = path.resolve(definition.folder ?? process.cwd());
@@ -62,6 +65,7 @@ export function defineScript<
     description,
     argsSchema,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     checkArguments: argumentsChecker(args, argsSchema),
     program: resolveProgram(program, folder),
     invocation: (given: unknown) => ({ argv: fillArgv(given), environment, descriptors: [], secrets: [] }),

@@ -5,6 +5,7 @@ import { argumentsJsonSchema, noArgumentsSchema, resultJsonSchema } from "./argu
 import { commandBrand } from "./brand.js";
 import { callingModule } from "./calling-module.js";
 import type { CommandContext, FunctionCommand } from "./command.js";
+import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
 import { checkCommandName, checkTimeout } from "./names.js";
 import { registerThreadCommand } from "./thread-commands.js";
 
@@ -43,6 +44,8 @@ export interface CommandDefinition<
   readonly thread?: boolean | string;
   /** Default: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
+  /** How many go on at once, and what becomes of one more. Default: as many as the server has places for. */
+  readonly concurrency?: ConcurrencyDefinition<ArgsOfSchema<ArgsSchema>>;
   /** Its result goes to the caller as JSON; what it throws goes to error.log, but an IscepError to the caller too. */
   run(args: ArgsOfSchema<ArgsSchema>, context: CommandContext): Returned;
 }
@@ -59,7 +62,7 @@ export function defineCommand<
 >(
   definition: CommandDefinition<Name, ArgsSchema, ResultSchema, Returned>,
 ): FunctionCommand<Name, InputOfSchema<ArgsSchema>, ArgsOfSchema<ArgsSchema>, ResultOfSchema<ResultSchema, Returned>> {
-  const { name, description = "", args, result, thread = false, timeoutMs } = definition;
+  const { name, description = "", args, result, thread = false, timeoutMs, concurrency } = definition;
   checkCommandName(name);
   checkTimeout(name, timeoutMs);
   const argsSchema = args === undefined ? noArgumentsSchema : argumentsJsonSchema(name, args);
@@ -80,6 +83,7 @@ export function defineCommand<
     argsSchema,
     ...(resultSchema === undefined ? {} : { resultSchema }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...(threadModule === undefined ? {} : { threadModule }),
     checkArguments: args === undefined ? checkNoArguments : argumentsChecker(args, argsSchema),
     run: result === undefined ? run : checkedRun(run, name, result),

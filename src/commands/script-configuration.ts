@@ -4,6 +4,7 @@ import { isIscepError } from "../errors.js";
 import { limitTable } from "../limits.js";
 import { argumentDeclarations, inYamlWords } from "./argument-configuration.js";
 import type { ScriptCommand } from "./command.js";
+import { concurrency } from "./concurrency-configuration.js";
 import { mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./configuration-keys.js";
 import { duration, filePath, text } from "./configuration-values.js";
 import type { ArgumentDeclarations } from "./declaration.js";
@@ -47,6 +48,12 @@ export const scriptKeys = {
     says: "How long a run may take; then it is ended.",
     default: "the limit `run_timeout_ms`",
   },
+  concurrency: {
+    field: "concurrency",
+    kind: concurrency,
+    says: "How many runs go on at once, and what becomes of one more; see below.",
+    default: "as many as the server has places for",
+  },
   folder: { field: "folder", kind: filePath, says: "What the program works in.", default: "the folder of the file" },
   environment: {
     field: "environment",
@@ -55,7 +62,7 @@ export const scriptKeys = {
   },
 } satisfies KeyTable<ScriptFields>;
 
-const laterKeys = ["concurrency", "output", "schedule", "user", "stdin", "thread", "threads", "limits"];
+const laterKeys = ["output", "schedule", "user", "stdin", "thread", "threads", "limits"];
 
 export const scripts: ValueKind<readonly ScriptCommand[]> = {
   words: "map of names and commands",

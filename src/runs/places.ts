@@ -2,10 +2,17 @@
  * A limit on how much goes on at once, with a bounded queue behind it. What waits is served in the order in which it
  * came.
  */
+export interface PlaceWaiter {
+  /** A place has been taken for it. */
+  start(): void;
+  /** Its position in the queue, from 1. */
+  moved(position: number): void;
+}
+
 export class Places {
   readonly #limit: number;
   readonly #maxWaiting: number;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<PlaceWaiter>();
   #taken = 0;
 
   constructor(limit: number, maxWaiting: number) {
@@ -28,16 +35,21 @@ export class Places {
     return true;
   }
 
-  /** Calls `start` when a place has been taken for it; false when the queue is full. */
-  wait(start: () => void): boolean {
-    if (this.#waiting.size >= this.#maxWaiting) return false;
-    this.#waiting.add(start);
+  /** False when the queue is full, which does not count for one that was let in before. */
+  wait(waiter: PlaceWaiter, wasLetIn = false): boolean {
+    if (!wasLetIn && this.#waiting.size >= this.#maxWaiting) return false;
+    this.#waiting.add(waiter);
     return true;
   }
 
   /** Whoever no longer wants to wait. */
-  leave(start: () => void): boolean {
-    return this.#waiting.delete(start);
+  leave(waiter: PlaceWaiter): boolean {
+    return this.#waiting.delete(waiter);
+  }
+
+  tellPositions(): void {
+    let position = 0;
+    for (const waiter of this.#waiting) waiter.moved(++position);
   }
 
   /** Gives a place back; the one that has waited longest starts on it soon. */
@@ -48,7 +60,7 @@ export class Places {
     } else {
       this.#waiting.delete(next);
       // Not from here: one that ends at once would release from within, as deep as there are others who wait.
-      setImmediate(next);
+      setImmediate(() => next.start());
     }
   }
 }

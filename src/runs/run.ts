@@ -98,6 +98,23 @@ export class Run {
     for (const listener of this.#life?.progressListeners ?? []) listener(fraction, message);
   }
 
+  /** Calls at once when it waits now. */
+  whenQueued(listener: (position: number) => void): void {
+    if (this.#outcome !== undefined) return;
+    const life = this.#lived();
+    life.queueListeners.push(listener);
+    if (life.queuePosition > 0) listener(life.queuePosition);
+  }
+
+  /** From 1; 0 when it waits no more. */
+  movedInQueue(position: number): void {
+    // Most runs never wait, and are not to have a life for that.
+    if (position === (this.#life?.queuePosition ?? 0)) return;
+    const life = this.#lived();
+    life.queuePosition = position;
+    for (const listener of life.queueListeners) listener(position);
+  }
+
   /** The first outcome counts; whatever comes later changes nothing. Returns whether this one counted. */
   end(outcome: Outcome): boolean {
     if (this.#outcome !== undefined) return false;
@@ -110,9 +127,15 @@ export class Run {
     const listeners = life.endListeners;
     life.endListeners = [];
     life.progressListeners = [];
+    life.queueListeners = [];
     life.abortListeners = [];
     for (const listener of listeners) listener(outcome);
     return true;
+  }
+
+  /** It has been asked to stop. */
+  get isAborted(): boolean {
+    return this.#life?.abortReason !== undefined;
   }
 
   /** Asks the command to stop; `reason` becomes `context.signal.reason`. */
@@ -164,6 +187,8 @@ class Life {
   abortListeners: ((reason: IscepError) => void)[] = [];
   endListeners: ((outcome: Outcome) => void)[] = [];
   progressListeners: ((fraction: number, message: string | undefined) => void)[] = [];
+  queuePosition = 0;
+  queueListeners: ((position: number) => void)[] = [];
   onAbandoned: (() => void) | undefined;
   /** Callers that want it to go on; without any, and not detached, it is abandoned. */
   readonly holders = new Set<object>();
@@ -196,7 +221,8 @@ class RunContext implements CommandContext {
     return this.#run.input ?? noInput;
   }
 
-  progress(fraction: number, message?: string): void {
-    this.#run.progress(Math.min(1, Math.max(0, fraction)), message);
+  /** Works without its context as well: commands take apart what they are given. */
+  get progress(): CommandContext["progress"] {
+    return (fraction, message) => this.#run.progress(Math.min(1, Math.max(0, fraction)), message);
   }
 }

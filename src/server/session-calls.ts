@@ -112,6 +112,9 @@ export class SessionCalls {
       run.whenProgress((fraction, message) => {
         if (this.#streams.has(id)) this.#host.send(notificationText("progress", { call: id, fraction, message }));
       });
+      run.whenQueued((position) => {
+        if (this.#streams.has(id)) this.#host.send(notificationText("queued", { call: id, position }));
+      });
     }
     run.whenEnded(() => {
       if (this.#inFlight.get(id) !== run) return;
