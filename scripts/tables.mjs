@@ -7,6 +7,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { argumentKeys, toSnakeCase } from "#iscep/commands/argument-configuration";
+import { concurrencyKeys } from "#iscep/commands/concurrency-configuration";
 import { configurationKeys, configurationSchema } from "#iscep/commands/configuration";
 import { limitKeys } from "#iscep/commands/configuration-limits";
 import { keysOfArgument } from "#iscep/commands/declaration";
@@ -76,6 +77,7 @@ function tableOfKeys(keys) {
 const tables = {
   configuration: () => tableOfKeys(configurationKeys),
   commands: () => tableOfKeys(scriptKeys),
+  concurrency: () => tableOfKeys(concurrencyKeys),
   arguments: () =>
     markdownTable([
       ["key", "of the types", "value", "meaning"],

@@ -169,11 +169,7 @@ export const limitTable = {
   },
   maxRuns: { min: 1, default: 64, max: 100_000, reason: "functions and scripts that run at once in one server" },
   maxQueuedRuns: { default: 256, max: 100_000, reason: "runs that wait for a place; one more is answered with busy" },
-  maxQueuedRunsPerKey: {
-    default: 32,
-    max: 100_000,
-    reason: "calls of a command with `concurrency` that wait or have joined, of each key, where it sets no maxQueued",
-  },
+  maxQueuedRunsPerKey: { default: 32, max: 100_000, reason: "calls of one concurrency key that wait, or have joined" },
   maxThreads: {
     min: 1,
     default: 4,
@@ -238,11 +234,7 @@ export const limitTable = {
     max: forever,
     reason: "a run without a timeout of its own; a version 1 caller that has gone cannot cancel",
   },
-  queuePositionIntervalMs: {
-    default: 500,
-    max: forever,
-    reason: "a call that waits is told its new position in the queue at most this often",
-  },
+  queuePositionIntervalMs: { default: 500, max: forever, reason: "who waits hears of a new position this often" },
   killGraceMs: { default: 5_000, max: forever, reason: "between SIGTERM and SIGKILL to the process group of a script" },
   threadIdleMs: {
     default: 60_000,

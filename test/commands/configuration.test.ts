@@ -176,10 +176,35 @@ describe("what is wrong is told with line, column and what to do", () => {
     ],
     [
       "a field of a later version",
-      command("run: [date]\nconcurrency: 1"),
-      /^4:5: this version of iscep does not know `concurrency`/,
+      command("run: [date]\nschedule: x"),
+      /^4:5: this version of iscep does not know `schedule`/,
     ],
-    ["another one", command("run: [date]\nschedule: x"), /^4:5: this version of iscep does not know `schedule`/],
+    ["a concurrency that is no map", command("run: [date]\nconcurrency: 1"), /^4:18: `concurrency` must be a map/],
+    [
+      "a word of concurrency that there is not",
+      command("run: [date]\nconcurrency: { limt: 1 }"),
+      /^4:20: `concurrency` has no key "limt"; did you mean "limit"/,
+    ],
+    [
+      "a concurrency without a limit",
+      command('run: [date, "{w}"]\nargs: { w: { type: string } }\nconcurrency: { key: "{w}" }'),
+      /^5:18: concurrency of "one": limit must be a whole number/,
+    ],
+    [
+      "a key of an argument that there is not",
+      command('run: [date, "{world}"]\nargs: { world: { type: string } }\nconcurrency: { limit: 1, key: "{wrld}" }'),
+      /^5:18: concurrency of "one": key uses argument "wrld".*did you mean "world"/,
+    ],
+    [
+      "a queue where there is none",
+      command("run: [date]\nconcurrency: { limit: 1, when_full: reject, max_queued: 3 }"),
+      /^4:18: concurrency of "one": max_queued has no meaning where when_full is reject/,
+    ],
+    [
+      "a way that there is not",
+      command("run: [date]\nconcurrency: { limit: 1, when_full: wait }"),
+      /^4:18: concurrency of "one": when_full must be one of queue, reject, replace, join/,
+    ],
     [
       "a timeout without a unit",
       command("run: [date]\ntimeout: 10"),

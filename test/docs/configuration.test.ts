@@ -7,6 +7,7 @@ import { parse } from "yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ScriptDefinition } from "iscep";
 import { argumentKeys, toSnakeCase } from "#iscep/commands/argument-configuration";
+import { concurrencyKeys } from "#iscep/commands/concurrency-configuration";
 import {
   configurationKeys,
   configurationSchema,
@@ -73,6 +74,7 @@ describe("docs/CONFIGURATION.md", () => {
   test.each<[string, string[]]>([
     ["key of the file", Object.keys(configurationKeys)],
     ["key of a command", Object.keys(scriptKeys)],
+    ["key of concurrency", Object.keys(concurrencyKeys)],
     ["key of an argument", Object.keys(argumentKeys).map(toSnakeCase)],
   ])("has an example of every %s", (_, keys) => {
     const all = examples.join("\n");
@@ -112,6 +114,10 @@ describe("iscep.schema.json", () => {
     "commands: { one: { run: date } }",
     "commands: { one: { run: [date], timout: 10s } }",
     "commands: { one: { run: [date], timeout: 10 } }",
+    "commands: { one: { run: [date], concurrency: 1 } }",
+    "commands: { one: { run: [date], concurrency: {} } }",
+    "commands: { one: { run: [date], concurrency: { limit: 0 } } }",
+    "commands: { one: { run: [date], concurrency: { limit: 1, when_full: wait } } }",
     'commands: { one: { run: [date, "{a}"], args: { a: { type: strin } } } }',
     'commands: { one: { run: [date, "{a}"], args: { a: { type: integer, pattern: x } } } }',
     'commands: { one: { run: [date, "{a}"], args: { a: { type: list } } } }',

@@ -100,6 +100,8 @@ test("whatever ends a run, in whatever order: the limit holds, the queue keeps i
           const order = begun.filter((begin) => begin.world === world).map(({ id }) => Number(id));
           expect(order).toEqual(order.toSorted((a, b) => a - b));
         }
+        // A place that was handed to a run which has ended is given back a turn later.
+        await turn();
         // All places are there again: as many as may run begin at once.
         const first = runs.length;
         for (let index = 0; index < limit; index++) call("nether", 60_000);
