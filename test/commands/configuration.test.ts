@@ -188,7 +188,7 @@ describe("what is wrong is told with line, column and what to do", () => {
     [
       "a concurrency without a limit",
       command('run: [date, "{w}"]\nargs: { w: { type: string } }\nconcurrency: { key: "{w}" }'),
-      /^5:18: concurrency of "one": limit must be a whole number/,
+      /^5:18: `concurrency` needs `limit`/,
     ],
     [
       "a key of an argument that there is not",
@@ -203,7 +203,7 @@ describe("what is wrong is told with line, column and what to do", () => {
     [
       "a way that there is not",
       command("run: [date]\nconcurrency: { limit: 1, when_full: wait }"),
-      /^4:18: concurrency of "one": when_full must be one of queue, reject, replace, join/,
+      /^4:41: `when_full` must be one of queue, reject, replace, join/,
     ],
     [
       "a timeout without a unit",
