@@ -54,8 +54,8 @@ function isWhole(value: unknown, min: number, max: number): boolean {
   return typeof value === "number" && Number.isInteger(value) && value >= min && value <= max;
 }
 
-function compileKey<Args>(
-  key: ConcurrencyDefinition<Args>["key"],
+function compileKey(
+  key: unknown,
   argsSchema: JsonSchema,
   wrong: (sentence: string) => IscepError,
 ): (args: unknown) => string {

@@ -77,24 +77,21 @@ export class Turns {
     const { maxQueuedRunsPerKey } = this.#limits;
     const rule = { maxQueued: maxQueuedRunsPerKey, ...concurrency };
     const entry = this.#concurrency.enter(key, member, rule, (first) => mayJoin(first, member));
-    switch (entry.verdict) {
-      case "begin":
-        return this.#takePlace(run, places, slot, listener);
-      case "full":
-        return entry.of === "key" ? fullKey(concurrency, rule.maxQueued) : fullServer(this.#concurrency.queued);
-      case "join":
-        listener.joins(entry.first.run, slot);
-        return undefined;
-      case "wait":
-        waits = true;
-        listener.waits();
-        run.whenAborted(() => {
-          if (waits) slot.release();
-        });
-        run.movedInQueue(entry.position);
-        entry.replaces?.run.abort(new IscepError("cancelled", "a newer call of this command took its place"));
-        return undefined;
+    if (entry.verdict === "begin") return this.#takePlace(run, places, slot, listener);
+    if (entry.verdict === "full")
+      return entry.of === "key" ? fullKey(concurrency, rule.maxQueued) : fullServer(this.#concurrency.queued);
+    if (entry.verdict === "join") {
+      listener.joins(entry.first.run, slot);
+      return undefined;
     }
+    waits = true;
+    listener.waits();
+    run.whenAborted(() => {
+      if (waits) slot.release();
+    });
+    run.movedInQueue(entry.position);
+    entry.replaces?.run.abort(new IscepError("cancelled", "a newer call of this command took its place"));
+    return undefined;
   }
 
   /** @param hasWaited for its slot: what was let in is not refused later, and the queue is bounded all the same */
@@ -140,7 +137,7 @@ export class Turns {
     const begun = this.#concurrency.leave(key, member);
     this.#tellSoon();
     // Not from here: one that ends at once would release from within, as deep as there are others who wait.
-    for (const { begin } of begun) setImmediate(begin);
+    for (const next of begun) setImmediate(() => next.begin());
   }
 
   #placesFor(command: Command): Places {

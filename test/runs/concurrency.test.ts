@@ -144,7 +144,7 @@ test("it agrees with a plain list of members, whatever comes and goes: none lost
         }
         expect(concurrency.keys).toBe(new Set(members.map((member) => member.key)).size);
         expect(concurrency.queued).toBe(members.filter((member) => member.state !== "running").length);
-        expect([...concurrency.queues()].map((queue) => [...queue]).toSorted()).toEqual(
+        expect([...concurrency.queues()].map((queue) => Array.from(queue)).toSorted()).toEqual(
           Object.keys(rules)
             .map((key) => of(key, "waiting").map((member) => member.id))
             .filter((queue) => queue.length > 0)

@@ -126,7 +126,7 @@ test("calls of one key begin in the order in which they came, and hold up no oth
   ends.push(start("end", "other"));
   expect(begun.map(({ id }) => id)).toEqual(["1", "other"]);
   while (dispatcher.activeRuns > 0) {
-    for (const work of [...working.values()]) work.end("complete");
+    for (const work of working.values()) work.end("complete");
     await turn();
   }
   expect(begun.map(({ id }) => id)).toEqual(["1", "other", "2", "3", "4", "5"]);

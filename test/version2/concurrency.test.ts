@@ -34,7 +34,7 @@ function backup(concurrency: ConcurrencyDefinition<Work>) {
       await new Promise<void>((resolve, reject) => {
         open.set(id, resolve);
         const stop = () => {
-          reasons.push(String((signal.reason as Error).message));
+          reasons.push((signal.reason as Error).message);
           reject(signal.reason as Error);
         };
         if (signal.aborted) stop();
@@ -269,7 +269,8 @@ describe("join:", () => {
     await clients[1]?.run("back_up", { world: "end" }).id;
     for (const client of clients) await client.close();
     const watcher = await server.client({ protocol: 2 });
-    const left = async () => (await watcher.runs()).filter(({ status }) => status === "running").length;
+    const left = async () =>
+      ((await watcher.runs()) as { status: string }[]).filter(({ status }) => status === "running").length;
     while ((await left()) > 0) await sleep(10);
     expect(reasons).toHaveLength(1);
   });
@@ -355,11 +356,10 @@ describe("no place is lost when a script", () => {
   });
 
   test("or a thread is left by its command, or stopped in it", async () => {
-    const [leave, spin] = [threadCommands.leave, threadCommands.spin].map((command) => ({
-      ...command,
-      concurrency: { limit: 1, whenFull: "reject" as const, key: () => "" },
-    }));
-    const server = await startServer({ commands: [leave as Command, spin as Command] });
+    const concurrency = { limit: 1, whenFull: "reject" as const, key: () => "" };
+    const leave: Command = { ...threadCommands.leave, concurrency };
+    const spin: Command = { ...threadCommands.spin, concurrency };
+    const server = await startServer({ commands: [leave, spin] });
     const client = await server.client({ protocol: 2 });
     for (let time = 0; time < 2; time++)
       expect(await client.run("leave", {}).outcome).toMatchObject({ status: "killed" });
