@@ -37,7 +37,7 @@ function handleOf(outcome: Promise<Outcome>, cancel: () => void): RunHandle {
   // Whoever asks for neither is told by the outcome alone.
   value.catch(() => {});
   id.catch(() => {});
-  return { id, outcome, value, output: outputOf(outcome), onProgress: () => {}, cancel };
+  return { id, outcome, value, output: outputOf(outcome), onProgress: () => {}, onQueued: () => {}, cancel };
 }
 
 /** Which came first of both channels, version 1 does not tell: standard output is shown first. */
