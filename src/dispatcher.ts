@@ -62,7 +62,7 @@ export class Dispatcher {
     this.#logs = options.logs;
     this.#turns = new Turns(options.limits);
     this.#kept = new KeptRuns(options.limits);
-    this.#threads = new ThreadPool({ maxThreads: options.limits.maxThreads });
+    this.#threads = new ThreadPool(options.limits);
   }
 
   /**

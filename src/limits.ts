@@ -54,6 +54,12 @@ export const limitTable = {
     reason: "one argument of a script; with a byte more Linux refuses to start it",
   },
 
+  maxProgressLineBytes: {
+    default: 1 * KiB,
+    max: 64 * KiB,
+    reason: "a ::progress line of a script; a longer one is output like any other",
+  },
+
   // Version 2
   flushBytes: {
     default: 2 * KiB,
@@ -236,10 +242,20 @@ export const limitTable = {
   },
   queuePositionIntervalMs: { default: 500, max: forever, reason: "who waits hears of a new position this often" },
   killGraceMs: { default: 5_000, max: forever, reason: "between SIGTERM and SIGKILL to the process group of a script" },
+  progressIntervalMs: {
+    default: 100,
+    max: forever,
+    reason: "progress of a script is told at most this often, the latest counts: it is not held back by windows",
+  },
   threadIdleMs: {
     default: 60_000,
     max: forever,
     reason: "a worker thread without work ends after this; starting one costs some 50 ms",
+  },
+  processScanTimeoutMs: {
+    default: 2_000,
+    max: forever,
+    reason: "looking through /proc for what a run has started; a process stuck in the kernel may hold its reader",
   },
   pipeGraceMs: {
     default: 1_000,

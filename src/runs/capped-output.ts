@@ -1,19 +1,5 @@
-import type { Readable } from "node:stream";
-
-/** Takes the bytes of one pipe as they come. */
-export interface OutputSink {
-  write(chunk: Buffer): void;
-}
-
-/** Reads a pipe to its end; a sink that wants no more only ignores what comes, as a full pipe would stop the program. */
-export function drainPipe(pipe: Readable, sink: OutputSink): void {
-  pipe.on("data", (chunk: Buffer) => sink.write(chunk));
-  // A pipe that breaks ends like one that is closed: how the program ended is told by its exit.
-  pipe.on("error", () => pipe.destroy());
-}
-
 /** The first bytes of an output, in one buffer: a chunk object for each byte would cost far more than the limit. */
-export class CappedOutput implements OutputSink {
+export class CappedOutput {
   readonly #maxBytes: number;
   #bytes = Buffer.alloc(0);
   #length = 0;

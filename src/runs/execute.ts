@@ -24,10 +24,16 @@ export function execute(
   places: ExecutionPlaces,
 ): Outcome | Promise<Outcome> {
   if (command.kind === "function") return callFunction(run, command, args, places.threads);
-  const { id: runId, timeoutMs, signal } = run;
-  return runScript(command, args, { runId, timeoutMs, signal, limits: places.limits }).catch((error: unknown) =>
-    failed(toIscepError(error)),
-  );
+  const { id: runId, timeoutMs, signal, input, output } = run;
+  return runScript(command, args, {
+    runId,
+    timeoutMs,
+    signal,
+    limits: places.limits,
+    input,
+    output,
+    progress: (fraction, message) => run.progress(fraction, message),
+  }).catch((error: unknown) => failed(toIscepError(error)));
 }
 
 function callFunction(

@@ -1,31 +1,40 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
+import { openDescriptor } from "./descriptors.js";
 
 export interface ProgramStart {
   readonly program: string;
   readonly argv: readonly string[];
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Whether it gets a pipe to read from; otherwise there is nothing to read. */
+  readonly readsInput: boolean;
+  /** The nth one is open for reading as descriptor 3 + n. */
+  readonly descriptors: readonly Buffer[];
 }
 
 /**
- * Starts a program as the leader of a process group of its own, without a shell and with nothing to read. What cannot
- * be started either throws (E2BIG, an argument with NUL) or emits "error" (ENOENT, EACCES, EAGAIN, EMFILE).
+ * Starts a program as the leader of a process group of its own, without a shell. What cannot be
+ * started either throws (E2BIG, an argument with NUL) or emits "error" (ENOENT, EACCES, EAGAIN, EMFILE).
  */
-export function startInOwnGroup({ program, argv, folder, environment }: ProgramStart): ChildProcess {
+export function startInOwnGroup({ program, argv, folder, environment, readsInput, descriptors }: ProgramStart): ChildProcess {
   // Only the main thread may change the mask. spawn() has forked when it returns, so nothing else sees this one.
+  const opened: number[] = [];
   const previous = isMainThread ? process.umask(0o077) : undefined;
   try {
+    for (const bytes of descriptors) opened.push(openDescriptor(bytes));
     return spawn(program, argv, {
       cwd: folder,
       env: environment,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [readsInput ? "pipe" : "ignore", "pipe", "pipe", ...opened],
       detached: true,
       shell: false,
       windowsHide: true,
     });
   } finally {
     if (previous !== undefined) process.umask(previous);
+    for (const descriptor of opened) closeSync(descriptor);
   }
 }
 

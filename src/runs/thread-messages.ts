@@ -10,14 +10,14 @@ export interface ThreadTask {
   readonly args: unknown;
   readonly runId: string;
   readonly identity: { readonly owner: string; readonly tokenId: string | null };
-  /** For output and progress. */
+  /** For all that passes while it runs. */
   readonly port: MessagePort;
 }
 
 export type ThreadAnswer =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly thrown: PackedThrown };
 
-type PackedThrown = PackedError | { readonly kind: "other"; readonly text: string };
+export type PackedThrown = PackedError | { readonly kind: "other"; readonly text: string };
 
 interface PackedError {
   readonly kind: "error";

@@ -3,23 +3,27 @@ import type { CommandContext, FunctionCommand } from "../commands/command.js";
 import { IscepError } from "../errors.js";
 import type { Identity } from "../identity/identity.js";
 import { limitTable } from "../limits.js";
-import { receiveThreadOutput } from "./thread-output.js";
+import { openRunChannel } from "./thread-channel.js";
 import { unpackThrown, type ThreadAnswer, type ThreadTask } from "./thread-messages.js";
 
 export interface ThreadPoolOptions {
   readonly maxThreads: number;
   /** Default: the limit of that name. */
   readonly threadIdleMs?: number;
-  /** How long `close` waits for a thread that is stuck in the system. Default: the limit of that name. */
+  /**
+   * How long a command may go on after an abort before its thread is ended, and how long `close` waits for a thread that
+   * is stuck in the system. Default: the limit of that name.
+   */
   readonly killGraceMs?: number;
 }
 
 export interface ThreadRunOptions {
   readonly runId: string;
   readonly identity: Pick<Identity, "owner" | "tokenId">;
-  /** Ends the thread, whatever it does; its reason becomes the rejection. */
+  /** Aborts the command's own signal, and ends the thread after a grace, whatever it does; its reason becomes the rejection. */
   readonly signal: AbortSignal;
   readonly output: CommandContext["output"];
+  readonly stdin: CommandContext["stdin"];
   progress(fraction: number, message?: string): void;
 }
 
@@ -49,8 +53,8 @@ export class ThreadPool {
   }
 
   /**
-   * Resolves with the command's result, or rejects: with what the command threw, with the reason of `signal` when its
-   * thread has ended, with IscepError `killed` when the thread ended by itself, `configuration` when the command is not
+   * Resolves with the command's result, or rejects: with what the command threw, with the reason of `signal` when the
+   * command or its thread has ended, with IscepError `killed` when the thread ended by itself, `configuration` when the command is not
    * found in its module, `failed` when arguments or result cannot be copied, `closed` after `close`.
    */
   async run(command: FunctionCommand, args: unknown, options: ThreadRunOptions): Promise<unknown> {
@@ -68,20 +72,30 @@ export class ThreadPool {
       if (stopper.signal.aborted) return;
       threadEnd = endOfDropped(pool, () => stopper.abort(reason));
     };
-    const received = receiveThreadOutput(options);
+    const channel = openRunChannel(options);
     const task: ThreadTask = {
-      port: received.port,
+      port: channel.port,
       module,
       command: command.name,
       args,
       runId,
       identity: { owner: identity.owner, tokenId: identity.tokenId },
     };
-    const onAbort = (): void => stop(signal.reason);
+    let graceTimer: NodeJS.Timeout | undefined;
+    const onAbort = (): void => {
+      if (!channel.begun) return stop(signal.reason);
+      channel.abort(signal.reason);
+      graceTimer = setTimeout(() => stop(signal.reason), this.#options.killGraceMs);
+    };
     signal.addEventListener("abort", onAbort);
-    const answered = pool.run(task, { signal: stopper.signal, transferList: [received.port] });
+    const answered = pool.run(task, { signal: stopper.signal, transferList: [channel.port] });
     const ended = answered.then(
-      (answer) => received.ended.then(() => unpackAnswer(answer)),
+      async (answer) => {
+        await channel.ended;
+        // What it gave in its time of grace is too late, as its caller has been told otherwise.
+        signal.throwIfAborted();
+        return unpackAnswer(answer);
+      },
       async (error: unknown) => {
         if (!stopper.signal.aborted) throw crash(command.name, error);
         // Only then may another take its place: a thread that is stuck in the system still counts.
@@ -94,7 +108,8 @@ export class ThreadPool {
     try {
       return await ended;
     } finally {
-      received.close();
+      clearTimeout(graceTimer);
+      channel.close();
       signal.removeEventListener("abort", onAbort);
       this.#calls.delete(call);
     }

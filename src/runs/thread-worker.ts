@@ -3,9 +3,8 @@ import type { FunctionCommand } from "../commands/command.js";
 import { importModule } from "../commands/load-module.js";
 import { openThreadCommandTable, threadCommandKey } from "../commands/thread-commands.js";
 import { IscepError } from "../errors.js";
-import { noInput } from "./input.js";
+import { ThreadContextChannel } from "./thread-channel.js";
 import { isCloneable, packThrown, type ThreadAnswer, type ThreadTask } from "./thread-messages.js";
-import { ThreadContextOutput } from "./thread-output.js";
 import { markCommandWorker } from "./worker-flag.js";
 
 const table = openThreadCommandTable();
@@ -14,22 +13,20 @@ const whenListening = new Set<() => void>();
 markCommandWorker(() => {
   for (const resolve of whenListening) setImmediate(resolve);
 });
-/** Never aborted here: a timeout or a cancel ends the whole thread. */
-const neverAborted = new AbortController().signal;
 
 /** Never throws: what the pool sees rejected is a thread that has ended. */
 export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
-  const output = new ThreadContextOutput(task.port);
+  const channel = new ThreadContextChannel(task.port);
   try {
     const command = await findCommand(task.module, task.command);
     const { runId, identity } = task;
     const value = await command.run(task.args, {
       runId,
       identity,
-      signal: neverAborted,
-      output,
-      stdin: noInput,
-      progress: (fraction, message) => output.progress(fraction, message),
+      signal: channel.signal,
+      output: channel.output,
+      stdin: channel.stdin,
+      progress: (fraction, message) => channel.progress(fraction, message),
     });
     if (!isCloneable(value)) {
       throw new IscepError(
@@ -41,7 +38,7 @@ export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
   } catch (error) {
     return { ok: false, thrown: packThrown(error) };
   } finally {
-    output.end();
+    channel.end();
   }
 }
 

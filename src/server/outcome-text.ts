@@ -1,5 +1,7 @@
 import { IscepError } from "../errors.js";
+import type { Limits } from "../limits.js";
 import type { Outcome } from "../runs/outcome.js";
+import { fitScriptResult, isScriptResult } from "../runs/script-result.js";
 import { errorText, resultText } from "../session/version2-server.js";
 import { encodeJson, type JsonLimits } from "../wire/json.js";
 
@@ -16,10 +18,11 @@ export function outcomeText(
   id: number,
   outcome: Outcome,
   extras: AnswerExtras | undefined,
-  limits: JsonLimits,
+  limits: JsonLimits & Pick<Limits, "maxPacketBytes" | "flushBytes">,
 ): string {
   if (outcome.status === "completed") {
-    const { value, exitCode } = outcome;
+    const { exitCode } = outcome;
+    const value = fitted(outcome.value, extras, limits);
     if (extras === undefined && exitCode === undefined) {
       return `{"jsonrpc":"2.0","id":${id},"result":{"value":${encodeJson(value, limits) ?? "null"}}}`;
     }
@@ -30,9 +33,21 @@ export function outcomeText(
     status,
     ...("exitCode" in outcome && outcome.exitCode !== undefined ? { exitCode: outcome.exitCode } : {}),
     ...("signal" in outcome ? { signal: outcome.signal } : {}),
-    ...("value" in outcome && outcome.value !== undefined ? { value: outcome.value } : {}),
+    ...("value" in outcome && outcome.value !== undefined ? { value: fitted(outcome.value, extras, limits) } : {}),
     ...extras,
   });
+}
+
+/** Whatever a script prints, its exit code arrives. Who has seen the output live needs only the beginning again. */
+function fitted(
+  value: unknown,
+  extras: AnswerExtras | undefined,
+  { maxPacketBytes, flushBytes }: Pick<Limits, "maxPacketBytes" | "flushBytes">,
+): unknown {
+  if (!isScriptResult(value)) return value;
+  // Other messages may stand in the packet already, and the rest of this one has some bytes too.
+  const most = extras?.output === undefined ? maxPacketBytes - 4 * flushBytes : maxPacketBytes / 4;
+  return fitScriptResult(value, Math.max(0, Math.floor(most)));
 }
 
 /** When JSON cannot hold the value: the run completed, and the answer has to say what became of its value. */

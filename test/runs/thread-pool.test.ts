@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { connect } from "iscep";
 import type { FunctionCommand } from "#iscep/commands/command";
 import { IscepError } from "#iscep/errors";
+import { noInput, RunInput } from "#iscep/runs/input";
 import { createRunId } from "#iscep/runs/run-id";
 import { ThreadPool } from "#iscep/runs/thread-pool";
 import { watchForLeaks } from "../house/leaks.js";
@@ -16,14 +17,14 @@ watchForLeaks();
 
 const identity = { owner: "alice", tokenId: "t1" };
 
-function openPool(maxThreads = 4): ThreadPool {
-  const pool = new ThreadPool({ maxThreads });
+function openPool(maxThreads = 4, killGraceMs = 50): ThreadPool {
+  const pool = new ThreadPool({ maxThreads, killGraceMs });
   later(() => pool.close(0));
   return pool;
 }
 
-/** Nobody listens to what the command writes. */
-const unheard = { output: { write: () => undefined }, progress: () => {} };
+/** Nobody listens to what the command writes, nor sends anything. */
+const unheard = { output: { write: () => undefined }, progress: () => {}, stdin: noInput };
 
 function run(pool: ThreadPool, command: FunctionCommand, args: unknown = {}, signal = new AbortController().signal) {
   return pool.run(command, args, { runId: createRunId(), identity, signal, ...unheard });
@@ -115,6 +116,21 @@ describe("what ends a thread", () => {
     }
   });
 
+  test("an abort is the command's own signal first; it may clean up, and its thread lives on", async () => {
+    const pool = openPool(1, 600_000);
+    const { threadId: before } = Object(await run(pool, commands.echo));
+    const shared = gate();
+    const controller = new AbortController();
+    const reason = new IscepError("cancelled", "enough");
+    const ended = thrownBy(run(pool, commands.polite, { gate: shared }, controller.signal));
+    await begun(shared, 1);
+    controller.abort(reason);
+    expect(await ended).toBe(reason);
+    // It has cleaned up, and seen why.
+    expect(Atomics.load(shared, 1)).toBe(1);
+    expect(await run(pool, commands.echo)).toMatchObject({ threadId: before });
+  });
+
   test("an abort before it began", async () => {
     const pool = openPool(1);
     const reason = new IscepError("cancelled", "at once");
@@ -170,6 +186,47 @@ describe("what ends a thread", () => {
     letGo(shared);
     expect(await ended).toEqual(expect.any(Number));
     await closed;
+  });
+});
+
+describe("standard input of a command in a thread", () => {
+  test("comes whole, and no faster than the command reads it", async () => {
+    const input = new RunInput();
+    let consumed = 0;
+    input.onConsumed((bytes) => (consumed += bytes));
+    const pieces = Array.from({ length: 50 }, (_, n) => Buffer.alloc(1_000, n));
+    for (const piece of pieces) input.write(piece);
+    input.end();
+    const shared = gate();
+    const ended = openPool(1).run(
+      commands.readSlowly,
+      { gate: shared },
+      { runId: createRunId(), identity, signal: new AbortController().signal, ...unheard, stdin: input },
+    );
+    await begun(shared, 1);
+    // It has asked for one piece, and has not gone on.
+    expect(consumed).toBe(1_000);
+    letGo(shared);
+    expect(Buffer.from(Object(await ended)).equals(Buffer.concat(pieces))).toBe(true);
+    expect(consumed).toBe(50_000);
+  });
+
+  test("that broke off throws what it broke off with, and is no end", async () => {
+    const input = new RunInput();
+    input.write(Buffer.from("half"));
+    input.fail(new IscepError("lost", "the caller has gone"));
+    const error = await thrownBy(
+      openPool(1).run(
+        commands.readSlowly,
+        { gate: undefined },
+        { runId: createRunId(), identity, signal: new AbortController().signal, ...unheard, stdin: input },
+      ),
+    );
+    expect(error).toMatchObject({ code: "lost", message: "the caller has gone" });
+  });
+
+  test("is empty where none is sent", async () => {
+    expect(await run(openPool(1), commands.readSlowly, { gate: undefined })).toHaveLength(0);
   });
 });
 

@@ -29,6 +29,29 @@ export const spin = inThread("spin", ({ gate }) => {
   for (;;);
 });
 
+/** Ends when it is asked to, and says so in args.gate when it has seen why. */
+export const polite = inThread("polite", async ({ gate }, { signal }) => {
+  const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve));
+  Atomics.add(gate, 0, 1);
+  await aborted;
+  if (signal.reason instanceof IscepError && signal.reason.message === "enough") Atomics.store(gate, 1, 1);
+});
+
+/** Reads one piece, waits for args.gate, and reads the rest. */
+export const readSlowly = inThread("read_slowly", async ({ gate }, { stdin }) => {
+  const pieces = [];
+  for await (const piece of stdin) {
+    pieces.push(piece);
+    if (gate !== undefined && pieces.length === 1) {
+      Atomics.add(gate, 0, 1);
+      await new Promise((resolve) => {
+        const asked = setInterval(() => Atomics.load(gate, 1) === 1 && resolve(clearInterval(asked)), 5);
+      });
+    }
+  }
+  return Buffer.concat(pieces);
+});
+
 export const leave = inThread("leave", () => process.exit(0));
 export const crash = inThread("crash", async () => {
   setImmediate(() => {

@@ -1,0 +1,119 @@
+/** What the system knows about its processes, from /proc; and which of them belong to a run. */
+import { readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { limitTable } from "../limits.js";
+
+export interface ProcessEntry {
+  readonly pid: number;
+  /** With its start a process is the same one; its pid alone may be another's by now. */
+  readonly startTicks: string;
+  readonly parentPid: number;
+  readonly groupId: number;
+  /** The value of ISCEP_RUN that it was started with. */
+  readonly runId: string | undefined;
+}
+
+/** Living processes by pid: a zombie has ended, and only waits for its parent to ask. */
+export type ProcessScan = ReadonlyMap<number, ProcessEntry>;
+
+let underWay: Promise<unknown> = Promise.resolve();
+let next: Promise<ProcessScan | undefined> | undefined;
+
+/**
+ * All processes that were there when this was called, or undefined where there is no /proc. One scan at a time: all who
+ * ask while it goes on share the next one, as it may have passed by what started meanwhile.
+ */
+export function scanProcesses(): Promise<ProcessScan | undefined> {
+  next ??= underWay.then(() => {
+    next = undefined;
+    const scan = scanNow();
+    underWay = scan;
+    return scan;
+  });
+  return next;
+}
+
+async function scanNow(): Promise<ProcessScan | undefined> {
+  let names: string[];
+  try {
+    names = await readdir("/proc");
+  } catch {
+    return undefined;
+  }
+  const pids = names.filter((name) => /^\d+$/.test(name));
+  if (pids.length === 0) return undefined;
+  const found = new Map<number, ProcessEntry>();
+  let isLate = false;
+  const readers = Array.from({ length: readersAtOnce }, async () => {
+    for (let pid = pids.pop(); pid !== undefined && !isLate; pid = pids.pop()) {
+      const entry = await readEntry(pid);
+      if (entry !== undefined) found.set(entry.pid, entry);
+    }
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitTable.processScanTimeoutMs.default)));
+  await Promise.race([Promise.all(readers), late]);
+  clearTimeout(timer);
+  isLate = true;
+  return found;
+}
+
+/** Each takes a thread of Node's pool while it reads, and files and names are looked up by the same threads. */
+const readersAtOnce = 3;
+
+async function readEntry(pid: string): Promise<ProcessEntry | undefined> {
+  try {
+    const stat = parseStat(await readFile(`/proc/${pid}/stat`, "latin1"));
+    if (stat === undefined) return undefined;
+    // What the kernel runs by itself: their parent is kthreadd.
+    const isKernelThread = stat.parentPid === 2 || pid === "2";
+    return { ...stat, runId: isKernelThread ? undefined : await readRunId(pid) };
+  } catch {
+    return undefined; // it has ended meanwhile
+  }
+}
+
+async function readRunId(pid: string): Promise<string | undefined> {
+  try {
+    const environment = await readFile(`/proc/${pid}/environ`, "latin1");
+    return /(?:^|\0)ISCEP_RUN=([^\0]*)/.exec(environment)?.[1];
+  } catch {
+    return undefined; // another user's
+  }
+}
+
+/** Undefined for a zombie. The name in brackets may hold brackets and spaces: what counts stands behind the last one. */
+function parseStat(stat: string): Omit<ProcessEntry, "runId"> | undefined {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, parentPid, groupId] = fields;
+  const startTicks = fields[19];
+  if (state === undefined || "ZXx".includes(state) || startTicks === undefined) return undefined;
+  return { pid: Number.parseInt(stat, 10), startTicks, parentPid: Number(parentPid), groupId: Number(groupId) };
+}
+
+/** Whether it still lives, and its pid has not become another's. One small read that no lock of the process can hold. */
+export function isSameProcess(entry: ProcessEntry): boolean {
+  try {
+    return parseStat(readFileSync(`/proc/${entry.pid}/stat`, "latin1"))?.startTicks === entry.startTicks;
+  } catch {
+    return false;
+  }
+}
+
+/** Of these roots and all that descends from them, but for this process and what it has started otherwise. */
+export function withDescendants(scan: ProcessScan, roots: Iterable<ProcessEntry>): Set<ProcessEntry> {
+  const children = new Map<number, ProcessEntry[]>();
+  for (const entry of scan.values()) {
+    const siblings = children.get(entry.parentPid);
+    if (siblings === undefined) children.set(entry.parentPid, [entry]);
+    else siblings.push(entry);
+  }
+  const found = new Set<ProcessEntry>();
+  const waiting = [...roots];
+  for (let entry = waiting.pop(); entry !== undefined; entry = waiting.pop()) {
+    if (entry.pid === process.pid || entry.pid <= 1 || found.has(entry)) continue;
+    found.add(entry);
+    waiting.push(...(children.get(entry.pid) ?? []));
+  }
+  return found;
+}

@@ -1,0 +1,115 @@
+/**
+ * Lines on a script's standard error that tell how far it is: `::progress 0.4 packing region files`, or `40%`. They are
+ * taken out of the stream; all other bytes pass as they came, however they are cut.
+ */
+import { limitTable } from "../limits.js";
+
+export type ProgressListener = (fraction: number, message: string | undefined) => void;
+
+const newline = 10;
+const mark = Buffer.from("::progress ");
+const none = Buffer.alloc(0);
+
+export class ProgressLines {
+  readonly #report: ProgressListener;
+  /** The beginning of a line that may still become one of ours. */
+  #held: Buffer = none;
+  #atLineStart = true;
+
+  constructor(report: ProgressListener) {
+    this.#report = report;
+  }
+
+  /** The bytes that are to be passed on now. */
+  push(chunk: Buffer): Buffer[] {
+    const passed: Buffer[] = [];
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (this.#held.length > 0 || (this.#atLineStart && rest[0] === mark[0])) {
+        rest = this.#takeLine(rest, passed);
+        continue;
+      }
+      const before = rest.indexOf("\n:");
+      const end = before === -1 ? rest.length : before + 1;
+      this.#pass(rest.subarray(0, end), passed);
+      rest = rest.subarray(end);
+    }
+    return passed;
+  }
+
+  /** The last line may have no newline. */
+  end(): Buffer[] {
+    const passed: Buffer[] = [];
+    if (this.#held.length > 0) this.#finishLine(this.#held, passed);
+    this.#held = none;
+    return passed;
+  }
+
+  #takeLine(rest: Buffer, passed: Buffer[]): Buffer {
+    const at = rest.indexOf(newline);
+    const end = at === -1 ? rest.length : at + 1;
+    const part = rest.subarray(0, end);
+    const line = this.#held.length === 0 ? part : Buffer.concat([this.#held, part]);
+    const known = Math.min(line.length, mark.length);
+    const mayBeOurs =
+      line.length <= limitTable.maxProgressLineBytes.default && line.compare(mark, 0, known, 0, known) === 0;
+    this.#held = none;
+    if (!mayBeOurs) this.#pass(line, passed);
+    else if (at === -1) this.#held = Buffer.from(line);
+    else this.#finishLine(line, passed);
+    return rest.subarray(end);
+  }
+
+  #finishLine(line: Buffer, passed: Buffer[]): void {
+    const progress = parseLine(line);
+    if (progress === undefined) this.#pass(line, passed);
+    else this.#report(progress.fraction, progress.message);
+    this.#atLineStart = true;
+  }
+
+  #pass(bytes: Buffer, passed: Buffer[]): void {
+    this.#atLineStart = bytes.at(-1) === newline;
+    passed.push(bytes);
+  }
+}
+
+function parseLine(line: Buffer): { readonly fraction: number; readonly message: string | undefined } | undefined {
+  if (line.length < mark.length) return undefined;
+  const text = line.toString("utf8", mark.length).replace(/\r?\n$/, "");
+  const [, amount, percent, message = ""] = /^([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(%?)(?: +(.*))?$/s.exec(text) ?? [];
+  if (amount === undefined) return undefined;
+  const fraction = percent === "%" ? Number(amount) / 100 : Number(amount);
+  // What is no share of the whole stays visible, so that its author sees it.
+  return fraction > 1 ? undefined : { fraction, message: message === "" ? undefined : message };
+}
+
+/** Tells the latest at a bounded pace, as nobody can hold back a script that reports without end. */
+export class PacedProgress {
+  readonly #report: ProgressListener;
+  #latest: { readonly fraction: number; readonly message: string | undefined } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(report: ProgressListener) {
+    this.#report = report;
+  }
+
+  tell(fraction: number, message: string | undefined): void {
+    this.#latest = { fraction, message };
+    if (this.#timer === undefined) this.#tellLatest();
+  }
+
+  /** Tells what is left to tell, and nothing after that by itself. */
+  end(): void {
+    clearTimeout(this.#timer);
+    if (this.#latest !== undefined) this.#report(this.#latest.fraction, this.#latest.message);
+    this.#latest = undefined;
+  }
+
+  #tellLatest(): void {
+    this.#timer = undefined;
+    if (this.#latest === undefined) return;
+    this.#report(this.#latest.fraction, this.#latest.message);
+    this.#latest = undefined;
+    this.#timer = setTimeout(() => this.#tellLatest(), limitTable.progressIntervalMs.default);
+  }
+}
