@@ -15,6 +15,7 @@ const notOfTheServer: readonly string[] = [
   "maxShownProblems",
   "maxShownCharacters",
   "fileLockTimeoutMs",
+  "processScanTimeoutMs",
   "tokenLifetimeDays",
   "certificateLifetimeDays",
 ];

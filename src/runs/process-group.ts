@@ -18,7 +18,14 @@ export interface ProgramStart {
  * Starts a program as the leader of a process group of its own, without a shell. What cannot be
  * started either throws (E2BIG, an argument with NUL) or emits "error" (ENOENT, EACCES, EAGAIN, EMFILE).
  */
-export function startInOwnGroup({ program, argv, folder, environment, readsInput, descriptors }: ProgramStart): ChildProcess {
+export function startInOwnGroup({
+  program,
+  argv,
+  folder,
+  environment,
+  readsInput,
+  descriptors,
+}: ProgramStart): ChildProcess {
   // Only the main thread may change the mask. spawn() has forked when it returns, so nothing else sees this one.
   const opened: number[] = [];
   const previous = isMainThread ? process.umask(0o077) : undefined;

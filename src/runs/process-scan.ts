@@ -43,9 +43,8 @@ async function scanNow(): Promise<ProcessScan | undefined> {
   const pids = names.filter((name) => /^\d+$/.test(name));
   if (pids.length === 0) return undefined;
   const found = new Map<number, ProcessEntry>();
-  let isLate = false;
   const readers = Array.from({ length: readersAtOnce }, async () => {
-    for (let pid = pids.pop(); pid !== undefined && !isLate; pid = pids.pop()) {
+    for (let pid = pids.pop(); pid !== undefined; pid = pids.pop()) {
       const entry = await readEntry(pid);
       if (entry !== undefined) found.set(entry.pid, entry);
     }
@@ -54,8 +53,9 @@ async function scanNow(): Promise<ProcessScan | undefined> {
   const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitTable.processScanTimeoutMs.default)));
   await Promise.race([Promise.all(readers), late]);
   clearTimeout(timer);
-  isLate = true;
-  return found;
+  // Whoever still reads finds nothing more to read.
+  pids.length = 0;
+  return new Map(found);
 }
 
 /** Each takes a thread of Node's pool while it reads, and files and names are looked up by the same threads. */

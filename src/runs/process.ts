@@ -1,18 +1,17 @@
 import type { ChildProcess } from "node:child_process";
 import type { ScriptCommand, ScriptInvocation } from "../commands/command.js";
 import { IscepError, toIscepError } from "../errors.js";
-import type { Limits } from "../limits.js";
 import { RunInput } from "./input.js";
 import type { Outcome, ScriptResult } from "./outcome.js";
 import { startInOwnGroup } from "./process-group.js";
 import { feedProgram } from "./process-input.js";
 import { asStopReason, ProcessWatch, type ProcessEnd, type ProcessWatchOptions } from "./process-watch.js";
 import type { ProgressListener } from "./progress-lines.js";
-import { ScriptOutput, type LiveOutput } from "./script-output.js";
+import { ScriptOutput, type LiveOutput, type ScriptOutputOptions } from "./script-output.js";
 import { notStarted } from "./start-fault.js";
 
 export interface ScriptRunOptions extends ProcessWatchOptions {
-  readonly limits: Pick<Limits, "maxRunOutputBytes" | "killGraceMs" | "pipeGraceMs">;
+  readonly limits: ScriptOutputOptions["limits"] & ProcessWatchOptions["limits"];
   /** Its standard input; without it there is nothing to read. */
   readonly input?: RunInput | undefined;
   readonly output?: LiveOutput | undefined;
@@ -37,7 +36,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
   }
   const startedAtMs = performance.now();
   const output = new ScriptOutput({
-    maxCapturedBytes: limits.maxRunOutputBytes,
+    limits,
     live: options.output,
     progress: options.progress,
     secrets: invocation.secrets,

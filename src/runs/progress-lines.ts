@@ -2,8 +2,6 @@
  * Lines on a script's standard error that tell how far it is: `::progress 0.4 packing region files`, or `40%`. They are
  * taken out of the stream; all other bytes pass as they came, however they are cut.
  */
-import { limitTable } from "../limits.js";
-
 export type ProgressListener = (fraction: number, message: string | undefined) => void;
 
 const newline = 10;
@@ -11,12 +9,15 @@ const mark = Buffer.from("::progress ");
 const none = Buffer.alloc(0);
 
 export class ProgressLines {
+  readonly #maxLineBytes: number;
   readonly #report: ProgressListener;
   /** The beginning of a line that may still become one of ours. */
   #held: Buffer = none;
   #atLineStart = true;
 
-  constructor(report: ProgressListener) {
+  /** @param maxLineBytes a longer line is none of ours, whatever it begins with */
+  constructor(maxLineBytes: number, report: ProgressListener) {
+    this.#maxLineBytes = maxLineBytes;
     this.#report = report;
   }
 
@@ -51,8 +52,7 @@ export class ProgressLines {
     const part = rest.subarray(0, end);
     const line = this.#held.length === 0 ? part : Buffer.concat([this.#held, part]);
     const known = Math.min(line.length, mark.length);
-    const mayBeOurs =
-      line.length <= limitTable.maxProgressLineBytes.default && line.compare(mark, 0, known, 0, known) === 0;
+    const mayBeOurs = line.length <= this.#maxLineBytes && line.compare(mark, 0, known, 0, known) === 0;
     this.#held = none;
     if (!mayBeOurs) this.#pass(line, passed);
     else if (at === -1) this.#held = Buffer.from(line);
@@ -85,11 +85,13 @@ function parseLine(line: Buffer): { readonly fraction: number; readonly message:
 
 /** Tells the latest at a bounded pace, as nobody can hold back a script that reports without end. */
 export class PacedProgress {
+  readonly #intervalMs: number;
   readonly #report: ProgressListener;
   #latest: { readonly fraction: number; readonly message: string | undefined } | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(report: ProgressListener) {
+  constructor(intervalMs: number, report: ProgressListener) {
+    this.#intervalMs = intervalMs;
     this.#report = report;
   }
 
@@ -110,6 +112,6 @@ export class PacedProgress {
     if (this.#latest === undefined) return;
     this.#report(this.#latest.fraction, this.#latest.message);
     this.#latest = undefined;
-    this.#timer = setTimeout(() => this.#tellLatest(), limitTable.progressIntervalMs.default);
+    this.#timer = setTimeout(() => this.#tellLatest(), this.#intervalMs);
   }
 }

@@ -1,5 +1,6 @@
 /** What a script writes, on its way to those who follow its run, and the beginning of it kept for its result. */
 import type { Readable } from "node:stream";
+import type { Limits } from "../limits.js";
 import { CappedOutput } from "./capped-output.js";
 import type { OutputChannel } from "./output.js";
 import { SecretMask } from "./secret-mask.js";
@@ -11,8 +12,8 @@ export interface LiveOutput {
 }
 
 export interface ScriptOutputOptions {
-  /** Kept of each channel. */
-  readonly maxCapturedBytes: number;
+  /** `maxRunOutputBytes` of each channel are kept for the result. */
+  readonly limits: Pick<Limits, "maxRunOutputBytes" | "maxProgressLineBytes" | "progressIntervalMs">;
   readonly live: LiveOutput | undefined;
   readonly progress: ProgressListener | undefined;
   /** Become `***` in both channels, and in the messages of progress. */
@@ -33,13 +34,15 @@ export class ScriptOutput {
   #bytes = 0;
   #isOver = false;
 
-  constructor({ maxCapturedBytes, live, progress = () => {}, secrets }: ScriptOutputOptions) {
-    this.stdout = new CappedOutput(maxCapturedBytes);
-    this.stderr = new CappedOutput(maxCapturedBytes);
+  constructor({ limits, live, progress = () => {}, secrets }: ScriptOutputOptions) {
+    this.stdout = new CappedOutput(limits.maxRunOutputBytes);
+    this.stderr = new CappedOutput(limits.maxRunOutputBytes);
     this.#live = live;
     this.#masks = { stdout: new SecretMask(secrets), stderr: new SecretMask(secrets) };
-    this.#progress = new PacedProgress(progress);
-    this.#lines = new ProgressLines((fraction, message) => this.#progress.tell(fraction, message));
+    this.#progress = new PacedProgress(limits.progressIntervalMs, progress);
+    this.#lines = new ProgressLines(limits.maxProgressLineBytes, (fraction, message) =>
+      this.#progress.tell(fraction, message),
+    );
   }
 
   get isHeldBack(): boolean {

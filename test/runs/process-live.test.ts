@@ -120,9 +120,9 @@ describe("live output", () => {
       },
     );
     let furthest = 0;
-    let over = false;
-    void ended.then(() => (over = true));
-    while (!over || reader.position < output.end) {
+    const state = { over: false };
+    void ended.then(() => (state.over = true));
+    while (!state.over || reader.position < output.end) {
       furthest = Math.max(furthest, output.end - reader.position);
       reader.read();
       await new Promise((resolve) => setImmediate(resolve));
@@ -179,11 +179,11 @@ describe("live output", () => {
     const runId = createRunId();
     const output = openOutput(1_000);
     const reader = new Reader(output);
-    let over = false;
+    const state = { over: false };
     const ended = run(shell("yes 0123456789 & exit 0"), { runId, output, limits: { pipeGraceMs: 50 } }).finally(
-      () => (over = true),
+      () => (state.over = true),
     );
-    while (!over) {
+    while (!state.over) {
       reader.read();
       await new Promise((resolve) => setImmediate(resolve));
     }

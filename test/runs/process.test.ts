@@ -1,9 +1,13 @@
+import { createHash } from "node:crypto";
 import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { IscepError } from "#iscep/errors";
+import type { ScriptCommand, ScriptInvocation } from "#iscep/commands/command";
+import { RunInput } from "#iscep/runs/input";
+import { RunOutput } from "#iscep/runs/output";
 import { createRunId } from "#iscep/runs/run-id";
-import { watchForLeaks } from "../house/leaks.js";
+import { openFiles, watchForLeaks } from "../house/leaks.js";
 import { later } from "../support/cleanup.js";
 import { expectGone, node, resultOf, run, script, shell, temporaryFolder } from "./scripts.js";
 
@@ -183,3 +187,50 @@ function sentence(outcome: Awaited<ReturnType<typeof run>>): string {
   expect(outcome.status).toBe("failed");
   return "error" in outcome ? outcome.error.message : "";
 }
+
+describe("what a call gives a script beside its arguments", () => {
+  function given(lines: string, invocation: Partial<ScriptInvocation>): ScriptCommand {
+    const command = shell(lines);
+    return { ...command, invocation: (args) => ({ ...command.invocation(args), ...invocation }) };
+  }
+
+  test("standard input, whole and then its end; what the caller sends beside it is dropped", async () => {
+    const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, n) => (n * 13) & 255));
+    const sent = new RunInput();
+    sent.write(Buffer.from("not this"));
+    const outcome = await run(given("sha256sum", { stdin: bytes }), { input: sent });
+    expect(resultOf(outcome).stdout).toContain(createHash("sha256").update(bytes).digest("hex"));
+  });
+
+  test("descriptors, to read from and to open by their names, and closed here", async () => {
+    const before = openFiles();
+    const command = given("cat <&3; cat /dev/fd/4; cat /proc/$$/cmdline", {
+      descriptors: [Buffer.from("first "), Buffer.from("second")],
+    });
+    expect(resultOf(await run(command)).stdout).toMatch(/^first second/);
+    expect(openFiles()).toBe(before);
+    const missing = { ...command, program: "/nonexistent/program" };
+    expect((await run(missing)).status).toBe("failed");
+    expect(openFiles()).toBe(before);
+  });
+
+  test("secrets, which are masked in all that it prints (PITFALLS C18)", async () => {
+    const output = new RunOutput({ maxRetainedOutputBytes: 1_000_000, streamWindowBytes: 1_000_000 });
+    const told: unknown[] = [];
+    const command = given(
+      'cat; printf hun; sleep 0.05; echo ter2; echo "is it hunter2?" >&2; echo "::progress 0.5 with hunter2" >&2; printf hunter >&2',
+      { secrets: ["hunter2"], stdin: Buffer.from("hunter2\n") },
+    );
+    const outcome = await run(command, { output, progress: (fraction, message) => told.push([fraction, message]) });
+    expect(resultOf(outcome)).toMatchObject({ stdout: "***\n***\n", stderr: "is it ***?\nhunter" });
+    expect(told).toStrictEqual([[0.5, "with ***"]]);
+    let live = "";
+    for (let at = 0; at < output.end;) {
+      const piece = output.read(at, 1_000);
+      live += piece?.bytes.toString();
+      at += piece?.bytes.length ?? 1;
+    }
+    expect(live).not.toContain("hunter2");
+    expect(live).toContain("***");
+  });
+});

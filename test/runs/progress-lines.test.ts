@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { defaultLimits } from "#iscep/limits";
 import { ProgressLines } from "#iscep/runs/progress-lines";
 
+const { maxProgressLineBytes } = defaultLimits;
+
 interface Told {
   readonly passed: string;
   readonly progress: readonly (readonly [number, string | undefined])[];
@@ -10,7 +12,7 @@ interface Told {
 
 function told(chunks: readonly Buffer[]): Told {
   const progress: [number, string | undefined][] = [];
-  const lines = new ProgressLines((fraction, message) => progress.push([fraction, message]));
+  const lines = new ProgressLines(maxProgressLineBytes, (fraction, message) => progress.push([fraction, message]));
   const passed = [...chunks.flatMap((chunk) => lines.push(chunk)), ...lines.end()];
   return { passed: Buffer.concat(passed).toString("latin1"), progress };
 }
@@ -45,13 +47,13 @@ test.each([
   "::pro",
   "::",
   ":",
-  `::progress 0.5 ${"x".repeat(defaultLimits.maxProgressLineBytes)}\n`,
+  `::progress 0.5 ${"x".repeat(maxProgressLineBytes)}\n`,
 ])("%j passes as it is", (line) => {
   expect(toldOf(line)).toStrictEqual({ passed: line, progress: [] });
 });
 
 test("a line that only looks like the beginning of one is held no longer than until that shows", () => {
-  const lines = new ProgressLines(() => {});
+  const lines = new ProgressLines(maxProgressLineBytes, () => {});
   expect(lines.push(Buffer.from("::prog"))).toStrictEqual([]);
   expect(Buffer.concat(lines.push(Buffer.from("ram? ")))).toStrictEqual(Buffer.from("::program? "));
   expect(Buffer.concat(lines.push(Buffer.from(":")))).toStrictEqual(Buffer.from(":"));

@@ -45,7 +45,7 @@ export const readSlowly = inThread("read_slowly", async ({ gate }, { stdin }) =>
     if (gate !== undefined && pieces.length === 1) {
       Atomics.add(gate, 0, 1);
       await new Promise((resolve) => {
-        const asked = setInterval(() => Atomics.load(gate, 1) === 1 && resolve(clearInterval(asked)), 5);
+        const asked = setInterval(() => Number(Atomics.load(gate, 1)) === 1 && resolve(clearInterval(asked)), 5);
       });
     }
   }

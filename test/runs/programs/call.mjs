@@ -1,6 +1,7 @@
 // @ts-check
 /** Calls commands in threads, one after another, tells how each ended, and ends by itself: nothing is closed. */
 import { isIscepError } from "iscep";
+import { noInput } from "#iscep/runs/input";
 import { ThreadPool } from "#iscep/runs/thread-pool";
 import * as commands from "../modules/commands.mjs";
 
@@ -16,6 +17,7 @@ for (const name of process.argv.slice(2)) {
     signal: new AbortController().signal,
     output: { write: () => undefined },
     progress: () => {},
+    stdin: noInput,
   };
   const told = await pool.run(command, {}, options).then(
     () => "done",
