@@ -24,24 +24,33 @@ export function logLevelOf(flags: LevelFlags): LogLevel {
   return level;
 }
 
+export interface ServeLogs {
+  /** For the server: the terminal, and the files where there are any. */
+  readonly all: Logs | undefined;
+  readonly files: Logs | undefined;
+}
+
 export async function openServeLogs(
   folder: ServerOptions["logs"],
   level: LogLevel,
   given: Partial<Limits> | undefined,
-): Promise<Logs | undefined> {
+): Promise<ServeLogs> {
   const limits = resolveLimits(given);
-  const logs: Logs[] = [];
-  if (level !== "quiet") {
-    const { openTerminalLogs } = await import("../logs/terminal.js");
-    logs.push(openTerminalLogs(process.stderr, { level, limits }));
-  }
-  if (typeof folder === "string") {
-    const { openLogFiles } = await import("../logs/files.js");
-    const onProblem = (message: string): void => void (level === "quiet" || warn(message));
-    logs.push(await openLogFiles(folder, { limits, onProblem }));
-  } else if (folder !== undefined) {
-    logs.push(folder);
-  }
   const { combineLogs } = await import("../logs/combine.js");
-  return logs.length === 0 ? undefined : combineLogs(...logs);
+  const terminal = level === "quiet" ? [] : [await openTerminal(level, limits)];
+  const files = folder === undefined ? undefined : await openFiles(folder, level, limits);
+  const logs = [...terminal, ...(files === undefined ? [] : [files])];
+  return { all: logs.length === 0 ? undefined : combineLogs(...logs), files };
+}
+
+async function openTerminal(level: Exclude<LogLevel, "quiet">, limits: Limits): Promise<Logs> {
+  const { openTerminalLogs } = await import("../logs/terminal.js");
+  return openTerminalLogs(process.stderr, { level, limits });
+}
+
+async function openFiles(folder: string | Logs, level: LogLevel, limits: Limits): Promise<Logs> {
+  if (typeof folder !== "string") return folder;
+  const { openLogFiles } = await import("../logs/files.js");
+  const onProblem = (message: string): void => void (level === "quiet" || warn(message));
+  return openLogFiles(folder, { limits, onProblem });
 }

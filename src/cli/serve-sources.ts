@@ -1,6 +1,6 @@
 /** The FILEs of `iscep serve`: what they serve, and what they say about how. */
 import { existsSync } from "node:fs";
-import { extname } from "node:path";
+import { extname, resolve } from "node:path";
 import type { Command } from "../commands/command.js";
 import { isCommandModuleFile, loadCommandModule } from "../commands/load-module.js";
 import { IscepError } from "../errors.js";
@@ -9,15 +9,19 @@ import type { ServerOptions } from "../server/options.js";
 export type ServeSettings = Omit<ServerOptions, "commands" | "host" | "port" | "unix">;
 
 export interface Sources {
+  /** The files themselves: modules, and configurations. */
+  readonly files: readonly string[];
   readonly commands: readonly Command[];
+  /** Absolute paths of all modules, those that the configurations name among them. */
+  readonly modules: readonly string[];
   /** Of several files, what a later one says counts more. */
   readonly settings: ServeSettings;
 }
 
 const defaultFile = "iscep.yaml";
 
-/** Without files: the one that ISCEP_CONFIG names, or ./iscep.yaml. */
-function filesOf(files: readonly string[]): readonly string[] {
+/** Without files: the one that ISCEP_CONFIG names, or ./iscep.yaml. @throws IscepError `usage` when there is none */
+export function filesOf(files: readonly string[]): readonly string[] {
   if (files.length > 0) return files;
   const named = process.env["ISCEP_CONFIG"] ?? "";
   if (named !== "") return [named];
@@ -28,16 +32,18 @@ function filesOf(files: readonly string[]): readonly string[] {
   );
 }
 
-/** @throws IscepError `usage` without a file, `configuration` for files that are missing or wrong */
+/** @throws IscepError `configuration` for files that are missing or wrong */
 export async function loadSources(files: readonly string[]): Promise<Sources> {
   const commands: Command[] = [];
+  const modules: string[] = [];
   let settings: ServeSettings = {};
-  for (const file of filesOf(files)) {
+  for (const file of files) {
     const source = await loadSource(file);
     commands.push(...source.commands);
+    modules.push(...source.modules);
     settings = merged(settings, source.settings);
   }
-  return { commands, settings };
+  return { files, commands, modules, settings };
 }
 
 function merged(earlier: ServeSettings, later: ServeSettings): ServeSettings {
@@ -45,8 +51,9 @@ function merged(earlier: ServeSettings, later: ServeSettings): ServeSettings {
   return { ...earlier, ...later, ...(Object.keys(limits).length === 0 ? {} : { limits }) };
 }
 
-async function loadSource(file: string): Promise<Sources> {
-  if (isCommandModuleFile(file)) return { commands: await loadCommandModule(file), settings: {} };
+async function loadSource(file: string): Promise<Omit<Sources, "files">> {
+  if (isCommandModuleFile(file))
+    return { commands: await loadCommandModule(file), modules: [resolve(file)], settings: {} };
   if (![".yaml", ".yml"].includes(extname(file))) {
     throw new IscepError(
       "configuration",
@@ -54,6 +61,6 @@ async function loadSource(file: string): Promise<Sources> {
     );
   }
   const { loadConfiguration } = await import("../commands/configuration.js");
-  const { commands, modules: _modules, ...settings } = await loadConfiguration(file);
-  return { commands, settings };
+  const { commands, modules, ...settings } = await loadConfiguration(file);
+  return { commands, modules, settings };
 }

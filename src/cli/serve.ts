@@ -1,13 +1,16 @@
-import { IscepError, textOfThrown, toIscepError } from "../errors.js";
+import { IscepError, textOfThrown } from "../errors.js";
+import { resolveLimits } from "../limits.js";
 import type { Logs } from "../logs/logs.js";
 import { isLoopbackHost } from "../transport/address.js";
 import { onStopSignals } from "./interrupt.js";
 import type { DefineVerb } from "./invocation.js";
+import { Reload } from "./reload.js";
 import { logLevelOf, openServeLogs, type LevelFlags } from "./serve-logs.js";
 import { addSettingOptions, checkFlags, withFlags, type SettingFlags } from "./serve-options.js";
-import { loadSources, type ServeSettings } from "./serve-sources.js";
+import { filesOf, loadSources, type ServeSettings } from "./serve-sources.js";
 import { ServedCommands } from "./served-commands.js";
 import { print, warn } from "./streams.js";
+import { WatchedFiles } from "./watched-files.js";
 
 interface ServeFlags extends SettingFlags, LevelFlags {
   readonly json?: boolean;
@@ -20,8 +23,9 @@ Options count more than what the file says. On TCP, TLS is on: without --tls-cer
 is made on the first start, and a pin that is printed as part of the address.
 
 When it is ready, one line on standard output tells the address: listening on iscep://127.0.0.1:8989?pin=…
-SIGTERM and Ctrl-C let what runs end, for a while, and exit with 0; a second one exits at once. SIGHUP reads
-the certificate and the commands of iscep.yaml again; tokens are always read again by themselves.`;
+SIGTERM and Ctrl-C let what runs end, for a while, and exit with 0; a second one exits at once. The commands of
+iscep.yaml are read again when it changes, and at SIGHUP, which also reads the certificate again; tokens are always
+read again by themselves.`;
 
 export const define: DefineVerb = (command) => {
   command.argument("[files...]", "iscep.yaml, or modules that export commands");
@@ -36,30 +40,29 @@ export const define: DefineVerb = (command) => {
 async function serve(files: readonly string[], flags: ServeFlags): Promise<void> {
   checkFlags(flags);
   const level = logLevelOf(flags);
-  const { commands, settings } = await loadSources(files);
-  const { logs: logsFolder, ...options } = withFlags(settings, flags);
+  const names = filesOf(files);
+  const watched = new WatchedFiles(names);
+  const sources = await loadSources(names);
+  const { logs: logsFolder, ...options } = withFlags(sources.settings, flags);
   const { Server } = await import("../server/server.js");
   const logs = await openServeLogs(logsFolder, level, options.limits);
-  const server = new Server({ ...options, commands, ...(logs === undefined ? {} : { logs }) });
+  const { commands } = sources;
+  const server = new Server({ ...options, commands, ...(logs.all === undefined ? {} : { logs: logs.all }) });
   // From here on a signal stops in good order; whoever sends it has seen the line that says we listen.
   const stopped = new Promise<unknown>((stop) => {
     onStopSignals(() => stop(undefined));
-    onStrayFaults(logs, stop);
+    onStrayFaults(logs.all, stop);
   });
   const served = new ServedCommands(server, commands);
-  process.on("SIGHUP", () => {
-    const warnOf = (what: string) => (error: unknown) =>
-      warn(`the ${what} of before stay: ${toIscepError(error).message}`);
-    server.reload().catch(warnOf("key and certificate"));
-    loadSources(files)
-      .then((sources) => served.replace(sources.commands))
-      .catch(warnOf("commands"));
-  });
+  const reload = new Reload({ sources, server, served, watched, logs: logs.files, level });
+  process.on("SIGHUP", () => reload.all());
+  watched.start({ limits: resolveLimits(options.limits), onChange: (changed) => reload.changed(changed) });
   const { urls } = await server.listen();
   if (level !== "quiet") await warnOfOpenDoors(options);
   for (const url of urls)
     await print(flags.json === true ? `${JSON.stringify({ event: "listening", url })}\n` : `listening on ${url}\n`);
   const fault = await stopped;
+  watched.close();
   await server.close();
   if (fault !== undefined) {
     throw new IscepError("internal", `an exception that nobody caught ended the server: ${textOfThrown(fault)}`, {

@@ -9,6 +9,12 @@ import type { Command } from "./command.js";
 const nativeExtensions = [".js", ".mjs", ".cjs"];
 const typeScriptExtensions = [".ts", ".mts", ".cts"];
 
+/**
+ * Node answers an import that has failed once with the same error for good, also when the file has been mended; under
+ * another URL it looks again. What it has loaded is never loaded twice.
+ */
+const failedImports = new Map<string, number>();
+
 export function isCommandModuleFile(file: string): boolean {
   return [...nativeExtensions, ...typeScriptExtensions].includes(path.extname(file));
 }
@@ -26,10 +32,12 @@ export async function loadCommandModule(file: string): Promise<Command[]> {
   if (!existsSync(absolute) || !statSync(absolute).isFile()) {
     throw new IscepError("configuration", `${file}: there is no such file; check the path of the module`);
   }
+  const failures = failedImports.get(absolute) ?? 0;
   let loaded: unknown;
   try {
-    loaded = await importModule(pathToFileURL(absolute).href);
+    loaded = await importModule(`${pathToFileURL(absolute).href}${failures === 0 ? "" : `?attempt=${failures + 1}`}`);
   } catch (error) {
+    if (nativeExtensions.includes(path.extname(absolute))) failedImports.set(absolute, failures + 1);
     throw new IscepError("configuration", `${file}: cannot be loaded: ${reasonOf(error, absolute)}`, { cause: error });
   }
   const commands = commandsIn(loaded);
@@ -86,7 +94,7 @@ function stripsTypes(): boolean {
 async function importTransformed(url: string, virtualModules: Record<string, unknown> = {}): Promise<unknown> {
   const { createJiti } = await import("jiti");
   // No cache of files: it would lie in a folder for temporary files, where others may write what we run.
-  return createJiti(import.meta.url, { fsCache: false, virtualModules }).import(url);
+  return createJiti(import.meta.url, { fsCache: false, virtualModules }).import(url.replace(/\?.*$/, ""));
 }
 
 /** Each command once, though it may be exported by name and by default. */

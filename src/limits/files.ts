@@ -44,6 +44,17 @@ export const fileLimits = {
   // iscep.yaml
   maxConfigurationBytes: { default: 1 * MiB, max: 64 * MiB, reason: "an iscep.yaml; a larger one is a mistake" },
   maxYamlAliases: { default: 100, max: 10_000, reason: "aliases of aliases in an iscep.yaml grow without bound" },
+  configurationSettleMs: {
+    default: 100,
+    max: forever,
+    reason: "an editor writes in several steps: a changed iscep.yaml is read when it has been left alone for so long",
+  },
+  configurationCheckMs: {
+    min: 1,
+    default: 2_000,
+    max: forever,
+    reason: "the date of iscep.yaml is compared this often where the system reports no changes",
+  },
 
   // Tokens and certificates
   maxTokensFileBytes: { default: 4 * MiB, max: 64 * MiB, reason: "about 10,000 tokens; a larger file is a mistake" },

@@ -94,8 +94,9 @@ describe("help", () => {
       is made on the first start, and a pin that is printed as part of the address.
 
       When it is ready, one line on standard output tells the address: listening on iscep://127.0.0.1:8989?pin=…
-      SIGTERM and Ctrl-C let what runs end, for a while, and exit with 0; a second one exits at once. SIGHUP reads
-      the certificate and the commands of iscep.yaml again; tokens are always read again by themselves.
+      SIGTERM and Ctrl-C let what runs end, for a while, and exit with 0; a second one exits at once. The commands of
+      iscep.yaml are read again when it changes, and at SIGHUP, which also reads the certificate again; tokens are always
+      read again by themselves.
       "
     `);
     expect(await output(["help", "serve"])).toBe(await output(["serve", "-h"]));

@@ -1,0 +1,193 @@
+import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { connect, type Client } from "iscep";
+import { defaultLimits } from "#iscep/limits";
+import { WatchedFiles } from "#iscep/cli/watched-files";
+import { serve, temporaryFolder, type Serving } from "./run.js";
+
+const head = "listen: 127.0.0.1:0\ntls: false\n";
+const withCommands = (...names: string[]): string =>
+  `${head}commands:\n${names.map((name) => `  ${name}: { run: [echo, ${name}] }\n`).join("")}`;
+
+async function start(folder: string, words: readonly string[] = []): Promise<{ serving: Serving; client: Client }> {
+  const serving = await serve(words, { folder });
+  const client = await connect(serving.url);
+  onTestFinished(() => client.close());
+  return { serving, client };
+}
+
+function soon<Value>(read: () => Value): ReturnType<typeof expect.poll<Awaited<Value>>> {
+  return expect.poll(read, { timeout: 10_000 });
+}
+
+async function names(client: Client): Promise<string[]> {
+  return (await client.list()).map(({ name }) => name).toSorted();
+}
+
+/** What the process writes on standard error from now on, as far as it has come. */
+function errorsOf({ child }: Serving): () => string {
+  let text = "";
+  child.stderr.on("data", (chunk: Buffer) => (text += String(chunk)));
+  return () => text;
+}
+
+/** A script that ends when `folder` has a file named go. */
+async function writeWaitScript(folder: string): Promise<void> {
+  const script = join(folder, "wait.sh");
+  await writeFile(script, "#!/bin/sh\necho began > began\nwhile [ ! -e go ]; do sleep 0.05; done\necho ended\n");
+  await chmod(script, 0o755);
+}
+
+describe("a change of iscep.yaml", () => {
+  test("is taken by itself, and neither a connection nor a run is dropped", async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, "iscep.yaml");
+    await writeWaitScript(folder);
+    // Logs in the same folder make events there all the time.
+    await writeFile(file, `logs: .\n${withCommands("old")}  wait: { run: [./wait.sh] }\n`);
+    const { serving, client } = await start(folder);
+    expect(await names(client)).toEqual(["old", "wait"]);
+    const waiting = client.call("wait");
+    const other = await connect(serving.url);
+    onTestFinished(() => other.close());
+    await soon(() => readFile(join(folder, "began"), "utf8").catch(() => "")).toBe("began\n");
+    await writeFile(file, `logs: .\n${withCommands("new")}`);
+    await soon(() => names(other)).toEqual(["new"]);
+    expect(await other.call("new")).toMatchObject({ stdout: "new\n" });
+    await expect(other.call("wait")).rejects.toMatchObject({ code: "command_not_found" });
+    await writeFile(join(folder, "go"), "");
+    expect(await waiting).toMatchObject({ exitCode: 0, stdout: "ended\n" });
+    const { code, stderr } = await serving.stop();
+    expect(code).toBe(0);
+    expect(stderr).not.toContain("warning");
+  });
+
+  test("by a rename, as editors do, and again by another one", async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, "iscep.yaml");
+    await writeFile(file, withCommands("zero"));
+    const { serving, client } = await start(folder);
+    for (const name of ["one", "two"]) {
+      await writeFile(`${file}.new`, withCommands(name));
+      await rename(`${file}.new`, file);
+      await soon(() => names(client)).toEqual([name]);
+    }
+    expect((await serving.stop()).stderr).toBe("");
+  });
+
+  test("by a swap of the link that its folder hangs on, as Kubernetes does", async () => {
+    const folder = await temporaryFolder();
+    for (const name of ["first", "second", "third"]) {
+      await mkdir(join(folder, name));
+      await writeFile(join(folder, name, "iscep.yaml"), withCommands(name));
+    }
+    await symlink("first", join(folder, "..data"));
+    await symlink(join("..data", "iscep.yaml"), join(folder, "iscep.yaml"));
+    const { serving, client } = await start(folder);
+    expect(await names(client)).toEqual(["first"]);
+    for (const name of ["second", "third"]) {
+      await symlink(name, join(folder, "..next"));
+      await rename(join(folder, "..next"), join(folder, "..data"));
+      await soon(() => names(client)).toEqual([name]);
+      // What was served before goes.
+      await rm(join(folder, name === "second" ? "first" : "second"), { recursive: true });
+    }
+    expect((await serving.stop()).stderr).toBe("");
+  });
+
+  test("that is broken keeps the commands of before, and says so on standard error and in error.log", async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, "iscep.yaml");
+    await writeFile(file, `logs: logs\n${withCommands("good")}`);
+    const { serving, client } = await start(folder);
+    const errors = errorsOf(serving);
+    await writeFile(file, `logs: logs\n${withCommands("better")}threds: 1\n`);
+    await soon(errors).toMatch(
+      /^iscep: warning: the commands of before stay: iscep\.yaml:6:1: the file has no key "threds"; did you mean "threads"\?\n$/,
+    );
+    expect(await names(client)).toEqual(["good"]);
+    expect(await client.call("good")).toMatchObject({ stdout: "good\n" });
+    await rm(file);
+    await soon(errors).toContain("there is no such file");
+    expect(await names(client)).toEqual(["good"]);
+    await writeFile(file, `logs: logs\n${withCommands("better")}`);
+    await soon(() => names(client)).toEqual(["better"]);
+    expect((await serving.stop()).code).toBe(0);
+    const log = await readFile(join(folder, "logs", "error.log"), "utf8");
+    expect(log).toMatch(/"event":"reload".*the commands of before stay: iscep\.yaml:6:1/);
+  });
+
+  test("with --quiet is told in error.log only", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "iscep.yaml"), withCommands("good"));
+    const { serving, client } = await start(folder, ["--quiet", "--logs", "logs"]);
+    await writeFile(join(folder, "iscep.yaml"), "commands: 5\n");
+    await soon(() => readFile(join(folder, "logs", "error.log"), "utf8")).toContain("the commands of before stay");
+    expect(await names(client)).toEqual(["good"]);
+    expect((await serving.stop()).stderr).toBe("");
+  });
+
+  test("of what only a new start can take is named, and the commands are taken", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "iscep.yaml"), withCommands("one"));
+    const { serving, client } = await start(folder);
+    const errors = errorsOf(serving);
+    await writeFile(join(folder, "iscep.yaml"), `${withCommands("two")}threads: 2\nlimits: { max_runs: 3 }\n`);
+    await soon(errors).toMatch(/warning: changes of `limits`, `threads` count when the server is started again/);
+    expect(await names(client)).toEqual(["two"]);
+    await serving.stop();
+  });
+});
+
+describe("modules", () => {
+  const module = (library: string, value: number): string =>
+    `import { defineCommand } from ${library};\nexport const number = defineCommand({ name: "number", run: () => ${value} });\n`;
+  const library = JSON.stringify(import.meta.resolve("iscep"));
+
+  test("that have changed are named, and stay as they are while scripts beside them are taken", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "number.mjs"), module(library, 1));
+    await writeFile(join(folder, "iscep.yaml"), `modules: [number.mjs]\n${withCommands("one")}`);
+    const { serving, client } = await start(folder);
+    const errors = errorsOf(serving);
+    await writeFile(join(folder, "number.mjs"), module(library, 22));
+    await soon(errors).toMatch(/number\.mjs has changed; .* until the server is started again/);
+    await writeFile(join(folder, "iscep.yaml"), `modules: [number.mjs]\n${withCommands("two")}`);
+    await soon(() => names(client)).toEqual(["number", "two"]);
+    expect(await client.call("number")).toBe(1);
+    await serving.stop();
+  });
+
+  test("that are new are loaded, also one that was broken at first and has been mended", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "iscep.yaml"), withCommands("one"));
+    const { serving, client } = await start(folder);
+    const errors = errorsOf(serving);
+    await writeFile(join(folder, "number.mjs"), "export const = 1;\n");
+    await writeFile(join(folder, "iscep.yaml"), `modules: [number.mjs]\n${withCommands("one")}`);
+    await soon(errors).toMatch(/before stay: iscep\.yaml:1:11: .*number\.mjs: cannot be loaded: SyntaxError/);
+    await writeFile(join(folder, "number.mjs"), module(library, 7));
+    serving.child.kill("SIGHUP");
+    await soon(() => names(client)).toEqual(["number", "one"]);
+    expect(await client.call("number")).toBe(7);
+    await serving.stop();
+  });
+});
+
+test("where the system reports nothing of a change, the file's date shows it", async () => {
+  const folder = await temporaryFolder();
+  for (const name of ["links", "first", "second"]) await mkdir(join(folder, name));
+  for (const name of ["first", "second"]) await writeFile(join(folder, name, "file"), name);
+  // Neither the folder of the name nor that of the file, but one on the way between the two.
+  await symlink(join(folder, "first", "file"), join(folder, "links", "way"));
+  await symlink(join(folder, "links", "way"), join(folder, "name"));
+  const watched = new WatchedFiles([join(folder, "name")]);
+  onTestFinished(() => watched.close());
+  const told = new Promise((onChange) =>
+    watched.start({ limits: { ...defaultLimits, configurationCheckMs: 20, configurationSettleMs: 20 }, onChange }),
+  );
+  await symlink(join(folder, "second", "file"), join(folder, "links", "next"));
+  await rename(join(folder, "links", "next"), join(folder, "links", "way"));
+  expect(await told).toEqual([join(folder, "name")]);
+});
