@@ -1,8 +1,9 @@
-import { join, relative, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { formatAddress } from "../transport/address.js";
 import type { DefineVerb } from "./invocation.js";
 import { refuseExisting, writeNewFiles } from "./new-files.js";
-import { starterFiles } from "./starter-files.js";
+import { configurationFile, starterFiles } from "./starter-files.js";
 import { print } from "./streams.js";
 
 interface InitOptions {
@@ -26,7 +27,11 @@ async function init(folder: string, options: InitOptions): Promise<void> {
   const tokensPath = join(folder, "tokens.json");
   const keyPath = join(folder, "key.pem");
   const certPath = join(folder, "cert.pem");
-  const starters = starterFiles.map(({ name, text, mode }) => ({ path: join(folder, name), text, mode }));
+  const starters = starterFiles.map(({ name, text, mode }) => ({
+    path: join(folder, name),
+    text: name === configurationFile ? schemaLine(folder) + text : text,
+    mode,
+  }));
   const paths = [...starters.map(({ path }) => path), tokensPath, certPath, keyPath];
   refuseExisting(paths, "choose another folder, or move them away");
   const [{ createCertificate }, { addToken }] = await Promise.all([
@@ -46,6 +51,16 @@ async function init(folder: string, options: InitOptions): Promise<void> {
     return;
   }
   await print(nextSteps(paths, folder, url));
+}
+
+/** For editors, where the package is installed in the folder or above it: then the line leads there on other machines too. */
+function schemaLine(folder: string): string {
+  const start = resolve(folder);
+  for (let above = start; ; above = dirname(above)) {
+    const schema = join(above, "node_modules", "iscep", "iscep.schema.json");
+    if (existsSync(schema)) return `# yaml-language-server: $schema=./${relative(start, schema)}\n`;
+    if (dirname(above) === above) return "";
+  }
 }
 
 function nextSteps(paths: readonly string[], folder: string, url: string): string {

@@ -14,6 +14,7 @@ interface Verb {
 const verbs: Readonly<Record<string, Verb>> = {
   init: { summary: "write a starter iscep.yaml, tokens file, key and certificate", load: () => import("./init.js") },
   serve: { summary: "serve the commands of an iscep.yaml or of modules", load: () => import("./serve.js") },
+  check: { summary: "check an iscep.yaml and what it names, and start nothing", load: () => import("./check.js") },
   call: { summary: "call a command of a server", load: () => import("./call.js") },
   ls: { summary: "list the commands that a server offers", load: () => import("./ls.js") },
   ping: { summary: "measure round trips to a server", load: () => import("./ping.js") },

@@ -7,6 +7,8 @@ export interface StarterFile {
   readonly mode: number;
 }
 
+export const configurationFile = "iscep.yaml";
+
 const configuration = `# What this server offers, and to whom. \`iscep serve\` starts it.
 
 # 0.0.0.0:8989 lets other machines call. The tokens then decide who may.
@@ -54,7 +56,7 @@ echo "$archive"
 `;
 
 export const starterFiles: readonly StarterFile[] = [
-  { name: "iscep.yaml", text: configuration, mode: 0o644 },
+  { name: configurationFile, text: configuration, mode: 0o644 },
   { name: "archive.sh", text: script, mode: 0o755 },
   { name: join("data", "notes.txt"), text: "Something to archive.\n", mode: 0o644 },
 ];

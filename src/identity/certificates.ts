@@ -87,6 +87,16 @@ export async function ensureServerCertificate(folder: string): Promise<Certifica
   }
 }
 
+/** The one that `ensureServerCertificate` would take, and undefined where it would make one. @throws IscepError `configuration` */
+export function findServerCertificate(folder: string): Certificate | undefined {
+  const files = { cert: join(folder, "server-cert.pem"), key: join(folder, "server-key.pem") };
+  const [there, gone] = exists(files.cert) ? [files.cert, files.key] : [files.key, files.cert];
+  if (!exists(there)) return undefined;
+  if (!exists(gone)) throw halfPair(there, gone);
+  checkKeyAccess(files.key);
+  return loadServerCertificate(files);
+}
+
 /** ISCEP_STATE_DIR; else iscep in XDG_STATE_HOME; else ~/.local/state/iscep. */
 export function defaultStateFolder(environment: NodeJS.ProcessEnv = process.env): string {
   const { ISCEP_STATE_DIR: own = "", XDG_STATE_HOME: xdg = "" } = environment;
@@ -101,11 +111,7 @@ async function make(base: string, files: { readonly cert: string; readonly key: 
     for (const left of [files.cert, files.key].flatMap(staleTemporaryFiles)) rmSync(left, { force: true });
     if (exists(files.cert) && exists(files.key)) return false;
     const [there, gone] = exists(files.cert) ? [files.cert, files.key] : [files.key, files.cert];
-    if (exists(there)) {
-      throw wrong(
-        `${there} is there, but ${gone} is not; put it back, or remove both: then a new pair is made, and clients need its new pin`,
-      );
-    }
+    if (exists(there)) throw halfPair(there, gone);
     const { certPem, keyPem } = await createCertificate();
     // Both on the disk before either has its name, so that what is between the two names is as short as can be.
     const key = writeTemporaryFile(files.key, keyPem);
@@ -126,6 +132,12 @@ function finishInterrupted(files: { readonly cert: string; readonly key: string 
     renameSync(left, files.cert);
     return;
   }
+}
+
+function halfPair(there: string, gone: string): IscepError {
+  return wrong(
+    `${there} is there, but ${gone} is not; put it back, or remove both: then a new pair is made, and clients need its new pin`,
+  );
 }
 
 function checkKeyAccess(path: string): void {

@@ -240,7 +240,8 @@ const listenFailures: Readonly<Record<string, string>> = {
 /** The system cuts a longer path in silence, and the socket would stand elsewhere (unix(7): 108 bytes with the NUL). */
 const maxSocketPathBytes = process.platform === "darwin" ? 103 : 107;
 
-function checkSocketPath(path: string): void {
+/** @throws IscepError `listen_failed` */
+export function checkSocketPath(path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes <= maxSocketPathBytes) return;
   throw new IscepError(

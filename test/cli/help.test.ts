@@ -22,6 +22,7 @@ describe("help", () => {
       Verbs:
         init           write a starter iscep.yaml, tokens file, key and certificate
         serve          serve the commands of an iscep.yaml or of modules
+        check          check an iscep.yaml and what it names, and start nothing
         call           call a command of a server
         ls             list the commands that a server offers
         ping           measure round trips to a server
@@ -100,6 +101,43 @@ describe("help", () => {
       "
     `);
     expect(await output(["help", "serve"])).toBe(await output(["serve", "-h"]));
+  });
+
+  test("iscep check", async () => {
+    expect(await output(["check", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep check [options] [files...]
+
+      Check an iscep.yaml and what it names, and start nothing.
+
+      Arguments:
+        files                       iscep.yaml, or modules that export commands
+
+      Options:
+        --host <host>               address to listen on (default: 127.0.0.1)
+        --port <number>             port; 0 picks a free one (default: 8989)
+        --unix <path>               listen on a unix socket instead
+        --tokens-path <file>        the tokens file, like tokens.json; without one,
+                                    only this machine may call
+        --tls-cert <file>           certificate
+        --tls-key <file>            key of the certificate
+        --no-tls                    cleartext
+        --no-auth                   everybody who can connect may call
+        --allow-cleartext           allow --no-tls on addresses that others can reach
+        --logs <folder>             folder for access.log, error.log and commands.log
+        --max-connections <number>  connections at once
+        --threads <number>          worker threads for commands that ask for one
+        --json                      print
+                                    {"ok":…,"findings":[{"level":…,"about":…,"message":…}]},
+                                    and nothing else
+        -h, --help                  display help for command
+
+      Says what \`iscep serve\` with the same files and options would find, and starts nothing: whether the files can be
+      read, modules load, programs are there, key, certificate and tokens are good and closed to others, and folders can be
+      written. It makes no file. Whether a port is free it does not try, as the server may be running.
+
+      Exit code 0 when all is well, 64 when something is wrong; a warning is no fault.
+      "
+    `);
   });
 
   test("iscep call", async () => {

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
@@ -27,6 +27,20 @@ test("what iscep init writes can be served and called at once", async () => {
   expect(await readdir(join(folder, "archives"))).toHaveLength(1);
   expect((await iscep(["call", "hello"], { folder, environment: { ISCEP_URL: serving.url } })).code).toBe(77);
   expect((await serving.stop()).code).toBe(0);
+});
+
+test("beside an installed package the configuration names its schema, for editors", async () => {
+  const folder = await temporaryFolder();
+  await mkdir(join(folder, "node_modules"));
+  await symlink(process.cwd(), join(folder, "node_modules", "iscep"));
+  for (const service of [".", "services/world"]) {
+    expect((await iscep(["init", service], { folder })).code).toBe(0);
+    const [first = ""] = (await readFile(join(folder, service, "iscep.yaml"), "utf8")).split("\n");
+    const [, schema = ""] = /^# yaml-language-server: \$schema=(\.\/\S+)$/.exec(first) ?? [];
+    const { title } = JSON.parse(await readFile(join(folder, service, schema), "utf8")) as { title: string };
+    expect(title).toBe("iscep.yaml");
+    expect((await iscep(["check"], { folder: join(folder, service) })).code).toBe(0);
+  }
 });
 
 test("the steps that it prints can be pasted into a shell", async () => {

@@ -1,0 +1,230 @@
+import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { iscep, temporaryFolder, type Ended } from "./run.js";
+
+interface Finding {
+  readonly level: string;
+  readonly about: string;
+  readonly message: string;
+}
+
+/** A folder that `iscep init` made. */
+async function started(): Promise<string> {
+  const folder = await temporaryFolder();
+  expect((await iscep(["init"], { folder })).code).toBe(0);
+  return folder;
+}
+
+async function configure(folder: string, change: (text: string) => string): Promise<void> {
+  const file = join(folder, "iscep.yaml");
+  await writeFile(file, change(await readFile(file, "utf8")));
+}
+
+function check(folder: string, ...words: string[]): Promise<Ended> {
+  return iscep(["check", ...words], { folder });
+}
+
+async function findings(
+  folder: string,
+  ...words: string[]
+): Promise<{ ok: boolean; code: number | null; findings: Finding[] }> {
+  const { code, stdout, stderr } = await check(folder, "--json", ...words);
+  expect(stderr).toBe("");
+  return { code, ...(JSON.parse(stdout) as { ok: boolean; findings: Finding[] }) };
+}
+
+async function everyFile(folder: string): Promise<string[]> {
+  return (await readdir(folder, { recursive: true })).toSorted();
+}
+
+describe("iscep check", () => {
+  test("tells what it found, in order, and makes no file", async () => {
+    const folder = await started();
+    await configure(folder, (text) => text.replace("# logs: logs", "logs: some/logs\nstate: kept"));
+    const before = await everyFile(folder);
+    const { code, stdout, stderr } = await check(folder);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout.split("\n").map((line) => line.replaceAll(folder, "FOLDER").replace(/sha256:\S+/, "PIN"))).toEqual([
+      "ok       file: iscep.yaml: 2 scripts, 0 functions",
+      "ok       commands: 2 in all",
+      "ok       listen: 127.0.0.1:8989 with TLS",
+      "ok       certificate: FOLDER/cert.pem: PIN",
+      "ok       tokens: FOLDER/tokens.json: 1 token of 1 owner",
+      "ok       logs: FOLDER/some/logs can be written",
+      "ok       state: FOLDER/kept can be written",
+      "",
+    ]);
+    expect(await everyFile(folder)).toEqual(before);
+    expect((await findings(folder)).findings.map(({ level, about }) => `${level} ${about}`)).toEqual(
+      ["file", "commands", "listen", "certificate", "tokens", "logs", "state"].map((about) => `ok ${about}`),
+    );
+  });
+
+  test("with a key that the server would make itself, and with one that it made", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "iscep.yaml"), "state: kept\ncommands: { hello: { run: [echo, hello] } }\n");
+    const made = join(folder, "kept", "server-key.pem");
+    expect((await findings(folder)).findings.find(({ about }) => about === "certificate")?.message).toBe(
+      `will be made in ${join(folder, "kept")} at the first start`,
+    );
+    await mkdir(join(folder, "kept"));
+    await iscep(["cert", "--cert", "kept/server-cert.pem", "--key", made], { folder });
+    expect((await findings(folder)).findings.find(({ about }) => about === "certificate")?.message).toMatch(
+      /: sha256:/,
+    );
+    await chmod(made, 0o644);
+    expect(await findings(folder)).toMatchObject({ code: 64, ok: false });
+  });
+
+  test("of modules and several files, with the options of serve", async () => {
+    const folder = await temporaryFolder();
+    const library = JSON.stringify(import.meta.resolve("iscep"));
+    await writeFile(
+      join(folder, "one.mjs"),
+      `import { defineCommand } from ${library};\nexport const one = defineCommand({ name: "one", run: () => 1 });\n`,
+    );
+    await writeFile(join(folder, "a.yaml"), "commands: { two: { run: [echo] } }\n");
+    const open = ["--host", "0.0.0.0", "--no-tls", "--no-auth", "--allow-cleartext"];
+    const { stdout, code } = await check(folder, "one.mjs", "a.yaml", ...open);
+    expect(code).toBe(0);
+    expect(stdout).toContain("file: one.mjs: 0 scripts, 1 function\n");
+    expect(stdout).toContain("file: a.yaml: 1 script, 0 functions\n");
+    expect(stdout).toContain("listen: 0.0.0.0:8989 with cleartext\n");
+    const twice = await findings(folder, "one.mjs", "one.mjs");
+    expect(twice).toMatchObject({ code: 64, ok: false });
+    expect(twice.findings.filter(({ level }) => level === "wrong")).toEqual([
+      { level: "wrong", about: "commands", message: expect.stringContaining('two commands named "one"') as string },
+    ]);
+  });
+
+  test.each<[string, (text: string) => string, (folder: string) => Promise<unknown>, string, RegExp]>([
+    [
+      "a mistake in the file",
+      (text) => `${text}threds: 1\n`,
+      async () => {},
+      "file",
+      /^iscep\.yaml:\d+:1: .*"threads"/,
+    ],
+    [
+      "a program that is missing",
+      (text) => text.replace("./archive.sh", "./gone.sh"),
+      async () => {},
+      "file",
+      /gone\.sh/,
+    ],
+    [
+      "a module that does not load",
+      (text) => `${text}modules: [m.mjs]\n`,
+      (folder) => writeFile(join(folder, "m.mjs"), "throw 1"),
+      "file",
+      /m\.mjs: cannot be loaded/,
+    ],
+    [
+      "a tokens file that is open",
+      (text) => text,
+      (folder) => chmod(join(folder, "tokens.json"), 0o644),
+      "tokens",
+      /chmod 600/,
+    ],
+    [
+      "a tokens file that is missing",
+      (text) => text.replace("tokens.json", "gone.json"),
+      async () => {},
+      "tokens",
+      /gone\.json: there is no such file/,
+    ],
+    [
+      "a certificate that is none",
+      (text) => text,
+      (folder) => writeFile(join(folder, "cert.pem"), "x"),
+      "certificate",
+      /cert\.pem is not a certificate/,
+    ],
+    [
+      "a key of another certificate",
+      (text) => text,
+      (folder) => iscep(["cert", "--cert", "other.pem", "--key", "key.pem", "--force"], { folder }),
+      "certificate",
+      /do not belong together/,
+    ],
+    [
+      "a file where the logs shall go",
+      (text) => `${text}logs: key.pem/logs\n`,
+      async () => {},
+      "logs",
+      /key\.pem is no folder/,
+    ],
+    [
+      "a socket without its folder",
+      (text) => text.replace(/listen: .*/, "listen: unix:gone/a.sock"),
+      async () => {},
+      "listen",
+      /folder of the unix socket .* does not exist/,
+    ],
+    [
+      "a file where a socket shall be",
+      (text) => text.replace(/listen: .*/, "listen: [0, unix:key.pem]"),
+      async () => {},
+      "listen",
+      /key\.pem is there already, and is no socket/,
+    ],
+    [
+      "a socket whose path is too long",
+      (text) => text.replace(/listen: .*/, `listen: unix:${"x".repeat(120)}`),
+      async () => {},
+      "listen",
+      /the system allows/,
+    ],
+    [
+      "no tokens beyond this machine",
+      (text) => text.replace(/listen: .*/, "listen: 0.0.0.0:8989").replace("tokens: tokens.json", ""),
+      async () => {},
+      "listen",
+      /without tokens everybody/,
+    ],
+  ])("64 for %s", async (_, change, prepare, about, sentence) => {
+    const folder = await started();
+    await configure(folder, change);
+    await prepare(folder);
+    const result = await findings(folder);
+    expect(result).toMatchObject({ code: 64, ok: false });
+    expect(result.findings.filter(({ level }) => level === "wrong")).toEqual([
+      { level: "wrong", about, message: expect.stringMatching(sentence) as string },
+    ]);
+  });
+
+  test("tells several faults of a file one by one, and the other files as well", async () => {
+    const folder = await started();
+    await configure(folder, (text) => `${text}threds: 1\nlogz: x\n`);
+    const { code, stdout } = await check(folder, "iscep.yaml", "gone.mjs");
+    expect(code).toBe(64);
+    expect(stdout).toMatch(
+      /^wrong    file: iscep\.yaml:\d+:1: .*\nwrong    file: iscep\.yaml:\d+:1: .*\nwrong    file: gone\.mjs: /,
+    );
+  });
+
+  test("warns of what works and may not be meant, and ends with 0", async () => {
+    const folder = await started();
+    await chmod(join(folder, "key.pem"), 0o644);
+    await mkdir(join(folder, "shared"));
+    await chmod(join(folder, "shared"), 0o777);
+    await configure(folder, (text) => text.replace(/listen: .*/, "listen: [0, unix:shared/a.sock]"));
+    await iscep(["tokens", "add", "brief", "--expires", "1h"], { folder });
+    const result = await findings(folder);
+    expect(result).toMatchObject({ code: 0, ok: true });
+    expect(result.findings.filter(({ level }) => level === "warning").map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^every user may write to the folder of .*a\.sock/),
+      expect.stringMatching(/^other users can read the key .*chmod 600/),
+      expect.stringMatching(/^token \w+ of "brief" ends at /),
+    ]);
+  });
+
+  test("64 without a file, and for options that contradict each other", async () => {
+    const folder = await temporaryFolder();
+    expect((await check(folder)).stderr).toContain("iscep init");
+    const both = await check(await started(), "--unix", "a.sock", "--port", "1");
+    expect(both).toMatchObject({ code: 64, stdout: "" });
+    expect(both.stderr).toContain("either --unix");
+  });
+});
