@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { connect, Server } from "iscep";
@@ -24,6 +24,27 @@ describe("a unix socket", () => {
     const logged = await server.logged();
     expect(logged).toContain('"source":"unix"');
     expect(existsSync(file)).toBe(false);
+  });
+
+  // Only the administrator may give a folder to any group.
+  test.skipIf(process.getuid?.() !== 0)("in a folder with the setgid bit belongs to the folder's group", async () => {
+    const folder = temporaryFolder();
+    const group = 54_321;
+    chownSync(folder, 0, group);
+    chmodSync(folder, 0o2770);
+    const file = path.join(folder, "service.sock");
+    const server = await startServer({ unix: file });
+    expect(statSync(file)).toMatchObject({ gid: group });
+    expect(statSync(file).mode & 0o777).toBe(0o660);
+    // Another user, who shares nothing with the server but the group.
+    const program = `require("node:net").connect(${JSON.stringify(file)}, () => process.exit(0)).on("error", () => process.exit(1))`;
+    const codes = [];
+    for (const gid of [group, group + 1]) {
+      const child = spawn(process.execPath, ["--eval", program], { stdio: "ignore", uid: 54_321, gid });
+      codes.push((await once(child, "exit"))[0]);
+    }
+    expect(codes).toEqual([0, 1]);
+    await server.server.close();
   });
 
   test("that a killed server left behind is taken over", async () => {
