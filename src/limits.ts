@@ -54,6 +54,11 @@ export const limitTable = {
     reason: "one argument of a script; with a byte more Linux refuses to start it",
   },
 
+  maxScriptOutputBytes: {
+    default: 64 * MiB,
+    max: 1024 * 1024 * 1024 * MiB,
+    reason: "a script that sets no max_output of its own prints at most this; more is cut and flagged, or ends it",
+  },
   maxProgressLineBytes: {
     default: 1 * KiB,
     max: 64 * KiB,

@@ -87,8 +87,20 @@ export interface ScriptInvocation {
   readonly secrets: readonly string[];
 }
 
+/** Of a script's process: see `processSettings`. */
+export interface ScriptProcess {
+  /** Programs and their arguments that stand before the script's own program, and become it. */
+  readonly launcher?: readonly string[];
+  /** Undefined: the server's own, or the launcher sets it. */
+  readonly user?: { readonly uid: number; readonly gid: number };
+  /** Standard output and error together; undefined means the server's `maxScriptOutputBytes`. */
+  readonly maxOutputBytes?: number;
+  /** Undefined is `truncate`. */
+  readonly whenOutputIsFull?: "truncate" | "kill";
+}
+
 /** A program with an argv array, never a shell. Made by `defineScript` and by iscep.yaml. */
-export interface ScriptCommand<Name extends string = string, Input = unknown> extends CommandBase<Name> {
+export interface ScriptCommand<Name extends string = string, Input = unknown> extends CommandBase<Name>, ScriptProcess {
   readonly kind: "script";
   /** Absolute path of the program. */
   readonly program: string;

@@ -70,6 +70,12 @@ export function duration(maximumMs: number, maximum: string): ValueKind<number> 
   };
 }
 
+/** A duration in seconds, rounded up. */
+export const wholeSeconds: ValueKind<number> = {
+  ...duration(Number.MAX_SAFE_INTEGER, ""),
+  read: (value, context) => Math.ceil(duration(Number.MAX_SAFE_INTEGER, "").read(value, context) / 1_000),
+};
+
 /** A duration, or a number of milliseconds. */
 export function milliseconds(minimum: number, maximum: number): ValueKind<number> {
   return numberOrText("duration, or milliseconds", durationSchema, parseDuration, durationForm, minimum, maximum);

@@ -10,9 +10,13 @@ import { declareArguments } from "./declared-arguments.js";
 import type { NoArguments } from "./define.js";
 import { checkCommandName, checkTimeout } from "./names.js";
 import { checkNoCode, resolveProgram, scriptEnvironment } from "./script-program.js";
+import { processSettings, type ProcessDefinition } from "./script-process.js";
 import { compileTemplate } from "./script-template.js";
 
-export interface ScriptDefinition<Name extends string, Args extends ArgumentDeclarations | undefined> {
+export interface ScriptDefinition<
+  Name extends string,
+  Args extends ArgumentDeclarations | undefined,
+> extends ProcessDefinition {
   /** Letters, digits and `_ . : -`, at most 128; what begins with `iscep.` is reserved. */
   readonly name: Name;
   /** For discovery and `iscep ls`. */
@@ -57,7 +61,8 @@ export function defineScript<
   const args = declareArguments(declarations);
   const argsSchema = argumentsJsonSchema(name, args);
   const fillArgv = compileTemplate(template, declarations);
-  const environment = scriptEnvironment(definition.environment);
+  const { userEnvironment, ...settings } = processSettings(definition);
+  const environment = scriptEnvironment({ ...userEnvironment, ...definition.environment });
   return Object.freeze({
     [commandBrand]: true,
     kind: "script" as const,
@@ -71,6 +76,7 @@ export function defineScript<
     invocation: (given: unknown) => ({ argv: fillArgv(given), environment, descriptors: [], secrets: [] }),
     folder,
     environment,
+    ...settings,
   });
 }
 

@@ -5,10 +5,11 @@ import { limitTable } from "../limits.js";
 import { argumentDeclarations, inYamlWords } from "./argument-configuration.js";
 import type { ScriptCommand } from "./command.js";
 import { concurrency } from "./concurrency-configuration.js";
-import { mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./configuration-keys.js";
-import { duration, filePath, text } from "./configuration-values.js";
+import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./configuration-keys.js";
+import { bytes, choice, duration, filePath, text, wholeNumber, wholeSeconds } from "./configuration-values.js";
 import type { ArgumentDeclarations } from "./declaration.js";
 import { defineScript, type ScriptDefinition } from "./define-script.js";
+import { processLimitBounds, waysWhenOutputIsFull, type ProcessLimits } from "./script-process.js";
 import type { YamlEntry, YamlValue } from "./yaml-source.js";
 
 type ScriptFields = Omit<ScriptDefinition<string, ArgumentDeclarations>, "name">;
@@ -30,6 +31,20 @@ const environment: ValueKind<Readonly<Record<string, string>>> = {
   words: "map of names and texts",
   schema: { type: "object", additionalProperties: writtenSchema },
   read: (value) => Object.fromEntries([...variablesOf(value)].map(([name, entry]) => [name, entry.value.written()])),
+};
+
+const processLimitKeys: KeyTable<ProcessLimits> = {
+  cpu: { field: "cpuSeconds", kind: wholeSeconds, says: "Time of computing." },
+  memory: {
+    field: "memoryBytes",
+    kind: bytes(processLimitBounds.memoryBytes.min, processLimitBounds.memoryBytes.max),
+    says: "Address space.",
+  },
+  files: {
+    field: "files",
+    kind: wholeNumber(processLimitBounds.files.min, processLimitBounds.files.max),
+    says: "Files that are open at once.",
+  },
 };
 
 /** The keys of a command. Each is a field of what `defineScript` takes. */
@@ -60,9 +75,32 @@ export const scriptKeys = {
     kind: environment,
     says: "Variables, added to PATH, LANG, HOME and TZ; nothing of the server's own environment is passed on.",
   },
+  user: {
+    field: "user",
+    kind: text,
+    says: "Name of the user whom the program runs as. The server has to be root.",
+    default: "the server's own",
+  },
+  limits: {
+    field: "limits",
+    kind: mapOf<ProcessLimits>("`{ cpu: DURATION, memory: SIZE, files: NUMBER }`", processLimitKeys),
+    says: "What each process of the script may use: time of computing, address space, open files. Needs `prlimit`.",
+  },
+  max_output: {
+    field: "maxOutputBytes",
+    kind: bytes(0, limitTable.maxScriptOutputBytes.max),
+    says: "How much it may print, standard output and error together.",
+    default: "the limit `max_script_output_bytes`",
+  },
+  when_output_is_full: {
+    field: "whenOutputIsFull",
+    kind: choice(waysWhenOutputIsFull),
+    says: "Whether the rest of its output is dropped, which its result tells, or the script is ended.",
+    default: "`truncate`",
+  },
 } satisfies KeyTable<ScriptFields>;
 
-const laterKeys = ["output", "schedule", "user", "stdin", "thread", "threads", "limits"];
+const laterKeys = ["output", "schedule", "stdin", "thread", "threads"];
 
 export const scripts: ValueKind<readonly ScriptCommand[]> = {
   words: "map of names and commands",

@@ -1,5 +1,5 @@
 /** The program of a script, and the environment that it starts in: both fixed when the command is defined. */
-import { accessSync, constants, statSync, type Stats } from "node:fs";
+import { accessSync, constants, realpathSync, statSync, type Stats } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { IscepError } from "../errors.js";
@@ -32,11 +32,16 @@ export function resolveProgram(program: string, folder: string): string {
   return found;
 }
 
-function findInPath(name: string): string {
+/** In the fixed PATH; undefined when it is not installed. */
+export function findSystemProgram(name: string): string | undefined {
   const candidates = fixedPath.split(":").map((folder) => path.posix.join(folder, name));
-  const found = candidates.find(
+  return candidates.find(
     (candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile() === true && isExecutable(candidate),
   );
+}
+
+function findInPath(name: string): string {
+  const found = findSystemProgram(name);
   if (found !== undefined) return found;
   throw new IscepError(
     "configuration",
@@ -56,6 +61,17 @@ function checkProgram(file: string): void {
       `program ${file} can be changed by its group or by everybody; chmod go-w ${file}`,
     );
   }
+  for (const folder of new Set([path.dirname(file), path.dirname(realpathSync(file))])) checkFolder(folder);
+}
+
+/** Where everybody may rename files, whose the file is counts for nothing; the sticky bit of /tmp forbids that. */
+function checkFolder(folder: string): void {
+  const { mode } = statOf(folder);
+  if ((mode & 0o002) === 0 || (mode & 0o1000) !== 0) return;
+  throw new IscepError(
+    "configuration",
+    `folder ${folder} can be changed by everybody, and so the program in it; chmod o-w ${folder}`,
+  );
 }
 
 function statOf(file: string): Stats {

@@ -4,6 +4,10 @@ import { isMainThread } from "node:worker_threads";
 import { openDescriptor } from "./descriptors.js";
 
 export interface ProgramStart {
+  /** Programs and their arguments that stand before the program, and become it. */
+  readonly launcher?: readonly string[] | undefined;
+  /** Undefined: our own. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
   readonly program: string;
   readonly argv: readonly string[];
   readonly folder: string;
@@ -18,22 +22,18 @@ export interface ProgramStart {
  * Starts a program as the leader of a process group of its own, without a shell. What cannot be
  * started either throws (E2BIG, an argument with NUL) or emits "error" (ENOENT, EACCES, EAGAIN, EMFILE).
  */
-export function startInOwnGroup({
-  program,
-  argv,
-  folder,
-  environment,
-  readsInput,
-  descriptors,
-}: ProgramStart): ChildProcess {
+export function startInOwnGroup(start: ProgramStart): ChildProcess {
+  const { folder, environment, readsInput, descriptors, user } = start;
+  const [first = start.program, ...argv] = [...(start.launcher ?? []), start.program, ...start.argv];
   // Only the main thread may change the mask. spawn() has forked when it returns, so nothing else sees this one.
   const opened: number[] = [];
   const previous = isMainThread ? process.umask(0o077) : undefined;
   try {
-    for (const bytes of descriptors) opened.push(openDescriptor(bytes));
-    return spawn(program, argv, {
+    for (const bytes of descriptors) opened.push(openDescriptor(bytes, user));
+    return spawn(first, argv, {
       cwd: folder,
       env: environment,
+      ...user,
       stdio: [readsInput ? "pipe" : "ignore", "pipe", "pipe", ...opened],
       detached: true,
       shell: false,

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { ScriptCommand, ScriptInvocation } from "../commands/command.js";
 import { IscepError, toIscepError } from "../errors.js";
+import type { Limits } from "../limits.js";
 import { RunInput } from "./input.js";
 import type { Outcome, ScriptResult } from "./outcome.js";
 import { startInOwnGroup } from "./process-group.js";
@@ -11,7 +12,7 @@ import { ScriptOutput, type LiveOutput, type ScriptOutputOptions } from "./scrip
 import { notStarted } from "./start-fault.js";
 
 export interface ScriptRunOptions extends ProcessWatchOptions {
-  readonly limits: ScriptOutputOptions["limits"] & ProcessWatchOptions["limits"];
+  readonly limits: ScriptOutputOptions["limits"] & ProcessWatchOptions["limits"] & Pick<Limits, "maxScriptOutputBytes">;
   /** Its standard input; without it there is nothing to read. */
   readonly input?: RunInput | undefined;
   readonly output?: LiveOutput | undefined;
@@ -35,7 +36,17 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
     };
   }
   const startedAtMs = performance.now();
+  const maxBytes = command.maxOutputBytes ?? limits.maxScriptOutputBytes;
+  let watched: ProcessWatch | undefined;
+  let tooMuch: IscepError | undefined;
   const output = new ScriptOutput({
+    maxBytes,
+    full: () => {
+      if (command.whenOutputIsFull !== "kill") return;
+      const message = `the script "${command.name}" printed more than the ${maxBytes} bytes that it may, and was ended`;
+      tooMuch = new IscepError("too_large", message, { details: { runId } });
+      watched?.stop(tooMuch);
+    },
     limits,
     live: options.output,
     progress: options.progress,
@@ -45,6 +56,8 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
   let end: ProcessEnd;
   try {
     const child = startInOwnGroup({
+      launcher: command.launcher,
+      user: command.user,
       program: command.program,
       argv: invocation.argv,
       folder: command.folder,
@@ -52,18 +65,22 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
       readsInput: input !== undefined,
       descriptors: invocation.descriptors,
     });
-    end = await watch(child, output, input, options);
+    watched = new ProcessWatch(child, output, options);
+    connect(child, output, input, watched);
+    end = await watched.ended;
   } catch (error) {
     return { status: "failed", error: notStarted(command, runId, error) };
   }
+  // Also where it had ended by itself, with all its last words in the pipe.
+  if (tooMuch !== undefined && (end.stopReason ?? tooMuch) === tooMuch) return { status: "failed", error: tooMuch };
   if (end.stopReason !== undefined) return stopped(end.stopReason);
-  const { stdout, stderr } = output;
+  const { stdout, stderr, truncated } = output;
   return finished(command, runId, {
     exitCode: end.exitCode,
     signal: end.signal,
     stdout: stdout.text(),
     stderr: stderr.text(),
-    truncated: stdout.truncated || stderr.truncated,
+    truncated,
     durationMs: Math.round(performance.now() - startedAtMs),
   });
 }
@@ -78,13 +95,7 @@ function inputOf({ stdin }: ScriptInvocation, sent: RunInput | undefined): RunIn
   return input;
 }
 
-function watch(
-  child: ChildProcess,
-  output: ScriptOutput,
-  input: RunInput | undefined,
-  options: ScriptRunOptions,
-): Promise<ProcessEnd> {
-  const watched = new ProcessWatch(child, output, options);
+function connect(child: ChildProcess, output: ScriptOutput, input: RunInput | undefined, watched: ProcessWatch): void {
   // Without pipes when there were no file descriptors left for them, whatever the types say.
   if (child.stdout) output.read("stdout", child.stdout);
   if (child.stderr) output.read("stderr", child.stderr);
@@ -94,14 +105,14 @@ function watch(
       watched.stop(new IscepError("cancelled", message, { cause: error }));
     });
   }
-  return watched.ended;
 }
 
 function finished(command: ScriptCommand, runId: string, value: ScriptResult): Outcome {
   const { exitCode, signal } = value;
   if (exitCode === 0) return { status: "completed", value, exitCode };
   if (signal !== null) {
-    const message = `the script "${command.name}" was ended by ${signal}, which did not come from iscep`;
+    const why = signal === "SIGXCPU" ? "as it has used up its time of computing" : "which did not come from iscep";
+    const message = `the script "${command.name}" was ended by ${signal}, ${why}`;
     return {
       status: "killed",
       error: new IscepError("killed", message, { details: { runId, signal } }),

@@ -12,6 +12,10 @@ export interface LiveOutput {
 }
 
 export interface ScriptOutputOptions {
+  /** Of both channels together; what is beyond is dropped. */
+  readonly maxBytes: number;
+  /** Called once, when something was dropped. */
+  readonly full: () => void;
   /** `maxRunOutputBytes` of each channel are kept for the result. */
   readonly limits: Pick<Limits, "maxRunOutputBytes" | "maxProgressLineBytes" | "progressIntervalMs">;
   readonly live: LiveOutput | undefined;
@@ -32,17 +36,27 @@ export class ScriptOutput {
   #waiting = 0;
   #waits = 0;
   #bytes = 0;
+  #room: number;
+  #isFull = false;
+  readonly #full: () => void;
   #isOver = false;
 
-  constructor({ limits, live, progress = () => {}, secrets }: ScriptOutputOptions) {
+  constructor({ maxBytes, full, limits, live, progress = () => {}, secrets }: ScriptOutputOptions) {
     this.stdout = new CappedOutput(limits.maxRunOutputBytes);
     this.stderr = new CappedOutput(limits.maxRunOutputBytes);
+    this.#room = maxBytes;
+    this.#full = full;
     this.#live = live;
     this.#masks = { stdout: new SecretMask(secrets), stderr: new SecretMask(secrets) };
     this.#progress = new PacedProgress(limits.progressIntervalMs, progress);
     this.#lines = new ProgressLines(limits.maxProgressLineBytes, (fraction, message) =>
       this.#progress.tell(fraction, message),
     );
+  }
+
+  /** Something of it was dropped: it was more than it may be, or more than is kept for the result. */
+  get truncated(): boolean {
+    return this.#isFull || this.stdout.truncated || this.stderr.truncated;
   }
 
   get isHeldBack(): boolean {
@@ -87,8 +101,15 @@ export class ScriptOutput {
   }
 
   #pass(channel: OutputChannel, bytes: Buffer): Promise<void> | undefined {
-    this[channel].write(bytes);
-    return this.#live?.write(channel, bytes);
+    const taken = bytes.length <= this.#room ? bytes : bytes.subarray(0, this.#room);
+    this.#room -= taken.length;
+    this[channel].write(taken);
+    const waiting = this.#live?.write(channel, taken);
+    if (taken.length < bytes.length && !this.#isFull) {
+      this.#isFull = true;
+      this.#full();
+    }
+    return waiting;
   }
 
   /** Nothing more is taken, whoever may still hold the other ends of the pipes. */
