@@ -5,19 +5,22 @@ import { IscepError, isIscepError } from "../errors.js";
 import { parametersOf } from "./argument-types.js";
 import { commandHelp } from "./argument-table.js";
 import { canonicalName, parseArguments, separateOwnOptions, type OwnOptions } from "./call-arguments.js";
-import { addClientOptions, openClient, type ClientOptions } from "./client-options.js";
+import { addClientOptions, openClient, timeoutOf, type ClientOptions } from "./client-options.js";
 import { interruptible } from "./interrupt.js";
 import type { DefineVerb, Invocation } from "./invocation.js";
 import { readJsonSource } from "./json-source.js";
 import { nearName } from "../commands/near-name.js";
 import { nonEmpty } from "./option-values.js";
 import { mayNotList, withHint } from "./report.js";
-import { printResult } from "./result-output.js";
+import { startRun } from "./start-run.js";
 import { print } from "./streams.js";
 
 interface CallOptions extends ClientOptions {
   readonly args?: string;
   readonly raw?: boolean;
+  readonly stdin?: boolean;
+  readonly detach?: boolean;
+  readonly idempotencyKey?: string;
   /** Only behind COMMAND; in front of it, it is the help of `call`. */
   readonly help?: boolean;
 }
@@ -28,7 +31,12 @@ The server tells their types. Options of iscep stand before COMMAND. Behind it t
 long as the command has no argument of that name, and up to a -- alone: what follows is the command's.
 \`iscep call COMMAND --help\` shows the arguments of that command.
 
-A script's output goes to the same streams as on its own machine, and its exit code is the exit code.`;
+Output is shown while it comes, on the same streams as on the server's machine; then the value of a function. The exit
+code is the command's own. Ctrl-C cancels the run and waits for its end; a second one leaves at once. When the
+reader of the output goes away, the run goes on.
+
+A pipe or file as standard input is sent to the command: iscep call restore < dump.sql. A loop that reads its own
+standard input needs --no-stdin for the calls in it.`;
 
 export const define: DefineVerb = (command, invocation) => {
   addCallOptions(command)
@@ -45,7 +53,11 @@ export const define: DefineVerb = (command, invocation) => {
 function addCallOptions(command: Command): Command {
   return addClientOptions(command)
     .option("--args <json>", "all arguments as one JSON object: JSON, @FILE, or - for standard input", nonEmpty)
-    .option("--raw", "on a terminal, leave control characters in the output as they are");
+    .option("--raw", "on a terminal, leave control characters in the output as they are")
+    .option("--stdin", "send standard input to the command, also from a terminal")
+    .option("--no-stdin", "send none, also from a pipe or file")
+    .option("--detach", "print the id of the run, and leave it to itself; `iscep runs` has the rest")
+    .option("--idempotency-key <key>", "join the run that an earlier call with this key has started", nonEmpty);
 }
 
 interface Call {
@@ -92,8 +104,8 @@ async function callCommand(call: Call): Promise<void> {
     }
     const given = read.options.args === undefined ? undefined : await readJsonSource(read.options.args, signal);
     const args = { ...given, ...parseArguments(read.wordsForCommand, description?.args) };
-    const value = await explained(client, name, signal, () => client.call(name, args, { signal }));
-    invocation.exitCode = await printResult(value, read.options);
+    const options = { ...read.options, timeoutMs: timeoutOf(read.options) };
+    invocation.exitCode = await explained(client, name, signal, () => startRun(client, name, args, options, signal));
   } finally {
     await client.close();
   }
@@ -164,13 +176,19 @@ function claimedOptions(description: CommandDescription | undefined, accepted: O
   const names = new Set(
     description === undefined ? [] : parametersOf(description.args).map(({ name }) => canonicalName(name)),
   );
-  return new Set([...accepted.keys()].filter((option) => names.has(option)));
+  return new Set([...accepted.keys()].filter((option) => names.has(option) || names.has(positive(option))));
 }
 
 function hasOption(options: CallOptions, settled: CallOptions, name: string): boolean {
-  const attribute = name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const attribute = positive(name).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
   const value: unknown = Object.entries(options).find(([key]) => key === attribute)?.[1];
-  return value !== undefined && value !== false && !Object.hasOwn(settled, attribute);
+  const absent = name !== positive(name);
+  return value !== undefined && value !== absent && !Object.hasOwn(settled, attribute);
+}
+
+/** `--no-stdin` is the other side of `--stdin`, in arguments as in options. */
+function positive(option: string): string {
+  return option.startsWith("no-") ? option.slice("no-".length) : option;
 }
 
 function notFound(name: string, descriptions: readonly CommandDescription[]): unknown {

@@ -40,9 +40,9 @@ function clientOptions(): Option[] {
     new Option("--pin <pin>", "pin of the server's certificate: sha256:…").argParser(nonEmpty),
     new Option("--timeout <duration>", "how long a call may take: 30s, 10m (ISCEP_TIMEOUT)").argParser(durationMs),
     new Option("--allow-cleartext", "allow iscep+tcp:// to other machines"),
-    new Option("--protocol <version>", "version of the protocol").choices(["1", "2"]),
+    new Option("--protocol <version>", "version of the protocol (default: what the server speaks)").choices(["1", "2"]),
     new Option("--json", "print one JSON value, and nothing else, on standard output"),
-    new Option("--quiet", "no warnings"),
+    new Option("--quiet", "no warnings, and no progress"),
   ];
 }
 
@@ -56,12 +56,6 @@ export function addClientOptions(command: Command): Command {
  * @throws IscepError as `connect` does, and `usage` or `configuration` for options and files that are wrong.
  */
 export async function openClient(options: ClientOptions, signal: AbortSignal): Promise<Client> {
-  if (options.protocol === "2") {
-    throw new IscepError(
-      "usage",
-      "this version of iscep speaks version 1 of the protocol only; leave out --protocol 2",
-    );
-  }
   const url = options.url ?? (environment("ISCEP_URL") || defaultUrl);
   const address = parseAddress(url);
   const tokenInArguments = options.token !== undefined || (options.url !== undefined && address.token !== undefined);
@@ -72,13 +66,14 @@ export async function openClient(options: ClientOptions, signal: AbortSignal): P
         : "the token in --token can be seen by other users of this machine; use ISCEP_TOKEN or --token-file",
     );
   }
-  const timeoutMs = options.timeout ?? timeoutFromEnvironment();
+  const timeoutMs = timeoutOf(options);
   const token = tokenOf(options, address.token);
   const ca = options.ca ?? environment("ISCEP_CA_FILE");
   const connectOptions: ConnectOptions = {
     signal,
     ...(options.allowCleartext === undefined ? {} : { allowCleartext: options.allowCleartext }),
     ...(token === undefined ? {} : { token }),
+    ...(options.protocol === undefined ? {} : { protocol: options.protocol === "1" ? 1 : 2 }),
     ...(timeoutMs === undefined
       ? {}
       : { timeoutMs, limits: { connectTimeoutMs: Math.min(timeoutMs, resolveLimits().connectTimeoutMs) } }),
@@ -160,6 +155,11 @@ function readTokenFile(path: string): string {
     throw new IscepError("configuration", `token file ${path} must hold one token and nothing else`);
   }
   return token;
+}
+
+/** Undefined when nobody said one. @throws IscepError `usage` */
+export function timeoutOf(options: ClientOptions): number | undefined {
+  return options.timeout ?? timeoutFromEnvironment();
 }
 
 function timeoutFromEnvironment(): number | undefined {

@@ -2,6 +2,8 @@
 import { constants } from "node:os";
 import { IscepError } from "../errors.js";
 import type { Invocation } from "./invocation.js";
+import { eraseEcho } from "./status-line.js";
+import { noteLabelled } from "./streams.js";
 
 export type StopSignal = "SIGINT" | "SIGTERM";
 
@@ -9,12 +11,15 @@ export function exitCodeOfSignal(signal: string): number {
   return 128 + (Object.entries(constants.signals).find(([name]) => name === signal)?.[1] ?? 0);
 }
 
-/** `onFirst` is called once. Returns how to stop listening. */
-export function onStopSignals(onFirst: (signal: StopSignal) => void): () => void {
+/** `onFirst` is called once, `onSecond` before the process ends at once. Returns how to stop listening. */
+export function onStopSignals(onFirst: (signal: StopSignal) => void, onSecond?: () => void): () => void {
   let stopped = false;
   const handlers = (["SIGINT", "SIGTERM"] as const).map((signal) => {
     const handler = (): void => {
-      if (stopped) process.exit(exitCodeOfSignal(signal));
+      if (stopped) {
+        onSecond?.();
+        process.exit(exitCodeOfSignal(signal));
+      }
       stopped = true;
       onFirst(signal);
     };
@@ -41,4 +46,10 @@ export async function interruptible(
   } finally {
     stopListening();
   }
+}
+
+/** The first Ctrl-C: the run has to hear of it, and to end. */
+export function sayCancelling(): void {
+  eraseEcho();
+  void noteLabelled("yellow", "iscep:", "cancelling the run; once more leaves at once");
 }

@@ -17,6 +17,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   check: { summary: "check an iscep.yaml and what it names, and start nothing", load: () => import("./check.js") },
   call: { summary: "call a command of a server", load: () => import("./call.js") },
   ls: { summary: "list the commands that a server offers", load: () => import("./ls.js") },
+  runs: { summary: "list runs; show, attach to and cancel one", load: () => import("./runs.js") },
   ping: { summary: "measure round trips to a server", load: () => import("./ping.js") },
   tokens: { summary: "add, remove, list, rotate and import tokens", load: () => import("./tokens.js") },
   cert: { summary: "make a key and a self-signed certificate, or show a pin", load: () => import("./cert.js") },

@@ -21,7 +21,7 @@ export const mayNotList =
 const ownHints = new WeakMap<object, string>();
 
 /** What to do about this error; shown on a line of its own. Returns the error, to be thrown. */
-export function withHint(thrown: unknown, hint: string): unknown {
+export function withHint<Thrown>(thrown: Thrown, hint: string): Thrown {
   if (typeof thrown === "object" && thrown !== null) ownHints.set(thrown, hint);
   return thrown;
 }

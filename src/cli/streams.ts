@@ -1,6 +1,7 @@
 /** Standard output is for data, standard error for people. */
 import { writeSync } from "node:fs";
 import { styleText } from "node:util";
+import { afterOutput, beforeOutput } from "./status-line.js";
 import { visibleText } from "./visible-text.js";
 
 type Style = Parameters<typeof styleText>[0];
@@ -30,10 +31,15 @@ export function styled(stream: NodeJS.WriteStream, style: Style, text: string): 
   return stream.isTTY && !refused ? styleText(style, text, { stream }) : text;
 }
 
-export function write(stream: NodeJS.WriteStream, data: string): Promise<void> {
+export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve) => {
-    if (closedPipes.has(stream)) resolve();
-    else stream.write(data, () => resolve());
+    if (closedPipes.has(stream)) {
+      resolve();
+      return;
+    }
+    beforeOutput(stream);
+    stream.write(data, () => resolve());
+    afterOutput(stream, data);
   });
 }
 

@@ -15,3 +15,26 @@ export function visibleText(text: string): string {
 export function visibleLine(text: string): string {
   return visibleText(text).replace(/[\n\t]+/g, " ");
 }
+
+/** The same for bytes that come in pieces: a character, or the two of a line end, may be cut. */
+export class VisibleStream {
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  #held = "";
+
+  push(bytes: Uint8Array): string {
+    return this.#show(this.#decoder.decode(bytes, { stream: true }));
+  }
+
+  /** What is left when nothing more will come. */
+  end(): string {
+    const text = this.#held + this.#decoder.decode();
+    this.#held = "";
+    return visibleText(text);
+  }
+
+  #show(decoded: string): string {
+    const text = this.#held + decoded;
+    this.#held = text.endsWith("\r") ? "\r" : "";
+    return visibleText(this.#held === "" ? text : text.slice(0, -1));
+  }
+}

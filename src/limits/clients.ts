@@ -1,5 +1,5 @@
 /** Limits of clients; a server does not go by them. */
-import { forever, type Limit } from "./limit.js";
+import { forever, MiB, type Limit } from "./limit.js";
 
 export const clientLimits = {
   answerGraceMs: {
@@ -40,5 +40,17 @@ export const clientLimits = {
     max: forever,
     reason:
       "client: longer than runTimeoutMs, so that the server's own answer comes first; the original's 5 s lost long backups",
+  },
+  maxCollectedOutputBytes: {
+    default: 64 * MiB,
+    max: 1024 * MiB,
+    reason:
+      "command line: output of one run that --json holds in memory; of more it prints what the server's answer holds",
+  },
+  followTimeoutMs: {
+    default: 20 * 86_400_000,
+    max: forever,
+    reason:
+      "command line: how long a run is followed when nobody said a timeout; its own ends it much sooner, and timers take no more than 24 days",
   },
 } as const satisfies Record<string, Limit>;

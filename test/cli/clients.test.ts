@@ -1,10 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
-import { spawn, spawnSync } from "node:child_process";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
-import { ended, firstLine, iscep, mainFile, startIscep, temporaryFolder, type RunOptions } from "./run.js";
+import { ended, firstLine, iscep, startIscep, temporaryFolder, type RunOptions } from "./run.js";
 
 const commandsFile = fileURLToPath(new URL("programs/commands.mjs", import.meta.url));
 
@@ -76,30 +75,5 @@ describe("iscep ping", () => {
     await firstLine(child);
     child.stdout.destroy();
     expect(await end).toMatchObject({ code: 0, stderr: "" });
-  });
-});
-
-describe("on a terminal", () => {
-  const hasScript = spawnSync("script", ["--version"]).status === 0;
-
-  /** What a terminal gets: `script` (util-linux) runs the words with one. */
-  async function onTerminal(words: readonly string[]): Promise<string> {
-    const { folder, environment } = await served();
-    const command = [process.execPath, mainFile, ...words].map((word) => `'${word}'`).join(" ");
-    const terminal = spawn("script", ["-qec", command, "/dev/null"], {
-      cwd: folder,
-      env: { PATH: process.env["PATH"], HOME: folder, TERM: "xterm", ...environment },
-    });
-    return (await ended(terminal)).stdout;
-  }
-
-  test.skipIf(!hasScript)("what steers it is shown, unless --raw says otherwise", async () => {
-    expect(await onTerminal(["call", "steer"])).toBe("\\x1b]0;title\\x07\r\n");
-    expect(await onTerminal(["call", "--raw", "steer"])).toBe("\x1b]0;title\x07\r\n");
-  });
-
-  test.skipIf(!hasScript)("headings and errors have colour", async () => {
-    expect((await onTerminal(["ls"])).startsWith("\x1b[1mCOMMAND")).toBe(true);
-    expect(await onTerminal(["call", "crash"])).toContain("\x1b[31miscep:");
   });
 });

@@ -25,6 +25,7 @@ describe("help", () => {
         check          check an iscep.yaml and what it names, and start nothing
         call           call a command of a server
         ls             list the commands that a server offers
+        runs           list runs; show, attach to and cancel one
         ping           measure round trips to a server
         tokens         add, remove, list, rotate and import tokens
         cert           make a key and a self-signed certificate, or show a pin
@@ -147,37 +148,50 @@ describe("help", () => {
       Call a command of a server.
 
       Arguments:
-        command               name of the command
-        arguments             its arguments
+        command                  name of the command
+        arguments                its arguments
 
       Options:
-        --url <address>       address of the server (ISCEP_URL; default:
-                              iscep://127.0.0.1:8989)
-        --token <token>       better in ISCEP_TOKEN or --token-file: others can see
-                              the arguments of a process
-        --token-file <file>   file with the token, open to its owner only
-                              (ISCEP_TOKEN_FILE)
-        --ca <file>           certificate of the server, or of who signed it
-                              (ISCEP_CA_FILE)
-        --pin <pin>           pin of the server's certificate: sha256:…
-        --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
-        --allow-cleartext     allow iscep+tcp:// to other machines
-        --protocol <version>  version of the protocol (choices: "1", "2")
-        --json                print one JSON value, and nothing else, on standard
-                              output
-        --quiet               no warnings
-        --args <json>         all arguments as one JSON object: JSON, @FILE, or - for
-                              standard input
-        --raw                 on a terminal, leave control characters in the output as
-                              they are
-        -h, --help            display help for command
+        --url <address>          address of the server (ISCEP_URL; default:
+                                 iscep://127.0.0.1:8989)
+        --token <token>          better in ISCEP_TOKEN or --token-file: others can see
+                                 the arguments of a process
+        --token-file <file>      file with the token, open to its owner only
+                                 (ISCEP_TOKEN_FILE)
+        --ca <file>              certificate of the server, or of who signed it
+                                 (ISCEP_CA_FILE)
+        --pin <pin>              pin of the server's certificate: sha256:…
+        --timeout <duration>     how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
+        --allow-cleartext        allow iscep+tcp:// to other machines
+        --protocol <version>     version of the protocol (default: what the server
+                                 speaks) (choices: "1", "2")
+        --json                   print one JSON value, and nothing else, on standard
+                                 output
+        --quiet                  no warnings, and no progress
+        --args <json>            all arguments as one JSON object: JSON, @FILE, or -
+                                 for standard input
+        --raw                    on a terminal, leave control characters in the output
+                                 as they are
+        --stdin                  send standard input to the command, also from a
+                                 terminal
+        --no-stdin               send none, also from a pipe or file
+        --detach                 print the id of the run, and leave it to itself;
+                                 \`iscep runs\` has the rest
+        --idempotency-key <key>  join the run that an earlier call with this key has
+                                 started
+        -h, --help               display help for command
 
       Arguments are written --NAME VALUE or --NAME=VALUE; a flag as --NAME or --no-NAME; a list by repeating it.
       The server tells their types. Options of iscep stand before COMMAND. Behind it they are accepted as well, as
       long as the command has no argument of that name, and up to a -- alone: what follows is the command's.
       \`iscep call COMMAND --help\` shows the arguments of that command.
 
-      A script's output goes to the same streams as on its own machine, and its exit code is the exit code.
+      Output is shown while it comes, on the same streams as on the server's machine; then the value of a function. The exit
+      code is the command's own. Ctrl-C cancels the run and waits for its end; a second one leaves at once. When the
+      reader of the output goes away, the run goes on.
+
+      A pipe or file as standard input is sent to the command: iscep call restore < dump.sql. A loop that reads its own
+      standard input needs --no-stdin for the calls in it.
       "
     `);
   });
@@ -200,11 +214,82 @@ describe("help", () => {
         --pin <pin>           pin of the server's certificate: sha256:…
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow iscep+tcp:// to other machines
-        --protocol <version>  version of the protocol (choices: "1", "2")
+        --protocol <version>  version of the protocol (default: what the server
+                              speaks) (choices: "1", "2")
         --json                print one JSON value, and nothing else, on standard
                               output
-        --quiet               no warnings
+        --quiet               no warnings, and no progress
         -h, --help            display help for command
+      "
+    `);
+  });
+
+  test("iscep runs", async () => {
+    expect(await output(["runs", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep runs [VERB] [options]
+
+      List runs; show, attach to and cancel one.
+
+      Options:
+        --url <address>         address of the server (ISCEP_URL; default:
+                                iscep://127.0.0.1:8989)
+        --token <token>         better in ISCEP_TOKEN or --token-file: others can see
+                                the arguments of a process
+        --token-file <file>     file with the token, open to its owner only
+                                (ISCEP_TOKEN_FILE)
+        --ca <file>             certificate of the server, or of who signed it
+                                (ISCEP_CA_FILE)
+        --pin <pin>             pin of the server's certificate: sha256:…
+        --timeout <duration>    how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
+        --allow-cleartext       allow iscep+tcp:// to other machines
+        --protocol <version>    version of the protocol (default: what the server
+                                speaks) (choices: "1", "2")
+        --json                  print one JSON value, and nothing else, on standard
+                                output
+        --quiet                 no warnings, and no progress
+        --limit <number>        list no more than so many
+        -h, --help              display help for command
+
+      Verbs:
+        show [options] <run>    show what is known of a run
+        attach [options] <run>  show the output of a run from its beginning, and
+                                follow it to its end
+        cancel [options] <run>  ask a run to stop
+
+      Without a verb, the runs of this caller are listed, newest first: those under way, and those that the server still knows.
+      "
+    `);
+    expect(await output(["runs", "attach", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep runs attach [options] <run>
+
+      Show the output of a run from its beginning, and follow it to its end.
+
+      Arguments:
+        run                   id of the run
+
+      Options:
+        --url <address>       address of the server (ISCEP_URL; default:
+                              iscep://127.0.0.1:8989)
+        --token <token>       better in ISCEP_TOKEN or --token-file: others can see
+                              the arguments of a process
+        --token-file <file>   file with the token, open to its owner only
+                              (ISCEP_TOKEN_FILE)
+        --ca <file>           certificate of the server, or of who signed it
+                              (ISCEP_CA_FILE)
+        --pin <pin>           pin of the server's certificate: sha256:…
+        --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
+        --allow-cleartext     allow iscep+tcp:// to other machines
+        --protocol <version>  version of the protocol (default: what the server
+                              speaks) (choices: "1", "2")
+        --json                print one JSON value, and nothing else, on standard
+                              output
+        --quiet               no warnings, and no progress
+        --offset <bytes>      begin behind so many bytes of output (default: 0)
+        --raw                 on a terminal, leave control characters in the output as
+                              they are
+        -h, --help            display help for command
+
+      The exit code is that of the run. Ctrl-C ends the watching; \`iscep runs cancel\` ends the run.
       "
     `);
   });
@@ -227,10 +312,11 @@ describe("help", () => {
         --pin <pin>           pin of the server's certificate: sha256:…
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow iscep+tcp:// to other machines
-        --protocol <version>  version of the protocol (choices: "1", "2")
+        --protocol <version>  version of the protocol (default: what the server
+                              speaks) (choices: "1", "2")
         --json                print one JSON value, and nothing else, on standard
                               output
-        --quiet               no warnings
+        --quiet               no warnings, and no progress
         --count <number>      how many round trips (default: 1)
         -h, --help            display help for command
       "

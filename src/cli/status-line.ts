@@ -1,0 +1,60 @@
+/**
+ * One line below all other output, on a terminal only: how far a run is. Whatever is written to the terminal clears it
+ * first, and it comes back below that when the cursor stands at the beginning of a line.
+ */
+const erase = "\r\u001b[K";
+
+/** Makes the line, for a terminal of that width; it must not be wider. */
+type Line = (columns: number) => string;
+
+let line: Line | undefined;
+let isDrawn = false;
+let cursorAtStart = true;
+
+/** A dumb terminal cannot clear a line. */
+export function canShowStatus(): boolean {
+  return process.stderr.isTTY && process.env["TERM"] !== "dumb";
+}
+
+/** Shows this line in place of the one before; undefined takes it away. */
+export function showStatus(next: Line | undefined): void {
+  if (!canShowStatus()) return;
+  if (next !== undefined && line === undefined) {
+    process.stderr.on("resize", draw);
+    // A second Ctrl-C leaves at once, and the prompt of the shell should have the line for itself.
+    process.once("exit", clear);
+  } else if (next === undefined && line !== undefined) {
+    process.stderr.off("resize", draw);
+    process.off("exit", clear);
+  }
+  line = next;
+  if (next === undefined) clear();
+  else draw();
+}
+
+export function beforeOutput(stream: NodeJS.WriteStream): void {
+  if (stream.isTTY) clear();
+}
+
+export function afterOutput(stream: NodeJS.WriteStream, data: string | Uint8Array): void {
+  if (!stream.isTTY || data.length === 0) return;
+  cursorAtStart = typeof data === "string" ? data.endsWith("\n") : data.at(-1) === 0x0a;
+  draw();
+}
+
+/** A terminal shows `^C` where the cursor stands. */
+export function eraseEcho(): void {
+  if (canShowStatus() && cursorAtStart) process.stderr.write(erase);
+}
+
+function clear(): void {
+  if (isDrawn) process.stderr.write(erase);
+  isDrawn = false;
+}
+
+function draw(): void {
+  if (line === undefined || !cursorAtStart) return;
+  // The last column stays free: with a letter in it, some terminals go on in the next line.
+  process.stderr.write(`${erase}${line((process.stderr.columns || 80) - 1)}`);
+  isDrawn = true;
+}

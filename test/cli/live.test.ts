@@ -1,0 +1,249 @@
+import { createServer, connect as connectTo, type AddressInfo } from "node:net";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { connect, declareArguments, defineCommand, Server, type Command } from "iscep";
+import { loadCommandModule } from "#iscep/commands/load-module";
+import { ended, firstLine, iscep, startIscep, temporaryFolder, type Ended, type RunOptions } from "./run.js";
+
+const liveFile = fileURLToPath(new URL("programs/live.mjs", import.meta.url));
+
+interface Served {
+  readonly url: string;
+  readonly options: RunOptions;
+  call(...words: string[]): Promise<Ended>;
+}
+
+async function served(...commands: Command[]): Promise<Served> {
+  const folder = await temporaryFolder();
+  const all = [...(await loadCommandModule(liveFile)), ...commands];
+  const server = new Server({ commands: all, unix: join(folder, "s.sock") });
+  onTestFinished(() => server.close({ graceMs: 0 }));
+  const { url } = await server.listen();
+  const options = { folder, environment: { ISCEP_URL: url } };
+  return { url, options, call: (...words) => iscep(["call", "--protocol", "2", ...words], options) };
+}
+
+describe("iscep call over version 2", () => {
+  test("shows output while the command runs, and then its value", async () => {
+    const { options } = await served();
+    const file = join(options.folder, "go on");
+    const child = startIscep(["call", "--protocol", "2", "talk", "--file", file], options);
+    const end = ended(child);
+    expect(await firstLine(child)).toBe("first");
+    await writeFile(file, "");
+    expect(await end).toEqual({ code: 0, signal: null, stdout: "first\nsecond\nvalue\n", stderr: "aside\n" });
+  });
+
+  test("--json prints the value alone", async () => {
+    const { options, call } = await served();
+    const file = join(options.folder, "go on");
+    await writeFile(file, "");
+    expect(await call("--json", "talk", "--file", file)).toMatchObject({ code: 0, stdout: '"value"\n', stderr: "" });
+    expect(await call("--json", "bytes", "--piece", "7")).toMatchObject({ code: 0, stdout: "null\n", stderr: "" });
+  });
+
+  test.each([1, 3, 256])("every byte arrives in a pipe as it was sent, in pieces of %i", async (piece) => {
+    const { options } = await served();
+    const child = startIscep(["call", "--protocol", "2", "bytes", "--piece", `${piece}`], options);
+    const chunks: Buffer[] = [];
+    for await (const chunk of child.stdout) chunks.push(chunk as Buffer);
+    expect(Buffer.concat(chunks)).toEqual(Buffer.from(Array.from({ length: 256 }, (_, index) => index)));
+  });
+
+  test("a script's output is printed once, and its exit code passed on", async () => {
+    const { call } = await served();
+    expect(await call("exits")).toEqual({ code: 3, signal: null, stdout: "out", stderr: "err" });
+    const json = await call("--json", "exits");
+    expect(json).toMatchObject({ code: 3, stderr: "" });
+    expect(JSON.parse(json.stdout)).toMatchObject({ exitCode: 3, stdout: "out", stderr: "err", truncated: false });
+  });
+});
+
+describe("how a run ended", () => {
+  const refused = defineCommand({
+    name: "patient",
+    timeoutMs: 100,
+    run: (_, { signal }) =>
+      new Promise((resolve) => {
+        signal.addEventListener("abort", resolve);
+      }),
+  });
+
+  test.each<[string, string[], number, string]>([
+    ["killed: 128 and the signal's number", ["dies"], 137, "iscep: the script was ended by SIGKILL\n"],
+    ["timeout of the command", ["patient"], 124, "timeout of 100 ms"],
+    ["timeout of the caller", ["--timeout", "200ms", "forever"], 124, "200 ms"],
+    ["rejected: no such command", ["forevr"], 77, "did you mean forever?"],
+    ["rejected: arguments", ["talk"], 65, "`iscep call talk --help` shows the arguments"],
+  ])("%s", async (_, words, code, sentence) => {
+    const { call } = await served(refused);
+    const result = await call(...words);
+    expect(result.code).toBe(code);
+    expect(result.stderr).toContain(sentence);
+    const json = await call("--json", ...words);
+    expect(json).toMatchObject({ code, stderr: "" });
+    expect(json.stdout.match(/\n/g)).toHaveLength(1);
+    expect(JSON.parse(json.stdout)).toBeTypeOf("object");
+  });
+
+  test("cancelled by somebody else: 130", async () => {
+    const { url, options } = await served();
+    const child = startIscep(["call", "--protocol", "2", "forever"], options);
+    const end = ended(child);
+    await firstLine(child);
+    await using other = await connect(url, { protocol: 2 });
+    const [run] = (await other.runs()) as { run: string }[];
+    await other.cancel(run?.run ?? "");
+    expect(await end).toMatchObject({ code: 130, stdout: "ready\n" });
+  });
+
+  test("lost, when the connection broke as the call was sent: never success", async () => {
+    const server = new Server({ commands: await loadCommandModule(liveFile), port: 0, tls: false });
+    onTestFinished(() => server.close({ graceMs: 0 }));
+    const { url } = await server.listen();
+    const upstreamPort = Number(new URL(url.replace("iscep+tcp", "http")).port);
+    // Passes all on, and cuts at the call.
+    const proxy = createServer((socket) => {
+      const upstream = connectTo(upstreamPort, "127.0.0.1");
+      for (const side of [socket, upstream]) side.on("error", () => {});
+      upstream.pipe(socket);
+      socket.on("data", (chunk: Buffer) => {
+        if (!chunk.includes('"method":"call"')) upstream.write(chunk);
+        else for (const side of [socket, upstream]) side.destroy();
+      });
+      socket.on("close", () => upstream.destroy());
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void proxy.close());
+    await new Promise((resolve) => proxy.once("listening", resolve));
+    const address = `iscep+tcp://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const result = await iscep(["call", "--protocol", "2", "--url", address, "forever"], {
+      folder: await temporaryFolder(),
+    });
+    expect(result).toMatchObject({ code: 76, stdout: "" });
+    expect(result.stderr).toContain("`iscep runs` shows what the server knows of it");
+  });
+});
+
+/** Writes as much as it is let, and says when it was held back. */
+function flood(totalBytes: number) {
+  const state = { written: 0, aborted: false, heldBack: withResolvers() };
+  const command = defineCommand({
+    name: "flood",
+    description: "Writes much",
+    args: declareArguments({}),
+    run: async (_, { output, signal }) => {
+      signal.addEventListener("abort", () => (state.aborted = true));
+      const line = `${"x".repeat(999)}\n`;
+      while (state.written < totalBytes && !signal.aborted) {
+        const waiting = output.write("stdout", line);
+        state.written += line.length;
+        if (waiting === undefined) continue;
+        // More than the pipe to a reader holds, and less than that and the windows together.
+        if (state.written > 500_000) state.heldBack.resolve();
+        await waiting;
+      }
+    },
+  });
+  return { command, state };
+}
+
+describe("who reads the output", () => {
+  test("slowly holds the command back, and gets all of it", async () => {
+    const { command, state } = flood(16_000_000);
+    const { url, options } = await served(command);
+    const child = startIscep(["call", "--protocol", "2", "flood"], options);
+    await using other = await connect(url, { protocol: 2 });
+    await state.heldBack.promise;
+    for (let trip = 0; trip < 100; trip++) await other.ping();
+    expect(state.written).toBeLessThan(4_000_000);
+    let bytes = 0;
+    child.stdout.on("data", (chunk: Buffer) => (bytes += chunk.length));
+    const [code] = await new Promise<unknown[]>((resolve) => child.on("close", (...how) => resolve(how)));
+    expect({ code, bytes }).toEqual({ code: 0, bytes: 16_000_000 });
+  });
+
+  test("and goes away leaves the run alone, and no complaint", async () => {
+    const { command, state } = flood(16_000_000);
+    const { options } = await served(command);
+    const child = startIscep(["call", "--protocol", "2", "flood"], options);
+    const end = ended(child);
+    child.stdout.once("data", () => child.stdout.destroy());
+    expect(await end).toMatchObject({ code: 0, stderr: "" });
+    expect(state).toMatchObject({ written: 16_000_000, aborted: false });
+  });
+});
+
+describe("Ctrl-C", () => {
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("%s cancels the run, waits for its end, and ends with %i", async (signal, code) => {
+    const { options } = await served();
+    const child = startIscep(["call", "--protocol", "2", "forever"], options);
+    const end = ended(child);
+    await firstLine(child);
+    child.kill(signal);
+    const result = await end;
+    expect(result).toMatchObject({ code, stdout: "ready\n" });
+    expect(result.stderr).toBe("iscep: cancelling the run; once more leaves at once\niscep: the call was cancelled\n");
+  });
+
+  test("twice leaves at once, also when nobody reads the output", async () => {
+    const { command, state } = flood(1_000_000_000);
+    const { options } = await served(command);
+    const child = startIscep(["call", "--protocol", "2", "flood"], options);
+    const said = new Promise((resolve) => child.stderr.once("data", resolve));
+    const exit = new Promise((resolve) => child.once("exit", resolve));
+    await state.heldBack.promise;
+    child.kill("SIGINT");
+    await said;
+    child.kill("SIGINT");
+    expect(await exit).toBe(130);
+    expect(state.aborted).toBe(true);
+  });
+});
+
+describe("--detach and --idempotency-key", () => {
+  test("--detach prints the id of the run, which goes on; attach gives its output and outcome", async () => {
+    const { options, call } = await served();
+    const file = join(options.folder, "go on");
+    const detached = await call("--detach", "talk", "--file", file);
+    expect(detached).toMatchObject({ code: 0, stderr: "" });
+    expect(detached.stdout).toMatch(/^[0-9a-f-]{36}\n$/);
+    const run = detached.stdout.trim();
+    const child = startIscep(["runs", "attach", "--protocol", "2", run], options);
+    const end = ended(child);
+    expect(await firstLine(child)).toBe("first");
+    await writeFile(file, "");
+    expect(await end).toEqual({ code: 0, signal: null, stdout: "first\nsecond\nvalue\n", stderr: "aside\n" });
+    const json = await call("--detach", "--json", "talk", "--file", file);
+    expect(JSON.parse(json.stdout)).toEqual({ run: expect.stringMatching(/^[0-9a-f-]{36}$/) as string });
+    expect(await call("--detach", "talk")).toMatchObject({ code: 65, stdout: "" });
+  });
+
+  test("two calls with one key are one run", async () => {
+    let runs = 0;
+    const count = defineCommand({ name: "count", run: () => ++runs });
+    const { call } = await served(count);
+    expect((await call("--idempotency-key", "a", "count")).stdout).toBe("1\n");
+    expect((await call("--idempotency-key", "a", "count")).stdout).toBe("1\n");
+    expect((await call("--idempotency-key", "b", "count")).stdout).toBe("2\n");
+  });
+
+  test.each([["--detach"], ["--stdin"], ["--idempotency-key=a"]])("%s says that it needs version 2", async (option) => {
+    const { options } = await served();
+    const result = await iscep(["call", "--protocol", "1", option, "exits"], options);
+    expect(result).toMatchObject({ code: 76, stdout: "" });
+    expect(result.stderr).toContain(`${option.replace(/=.*/, "")} needs version 2 of the protocol`);
+  });
+});
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,53 @@
+// Commands that take their time, for the tests of live output. A test lets them go on by a file, which no clock can miss.
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { declareArguments, defineCommand, defineScript } from "iscep";
+
+/** @param {string} file @param {AbortSignal} signal */
+async function until(file, signal) {
+  while (!existsSync(file) && !signal.aborted) await sleep(5);
+}
+
+export const live = [
+  defineCommand({
+    name: "talk",
+    description: "Says something, waits for a file, and says more",
+    args: declareArguments({ file: { type: "string" } }),
+    run: async ({ file }, context) => {
+      await context.output.write("stdout", "first\n");
+      context.progress(0.42, "waiting for \u001b[31mthe file\u001b[m");
+      await context.output.write("stderr", "aside\n");
+      await until(file, context.signal);
+      await context.output.write("stdout", "second\n");
+      return "value";
+    },
+  }),
+  defineCommand({
+    name: "bytes",
+    description: "Writes each byte there is, in pieces of a size",
+    args: declareArguments({ piece: { type: "integer" } }),
+    run: async ({ piece }, { output }) => {
+      const all = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
+      for (let at = 0; at < 256; at += piece) await output.write("stdout", all.subarray(at, at + piece));
+    },
+  }),
+  defineCommand({
+    name: "steering",
+    description: "Writes what steers a terminal, cut within characters and line ends",
+    run: async (_, { output }) => {
+      const all = Buffer.from("\u001b]0;title\u0007é\r\n中\u009b31m\r\n");
+      for (const byte of all) await output.write("stdout", Buffer.of(byte));
+    },
+  }),
+  defineCommand({
+    name: "forever",
+    description: "Ends when it is told to",
+    run: (_, { output, signal }) =>
+      new Promise((resolve) => {
+        void output.write("stdout", "ready\n");
+        signal.addEventListener("abort", () => resolve("told"), { once: true });
+      }),
+  }),
+  defineScript({ name: "exits", run: ["/bin/sh", "-c", "printf out; printf err >&2; exit 3"] }),
+  defineScript({ name: "dies", run: ["/bin/sh", "-c", "kill -KILL $$"] }),
+];
