@@ -12,6 +12,7 @@ import { readJsonSource } from "./json-source.js";
 import { nearName } from "../commands/near-name.js";
 import { nonEmpty } from "./option-values.js";
 import { mayNotList, withHint } from "./report.js";
+import { checkStandardInput } from "./standard-input.js";
 import { startRun } from "./start-run.js";
 import { print } from "./streams.js";
 
@@ -102,6 +103,7 @@ async function callCommand(call: Call): Promise<void> {
       await print(commandHelp(description));
       return;
     }
+    checkStandardInput(read.options);
     const given = read.options.args === undefined ? undefined : await readJsonSource(read.options.args, signal);
     const args = { ...given, ...parseArguments(read.wordsForCommand, description?.args) };
     const options = { ...read.options, timeoutMs: timeoutOf(read.options) };

@@ -25,7 +25,10 @@ export interface FollowOptions extends ResultOptions {
  */
 export async function followRun(run: RunHandle, options: FollowOptions): Promise<number> {
   const progress = new ProgressBar();
-  if (options.quiet !== true) run.onProgress((fraction, message) => progress.update(fraction, message));
+  if (options.quiet !== true) {
+    run.onProgress((fraction, message) => progress.update(fraction, message));
+    run.onQueued((position) => progress.wait(position));
+  }
   const output =
     options.json === true
       ? new CollectedOutput(defaultLimits.maxCollectedOutputBytes)

@@ -23,6 +23,12 @@ export class ProgressBar {
     else this.#timer ??= setTimeout(() => this.#draw(), waitMs).unref();
   }
 
+  /** At this place of the queue, from 1; 0 when its turn has come. */
+  wait(position: number): void {
+    const text = `waiting for its turn; place ${position} in the queue`;
+    showStatus(position === 0 ? undefined : (columns) => cutToColumns(text, columns));
+  }
+
   end(): void {
     clearTimeout(this.#timer);
     showStatus(undefined);

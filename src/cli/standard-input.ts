@@ -12,21 +12,23 @@ export interface StandardInputOptions {
 /** `file` has something to say: to pass it over in silence would lose it. */
 export type StandardInputKind = "none" | "pipe" | "file";
 
+/** @throws IscepError `usage` for options that contradict each other */
+export function checkStandardInput({ stdin, args, detach }: StandardInputOptions): void {
+  if (stdin !== true) return;
+  if (args === "-") throw new IscepError("usage", "--args - reads standard input already; leave out --stdin");
+  if (detach === true)
+    throw new IscepError("usage", "with --detach nothing is sent after the start; leave out --stdin");
+}
+
 /**
  * A pipe, a socket or a file, as ssh does it; a terminal only when asked for, as a call there seldom means to read it.
  * Of devices `/dev/null` is the one that is met, and it says nothing.
- * @throws IscepError `usage` for options that contradict each other
  */
-export function standardInputKind(options: StandardInputOptions): StandardInputKind {
-  const { stdin, args, detach } = options;
-  if (stdin === true && args === "-")
-    throw new IscepError("usage", "--args - reads standard input already; leave out --stdin");
-  if (stdin === true && detach === true)
-    throw new IscepError("usage", "with --detach nothing is sent after the start; leave out --stdin");
+export function standardInputKind({ stdin, args }: StandardInputOptions): StandardInputKind {
   if (stdin === true) return "pipe";
   if (stdin === false || args === "-") return "none";
   const stats = statsOfStandardInput();
-  if (stats?.isFile() === true) return stats.size > 0 ? "file" : "none";
+  if (stats?.isFile() === true) return "file";
   return stats?.isFIFO() === true || stats?.isSocket() === true ? "pipe" : "none";
 }
 

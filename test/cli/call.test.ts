@@ -176,7 +176,7 @@ describe("exit codes of iscep call", () => {
     ["a CA file that is missing", ["--ca", "missing.pem", "--url", "iscep://127.0.0.1:1", "greet"], 64, "missing.pem"],
     ["cleartext to another machine", ["--url", "iscep+tcp://192.0.2.1", "greet"], 64, "--allow-cleartext"],
     ["nothing that listens", ["--url", "iscep+unix:///nowhere.sock", "greet"], 69, "cannot connect"],
-    ["a timeout", ["--timeout", "100ms", "forever"], 124, "100 ms"],
+    ["a timeout", ["--timeout", "2s", "forever"], 124, "2000 ms"],
   ])("%s", async (_, words, exitCode, sentence) => {
     const ended = await call(words);
     expect(ended).toMatchObject({ code: exitCode, stdout: "" });

@@ -22,14 +22,14 @@ async function served(...commands: Command[]): Promise<Served> {
   onTestFinished(() => server.close({ graceMs: 0 }));
   const { url } = await server.listen();
   const options = { folder, environment: { ISCEP_URL: url } };
-  return { url, options, call: (...words) => iscep(["call", "--protocol", "2", ...words], options) };
+  return { url, options, call: (...words) => iscep(["call", ...words], options) };
 }
 
 describe("iscep call over version 2", () => {
   test("shows output while the command runs, and then its value", async () => {
     const { options } = await served();
     const file = join(options.folder, "go on");
-    const child = startIscep(["call", "--protocol", "2", "talk", "--file", file], options);
+    const child = startIscep(["call", "talk", "--file", file], options);
     const end = ended(child);
     expect(await firstLine(child)).toBe("first");
     await writeFile(file, "");
@@ -46,7 +46,7 @@ describe("iscep call over version 2", () => {
 
   test.each([1, 3, 256])("every byte arrives in a pipe as it was sent, in pieces of %i", async (piece) => {
     const { options } = await served();
-    const child = startIscep(["call", "--protocol", "2", "bytes", "--piece", `${piece}`], options);
+    const child = startIscep(["call", "bytes", "--piece", `${piece}`], options);
     const chunks: Buffer[] = [];
     for await (const chunk of child.stdout) chunks.push(chunk as Buffer);
     expect(Buffer.concat(chunks)).toEqual(Buffer.from(Array.from({ length: 256 }, (_, index) => index)));
@@ -90,10 +90,10 @@ describe("how a run ended", () => {
 
   test("cancelled by somebody else: 130", async () => {
     const { url, options } = await served();
-    const child = startIscep(["call", "--protocol", "2", "forever"], options);
+    const child = startIscep(["call", "forever"], options);
     const end = ended(child);
     await firstLine(child);
-    await using other = await connect(url, { protocol: 2 });
+    await using other = await connect(url);
     const [run] = (await other.runs()) as { run: string }[];
     await other.cancel(run?.run ?? "");
     expect(await end).toMatchObject({ code: 130, stdout: "ready\n" });
@@ -118,7 +118,7 @@ describe("how a run ended", () => {
     onTestFinished(() => void proxy.close());
     await new Promise((resolve) => proxy.once("listening", resolve));
     const address = `iscep+tcp://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-    const result = await iscep(["call", "--protocol", "2", "--url", address, "forever"], {
+    const result = await iscep(["call", "--url", address, "forever"], {
       folder: await temporaryFolder(),
     });
     expect(result).toMatchObject({ code: 76, stdout: "" });
@@ -153,8 +153,8 @@ describe("who reads the output", () => {
   test("slowly holds the command back, and gets all of it", async () => {
     const { command, state } = flood(16_000_000);
     const { url, options } = await served(command);
-    const child = startIscep(["call", "--protocol", "2", "flood"], options);
-    await using other = await connect(url, { protocol: 2 });
+    const child = startIscep(["call", "flood"], options);
+    await using other = await connect(url);
     await state.heldBack.promise;
     for (let trip = 0; trip < 100; trip++) await other.ping();
     expect(state.written).toBeLessThan(4_000_000);
@@ -167,7 +167,7 @@ describe("who reads the output", () => {
   test("and goes away leaves the run alone, and no complaint", async () => {
     const { command, state } = flood(16_000_000);
     const { options } = await served(command);
-    const child = startIscep(["call", "--protocol", "2", "flood"], options);
+    const child = startIscep(["call", "flood"], options);
     const end = ended(child);
     child.stdout.once("data", () => child.stdout.destroy());
     expect(await end).toMatchObject({ code: 0, stderr: "" });
@@ -181,7 +181,7 @@ describe("Ctrl-C", () => {
     ["SIGTERM", 143],
   ] as const)("%s cancels the run, waits for its end, and ends with %i", async (signal, code) => {
     const { options } = await served();
-    const child = startIscep(["call", "--protocol", "2", "forever"], options);
+    const child = startIscep(["call", "forever"], options);
     const end = ended(child);
     await firstLine(child);
     child.kill(signal);
@@ -193,7 +193,7 @@ describe("Ctrl-C", () => {
   test("twice leaves at once, also when nobody reads the output", async () => {
     const { command, state } = flood(1_000_000_000);
     const { options } = await served(command);
-    const child = startIscep(["call", "--protocol", "2", "flood"], options);
+    const child = startIscep(["call", "flood"], options);
     const said = new Promise((resolve) => child.stderr.once("data", resolve));
     const exit = new Promise((resolve) => child.once("exit", resolve));
     await state.heldBack.promise;
@@ -213,7 +213,7 @@ describe("--detach and --idempotency-key", () => {
     expect(detached).toMatchObject({ code: 0, stderr: "" });
     expect(detached.stdout).toMatch(/^[0-9a-f-]{36}\n$/);
     const run = detached.stdout.trim();
-    const child = startIscep(["runs", "attach", "--protocol", "2", run], options);
+    const child = startIscep(["runs", "attach", run], options);
     const end = ended(child);
     expect(await firstLine(child)).toBe("first");
     await writeFile(file, "");

@@ -34,9 +34,9 @@ async function served(): Promise<Served> {
   return {
     url,
     options,
-    runs: (...words) => iscep(["runs", "--protocol", "2", ...words], options),
+    runs: (...words) => iscep(["runs", ...words], options),
     ran: async (command, args = {}) => {
-      await using client = await connect(url, { protocol: 2 });
+      await using client = await connect(url);
       const run = client.run(command, args);
       await run.outcome;
       return await run.id;
@@ -96,10 +96,10 @@ describe("iscep runs", () => {
 
   test("Ctrl-C ends the watching, and not the run; cancel ends the run", async () => {
     const { url, runs, options } = await served();
-    await using client = await connect(url, { protocol: 2 });
+    await using client = await connect(url);
     const run = client.run("forever", {});
     const id = await run.id;
-    const watcher = startIscep(["runs", "--protocol", "2", "attach", id], options);
+    const watcher = startIscep(["runs", "attach", id], options);
     const end = ended(watcher);
     expect(await firstLine(watcher)).toBe("ready");
     watcher.kill("SIGINT");
@@ -117,9 +117,9 @@ describe("iscep runs", () => {
 
   test("a reader that goes away ends the watching", async () => {
     const { url, options } = await served();
-    await using client = await connect(url, { protocol: 2 });
+    await using client = await connect(url);
     const run = client.run("forever", {});
-    const watcher = startIscep(["runs", "--protocol", "2", "attach", await run.id], options);
+    const watcher = startIscep(["runs", "attach", await run.id], options);
     const end = ended(watcher);
     watcher.stdout.destroy();
     expect(await end).toMatchObject({ code: 0, stderr: "" });

@@ -57,10 +57,8 @@ describe.skipIf(!hasScript)("on a terminal", () => {
 
   test("so it is in output that comes in pieces of one byte", async () => {
     const { show } = await terminal();
-    expect(await show(["call", "--protocol", "2", "steering"])).toBe("\\x1b]0;title\\x07é\r\n中\\x9b31m\r\n");
-    expect(await show(["call", "--protocol", "2", "--raw", "steering"], {}, "stty -opost")).toBe(
-      "\x1b]0;title\x07é\r\n中\x9b31m\r\n",
-    );
+    expect(await show(["call", "steering"])).toBe("\\x1b]0;title\\x07é\r\n中\\x9b31m\r\n");
+    expect(await show(["call", "--raw", "steering"], {}, "stty -opost")).toBe("\x1b]0;title\x07é\r\n中\x9b31m\r\n");
   });
 
   test("headings and errors have colour", async () => {
@@ -73,7 +71,7 @@ describe.skipIf(!hasScript)("on a terminal", () => {
   async function talk(environment?: Record<string, string>, before?: string): Promise<string> {
     const { folder, start } = await terminal();
     const file = join(folder, "go on");
-    const child = start(["call", "--protocol", "2", "talk", "--file", file], environment, before);
+    const child = start(["call", "talk", "--file", file], environment, before);
     let text = "";
     child.stdout.on("data", (chunk: Buffer) => {
       text += chunk.toString();
@@ -110,7 +108,7 @@ describe.skipIf(!hasScript)("on a terminal", () => {
 
   test("Ctrl-C typed: says that it cancels, and leaves no bar behind", async () => {
     const { folder, start } = await terminal();
-    const child = start(["call", "--protocol", "2", "talk", "--file", join(folder, "never")]);
+    const child = start(["call", "talk", "--file", join(folder, "never")]);
     let text = "";
     let isTyped = false;
     child.stdout.on("data", (chunk: Buffer) => {
@@ -131,7 +129,7 @@ function screenOf(text: string): string {
   return text
     .replaceAll("\r\n", "\n")
     .split("\n")
-    .map((line) => line.slice(line.lastIndexOf("\r\x1b[K") + (line.includes("\r\x1b[K") ? 4 : 0)))
+    .map((line) => line.split("\r\x1b[K").at(-1))
     .join("\n")
     .replaceAll(/\x1b\[\d+m/g, ""); // eslint-disable-line no-control-regex -- colours
 }
