@@ -1,4 +1,5 @@
 import type { Limits } from "../limits.js";
+import type { StdinSource } from "./input-sender.js";
 
 export interface ConnectOptions {
   /** Sent with each call; the address may hold it too (`iscep://OWNER:TOKEN@HOST`). */
@@ -32,4 +33,9 @@ export interface CallOptions {
 export interface RunOptions extends CallOptions {
   /** Version 2: the run goes on when this client is gone. */
   readonly detach?: boolean;
+  /**
+   * Version 2: standard input of the run, sent as fast as the command reads it. A source that fails cancels the run;
+   * when the run has ended, the source is closed (`return()` of its iterator, `destroy()` of a Readable).
+   */
+  readonly stdin?: StdinSource;
 }

@@ -2,6 +2,7 @@
 import type { IscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import type { JsonObject } from "../wire/json.js";
+import type { InputSender } from "./input-sender.js";
 import type { OutputQueue } from "./run-output.js";
 
 export interface CallRequest {
@@ -17,6 +18,8 @@ export interface CallRequest {
   readonly signal?: AbortSignal | undefined;
   /** A call with a key may be sent again: it joins the run that it started. */
   readonly hasKey?: boolean;
+  /** Standard input that goes with it. */
+  readonly input?: InputSender | undefined;
   /** The caller wants the run's own outcome after a cancel. */
   readonly waitsForCancel?: boolean;
   resolve(result: unknown): void;
@@ -81,5 +84,6 @@ export class PendingCall {
 
   #settle(): void {
     if (this.#aborted !== undefined) this.#signal?.removeEventListener("abort", this.#aborted);
+    this.request.input?.close();
   }
 }

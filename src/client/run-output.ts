@@ -1,5 +1,4 @@
 /** Output of a run at its caller: kept until it is read, as far as the window goes. */
-import type { Channel } from "../wire/version2.js";
 import { ReceiveWindow } from "../session/window.js";
 
 export interface OutputChunk {
@@ -53,8 +52,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     return this.#error !== undefined || this.#position >= this.#end;
   }
 
-  push(channel: Channel, offset: number, bytes: Buffer): void {
-    if (channel === "stdin") return;
+  push(channel: OutputChunk["channel"], offset: number, bytes: Buffer): void {
     this.#position = offset + bytes.length;
     if (this.#nobodyReads) {
       this.#consumed(bytes.length);

@@ -8,6 +8,7 @@ import { listCommandName } from "../session/version1-list.js";
 import { isJsonObject } from "../wire/json.js";
 import { PacketType } from "../wire/packet.js";
 import { checkTimeout } from "./call-timeout.js";
+import { closeSource } from "./input-sender.js";
 import { listPages } from "./list-pages.js";
 import type { CallOptions, RunOptions } from "./options.js";
 import type { RunHandle } from "./run-handle.js";
@@ -36,7 +37,10 @@ export class Version1Speaker implements Speaker {
 
   run(command: string, args: unknown, options: RunOptions | undefined): RunHandle {
     const refusal = unsupported(options);
-    if (refusal !== undefined) return refusedRun(refusal);
+    if (refusal !== undefined) {
+      closeSource(options?.stdin);
+      return refusedRun(refusal);
+    }
     return followVersion1((signal) => this.#send(command, args, { ...options, signal }), options?.signal);
   }
 
@@ -111,6 +115,7 @@ export class Version1Speaker implements Speaker {
 function unsupported(options: RunOptions | undefined): IscepError | undefined {
   if (options?.idempotencyKey !== undefined) return needsVersion2("an idempotencyKey");
   if (options?.detach === true) return needsVersion2("detach");
+  if (options?.stdin !== undefined) return needsVersion2("stdin");
   return undefined;
 }
 

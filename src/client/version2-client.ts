@@ -7,6 +7,7 @@ import type { Limits } from "../limits.js";
 import { callText, requestText, type Version2ClientEvent } from "../session/version2-client.js";
 import { notificationText } from "../session/version2-server.js";
 import type { JsonObject } from "../wire/json.js";
+import { SendWindow } from "../session/window.js";
 import { PendingCall, type CallRequest } from "./pending-call.js";
 import { firstCallId, type Version2Session, type Version2SessionOptions } from "./version2-session.js";
 
@@ -112,8 +113,9 @@ export class Version2Client {
     const { limits } = this.#options;
     const { method, params } = call.request;
     if (call.runId !== undefined && call.wasSent) {
-      const offset = call.output === undefined ? {} : { offset: call.output.position };
-      session.send(requestText(call.id, "attach", { run: call.runId, ...offset }, limits));
+      const offset = call.output?.position;
+      const stdin = call.request.input === undefined ? undefined : true;
+      session.send(requestText(call.id, "attach", { run: call.runId, offset, stdin }, limits));
     } else if (method === "call") {
       const { command, args, more } = call.request;
       session.send(callText(call.id, command ?? "", args, more ?? "", limits));
@@ -177,14 +179,62 @@ export class Version2Client {
   readonly #draining = new Map<number, PendingCall>();
 
   #notified(method: string, params: JsonObject): void {
+    if (method === "window") {
+      this.#granted(params);
+      return;
+    }
     const id = params["call"];
     const call = typeof id === "number" ? this.#streamOf(id) : undefined;
     if (call === undefined) return;
-    if (method === "started" && typeof params["run"] === "string") call.started(params["run"]);
+    if (method === "started" && typeof params["run"] === "string") {
+      call.started(params["run"]);
+      this.#beginInput(call, params);
+    }
     if (method === "progress" && typeof params["fraction"] === "number") {
       call.progressed(params["fraction"], typeof params["message"] === "string" ? params["message"] : undefined);
     }
     if (method === "queued" && typeof params["position"] === "number") call.queued(params["position"]);
+  }
+
+  /** @throws IscepError `protocol` */
+  #beginInput(call: PendingCall, { stdin, stdinWindow }: JsonObject): void {
+    const { input } = call.request;
+    const session = this.#session;
+    if (session === undefined || input === undefined || stdin === undefined) return;
+    const { streamWindowBytes, maxDataBytes } = session.limits;
+    const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+    if (!isWhole(stdin) || !isWhole(stdinWindow) || stdinWindow > streamWindowBytes) {
+      throw new IscepError("protocol", "the server told no place where standard input goes on");
+    }
+    const channel = {
+      maxDataBytes,
+      window: new SendWindow(streamWindowBytes, stdinWindow),
+      connectionWindow: session.inputWindow,
+      write: (offset: number, bytes: Uint8Array) => session.sendInput(call.id, offset, bytes),
+    };
+    this.#sending.add(call);
+    input.begin(channel, stdin, streamWindowBytes - stdinWindow);
+  }
+
+  /** Calls whose standard input is on its way; the one that has waited longest for the connection's window comes first. */
+  readonly #sending = new Set<PendingCall>();
+
+  /** @throws IscepError `protocol` */
+  #granted({ stream, bytes }: JsonObject): void {
+    if (typeof stream !== "number" || typeof bytes !== "number") {
+      throw new IscepError("protocol", "the server granted a window without saying how much, or for what");
+    }
+    if (stream !== 0) {
+      this.#pending.get(stream)?.request.input?.granted(bytes);
+      return;
+    }
+    this.#session?.inputWindow.grant(bytes);
+    for (const call of [...this.#sending]) {
+      this.#sending.delete(call);
+      if (!this.#pending.has(call.id)) continue;
+      this.#sending.add(call);
+      call.request.input?.pump();
+    }
   }
 
   /** A reader took bytes: the server may send as many again. */
@@ -200,6 +250,8 @@ export class Version2Client {
 
   #gone(error: IscepError): void {
     this.#session = undefined;
+    for (const { request } of this.#sending) request.input?.pause();
+    this.#sending.clear();
     for (const call of this.#pending.values()) {
       this.#pending.delete(call.id);
       if (error.code !== "unauthorized" && error.code !== "not_trusted" && call.mayResume) {

@@ -16,8 +16,9 @@ import {
 import { requestText, Version2ClientSession, type Version2ClientEvent } from "../session/version2-client.js";
 import type { SessionLimits } from "../session/version2-hello.js";
 import { notificationText } from "../session/version2-server.js";
-import { ReceiveWindow } from "../session/window.js";
+import { ReceiveWindow, SendWindow } from "../session/window.js";
 import { isJsonObject } from "../wire/json.js";
+import { encodeDataPacket } from "../wire/version2.js";
 import type { Greeted } from "./negotiate.js";
 
 export interface Version2SessionOptions {
@@ -42,6 +43,8 @@ export class Version2Session {
   readonly #outbox: Outbox;
   readonly #options: Version2SessionOptions;
   readonly #window: ReceiveWindow;
+  /** For standard input of all calls. */
+  readonly inputWindow: SendWindow;
   readonly #ping: NodeJS.Timeout;
   #checkServer: ((proof: Buffer) => boolean) | undefined;
   #flushIsScheduled = false;
@@ -60,6 +63,7 @@ export class Version2Session {
     this.#session = new Version2ClientSession(limits);
     this.#outbox = new Outbox(limits.flushBytes);
     this.#window = new ReceiveWindow(this.limits.connectionWindowBytes);
+    this.inputWindow = new SendWindow(this.limits.connectionWindowBytes);
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
     socket.on("end", () => this.#ended(this.#goingAway ?? closedByServer()));
     socket.on("close", () => this.#ended(this.#goingAway ?? closedByServer()));
@@ -127,9 +131,10 @@ export class Version2Session {
     }
   }
 
-  sendPacket(packet: Buffer): boolean {
+  /** Standard input of a call; without bytes it is the end. */
+  sendInput(call: number, offset: number, bytes: Uint8Array): void {
     this.#flush();
-    return this.#socket.write(packet);
+    if (!this.#gone) this.#socket.write(encodeDataPacket(call, "stdin", offset, bytes));
   }
 
   #flush(): void {

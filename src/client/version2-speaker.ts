@@ -4,6 +4,7 @@ import { IscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import type { Outcome } from "../runs/outcome.js";
 import { isJsonObject, type JsonObject } from "../wire/json.js";
+import { InputSender, type StdinSource } from "./input-sender.js";
 import { checkTimeout } from "./call-timeout.js";
 import { listPages } from "./list-pages.js";
 import type { CallOptions, RunOptions } from "./options.js";
@@ -54,15 +55,18 @@ export class Version2Speaker implements Speaker {
   }
 
   run(command: string, args: unknown, options: RunOptions | undefined): RunHandle {
+    const { stdin } = options ?? {};
     const more =
       this.#timeoutMember(options) +
       keyMember(options?.idempotencyKey) +
       (options?.detach === true ? ',"detach":true' : "") +
+      (stdin === undefined ? "" : ',"stdin":true') +
       ',"output":0';
     return this.#follow(
       { method: "call", command, args, more, hasKey: options?.idempotencyKey !== undefined },
       0,
       options,
+      stdin,
     );
   }
 
@@ -74,6 +78,7 @@ export class Version2Speaker implements Speaker {
     request: Pick<CallRequest, "method" | "command" | "args" | "more" | "params" | "hasKey">,
     offset: number,
     options: CallOptions | undefined,
+    stdin?: StdinSource,
   ): RunHandle {
     const client = this.#clients.of(options?.token);
     const { promise: id, resolve: gotId, reject: noId } = withResolvers<string>();
@@ -91,8 +96,17 @@ export class Version2Speaker implements Speaker {
       if ("error" in result) noId(result.error);
       ended(result);
     };
+    let inputFailure: IscepError | undefined;
+    const input =
+      stdin === undefined
+        ? undefined
+        : new InputSender(stdin, (error) => {
+            inputFailure = error;
+            client.cancel(call, error);
+          });
     const call: PendingCall = client.start({
       ...request,
+      input,
       timeoutMs: this.#timeoutMs(options),
       signal: options?.signal,
       waitsForCancel: true,
@@ -104,8 +118,9 @@ export class Version2Speaker implements Speaker {
       },
       reject: (error, data) => {
         if (typeof data["run"] === "string") gotId(data["run"]);
+        const told = data["status"] === "cancelled" ? (inputFailure ?? error) : error;
         // After `start` has returned: a call may be refused before it was sent.
-        queueMicrotask(() => finish(outcomeOfError(error, data), data["output"]));
+        queueMicrotask(() => finish(outcomeOfError(told, data), data["output"]));
       },
       started: gotId,
       progressed: (fraction, message) => {

@@ -4,10 +4,12 @@ import type { Dispatcher } from "../dispatcher.js";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Identity } from "../identity/identity.js";
 import type { Limits } from "../limits.js";
+import type { RunInput } from "../runs/input.js";
 import type { Run } from "../runs/run.js";
 import type { CallParams } from "../session/version2-messages.js";
 import { errorText, notificationText } from "../session/version2-server.js";
 import { SendWindow } from "../session/window.js";
+import { SessionInputs } from "./session-inputs.js";
 import { outcomeText, unsendableText, type AnswerExtras } from "./outcome-text.js";
 import { OutputStream, type OutputStreamHost } from "./output-stream.js";
 
@@ -25,6 +27,14 @@ export interface SessionCallsHost {
   idle(): void;
 }
 
+interface FollowOptions {
+  readonly offset: number | undefined;
+  /** The run goes on for as long as this connection does. */
+  readonly holds: boolean;
+  /** This connection sends the run's standard input from now on. */
+  readonly stdin: boolean;
+}
+
 export class SessionCalls {
   readonly #host: SessionCallsHost;
   /** Calls and attaches without an answer yet, by id. */
@@ -32,6 +42,7 @@ export class SessionCalls {
   /** Output on its way; may outlast the answer. */
   readonly #streams = new Map<number, OutputStream>();
   readonly #streamHost: OutputStreamHost;
+  readonly #inputs: SessionInputs;
   readonly #connectionWindow: SendWindow;
   #scheduled = new Set<OutputStream>();
 
@@ -39,6 +50,9 @@ export class SessionCalls {
     const { limits, socket } = host;
     this.#host = host;
     this.#connectionWindow = new SendWindow(limits.connectionWindowBytes);
+    this.#inputs = new SessionInputs(limits, (stream, bytes) =>
+      host.send(notificationText("window", { stream, bytes })),
+    );
     this.#streamHost = {
       maxDataBytes: limits.maxDataBytes,
       connectionWindow: this.#connectionWindow,
@@ -66,6 +80,7 @@ export class SessionCalls {
       timeoutMs: call.timeoutMs,
       idempotencyKey: call.idempotencyKey,
       detached: call.detach === true,
+      stdin: call.stdin === true,
       kept: output !== undefined || call.detach === true,
       begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
     });
@@ -83,14 +98,21 @@ export class SessionCalls {
       this.#answer(id, run, isKept ? { run: run.id } : undefined);
       return;
     }
-    this.#follow(id, run, call.output, call.detach !== true);
+    const stdin = call.stdin === true;
+    // A run is held by who sends its input even if it is detached: with a part of it, it would take that for the whole.
+    this.#follow(id, run, { offset: call.output, holds: stdin || call.detach !== true, stdin });
   }
 
   /** Without an offset only the outcome is wanted. @throws IscepError `output_gone`, `invalid_arguments` */
-  attach(id: number, run: Run, offset: number | undefined): void {
+  attach(id: number, run: Run, offset: number | undefined, stdin: boolean): void {
     if (!this.#mayOpen(id)) return;
     // Whoever comes back for its run holds it again.
-    this.#follow(id, run, offset, true);
+    this.#follow(id, run, { offset, holds: true, stdin });
+  }
+
+  /** Data of the caller; without bytes it is the end. @throws IscepError `protocol` */
+  stdin(id: number, offset: number, bytes: Buffer): void {
+    this.#inputs.receive(id, offset, bytes);
   }
 
   runOfCall(id: number): Run | undefined {
@@ -98,12 +120,14 @@ export class SessionCalls {
   }
 
   /** Tells the run's id, lets its output flow, and answers when it has ended. */
-  #follow(id: number, run: Run, offset: number | undefined, holds: boolean): void {
+  #follow(id: number, run: Run, { offset, holds, stdin }: FollowOptions): void {
     const { limits } = this.#host;
     if (offset !== undefined) run.output.checkOffset(offset);
+    const input = stdin && run.outcome === undefined ? inputOf(run) : undefined;
     this.#inFlight.set(id, run);
     if (holds) run.hold(this);
-    this.#host.send(notificationText("started", { call: id, run: run.id }));
+    const start = input === undefined ? undefined : this.#inputs.open(id, input);
+    this.#host.send(notificationText("started", { call: id, run: run.id, ...start }));
     let stream: OutputStream | undefined;
     if (offset !== undefined) {
       stream = new OutputStream(id, run.output, offset, limits.streamWindowBytes, this.#streamHost);
@@ -119,6 +143,7 @@ export class SessionCalls {
     run.whenEnded(() => {
       if (this.#inFlight.get(id) !== run) return;
       this.#inFlight.delete(id);
+      if (input !== undefined) this.#inputs.close(id);
       this.#answer(id, run, { run: run.id, ...(stream === undefined ? {} : { output: run.output.end }) });
       if (stream !== undefined) this.#schedule(stream);
       this.#tellIfIdle();
@@ -213,8 +238,16 @@ export class SessionCalls {
     for (const stream of this.#streams.values()) stream.close();
     this.#streams.clear();
     this.#scheduled.clear();
+    this.#inputs.release();
     const runs = [...this.#inFlight.values()];
     this.#inFlight.clear();
     for (const run of runs) run.release(this);
   }
+}
+
+function inputOf(run: Run): RunInput {
+  if (run.input === undefined) {
+    throw new IscepError("invalid_arguments", "this run was called without stdin: true, and takes no standard input");
+  }
+  return run.input;
 }

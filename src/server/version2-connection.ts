@@ -128,7 +128,7 @@ export class Version2Connection implements Connection {
         break;
       }
       case "stdin":
-        this.#violation(new IscepError("protocol", "data came for a call that takes no standard input"));
+        this.#stdin(event.stream, event.offset, event.bytes);
         break;
       case "violation":
         this.#violation(event.error);
@@ -186,7 +186,7 @@ export class Version2Connection implements Connection {
         this.#calls.call(identity, message.id, message.call);
         break;
       case "attach":
-        this.#calls.attach(message.id, dispatcher.find(identity, message.run), message.offset);
+        this.#calls.attach(message.id, dispatcher.find(identity, message.run), message.offset, message.stdin);
         break;
       case "cancel":
         this.#cancel(identity, message);
@@ -243,6 +243,15 @@ export class Version2Connection implements Connection {
     dispatcher.cancel(run, new IscepError("cancelled", "the call was cancelled"));
     this.#send(resultText(id, {}, limits));
     this.#closeIf(this.#floods.cancel(ageMs, performance.now()));
+  }
+
+  #stdin(stream: number, offset: number, bytes: Buffer): void {
+    this.#floods.worked();
+    try {
+      this.#calls.stdin(stream, offset, bytes);
+    } catch (error) {
+      this.#violation(toIscepError(error, "protocol"));
+    }
   }
 
   #window(stream: number, bytes: number): void {

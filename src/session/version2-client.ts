@@ -1,7 +1,7 @@
 /** The client's side of a version 2 session: bytes in, events out, requests to text. */
 import { IscepError, isErrorCode } from "../errors.js";
 import { encodeJson, isJsonObject, type JsonLimits, type JsonObject } from "../wire/json.js";
-import { PacketReader, PacketType } from "../wire/packet.js";
+import { PacketReader, PacketType, type PacketView } from "../wire/packet.js";
 import { checkHash, decodeData, type Channel } from "../wire/version2.js";
 import { messagesOf } from "./version2-server.js";
 
@@ -13,7 +13,7 @@ export type Version2ClientEvent =
   | {
       readonly kind: "data";
       readonly stream: number;
-      readonly channel: Channel;
+      readonly channel: Exclude<Channel, "stdin">;
       readonly offset: number;
       readonly bytes: Buffer;
     };
@@ -40,7 +40,7 @@ export class Version2ClientSession {
       if (packet === undefined) return undefined;
       if (packet === null) throw new IscepError("protocol", "the server said that it is gone (a packet of size 0)");
       checkHash(packet);
-      if (packet.type === PacketType.DATA) return { kind: "data", ...decodeData(packet) };
+      if (packet.type === PacketType.DATA) return outputOf(packet);
       if (packet.type !== PacketType.MESSAGES) {
         throw new IscepError("protocol", `packet type ${packet.type} has no place in a session of version 2`);
       }
@@ -54,6 +54,12 @@ export class Version2ClientSession {
     }
     return readServerMessage(message);
   }
+}
+
+function outputOf(packet: PacketView): Version2ClientEvent {
+  const { stream, channel, offset, bytes } = decodeData(packet);
+  if (channel === "stdin") throw new IscepError("protocol", "the server sent data of standard input");
+  return { kind: "data", stream, channel, offset, bytes };
 }
 
 function readServerMessage(message: unknown): Version2ClientEvent {

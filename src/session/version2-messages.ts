@@ -13,6 +13,8 @@ export interface CallParams {
   readonly detach?: boolean;
   /** A call with the key of an earlier one joins that run. */
   readonly idempotencyKey?: string;
+  /** The caller will send standard input. */
+  readonly stdin?: boolean;
   /** Output is wanted from this offset on; undefined for none. */
   readonly output?: number;
 }
@@ -20,7 +22,13 @@ export interface CallParams {
 export type RequestMessage =
   | { readonly method: "authenticate"; readonly id: number; readonly token: string; readonly proof: string }
   | { readonly method: "call"; readonly id: number; readonly call: CallParams }
-  | { readonly method: "attach"; readonly id: number; readonly run: string; readonly offset: number | undefined }
+  | {
+      readonly method: "attach";
+      readonly id: number;
+      readonly run: string;
+      readonly offset: number | undefined;
+      readonly stdin: boolean;
+    }
   | {
       readonly method: "cancel";
       readonly id: number;
@@ -83,7 +91,13 @@ function readRequest(method: string, id: number, params: JsonObject): ClientMess
     case "authenticate":
       return { method, id, token: text(params, "token"), proof: text(params, "proof") };
     case "attach":
-      return { method, id, run: text(params, "run"), offset: optionalWholeNumber(params, "offset") };
+      return {
+        method,
+        id,
+        run: text(params, "run"),
+        offset: optionalWholeNumber(params, "offset"),
+        stdin: optionalBoolean(params, "stdin") === true,
+      };
     case "cancel": {
       const run = optionalText(params, "run");
       const call = optionalWholeNumber(params, "call");
@@ -110,8 +124,8 @@ function readCall(params: JsonObject): CallParams {
   const output = optionalWholeNumber(params, "output");
   if (output !== undefined && output !== 0)
     throw invalid("the output of a call begins at 0; attach takes other offsets");
-  const { detach } = params;
-  if (detach !== undefined && typeof detach !== "boolean") throw invalid("detach must be true or false");
+  optionalBoolean(params, "detach");
+  optionalBoolean(params, "stdin");
   const key = optionalText(params, "idempotencyKey");
   if (key !== undefined && (key === "" || key.length > 256)) throw invalid("idempotencyKey has 1 to 256 characters");
   return params;
@@ -140,6 +154,12 @@ function wholeNumber(params: JsonObject, name: string): number {
 
 function optionalWholeNumber(params: JsonObject, name: string): number | undefined {
   return params[name] === undefined ? undefined : wholeNumber(params, name);
+}
+
+function optionalBoolean(params: JsonObject, name: string): boolean | undefined {
+  const value = params[name];
+  if (value !== undefined && typeof value !== "boolean") throw invalid(`${name} must be true or false`);
+  return value;
 }
 
 function invalid(message: string): IscepError {

@@ -6,10 +6,11 @@ export class SendWindow {
   #credit: number;
   readonly #max: number;
 
-  constructor(initialBytes: number) {
-    this.#credit = initialBytes;
+  /** `creditBytes`: where not all of it may be used yet. */
+  constructor(sizeBytes: number, creditBytes: number = sizeBytes) {
+    this.#credit = creditBytes;
     // A peer that grants more than this has lost count, or tries to make us forget the limits.
-    this.#max = initialBytes;
+    this.#max = sizeBytes;
   }
 
   get available(): number {
@@ -35,9 +36,15 @@ export class ReceiveWindow {
   #expected: number;
   #consumed = 0;
 
-  constructor(sizeBytes: number) {
+  /** `usedBytes`: of it, what is in our buffers already. */
+  constructor(sizeBytes: number, usedBytes: number = 0) {
     this.#size = sizeBytes;
-    this.#expected = sizeBytes;
+    this.#expected = Math.max(0, sizeBytes - usedBytes);
+  }
+
+  /** What was granted and has not come yet. */
+  get expectedBytes(): number {
+    return this.#expected;
   }
 
   /** @throws IscepError `protocol` when the peer sent more than it was granted. */
