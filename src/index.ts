@@ -24,7 +24,10 @@ export type { Outcome, OutcomeStatus, ScriptResult } from "./runs/outcome.js";
 
 // Clients
 export { connect, type Client } from "./client/client.js";
-export type { CallOptions, ConnectOptions } from "./client/options.js";
+export type { CallOptions, ConnectOptions, RunOptions } from "./client/options.js";
+export type { StdinSource } from "./client/input-sender.js";
+export type { RunHandle } from "./client/run-handle.js";
+export type { OutputChunk } from "./client/run-output.js";
 
 // Errors, limits, logs
 export { errorTable, IscepError, isIscepError, type ErrorCode } from "./errors.js";

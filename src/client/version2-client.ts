@@ -229,7 +229,9 @@ export class Version2Client {
       return;
     }
     this.#session?.inputWindow.grant(bytes);
-    for (const call of [...this.#sending]) {
+    // A copy: each goes to the end of the line.
+    const inLine = [...this.#sending];
+    for (const call of inLine) {
       this.#sending.delete(call);
       if (!this.#pending.has(call.id)) continue;
       this.#sending.add(call);

@@ -60,6 +60,20 @@ const refuse = defineCommand({
   },
 });
 
+/** Gives back what it reads. */
+const copy = defineCommand({
+  name: "copy",
+  description: "Copies its standard input to its output",
+  run: async (_args, { stdin, output }) => {
+    let bytes = 0;
+    for await (const chunk of stdin) {
+      bytes += chunk.length;
+      await output.write("stdout", chunk);
+    }
+    return bytes;
+  },
+});
+
 interface Surroundings {
   readonly server: Server;
   readonly token: string | undefined;
@@ -71,7 +85,7 @@ async function start(kind: { tls: boolean; withToken: boolean }, options: Server
   const token = kind.withToken ? (await addToken(tokensFile, { owner: "alice" })).token : undefined;
   const certificate = kind.tls ? await testCertificate() : undefined;
   const server = new Server({
-    commands: [add, write, wait, refuse],
+    commands: [add, write, wait, refuse, copy],
     port: 0,
     tls: certificate ?? false,
     ...(kind.withToken ? { tokens: tokensFile } : {}),
@@ -138,7 +152,7 @@ describe.each([
     expect(peer.owner).toBe(kind.withToken ? "alice" : undefined);
     expect(await peer.request("call", { command: "add", args: { a: 1, b: 2 } })).toEqual({ value: 3 });
     const { commands } = await peer.request("list", {});
-    expect(commands).toMatchObject(["add", "refuse", "wait", "write"].map((name) => ({ name })));
+    expect(commands).toMatchObject(["add", "copy", "refuse", "wait", "write"].map((name) => ({ name })));
     expect(await peer.request("ping", {})).toEqual({});
   });
 
@@ -187,6 +201,36 @@ describe.each([
     expect(runs).toEqual([
       expect.objectContaining({ run, command: "write", status: "completed", outputBytes: 90_000 }),
     ]);
+  });
+
+  test("sends standard input through more windows than one, beside other calls", async () => {
+    const limits = { streamWindowBytes: 4_096, connectionWindowBytes: 6_000, maxDataBytes: 1_000 };
+    const peer = await (await start(kind, { limits })).peer();
+    const sent = [20_000, 1, 0, 33_333].map((length) => pattern(0, length));
+    const copies = sent.map((bytes) => {
+      const call = peer.follow("call", { command: "copy", args: {}, output: 0, stdin: true });
+      void call.sendInput(bytes);
+      return call;
+    });
+    for (const [index, output] of (await Promise.all(copies.map((call) => collect(call)))).entries()) {
+      expect(output.bytes.equals(sent[index] ?? Buffer.alloc(0))).toBe(true);
+    }
+    expect(await peer.request("call", { command: "copy", args: {} })).toMatchObject({ value: 0 });
+  });
+
+  test("goes on with standard input over another connection", async () => {
+    const { peer: connect } = await start(kind);
+    const sent = pattern(0, 50_000);
+    const first = await connect();
+    const call = first.follow("call", { command: "copy", args: {}, stdin: true });
+    const run = await call.started;
+    await call.sendInput(sent.subarray(0, 20_000), { end: false });
+    await first.request("ping", {});
+    await first.end();
+    const again = (await connect()).follow("attach", { run, offset: 0, stdin: true });
+    await again.sendInput(sent);
+    expect((await collect(again)).bytes.equals(sent)).toBe(true);
+    expect(await again.answer).toMatchObject({ value: 50_000 });
   });
 
   test("cancels by call and by run", async () => {
@@ -252,6 +296,7 @@ describe.each([
     ["an id that is no number", (peer: Peer) => peer.send({ jsonrpc: "2.0", id: "9", method: "ping" })],
     ["params in a list", (peer: Peer) => peer.send({ jsonrpc: "2.0", id: 9, method: "ping", params: [] })],
     ["no message at all", (peer: Peer) => peer.send()],
+    ["data for no call", (peer: Peer) => peer.sendData(5, 0, Buffer.from("x"))],
   ])("is told goaway for %s", async (_what, offend) => {
     const peer = await (await start(kind)).peer();
     offend(peer);

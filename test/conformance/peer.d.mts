@@ -21,6 +21,7 @@ export interface Followed {
   readonly started: Promise<string>;
   readonly progress: readonly { readonly fraction: number; readonly message?: string }[];
   output(offset?: number): AsyncIterable<OutputPiece>;
+  sendInput(bytes: Buffer, options?: { readonly end?: boolean }): Promise<void>;
 }
 
 export class AnswerError extends Error {
@@ -36,6 +37,7 @@ export class Peer {
   readonly closed: Promise<void>;
   request(method: string, params: object): Promise<Result>;
   notify(method: string, params: object): void;
+  sendData(stream: number, offset: number, bytes: Buffer): void;
   send(...messages: readonly object[]): void;
   all(requests: readonly (readonly [method: string, params: object])[]): Promise<PromiseSettledResult<Result>[]>;
   follow(method: string, params: object): Followed;

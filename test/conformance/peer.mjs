@@ -81,6 +81,49 @@ class Followed {
     this.consumed = 0;
     this.pieces = [];
     this.wake = () => {};
+    this.inputWindow = 0;
+    this.inputOffset = undefined;
+    this.roomAgain = () => {};
+  }
+
+  /** Told by `started`: from where on to send standard input, and how much at first. */
+  beginInput(offset, windowBytes) {
+    this.inputOffset = offset;
+    this.inputWindow = windowBytes;
+    this.roomAgain();
+  }
+
+  /** Sends the bytes of standard input from wherever the server wants them, and the end behind them. */
+  async sendInput(bytes, { end = true } = {}) {
+    const { limits } = this.peer.hello;
+    const state = { answered: false };
+    const stop = () => {
+      state.answered = true;
+      this.roomAgain();
+    };
+    this.answer.then(stop, stop);
+    await this.started;
+    while (!state.answered && this.inputOffset !== undefined && this.inputOffset < bytes.length) {
+      const room = Math.min(limits.maxDataBytes, this.inputWindow, this.peer.inputWindow);
+      if (room === 0) {
+        await new Promise((resolve) => (this.roomAgain = resolve));
+        continue;
+      }
+      const piece = bytes.subarray(this.inputOffset, this.inputOffset + room);
+      this.peer.sendData(this.id, this.inputOffset, piece);
+      this.inputOffset += piece.length;
+      this.inputWindow -= piece.length;
+      this.peer.inputWindow -= piece.length;
+    }
+    if (end && !state.answered && this.inputOffset !== undefined)
+      this.peer.sendData(this.id, this.inputOffset, Buffer.alloc(0));
+  }
+
+  granted(bytes) {
+    this.inputWindow += bytes;
+    if (this.inputWindow > this.windowBytes)
+      throw new Error("the window of standard input was granted beyond its size");
+    this.roomAgain();
   }
 
   receive(piece) {
@@ -169,6 +212,7 @@ export class Peer {
     this.hello = JSON.parse(serverContent.toString());
     if (this.hello.version !== 2) throw new Error("the server does not speak version 2");
     this.connectionExpected = this.hello.limits.connectionWindowBytes;
+    this.inputWindow = this.hello.limits.connectionWindowBytes;
     if (this.hello.authentication === "none" || token === undefined) return;
     const binding = this.socket.encrypted
       ? this.socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0))
@@ -227,7 +271,11 @@ export class Peer {
       const { method, params } = message;
       this.notifications.push(message);
       const followed = this.followed.get(params.call);
-      if (method === "started") followed?.resolveStarted(params.run);
+      if (method === "started") {
+        if (params.stdin !== undefined) followed?.beginInput(params.stdin, params.stdinWindow);
+        followed?.resolveStarted(params.run);
+      }
+      if (method === "window") this.windowGranted(params);
       if (method === "progress") followed?.progress.push(params);
       if (method === "goaway") this.goaway = params;
       return;
@@ -238,6 +286,24 @@ export class Peer {
     if ("result" in message === "error" in message) throw new Error("an answer has to be a result or an error");
     if ("error" in message) request.reject(new AnswerError(message.error));
     else request.resolve(message.result);
+  }
+
+  windowGranted({ stream, bytes }) {
+    if (stream !== 0) {
+      this.followed.get(stream)?.granted(bytes);
+      return;
+    }
+    this.inputWindow += bytes;
+    if (this.inputWindow > this.hello.limits.connectionWindowBytes) throw new Error("too much was granted");
+    for (const followed of this.followed.values()) followed.roomAgain();
+  }
+
+  sendData(stream, offset, bytes) {
+    const header = Buffer.alloc(13);
+    header.writeUInt32BE(stream, 0);
+    header.writeUInt8(0, 4);
+    header.writeBigUInt64BE(BigInt(offset), 5);
+    this.socket.write(packet(DATA, Buffer.concat([header, bytes])));
   }
 
   granted(bytes) {

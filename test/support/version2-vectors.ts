@@ -88,6 +88,7 @@ export function makeVersion2Vectors(): Version2Vectors {
   const completed = { status: "completed", value: "hello Ada" } as const;
   const notFound = { status: "rejected", error: new IscepError("command_not_found") } as const;
   const output = Buffer.from("looking for Ada\n");
+  const input = Buffer.from("one\ntwo\n");
   const made: readonly (readonly [name: string, from: "client" | "server", packet: Buffer])[] = [
     ["client-hello", "client", clientHello],
     ["server-hello", "server", serverHello],
@@ -121,6 +122,15 @@ export function makeVersion2Vectors(): Version2Vectors {
       "server",
       messages(errorText(6, new IscepError("command_not_found", 'there is no method "sing"'))),
     ],
+    ["call-with-stdin", "client", messages(callText(7, "count", {}, ',"stdin":true', limits))],
+    [
+      "started-with-stdin",
+      "server",
+      messages(notificationText("started", { call: 7, run, stdin: 0, stdinWindow: limits.streamWindowBytes })),
+    ],
+    ["stdin", "client", encodeDataPacket(7, "stdin", 0, input)],
+    ["stdin-end", "client", encodeDataPacket(7, "stdin", input.length, Buffer.alloc(0))],
+    ["stdin-window", "server", messages(notificationText("window", { stream: 7, bytes: input.length }))],
   ];
   return {
     token,
@@ -130,15 +140,22 @@ export function makeVersion2Vectors(): Version2Vectors {
     server_key: serverKey(secret).toString("hex"),
     reference,
     proofs: [cleartext, proofFor("with 32 bytes of a TLS exporter", Buffer.alloc(32, 0x0b))],
-    packets: made.map(([name, from, packet]) => describe(name, from, packet, output)),
+    packets: made.map(([name, from, packet]) => describe(name, from, packet)),
   };
 }
 
-function describe(name: string, from: "client" | "server", packet: Buffer, output: Buffer): Version2Packet {
+function describe(name: string, from: "client" | "server", packet: Buffer): Version2Packet {
   const type = packet.readUInt16BE(4);
   const hex = packet.toString("hex");
   if (type === 9) {
-    return { name, from, type, data: { stream: 3, channel: "stdout", offset: 0, bytes_utf8: output.toString() }, hex };
+    const content = contentOf(packet);
+    const data = {
+      stream: content.readUInt32BE(),
+      channel: ["stdin", "stdout", "stderr"][content[4] ?? 3] ?? "",
+      offset: Number(content.readBigUInt64BE(5)),
+      bytes_utf8: content.toString("utf8", 13),
+    };
+    return { name, from, type, data, hex };
   }
   return { name, from, type, content: JSON.parse(contentOf(packet).toString()) as unknown, hex };
 }

@@ -209,7 +209,7 @@ describe("the source", () => {
     const broken = new Error("disk on fire");
     async function* failing() {
       yield "some";
-      await slow;
+      await new Promise((resolve) => setImmediate(resolve));
       throw broken;
     }
     const run = client.run("slow", {}, { stdin: failing() });
