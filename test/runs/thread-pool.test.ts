@@ -194,7 +194,7 @@ describe("standard input of a command in a thread", () => {
     const input = new RunInput();
     let consumed = 0;
     input.onConsumed((bytes) => (consumed += bytes));
-    const pieces = Array.from({ length: 50 }, (_, n) => Buffer.alloc(1_000, n));
+    const pieces = Array.from({ length: 50 }, (_, n) => Buffer.alloc(2_000, n));
     for (const piece of pieces) input.write(piece);
     input.end();
     const shared = gate();
@@ -205,10 +205,10 @@ describe("standard input of a command in a thread", () => {
     );
     await begun(shared, 1);
     // It has asked for one piece, and has not gone on.
-    expect(consumed).toBe(1_000);
+    expect(consumed).toBe(2_000);
     letGo(shared);
     expect(Buffer.from(Object(await ended)).equals(Buffer.concat(pieces))).toBe(true);
-    expect(consumed).toBe(50_000);
+    expect(consumed).toBe(100_000);
   });
 
   test("that broke off throws what it broke off with, and is no end", async () => {
