@@ -58,7 +58,10 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   process.on("SIGHUP", () => reload.all());
   watched.start({ limits: resolveLimits(options.limits), onChange: (changed) => reload.changed(changed) });
   const { urls } = await server.listen();
-  if (level !== "quiet") await warnOfOpenDoors(options);
+  if (level !== "quiet") {
+    await warnOfOpenDoors(options);
+    await warnOfOrphans();
+  }
   for (const url of urls)
     await print(flags.json === true ? `${JSON.stringify({ event: "listening", url })}\n` : `listening on ${url}\n`);
   const fault = await stopped;
@@ -91,4 +94,12 @@ async function warnOfOpenDoors({ listen = [], tls, tokens }: ServeSettings): Pro
   if (listen.every((place) => "unix" in place || isLoopbackHost(place.host))) return;
   if (tls === false) await warn("without TLS, the network can see tokens and data");
   if (tokens === false) await warn("without tokens, everybody who can connect may run the commands");
+}
+
+/** What a script leaves behind becomes a child of process 1 when its parent ends, and Node waits for none but its own. */
+async function warnOfOrphans(): Promise<void> {
+  if (process.pid !== 1) return;
+  await warn(
+    "this is process 1 of a container, and what scripts leave behind would stay as zombies; start it under an init: docker run --init, `init: true` in a compose file, or tini",
+  );
 }

@@ -129,8 +129,17 @@ const refusedNames = /^(?:LD_.*|DYLD_.*|NODE_OPTIONS|BASH_ENV|ENV|IFS|PYTHON.*|P
  */
 export function scriptEnvironment(added: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   for (const [name, value] of Object.entries(added)) checkVariable(name, value);
-  const { HOME = homedir(), TZ } = process.env;
+  const { HOME = homeFolder(), TZ } = process.env;
   return Object.freeze({ PATH: fixedPath, LANG: "C.UTF-8", HOME, ...(TZ === undefined ? {} : { TZ }), ...added });
+}
+
+/** A user that is a number only, as containers have them, has none; "/" is what their engines take then. */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    return "/";
+  }
 }
 
 function checkVariable(name: string, value: unknown): void {

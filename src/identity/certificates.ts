@@ -101,7 +101,20 @@ export function findServerCertificate(folder: string): Certificate | undefined {
 export function defaultStateFolder(environment: NodeJS.ProcessEnv = process.env): string {
   const { ISCEP_STATE_DIR: own = "", XDG_STATE_HOME: xdg = "" } = environment;
   if (own !== "") return resolve(own);
-  return join(isAbsolute(xdg) ? xdg : join(homedir(), ".local", "state"), "iscep"); // the XDG specification ignores relative paths
+  return join(isAbsolute(xdg) ? xdg : join(homeFolder(), ".local", "state"), "iscep"); // the XDG specification ignores relative paths
+}
+
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch (cause) {
+    // A user that is a number only, as containers have them.
+    throw new IscepError(
+      "configuration",
+      "this user has no home folder where the server could keep its key; set ISCEP_STATE_DIR to a folder that stays",
+      { cause },
+    );
+  }
 }
 
 /** False when another process was faster. */
