@@ -25,7 +25,10 @@ export interface RunHandle<Value = unknown> {
 /** The outcome that an error answer tells of. */
 export function outcomeOfError(error: IscepError, data: Readonly<Record<string, unknown>>): Outcome {
   const { status, exitCode, signal, value } = data;
-  const result = value === undefined ? {} : { value };
+  const result = {
+    ...(value === undefined ? {} : { value }),
+    ...(data["truncated"] === true ? { truncated: true as const } : {}),
+  };
   switch (status) {
     case "failed":
       return { status, error, ...(typeof exitCode === "number" ? { exitCode } : {}), ...result };

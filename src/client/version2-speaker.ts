@@ -114,7 +114,10 @@ export class Version2Speaker implements Speaker {
         const fields = isJsonObject(result) ? result : {};
         if (typeof fields["run"] === "string") gotId(fields["run"]);
         const exit = typeof fields["exitCode"] === "number" ? { exitCode: fields["exitCode"] } : {};
-        queueMicrotask(() => finish({ status: "completed", value: valueOf(result), ...exit }, fields["output"]));
+        const cut = fields["truncated"] === true ? { truncated: true as const } : {};
+        queueMicrotask(() =>
+          finish({ status: "completed", value: valueOf(result), ...exit, ...cut }, fields["output"]),
+        );
       },
       reject: (error, data) => {
         if (typeof data["run"] === "string") gotId(data["run"]);

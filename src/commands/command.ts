@@ -1,5 +1,4 @@
 import type { Identity } from "../identity/identity.js";
-import type { ScriptResult } from "../runs/outcome.js";
 
 /** A JSON Schema (draft 2020-12) as plain data. */
 export type JsonSchema = { readonly [keyword: string]: unknown };
@@ -87,6 +86,21 @@ export interface ScriptInvocation {
   readonly secrets: readonly string[];
 }
 
+export type ResultCheck =
+  | { readonly ok: true; readonly value: unknown }
+  /** Never with a value in it. */
+  | { readonly ok: false; readonly message: string };
+
+/** Of what a script's end and output become: see `scriptResults`. */
+export interface ScriptResults {
+  /** Undefined is `text`: a ScriptResult, whatever the exit code. */
+  readonly output?: "text" | "json" | "lines" | "none";
+  /** Undefined is 0 alone. */
+  readonly successCodes?: readonly number[];
+  /** Validates the value of `output: "json"` and, where the schema says so, converts it. */
+  checkResult?(value: unknown): ResultCheck | Promise<ResultCheck>;
+}
+
 /** Of a script's process: see `processSettings`. */
 export interface ScriptProcess {
   /** Programs and their arguments that stand before the script's own program, and become it. */
@@ -100,7 +114,8 @@ export interface ScriptProcess {
 }
 
 /** A program with an argv array, never a shell. Made by `defineScript` and by iscep.yaml. */
-export interface ScriptCommand<Name extends string = string, Input = unknown> extends CommandBase<Name>, ScriptProcess {
+export interface ScriptCommand<Name extends string = string, Input = unknown, Result = unknown>
+  extends CommandBase<Name>, ScriptProcess, ScriptResults {
   readonly kind: "script";
   /** Absolute path of the program. */
   readonly program: string;
@@ -110,7 +125,7 @@ export interface ScriptCommand<Name extends string = string, Input = unknown> ex
   readonly folder: string;
   /** What is in the environment at each call; that of an invocation has the arguments too. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly types?: { readonly input: Input; readonly result: ScriptResult };
+  readonly types?: { readonly input: Input; readonly result: Result };
 }
 
 export type Command = FunctionCommand | ScriptCommand;

@@ -11,12 +11,22 @@ import type { NoArguments } from "./define.js";
 import { checkCommandName, checkTimeout } from "./names.js";
 import { checkNoCode, resolveProgram, scriptEnvironment } from "./script-program.js";
 import { processSettings, type ProcessDefinition } from "./script-process.js";
+import {
+  scriptResults,
+  type OutputForm,
+  type ResultSchema,
+  type ResultsDefinition,
+  type ValueOfScript,
+} from "./script-results.js";
 import { compileTemplate } from "./script-template.js";
 
 export interface ScriptDefinition<
   Name extends string,
   Args extends ArgumentDeclarations | undefined,
-> extends ProcessDefinition {
+  Output extends OutputForm = OutputForm,
+  Result extends ResultSchema | undefined = ResultSchema | undefined,
+>
+  extends ProcessDefinition, ResultsDefinition<Output, Result> {
   /** Letters, digits and `_ . : -`, at most 128; what begins with `iscep.` is reserved. */
   readonly name: Name;
   /** For discovery and `iscep ls`. */
@@ -41,14 +51,19 @@ export interface ScriptDefinition<
 type InputOfScript<Args> = Args extends ArgumentDeclarations ? DeclaredInput<Args> : NoArguments;
 
 /**
- * Makes a program callable from outside. Its call answers with a ScriptResult: exit code, standard output and error.
+ * Makes a program callable from outside. Its call answers with a ScriptResult (exit code, standard output and error), or
+ * with what `output` says.
  * @throws IscepError `usage` for a wrong name, timeout or declaration of arguments; `configuration` for a program that
  *   is missing or that others may change, a template that cannot be filled, and a refused environment variable
  */
 export function defineScript<
   const Name extends string,
   const Args extends ArgumentDeclarations | undefined = undefined,
->(definition: ScriptDefinition<Name, Args>): ScriptCommand<Name, InputOfScript<Args>> {
+  const Output extends OutputForm = "text",
+  const Result extends ResultSchema | undefined = undefined,
+>(
+  definition: ScriptDefinition<Name, Args, Output, Result>,
+): ScriptCommand<Name, InputOfScript<Args>, ValueOfScript<Output, Result>> {
   const { name, description = "", timeoutMs, concurrency } = definition;
   checkCommandName(name);
   checkTimeout(name, timeoutMs);
@@ -77,6 +92,7 @@ export function defineScript<
     folder,
     environment,
     ...settings,
+    ...scriptResults(name, definition),
   });
 }
 

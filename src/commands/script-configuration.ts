@@ -2,14 +2,16 @@
 import path from "node:path";
 import { isIscepError } from "../errors.js";
 import { limitTable } from "../limits.js";
+import { isJsonObject } from "../wire/json.js";
 import { argumentDeclarations, inYamlWords } from "./argument-configuration.js";
-import type { ScriptCommand } from "./command.js";
+import type { JsonSchema, ScriptCommand } from "./command.js";
 import { concurrency } from "./concurrency-configuration.js";
 import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./configuration-keys.js";
-import { bytes, choice, duration, filePath, text, wholeNumber, wholeSeconds } from "./configuration-values.js";
+import { bytes, choice, duration, filePath, listOf, text, wholeNumber, wholeSeconds } from "./configuration-values.js";
 import type { ArgumentDeclarations } from "./declaration.js";
 import { defineScript, type ScriptDefinition } from "./define-script.js";
 import { processLimitBounds, waysWhenOutputIsFull, type ProcessLimits } from "./script-process.js";
+import { outputForms } from "./script-results.js";
 import type { YamlEntry, YamlValue } from "./yaml-source.js";
 
 type ScriptFields = Omit<ScriptDefinition<string, ArgumentDeclarations>, "name">;
@@ -31,6 +33,17 @@ const environment: ValueKind<Readonly<Record<string, string>>> = {
   words: "map of names and texts",
   schema: { type: "object", additionalProperties: writtenSchema },
   read: (value) => Object.fromEntries([...variablesOf(value)].map(([name, entry]) => [name, entry.value.written()])),
+};
+
+const jsonSchema: ValueKind<JsonSchema> = {
+  words: "JSON Schema",
+  schema: { type: "object" },
+  read(value) {
+    const { plain } = value;
+    if (!value.isMap || !isJsonObject(plain))
+      throw value.error(`${value.what} must be a JSON Schema, such as { type: object }`);
+    return plain;
+  },
 };
 
 const processLimitKeys: KeyTable<ProcessLimits> = {
@@ -98,9 +111,26 @@ export const scriptKeys = {
     says: "Whether the rest of its output is dropped, which its result tells, or the script is ended.",
     default: "`truncate`",
   },
+  output: {
+    field: "output",
+    kind: choice(outputForms),
+    says: "What standard output becomes in the value of a call: `json` its value, `lines` a list of texts, `none` nothing.",
+    default: "`text`: exit code, standard output and error",
+  },
+  result: {
+    field: "result",
+    kind: jsonSchema,
+    says: "With `output: json`, a JSON Schema that the value has to fit.",
+  },
+  success_codes: {
+    field: "successCodes",
+    kind: listOf("list of exit codes", wholeNumber(0, 255)),
+    says: "Exit codes of a run that completed.",
+    default: "`[0]`",
+  },
 } satisfies KeyTable<ScriptFields>;
 
-const laterKeys = ["output", "schedule", "stdin", "thread", "threads"];
+const laterKeys = ["schedule", "stdin", "thread", "threads"];
 
 export const scripts: ValueKind<readonly ScriptCommand[]> = {
   words: "map of names and commands",

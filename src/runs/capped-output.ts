@@ -21,10 +21,14 @@ export class CappedOutput {
     this.#length += chunk.copy(this.#bytes, this.#length, 0, taken);
   }
 
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
   /** Bytes that are not UTF-8 become U+FFFD; a character that the limit cuts in two is left out. */
   text(): string {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-    return decoder.decode(this.#bytes.subarray(0, this.#length), { stream: this.#truncated });
+    return decoder.decode(this.bytes, { stream: this.#truncated });
   }
 
   #reserve(length: number): void {

@@ -3,16 +3,17 @@ import type { ScriptCommand, ScriptInvocation } from "../commands/command.js";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import { RunInput } from "./input.js";
-import type { Outcome, ScriptResult } from "./outcome.js";
+import type { Outcome } from "./outcome.js";
 import { startInOwnGroup } from "./process-group.js";
 import { feedProgram } from "./process-input.js";
 import { asStopReason, ProcessWatch, type ProcessEnd, type ProcessWatchOptions } from "./process-watch.js";
 import type { ProgressListener } from "./progress-lines.js";
-import { ScriptOutput, type LiveOutput, type ScriptOutputOptions } from "./script-output.js";
+import { outcomeOfScript } from "./script-outcome.js";
+import { ScriptOutput, type LiveOutput } from "./script-output.js";
 import { notStarted } from "./start-fault.js";
 
 export interface ScriptRunOptions extends ProcessWatchOptions {
-  readonly limits: ScriptOutputOptions["limits"] & ProcessWatchOptions["limits"] & Pick<Limits, "maxScriptOutputBytes">;
+  readonly limits: Limits;
   /** Its standard input; without it there is nothing to read. */
   readonly input?: RunInput | undefined;
   readonly output?: LiveOutput | undefined;
@@ -74,15 +75,8 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
   // Also where it had ended by itself, with all its last words in the pipe.
   if (tooMuch !== undefined && (end.stopReason ?? tooMuch) === tooMuch) return { status: "failed", error: tooMuch };
   if (end.stopReason !== undefined) return stopped(end.stopReason);
-  const { stdout, stderr, truncated } = output;
-  return finished(command, runId, {
-    exitCode: end.exitCode,
-    signal: end.signal,
-    stdout: stdout.text(),
-    stderr: stderr.text(),
-    truncated,
-    durationMs: Math.round(performance.now() - startedAtMs),
-  });
+  const durationMs = Math.round(performance.now() - startedAtMs);
+  return outcomeOfScript(command, { runId, exitCode: end.exitCode, signal: end.signal, durationMs, output, limits });
 }
 
 /** Arguments that go by standard input are all of it: what the caller may send beside them is dropped. */
@@ -105,24 +99,6 @@ function connect(child: ChildProcess, output: ScriptOutput, input: RunInput | un
       watched.stop(new IscepError("cancelled", message, { cause: error }));
     });
   }
-}
-
-function finished(command: ScriptCommand, runId: string, value: ScriptResult): Outcome {
-  const { exitCode, signal } = value;
-  if (exitCode === 0) return { status: "completed", value, exitCode };
-  if (signal !== null) {
-    const why = signal === "SIGXCPU" ? "as it has used up its time of computing" : "which did not come from iscep";
-    const message = `the script "${command.name}" was ended by ${signal}, ${why}`;
-    return {
-      status: "killed",
-      error: new IscepError("killed", message, { details: { runId, signal } }),
-      signal,
-      value,
-    };
-  }
-  const message = `the script "${command.name}" ended with exit code ${exitCode}; its output may say why`;
-  const error = new IscepError("failed", message, { details: { runId, exitCode } });
-  return exitCode === null ? { status: "failed", error, value } : { status: "failed", error, exitCode, value };
 }
 
 function stopped(reason: unknown): Outcome {

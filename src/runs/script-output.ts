@@ -54,6 +54,11 @@ export class ScriptOutput {
     );
   }
 
+  /** It was more than it may be. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
   /** Something of it was dropped: it was more than it may be, or more than is kept for the result. */
   get truncated(): boolean {
     return this.#isFull || this.stdout.truncated || this.stderr.truncated;

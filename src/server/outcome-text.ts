@@ -21,18 +21,28 @@ export function outcomeText(
   limits: JsonLimits & Pick<Limits, "maxPacketBytes" | "flushBytes">,
 ): string {
   if (outcome.status === "completed") {
-    const { exitCode } = outcome;
+    const { exitCode, truncated } = outcome;
     const value = fitted(outcome.value, extras, limits);
-    if (extras === undefined && exitCode === undefined) {
+    if (extras === undefined && exitCode === undefined && truncated === undefined) {
       return `{"jsonrpc":"2.0","id":${id},"result":{"value":${encodeJson(value, limits) ?? "null"}}}`;
     }
-    return resultText(id, { value, ...(exitCode === undefined ? {} : { exitCode }), ...extras }, limits);
+    return resultText(
+      id,
+      {
+        value,
+        ...(exitCode === undefined ? {} : { exitCode }),
+        ...(truncated === undefined ? {} : { truncated }),
+        ...extras,
+      },
+      limits,
+    );
   }
   const { status, error } = outcome;
   return errorText(id, error, {
     status,
     ...("exitCode" in outcome && outcome.exitCode !== undefined ? { exitCode: outcome.exitCode } : {}),
     ...("signal" in outcome ? { signal: outcome.signal } : {}),
+    ...("truncated" in outcome ? { truncated: true } : {}),
     ...("value" in outcome && outcome.value !== undefined ? { value: fitted(outcome.value, extras, limits) } : {}),
     ...extras,
   });

@@ -38,7 +38,7 @@ const validate = new Ajv({ strict: false, formats: { regex: true } }).compile(co
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), "iscep-configuration-docs-"));
-  for (const name of ["backup.sh", "report.sh", "archive.sh"]) {
+  for (const name of ["backup.sh", "report.sh", "archive.sh", "tables.sh"]) {
     writeFileSync(path.join(folder, name), "#!/bin/sh\n");
     chmodSync(path.join(folder, name), 0o755);
   }

@@ -30,6 +30,7 @@ test.each<[string, [file: string, name: string][]]>([
     [
       ["src/commands/define-script.ts", "ScriptDefinition"],
       ["src/commands/script-process.ts", "ProcessDefinition"],
+      ["src/commands/script-results.ts", "ResultsDefinition"],
     ],
   ],
 ])("LIBRARY.md has each option of %s, and no other", (name, interfaces) => {

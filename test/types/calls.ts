@@ -5,7 +5,22 @@ import { same } from "./equality.js";
 type Module = typeof commands;
 
 export async function ofAModule(client: Client<Module>): Promise<void> {
-  same<NameOf<Module>, "greet" | "measure" | "parse" | "backup_world" | "status" | "stop" | "add" | "hidden">(true);
+  same<
+    NameOf<Module>,
+    | "greet"
+    | "measure"
+    | "parse"
+    | "backup_world"
+    | "status"
+    | "tables"
+    | "disk"
+    | "anything"
+    | "users"
+    | "restart"
+    | "stop"
+    | "add"
+    | "hidden"
+  >(true);
   same<InputOf<Module, "greet">, { message: string; times?: number | undefined }>(true);
   same<ResultOf<Module, "measure">, { depth: number; unit: "m" }>(true);
 
@@ -21,6 +36,21 @@ export async function ofAModule(client: Client<Module>): Promise<void> {
   same<typeof saved, ScriptResult>(true);
   await client.call("status");
   await client.call("status", {}, { token: null });
+  const tables = await client.call("tables", { database: "a" });
+  same<typeof tables, { name: string; rows?: number | undefined }[]>(true);
+  const disk = await client.call("disk");
+  same<typeof disk.mounts, string[]>(true);
+  same<typeof disk.state, "full" | "free">(true);
+  same<typeof disk.used, number | undefined>(true);
+  same<typeof disk.last, { day: number } | undefined>(true);
+  const anything = await client.call("anything");
+  same<typeof anything, unknown>(true);
+  const users = await client.call("users");
+  same<typeof users, string[]>(true);
+  const restarted = await client.call("restart");
+  same<typeof restarted, null>(true);
+  // @ts-expect-error it is no ScriptResult
+  same<typeof disk, ScriptResult>(true);
   const stopped = await client.call("stop");
   same<typeof stopped, null>(true);
   const sum = await client.call("add", { a: 1 });

@@ -35,6 +35,34 @@ export const backup = defineScript({
 
 export const status = defineScript({ name: "status", run: ["uptime"] });
 
+export const tables = defineScript({
+  name: "tables",
+  run: ["psql", "--dbname={database}"],
+  args: { database: { type: "string" } },
+  output: "json",
+  result: z.array(z.object({ name: z.string(), rows: z.number().optional() })),
+});
+
+export const disk = defineScript({
+  name: "disk",
+  run: ["df"],
+  output: "json",
+  result: {
+    type: "object",
+    properties: {
+      mounts: { type: "array", items: { type: "string" } },
+      state: { enum: ["full", "free"] },
+      used: { type: "number" },
+      last: { type: "object", properties: { day: { type: "integer" } }, required: ["day"] },
+    },
+    required: ["mounts", "state"],
+  },
+});
+
+export const anything = defineScript({ name: "anything", run: ["df"], output: "json" });
+export const users = defineScript({ name: "users", run: ["who"], output: "lines", successCodes: [0, 1] });
+export const restart = defineScript({ name: "restart", run: ["true"], output: "none" });
+
 export const stop = defineCommand({
   name: "stop",
   run: () => {

@@ -70,6 +70,10 @@ declareArguments({ a: { type: "enum" } });
 // @ts-expect-error a default of another type
 declareArguments({ a: { type: "integer", default: "5" } });
 
+// @ts-expect-error there is no such form
+defineScript({ name: "form", run: ["true"], output: "xml" });
+// @ts-expect-error there is no such limit
+defineScript({ name: "limit", run: ["true"], limits: { disk: 5 } });
 // @ts-expect-error a script has a program
 defineScript({ name: "empty", run: [] });
 // @ts-expect-error a script is no line for a shell

@@ -65,6 +65,21 @@ test("a script that prints more than a packet holds has its exit code in the ans
   expect(JSON.stringify(outcome.status === "failed" && outcome.value).length).toBeLessThanOrEqual(maxPacketBytes / 4);
 });
 
+test("output that was cut is told with the outcome, whatever its value is", async () => {
+  const folder = temporaryFolder();
+  const file = path.join(folder, "program.sh");
+  for (const [exitCode, status] of [
+    [0, "completed"],
+    [3, "failed"],
+  ] as const) {
+    writeFileSync(file, `#!/bin/sh\nprintf 1234567890\nexit ${exitCode}\n`, { mode: 0o700 });
+    const command = defineScript({ name: "dump", run: [file], folder, output: "none", maxOutputBytes: 4 });
+    const run = (await clientFor(command)).run("dump", {});
+    expect((await collect(run)).stdout.toString()).toBe("1234");
+    expect(await run.outcome).toMatchObject({ status, exitCode, truncated: true });
+  }
+});
+
 test("a cancel ends the script and all that it has started", async () => {
   const stubborn = script("stubborn", "setsid sleep 300 & echo begun; wait");
   const run = (await clientFor(stubborn)).run("stubborn", {});
