@@ -6,8 +6,7 @@ import { Ajv } from "ajv";
 import { parse } from "yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ScriptDefinition } from "iscep";
-import { argumentKeys, toSnakeCase } from "#iscep/commands/argument-configuration";
-import { concurrencyKeys } from "#iscep/commands/concurrency-configuration";
+import { argumentKeys } from "#iscep/commands/argument-configuration";
 import {
   configurationKeys,
   configurationSchema,
@@ -33,7 +32,38 @@ export type Checks = [
 const document = readFileSync("docs/CONFIGURATION.md", "utf8");
 const examples = [...document.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = ""]) => text);
 const starter = starterFiles.find(({ name }) => name === "iscep.yaml")?.text ?? "";
-const validate = new Ajv({ strict: false, formats: { regex: true } }).compile(configurationSchema());
+const schema: Schema = configurationSchema();
+const validate = new Ajv({ strict: false, formats: { regex: true } }).compile(schema);
+
+interface Schema {
+  readonly const?: unknown;
+  readonly anyOf?: readonly Schema[];
+  readonly items?: Schema;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: boolean | Schema;
+}
+
+/** The keys that a schema knows, such as `commands.*.run`; with a value, those of them that the value has. */
+function* pathsOf(of: Schema, ...[value, path = ""]: [value?: unknown, path?: string]): Iterable<string> {
+  const all = value === undefined;
+  const members = typeof value === "object" && value !== null ? Object.entries(value) : [];
+  for (const branch of of.anyOf ?? []) {
+    // Declarations of arguments are told apart by their type.
+    const type = branch.properties?.["type"]?.const;
+    if (all || type === undefined || members.some(([key, member]) => key === "type" && member === type))
+      yield* pathsOf(branch, value, path);
+  }
+  for (const [key, property] of Object.entries(of.properties ?? {})) {
+    const member = members.find(([name]) => name === key)?.[1] as unknown;
+    if (!all && member === undefined) continue;
+    yield `${path}${key}`;
+    yield* pathsOf(property, member, `${path}${key}.`);
+  }
+  const { additionalProperties: named, items } = of;
+  const others: unknown[] = all ? [undefined] : members.map(([, member]) => member as unknown);
+  if (typeof named === "object") for (const other of others) yield* pathsOf(named, other, `${path}*.`);
+  if (typeof items === "object") for (const other of others) yield* pathsOf(items, other, path);
+}
 
 let folder: string;
 beforeAll(() => {
@@ -72,14 +102,13 @@ describe("docs/CONFIGURATION.md", () => {
     },
   );
 
-  test.each<[string, string[]]>([
-    ["key of the file", Object.keys(configurationKeys)],
-    ["key of a command", Object.keys(scriptKeys)],
-    ["key of concurrency", Object.keys(concurrencyKeys)],
-    ["key of an argument", Object.keys(argumentKeys).map(toSnakeCase)],
-  ])("has an example of every %s", (_, keys) => {
-    const all = examples.join("\n");
-    expect(keys.filter((key) => !new RegExp(`(?<!\\w)${key}:`).test(all))).toEqual([]);
+  test("has an example of every key, at its place", () => {
+    const shown = new Set(examples.flatMap((text) => [...pathsOf(schema, parse(text))]));
+    const wanted = [...new Set(pathsOf(schema))].filter(
+      (path) => !path.startsWith("limits.") && !/\.items\./.test(path),
+    );
+    expect(wanted.length).toBeGreaterThan(30);
+    expect(wanted.filter((path) => !shown.has(path))).toEqual([]);
   });
 
   test("has an example of every type of arguments", () => {
