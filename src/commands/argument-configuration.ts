@@ -118,9 +118,17 @@ function readDeclaration(
   return Object.fromEntries(
     [...fields].map(([name, field]) => [
       toCamelCase(name),
-      name === "items" ? readDeclaration(field, keysOfItem, problems) : field.plain,
+      name === "items" ? readDeclaration(field, keysOfItem, problems) : plainOf(toCamelCase(name), field),
     ]),
   );
+}
+
+/** In YAML 1.2 `yes` is a text, and would count as false here. */
+function plainOf(key: string, value: YamlValue): unknown {
+  const type = argumentKeys[key]?.schema["type"];
+  if (type === "boolean") return value.flag();
+  if (type === "string" && typeof value.scalar !== "string") throw value.error(`${value.what} must be a text`);
+  return value.plain;
 }
 
 export function toSnakeCase(name: string): string {

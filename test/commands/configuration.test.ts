@@ -235,6 +235,16 @@ describe("what is wrong is told with line, column and what to do", () => {
       /^5:26: argument "b" has no key "maxLength"; did you mean "max_length"\?/,
     ],
     [
+      "a truth value of another YAML",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: string, optional: yes }'),
+      /^5:36: `optional` must be true or false/,
+    ],
+    [
+      "a description that is no text",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: string, description: [x] }'),
+      /^5:39: `description` must be a text/,
+    ],
+    [
       "a pattern that is none",
       command('run: [date, "{b}"]\nargs:\n  b: { type: string, pattern: "a)|(b" }'),
       /^5:7: .*pattern/,

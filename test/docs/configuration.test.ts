@@ -3,19 +3,20 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import os from "node:os";
 import path from "node:path";
 import { Ajv } from "ajv";
-import { parse } from "yaml";
+import fc from "fast-check";
+import { isMap, isPair, parse, parseDocument, visit, type Document } from "yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ScriptDefinition } from "iscep";
 import { argumentKeys } from "#iscep/commands/argument-configuration";
 import {
-  configurationKeys,
+  type configurationKeys,
   configurationSchema,
   loadConfiguration,
   type Configuration,
 } from "#iscep/commands/configuration";
 import { limitKeys } from "#iscep/commands/configuration-limits";
 import { keysOfArgument } from "#iscep/commands/declaration";
-import { scriptKeys } from "#iscep/commands/script-configuration";
+import type { scriptKeys } from "#iscep/commands/script-configuration";
 import { starterFiles } from "#iscep/cli/starter-files";
 
 type FieldOf<Keys extends Record<string, { readonly field: string }>> = Keys[keyof Keys]["field"];
@@ -155,4 +156,91 @@ describe("iscep.schema.json", () => {
     expect(faults(text)).not.toEqual([]);
     await expect(load(text)).rejects.toMatchObject({ code: "configuration" });
   });
+
+  test("takes whatever the reader takes, and the reader refuses the rest with its place, however examples are changed", async () => {
+    let accepted = 0;
+    const scalars = [
+      "",
+      "x",
+      "10s",
+      "4MiB",
+      "0",
+      "{a}",
+      "-x",
+      "unix:a.sock",
+      "[::1]:0",
+      "./backup.sh",
+      "echo",
+      "(",
+      0,
+      1,
+      -1,
+      0.5,
+      1e20,
+      true,
+      null,
+    ];
+    const replacement = fc.letrec<{ value: unknown }>((tie) => ({
+      value: fc.oneof(
+        { weight: 4, arbitrary: fc.constantFrom<unknown>(...scalars) },
+        fc.array(tie("value"), { maxLength: 2 }),
+        fc.dictionary(
+          fc.constantFrom("type", "run", "args", "default", "limit", "cert", "a", "__proto__"),
+          tie("value"),
+          { maxKeys: 3 },
+        ),
+      ),
+    })).value;
+    const change = fc.record({
+      where: fc.nat(),
+      key: fc.option(fc.constantFrom(...everyKey)),
+      to: fc.option(replacement, { nil: undefined }),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...examples, starter),
+        fc.array(change, { minLength: 1, maxLength: 2 }),
+        async (text, changes) => {
+          const document = parseDocument(text);
+          for (const { where, key, to } of changes) changeAt(document, where, key, to);
+          const changed = document.toString();
+          const reader: unknown = await load(changed).then(
+            () => "taken",
+            (error: unknown) => error,
+          );
+          if (reader === "taken") {
+            accepted++;
+            expect(faults(changed)).toEqual([]);
+            return;
+          }
+          expect(reader).toMatchObject({
+            code: "configuration",
+            message: expect.stringMatching(/iscep\.yaml:\d+:\d+: /),
+          });
+        },
+      ),
+      { numRuns: 200 },
+    );
+    expect(accepted).toBeGreaterThan(5);
+  });
 });
+
+const everyKey = [...new Set([...pathsOf(schema)].map((path) => path.split(".").at(-1) ?? ""))];
+
+/** Takes a place of the document, and puts something else there, or nothing; with a key, that is put into a map. */
+function changeAt(document: Document, where: number, key: string | null, to: unknown): void {
+  const places: unknown[][] = [];
+  visit(document, {
+    Pair: (_, pair, ancestors) => {
+      const above = ancestors.filter((node) => isPair(node)).map((node) => String(node.key));
+      places.push([...above, String(pair.key)]);
+    },
+  });
+  const place = places[where % places.length] ?? [];
+  const map = key === null ? place : [...place.slice(0, -1), key];
+  const parent = map.length === 1 ? document.contents : document.getIn(map.slice(0, -1), true);
+  // An earlier change may have left a list, or nothing, where the map was.
+  if (!isMap(parent)) return;
+  if (to === undefined) document.deleteIn(map);
+  else document.setIn(map, document.createNode(to));
+}
