@@ -111,6 +111,9 @@ describe("a change of iscep.yaml", () => {
     await rm(file);
     await soon(errors).toContain("there is no such file");
     expect(await names(client)).toEqual(["good"]);
+    await symlink("iscep.yaml", file);
+    await soon(errors).toContain("ELOOP");
+    await rm(file);
     await writeFile(file, `logs: logs\n${withCommands("better")}`);
     await soon(() => names(client)).toEqual(["better"]);
     expect((await serving.stop()).code).toBe(0);
@@ -138,6 +141,31 @@ describe("a change of iscep.yaml", () => {
     expect(await names(client)).toEqual(["two"]);
     await serving.stop();
   });
+});
+
+test("through twenty readings one after the other every call is answered", async () => {
+  const folder = await temporaryFolder();
+  const file = join(folder, "iscep.yaml");
+  await writeFile(file, withCommands("steady", "turn0"));
+  const { serving, client } = await start(folder);
+  let answered = 0;
+  const end = new AbortController();
+  const calls = (async () => {
+    while (!end.signal.aborted) {
+      expect(await client.call("steady")).toMatchObject({ stdout: "steady\n" });
+      answered++;
+    }
+  })();
+  for (let turn = 1; turn <= 20; turn++) {
+    await writeFile(`${file}.new`, withCommands("steady", `turn${turn}`));
+    await rename(`${file}.new`, file);
+    serving.child.kill("SIGHUP");
+    await soon(() => names(client)).toEqual(["steady", `turn${turn}`]);
+  }
+  end.abort();
+  await calls;
+  expect(answered).toBeGreaterThan(20);
+  expect((await serving.stop()).stderr).toBe("");
 });
 
 describe("modules", () => {
