@@ -1,4 +1,5 @@
 import { IscepError } from "./errors.js";
+import { argumentLimits } from "./limits/arguments.js";
 import { clientLimits } from "./limits/clients.js";
 import { fileLimits } from "./limits/files.js";
 import { forever, KiB, MiB, type Limit } from "./limits/limit.js";
@@ -42,16 +43,6 @@ export const limitTable = {
     default: 1 * MiB,
     max: 64 * MiB,
     reason: "bytes that wait for a slow reader before its connection counts as stalled",
-  },
-  maxArgumentBytes: {
-    default: 64 * KiB,
-    max: 64 * MiB,
-    reason: "a string in declared arguments that sets no maxLength of its own, in UTF-8",
-  },
-  maxArgvElementBytes: {
-    default: 131_071,
-    max: 131_071,
-    reason: "one argument of a script; with a byte more Linux refuses to start it",
   },
 
   maxScriptOutputBytes: {
@@ -187,11 +178,6 @@ export const limitTable = {
     max: 1_024,
     reason: "worker threads for commands with thread: true, as in the original",
   },
-  maxArgumentItems: {
-    default: 1_000,
-    max: 1_000_000,
-    reason: "a list in declared arguments that sets no maxItems of its own",
-  },
   maxShownProblems: {
     default: 5,
     max: 1_000,
@@ -276,6 +262,7 @@ export const limitTable = {
   },
   maxPenaltyMs: { default: 600_000, max: forever, reason: "an address is never refused for longer" },
 
+  ...argumentLimits,
   ...clientLimits,
   ...fileLimits,
 } as const satisfies Record<string, Limit>;

@@ -1,12 +1,15 @@
 /** `args:` of a command in iscep.yaml: declarations of arguments, in the words of `declareArguments`. */
+import path from "node:path";
 import { isIscepError } from "../errors.js";
-import type { JsonSchema } from "./command.js";
-import type { ValueKind } from "./configuration-keys.js";
-import type { ConfigurationProblems } from "./configuration-problems.js";
-import { checkDeclaration } from "./declaration-schema.js";
+import type { Command, JsonSchema } from "./command.js";
+import type { ReadContext, ValueKind } from "./configuration-keys.js";
+import { checkDeclaration } from "./declaration-check.js";
 import {
   keysOfArgument,
+  allowances,
   keysOfItem,
+  pathKinds,
+  presences,
   stringFormats,
   type ArgumentDeclaration,
   type ArgumentDeclarations,
@@ -46,6 +49,37 @@ export const argumentKeys: Readonly<Record<string, ArgumentKey>> = {
     schema: { type: "array", items: { type: "string" }, minItems: 1, uniqueItems: true },
     says: "What it may be.",
   },
+  choices: {
+    words: "list of texts, or `{ from: COMMAND }`",
+    schema: {
+      anyOf: [
+        { type: "array", items: { type: "string" }, minItems: 1, uniqueItems: true },
+        {
+          type: "object",
+          properties: { from: { type: "string" } },
+          required: ["from"],
+          additionalProperties: false,
+        },
+      ],
+    },
+    says: "What it may be; or the command of this server that gives the values: a list of texts, or one a line.",
+  },
+  allow: {
+    words: `list of ${allowances.join(", ")}`,
+    schema: { type: "array", items: { enum: allowances }, minItems: 1 },
+    says: "What is refused otherwise: `dash`, a - at the beginning; `control` characters of all kinds but NUL.",
+  },
+  base: {
+    words: "path",
+    schema: { type: "string", minLength: 1 },
+    says: "The folder that the path lies in, wherever links lead. The program gets the whole path, without links.",
+  },
+  presence: {
+    words: presences.join(", "),
+    schema: { enum: presences },
+    says: "Whether the path has to be there, must not be there yet, or may be either. Default: existing.",
+  },
+  kind: { words: pathKinds.join(", "), schema: { enum: pathKinds }, says: "What the path has to be, where it exists." },
   items: { words: "a declaration", schema: {}, says: "What each element of the list is; no list again." },
   minItems: { words: "whole number", schema: count, says: "Elements at least." },
   maxItems: { words: "whole number", schema: count, says: "Elements at most." },
@@ -61,12 +95,14 @@ export const argumentKeys: Readonly<Record<string, ArgumentKey>> = {
   },
 };
 
+const neededKeys: Readonly<Record<string, readonly string[]>> = { list: ["items"], path: ["base"] };
+
 export const argumentDeclarations: ValueKind<ArgumentDeclarations> = {
   words: "map of names and declarations",
   schema: { type: "object", additionalProperties: declarationSchema(keysOfArgument) },
-  read(args, { problems }) {
+  read(args, context) {
     const declared = [...args.named((argument) => `argument "${argument}"`)].flatMap(([name, entry]) => {
-      const declaration = problems.attempt(() => readArgument(name, entry, problems));
+      const declaration = context.problems.attempt(() => readArgument(name, entry, context));
       return declaration === undefined ? [] : [[name, declaration] as const];
     });
     return Object.fromEntries(declared);
@@ -74,16 +110,19 @@ export const argumentDeclarations: ValueKind<ArgumentDeclarations> = {
 };
 
 function declarationSchema(keysByType: Readonly<Record<string, readonly string[]>>): JsonSchema {
-  return {
-    anyOf: Object.entries(keysByType).map(([type, keys]) => ({
-      type: "object",
-      properties: Object.fromEntries(
-        keys.map((key) => [toSnakeCase(key), key === "type" ? { const: type } : keySchema(key)]),
-      ),
-      required: ["type", ...(type === "enum" ? ["values"] : []), ...(type === "list" ? ["items"] : [])],
-      additionalProperties: false,
-    })),
+  return { anyOf: Object.entries(keysByType).map(([type, keys]) => typeSchema(type, keys)) };
+}
+
+function typeSchema(type: string, keys: readonly string[]): JsonSchema {
+  const schema = {
+    type: "object",
+    properties: Object.fromEntries(
+      keys.map((key) => [toSnakeCase(key), key === "type" ? { const: type } : keySchema(key)]),
+    ),
+    required: ["type", ...(neededKeys[type] ?? [])],
+    additionalProperties: false,
   };
+  return type === "enum" ? { ...schema, oneOf: [{ required: ["values"] }, { required: ["choices"] }] } : schema;
 }
 
 function keySchema(key: string): JsonSchema {
@@ -92,8 +131,8 @@ function keySchema(key: string): JsonSchema {
   return { ...schema, description: says };
 }
 
-function readArgument(name: string, { key, value }: YamlEntry, problems: ConfigurationProblems): ArgumentDeclaration {
-  const declaration = readDeclaration(value, keysOfArgument, problems) as unknown as ArgumentDeclaration;
+function readArgument(name: string, { key, value }: YamlEntry, context: ReadContext): ArgumentDeclaration {
+  const declaration = readDeclaration(value, keysOfArgument, context) as unknown as ArgumentDeclaration;
   try {
     checkDeclaration(name, declaration);
   } catch (error) {
@@ -107,20 +146,64 @@ function readArgument(name: string, { key, value }: YamlEntry, problems: Configu
 function readDeclaration(
   value: YamlValue,
   keysByType: Readonly<Record<string, readonly string[]>>,
-  problems: ConfigurationProblems,
+  context: ReadContext,
 ): Record<string, unknown> {
   const types = Object.keys(keysByType);
   const type = value.named((name) => `\`${name}\``).get("type")?.value;
   if (type === undefined) throw value.error(`${value.what} needs a \`type\`: ${types.join(", ")}`);
   const keys = Object.hasOwn(keysByType, type.text()) ? keysByType[type.text()] : undefined;
   if (keys === undefined) throw type.error(`there is no type "${type.text()}"${didYouMean(type.text(), types)}`);
-  const fields = value.fields(keys.map(toSnakeCase), [], problems);
-  return Object.fromEntries(
-    [...fields].map(([name, field]) => [
-      toCamelCase(name),
-      name === "items" ? readDeclaration(field, keysOfItem, problems) : plainOf(toCamelCase(name), field),
-    ]),
-  );
+  const fields = value.fields(keys.map(toSnakeCase), [], context.problems);
+  return Object.fromEntries([...fields].map(([name, field]) => [toCamelCase(name), readKey(name, field, context)]));
+}
+
+function readKey(name: string, value: YamlValue, context: ReadContext): unknown {
+  switch (name) {
+    case "items":
+      return readDeclaration(value, keysOfItem, context);
+    case "base":
+      return path.resolve(context.folder, value.text());
+    default:
+      return plainOf(toCamelCase(name), value);
+  }
+}
+
+/**
+ * Choices that another command makes need that command: one of the same file or its modules, which takes no arguments.
+ * @param scripts the `commands:` that were read before
+ */
+export function checkChoices(scripts: YamlValue, commands: readonly Command[], { problems }: ReadContext): void {
+  for (const { value } of scripts.named((name) => `command "${name}"`).values()) {
+    const args = value.isMap ? keysOf(value).get("args")?.value : undefined;
+    if (args?.isMap !== true) continue;
+    for (const { value: argument } of args.named((name) => `argument "${name}"`).values()) {
+      const from = choicesFrom(argument);
+      if (from !== undefined) problems.attempt(() => checkGiver(from, commands));
+    }
+  }
+}
+
+function choicesFrom(declaration: YamlValue): YamlValue | undefined {
+  if (!declaration.isMap) return undefined;
+  const keys = keysOf(declaration);
+  const items = keys.get("items")?.value;
+  const choices = (items?.isMap === true ? keysOf(items) : keys).get("choices")?.value;
+  return choices?.isMap === true ? keysOf(choices).get("from")?.value : undefined;
+}
+
+function keysOf(map: YamlValue): Map<string, YamlEntry> {
+  return map.named((key) => `\`${key}\``);
+}
+
+function checkGiver(from: YamlValue, commands: readonly Command[]): void {
+  const name = from.text();
+  const names = commands.map((command) => command.name);
+  const giver = commands.find((command) => command.name === name);
+  if (giver === undefined)
+    throw from.error(`there is no command "${name}" in this file or its modules${didYouMean(name, names)}`);
+  const { required } = giver.argsSchema;
+  if (Array.isArray(required) && required.length > 0)
+    throw from.error(`command "${name}" needs arguments, and is asked for the choices without any; give it defaults`);
 }
 
 /** In YAML 1.2 `yes` is a text, and would count as false here. */

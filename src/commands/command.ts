@@ -46,6 +46,10 @@ interface CommandBase<Name extends string> {
   readonly description: string;
   /** JSON Schema of the arguments: always an object schema; `additionalProperties: false`. */
   readonly argsSchema: JsonSchema;
+  /** Arguments whose values appear in no log and no output. */
+  readonly secretArguments?: readonly string[];
+  /** By argument, the command of the same server whose result is the list of its values. */
+  readonly choicesFrom?: ReadonlyMap<string, string>;
   /** JSON Schema of the result, where it is known. */
   readonly resultSchema?: JsonSchema;
   /** Undefined means the server's `runTimeoutMs`. */

@@ -12,6 +12,7 @@ const notOfTheServer: readonly string[] = [
   "maxArgumentBytes",
   "maxArgvElementBytes",
   "maxArgumentItems",
+  "patternTimeoutMs",
   "maxShownProblems",
   "maxShownCharacters",
   "fileLockTimeoutMs",

@@ -3,6 +3,7 @@ import { open } from "node:fs/promises";
 import path from "node:path";
 import { IscepError, toIscepError } from "../errors.js";
 import { defaultLimits, limitTable, type Limits } from "../limits.js";
+import { checkChoices } from "./argument-configuration.js";
 import type { Command, JsonSchema, ScriptCommand } from "./command.js";
 import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./configuration-keys.js";
 import { limits } from "./configuration-limits.js";
@@ -140,6 +141,8 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
   const place = fields.get("commands") ?? root;
   const placed = [...commands.map((command) => ({ command, place })), ...(await loadModules(modules, context))];
   const unique = withUniqueNames(placed, problems);
+  // A command that could not be read would be missed once more.
+  if (problems.count === 0 && fields.has("commands")) checkChoices(place, unique, context);
   problems.throwIfAny();
   return {
     ...settings,

@@ -1,10 +1,13 @@
+import path from "node:path";
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
 import { IscepError } from "../errors.js";
 import { defaultLimits } from "../limits.js";
 import type { JsonSchema } from "./command.js";
-import { checkDeclaration, schemaOf, type SchemaPurpose } from "./declaration-schema.js";
+import { checkDeclaration } from "./declaration-check.js";
+import { schemaOf, type SchemaPurpose } from "./declaration-schema.js";
 import type { ArgumentDeclaration, ArgumentDeclarations, DeclaredInput, DeclaredOutput } from "./declaration.js";
-import { compileCheck } from "./declared-check.js";
+import { compileCheck, type DeclaredIssue } from "./declared-check.js";
+import { declaredPath, resolveInside, type DeclaredPath } from "./path-argument.js";
 
 /** A Standard Schema with Standard JSON Schema. */
 export interface DeclaredArguments<Input, Output> {
@@ -19,27 +22,31 @@ export interface DeclaredArguments<Input, Output> {
  *       count: { type: "integer", minimum: 1, maximum: 9 },
  *       mode: { type: "enum", values: ["fast", "full"] },
  *       names: { type: "list", items: { type: "string" }, maxItems: 20, optional: true },
+ *       target: { type: "path", base: "archives", presence: "new" },
+ *       password: { type: "secret" },
  *     })
  *
- * Types: string, integer, number, boolean, enum, list. An argument without `default` and without `optional` is required.
- * Strings hold no control characters, are well-formed Unicode and at most 64 KiB; patterns match the whole text.
+ * Types: string, integer, number, boolean, enum, path, list, secret. An argument without `default` and without `optional`
+ * is required. Strings hold no control characters, are well-formed Unicode and at most 64 KiB; patterns match the whole text.
+ * @param options.folder what the base folders of paths are relative to; default: the folder of this process
  * @throws IscepError `usage` for a declaration that cannot be meant, such as a default that does not fit.
  */
 export function declareArguments<const Declarations extends ArgumentDeclarations>(
   declarations: Declarations,
+  options: { readonly folder?: string } = {},
 ): DeclaredArguments<DeclaredInput<Declarations>, DeclaredOutput<Declarations>> {
   checkRecord(declarations);
   const declared = Object.entries<ArgumentDeclaration>(declarations);
   for (const [name, declaration] of declared) checkDeclaration(name, declaration);
   const jsonSchema = objectSchema(declared, { forCheck: false, maxItems: defaultLimits.maxArgumentItems });
-  const validate = validator(declared);
+  const validate = validator(declared, path.resolve(options.folder ?? ""));
   const converter = { input: () => jsonSchema, output: () => jsonSchema };
   return {
     "~standard": {
       version: 1,
       vendor: "iscep",
       // The types follow from the declarations, and the check from the same ones.
-      validate: validate as (value: unknown) => StandardSchemaV1.Result<DeclaredOutput<Declarations>>,
+      validate: validate as StandardSchemaV1<unknown, DeclaredOutput<Declarations>>["~standard"]["validate"],
       jsonSchema: converter,
     },
   };
@@ -72,13 +79,18 @@ function objectSchema(
   };
 }
 
+type ArgsResult = StandardSchemaV1.Result<Record<string, unknown>>;
+
+/** Synchronous where there is no path: the system is only asked about those. */
 function validator(
   declared: readonly (readonly [string, ArgumentDeclaration])[],
-): (value: unknown) => StandardSchemaV1.Result<Record<string, unknown>> {
+  folder: string,
+): (value: unknown) => ArgsResult | Promise<ArgsResult> {
   const check = compileCheck(objectSchema(declared, { forCheck: true, maxItems: defaultLimits.maxArgumentItems }));
   const names = declared.map(([name]) => name);
   const defaults = declared.map(([, declaration]) => declaration.default);
   for (const [name, declaration] of declared) checkDefault(name, declaration);
+  const paths = declared.flatMap(([name, declaration]) => declaredPath(name, declaration, folder) ?? []);
   return (value) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       return { issues: [{ message: "expected an object of names and values" }] };
@@ -101,8 +113,29 @@ function validator(
       }
     }
     const issues = check(args);
-    return issues === undefined ? { value: args } : { issues };
+    if (issues !== undefined) return { issues };
+    return paths.length === 0 ? { value: args } : withResolvedPaths(args, paths);
   };
+}
+
+/** One after the other: a list of paths of one caller keeps no more than one of the threads that look at files. */
+async function withResolvedPaths(args: Record<string, unknown>, paths: readonly DeclaredPath[]): Promise<ArgsResult> {
+  for (const { name, isList, declaration } of paths) {
+    const given = args[name];
+    if (given === undefined) continue;
+    const resolved: string[] = [];
+    for (const [index, text] of (isList ? (given as string[]) : [given as string]).entries()) {
+      const result = await resolveInside(text, declaration);
+      if ("expected" in result) return { issues: [pathIssue(isList ? [name, index] : [name], result.expected)] };
+      resolved.push(result.path);
+    }
+    args[name] = isList ? resolved : resolved[0];
+  }
+  return { value: args };
+}
+
+function pathIssue(at: PropertyKey[], expected: string): DeclaredIssue {
+  return { message: `expected ${expected}, received string`, path: at, expected };
 }
 
 function checkDefault(name: string, declaration: ArgumentDeclaration): void {

@@ -5,6 +5,7 @@ import type * as AjvModule from "ajv/dist/2020.js";
 import type { Ajv2020, ErrorObject } from "ajv/dist/2020.js";
 import type { FormatsPlugin } from "ajv-formats";
 import { defaultLimits } from "../limits.js";
+import { boundedPattern } from "./bounded-pattern.js";
 import type { JsonSchema } from "./command.js";
 import { stringFormats } from "./declaration.js";
 import { textFormats } from "./declaration-schema.js";
@@ -36,10 +37,14 @@ function openAjv(): Ajv2020 {
     strictNumbers: true,
     verbose: true,
     unicodeRegExp: true,
+    // ajv writes this name into code that it is never asked for.
+    code: { regExp: Object.assign(boundedPattern, { code: "boundedPattern" }) },
   });
   addFormats(made, [...stringFormats]);
-  made.addFormat(textFormats.oneLine, (text: string) => !/[\p{Cc}\p{Cs}]/u.test(text) && isShort(text));
-  made.addFormat(textFormats.multiline, (text: string) => !/[\p{Cs}]|(?![\t\n\r])\p{Cc}/u.test(text) && isShort(text));
+  made.addFormat(textFormats.oneLine, (text: string) => !/[\p{Cc}\p{Cs}]/u.test(text));
+  made.addFormat(textFormats.multiline, (text: string) => !/[\p{Cs}]|(?![\t\n\r])\p{Cc}/u.test(text));
+  made.addFormat(textFormats.any, (text: string) => !/[\0\p{Cs}]/u.test(text));
+  made.addFormat(textFormats.short, isShort);
   return made;
 }
 
@@ -48,7 +53,7 @@ function isShort(text: string): boolean {
   return text.length * 3 <= maxArgumentBytes || Buffer.byteLength(text) <= maxArgumentBytes;
 }
 
-interface DeclaredIssue extends StandardSchemaV1.Issue {
+export interface DeclaredIssue extends StandardSchemaV1.Issue {
   /** What the schema wants; never anything of the value. */
   readonly expected: string;
 }
@@ -92,11 +97,18 @@ function expectation(error: ErrorObject): string {
 }
 
 function formatName(format: string): string {
-  const bound = `of at most ${defaultLimits.maxArgumentBytes} bytes`;
-  if (format === textFormats.oneLine) return `well-formed text without control characters, ${bound}`;
-  if (format === textFormats.multiline)
-    return `well-formed text without control characters but tabs and line ends, ${bound}`;
-  return `text in the format ${format}`;
+  switch (format) {
+    case textFormats.oneLine:
+      return "well-formed text without control characters";
+    case textFormats.multiline:
+      return "well-formed text without control characters but tabs and line ends";
+    case textFormats.any:
+      return "well-formed text without NUL";
+    case textFormats.short:
+      return `text of at most ${defaultLimits.maxArgumentBytes} bytes`;
+    default:
+      return `text in the format ${format}`;
+  }
 }
 
 function typeName(value: unknown): string {

@@ -2,6 +2,7 @@ import path from "node:path";
 import { IscepError } from "../errors.js";
 import type { ArgumentDeclarations, DeclaredInput } from "./declaration.js";
 import { argumentsChecker } from "./argument-check.js";
+import { notedMembers, readNotes } from "./argument-notes.js";
 import { argumentsJsonSchema } from "./argument-schema.js";
 import { commandBrand } from "./brand.js";
 import type { ScriptCommand } from "./command.js";
@@ -9,6 +10,7 @@ import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js
 import { declareArguments } from "./declared-arguments.js";
 import type { NoArguments } from "./define.js";
 import { checkCommandName, checkTimeout } from "./names.js";
+import { compileInvocation, type StandardInputPlace } from "./script-invocation.js";
 import { checkNoCode, resolveProgram, scriptEnvironment } from "./script-program.js";
 import { processSettings, type ProcessDefinition } from "./script-process.js";
 import {
@@ -18,7 +20,6 @@ import {
   type ResultsDefinition,
   type ValueOfScript,
 } from "./script-results.js";
-import { compileTemplate } from "./script-template.js";
 
 export interface ScriptDefinition<
   Name extends string,
@@ -34,10 +35,15 @@ export interface ScriptDefinition<
   /**
    * The program, and a template of its arguments: literals, `"{argument}"`, and `"--option={argument}"`. There is no
    * shell. The program is an absolute path, one relative to `folder` (`./backup.sh`), or a name such as `tar`.
+   * `"{argument:file}"` is the path of a file that holds the value, and `"{argument:fd}"` the number of its descriptor.
    */
   readonly run: readonly [program: string, ...template: string[]];
-  /** As for `declareArguments`; each has to be used in `run`. Without it the script takes none. */
+  /** As for `declareArguments`; each has to be used in `run`, `stdin` or `argumentVariables`. Without it the script takes none. */
   readonly args?: Args;
+  /** What the script reads: `args` for all arguments as one JSON object, `"{argument}"` for one value. Default: what the caller sends. */
+  readonly stdin?: StandardInputPlace;
+  /** Names of arguments that the script gets as ISCEP_ARG_NAME, a list as JSON; `all` for all but secrets. Default: none. */
+  readonly argumentVariables?: "all" | readonly string[];
   /** Default: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
   /** How many go on at once, and what becomes of one more. Default: as many as the server has places for. */
@@ -73,22 +79,25 @@ export function defineScript<
   const declarations: ArgumentDeclarations = definition.args ?? {};
   if (Object.hasOwn(declarations, "~standard"))
     throw new IscepError("usage", `script "${name}": args takes the plain declarations, without declareArguments()`);
-  const args = declareArguments(declarations);
-  const argsSchema = argumentsJsonSchema(name, args);
-  const fillArgv = compileTemplate(template, declarations);
+  const args = declareArguments(declarations, { folder });
+  const notes = readNotes(argumentsJsonSchema(name, args));
+  const { argsSchema } = notes;
   const { userEnvironment, ...settings } = processSettings(definition);
   const environment = scriptEnvironment({ ...userEnvironment, ...definition.environment });
+  const { stdin, argumentVariables } = definition;
+  const invocation = compileInvocation({ template, stdin, argumentVariables, environment }, declarations);
   return Object.freeze({
     [commandBrand]: true,
     kind: "script" as const,
     name,
     description,
     argsSchema,
+    ...notedMembers(notes),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     checkArguments: argumentsChecker(args, argsSchema),
     program: resolveProgram(program, folder),
-    invocation: (given: unknown) => ({ argv: fillArgv(given), environment, descriptors: [], secrets: [] }),
+    invocation,
     folder,
     environment,
     ...settings,

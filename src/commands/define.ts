@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { IscepError } from "../errors.js";
 import { argumentsChecker, checkNoArguments } from "./argument-check.js";
+import { notedMembers, readNotes } from "./argument-notes.js";
 import { argumentsJsonSchema, noArgumentsSchema, resultJsonSchema } from "./argument-schema.js";
 import { commandBrand } from "./brand.js";
 import { callingModule } from "./calling-module.js";
@@ -65,7 +66,8 @@ export function defineCommand<
   const { name, description = "", args, result, thread = false, timeoutMs, concurrency } = definition;
   checkCommandName(name);
   checkTimeout(name, timeoutMs);
-  const argsSchema = args === undefined ? noArgumentsSchema : argumentsJsonSchema(name, args);
+  const notes = readNotes(args === undefined ? noArgumentsSchema : argumentsJsonSchema(name, args));
+  const { argsSchema } = notes;
   const resultSchema = result === undefined ? undefined : resultJsonSchema(result);
   const threadModule = thread === true ? callingModule(defineCommand) : thread === false ? undefined : thread;
   if (thread !== false && threadModule?.startsWith("file:") !== true) {
@@ -81,6 +83,7 @@ export function defineCommand<
     name,
     description,
     argsSchema,
+    ...notedMembers(notes),
     ...(resultSchema === undefined ? {} : { resultSchema }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),

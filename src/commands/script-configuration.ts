@@ -10,6 +10,7 @@ import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type Value
 import { bytes, choice, duration, filePath, listOf, text, wholeNumber, wholeSeconds } from "./configuration-values.js";
 import type { ArgumentDeclarations } from "./declaration.js";
 import { defineScript, type ScriptDefinition } from "./define-script.js";
+import { isStandardInputPlace, standardInputForms, type StandardInputPlace } from "./script-invocation.js";
 import { processLimitBounds, waysWhenOutputIsFull, type ProcessLimits } from "./script-process.js";
 import { outputForms } from "./script-results.js";
 import type { YamlEntry, YamlValue } from "./yaml-source.js";
@@ -33,6 +34,26 @@ const environment: ValueKind<Readonly<Record<string, string>>> = {
   words: "map of names and texts",
   schema: { type: "object", additionalProperties: writtenSchema },
   read: (value) => Object.fromEntries([...variablesOf(value)].map(([name, entry]) => [name, entry.value.written()])),
+};
+
+const standardInput: ValueKind<StandardInputPlace> = {
+  words: '`args`, or `"{argument}"`',
+  schema: { type: "string", pattern: String.raw`^(args|\{[^{}:]+\})$` },
+  read(value) {
+    const place = value.written();
+    if (!isStandardInputPlace(place)) throw value.error(standardInputForms);
+    return place;
+  },
+};
+
+const argumentVariables: ValueKind<"all" | readonly string[]> = {
+  words: "`all`, or list of arguments",
+  schema: { anyOf: [{ const: "all" }, { type: "array", items: { type: "string" }, minItems: 1 }] },
+  read(value) {
+    if (value.scalar === "all") return "all";
+    if (!value.isList) throw value.error(`${value.what} must be all, or a list of names of arguments`);
+    return value.list().map((name) => name.text());
+  },
 };
 
 const jsonSchema: ValueKind<JsonSchema> = {
@@ -70,6 +91,17 @@ export const scriptKeys = {
     required: 'the program and its arguments, such as run: [./backup.sh, "{world}"]',
   },
   args: { field: "args", kind: argumentDeclarations, says: "The arguments that callers give, by name." },
+  stdin: {
+    field: "stdin",
+    kind: standardInput,
+    says: 'What the program reads: `args` for all arguments as one JSON object, `"{argument}"` for the value of one.',
+    default: "what the caller sends",
+  },
+  argument_variables: {
+    field: "argumentVariables",
+    kind: argumentVariables,
+    says: "Arguments that the program gets as variables, `world` as `ISCEP_ARG_WORLD`, a list as JSON; `all` means all but secrets.",
+  },
   timeout: {
     field: "timeoutMs",
     kind: duration(limitTable.runTimeoutMs.max, "24d"),
@@ -130,7 +162,7 @@ export const scriptKeys = {
   },
 } satisfies KeyTable<ScriptFields>;
 
-const laterKeys = ["schedule", "stdin", "thread", "threads"];
+const laterKeys = ["schedule", "thread", "threads"];
 
 export const scripts: ValueKind<readonly ScriptCommand[]> = {
   words: "map of names and commands",

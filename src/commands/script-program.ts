@@ -108,6 +108,7 @@ const codeOptions: readonly (readonly [program: RegExp, option: RegExp])[] = [
 export function checkNoCode(program: string, template: readonly string[]): void {
   const [, option] = codeOptions.find(([name]) => name.test(path.basename(program))) ?? [];
   if (option === undefined) return;
+  checkHasScript(program, template);
   for (const [index, text] of template.entries()) {
     const brace = text.indexOf("{");
     if (brace === -1 || !option.test(brace === 0 ? (template[index - 1] ?? "") : text.slice(0, brace))) continue;
@@ -118,6 +119,19 @@ export function checkNoCode(program: string, template: readonly string[]): void 
       { details: { element: index } },
     );
   }
+}
+
+/** Without a script such a program runs its standard input, which is the caller's; so it would do with a file of it. */
+function checkHasScript(program: string, template: readonly string[]): void {
+  const index = template.findIndex((text) => !text.startsWith("-"));
+  const isFromCaller = /^\{[^{}]*:(?:file|fd)\}$/.test(template[index] ?? "");
+  if (!isFromCaller && !template.every((text) => /^-[^vVh-]?$/.test(text))) return;
+  throw new IscepError(
+    "configuration",
+    `${path.basename(program)} without a script of yours would run what the caller sends; write the script down: ` +
+      `[${path.basename(program)}, ./script, …]`,
+    isFromCaller ? { details: { element: index } } : {},
+  );
 }
 
 /** They change what a program runs, or how; a definition that needs one names it in a wrapper script of its own. */

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -259,6 +259,56 @@ describe("what is wrong is told with line, column and what to do", () => {
       command('run: [date, "{b}"]\nargs:\n  b: { type: string, min_length: 3, max_length: 2 }'),
       /^5:7: .*`min_length` is larger/,
     ],
+    [
+      "a secret in argv",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: secret }'),
+      /^3:17: argument "b" is a secret.*"\{b:file\}"/,
+    ],
+    ["a secret that goes nowhere", command("run: [date]\nargs:\n  b: { type: secret }"), /^5:7: .*stdin: "\{b\}"/],
+    ["a secret with a default", command("run: [date]\nargs:\n  b: { type: secret, default: x }"), /^5:26: .*"default"/],
+    [
+      "a path without a base",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: path }'),
+      /^5:7: argument "b": needs `base`/,
+    ],
+    [
+      "a presence that is none",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: path, base: worlds, presence: gone }'),
+      /^5:7: .*existing, new, either/,
+    ],
+    ["no argument on standard input", command("run: [date]\nstdin: sql"), /^4:12: stdin must be args/],
+    ["braces without quotes", command("run: [date]\nstdin: {sql}"), /^4:12: .*write "\{sql\}" in quotes/],
+    [
+      "an unknown argument on standard input",
+      command('run: [date]\nargs: { sql: { type: string } }\nstdin: "{sqk}"'),
+      /^5:12: .*did you mean "sql"\?/,
+    ],
+    [
+      "a variable of no argument",
+      command('run: [date, "{b}"]\nargs: { b: { type: string } }\nargument_variables: [c]'),
+      /^5:25: .*"c"/,
+    ],
+    ["variables that are no list", command("run: [date]\nargument_variables: b"), /^4:25: .*must be all, or a list/],
+    [
+      "choices from a command that is not there",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: enum, choices: { from: tow } }\n') + "  two: { run: [date] }",
+      /^5:41: there is no command "tow" in this file or its modules; did you mean "two"\?/,
+    ],
+    [
+      "choices of items from such a command",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: list, items: { type: string, choices: { from: none } } }'),
+      /^5:64: there is no command "none"/,
+    ],
+    [
+      "choices from a command that needs arguments",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: enum, choices: { from: one } }'),
+      /^5:41: command "one" needs arguments/,
+    ],
+    [
+      "code from the caller",
+      command('run: [sh]\nargs: { b: { type: string } }\nstdin: "{b}"'),
+      /^3:11: sh without a script/,
+    ],
     ["a dangerous variable", command("run: [date]\nenvironment:\n  A: x\n  LD_PRELOAD: x"), /^6:7: .*LD_PRELOAD/],
     [
       "aliases that explode",
@@ -292,4 +342,33 @@ test.each([
   ["", undefined],
 ])("the duration %s is %s ms", (text, durationMs) => {
   expect(parseDuration(text)).toBe(durationMs);
+});
+
+test("arguments go to every place that a file names, paths from its own folder", async () => {
+  const { configuration } = await load(`
+modules: [commands.mjs]
+commands:
+  query:
+    run: [./backup.sh, "{target}", "--password={password:file}", "{options}"]
+    args:
+      target: { type: path, base: worlds, presence: new, kind: file }
+      password: { type: secret, min_length: 3 }
+      options: { type: list, items: { type: string, choices: { from: hello }, allow: [dash] }, optional: true }
+      sql: { type: string, multiline: true }
+      level: { type: enum, choices: [low, high], default: low }
+    stdin: "{sql}"
+    argument_variables: [level]
+`);
+  const [query] = (await configuration).commands;
+  if (query?.kind !== "script") throw new Error("it is no script");
+  const check = await query.checkArguments({ target: "a", password: "pass", options: ["-v"], sql: "x\n" });
+  expect(check).toMatchObject({ ok: true, args: { target: path.join(await realpath(folder), "worlds/a") } });
+  expect(query.invocation(check.ok && check.args)).toMatchObject({
+    argv: [path.join(await realpath(folder), "worlds/a"), "--password=/dev/fd/3", "-v"],
+    environment: { ISCEP_ARG_LEVEL: "low" },
+    stdin: Buffer.from("x\n"),
+    descriptors: [Buffer.from("pass")],
+    secrets: ["pass"],
+  });
+  expect(query.choicesFrom).toEqual(new Map([["options", "hello"]]));
 });

@@ -135,6 +135,35 @@ describe("numbers, choices and lists", () => {
   });
 });
 
+describe("choices", () => {
+  const declared = declareArguments({
+    mode: { type: "enum", choices: ["fast", "-x"], optional: true },
+    name: { type: "string", choices: ["a", "b"], pattern: "[ac]", optional: true },
+    later: { type: "enum", choices: { from: "list_worlds" }, optional: true },
+  });
+
+  test.each<[Record<string, unknown>, boolean]>([
+    [{ mode: "fast" }, true],
+    [{ mode: "-x" }, true],
+    [{ mode: "FAST" }, false],
+    [{ name: "a" }, true],
+    [{ name: "b" }, false],
+    [{ name: "c" }, false],
+    // Which values these are is only known at the call; any other rule holds before it.
+    [{ later: "whatever" }, true],
+    [{ later: "a\nb" }, false],
+    [{ later: 5 }, false],
+  ])("%j: %s", (args, fits) => {
+    expect(check(declared, args).issues === undefined).toBe(fits);
+  });
+
+  test("those that are fixed are told", () => {
+    expect(declared["~standard"].jsonSchema.input({ target: "draft-2020-12" })).toMatchObject({
+      properties: { mode: { type: "string", enum: ["fast", "-x"] }, name: { type: "string", enum: ["a", "b"] } },
+    });
+  });
+});
+
 describe("defaults and absence", () => {
   const declared = declareArguments({
     world: { type: "string", default: "overworld" },
@@ -217,6 +246,21 @@ describe("a wrong declaration is refused when it is made:", () => {
     ["a pattern that only a group would mend", { a: { type: "string", pattern: "a)|(b" } }, /regular expression/],
     ["an enum without values", { a: { type: "enum", values: [] } }, /values/],
     ["an enum of numbers", { a: { type: "enum", values: [1] } }, /quotes/],
+    ["choices that are none", { a: { type: "string", choices: "a" } }, /`choices`/],
+    ["choices without any", { a: { type: "string", choices: [] } }, /`choices`/],
+    ["choices from no name", { a: { type: "enum", choices: { from: "rm -rf" } } }, /no name for a command/],
+    ["choices from a command of our own", { a: { type: "enum", choices: { from: "iscep.list" } } }, /iscep's own/],
+    ["choices from two places", { a: { type: "enum", choices: { from: "a", to: "b" } } }, /\{ from: COMMAND \}/],
+    ["an enum with values and choices", { a: { type: "enum", values: ["a"], choices: ["a"] } }, /needs `choices`/],
+    ["a default that is no choice", { a: { type: "string", choices: ["a"], default: "b" } }, /default does not fit/],
+    ["allow without a list", { a: { type: "string", allow: "dash" } }, /`allow` must be a list of dash, control/],
+    ["allow of something else", { a: { type: "string", allow: ["nul"] } }, /`allow` has no "nul"/],
+    ["control characters in a number", { a: { type: "integer", allow: ["control"] } }, /`allow` has no "control"/],
+    [
+      "multiline that is no truth value",
+      { a: { type: "string", multiline: "no" } },
+      /`multiline` must be true or false/,
+    ],
     ["an enum with a value twice", { a: { type: "enum", values: ["x", "x"] } }, /twice/],
     ["a list of lists", { a: { type: "list", items: { type: "list", items: { type: "string" } } } }, /items/],
     ["bounds without anything between", { a: { type: "integer", minimum: 2, maximum: 1 } }, /larger/],

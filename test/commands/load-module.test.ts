@@ -45,7 +45,7 @@ describe("a module of commands", () => {
       export const a = ${define("a")};
       export const many = [${define("b")}, ${define("c")}, 1, null];
       export const record = { d: ${define("d")}, no: "command", a };
-      export const script = defineScript({ name: "e", run: ["sh"] });
+      export const script = defineScript({ name: "e", run: ["date"] });
       export const helper = () => a;
       export const nothing = null;
       export default a;`;

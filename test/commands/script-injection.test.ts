@@ -54,32 +54,128 @@ describe("any text reaches the program byte for byte, or is refused", () => {
     fc.string({ unit: fc.constantFrom(...signs, "%", "!", "\0", "\ud800", "é", "𝄞", "a") }),
     fc.constantFrom("$(reboot)", "; rm -rf /", "-rf", "--", "../../etc/passwd", "%00", "\u202e", "\ufeff", "@file"),
   );
+  const half = /\p{Cs}/u;
   const refused = /^-|[\0\p{Cs}]/u;
-  const command = script(["{world}", "--world={world}"], { world: { type: "string", multiline: true } });
+  const any = { type: "string", allow: ["control"] } as const;
+  /** One text in each place that there is, and what each place shall have got. */
+  const command = defineScript({
+    name: "it",
+    run: [printer, "{world}", "--world={world}", "{world:file}"],
+    args: { world: any },
+    stdin: "{world}",
+    argumentVariables: "all",
+  });
+  const whole = defineScript({ name: "it", run: [printer], args: { world: any }, stdin: "args" });
 
-  test("in argv", () => {
+  function places(world: string): unknown {
+    const { argv, environment, stdin, descriptors } = command.invocation({ world });
+    return [argv, environment["ISCEP_ARG_WORLD"], String(stdin), descriptors.map(String)];
+  }
+
+  test("in every place, 20,000 texts", () => {
     fc.assert(
-      fc.property(hostile, (text) => {
-        let filled: readonly string[] | undefined;
+      fc.property(hostile, (world) => {
+        let placed: unknown;
         try {
-          filled = command.invocation({ world: text }).argv;
+          placed = places(world);
         } catch (error) {
           expect(isIscepError(error) && error.code).toBe("invalid_arguments");
         }
-        expect(filled).toEqual(refused.test(text) ? undefined : [text, `--world=${text}`]);
+        const expected = [[world, `--world=${world}`, "/dev/fd/3"], world, world, [world]];
+        expect(placed).toEqual(refused.test(world) ? undefined : expected);
+        expect(command.checkArguments({ world })).toMatchObject({ ok: !/[\0\p{Cs}]/u.test(world) });
+        if (!half.test(world)) expect(JSON.parse(String(whole.invocation({ world }).stdin))).toEqual({ world });
       }),
-      { numRuns: 5_000 },
+      { numRuns: 20_000 },
     );
   });
 
-  test("in the process", () => {
-    const accepted = fc.sample(hostile, { numRuns: 2_000, seed: 1 }).filter((text) => !refused.test(text));
-    const texts = accepted.flatMap((text) => command.invocation({ world: text }).argv);
-    expect(texts.length).toBeGreaterThan(1_000);
-    const seen = Buffer.from(execFileSync(printer, texts, { encoding: "latin1" }), "hex").toString("latin1");
-    // Before them stand the interpreter and the script.
-    expect(seen.split("\0").slice(2, -1)).toEqual(texts.map((text) => Buffer.from(text).toString("latin1")));
+  test("in the command line of a real process, 20,000 texts", () => {
+    const texts = fc.sample(hostile, { numRuns: 20_000, seed: 1 }).filter((text) => !refused.test(text));
+    expect(texts.length).toBeGreaterThan(10_000);
+    // As many a process as leave its arguments and environment within 2 MiB.
+    for (let from = 0; from < texts.length; from += 4_000) {
+      const argv = texts.slice(from, from + 4_000).flatMap((world) => command.invocation({ world }).argv.slice(0, 2));
+      const printed = execFileSync(printer, argv, { encoding: "latin1", maxBuffer: 64 * 1024 * 1024 });
+      const seen = Buffer.from(printed, "hex").toString("latin1");
+      // Before them stand the interpreter and the script.
+      expect(seen.split("\0").slice(2, -1)).toEqual(argv.map((text) => Buffer.from(text).toString("latin1")));
+    }
   });
+});
+
+describe("what is refused unless the argument allows it:", () => {
+  const plain = script(["{a}"], { a: { type: "string" } });
+  const allowing = script(["{a}"], { a: { type: "string", allow: ["dash", "control"] } });
+  const lines = script(["{a}"], { a: { type: "string", multiline: true } });
+  const reaches = (command: ScriptCommand, a: unknown): boolean => {
+    const check = command.checkArguments({ a });
+    if (check instanceof Promise || !check.ok) return false;
+    try {
+      return command.invocation(check.args).argv[0] === String(a);
+    } catch (error) {
+      if (isIscepError(error) && error.code === "invalid_arguments") return false;
+      throw error;
+    }
+  };
+
+  // PITFALLS 5 (CWE-88): OliveTin's `ascii_identifier` takes -rf and "..".
+  test.each<[string, string, boolean, boolean, boolean]>([
+    ["an option", "-rf", false, true, false],
+    ["a dash alone", "-", false, true, false],
+    ["the end of options", "--", false, true, false],
+    ["a line feed", "a\nb", false, true, true],
+    ["a tab", "a\tb", false, true, true],
+    ["an escape", "\u001B[2J", false, true, false],
+    ["a control character of C1", "\u009b2J", false, true, false],
+    ["NUL", "a\0b", false, false, false],
+    ["half of a pair", "\ud83c", false, false, false],
+    ["an over-long text", "x".repeat(65_537), false, false, false],
+    ["an empty text", "", true, true, true],
+    ["two dots, which only a path can refuse", "..", true, true, true],
+  ])("%s", (_, a, isPlain, isAllowing, isLines) => {
+    expect(reaches(plain, a)).toBe(isPlain);
+    expect(reaches(allowing, a)).toBe(isAllowing);
+    expect(reaches(lines, a)).toBe(isLines);
+  });
+
+  test("a negative number, a choice and an item that begin with -", () => {
+    const cases = [
+      [{ type: "integer" }, -5],
+      [{ type: "number" }, -0.5],
+      [{ type: "enum", choices: ["-v", "-q"] }, "-v"],
+      [{ type: "list", items: { type: "string" } }, ["-v"]],
+    ] as const;
+    for (const [declaration, value] of cases) {
+      const allow = ["dash"] as const;
+      const allowed =
+        declaration.type === "list"
+          ? { ...declaration, items: { ...declaration.items, allow } }
+          : { ...declaration, allow };
+      expect(reaches(script(["{a}"], { a: declaration }), value)).toBe(false);
+      expect(reaches(script(["{a}"], { a: allowed }), value)).toBe(true);
+      expect(reaches(script(["--", "{a}"], { a: declaration }), value)).toBe(false);
+      expect(script(["--", "{a}"], { a: declaration }).invocation({ a: value }).argv).toEqual(["--", String(value)]);
+    }
+  });
+
+  test("a longer text, where the declaration has a bound of its own", () => {
+    const long = script(["{a}"], { a: { type: "string", maxLength: 131_071 } });
+    expect(reaches(long, "x".repeat(131_071))).toBe(true);
+    expect(reaches(long, "x".repeat(131_072))).toBe(false);
+    // With the bytes of its characters it would be too long for the system.
+    expect(reaches(long, "ä".repeat(100_000))).toBe(false);
+  });
+});
+
+// PITFALLS 4 (GHSA-prj9-97mp-mwh2, vulndb#5552): OliveTin let undeclared arguments through by their prefix.
+test("arguments that are not declared are refused, and reach no place", () => {
+  const command = script(["{a}"], { a: { type: "string", optional: true } });
+  for (const name of ["b", "ot_b", "iscep_b", "ISCEP_ARG_B", "A", "__proto__", "constructor", ""]) {
+    const args: unknown = JSON.parse(`{${JSON.stringify(name)}: "x"}`);
+    expect(command.checkArguments(args)).toMatchObject({ ok: false });
+    expect(command.invocation(args)).toMatchObject({ argv: [], descriptors: [], secrets: [] });
+  }
 });
 
 describe("a caller chooses no option, and writes no code", () => {

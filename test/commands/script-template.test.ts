@@ -3,15 +3,20 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { declareArguments, defineScript } from "iscep";
-import { compileTemplate } from "#iscep/commands/script-template";
+import { compileInvocation } from "#iscep/commands/script-invocation";
 
-type Declarations = Parameters<typeof compileTemplate>[1];
+type Declarations = Parameters<typeof compileInvocation>[1];
+
+function compileTemplate(template: readonly string[], declarations: Declarations) {
+  const invocation = compileInvocation({ template, environment: {} }, declarations);
+  return (args: unknown): readonly string[] => invocation(args).argv;
+}
 
 const text = { type: "string" } as const;
 const optional = { type: "string", optional: true } as const;
 const numbers = { type: "list", items: { type: "number" }, optional: true } as const;
 
-function fill(template: string[], declarations: Declarations, args: object): string[] {
+function fill(template: string[], declarations: Declarations, args: object): readonly string[] {
   return compileTemplate(template, declarations)(args);
 }
 
@@ -60,7 +65,7 @@ describe("any string", () => {
           value.includes("\0") || !Buffer.from(value).toString().includes(value)
             ? undefined
             : ["--", value, `--x=${value}`];
-        let filled: string[] | undefined;
+        let filled: readonly string[] | undefined;
         try {
           filled = argv({ value });
         } catch (error) {

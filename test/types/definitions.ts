@@ -25,8 +25,20 @@ defineCommand({
     sizes: { type: "list", items: { type: "number" }, default: [] },
     modes: { type: "list", items: { type: "enum", values: ["a", "b"] } },
     flag: { type: "boolean", optional: false },
+    level: { type: "enum", choices: ["low", "high"] },
+    color: { type: "string", choices: ["red"], optional: true },
+    place: { type: "enum", choices: { from: "list_worlds" } },
+    target: { type: "path", base: "archives", presence: "new" },
+    sources: { type: "list", items: { type: "path", base: "sources", kind: "file" } },
+    password: { type: "secret" },
   }),
-  run: ({ world, mode, count, ratio, sizes, modes, flag }) => {
+  run: ({ world, mode, count, ratio, sizes, modes, flag, level, color, place, target, sources, password }) => {
+    same<typeof level, "low" | "high">(true);
+    same<typeof color, "red" | undefined>(true);
+    same<typeof place, string>(true);
+    same<typeof target, string>(true);
+    same<typeof sources, string[]>(true);
+    same<typeof password, string>(true);
     same<typeof world, string>(true);
     same<typeof mode, "fast" | "full">(true);
     same<typeof count, number>(true);
@@ -67,6 +79,14 @@ declareArguments({ a: {} });
 declareArguments({ a: { type: "text" } });
 // @ts-expect-error an enum has values
 declareArguments({ a: { type: "enum" } });
+// @ts-expect-error a path lies in a folder
+declareArguments({ a: { type: "path" } });
+// @ts-expect-error a secret in the program is none
+declareArguments({ a: { type: "secret", default: "x" } });
+// @ts-expect-error values of an enum stand in one place
+declareArguments({ a: { type: "enum", values: ["a"], choices: ["a"] } });
+// @ts-expect-error no number has control characters
+declareArguments({ a: { type: "integer", allow: ["control"] } });
 // @ts-expect-error a default of another type
 declareArguments({ a: { type: "integer", default: "5" } });
 
@@ -76,6 +96,10 @@ defineScript({ name: "form", run: ["true"], output: "xml" });
 defineScript({ name: "limit", run: ["true"], limits: { disk: 5 } });
 // @ts-expect-error a script has a program
 defineScript({ name: "empty", run: [] });
+defineScript({ name: "fed", run: ["cat"], args: { sql: { type: "string" } }, stdin: "{sql}" });
+defineScript({ name: "fed", run: ["cat"], args: { a: { type: "string" } }, stdin: "args", argumentVariables: ["a"] });
+// @ts-expect-error standard input is args, or an argument in braces
+defineScript({ name: "fed", run: ["cat"], stdin: "sql" });
 // @ts-expect-error a script is no line for a shell
 defineScript({ name: "line", run: "tar -c ." });
 
