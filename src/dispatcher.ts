@@ -5,10 +5,12 @@
 import type { ArgumentsCheck, Command, CommandDescription } from "./commands/command.js";
 import { describeCommand } from "./commands/describe.js";
 import type { Registry } from "./commands/registry.js";
-import { IscepError, textOfThrown } from "./errors.js";
+import { IscepError, isIscepError, textOfThrown } from "./errors.js";
 import type { Identity } from "./identity/identity.js";
 import type { Limits } from "./limits.js";
 import type { Logs } from "./logs/logs.js";
+import { hideSecrets, maskText, maskThrown } from "./logs/secrets.js";
+import { Choices } from "./runs/choices.js";
 import { KeptRuns } from "./runs/kept-runs.js";
 import type { Outcome } from "./runs/outcome.js";
 import { closingError, rejected, schemaFault, stopped } from "./runs/endings.js";
@@ -49,6 +51,7 @@ export class Dispatcher {
   readonly #logs: Logs | undefined;
   readonly #turns: Turns;
   readonly #threads: ThreadPool;
+  readonly #choices: Choices;
   readonly #active = new Set<Run>();
   readonly #kept: KeptRuns;
   /** Of these, those that have not begun. */
@@ -63,6 +66,12 @@ export class Dispatcher {
     this.#turns = new Turns(options.limits);
     this.#kept = new KeptRuns(options.limits);
     this.#threads = new ThreadPool(options.limits);
+    this.#choices = new Choices((identity, command) => {
+      // Started within, so it is kept for nobody.
+      const run = new Run(command, identity, identity.owner, this.#limits);
+      this.#start(run, command, {}, this.#limits.choicesTimeoutMs);
+      return run;
+    }, options.limits);
   }
 
   /**
@@ -74,8 +83,14 @@ export class Dispatcher {
     return this.#registry.list().filter((command) => identity.mayRun(command.name));
   }
 
-  describe(identity: Identity): CommandDescription[] {
-    return this.list(identity).map((command) => describeCommand(command, this.#limits.runTimeoutMs));
+  /** Values that other commands give for their arguments have to be asked for first. @throws IscepError as `list` */
+  describe(identity: Identity): CommandDescription[] | Promise<CommandDescription[]> {
+    return this.#choices.describe(
+      this.list(identity).map((command) => ({
+        description: describeCommand(command, this.#limits.runTimeoutMs),
+        choicesFrom: command.choicesFrom,
+      })),
+    );
   }
 
   /** Never throws: whatever is wrong becomes the run's outcome. */
@@ -152,29 +167,33 @@ export class Dispatcher {
       this.#end(run, args, rejected(new IscepError("command_not_found")));
       return;
     }
+    const { choicesFrom, secretArguments } = command;
+    const { args: given, secrets } = hideSecrets(args, secretArguments);
+    run.secrets = secrets;
     // The caller may wait for less than the command is allowed, and not for more.
     run.timeoutMs = Math.min(command.timeoutMs ?? this.#limits.runTimeoutMs, timeoutMs ?? Number.POSITIVE_INFINITY);
     let check: ArgumentsCheck | Promise<ArgumentsCheck>;
     try {
       check = command.checkArguments(args);
+      if (choicesFrom !== undefined) check = this.#choices.check(choicesFrom, check);
     } catch (error) {
-      this.#end(run, args, rejected(schemaFault(error)));
+      this.#end(run, given, rejected(schemaFault(error)));
       return;
     }
     if (check instanceof Promise) {
-      const begin = this.#holdBack(run, args);
+      const begin = this.#holdBack(run, given);
       check.then(
         (checked) => {
-          if (begin()) this.#admit(run, command, args, checked);
+          if (begin()) this.#admit(run, command, given, checked);
         },
         (error: unknown) => {
           if (!begin()) return;
-          this.#end(run, args, rejected(schemaFault(error)));
+          this.#end(run, given, rejected(isIscepError(error) ? error : schemaFault(error)));
           this.#settled(run);
         },
       );
     } else {
-      this.#admit(run, command, args, check);
+      this.#admit(run, command, given, check);
     }
   }
 
@@ -290,12 +309,12 @@ export class Dispatcher {
     const { cause } = outcome.error;
     this.#logs.error({
       event: `command_${outcome.status}`,
-      message: cause === undefined ? outcome.error.message : textOfThrown(cause),
+      message: maskText(cause === undefined ? outcome.error.message : textOfThrown(cause), run.secrets),
       command: run.command,
       runId: run.id,
       owner: run.identity.owner,
       source: run.source,
-      error: cause ?? outcome.error,
+      error: maskThrown(cause ?? outcome.error, run.secrets, this.#limits.maxLogCauses),
     });
   }
 

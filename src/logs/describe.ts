@@ -1,7 +1,8 @@
 import { jsonText } from "./safe.js";
+import { secretValue } from "./secrets.js";
 
 /**
- * Arguments by name, type and length, never their values, as these may be secrets: `{"world":"string(5)"}`, a JSON
+ * Arguments by name, type and length (secrets by these words alone), never their values: `{"world":"string(5)"}`, a JSON
  * object, with the number of those that found no room. All names together take `maxFieldBytes` at most.
  */
 export function describeArguments(
@@ -39,6 +40,7 @@ export function describeArguments(
 }
 
 function typeWord(value: unknown): string {
+  if (value === secretValue) return "secret";
   if (typeof value === "string") return `string(${value.length})`;
   if (value === null) return "null";
   if (typeof value !== "object") return typeof value;

@@ -21,6 +21,8 @@ export class Run {
   readonly context: CommandContext;
   /** How long it may take, the wait for a place included. */
   timeoutMs = Number.POSITIVE_INFINITY;
+  /** The texts that its call gave for secret arguments: no log may hold them. */
+  secrets: readonly string[] = [];
   readonly #limits: OutputLimits;
   #id: string | undefined;
   #outcome: Outcome | undefined;

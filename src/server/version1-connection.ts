@@ -5,6 +5,7 @@
  */
 import type { Socket } from "node:net";
 import { IscepError, toIscepError } from "../errors.js";
+import type { CommandDescription } from "../commands/command.js";
 import { describeVersion1 } from "../commands/describe.js";
 import { anonymous, type Identity } from "../identity/identity.js";
 import type { Outcome } from "../runs/outcome.js";
@@ -192,7 +193,7 @@ export class Version1Connection implements Connection {
   #call(identity: Identity, content: Version1Content): void {
     const { command } = content;
     if (command === listCommandName) {
-      this.#answer(() => this.#session.responseAnswer(this.#listPage(identity, content.args)));
+      this.#list(identity, content.args);
       return;
     }
     // What is no name is no known command either; only a structure is worth a word, as the original fails on it too.
@@ -210,23 +211,34 @@ export class Version1Connection implements Connection {
       return;
     }
     this.#running = true;
-    run.whenEnded((outcome) => {
-      this.#running = false;
-      if (this.#socket.destroyed) return;
-      this.#answerOutcome(outcome);
-      if (this.#closing === undefined) {
-        this.#proceed();
-      } else {
-        this.#deadlines.closing(performance.now());
-        this.#socket.end();
-      }
-    });
+    run.whenEnded((outcome) => this.#answerLater(() => this.#answerOutcome(outcome)));
   }
 
-  #listPage(identity: Identity, args: unknown): unknown {
+  /** The answer to what held up the packets behind it. */
+  #answerLater(answer: () => void): void {
+    this.#running = false;
+    if (this.#socket.destroyed) return;
+    answer();
+    if (this.#closing === undefined) {
+      this.#proceed();
+    } else {
+      this.#deadlines.closing(performance.now());
+      this.#socket.end();
+    }
+  }
+
+  #list(identity: Identity, args: unknown): void {
     const after = isJsonObject(args) && typeof args["after"] === "string" ? args["after"] : undefined;
-    // The packet around the page has a header, a hash, and some keys.
-    return listPage(this.#host.dispatcher.describe(identity), after, this.#maxAnswerBytes - 512);
+    const page = (descriptions: readonly CommandDescription[]): Buffer =>
+      // The packet around the page has a header, a hash, and some keys.
+      this.#session.responseAnswer(listPage(descriptions, after, this.#maxAnswerBytes - 512));
+    this.#answer(() => {
+      const described = this.#host.dispatcher.describe(identity);
+      if (!(described instanceof Promise)) return page(described);
+      this.#running = true;
+      void described.then((descriptions) => this.#answerLater(() => this.#answer(() => page(descriptions))));
+      return undefined;
+    });
   }
 
   #answerOutcome(outcome: Outcome): void {
@@ -240,9 +252,9 @@ export class Version1Connection implements Connection {
     }
   }
 
-  /** What cannot be put into an answer becomes an ERROR that says so. */
-  #answer(encode: () => Buffer): void {
-    let packet: Buffer;
+  /** What cannot be put into an answer becomes an ERROR that says so. Undefined: the answer comes later. */
+  #answer(encode: () => Buffer | undefined): void {
+    let packet: Buffer | undefined;
     try {
       packet = encode();
     } catch (thrown) {
@@ -263,7 +275,7 @@ export class Version1Connection implements Connection {
         });
       }
     }
-    this.#write(packet);
+    if (packet !== undefined) this.#write(packet);
   }
 
   #write(packet: Buffer): void {

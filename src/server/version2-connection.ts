@@ -7,6 +7,7 @@ import { TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Identity } from "../identity/identity.js";
 import { Outbox } from "../session/outbox.js";
+import type { CommandDescription } from "../commands/command.js";
 import { listPage } from "../session/version1-list.js";
 import { alpnProtocol } from "../session/version2-hello.js";
 import type { ClientMessage } from "../session/version2-messages.js";
@@ -194,14 +195,21 @@ export class Version2Connection implements Connection {
       case "echo":
         this.#send(resultText(message.id, { value: message.value }, limits));
         break;
-      case "list": {
-        const page = listPage(dispatcher.describe(identity), message.after, limits.maxPacketBytes / 4);
-        this.#send(resultText(message.id, page, limits));
+      case "list":
+        this.#list(identity, message.id, message.after);
         break;
-      }
       case "runs":
         this.#send(resultText(message.id, { runs: dispatcher.runs(identity, message.run) }, limits));
     }
+  }
+
+  #list(identity: Identity, id: number, after: string | undefined): void {
+    const { dispatcher, limits } = this.#host;
+    const described = dispatcher.describe(identity);
+    const answer = (descriptions: readonly CommandDescription[]): void =>
+      this.#send(resultText(id, listPage(descriptions, after, limits.maxPacketBytes / 4), limits));
+    if (described instanceof Promise) void described.then(answer);
+    else answer(described);
   }
 
   /** Looked at for each request, and by the sweep: a token that was removed or has expired ends the session. */

@@ -1,0 +1,54 @@
+/** What logs get of a call with secret arguments: neither their values nor their lengths. */
+
+/** Stands for the value of a secret argument. */
+export const secretValue: unique symbol = Symbol("secret");
+
+export interface HiddenSecrets {
+  /** As they were given, with `secretValue` for each secret. */
+  readonly args: unknown;
+  /** The texts that were given as secrets. */
+  readonly secrets: readonly string[];
+}
+
+const noSecrets: readonly string[] = [];
+
+export function hideSecrets(args: unknown, secretArguments: readonly string[] = noSecrets): HiddenSecrets {
+  if (secretArguments.length === 0 || typeof args !== "object" || args === null) return { args, secrets: noSecrets };
+  const hidden: Record<string, unknown> = { ...args };
+  const secrets: string[] = [];
+  for (const name of secretArguments) {
+    if (!Object.hasOwn(hidden, name)) continue;
+    const value = hidden[name];
+    if (typeof value === "string" && value !== "") secrets.push(value);
+    hidden[name] = secretValue;
+  }
+  // The longest first: another one may be a part of it.
+  return { args: hidden, secrets: secrets.sort((a, b) => b.length - a.length) };
+}
+
+export function maskText(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
+}
+
+/** What was thrown, with its causes, for a log: a command may have put its secret into a message. */
+export function maskThrown(thrown: unknown, secrets: readonly string[], causesLeft: number): unknown {
+  if (secrets.length === 0) return thrown;
+  if (typeof thrown === "string") return maskText(thrown, secrets);
+  try {
+    return thrown instanceof Error ? maskError(thrown, secrets, causesLeft) : undefined;
+  } catch {
+    return undefined; // its fields may be getters that throw
+  }
+}
+
+function maskError(thrown: Error, secrets: readonly string[], causesLeft: number): Error {
+  // Whatever the types say, a program may have put anything there.
+  const { message, name, stack, cause }: { message: unknown; name: unknown; stack?: unknown; cause?: unknown } = thrown;
+  const code: unknown = "code" in thrown ? thrown.code : undefined;
+  const masked = new Error(maskText(String(message), secrets));
+  masked.name = maskText(String(name), secrets);
+  masked.stack = maskText(String(stack), secrets);
+  if (typeof code === "string") Object.assign(masked, { code: maskText(code, secrets) });
+  if (cause !== undefined && causesLeft > 0) masked.cause = maskThrown(cause, secrets, causesLeft - 1);
+  return masked;
+}

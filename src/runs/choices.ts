@@ -1,0 +1,181 @@
+/**
+ * Values of arguments that a command of the same server gives: asked for, kept for a short time, checked and offered. The
+ * server asks in its own name: whoever may run a command may have the values of its arguments, and nobody else.
+ */
+import type { ArgumentsCheck, CommandDescription, JsonSchema } from "../commands/command.js";
+import { IscepError } from "../errors.js";
+import type { Identity } from "../identity/identity.js";
+import type { Limits } from "../limits.js";
+import { isJsonObject } from "../wire/json.js";
+import type { Outcome } from "./outcome.js";
+import type { Run } from "./run.js";
+import { isScriptResult } from "./script-result.js";
+
+type ChoicesLimits = Pick<Limits, "choicesCacheMs" | "maxChoices" | "maxOfferedChoicesBytes">;
+
+/** By argument, the command that gives its values. */
+type ChoicesFrom = ReadonlyMap<string, string>;
+
+interface DescribedCommand {
+  readonly description: CommandDescription;
+  readonly choicesFrom: ChoicesFrom | undefined;
+}
+
+interface Asked {
+  readonly values: Promise<ReadonlySet<string>>;
+  /** Of the clock that only goes forward; not before the values are there. */
+  expiresAtMs: number;
+}
+
+export class Choices {
+  readonly #start: (identity: Identity, command: string) => Run;
+  readonly #limits: ChoicesLimits;
+  readonly #asked = new Map<string, Asked>();
+
+  /** @param start runs a command of this server, without arguments */
+  constructor(start: (identity: Identity, command: string) => Run, limits: ChoicesLimits) {
+    this.#start = start;
+    this.#limits = limits;
+  }
+
+  /** @throws IscepError `failed` when the command that gives the values did not */
+  async check(choicesFrom: ChoicesFrom, pending: ArgumentsCheck | Promise<ArgumentsCheck>): Promise<ArgumentsCheck> {
+    const check = await pending;
+    if (!check.ok || !isRecord(check.args)) return check;
+    for (const [name, command] of choicesFrom) {
+      const given = Object.hasOwn(check.args, name) ? check.args[name] : undefined;
+      if (given === undefined) continue;
+      const values = await this.#valuesFor(name, command);
+      const wrong = (Array.isArray(given) ? given : [given]).some((value: unknown) => !values.has(String(value)));
+      if (wrong)
+        return {
+          ok: false,
+          message: `argument "${name}" must be one of the values that \`iscep ls\` shows for it now`,
+        };
+    }
+    return check;
+  }
+
+  async #valuesFor(argument: string, command: string): Promise<ReadonlySet<string>> {
+    try {
+      return await this.#values(command);
+    } catch (cause) {
+      throw new IscepError(
+        "failed",
+        `the values of argument "${argument}" could not be had; the server's error.log has the reason`,
+        {
+          cause,
+          details: { argument },
+        },
+      );
+    }
+  }
+
+  /** At once where no argument has such values. Never rejects. */
+  describe(commands: readonly DescribedCommand[]): CommandDescription[] | Promise<CommandDescription[]> {
+    if (commands.every(({ choicesFrom }) => choicesFrom === undefined))
+      return commands.map(({ description }) => description);
+    return Promise.all(
+      commands.map(async ({ description, choicesFrom }) =>
+        choicesFrom === undefined
+          ? description
+          : { ...description, args: await this.#offer(description.args, choicesFrom) },
+      ),
+    );
+  }
+
+  /**
+   * The schema with the values of today: as `enum`, or as many as there is room for as `examples`. Those that cannot be
+   * had are left out: a caller then learns at its call what is wrong.
+   */
+  async #offer(argsSchema: JsonSchema, choicesFrom: ChoicesFrom): Promise<JsonSchema> {
+    const properties: Record<string, unknown> = { ...(argsSchema["properties"] as object) };
+    for (const [name, command] of choicesFrom) {
+      const property = properties[name];
+      const values = await this.#values(command).catch(() => undefined);
+      if (values === undefined || !isJsonObject(property)) continue;
+      const { items } = property;
+      const offered = this.#offered(values);
+      properties[name] = isJsonObject(items)
+        ? { ...property, items: { ...items, ...offered } }
+        : { ...property, ...offered };
+    }
+    return { ...argsSchema, properties };
+  }
+
+  #offered(values: ReadonlySet<string>): JsonSchema {
+    const fitting: string[] = [];
+    let bytes = 0;
+    for (const value of values) {
+      bytes += Buffer.byteLength(JSON.stringify(value)) + 1;
+      if (bytes > this.#limits.maxOfferedChoicesBytes) return { examples: fitting };
+      fitting.push(value);
+    }
+    // A schema whose enum is empty is none; nothing fits then, and a call says so.
+    return fitting.length === 0 ? {} : { enum: fitting };
+  }
+
+  /** Many callers at once ask once. A failure is not kept: whatever caused it may be over. */
+  #values(command: string): Promise<ReadonlySet<string>> {
+    const known = this.#asked.get(command);
+    if (known !== undefined && performance.now() < known.expiresAtMs) return known.values;
+    const run = this.#start(asker(command), command);
+    const values = new Promise<Outcome>((resolve) => run.whenEnded(resolve)).then((outcome) =>
+      this.#valuesOf(command, outcome),
+    );
+    const asked: Asked = { values, expiresAtMs: Number.POSITIVE_INFINITY };
+    this.#asked.set(command, asked);
+    values.then(
+      () => (asked.expiresAtMs = performance.now() + this.#limits.choicesCacheMs),
+      () => this.#asked.delete(command),
+    );
+    return values;
+  }
+
+  #valuesOf(command: string, outcome: Outcome): ReadonlySet<string> {
+    if (outcome.status !== "completed") throw outcome.error;
+    const values = listOf(outcome.value);
+    const { maxChoices } = this.#limits;
+    if (values === undefined || values.length > maxChoices) {
+      throw new IscepError(
+        "failed",
+        `command "${command}" gives the values of an argument: it must return a list of texts, or print one a line or a ` +
+          `JSON list of them, ${maxChoices} at most`,
+      );
+    }
+    return new Set(values);
+  }
+}
+
+/** May run this one command, whoever called. */
+function asker(command: string): Identity {
+  return {
+    owner: "choices",
+    tokenId: null,
+    expiresAtMs: Number.POSITIVE_INFINITY,
+    mayDiscover: false,
+    mayRun: (name) => name === command,
+  };
+}
+
+function listOf(value: unknown): string[] | undefined {
+  if (!isScriptResult(value)) return isTexts(value) ? value : undefined;
+  // Half of a list would refuse what is right.
+  if (value.truncated) return undefined;
+  const text = value.stdout.trim();
+  if (!text.startsWith("[")) return text.split(/\r?\n/).filter((line) => line !== "");
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return isTexts(parsed) ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === "string");
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

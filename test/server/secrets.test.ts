@@ -1,0 +1,98 @@
+/** PITFALLS 18: what a caller gives as a secret stands in no log, listing, error or other caller's view. */
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { declareArguments, defineCommand, IscepError, type CommandEvent, type ErrorEvent, type Logs } from "iscep";
+import { watchForLeaks } from "../house/leaks.js";
+import { logLines, startServer } from "../support/servers.js";
+
+watchForLeaks();
+
+const password = "canary-9c1e-password";
+const secretArgs = declareArguments({ password: { type: "secret", minLength: 8 }, user: { type: "string" } });
+
+const commands = [
+  defineCommand({ name: "log_in", args: secretArgs, run: ({ user }) => user }),
+  defineCommand({
+    name: "fail",
+    args: secretArgs,
+    run: (args) => {
+      throw new Error(`no such password: ${args.password}`, { cause: new TypeError(`it was ${args.password}!`) });
+    },
+  }),
+  defineCommand({
+    name: "explain",
+    args: secretArgs,
+    run: () => {
+      throw new IscepError("failed", "wrong password");
+    },
+  }),
+  defineCommand({
+    name: "of_zod",
+    args: z.object({ key: z.string().meta({ writeOnly: true }), n: z.int() }),
+    run: ({ n }) => n,
+  }),
+];
+
+describe.each([1, 2] as const)("over version %d", (protocol) => {
+  test("logs have the word secret, and no length; nothing else has more", async () => {
+    const server = await startServer({ commands });
+    const client = await server.client({ protocol });
+    expect(await client.call("log_in", { password, user: "root" })).toBe("root");
+    expect(await client.call("of_zod", { key: password, n: 1 })).toBe(1);
+    const told: unknown[] = [];
+    for (const [name, args] of [
+      ["fail", { password, user: "x" }],
+      ["explain", { password, user: "x" }],
+      ["log_in", { password, user: 5 }],
+      ["log_in", { password: [password], user: "x" }],
+      ["log_in", { password: password.slice(0, 7), user: "x" }],
+      ["of_zod", { key: password, n: "x" }],
+    ] as const)
+      told.push(await client.call(name, args as never).catch((error: unknown) => error));
+    told.push(await client.list());
+    const text = await server.logged();
+    const lines = logLines(text).filter(({ args }) => args !== undefined);
+    expect(lines.map(({ args }) => args)).toEqual([
+      { password: "secret", user: "string(4)" },
+      { key: "secret", n: "number" },
+      { password: "secret", user: "string(1)" },
+      { password: "secret", user: "string(1)" },
+      { password: "secret", user: "number" },
+      { password: "secret", user: "string(1)" },
+      { password: "secret", user: "string(1)" },
+      { key: "secret", n: "string(1)" },
+    ]);
+    expect(text).toContain("no such password: ***");
+    expect(text).toContain("it was ***!");
+    const all = `${text}${told.map((thing) => `${String(thing)}${JSON.stringify(thing)}`).join("")}`;
+    expect(all).not.toContain("canary");
+  });
+});
+
+test("logs of a program's own get no secret either", async () => {
+  const events: (CommandEvent | ErrorEvent)[] = [];
+  const logs: Logs = {
+    access: () => {},
+    error: (event) => events.push(event),
+    command: (event) => events.push(event),
+    close: () => Promise.resolve(),
+  };
+  const { Server, connect } = await import("iscep");
+  const server = new Server({ commands, logs, port: 0, tls: false });
+  try {
+    const { url } = await server.listen();
+    const client = await connect(url);
+    await client.call("log_in", { password, user: "root" });
+    await client.call("fail", { password, user: "root" }).catch(() => {});
+    await client.close();
+  } finally {
+    await server.close({ graceMs: 0 });
+  }
+  expect(events.length).toBeGreaterThan(2);
+  for (const event of events) {
+    expect(JSON.stringify(event)).not.toContain("canary");
+    let thrown: unknown = "error" in event ? event.error : undefined;
+    for (; thrown instanceof Error; thrown = thrown.cause)
+      expect(`${thrown.message}${thrown.stack}`).not.toContain("canary");
+  }
+});
