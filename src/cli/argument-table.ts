@@ -54,11 +54,13 @@ function placeholder(types: ReadonlySet<string>): string {
   return names.length === 0 ? "VALUE" : names.join("|").toUpperCase();
 }
 
-function explanationOf({ schema, required }: Parameter): string {
+function explanationOf({ name, schema, required }: Parameter): string {
   const parts: string[] = [];
   if (typeof schema["description"] === "string") parts.push(visibleLine(schema["description"]));
   if (Array.isArray(schema["enum"])) parts.push(`one of ${schema["enum"].map(shown).join(", ")}`);
   if (typeof schema["pattern"] === "string") parts.push(`like ${visibleLine(schema["pattern"])}`);
+  if (schema["writeOnly"] === true)
+    parts.push(`secret, from --${visibleLine(name)}-file FILE, or - for standard input`);
   if ("default" in schema) parts.push(`default ${shown(schema["default"])}`);
   else if (required) parts.push("required");
   return parts.join("; ");

@@ -12,6 +12,7 @@ import { readJsonSource } from "./json-source.js";
 import { nearName } from "../commands/near-name.js";
 import { nonEmpty } from "./option-values.js";
 import { mayNotList, withHint } from "./report.js";
+import { mayAsk, takeSecrets } from "./secret-arguments.js";
 import { checkStandardInput } from "./standard-input.js";
 import { startRun } from "./start-run.js";
 import { print } from "./streams.js";
@@ -105,8 +106,18 @@ async function callCommand(call: Call): Promise<void> {
     }
     checkStandardInput(read.options);
     const given = read.options.args === undefined ? undefined : await readJsonSource(read.options.args, signal);
-    const args = { ...given, ...parseArguments(read.wordsForCommand, description?.args) };
-    const options = { ...read.options, timeoutMs: timeoutOf(read.options) };
+    const secrets = await takeSecrets(read.wordsForCommand, description?.args, {
+      given: given ?? {},
+      standardInputIsTaken: read.options.stdin === true || read.options.args === "-",
+      quiet: read.options.quiet === true,
+      signal,
+    });
+    const args = { ...given, ...parseArguments(secrets.words, description?.args), ...secrets.values };
+    const options = {
+      ...read.options,
+      ...(secrets.hasReadStandardInput ? { stdin: false } : {}),
+      timeoutMs: timeoutOf(read.options),
+    };
     invocation.exitCode = await explained(client, name, signal, () => startRun(client, name, args, options, signal));
   } finally {
     await client.close();
@@ -149,10 +160,10 @@ function readCall(call: Call, accepted: OwnOptions): ReadCall {
   return { options: { ...behind, ...call.options, help: help === true }, wordsForCommand: forCommand };
 }
 
-/** Without arguments of its own there is nothing to convert; and --args says everything by itself. */
+/** Without arguments of its own there is nothing to convert or to ask for; and --args says everything by itself. */
 function needsDescription(call: Call, read: ReadCall): boolean {
   if (read.wordsForCommand.length > 0 || read.options.help === true) return true;
-  return read.options.args === undefined && call.words.length > 0;
+  return read.options.args === undefined && (call.words.length > 0 || mayAsk());
 }
 
 /** Undefined when the server does not tell. */

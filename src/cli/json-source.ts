@@ -24,7 +24,8 @@ async function textOf(source: string, signal: AbortSignal): Promise<string> {
   }
 }
 
-async function readStandardInput(signal: AbortSignal): Promise<string> {
+/** To its end. @throws IscepError `too_large` */
+export async function readStandardInput(signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   const { maxPacketBytes } = defaultLimits;
