@@ -1,7 +1,16 @@
 /** PITFALLS 18: what a caller gives as a secret stands in no log, listing, error or other caller's view. */
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { declareArguments, defineCommand, IscepError, type CommandEvent, type ErrorEvent, type Logs } from "iscep";
+import {
+  declareArguments,
+  defineCommand,
+  defineScript,
+  IscepError,
+  type CommandEvent,
+  type ErrorEvent,
+  type Logs,
+  type ScriptResult,
+} from "iscep";
 import { watchForLeaks } from "../house/leaks.js";
 import { logLines, startServer } from "../support/servers.js";
 
@@ -67,6 +76,47 @@ describe.each([1, 2] as const)("over version %d", (protocol) => {
     const all = `${text}${told.map((thing) => `${String(thing)}${JSON.stringify(thing)}`).join("")}`;
     expect(all).not.toContain("canary");
   });
+});
+
+describe.each([1, 2] as const)("a script over version %d", (protocol) => {
+  const show = ["sh", "-c", 'cat "$1"; cat; cat "$1" >&2; cat /proc/$$/cmdline /proc/$$/environ', "sh"] as const;
+  const script = defineScript({
+    name: "show",
+    run: ["env", ...show, "{password:file}", "{user}"],
+    args: { password: { type: "secret" }, user: { type: "string" } },
+    stdin: "args",
+  });
+
+  test("reads a secret from a descriptor and standard input; what it prints of it is masked in every channel", async () => {
+    const server = await startServer({ commands: [script] });
+    const client = await server.client({ protocol });
+    const result = (await client.call("show", { password, user: "root" })) as ScriptResult;
+    expect(result.stderr).toBe("***");
+    expect(result.stdout.startsWith('***{"password":"***","user":"root"}')).toBe(true);
+    // In argv there is a path, and in the environment nothing.
+    expect(result.stdout.split("***")).toHaveLength(3);
+    expect(result.stdout).toContain("/dev/fd/3\0root\0");
+    const text = `${JSON.stringify(result)}${await server.logged()}`;
+    expect(text).not.toContain("canary");
+    expect(text).toContain('"password":"secret"');
+  });
+});
+
+test("whoever attaches to the output of a run sees no secret either", async () => {
+  const slow = defineScript({
+    name: "slow",
+    // Its two halves are printed apart.
+    run: ["sh", "-c", 'printf %s "$(cut -c 1-10 "$1")"; sleep 0.2; cut -c 11- "$1"', "sh", "{password:file}"],
+    args: { password: { type: "secret" } },
+  });
+  const server = await startServer({ commands: [slow] });
+  const client = await server.client({ protocol: 2 });
+  const run = client.run("slow", { password }, { detach: true });
+  const id = await run.id;
+  const other = await server.client({ protocol: 2 });
+  let seen = "";
+  for await (const { bytes } of other.attach(id, { offset: 0 }).output) seen += Buffer.from(bytes).toString();
+  expect(seen).toBe("***\n");
 });
 
 test("logs of a program's own get no secret either", async () => {
