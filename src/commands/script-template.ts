@@ -134,11 +134,10 @@ function parseElement(text: string, index: number, declarations: ArgumentDeclara
         `or give it to standard input: stdin: "{${argument}}"`,
     );
   }
-  if (declaration.type === "list" && (prefix !== "" || place !== "value")) {
+  if (declaration.type === "list" && place !== "value")
     throw wrong(
-      `argument "${argument}" is a list, which fills whole elements only; write "{${argument}}" instead of ${shown}`,
+      `argument "${argument}" is a list, and ${place} holds one value; write "{${argument}}", or stdin: args`,
     );
-  }
   const guarded = optionsEnded || prefix !== "" || allowsDash(declaration);
   return { kind: "slot", argument, place, prefix, guarded, option: undefined };
 }

@@ -26,7 +26,7 @@ export const argumentLimits = {
     default: 4 * KiB,
     max: 1 * MiB,
     reason:
-      "values of one argument that discovery tells, as a page of it over version 1 has 16 KiB; more are only examples",
+      "values of a command's arguments that discovery tells, as a page of it over version 1 has 16 KiB; more are only examples",
   },
   choicesCacheMs: {
     default: 5_000,

@@ -90,29 +90,19 @@ export class Choices {
    */
   async #offer(argsSchema: JsonSchema, choicesFrom: ChoicesFrom): Promise<JsonSchema> {
     const properties: Record<string, unknown> = { ...(argsSchema["properties"] as object) };
+    let room = this.#limits.maxOfferedChoicesBytes;
     for (const [name, command] of choicesFrom) {
       const property = properties[name];
       const values = await this.#values(command).catch(() => undefined);
       if (values === undefined || !isJsonObject(property)) continue;
       const { items } = property;
-      const offered = this.#offered(values);
+      const offered = offer(values, room);
+      room -= offered.bytes;
       properties[name] = isJsonObject(items)
-        ? { ...property, items: { ...items, ...offered } }
-        : { ...property, ...offered };
+        ? { ...property, items: { ...items, ...offered.schema } }
+        : { ...property, ...offered.schema };
     }
     return { ...argsSchema, properties };
-  }
-
-  #offered(values: ReadonlySet<string>): JsonSchema {
-    const fitting: string[] = [];
-    let bytes = 0;
-    for (const value of values) {
-      bytes += Buffer.byteLength(JSON.stringify(value)) + 1;
-      if (bytes > this.#limits.maxOfferedChoicesBytes) return { examples: fitting };
-      fitting.push(value);
-    }
-    // A schema whose enum is empty is none; nothing fits then, and a call says so.
-    return fitting.length === 0 ? {} : { enum: fitting };
   }
 
   /** Many callers at once ask once. A failure is not kept: whatever caused it may be over. */
@@ -145,6 +135,20 @@ export class Choices {
     }
     return new Set(values);
   }
+}
+
+/** All values, or those that there is room for. */
+function offer(values: ReadonlySet<string>, room: number): { readonly schema: JsonSchema; readonly bytes: number } {
+  const fitting: string[] = [];
+  let bytes = 0;
+  for (const value of values) {
+    const next = Buffer.byteLength(JSON.stringify(value)) + 1;
+    if (bytes + next > room) return { schema: fitting.length === 0 ? {} : { examples: fitting }, bytes };
+    bytes += next;
+    fitting.push(value);
+  }
+  // A schema whose enum is empty is none; nothing fits then, and a call says so.
+  return { schema: fitting.length === 0 ? {} : { enum: fitting }, bytes };
 }
 
 /** May run this one command, whoever called. */

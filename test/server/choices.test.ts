@@ -198,6 +198,24 @@ test("more values than discovery has room for are examples, and all of them fit"
   expect(await client.call("backup", { world: "world-4999" })).toBe("backed up world-4999");
 });
 
+test("several arguments share that room, so that the listing stays within a page", async () => {
+  const worlds = Array.from({ length: 500 }, (_, index) => `world-${index}`);
+  const names = ["a", "b", "c", "d", "e", "f"];
+  const many = defineCommand({
+    name: "many",
+    args: declareArguments(
+      Object.fromEntries(names.map((name) => [name, { type: "enum", choices: { from: "list_worlds" } }] as const)),
+    ),
+    run: () => 1,
+  });
+  const client = await (
+    await startServer({ commands: [giver(worlds).command, many], tls: true })
+  ).client({ protocol: 1 });
+  expect(await client.list()).toHaveLength(2);
+  expect(await schemaOf(client, "a", "many")).toHaveProperty("examples");
+  expect(await schemaOf(client, "f", "many")).toEqual({ type: "string" });
+});
+
 describe("a script gives values", () => {
   const print = (text: string): Command => {
     const file = path.join(temporaryFolder(), "values");
