@@ -53,6 +53,7 @@ describe("the program of a script", () => {
     expect(() => defineScript({ name: "a", run: ["./link"], folder })).toThrow(configurationError(/chmod/));
   });
 
+  // PITFALLS 7: batch files are run by a shell with rules of its own (CVE-2024-27980).
   test("is refused when it is missing, a folder, a batch file, a template, or nothing", async () => {
     const folder = await temporaryFolder();
     await mkdir(path.join(folder, "inner"));

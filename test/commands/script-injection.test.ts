@@ -1,6 +1,6 @@
 /** PITFALLS part A: what a caller sends is data; it becomes no shell text, no option, no code, no variable. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
@@ -204,6 +204,17 @@ describe("a caller chooses no option, and writes no code", () => {
     const command = defineScript({ name: "it", run, args: world });
     expect(command.invocation({ world: "$(id)" }).argv).toEqual([...run.slice(1, -1), "$(id)"]);
   });
+});
+
+// PITFALLS 7 and 9 (DEP0190, WireMCP#12): what is easily written in a hurry is not written at all.
+test("nothing in src starts a shell", () => {
+  const sources = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+  const code = sources.map((file) =>
+    readFileSync(path.join("src", file), "utf8").replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, ""),
+  );
+  expect(code.filter((text) => text.includes("node:child_process")).length).toBeGreaterThan(0);
+  const shells = /\bshell:(?!\s*false\b)|\b(?:exec|execSync)\b[^;]*"node:child_process"|\bchild_process"\)?\.exec/;
+  expect(code.filter((text) => shells.test(text))).toEqual([]);
 });
 
 describe("numbers", () => {
