@@ -231,6 +231,15 @@ describe("a script gives values", () => {
     expect(await schemaOf(client)).toMatchObject({ enum: values });
   });
 
+  test.each(["json", "lines"] as const)("as its value, with output: %s", async (output) => {
+    const text = output === "json" ? '["nether", "end"]' : "nether\nend\n";
+    const file = path.join(temporaryFolder(), "values");
+    writeFileSync(file, text);
+    const list = defineScript({ name: "list_worlds", run: ["cat", file], output });
+    const client = await (await startServer({ commands: [list, backup] })).client({ protocol: 2 });
+    expect(await schemaOf(client)).toMatchObject({ enum: ["nether", "end"] });
+  });
+
   test("not as any other JSON", async () => {
     const client = await (await startServer({ commands: [print('["a", 5]'), backup] })).client({ protocol: 2 });
     await expect(client.call("backup", { world: "a" })).rejects.toMatchObject({ code: "failed" });
