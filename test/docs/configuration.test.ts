@@ -86,7 +86,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 async function load(text: string): Promise<Configuration> {
   const file = path.join(folder, "iscep.yaml");
   // Only root may run a script as somebody else, and each for himself.
-  writeFileSync(file, text.replace(/\buser: \w+/, `user: ${os.userInfo().username}`));
+  writeFileSync(file, text.replace(/\buser: backup\b/, `user: ${os.userInfo().username}`));
   return loadConfiguration(file);
 }
 
