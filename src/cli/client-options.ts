@@ -5,7 +5,7 @@ import type { Client } from "../client/client.js";
 import type { ConnectOptions } from "../client/options.js";
 import { IscepError } from "../errors.js";
 import { resolveLimits } from "../limits.js";
-import { isLoopbackHost, parseAddress } from "../transport/address.js";
+import { isLoopbackHost, parseAddress, type Address } from "../transport/address.js";
 import { durationMs, nonEmpty } from "./option-values.js";
 import { withHint } from "./report.js";
 import { warn } from "./streams.js";
@@ -51,13 +51,25 @@ export function addClientOptions(command: Command): Command {
   return command;
 }
 
+export interface Caller {
+  readonly url: string;
+  readonly address: Address;
+  readonly token: string | undefined;
+}
+
+/** Who calls whom, as the options, then the environment, say. @throws IscepError `usage`, `configuration` */
+export function callerOf(options: ClientOptions): Caller {
+  const url = options.url ?? (environment("ISCEP_URL") || defaultUrl);
+  const address = parseAddress(url);
+  return { url, address, token: tokenOf(options, address.token) };
+}
+
 /**
  * Connects as the options, then the environment, say. `options` come from argv, where others can see them.
  * @throws IscepError as `connect` does, and `usage` or `configuration` for options and files that are wrong.
  */
 export async function openClient(options: ClientOptions, signal: AbortSignal): Promise<Client> {
-  const url = options.url ?? (environment("ISCEP_URL") || defaultUrl);
-  const address = parseAddress(url);
+  const { url, address, token } = callerOf(options);
   const tokenInArguments = options.token !== undefined || (options.url !== undefined && address.token !== undefined);
   if (tokenInArguments && options.quiet !== true) {
     await warn(
@@ -67,7 +79,6 @@ export async function openClient(options: ClientOptions, signal: AbortSignal): P
     );
   }
   const timeoutMs = timeoutOf(options);
-  const token = tokenOf(options, address.token);
   const ca = options.ca ?? environment("ISCEP_CA_FILE");
   const connectOptions: ConnectOptions = {
     signal,

@@ -7,6 +7,8 @@ export interface Invocation {
   json: boolean;
   /** Set by a stop signal: the exit code in place of the one for `cancelled`. */
   interruptedExitCode?: number;
+  /** iscep with its verbs; the one among the words has its options. */
+  programFor(words: readonly string[]): Promise<Command>;
 }
 
 /** Gives a verb its options and its action. */

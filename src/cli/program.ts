@@ -8,6 +8,8 @@ import { reportError } from "./report.js";
 
 interface Verb {
   readonly summary: string;
+  /** For other programs than people. */
+  readonly isHidden?: true;
   load(): Promise<{ readonly define: DefineVerb }>;
 }
 
@@ -21,6 +23,11 @@ const verbs: Readonly<Record<string, Verb>> = {
   ping: { summary: "measure round trips to a server", load: () => import("./ping.js") },
   tokens: { summary: "add, remove, list, rotate and import tokens", load: () => import("./tokens.js") },
   cert: { summary: "make a key and a self-signed certificate, or show a pin", load: () => import("./cert.js") },
+  completion: {
+    summary: "print what completes command lines of iscep in a shell",
+    load: () => import("./completion.js"),
+  },
+  __complete: { summary: "complete a line", isHidden: true, load: () => import("./complete.js") },
 };
 
 const epilogue = `
@@ -33,7 +40,11 @@ Exit codes: 0 done, 1 or the command's own, 64 usage, 65 bad arguments,
 
 /** Never throws: whatever goes wrong is reported, and becomes the exit code. */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
-  const invocation: Invocation = { exitCode: 0, json: asksForJson(words) };
+  const invocation: Invocation = {
+    exitCode: 0,
+    json: asksForJson(words),
+    programFor: (typed) => makeProgram(typed, invocation),
+  };
   try {
     const program = await makeProgram(words, invocation);
     await program.parseAsync([...words], { from: "user" });
@@ -67,7 +78,7 @@ async function makeProgram(words: readonly string[], invocation: Invocation): Pr
   // The first word that is a verb: options before it take no values.
   const named = words.find((word) => Object.hasOwn(verbs, word));
   for (const [name, verb] of Object.entries(verbs)) {
-    const command = summarise(program.command(name), verb.summary);
+    const command = summarise(program.command(name, { hidden: verb.isHidden === true }), verb.summary);
     if (name === named) (await verb.load()).define(command, invocation);
   }
   return program;

@@ -53,4 +53,19 @@ export const clientLimits = {
     reason:
       "command line: how long a run is followed when nobody said a timeout; its own ends it much sooner, and timers take no more than 24 days",
   },
+  completionTimeoutMs: {
+    default: 1_500,
+    max: forever,
+    reason: "command line: a server that is asked at TAB; somebody waits with a line half typed",
+  },
+  completionCacheMs: {
+    default: 60_000,
+    max: forever,
+    reason: "command line: its answer counts for so long, so that the next TAB is quick, and a new command soon shows",
+  },
+  maxCompletionCacheBytes: {
+    default: 1 * MiB,
+    max: 64 * MiB,
+    reason: "command line: an answer larger than this is not kept in a file",
+  },
 } as const satisfies Record<string, Limit>;

@@ -29,6 +29,7 @@ describe("help", () => {
         ping           measure round trips to a server
         tokens         add, remove, list, rotate and import tokens
         cert           make a key and a self-signed certificate, or show a pin
+        completion     print what completes command lines of iscep in a shell
         help [verb]    show the help of a verb
 
       Environment: ISCEP_URL, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_TIMEOUT,
@@ -290,6 +291,29 @@ describe("help", () => {
         -h, --help            display help for command
 
       The exit code is that of the run. Ctrl-C ends the watching; \`iscep runs cancel\` ends the run.
+      "
+    `);
+  });
+
+  test("iscep completion", async () => {
+    expect(await output(["completion", "--help"])).toMatchInlineSnapshot(`
+      "Usage: iscep completion [options] <shell>
+
+      Print what completes command lines of iscep in a shell.
+
+      Arguments:
+        shell       the shell that it is for (choices: "bash", "zsh", "fish")
+
+      Options:
+        -h, --help  display help for command
+
+      For this shell only, or in its start file for good:
+        bash (~/.bashrc)                    source <(iscep completion bash)
+        zsh (~/.zshrc, behind compinit)     source <(iscep completion zsh)
+        fish (~/.config/fish/config.fish)   iscep completion fish | source
+
+      It completes verbs, options, commands, their arguments and choices. The server is asked for the last three, by the
+      options of the line and the environment, and its answer is kept for a minute in XDG_CACHE_HOME/iscep.
       "
     `);
   });

@@ -1,0 +1,75 @@
+/** The words of a line that is being typed, as a shell separates them. Nothing in it is ever expanded. */
+
+export interface TypedWord {
+  /** Without its quotes and backslashes. */
+  readonly text: string;
+  /** Whether it stands for itself: nothing quoted, nothing that a shell would expand. */
+  readonly isPlain: boolean;
+  /** The same but for single characters behind a backslash. */
+  readonly isEscaped: boolean;
+}
+
+export interface TypedLine {
+  /** Of the command that stands before the cursor, its name first. */
+  readonly words: readonly TypedWord[];
+  /** The word at the cursor; empty behind a space. */
+  readonly current: TypedWord;
+}
+
+const separator = /\s/;
+const endsCommand = /[;&|\n]/;
+// What a word may hold and still mean what it says.
+const special = /[^\p{L}\p{N}_./:@%+,=-]/u;
+
+/** `line` ends at the cursor. */
+export function typedLine(line: string): TypedLine {
+  let words: TypedWord[] = [];
+  let text = "";
+  let isPlain = true;
+  let isEscaped = true;
+  let begun = false;
+  let quote: string | undefined;
+  const take = (character: string): void => {
+    text += character;
+    begun = true;
+  };
+  const end = (): void => {
+    if (begun) words.push({ text, isPlain, isEscaped });
+    text = "";
+    isPlain = true;
+    isEscaped = true;
+    begun = false;
+  };
+  const characters = Array.from(line);
+  for (let index = 0; index < characters.length; index++) {
+    const character = characters[index] ?? "";
+    if (quote !== undefined) {
+      if (character === quote) quote = undefined;
+      else if (character === "\\" && quote === '"') take(characters[++index] ?? "");
+      else take(character);
+    } else if (character === "'" || character === '"') {
+      quote = character;
+      begun = true;
+      isPlain = false;
+      isEscaped = false;
+    } else if (character === "\\") {
+      isPlain = false;
+      take(characters[++index] ?? "");
+    } else if (endsCommand.test(character)) {
+      end();
+      words = [];
+    } else if (separator.test(character)) {
+      end();
+    } else {
+      if (special.test(character)) {
+        isPlain = false;
+        isEscaped = false;
+      }
+      take(character);
+    }
+  }
+  const current = { text, isPlain, isEscaped };
+  // NAME=VALUE in front of a command belongs to its environment.
+  const first = words.findIndex((word) => !/^\w+=/.test(word.text));
+  return { words: first === -1 ? [] : words.slice(first), current };
+}
