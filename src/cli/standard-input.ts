@@ -23,11 +23,14 @@ export function checkStandardInput({ stdin, args, detach }: StandardInputOptions
 /**
  * A pipe, a socket or a file, as ssh does it; a terminal only when asked for, as a call there seldom means to read it.
  * Of devices `/dev/null` is the one that is met, and it says nothing.
+ * @throws IscepError `usage` for a folder
  */
 export function standardInputKind({ stdin, args }: StandardInputOptions): StandardInputKind {
   if (stdin === true) return "pipe";
   if (stdin === false || args === "-") return "none";
   const stats = statsOfStandardInput();
+  // Node would take it for one that has ended.
+  if (stats?.isDirectory() === true) throw new IscepError("usage", "standard input is a folder, and cannot be read");
   if (stats?.isFile() === true) return "file";
   return stats?.isFIFO() === true || stats?.isSocket() === true ? "pipe" : "none";
 }

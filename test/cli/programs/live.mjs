@@ -48,6 +48,8 @@ export const live = [
         signal.addEventListener("abort", () => resolve("told"), { once: true });
       }),
   }),
+  defineScript({ name: "echo", run: ["/bin/cat"] }),
+  defineScript({ name: "deaf", run: ["/bin/echo", "done"] }),
   defineScript({ name: "exits", run: ["/bin/sh", "-c", "printf out; printf err >&2; exit 3"] }),
   defineScript({ name: "dies", run: ["/bin/sh", "-c", "kill -KILL $$"] }),
 ];

@@ -1,0 +1,131 @@
+import { randomBytes } from "node:crypto";
+import { spawn, spawnSync } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { Server } from "iscep";
+import { loadCommandModule } from "#iscep/commands/load-module";
+import { ended, firstLine, iscep, mainFile, startIscep, temporaryFolder, type Ended, type RunOptions } from "./run.js";
+
+const liveFile = fileURLToPath(new URL("programs/live.mjs", import.meta.url));
+const hasScript = spawnSync("script", ["--version"]).status === 0;
+
+interface Served {
+  readonly options: RunOptions;
+  /** `iscep WORDS`, and what a shell understands behind them. */
+  shell(words: string): Promise<Ended>;
+}
+
+async function served(): Promise<Served> {
+  const folder = await temporaryFolder();
+  const server = new Server({ commands: await loadCommandModule(liveFile), unix: join(folder, "s.sock") });
+  onTestFinished(() => server.close({ graceMs: 0 }));
+  const { url } = await server.listen();
+  const options = { folder, environment: { ISCEP_URL: url } };
+  return {
+    options,
+    shell: (words) => {
+      const child = spawn("sh", ["-c", `'${process.execPath}' '${mainFile}' ${words}`], {
+        cwd: folder,
+        env: { PATH: process.env["PATH"], HOME: folder, ...options.environment },
+      });
+      onTestFinished(() => void (child.exitCode === null && child.kill("SIGKILL")));
+      return ended(child);
+    },
+  };
+}
+
+describe("standard input goes to the command", () => {
+  test("from a pipe, byte for byte", async () => {
+    const { options } = await served();
+    const child = startIscep(["call", "echo"], options);
+    const sent = randomBytes(1_000_000);
+    child.stdin.end(sent);
+    const chunks: Buffer[] = [];
+    for await (const chunk of child.stdout) chunks.push(chunk as Buffer);
+    expect(Buffer.concat(chunks).equals(sent)).toBe(true);
+  });
+
+  test("while it comes: the answer to a line is there before the next one is sent", async () => {
+    const { options } = await served();
+    const child = startIscep(["call", "echo"], options);
+    const end = ended(child);
+    child.stdin.write("first\n");
+    expect(await firstLine(child)).toBe("first");
+    child.stdin.end("second\n");
+    expect(await end).toMatchObject({ code: 0, stdout: "first\nsecond\n" });
+  });
+
+  test("from a file", async () => {
+    const { options, shell } = await served();
+    await writeFile(join(options.folder, "dump.sql"), "select 1;\n");
+    expect(await shell("call echo < dump.sql")).toMatchObject({ code: 0, stdout: "select 1;\n", stderr: "" });
+    expect(await shell("call echo --no-stdin < dump.sql")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    expect(await shell("call echo < /dev/null")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+  });
+
+  test("but not from a folder", async () => {
+    const { shell } = await served();
+    const result = await shell("call echo < .");
+    expect(result).toMatchObject({ code: 64, stdout: "" });
+    expect(result.stderr).toContain("standard input is a folder");
+  });
+
+  test("not where --args has read it", async () => {
+    const { options } = await served();
+    const result = await iscep(["call", "echo", "--args", "-"], { ...options, input: "{}" });
+    expect(result).toMatchObject({ code: 0, stdout: "" });
+  });
+
+  test("not over version 1, nor with --detach: a file that is not sent makes a warning", async () => {
+    const { options, shell } = await served();
+    await writeFile(join(options.folder, "dump.sql"), "select 1;\n");
+    const version1 = await shell("call --protocol 1 echo < dump.sql");
+    expect(version1).toMatchObject({ code: 0, stdout: "" });
+    expect(version1.stderr).toBe(
+      "iscep: warning: standard input is not sent over version 1 of the protocol; --no-stdin says that this is meant\n",
+    );
+    expect((await shell("call --detach echo < dump.sql")).stderr).toContain("standard input is not sent with --detach");
+    expect((await shell("call --detach --no-stdin echo < dump.sql")).stderr).toBe("");
+  });
+});
+
+describe("a command that does not read is not held up by standard input", () => {
+  test("that never ends", async () => {
+    const { options } = await served();
+    const child = startIscep(["call", "deaf"], options);
+    // Left open, as a build server does it.
+    expect(await ended(child)).toEqual({ code: 0, signal: null, stdout: "done\n", stderr: "" });
+  });
+
+  test("that never stops coming", async () => {
+    const { options } = await served();
+    const child = startIscep(["call", "deaf"], options);
+    const flood = (): void => {
+      while (!child.stdin.destroyed && child.stdin.write("y\n".repeat(10_000)));
+    };
+    child.stdin.on("drain", flood);
+    flood();
+    expect(await ended(child)).toMatchObject({ code: 0, stdout: "done\n" });
+  });
+});
+
+describe.skipIf(!hasScript)("a terminal", () => {
+  async function typed(words: readonly string[], keys: string): Promise<string> {
+    const { options } = await served();
+    const command = [process.execPath, mainFile, ...words].map((word) => `'${word}'`).join(" ");
+    const child = spawn("script", ["-qec", `stty -echo; echo go; exec ${command}`, "/dev/null"], {
+      cwd: options.folder,
+      env: { PATH: process.env["PATH"], HOME: options.folder, TERM: "xterm", ...options.environment },
+    });
+    onTestFinished(() => void (child.exitCode === null && child.kill("SIGKILL")));
+    child.stdout.once("data", () => child.stdin.write(keys));
+    return (await ended(child)).stdout;
+  }
+
+  test("is read when --stdin asks for it, and else never", async () => {
+    expect(await typed(["call", "--stdin", "echo"], "hello\r\x04")).toBe("go\r\nhello\r\n");
+    expect(await typed(["call", "echo"], "hello\r")).toBe("go\r\n");
+  });
+});
