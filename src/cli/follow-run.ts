@@ -10,7 +10,7 @@ import { LiveOutput, type OutputTarget } from "./live-output.js";
 import { ProgressBar } from "./progress-bar.js";
 import { reportError, withHint } from "./report.js";
 import { printResult, printValue, type ResultOptions } from "./result-output.js";
-import { outputIsRead } from "./streams.js";
+import { outputIsRead, warn } from "./streams.js";
 
 export interface FollowOptions extends ResultOptions {
   /** Where the output was taken up; what stands before that is not shown from the result either. */
@@ -70,10 +70,13 @@ function outputLost({ status }: Outcome, cause: unknown): IscepError {
 
 async function printOutcome(outcome: Outcome, output: OutputTarget, options: FollowOptions): Promise<number> {
   const exitCode = "exitCode" in outcome ? outcome.exitCode : undefined;
+  const isCut = "truncated" in outcome && outcome.truncated === true;
+  if (isCut && options.json !== true && options.quiet !== true)
+    await warn("the script printed more than it may; the rest of its output was dropped");
   if ("value" in outcome && outcome.value !== undefined) {
     const { value } = outcome;
     if (isScriptResult(value)) {
-      if (output instanceof CollectedOutput) return printResult(withAllOutput(value, output, options), options);
+      if (output instanceof CollectedOutput) return printResult(withAllOutput(value, output, isCut, options), options);
       return printResult(value, options, (options.offset ?? 0) > 0 ? { bytesOf: () => 1 } : output);
     }
     if (options.json === true) await printResult(value, options);
@@ -97,8 +100,9 @@ async function printOutcome(outcome: Outcome, output: OutputTarget, options: Fol
 function withAllOutput<Result extends { readonly truncated: boolean }>(
   result: Result,
   output: CollectedOutput,
+  isCut: boolean,
   options: FollowOptions,
 ): Result {
   if (!result.truncated || !output.isWhole || (options.offset ?? 0) > 0) return result;
-  return { ...result, stdout: output.textOf("stdout"), stderr: output.textOf("stderr"), truncated: false };
+  return { ...result, stdout: output.textOf("stdout"), stderr: output.textOf("stderr"), truncated: isCut };
 }

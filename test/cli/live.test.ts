@@ -61,6 +61,30 @@ describe("iscep call over version 2", () => {
   });
 });
 
+describe("a script", () => {
+  test("whose output is its value shows it once, and as the value with --json", async () => {
+    const { call } = await served();
+    expect(await call("answers")).toMatchObject({ code: 0, stdout: "[1, 2]\n", stderr: "thinking\n" });
+    expect(await call("--json", "answers")).toMatchObject({ code: 0, stdout: "[1,2]\n", stderr: "" });
+  });
+
+  test("that prints more than an answer holds: all of it, also with --json", async () => {
+    const { call } = await served();
+    expect((await call("much")).stdout).toBe("x".repeat(1_500_000));
+    const { stdout } = JSON.parse((await call("--json", "much")).stdout) as { stdout: string };
+    expect(stdout).toBe("x".repeat(1_500_000));
+  });
+
+  test("that prints more than it may is cut, and a warning says so", async () => {
+    const { call } = await served();
+    const cut = "iscep: warning: the script printed more than it may; the rest of its output was dropped\n";
+    expect(await call("too_much")).toMatchObject({ code: 0, stdout: "12345", stderr: cut });
+    expect((await call("--quiet", "too_much")).stderr).toBe("");
+    const json = await call("--json", "too_much");
+    expect(JSON.parse(json.stdout)).toMatchObject({ stdout: "12345", truncated: true });
+  });
+});
+
 describe("how a run ended", () => {
   const refused = defineCommand({
     name: "patient",
