@@ -70,7 +70,7 @@ function outputLost({ status }: Outcome, cause: unknown): IscepError {
 
 async function printOutcome(outcome: Outcome, output: OutputTarget, options: FollowOptions): Promise<number> {
   const exitCode = "exitCode" in outcome ? outcome.exitCode : undefined;
-  const isCut = "truncated" in outcome && outcome.truncated === true;
+  const isCut = "truncated" in outcome && outcome.truncated;
   if (isCut && options.json !== true && options.quiet !== true)
     await warn("the script printed more than it may; the rest of its output was dropped");
   if ("value" in outcome && outcome.value !== undefined) {
