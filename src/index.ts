@@ -7,6 +7,7 @@ export type { ListeningServer, ListenPlace, ServerOptions, TlsFiles } from "./se
 // Commands
 export { defineCommand, type CommandDefinition } from "./commands/define.js";
 export type { ConcurrencyDefinition } from "./commands/concurrency.js";
+export type { ScheduleDefinition } from "./commands/schedule.js";
 export { defineScript, type ScriptDefinition } from "./commands/define-script.js";
 export { declareArguments } from "./commands/declared-arguments.js";
 export type {

@@ -232,6 +232,18 @@ export const limitTable = {
     reason: "a run without a timeout of its own; a version 1 caller that has gone cannot cancel",
   },
   queuePositionIntervalMs: { default: 500, max: forever, reason: "who waits hears of a new position this often" },
+  scheduleCatchUpMs: {
+    min: 60_000,
+    default: 3_600_000,
+    max: 86_400_000,
+    reason: "a planned time of a schedule that was missed, as the server was down, is made up for within this",
+  },
+  scheduleCheckMs: {
+    min: 1,
+    default: 30_000,
+    max: 60_000,
+    reason: "schedules notice within this that the clock was set",
+  },
   killGraceMs: { default: 5_000, max: forever, reason: "between SIGTERM and SIGKILL to the process group of a script" },
   progressIntervalMs: {
     default: 100,

@@ -41,6 +41,16 @@ export interface CommandConcurrency {
   key(args: unknown): string;
 }
 
+/** When a command runs by itself. */
+export interface CommandSchedule {
+  readonly cron: string;
+  readonly timeZone: string;
+  /** As a caller would give them. */
+  readonly args: unknown;
+  /** The first planned time after this one, both as Unix time in milliseconds; undefined when none comes any more. */
+  next(afterMs: number): number | undefined;
+}
+
 interface CommandBase<Name extends string> {
   readonly name: Name;
   readonly description: string;
@@ -56,6 +66,7 @@ interface CommandBase<Name extends string> {
   readonly timeoutMs?: number;
   /** Undefined: as many as the server has places for. */
   readonly concurrency?: CommandConcurrency;
+  readonly schedule?: CommandSchedule;
   /** Validates and, where the schema says so, converts. Refuses unknown arguments. */
   checkArguments(args: unknown): ArgumentsCheck | Promise<ArgumentsCheck>;
 }

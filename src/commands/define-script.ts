@@ -11,6 +11,7 @@ import { declareArguments } from "./declared-arguments.js";
 import type { NoArguments } from "./define.js";
 import { checkCommandName, checkTimeout } from "./names.js";
 import { compileInvocation, type StandardInputPlace } from "./script-invocation.js";
+import { compileSchedule, type ScheduleDefinition } from "./schedule.js";
 import { checkNoCode, resolveProgram, scriptEnvironment } from "./script-program.js";
 import { processSettings, type ProcessDefinition } from "./script-process.js";
 import {
@@ -48,6 +49,10 @@ export interface ScriptDefinition<
   readonly timeoutMs?: number;
   /** How many go on at once, and what becomes of one more. Default: as many as the server has places for. */
   readonly concurrency?: ConcurrencyDefinition;
+  /** The server runs it by itself at these times: a cron pattern such as `"0 3 * * *"`, or one with arguments. */
+  readonly schedule?: string | ScheduleDefinition;
+  /** Of the schedule, such as `Europe/Berlin`. Default: the one of the server's machine. */
+  readonly timeZone?: string;
   /** What the script works in. Default: the folder of this process. */
   readonly folder?: string;
   /** Added to the PATH, LANG, HOME and TZ that a script gets; nothing of the server's own environment goes to it. */
@@ -70,7 +75,7 @@ export function defineScript<
 >(
   definition: ScriptDefinition<Name, Args, Output, Result>,
 ): ScriptCommand<Name, InputOfScript<Args>, ValueOfScript<Output, Result>> {
-  const { name, description = "", timeoutMs, concurrency } = definition;
+  const { name, description = "", timeoutMs, concurrency, schedule, timeZone } = definition;
   checkCommandName(name);
   checkTimeout(name, timeoutMs);
   const folder = path.resolve(definition.folder ?? process.cwd());
@@ -86,6 +91,7 @@ export function defineScript<
   const environment = scriptEnvironment({ ...userEnvironment, ...definition.environment });
   const { stdin, argumentVariables } = definition;
   const invocation = compileInvocation({ template, stdin, argumentVariables, environment }, declarations);
+  const checkArguments = argumentsChecker(args, argsSchema);
   return Object.freeze({
     [commandBrand]: true,
     kind: "script" as const,
@@ -95,7 +101,8 @@ export function defineScript<
     ...notedMembers(notes),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
-    checkArguments: argumentsChecker(args, argsSchema),
+    ...(schedule === undefined ? {} : { schedule: compileSchedule(name, schedule, timeZone, checkArguments) }),
+    checkArguments,
     program: resolveProgram(program, folder),
     invocation,
     folder,

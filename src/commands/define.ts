@@ -8,6 +8,7 @@ import { callingModule } from "./calling-module.js";
 import type { CommandContext, FunctionCommand } from "./command.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
 import { checkCommandName, checkTimeout } from "./names.js";
+import { compileSchedule, type ScheduleDefinition } from "./schedule.js";
 import { registerThreadCommand } from "./thread-commands.js";
 
 /** What a command without `args` gets: an object without members. */
@@ -47,6 +48,10 @@ export interface CommandDefinition<
   readonly timeoutMs?: number;
   /** How many go on at once, and what becomes of one more. Default: as many as the server has places for. */
   readonly concurrency?: ConcurrencyDefinition<ArgsOfSchema<ArgsSchema>>;
+  /** The server runs it by itself at these times: a cron pattern such as `"0 3 * * *"`, or one with arguments. */
+  readonly schedule?: string | ScheduleDefinition<InputOfSchema<ArgsSchema>>;
+  /** Of the schedule, such as `Europe/Berlin`. Default: the one of the server's machine. */
+  readonly timeZone?: string;
   /** Its result goes to the caller as JSON; what it throws goes to error.log, but an IscepError to the caller too. */
   run(args: ArgsOfSchema<ArgsSchema>, context: CommandContext): Returned;
 }
@@ -63,7 +68,17 @@ export function defineCommand<
 >(
   definition: CommandDefinition<Name, ArgsSchema, ResultSchema, Returned>,
 ): FunctionCommand<Name, InputOfSchema<ArgsSchema>, ArgsOfSchema<ArgsSchema>, ResultOfSchema<ResultSchema, Returned>> {
-  const { name, description = "", args, result, thread = false, timeoutMs, concurrency } = definition;
+  const {
+    name,
+    description = "",
+    args,
+    result,
+    thread = false,
+    timeoutMs,
+    concurrency,
+    schedule,
+    timeZone,
+  } = definition;
   checkCommandName(name);
   checkTimeout(name, timeoutMs);
   const notes = readNotes(args === undefined ? noArgumentsSchema : argumentsJsonSchema(name, args));
@@ -77,6 +92,7 @@ export function defineCommand<
     );
   }
   const run = definition.run.bind(definition);
+  const checkArguments = args === undefined ? checkNoArguments : argumentsChecker(args, argsSchema);
   const command = Object.freeze({
     [commandBrand]: true,
     kind: "function" as const,
@@ -88,7 +104,10 @@ export function defineCommand<
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...(threadModule === undefined ? {} : { threadModule }),
-    checkArguments: args === undefined ? checkNoArguments : argumentsChecker(args, argsSchema),
+    ...(schedule === undefined
+      ? {}
+      : { schedule: compileSchedule(name, schedule as string | ScheduleDefinition, timeZone, checkArguments) }),
+    checkArguments,
     run: result === undefined ? run : checkedRun(run, name, result),
     // The types of arguments and result come from schemas that the compiler has seen; at run time the check stands for them.
   }) as FunctionCommand<

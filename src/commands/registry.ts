@@ -5,6 +5,7 @@ import type { Command, CommandSet } from "./command.js";
 /** The commands of one server, by name. */
 export class Registry {
   readonly #commands = new Map<string, Command>();
+  readonly #listeners = new Set<() => void>();
 
   /** @throws IscepError `usage` when two have one name, or something is no command */
   constructor(commands: CommandSet) {
@@ -22,10 +23,23 @@ export class Registry {
       );
     }
     this.#commands.set(command.name, command);
+    this.#changed();
   }
 
   unregister(name: string): boolean {
-    return this.#commands.delete(name);
+    const was = this.#commands.delete(name);
+    if (was) this.#changed();
+    return was;
+  }
+
+  /** Returns what ends it. */
+  whenChanged(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   get(name: string): Command | undefined {

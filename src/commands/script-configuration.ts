@@ -11,6 +11,7 @@ import { bytes, choice, duration, filePath, listOf, text, wholeNumber, wholeSeco
 import type { ArgumentDeclarations } from "./declaration.js";
 import { defineScript, type ScriptDefinition } from "./define-script.js";
 import { isStandardInputPlace, standardInputForms, type StandardInputPlace } from "./script-invocation.js";
+import { schedule } from "./schedule-configuration.js";
 import { processLimitBounds, waysWhenOutputIsFull, type ProcessLimits } from "./script-process.js";
 import { outputForms } from "./script-results.js";
 import type { YamlEntry, YamlValue } from "./yaml-source.js";
@@ -114,6 +115,17 @@ export const scriptKeys = {
     says: "How many runs go on at once, and what becomes of one more; see below.",
     default: "as many as the server has places for",
   },
+  schedule: {
+    field: "schedule",
+    kind: schedule,
+    says: "The server runs it by itself at these times, as owner `schedule`; see below.",
+  },
+  time_zone: {
+    field: "timeZone",
+    kind: text,
+    says: "The zone of `schedule`, such as `Europe/Berlin`.",
+    default: "the one of the server's machine",
+  },
   folder: { field: "folder", kind: filePath, says: "What the program works in.", default: "the folder of the file" },
   environment: {
     field: "environment",
@@ -162,7 +174,7 @@ export const scriptKeys = {
   },
 } satisfies KeyTable<ScriptFields>;
 
-const laterKeys = ["schedule", "thread", "threads"];
+const laterKeys = ["thread", "threads"];
 
 export const scripts: ValueKind<readonly ScriptCommand[]> = {
   words: "map of names and commands",

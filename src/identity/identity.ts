@@ -18,6 +18,15 @@ export const anonymous: Identity = Object.freeze({
   mayRun: () => true,
 });
 
+/** Who runs what is scheduled. No token can have this owner (tokens-file.ts), and so no caller sees these runs. */
+export const scheduler: Identity = Object.freeze({ ...anonymous, owner: "schedule" });
+
+/** Why no token may belong to this owner. */
+export function reservedOwnerProblem(owner: string): string | undefined {
+  if (owner !== scheduler.owner) return undefined;
+  return `the owner's name "${owner}" is iscep's own, for what runs by a schedule; give the owner another name`;
+}
+
 /** What a token of which only its keys are known can be proven with. */
 export interface ProvableToken {
   readonly identity: Identity;

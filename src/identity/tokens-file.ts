@@ -3,6 +3,7 @@
  * original wrote it, or a record, from which no token can be had back.
  */
 import { IscepError } from "../errors.js";
+import { reservedOwnerProblem } from "./identity.js";
 import { duplicateKey } from "./json-duplicates.js";
 import { defaultScopes, scopeProblem } from "./scopes.js";
 import { cidrProblem } from "./source.js";
@@ -79,6 +80,8 @@ export function parseTokensFile(text: string, name: string): TokensFile {
   const owners = new Map<string, TokenEntry[]>();
   const ids = new Map<string, string>();
   for (const [owner, entryOrList] of Object.entries(value)) {
+    const reserved = reservedOwnerProblem(owner);
+    if (reserved !== undefined) throw problem(name, reserved);
     const list: readonly unknown[] = Array.isArray(entryOrList) ? entryOrList : [entryOrList];
     const entries = list.map((entry, index) => {
       const place = `owner ${quoteUnlessToken(owner)}${list.length > 1 ? `, token ${index + 1}` : ""}`;

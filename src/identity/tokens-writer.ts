@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { IscepError } from "../errors.js";
 import { defaultLimits, type Limits } from "../limits.js";
+import { reservedOwnerProblem } from "./identity.js";
 import { defaultScopes, scopeProblem } from "./scopes.js";
 import { cidrProblem } from "./source.js";
 import {
@@ -256,6 +257,8 @@ function checkDuration(name: string, value: number): void {
 
 function checkOwner(owner: string): void {
   if (owner === "") throw new IscepError("usage", "the owner of a token must have a name");
+  const reserved = reservedOwnerProblem(owner);
+  if (reserved !== undefined) throw new IscepError("usage", reserved);
   if (parseToken(owner) !== undefined) throw new IscepError("usage", "that is a token; give the name of its owner");
   // Control characters and bidirectional marks could make two owners look alike in a list.
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(owner) || hasLoneSurrogate(owner)) {

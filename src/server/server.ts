@@ -16,6 +16,7 @@ import { checkPlaces, placesOf } from "./listen-places.js";
 import { Listeners } from "./listeners.js";
 import { openLogs } from "./open-logs.js";
 import type { ListeningServer, ServerOptions } from "./options.js";
+import { Scheduler } from "./scheduler.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
 import { refuse, Version1Connection } from "./version1-connection.js";
 import { choseVersion2, Version2Connection } from "./version2-connection.js";
@@ -25,6 +26,7 @@ interface Listening {
   readonly dispatcher: Dispatcher;
   readonly authenticator: Authenticator | undefined;
   readonly logs: Logs | undefined;
+  readonly scheduler: Scheduler;
   readonly sweep: NodeJS.Timeout;
   readonly connections: Set<Connection>;
 }
@@ -103,6 +105,7 @@ export class Server {
     const options = this.#options;
     const limits = this.#limits;
     const dispatcher = new Dispatcher({ registry: this.#registry, limits, logs });
+    const scheduler = new Scheduler({ registry: this.#registry, dispatcher, limits, logs });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
     const refusedPackets = new LineRate(limits);
     const refusedConnections = new LineRate(limits);
@@ -165,8 +168,9 @@ export class Server {
       const nowMs = performance.now();
       for (const connection of connections) connection.checkDeadlines(nowMs);
     }, sweepIntervalMs(limits));
-    this.#listening = { listeners, dispatcher, authenticator, logs, sweep, connections };
+    this.#listening = { listeners, dispatcher, authenticator, logs, scheduler, sweep, connections };
     this.#state = "listening";
+    scheduler.begin();
     return listeners.address;
   }
 
@@ -197,6 +201,7 @@ export class Server {
     if (listening === undefined) return;
     listening.listeners.stopAccepting();
     for (const connection of listening.connections) connection.close();
+    listening.scheduler.close();
     await listening.dispatcher.close(graceMs);
     await drained(listening.connections, this.#limits.lingerTimeoutMs);
     await listening.listeners.close();

@@ -1,0 +1,80 @@
+/** When a command runs by itself, as its definition says it, checked and made ready. The library knows cron and time zones. */
+import { Cron } from "croner";
+import { IscepError, textOfThrown } from "../errors.js";
+import type { ArgumentsCheck, CommandSchedule } from "./command.js";
+import { didYouMean } from "./near-name.js";
+
+export interface ScheduleDefinition<Input = object> {
+  /** Minute, hour, day of the month, month, day of the week: `"0 3 * * *"` is each day at 3. */
+  readonly cron: string;
+  /** Such as `Europe/Berlin`. Default: the command's `timeZone`, else the one of this machine. */
+  readonly timeZone?: string;
+  /** What it is called with. Default: no arguments. */
+  readonly args?: Input;
+}
+
+const keysOfSchedule = ["cron", "timeZone", "args"];
+
+/**
+ * @param check of the command's arguments
+ * @throws IscepError `usage`, with `field: "schedule"` or `"timeZone"` in `details`
+ */
+export function compileSchedule(
+  name: string,
+  schedule: string | ScheduleDefinition,
+  timeZone: string | undefined,
+  check: (args: unknown) => ArgumentsCheck | Promise<ArgumentsCheck>,
+): CommandSchedule {
+  const wrong = (sentence: string, field = "schedule"): IscepError =>
+    new IscepError("usage", `schedule of "${name}": ${sentence}`, { details: { field } });
+  if (typeof schedule !== "string" && (typeof schedule !== "object" || schedule === null))
+    throw wrong('must be a cron pattern such as "0 3 * * *", or an object with one as cron');
+  const definition: ScheduleDefinition = typeof schedule === "string" ? { cron: schedule } : schedule;
+  const unknown = Object.keys(definition).find((key) => !keysOfSchedule.includes(key));
+  if (unknown !== undefined) throw wrong(`there is no "${unknown}"${didYouMean(unknown, keysOfSchedule)}`);
+  if (definition.timeZone !== undefined && timeZone !== undefined)
+    throw wrong("the time zone is given twice; leave one of them out", "timeZone");
+  const zone = definition.timeZone ?? timeZone ?? ownTimeZone();
+  if (!isTimeZone(zone))
+    throw wrong(`there is no time zone ${JSON.stringify(zone)}; names are such as Europe/Berlin or UTC`, "timeZone");
+  const cron = parseCron(definition.cron, zone, wrong);
+  const args: unknown = definition.args ?? {};
+  const checked = check(args);
+  // A schema that checks in its own time is asked at each run, as for any caller.
+  if (checked instanceof Promise) checked.catch(() => {});
+  else if (!checked.ok) throw wrong(`it would be refused at each run: ${checked.message}`);
+  return Object.freeze({
+    cron: definition.cron,
+    timeZone: zone,
+    args,
+    next: (afterMs: number) => cron.nextRun(new Date(afterMs))?.getTime(),
+  });
+}
+
+function parseCron(pattern: unknown, timeZone: string, wrong: (sentence: string) => IscepError): Cron {
+  if (typeof pattern !== "string") throw wrong('cron must be a text such as "0 3 * * *"');
+  let cron: Cron;
+  try {
+    // A fixed time that the change to summer time leaves out comes right after it; one that comes twice counts once.
+    cron = new Cron(pattern, { timezone: timeZone, mode: "5-part", fixedTimeRule: "no-wildcard", paused: true });
+  } catch (error) {
+    const reason = textOfThrown(error).replace(/^CronPattern: /, "");
+    throw wrong(
+      `${JSON.stringify(pattern.slice(0, 100))} is no cron pattern (${reason}); write minute, hour, day of the month, month and day of the week, such as "0 3 * * *"`,
+    );
+  }
+  if (cron.nextRun() === null) throw wrong(`"${pattern}" never comes`);
+  return cron;
+}
+
+function ownTimeZone(): string {
+  return new Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+function isTimeZone(name: unknown): boolean {
+  try {
+    return typeof name === "string" && new Intl.DateTimeFormat("en", { timeZone: name }).format(0) !== "";
+  } catch {
+    return false;
+  }
+}
