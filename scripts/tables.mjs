@@ -11,6 +11,7 @@ import { concurrencyKeys } from "#iscep/commands/concurrency-configuration";
 import { configurationKeys, configurationSchema } from "#iscep/commands/configuration";
 import { limitKeys } from "#iscep/commands/configuration-limits";
 import { keysOfArgument } from "#iscep/commands/declaration";
+import { scheduleKeys } from "#iscep/commands/schedule-configuration";
 import { scriptKeys } from "#iscep/commands/script-configuration";
 import { errorTable } from "#iscep/errors";
 import { limitTable } from "#iscep/limits";
@@ -77,6 +78,7 @@ function tableOfKeys(keys) {
 const tables = {
   configuration: () => tableOfKeys(configurationKeys),
   commands: () => tableOfKeys(scriptKeys),
+  schedule: () => tableOfKeys(scheduleKeys),
   concurrency: () => tableOfKeys(concurrencyKeys),
   arguments: () =>
     markdownTable([

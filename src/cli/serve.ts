@@ -1,5 +1,6 @@
 import { IscepError, textOfThrown } from "../errors.js";
 import { resolveLimits } from "../limits.js";
+import type { Command } from "../commands/command.js";
 import type { Logs } from "../logs/logs.js";
 import { isLoopbackHost } from "../transport/address.js";
 import { onStopSignals } from "./interrupt.js";
@@ -9,7 +10,7 @@ import { logLevelOf, openServeLogs, type LevelFlags } from "./serve-logs.js";
 import { addSettingOptions, checkFlags, withFlags, type SettingFlags } from "./serve-options.js";
 import { filesOf, loadSources, type ServeSettings } from "./serve-sources.js";
 import { ServedCommands } from "./served-commands.js";
-import { print, warn } from "./streams.js";
+import { note, print, warn } from "./streams.js";
 import { WatchedFiles } from "./watched-files.js";
 
 interface ServeFlags extends SettingFlags, LevelFlags {
@@ -61,6 +62,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   if (level !== "quiet") {
     await warnOfOpenDoors(options);
     await warnOfOrphans();
+    await tellSchedules(commands);
   }
   for (const url of urls)
     await print(flags.json === true ? `${JSON.stringify({ event: "listening", url })}\n` : `listening on ${url}\n`);
@@ -87,6 +89,16 @@ function onStrayFaults(logs: Logs | undefined, stop: (fault: unknown) => void): 
     logs?.error({ event: "uncaught_exception", message: textOfThrown(error), error });
     stop(error);
   });
+}
+
+/** A pattern that was meant for another zone shows by the time that comes next. */
+async function tellSchedules(commands: readonly Command[]): Promise<void> {
+  for (const { name, schedule } of commands) {
+    const nextMs = schedule?.next(Date.now());
+    if (schedule === undefined || nextMs === undefined) continue;
+    const next = new Date(nextMs).toISOString().slice(0, 16);
+    await note(`${name} is scheduled: ${schedule.cron} (${schedule.timeZone}), next at ${next}Z`);
+  }
 }
 
 /** Said at each start: nobody should come to live with it unseen. */

@@ -13,7 +13,7 @@ import { readScheduleFile, writeScheduleFile } from "./schedule-file.js";
 export interface SchedulerOptions {
   readonly registry: Registry;
   readonly dispatcher: Pick<Dispatcher, "start">;
-  /** Without one a restart may lose or double a run. */
+  /** Without one nothing is known after a restart: what came while the server was down is lost. */
   readonly file?: string | undefined;
   readonly limits: Pick<Limits, "scheduleCatchUpMs" | "scheduleCheckMs">;
   readonly logs?: Logs | undefined;
@@ -42,7 +42,7 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#states = options.file === undefined ? new Map() : readScheduleFile(options.file);
+    this.#states = options.file === undefined ? new Map<string, ScheduleState>() : readScheduleFile(options.file);
   }
 
   begin(): void {
@@ -103,7 +103,7 @@ export class Scheduler {
       this.#saidThatNothingIsKept = true;
       logs?.error({
         event: "schedule",
-        message: "without a folder for runs, a restart may lose or double a run of a schedule; give a runs folder",
+        message: "without a runs folder, times of schedules that come while the server is down are lost; give it one",
       });
       return;
     }

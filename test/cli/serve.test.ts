@@ -120,6 +120,17 @@ describe("iscep serve", () => {
     expect((await plain.stop()).code).toBe(0);
   });
 
+  test("tells pattern, zone and next time of what is scheduled", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(
+      join(folder, "iscep.yaml"),
+      'listen: 127.0.0.1:0\ncommands:\n  nightly: { run: [date], schedule: "0 3 1 1 *", time_zone: UTC }\n',
+    );
+    const server = await serve([], { folder });
+    const { stderr } = await server.stop();
+    expect(stderr).toMatch(/nightly is scheduled: 0 3 1 1 \* \(UTC\), next at \d{4}-01-01T03:00Z/);
+  });
+
   test("takes the file and the log level that the environment names", async () => {
     const folder = await temporaryFolder();
     await writeFile(join(folder, "other.yaml"), "listen: 127.0.0.1:0\ncommands:\n  hello: { run: [echo, hello] }\n");

@@ -176,8 +176,28 @@ describe("what is wrong is told with line, column and what to do", () => {
     ],
     [
       "a field of a later version",
-      command("run: [date]\nschedule: x"),
-      /^4:5: this version of iscep does not know `schedule`/,
+      command("run: [date]\nthreads: 2"),
+      /^4:5: this version of iscep does not know `threads`/,
+    ],
+    [
+      "a schedule that is none",
+      command("run: [date]\nschedule: at three"),
+      /^4:15: schedule of "one": "at three" is no cron pattern/,
+    ],
+    [
+      "a schedule with an unknown word",
+      command('run: [date]\nschedule: { cron: "0 3 * * *", zone: UTC }'),
+      /^4:36: `schedule` has no key "zone"/,
+    ],
+    [
+      "a time zone that there is not",
+      command('run: [date]\nschedule: "0 3 * * *"\ntime_zone: Mars/Olympus'),
+      /^5:16: schedule of "one": there is no time zone "Mars\/Olympus"/,
+    ],
+    [
+      "a schedule without the argument that is needed",
+      command('run: [date, "{w}"]\nargs: { w: { type: string } }\nschedule: "0 3 * * *"'),
+      /^5:15: schedule of "one": it would be refused at each run: argument "w" is missing/,
     ],
     ["a concurrency that is no map", command("run: [date]\nconcurrency: 1"), /^4:18: `concurrency` must be a map/],
     [

@@ -42,6 +42,7 @@ describe("the tokens file", () => {
     [`\ufeff{"alice": "${canary}"}`, "not JSON"],
     ["null", "object"],
     [`["${canary}"]`, "object"],
+    [`{"schedule": "${canary}"}`, "the owner's name \"schedule\" is iscep's own"],
     [`"${canary}"`, "object"],
     [`{"alice": 5}`, 'owner "alice": a token must be'],
     [`{"alice": null}`, 'owner "alice": a token must be'],

@@ -76,6 +76,7 @@ describe("adding tokens", () => {
     [{ owner: "a", scopes: ["all"] }, /not a scope/],
     [{ owner: "a", cidrs: ["x"] }, /network/],
     [{ owner: "a", expiresInMs: 0 }, /expiresInMs/],
+    [{ owner: "schedule" }, /"schedule" is iscep's own/],
     [{ owner: "a", expiresInMs: -1 }, /expiresInMs/],
     [{ owner: "a", expiresInMs: Number.NaN }, /expiresInMs/],
     [{ owner: "a", expiresInMs: 1e20 }, /expiresInMs/],

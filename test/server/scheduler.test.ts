@@ -101,13 +101,15 @@ test("a restart over a planned time makes up for it within the window, and says 
   expect(count).toBe(1);
 });
 
-test("without a file it works, and says once that a restart may lose or double a run", () => {
+test("without a file it works, and says once what a restart loses", () => {
   let count = 0;
   const { at, errors } = plan([daily(() => count++)], undefined);
   at(begin + 2 * hour);
   at(begin + 26 * hour);
   expect(count).toBe(2);
-  expect(errors).toMatchObject([{ event: "schedule", message: expect.stringContaining("may lose or double") }]);
+  expect(errors).toMatchObject([
+    { event: "schedule", message: expect.stringContaining("while the server is down are lost") },
+  ]);
 });
 
 test("a file that cannot be written keeps no backup from running, and is told", () => {
