@@ -9,11 +9,12 @@ import type { ListenPlace } from "../server/options.js";
 import { placesOf } from "../server/listen-places.js";
 import { Server } from "../server/server.js";
 import { checkFolder, checkSocket, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
+import { scheduleLines } from "./schedules.js";
 import { loadSources, type ServeSettings } from "./serve-sources.js";
 
 export interface Finding {
   readonly level: "ok" | "warning" | "wrong";
-  /** A stable word: `file`, `commands`, `listen`, `certificate`, `tokens`, `logs`, `state`. */
+  /** A stable word: `file`, `commands`, `schedule`, `listen`, `certificate`, `tokens`, `logs`, `state`. */
   readonly about: string;
   readonly message: string;
 }
@@ -63,6 +64,7 @@ export async function check(
   const options = withFlags(settings);
   const places = placesOf(options);
   await findings.examine("commands", () => `${new Registry(commands).list().length} in all`);
+  for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);
   await findings.examine("listen", () => {
     // Its constructor opens nothing, and refuses options that contradict each other or open what was not asked for.
     void new Server(options);

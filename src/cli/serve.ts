@@ -1,12 +1,12 @@
 import { IscepError, textOfThrown } from "../errors.js";
 import { resolveLimits } from "../limits.js";
-import type { Command } from "../commands/command.js";
 import type { Logs } from "../logs/logs.js";
 import { isLoopbackHost } from "../transport/address.js";
 import { onStopSignals } from "./interrupt.js";
 import type { DefineVerb } from "./invocation.js";
 import { Reload } from "./reload.js";
 import { logLevelOf, openServeLogs, type LevelFlags } from "./serve-logs.js";
+import { scheduleLines } from "./schedules.js";
 import { addSettingOptions, checkFlags, withFlags, type SettingFlags } from "./serve-options.js";
 import { filesOf, loadSources, type ServeSettings } from "./serve-sources.js";
 import { ServedCommands } from "./served-commands.js";
@@ -62,7 +62,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   if (level !== "quiet") {
     await warnOfOpenDoors(options);
     await warnOfOrphans();
-    await tellSchedules(commands);
+    for (const line of scheduleLines(commands)) await note(line);
   }
   for (const url of urls)
     await print(flags.json === true ? `${JSON.stringify({ event: "listening", url })}\n` : `listening on ${url}\n`);
@@ -89,16 +89,6 @@ function onStrayFaults(logs: Logs | undefined, stop: (fault: unknown) => void): 
     logs?.error({ event: "uncaught_exception", message: textOfThrown(error), error });
     stop(error);
   });
-}
-
-/** A pattern that was meant for another zone shows by the time that comes next. */
-async function tellSchedules(commands: readonly Command[]): Promise<void> {
-  for (const { name, schedule } of commands) {
-    const nextMs = schedule?.next(Date.now());
-    if (schedule === undefined || nextMs === undefined) continue;
-    const next = new Date(nextMs).toISOString().slice(0, 16);
-    await note(`${name} is scheduled: ${schedule.cron} (${schedule.timeZone}), next at ${next}Z`);
-  }
 }
 
 /** Said at each start: nobody should come to live with it unseen. */

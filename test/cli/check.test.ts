@@ -61,6 +61,19 @@ describe("iscep check", () => {
     );
   });
 
+  test("tells the zone and the next time of what is scheduled", async () => {
+    const folder = await started();
+    await configure(folder, (text) =>
+      text.replace(/^commands:\n/m, '$&  nightly: { run: [date], schedule: "0 3 1 1 *" }\n'),
+    );
+    const { findings: found } = await findings(folder);
+    const own = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+    expect(found.find(({ about }) => about === "schedule")).toMatchObject({
+      level: "ok",
+      message: expect.stringContaining(`nightly is scheduled: 0 3 1 1 * (${own}), next at `),
+    });
+  });
+
   test("with a key that the server would make itself, and with one that it made", async () => {
     const folder = await temporaryFolder();
     await writeFile(join(folder, "iscep.yaml"), "state: kept\ncommands: { hello: { run: [echo, hello] } }\n");
