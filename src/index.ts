@@ -24,8 +24,11 @@ export type { InputOf, NameOf, ResultOf } from "./commands/command-types.js";
 export type { Outcome, OutcomeStatus, ScriptResult } from "./runs/outcome.js";
 
 // Clients
+export type { ConnectionEventMap } from "./client/connection-events.js";
 export { connect, type Client } from "./client/client.js";
-export type { CallOptions, ConnectOptions, RunOptions } from "./client/options.js";
+export type { CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./client/options.js";
+export type { RunsPage } from "./client/run-records.js";
+export type { RunRecord } from "./runs/run-record.js";
 export type { StdinSource } from "./client/input-sender.js";
 export type { RunHandle } from "./client/run-handle.js";
 export type { OutputChunk } from "./client/run-output.js";

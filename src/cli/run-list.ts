@@ -5,13 +5,20 @@ import type { RunRecord } from "../runs/run-record.js";
 
 /** All pages, newest first, up to `limit` runs. */
 export async function listRuns(client: Client, limit: number, signal: AbortSignal): Promise<RunRecord[]> {
-  const found = (await client.runs({ signal })) as RunRecord[];
+  const found: RunRecord[] = [];
+  let after: string | undefined;
+  do {
+    const most = Number.isFinite(limit) ? { limit: limit - found.length } : {};
+    const page = await client.runs({ signal, ...most, ...(after === undefined ? {} : { after }) });
+    found.push(...page.runs);
+    after = page.next;
+  } while (after !== undefined && found.length < limit);
   return found.slice(0, limit);
 }
 
 /** @throws IscepError `run_not_found` */
 export async function runRecord(client: Client, run: string, signal: AbortSignal): Promise<RunRecord> {
-  const record = (await listRuns(client, Number.POSITIVE_INFINITY, signal)).find((candidate) => candidate.run === run);
+  const [record] = (await client.runs({ run, signal })).runs;
   if (record === undefined) throw new IscepError("run_not_found");
   return record;
 }

@@ -1,9 +1,11 @@
 /** The public client: typed calls, whatever version the server speaks. */
 import type { CommandDescription, CommandSet } from "../commands/command.js";
 import type { CallArguments, NameOf, ResultOf } from "../commands/command-types.js";
-import type { CallOptions, ConnectOptions, RunOptions } from "./options.js";
+import { ConnectionEvents, type ConnectionEventMap, type ConnectionListener } from "./connection-events.js";
+import type { CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./options.js";
 import { openSpeaker } from "./open-speaker.js";
 import type { RunHandle } from "./run-handle.js";
+import type { RunsPage } from "./run-records.js";
 import type { Speaker } from "./speaker.js";
 
 export interface Client<Commands extends object = CommandSet> {
@@ -30,8 +32,13 @@ export interface Client<Commands extends object = CommandSet> {
   attach(run: string, options?: CallOptions & { readonly offset?: number }): RunHandle;
   /** Version 2: asks a run to stop. */
   cancel(run: string, options?: CallOptions): Promise<void>;
-  /** Version 2: this owner's runs that are under way, or ended not long ago. */
-  runs(options?: CallOptions): Promise<unknown>;
+  /** Version 2: this owner's runs that are under way or that the server still knows, newest first, one page of them. */
+  runs(options?: RunsOptions): Promise<RunsPage>;
+  /**
+   * Tells of the connection's life: `reconnecting` (with the reason) when it was lost while calls wait or are under way,
+   * `connected` when it is there again, `closed` at `close()`. Returns what ends the listening.
+   */
+  on<Name extends keyof ConnectionEventMap>(name: Name, listener: ConnectionListener<Name>): () => void;
   /** Which version this client and its server speak. */
   readonly protocol: 1 | 2;
   /** Sends a value to the server and back. */
@@ -53,14 +60,17 @@ export async function connect<Commands extends object = CommandSet>(
   url: string,
   options: ConnectOptions = {},
 ): Promise<Client<Commands>> {
-  return new ConnectedClient<Commands>(await openSpeaker(url, options));
+  const events = new ConnectionEvents();
+  return new ConnectedClient<Commands>(await openSpeaker(url, options, events), events);
 }
 
 class ConnectedClient<Commands extends object> implements Client<Commands> {
   readonly #speaker: Speaker;
+  readonly #events: ConnectionEvents;
 
-  constructor(speaker: Speaker) {
+  constructor(speaker: Speaker, events: ConnectionEvents) {
     this.#speaker = speaker;
+    this.#events = events;
   }
 
   get protocol(): 1 | 2 {
@@ -92,8 +102,12 @@ class ConnectedClient<Commands extends object> implements Client<Commands> {
     return this.#speaker.cancel(run, options);
   }
 
-  runs(options?: CallOptions): Promise<unknown> {
-    return this.#speaker.runs(undefined, options);
+  runs(options?: RunsOptions): Promise<RunsPage> {
+    return this.#speaker.runs(options);
+  }
+
+  on<Name extends keyof ConnectionEventMap>(name: Name, listener: ConnectionListener<Name>): () => void {
+    return this.#events.on(name, listener);
   }
 
   list(options?: CallOptions): Promise<CommandDescription[]> {

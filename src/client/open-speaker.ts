@@ -6,6 +6,7 @@ import { resolveLimits, type Limits } from "../limits.js";
 import { alpnProtocol } from "../session/version2-hello.js";
 import { parseAddress, type Address } from "../transport/address.js";
 import { dial, type Trust } from "../transport/dial.js";
+import type { ConnectionEvents } from "./connection-events.js";
 import { checkTimeout } from "./call-timeout.js";
 import { negotiate, type Negotiated } from "./negotiate.js";
 import type { ConnectOptions } from "./options.js";
@@ -26,7 +27,7 @@ interface Target {
 }
 
 /** @throws IscepError as `connect` */
-export async function openSpeaker(url: string, options: ConnectOptions): Promise<Speaker> {
+export async function openSpeaker(url: string, options: ConnectOptions, events: ConnectionEvents): Promise<Speaker> {
   const address = parseAddress(url);
   const limits = resolveLimits(options.limits);
   const { signal, protocol } = options;
@@ -43,6 +44,7 @@ export async function openSpeaker(url: string, options: ConnectOptions): Promise
       limits,
       maxRequestBytes: address.kind === "tls" ? limits.maxVersion1TlsAnswerBytes : limits.maxVersion1PlainAnswerBytes,
       connect: (abandoned) => reach(target, abandoned),
+      events,
     });
     client.use(socket);
     return new Version1Speaker(client, token, timeoutMs, limits);
@@ -63,11 +65,13 @@ export async function openSpeaker(url: string, options: ConnectOptions): Promise
   const clientFor = (own: string | undefined): Version2Client =>
     new Version2Client({
       limits,
-      open: async (events, abandoned) => {
+      // What happens to connections of single calls is no news.
+      ...(own === token ? { events } : {}),
+      open: async (heard, abandoned) => {
         const again = await greet(target, abandoned);
         if (again.negotiated.version === 2) {
           const { socket: next, negotiated: greeted } = again;
-          return new Version2Session({ socket: next, negotiated: greeted, token: own, limits, ...events });
+          return new Version2Session({ socket: next, negotiated: greeted, token: own, limits, ...heard });
         }
         again.socket.destroy();
         throw new IscepError("protocol", "the server spoke version 2 before, and now speaks version 1; connect again");

@@ -30,6 +30,15 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
+export interface RunsOptions extends Omit<CallOptions, "idempotencyKey"> {
+  /** Of this run alone; its error is `run_not_found` where there is none. */
+  readonly run?: string;
+  /** The `next` of the page before. */
+  readonly after?: string;
+  /** At most so many; the server has a limit of its own. */
+  readonly limit?: number;
+}
+
 export interface RunOptions extends CallOptions {
   /** Version 2: the run goes on when this client is gone. */
   readonly detach?: boolean;

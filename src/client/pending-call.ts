@@ -20,6 +20,8 @@ export interface CallRequest {
   readonly hasKey?: boolean;
   /** Standard input that goes with it. */
   readonly input?: InputSender | undefined;
+  /** Where its output goes, if that is wanted. */
+  readonly output?: OutputQueue | undefined;
   /** The caller wants the run's own outcome after a cancel. */
   readonly waitsForCancel?: boolean;
   resolve(result: unknown): void;
@@ -35,8 +37,11 @@ export class PendingCall {
   /** By performance.now(). */
   readonly deadlineMs: number;
   runId: string | undefined;
+  /** undefined once nobody wants it any more. */
   output: OutputQueue | undefined;
   wasSent = false;
+  /** The server was told, or is to be told when it can be. */
+  isCancelled = false;
   /** It goes on over another connection than it began on. */
   isResumed = false;
   #signal: AbortSignal | undefined;
@@ -45,6 +50,7 @@ export class PendingCall {
   constructor(id: number, request: CallRequest, limits: Limits) {
     this.id = id;
     this.request = request;
+    this.output = request.output;
     this.deadlineMs = performance.now() + request.timeoutMs + limits.answerGraceMs;
   }
 

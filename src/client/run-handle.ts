@@ -3,12 +3,13 @@ import type { Outcome } from "../runs/outcome.js";
 import type { OutputChunk } from "./run-output.js";
 
 /** A run, as its caller or a watcher holds it. */
-export interface RunHandle<Value = unknown> {
+export interface RunHandle<Value = unknown> extends AsyncDisposable {
   /** Rejects when the call was rejected before it became a run. */
   readonly id: Promise<string>;
   /**
-   * Standard output and error while they come, to be iterated once. A slow reader holds the command back, and one that never
-   * reads stops it at the window's end: use `call` where output is not wanted.
+   * Standard output and error while they come, to be iterated once. A slow reader holds the command back; where nobody has
+   * begun to read, the run goes on, and who begins later gets the rest from the server, as far as that still keeps it
+   * (`output_gone`).
    */
   readonly output: AsyncIterable<OutputChunk>;
   /** Never rejects: whatever happens is an outcome. */
@@ -20,6 +21,8 @@ export interface RunHandle<Value = unknown> {
   onQueued(listener: (position: number) => void): void;
   /** Asks the command to stop. The outcome tells whether it did. */
   cancel(): void;
+  /** For `await using`: cancels the run, unless it was detached or only attached to, and waits for its outcome. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** The outcome that an error answer tells of. */

@@ -1,4 +1,5 @@
 /** Output of a run at its caller: kept until it is read, as far as the window goes. */
+import { IscepError } from "../errors.js";
 import { ReceiveWindow } from "../session/window.js";
 
 export interface OutputChunk {
@@ -8,42 +9,50 @@ export interface OutputChunk {
   readonly bytes: Uint8Array;
 }
 
+/** What brings the output. */
+export interface OutputSource {
+  /** The server may send so many bytes more. */
+  grant(bytes: number): void;
+  /** Nobody reads now: what would be sent is better not sent. */
+  leave(): void;
+  /** After `leave` somebody reads after all, and needs what comes from this offset on. */
+  want(offset: number): void;
+}
+
 /** One reader's queue of chunks; ends after `finish`, fails after `fail`. */
 export class OutputQueue implements AsyncIterable<OutputChunk> {
-  readonly #windowBytes: number;
-  #window: ReceiveWindow;
-  readonly #consumed: (bytes: number) => void;
-  readonly #left: () => void;
+  readonly #source: OutputSource;
+  #window = new ReceiveWindow(0);
+  #windowBytes = 0;
   #chunks: OutputChunk[] = [];
-  /** So many chunks at the front came over an earlier connection: no window of this one was spent on them. */
+  /** So many chunks at the front came over an earlier stream: no window of this one was spent on them. */
   #earlier = 0;
-  #nobodyReads = false;
+  /** Nobody has begun to read; the window was full, and the run was let go on without this reader; it is read; it was left. */
+  #state: "unread" | "parked" | "read" | "left" = "unread";
+  readonly #first: number;
+  /** Up to where bytes have come. */
   #position: number;
+  /** The offset that the stream has to go on with. */
+  #next: number;
   #end = Number.POSITIVE_INFINITY;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
 
-  /** `consumed` grants the server more, `left` tells that nobody reads on. */
-  constructor(offset: number, windowBytes: number, consumed: (bytes: number) => void, left: () => void) {
-    this.#windowBytes = windowBytes;
-    this.#window = new ReceiveWindow(windowBytes);
-    this.#position = offset;
-    this.#consumed = consumed;
-    this.#left = left;
+  constructor(offset: number, source: OutputSource) {
+    this.#first = this.#position = this.#next = offset;
+    this.#source = source;
   }
 
-  /** Up to where bytes have come; a new connection goes on from here. */
+  /** Up to where bytes have come; another stream goes on from here. */
   get position(): number {
     return this.#position;
   }
 
-  get window(): ReceiveWindow {
-    return this.#window;
-  }
-
-  /** It goes on over another connection, with windows that are full again. */
-  resume(): void {
-    this.#window = new ReceiveWindow(this.#windowBytes);
+  /** A stream begins, with windows that are full again: where the last one ended, or anew. */
+  begin(windowBytes: number, goesOn: boolean): void {
+    this.#next = goesOn ? this.#position : this.#first;
+    this.#windowBytes = windowBytes;
+    this.#window = new ReceiveWindow(windowBytes);
     this.#earlier = this.#chunks.length;
   }
 
@@ -52,14 +61,24 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     return this.#error !== undefined || this.#position >= this.#end;
   }
 
-  push(channel: OutputChunk["channel"], offset: number, bytes: Buffer): void {
-    this.#position = offset + bytes.length;
-    if (this.#nobodyReads) {
-      this.#consumed(bytes.length);
-      return;
+  /** @throws IscepError `protocol` when it does not follow what came before, or is more than was granted. */
+  receive(channel: OutputChunk["channel"], offset: number, bytes: Buffer): void {
+    this.#window.receive(bytes.length);
+    if (offset !== this.#next) {
+      throw new IscepError("protocol", `output at offset ${offset} came, and ${this.#next} was next`);
     }
-    this.#chunks.push({ channel, offset, bytes });
+    this.#next += bytes.length;
+    const known = Math.min(bytes.length, this.#position - offset);
+    if (known > 0) this.#grant(known);
+    if (known === bytes.length) return;
+    this.#chunks.push({ channel, offset: offset + known, bytes: bytes.subarray(known) });
+    this.#position = this.#next;
     this.#wake?.();
+    // A run is not held back for a reader that may never come: who reads later gets the rest from the server.
+    if (this.#state === "unread" && this.#window.expectedBytes < this.#windowBytes / 8) {
+      this.#state = "parked";
+      this.#source.leave();
+    }
   }
 
   /** `end`: how many bytes there are in all. */
@@ -74,6 +93,9 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk, void, void> {
+    const wasParked = this.#state === "parked";
+    this.#state = "read";
+    if (wasParked && !this.isWhole) this.#source.want(this.#position);
     let offset = 0;
     try {
       for (;;) {
@@ -92,15 +114,29 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
         }
       }
     } finally {
-      // Whoever has left must not hold the command back.
-      this.#nobodyReads = true;
-      for (const chunk of this.#chunks.splice(0)) this.#taken(chunk);
-      this.#left();
+      this.discard();
     }
   }
 
+  /** Nobody will read it, or read on. */
+  discard(): void {
+    if (this.#state === "left") return;
+    const wasParked = this.#state === "parked";
+    this.#state = "left";
+    this.#chunks = [];
+    if (!wasParked && !this.isWhole) this.#source.leave();
+  }
+
   #taken(chunk: OutputChunk): void {
-    if (this.#earlier > 0) this.#earlier--;
-    else this.#consumed(chunk.bytes.length);
+    if (this.#earlier > 0) {
+      this.#earlier--;
+      return;
+    }
+    this.#grant(chunk.bytes.length);
+  }
+
+  #grant(bytes: number): void {
+    const grant = this.#window.consume(bytes);
+    if (grant > 0 && !this.isWhole) this.#source.grant(grant);
   }
 }

@@ -1,7 +1,8 @@
 /** What the public client asks of whichever version its server speaks. */
 import type { CommandDescription } from "../commands/command.js";
-import type { CallOptions, RunOptions } from "./options.js";
+import type { CallOptions, RunOptions, RunsOptions } from "./options.js";
 import type { RunHandle } from "./run-handle.js";
+import type { RunsPage } from "./run-records.js";
 
 export interface Speaker {
   readonly version: 1 | 2;
@@ -9,7 +10,7 @@ export interface Speaker {
   run(command: string, args: unknown, options: RunOptions | undefined): RunHandle;
   attach(run: string, offset: number, options: CallOptions | undefined): RunHandle;
   cancel(run: string, options: CallOptions | undefined): Promise<void>;
-  runs(run: string | undefined, options: CallOptions | undefined): Promise<unknown>;
+  runs(options: RunsOptions | undefined): Promise<RunsPage>;
   list(options: CallOptions | undefined): Promise<CommandDescription[]>;
   echo(value: unknown, options: CallOptions | undefined): Promise<unknown>;
   close(): Promise<void>;

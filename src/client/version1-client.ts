@@ -7,6 +7,7 @@ import { IscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import { encodeRequest, type Version1Answer, type Version1RequestType } from "../session/version1-client.js";
 import type { Version1Content } from "../wire/version1.js";
+import type { ConnectionEvents } from "./connection-events.js";
 import { PendingRequest, RequestQueue } from "./request-queue.js";
 import { Version1ClientConnection } from "./version1-connection.js";
 
@@ -16,6 +17,7 @@ export interface Version1ClientOptions {
   readonly maxRequestBytes: number;
   /** A new connected and trusted socket. */
   connect(signal: AbortSignal): Promise<Socket>;
+  readonly events?: ConnectionEvents;
 }
 
 export interface RequestOptions {
@@ -130,12 +132,13 @@ export class Version1Client {
     const request = this.#current;
     this.#current = undefined;
     request?.reject(error);
-    if (this.#queue.size > 0) this.#reconnect();
+    if (this.#queue.size > 0) this.#reconnect(error);
   }
 
-  #reconnect(): void {
+  #reconnect(reason?: IscepError): void {
     if (this.#connecting || this.#closed) return;
     this.#connecting = true;
+    if (reason !== undefined) this.#options.events?.tell("reconnecting", reason);
     this.#options.connect(this.#abandonConnecting.signal).then(
       (socket) => {
         this.#connecting = false;
@@ -144,6 +147,7 @@ export class Version1Client {
           return;
         }
         this.use(socket);
+        if (reason !== undefined) this.#options.events?.tell("connected");
         this.#next();
       },
       (error: unknown) => {
@@ -160,6 +164,7 @@ export class Version1Client {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#abandonConnecting.abort();
+    this.#options.events?.tell("closed");
     for (const request of this.#queue.takeAll()) {
       request.reject(new IscepError("closed", "the client was closed before the call was sent; it did not run"));
     }

@@ -34,10 +34,23 @@ function handleOf(outcome: Promise<Outcome>, cancel: () => void): RunHandle {
   const id = outcome.then((result): never => {
     throw result.status === "rejected" ? result.error : new IscepError("protocol", "version 1 tells no ids of runs");
   });
+  const dispose = async (): Promise<void> => {
+    cancel();
+    await outcome;
+  };
   // Whoever asks for neither is told by the outcome alone.
   value.catch(() => {});
   id.catch(() => {});
-  return { id, outcome, value, output: outputOf(outcome), onProgress: () => {}, onQueued: () => {}, cancel };
+  return {
+    id,
+    outcome,
+    value,
+    output: outputOf(outcome),
+    onProgress: () => {},
+    onQueued: () => {},
+    cancel,
+    [Symbol.asyncDispose]: dispose,
+  };
 }
 
 /** Which came first of both channels, version 1 does not tell: standard output is shown first. */

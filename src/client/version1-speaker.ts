@@ -12,6 +12,7 @@ import { closeSource } from "./input-sender.js";
 import { listPages } from "./list-pages.js";
 import type { CallOptions, RunOptions } from "./options.js";
 import type { RunHandle } from "./run-handle.js";
+import type { RunsPage } from "./run-records.js";
 import type { Speaker } from "./speaker.js";
 import type { RequestOptions, Version1Client } from "./version1-client.js";
 import { followVersion1, refusedRun } from "./version1-run.js";
@@ -52,7 +53,7 @@ export class Version1Speaker implements Speaker {
     return Promise.reject(needsVersion2("to cancel a run"));
   }
 
-  runs(): Promise<unknown> {
+  runs(): Promise<RunsPage> {
     return Promise.reject(needsVersion2("to list runs"));
   }
 

@@ -7,7 +7,9 @@ import type { Limits } from "../limits.js";
 import { callText, requestText, type Version2ClientEvent } from "../session/version2-client.js";
 import { notificationText } from "../session/version2-server.js";
 import type { JsonObject } from "../wire/json.js";
-import { SendWindow } from "../session/window.js";
+import { BackOff } from "./back-off.js";
+import type { ConnectionEvents } from "./connection-events.js";
+import { InputSenders } from "./input-senders.js";
 import { PendingCall, type CallRequest } from "./pending-call.js";
 import { firstCallId, type Version2Session, type Version2SessionOptions } from "./version2-session.js";
 
@@ -17,6 +19,7 @@ export interface Version2ClientOptions {
   readonly limits: Limits;
   /** A new connection, negotiated as version 2. @throws IscepError */
   open(events: SessionEvents, abandoned: AbortSignal): Promise<Version2Session>;
+  readonly events?: ConnectionEvents;
 }
 
 export class Version2Client {
@@ -26,6 +29,8 @@ export class Version2Client {
   /** Made, and not sent yet: no connection, or the server's limit is reached. */
   readonly #queue = new Set<PendingCall>();
   #nextId = firstCallId;
+  readonly #inputs = new InputSenders();
+  readonly #backOff: BackOff;
   #connecting = false;
   readonly #abandonConnecting = new AbortController();
   #closed = false;
@@ -34,6 +39,7 @@ export class Version2Client {
 
   constructor(options: Version2ClientOptions) {
     this.#options = options;
+    this.#backOff = new BackOff(options.limits);
   }
 
   get events(): SessionEvents {
@@ -83,7 +89,7 @@ export class Version2Client {
     }
     if (signal !== undefined) call.watch(signal, () => this.cancel(call, cancelled(signal)));
     if (call.deadlineMs < this.#timerDueMs) this.#armTimer(call.deadlineMs);
-    if (session === undefined) this.#reconnect();
+    if (session === undefined) this.#reconnect(undefined);
     return call;
   }
 
@@ -112,7 +118,8 @@ export class Version2Client {
   #send(session: Version2Session, call: PendingCall): void {
     const { limits } = this.#options;
     const { method, params } = call.request;
-    if (call.runId !== undefined && call.wasSent) {
+    const comesBack = call.runId !== undefined && call.wasSent;
+    if (comesBack) {
       const offset = call.output?.position;
       const stdin = call.request.input === undefined ? undefined : true;
       session.send(requestText(call.id, "attach", { run: call.runId, offset, stdin }, limits));
@@ -123,18 +130,30 @@ export class Version2Client {
       session.send(requestText(call.id, method, params ?? {}, limits));
     }
     call.wasSent = true;
+    call.output?.begin(session.limits.streamWindowBytes, comesBack);
+    if (call.isCancelled) this.#sendCancel(call);
+  }
+
+  #sendCancel(call: PendingCall): void {
+    this.#session?.send(requestText(this.#takeId(), "cancel", { call: call.id }, this.#options.limits));
   }
 
   /** Tells the server, too, when the call may have begun. */
   cancel(call: PendingCall, error: IscepError): void {
-    if (this.#queue.delete(call)) {
+    // Whoever follows a run is told how it really ended; a plain call need not wait for that.
+    const waits = call.request.waitsForCancel === true;
+    if (this.#queue.has(call)) {
+      call.isCancelled = true;
+      // It goes on at the server, which is told as soon as there is a connection again.
+      if (call.wasSent && waits) return;
+      this.#queue.delete(call);
       call.fail(error, {});
       return;
     }
     if (!this.#pending.has(call.id)) return;
-    this.#session?.send(requestText(this.#takeId(), "cancel", { call: call.id }, this.#options.limits));
-    // Whoever follows a run is told how it really ended; a plain call need not wait for that.
-    if (call.output !== undefined || call.request.waitsForCancel === true) return;
+    call.isCancelled = true;
+    this.#sendCancel(call);
+    if (waits) return;
     this.#pending.delete(call.id);
     call.fail(error, {});
     this.#sendQueued();
@@ -147,6 +166,8 @@ export class Version2Client {
         const call = this.#pending.get(event.id);
         if (call === undefined) return; // it timed out or was cancelled here, and nobody waits any more
         this.#pending.delete(event.id);
+        this.#backOff.reset();
+        if (call.request.input !== undefined) this.#inputs.ended(call);
         // The last of its output may come in the same chunk as the answer.
         if (call.output !== undefined) this.#draining.set(call.id, call);
         if (event.kind === "result") call.succeed(event.result);
@@ -157,14 +178,14 @@ export class Version2Client {
         return;
       }
       case "data": {
-        const call = this.#streamOf(event.stream);
-        if (call?.output === undefined) {
-          this.#session?.consumed(event.bytes.length);
-          return;
-        }
-        call.output.window.receive(event.bytes.length);
-        call.output.push(event.channel, event.offset, event.bytes);
-        if (call.output.isWhole) this.#draining.delete(event.stream);
+        this.#backOff.reset();
+        // Each stream has a window of its own for what waits to be read; the connection's is for what is on its way, or some
+        // that are not read would hold up all others.
+        this.#session?.consumed(event.bytes.length);
+        const output = this.#streamOf(event.stream)?.output;
+        if (output === undefined) return;
+        output.receive(event.channel, event.offset, event.bytes);
+        if (output.isWhole) this.#draining.delete(event.stream);
         return;
       }
       case "notification":
@@ -179,8 +200,10 @@ export class Version2Client {
   readonly #draining = new Map<number, PendingCall>();
 
   #notified(method: string, params: JsonObject): void {
+    const session = this.#session;
+    if (session === undefined) return;
     if (method === "window") {
-      this.#granted(params);
+      this.#inputs.granted(session, params);
       return;
     }
     const id = params["call"];
@@ -188,7 +211,7 @@ export class Version2Client {
     if (call === undefined) return;
     if (method === "started" && typeof params["run"] === "string") {
       call.started(params["run"]);
-      this.#beginInput(call, params);
+      this.#inputs.begin(session, call, params);
     }
     if (method === "progress" && typeof params["fraction"] === "number") {
       call.progressed(params["fraction"], typeof params["message"] === "string" ? params["message"] : undefined);
@@ -196,54 +219,16 @@ export class Version2Client {
     if (method === "queued" && typeof params["position"] === "number") call.queued(params["position"]);
   }
 
-  /** @throws IscepError `protocol` */
-  #beginInput(call: PendingCall, { stdin, stdinWindow }: JsonObject): void {
-    const { input } = call.request;
-    const session = this.#session;
-    if (session === undefined || input === undefined || stdin === undefined) return;
-    const { streamWindowBytes, maxDataBytes } = session.limits;
-    const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
-    if (!isWhole(stdin) || !isWhole(stdinWindow) || stdinWindow > streamWindowBytes) {
-      throw new IscepError("protocol", "the server told no place where standard input goes on");
-    }
-    const channel = {
-      maxDataBytes,
-      window: new SendWindow(streamWindowBytes, stdinWindow),
-      connectionWindow: session.inputWindow,
-      write: (offset: number, bytes: Uint8Array) => session.sendInput(call.id, offset, bytes),
-    };
-    this.#sending.add(call);
-    input.begin(channel, stdin, streamWindowBytes - stdinWindow);
-  }
-
-  /** Calls whose standard input is on its way; the one that has waited longest for the connection's window comes first. */
-  readonly #sending = new Set<PendingCall>();
-
-  /** @throws IscepError `protocol` */
-  #granted({ stream, bytes }: JsonObject): void {
-    if (typeof stream !== "number" || typeof bytes !== "number") {
-      throw new IscepError("protocol", "the server granted a window without saying how much, or for what");
-    }
-    if (stream !== 0) {
-      this.#pending.get(stream)?.request.input?.granted(bytes);
-      return;
-    }
-    this.#session?.inputWindow.grant(bytes);
-    // A copy: each goes to the end of the line.
-    const inLine = [...this.#sending];
-    for (const call of inLine) {
-      this.#sending.delete(call);
-      if (!this.#pending.has(call.id)) continue;
-      this.#sending.add(call);
-      call.request.input?.pump();
-    }
-  }
-
   /** A reader took bytes: the server may send as many again. */
-  consumed(call: PendingCall, bytes: number): void {
-    this.#session?.consumed(bytes);
-    const grant = call.output?.window.consume(bytes) ?? 0;
-    if (grant > 0) this.#session?.send(notificationText("window", { stream: call.id, bytes: grant }));
+  grant(call: PendingCall, bytes: number): void {
+    if (this.#streamOf(call.id) === call) this.#session?.send(notificationText("window", { stream: call.id, bytes }));
+  }
+
+  /** Nobody reads its output any more, or for now; the call itself goes on. */
+  leave(call: PendingCall): void {
+    call.output = undefined;
+    if (this.#streamOf(call.id) === call) this.#session?.send(notificationText("leave", { stream: call.id }));
+    this.#draining.delete(call.id);
   }
 
   drained(call: PendingCall): void {
@@ -252,13 +237,11 @@ export class Version2Client {
 
   #gone(error: IscepError): void {
     this.#session = undefined;
-    for (const { request } of this.#sending) request.input?.pause();
-    this.#sending.clear();
+    this.#inputs.pause();
     for (const call of this.#pending.values()) {
       this.#pending.delete(call.id);
       if (error.code !== "unauthorized" && error.code !== "not_trusted" && call.mayResume) {
-        call.isResumed = call.runId !== undefined;
-        call.output?.resume();
+        call.isResumed = call.runId !== undefined || (call.wasSent && call.request.method === "call");
         this.#queue.add(call);
       } else {
         call.fail(error, {});
@@ -268,79 +251,60 @@ export class Version2Client {
       if (call.mayResume && error.code !== "unauthorized" && error.code !== "not_trusted" && !this.#closed) {
         // Answered, but the last of its output is still to come: the answer will come once more, and changes nothing.
         call.isResumed = true;
-        call.output?.resume();
         this.#queue.add(call);
       } else call.output?.fail(error);
     }
     this.#draining.clear();
-    if (this.#queue.size > 0) this.#reconnect();
+    if (this.#queue.size > 0) this.#reconnect(error);
   }
 
-  #reconnect(): void {
+  #reconnect(reason: IscepError | undefined): void {
     if (this.#connecting || this.#closed) return;
     this.#connecting = true;
-    void this.#comeBack().finally(() => (this.#connecting = false));
+    if (reason !== undefined) this.#options.events?.tell("reconnecting", reason);
+    void this.#comeBack(reason !== undefined).finally(() => (this.#connecting = false));
   }
 
-  async #comeBack(): Promise<void> {
-    const { limits } = this.#options;
+  async #comeBack(wasThere: boolean): Promise<void> {
+    const { limits, events } = this.#options;
+    const abandoned = this.#abandonConnecting.signal;
     const startedMs = performance.now();
-    for (
-      let delayMs = 0;
-      ;
-      delayMs = Math.min(limits.reconnectMaxDelayMs, Math.max(limits.reconnectMinDelayMs, 2 * delayMs))
-    ) {
-      // Jitter, so that the clients of a server that restarts do not come back in one moment.
-      if (delayMs > 0) await this.#pause(delayMs * (0.5 + Math.random()));
+    for (;;) {
+      await this.#backOff.pause(abandoned);
       if (this.#closed) return;
       try {
-        const session = await this.#options.open(this.events, this.#abandonConnecting.signal);
+        const session = await this.#options.open(this.events, abandoned);
         if (this.#closed) {
           session.destroy();
           return;
         }
         this.#session = session;
+        if (wasThere) events?.tell("connected");
         this.#sendQueued();
         return;
       } catch (thrown) {
         if (this.#closed) return;
-        const error = toIscepError(thrown, "connect_failed");
-        const hasRuns = [...this.#queue].some((call) => call.wasSent);
         const gaveUp = performance.now() - startedMs > limits.reconnectTimeoutMs;
-        // Only runs that are under way are worth waiting for; whoever makes a new call wants to know now.
-        if (!hasRuns || gaveUp || error.code === "not_trusted") {
-          for (const call of this.#queue) {
-            this.#queue.delete(call);
-            call.fail(call.wasSent ? lost(error) : error, {});
-          }
-          return;
-        }
-        for (const call of this.#queue) {
-          if (call.wasSent) continue;
-          this.#queue.delete(call);
-          call.fail(error, {});
-        }
+        if (this.#failQueued(toIscepError(thrown, "connect_failed"), gaveUp)) return;
       }
     }
   }
 
-  #pause(delayMs: number): Promise<void> {
-    const { signal } = this.#abandonConnecting;
-    return new Promise((resolve) => {
-      const over = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", over);
-        resolve();
-      };
-      const timer = setTimeout(over, delayMs);
-      signal.addEventListener("abort", over);
-    });
+  /** Only runs that are under way are worth waiting for; whoever makes a new call wants to know now. True when none is left. */
+  #failQueued(error: IscepError, gaveUp: boolean): boolean {
+    const isFinal = gaveUp || error.code === "not_trusted";
+    for (const call of this.#queue) {
+      if (call.wasSent && !isFinal) continue;
+      this.#queue.delete(call);
+      call.fail(call.wasSent ? lost(error) : error, {});
+    }
+    return this.#queue.size === 0;
   }
 
   #armTimer(dueMs: number): void {
     clearTimeout(this.#timer);
     this.#timerDueMs = dueMs;
-    this.#timer = setTimeout(() => this.#checkDeadlines(), Math.max(1, Math.ceil(dueMs - performance.now())));
+    this.#timer = setTimeout(() => this.#checkDeadlines(), untilMs(dueMs));
     this.#timer.unref();
   }
 
@@ -353,7 +317,7 @@ export class Version2Client {
       else {
         const error = new IscepError("timeout", `no answer came within ${call.request.timeoutMs} ms`);
         this.cancel(call, error);
-        if (this.#pending.delete(call.id)) call.fail(error, {});
+        if (this.#pending.delete(call.id) || this.#queue.delete(call)) call.fail(error, {});
       }
     }
     if (nextMs < this.#timerDueMs) this.#armTimer(nextMs);
@@ -364,8 +328,13 @@ export class Version2Client {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#abandonConnecting.abort();
+    this.#options.events?.tell("closed");
     for (const call of this.#queue) {
-      call.fail(new IscepError("closed", "the client was closed before the call was sent; it did not run"), {});
+      // One that waits to be taken up again did run, or may have.
+      const error = call.wasSent
+        ? new IscepError("lost", "the client was closed before it could come back for the run")
+        : new IscepError("closed", "the client was closed before the call was sent; it did not run");
+      call.fail(error, {});
     }
     this.#queue.clear();
     const underWay = [...this.#pending.values()];
@@ -381,6 +350,11 @@ export class Version2Client {
     }
     await ended;
   }
+}
+
+/** No longer than Node's timers can: they look again then. */
+function untilMs(dueMs: number): number {
+  return Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(dueMs - performance.now())));
 }
 
 function cancelled(signal: AbortSignal): IscepError {

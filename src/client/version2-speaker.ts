@@ -4,15 +4,17 @@ import { IscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import type { Outcome } from "../runs/outcome.js";
 import { isJsonObject, type JsonObject } from "../wire/json.js";
-import { InputSender, type StdinSource } from "./input-sender.js";
+import { InputSender } from "./input-sender.js";
 import { checkTimeout } from "./call-timeout.js";
 import { listPages } from "./list-pages.js";
-import type { CallOptions, RunOptions } from "./options.js";
+import type { CallOptions, RunOptions, RunsOptions } from "./options.js";
 import { outcomeOfError, valueOfOutcome, type RunHandle } from "./run-handle.js";
+import { readRunsPage, type RunsPage } from "./run-records.js";
 import { OutputQueue } from "./run-output.js";
 import type { CallRequest, PendingCall } from "./pending-call.js";
 import type { Speaker } from "./speaker.js";
 import type { TokenClients } from "./token-clients.js";
+import type { Version2Client } from "./version2-client.js";
 
 export interface Version2SpeakerOptions {
   readonly clients: TokenClients;
@@ -22,6 +24,9 @@ export interface Version2SpeakerOptions {
   /** Whether the user gave it, so that the server is told. */
   readonly timeoutIsGiven: boolean;
 }
+
+/** Of Node's timers. The run has its own deadline. */
+const longestTimeoutMs = 2 ** 31 - 1;
 
 export class Version2Speaker implements Speaker {
   readonly version = 2;
@@ -66,7 +71,6 @@ export class Version2Speaker implements Speaker {
       { method: "call", command, args, more, hasKey: options?.idempotencyKey !== undefined },
       0,
       options,
-      stdin,
     );
   }
 
@@ -77,9 +81,9 @@ export class Version2Speaker implements Speaker {
   #follow(
     request: Pick<CallRequest, "method" | "command" | "args" | "more" | "params" | "hasKey">,
     offset: number,
-    options: CallOptions | undefined,
-    stdin?: StdinSource,
+    options: RunOptions | undefined,
   ): RunHandle {
+    const { stdin } = options ?? {};
     const client = this.#clients.of(options?.token);
     const { promise: id, resolve: gotId, reject: noId } = withResolvers<string>();
     const { promise: outcome, resolve: ended } = withResolvers<Outcome>();
@@ -88,11 +92,10 @@ export class Version2Speaker implements Speaker {
     const listeners: ((fraction: number, message: string | undefined) => void)[] = [];
     const queueListeners: ((position: number) => void)[] = [];
     const finish = (result: Outcome, end: unknown): void => {
-      if (typeof end === "number" && call.output !== undefined) {
-        call.output.finish(end);
-      } else if (result.status === "lost") call.output?.fail(result.error);
-      else call.output?.finish(call.output.position);
-      if (call.output?.isWhole !== false) client.drained(call);
+      if (typeof end === "number") output.finish(end);
+      else if (result.status === "lost") output.fail(result.error);
+      else output.finish(output.position);
+      if (output.isWhole) client.drained(call);
       if ("error" in result) noId(result.error);
       ended(result);
     };
@@ -104,9 +107,22 @@ export class Version2Speaker implements Speaker {
             inputFailure = error;
             client.cancel(call, error);
           });
+    /** The call that brings the output; another one than `call` where it was asked for later. */
+    let bringing: PendingCall | undefined;
+    const output: OutputQueue = new OutputQueue(offset, {
+      grant: (bytes) => client.grant(bringing ?? call, bytes),
+      leave: () => client.leave(bringing ?? call),
+      want: (from) => {
+        id.then(
+          (run) => (bringing = this.#bring(client, run, from, output)),
+          (error: Error) => output.fail(error),
+        );
+      },
+    });
     const call: PendingCall = client.start({
       ...request,
       input,
+      output,
       timeoutMs: this.#timeoutMs(options),
       signal: options?.signal,
       waitsForCancel: true,
@@ -133,32 +149,53 @@ export class Version2Speaker implements Speaker {
         for (const listener of queueListeners) listener(position);
       },
     });
-    call.output = new OutputQueue(
-      offset,
-      this.#options.limits.streamWindowBytes,
-      (bytes) => client.consumed(call, bytes),
-      () => client.drained(call),
-    );
+    const cancel = (): void => client.cancel(call, new IscepError("cancelled", "the run was cancelled"));
+    // Who only watches, or has let it go on alone, ends nothing by looking away.
+    const ends = request.method === "call" && options?.detach !== true;
     const value = outcome.then(valueOfOutcome);
     value.catch(() => {});
     return {
       id,
       outcome,
       value,
-      output: call.output,
+      output,
       onProgress: (listener) => void listeners.push(listener),
       onQueued: (listener) => void queueListeners.push(listener),
-      cancel: () => client.cancel(call, new IscepError("cancelled", "the run was cancelled")),
+      cancel,
+      [Symbol.asyncDispose]: async () => {
+        output.discard();
+        if (!ends) return;
+        cancel();
+        await outcome;
+      },
     };
+  }
+
+  /** The rest of the output for a reader who comes late. */
+  #bring(client: Version2Client, run: string, offset: number, output: OutputQueue): PendingCall {
+    return client.start({
+      method: "attach",
+      params: { run, offset },
+      output,
+      timeoutMs: longestTimeoutMs,
+      waitsForCancel: true,
+      resolve: (result) => output.finish(endOf(result) ?? output.position),
+      // Of a run that did not complete this is its outcome, and the output is there all the same.
+      reject: (error, data) => {
+        const end = endOf(data);
+        if (end === undefined) output.fail(error);
+        else output.finish(end);
+      },
+    });
   }
 
   async cancel(run: string, options: CallOptions | undefined): Promise<void> {
     await this.#request("cancel", { run }, options);
   }
 
-  async runs(run: string | undefined, options: CallOptions | undefined): Promise<unknown> {
-    const result = await this.#request("runs", run === undefined ? {} : { run }, options);
-    return result["runs"];
+  async runs(options: RunsOptions | undefined): Promise<RunsPage> {
+    const { run, after, limit } = options ?? {};
+    return readRunsPage(await this.#request("runs", { run, after, limit }, options), after);
   }
 
   list(options: CallOptions | undefined): Promise<CommandDescription[]> {
@@ -208,6 +245,11 @@ export class Version2Speaker implements Speaker {
 
 function valueOf(result: unknown): unknown {
   return isJsonObject(result) ? (result["value"] ?? null) : null;
+}
+
+function endOf(answer: unknown): number | undefined {
+  const end = isJsonObject(answer) ? answer["output"] : undefined;
+  return typeof end === "number" ? end : undefined;
 }
 
 function keyMember(key: string | undefined): string {

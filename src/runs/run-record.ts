@@ -10,6 +10,9 @@ export interface RunRecord {
   readonly startedAtMs: number;
   readonly endedAtMs?: number;
   readonly status: OutcomeStatus | "running";
+  readonly code?: string;
+  readonly exitCode?: number;
+  readonly signal?: string;
   readonly outputBytes: number;
 }
 

@@ -115,6 +115,17 @@ export class SessionCalls {
     this.#inputs.receive(id, offset, bytes);
   }
 
+  /** The caller reads this output no further; its call goes on, and is told how far the run is. */
+  leave(id: number): void {
+    const stream = this.#streams.get(id);
+    // It may have ended meanwhile.
+    if (stream === undefined) return;
+    stream.close();
+    this.#streams.delete(id);
+    this.#scheduled.delete(stream);
+    this.#tellIfIdle();
+  }
+
   runOfCall(id: number): Run | undefined {
     return this.#inFlight.get(id);
   }
@@ -134,10 +145,11 @@ export class SessionCalls {
       this.#streams.set(id, stream);
       this.#schedule(stream);
       run.whenProgress((fraction, message) => {
-        if (this.#streams.has(id)) this.#host.send(notificationText("progress", { call: id, fraction, message }));
+        if (this.#inFlight.get(id) === run)
+          this.#host.send(notificationText("progress", { call: id, fraction, message }));
       });
       run.whenQueued((position) => {
-        if (this.#streams.has(id)) this.#host.send(notificationText("queued", { call: id, position }));
+        if (this.#inFlight.get(id) === run) this.#host.send(notificationText("queued", { call: id, position }));
       });
     }
     run.whenEnded(() => {
@@ -145,7 +157,7 @@ export class SessionCalls {
       this.#inFlight.delete(id);
       if (input !== undefined) this.#inputs.close(id);
       this.#answer(id, run, { run: run.id, ...(stream === undefined ? {} : { output: run.output.end }) });
-      if (stream !== undefined) this.#schedule(stream);
+      if (stream !== undefined && this.#streams.get(id) === stream) this.#schedule(stream);
       this.#tellIfIdle();
     });
   }

@@ -153,6 +153,9 @@ export class Version2Connection implements Connection {
       case "window":
         this.#window(message.stream, message.bytes);
         return;
+      case "leave":
+        this.#calls.leave(message.stream);
+        return;
       case "authenticate":
         this.#authenticate(message.id, message.token, message.proof);
         return;

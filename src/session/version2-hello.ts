@@ -1,6 +1,7 @@
 /** HELLO, by which both sides agree on version 2 (PROTOCOL.md, "HELLO"). */
 import { hash } from "node:crypto";
 import { IscepError } from "../errors.js";
+import { limitTable } from "../limits.js";
 import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
 import { hashBytes, PacketType, type PacketView } from "../wire/packet.js";
 import { encodePacket } from "../wire/version1.js";
@@ -65,7 +66,9 @@ export function decodeServerHello(packet: PacketView, limits: JsonLimits): Serve
   if (authentication !== "token" && authentication !== "none") throw wrongHello();
   const limit = (name: keyof SessionLimits): number => {
     const value = told[name];
-    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) throw wrongHello();
+    // Beyond what any server can be set to it is a mistake, or wants this side to keep without end what it sends.
+    const { max } = limitTable[name];
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1 || value > max) throw wrongHello();
     return value;
   };
   return {

@@ -41,6 +41,7 @@ export type RequestMessage =
       readonly id: number;
       readonly run: string | undefined;
       readonly after: string | undefined;
+      readonly limit: number | undefined;
     }
   | { readonly method: "echo"; readonly id: number; readonly value: unknown }
   | { readonly method: "ping"; readonly id: number };
@@ -48,6 +49,7 @@ export type RequestMessage =
 export type ClientMessage =
   | RequestMessage
   | { readonly method: "window"; readonly stream: number; readonly bytes: number }
+  | { readonly method: "leave"; readonly stream: number }
   /** A request that this version does not know: answered, so that a newer peer can go on without it. */
   | { readonly method: "unknown"; readonly id: number; readonly name: string }
   /** A request whose parameters are wrong. */
@@ -80,6 +82,7 @@ function isRequestId(value: unknown): value is number {
 }
 
 function readNotification(method: string, params: JsonObject): ClientMessage {
+  if (method === "leave") return { method, stream: wholeNumber(params, "stream") };
   if (method !== "window") return { method: "ignored" };
   return { method, stream: wholeNumber(params, "stream"), bytes: wholeNumber(params, "bytes") };
 }
@@ -107,7 +110,13 @@ function readRequest(method: string, id: number, params: JsonObject): ClientMess
     case "list":
       return { method, id, after: optionalText(params, "after") };
     case "runs":
-      return { method, id, run: optionalText(params, "run"), after: optionalText(params, "after") };
+      return {
+        method,
+        id,
+        run: optionalText(params, "run"),
+        after: optionalText(params, "after"),
+        limit: optionalWholeNumber(params, "limit"),
+      };
     case "echo":
       return { method, id, value: params["value"] };
     case "ping":

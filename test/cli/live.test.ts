@@ -118,7 +118,7 @@ describe("how a run ended", () => {
     const end = ended(child);
     await firstLine(child);
     await using other = await connect(url);
-    const [run] = (await other.runs()) as { run: string }[];
+    const [run] = (await other.runs()).runs;
     await other.cancel(run?.run ?? "");
     expect(await end).toMatchObject({ code: 130, stdout: "ready\n" });
   });

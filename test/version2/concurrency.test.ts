@@ -269,8 +269,7 @@ describe("join:", () => {
     await clients[1]?.run("back_up", { world: "end" }).id;
     for (const client of clients) await client.close();
     const watcher = await server.client({ protocol: 2 });
-    const left = async () =>
-      ((await watcher.runs()) as { status: string }[]).filter(({ status }) => status === "running").length;
+    const left = async () => (await watcher.runs()).runs.filter(({ status }) => status === "running").length;
     while ((await left()) > 0) await sleep(10);
     expect(reasons).toHaveLength(1);
   });

@@ -1,9 +1,11 @@
-import { expect, test } from "vitest";
-import { defineCommand } from "iscep";
+import { describe, expect, test } from "vitest";
+import { connect, defineCommand } from "iscep";
 import { watchForLeaks } from "../house/leaks.js";
+import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { startServer, tokens } from "../support/servers.js";
 import { collect, errorOf, patternBytes, writer } from "./commands.js";
+import { recorder } from "./raw-session.js";
 import * as threadCommands from "./modules/thread-commands.mjs";
 
 watchForLeaks();
@@ -83,7 +85,8 @@ test("a reader that stands still stops its writer, and nobody else", async () =>
   const server = await startServer({ commands: [...originalTasks, command] });
   const client = await server.client({ protocol: 2 });
   const run = client.run("write", { bytes: 10 * MiB, piece: 64 * 1024 });
-  await run.id;
+  const reader = run.output[Symbol.asyncIterator]();
+  const first = await reader.next();
   let before = -1;
   while (before !== state.written) {
     before = state.written;
@@ -93,8 +96,125 @@ test("a reader that stands still stops its writer, and nobody else", async () =>
   // Another run's output on the same connection flows on, far beyond the window.
   const other = await collect(client.run("write", { bytes: 3 * MiB, piece: 64 * 1024 }));
   expect(other.all.equals(patternBytes(0, 3 * MiB))).toBe(true);
-  const whole = await collect(run);
-  expect(whole.all.equals(patternBytes(0, 10 * MiB))).toBe(true);
+  const read = [first.value?.bytes ?? Buffer.alloc(0)];
+  for (let next = await reader.next(); next.done !== true; next = await reader.next()) read.push(next.value.bytes);
+  expect(Buffer.concat(read).equals(patternBytes(0, 10 * MiB))).toBe(true);
+});
+
+test("readers that stand still, more of them than the connection's window holds, hold up nobody else", async () => {
+  const { command } = writer();
+  const limits = { maxRuns: 100 };
+  const client = await (await startServer({ commands: [...originalTasks, command], limits })).client();
+  const readers = await Promise.all(
+    Array.from({ length: 12 }, async () => {
+      const run = client.run("write", { bytes: 2 * MiB, piece: 64 * 1024 });
+      const reader = run.output[Symbol.asyncIterator]();
+      await reader.next();
+      return { run, reader };
+    }),
+  );
+  for (let count = 0; count < 100; count++) await client.call("add", { a: count, b: 1 });
+  const other = await collect(client.run("write", { bytes: 3 * MiB, piece: 64 * 1024 }));
+  expect(other.all.equals(patternBytes(0, 3 * MiB))).toBe(true);
+  for (const { reader } of readers) await reader.return?.();
+  for (const { run } of readers) expect(await run.value).toBe(2 * MiB);
+});
+
+describe("output that nobody reads", () => {
+  test("does not hold its run up, and who reads later gets all of it", async () => {
+    const { command, state } = writer();
+    const limits = { maxRetainedOutputBytes: 8 * MiB };
+    const client = await (await startServer({ commands: [command], limits })).client();
+    const run = client.run("write", { bytes: 5 * MiB, piece: 64 * 1024 });
+    expect(await run.outcome).toEqual({ status: "completed", value: 5 * MiB });
+    expect(state.written).toBe(5 * MiB);
+    expect((await collect(run)).all.equals(patternBytes(0, 5 * MiB))).toBe(true);
+  });
+
+  test("is taken up while the run still goes on", async () => {
+    const { command } = writer();
+    const server = await startServer({ commands: [command, ...originalTasks] });
+    const wire = await recorder(server.port);
+    const client = await connect(wire.url, { token: tokens.alice });
+    later(() => client.close());
+    const run = client.run("write", { bytes: 2 * MiB, piece: 16 * 1024, pauseMs: 2 });
+    const progress: unknown[] = [];
+    run.onProgress((fraction) => progress.push(fraction));
+    // Until it has stopped asking for output: nothing more comes then.
+    let before = -1;
+    while (before !== wire.toClient.length || before < 10) {
+      before = wire.toClient.length;
+      await new Promise((resolve) => setTimeout(resolve, 15));
+    }
+    const sent = wire.toClient.reduce((sum, chunk) => sum + chunk.length, 0);
+    expect(sent).toBeLessThan(400 * 1024);
+    expect((await collect(run)).all.equals(patternBytes(0, 2 * MiB))).toBe(true);
+    expect(await run.value).toBe(2 * MiB);
+  });
+
+  test("that the server has forgotten is told so, after what there is", async () => {
+    const { command } = writer();
+    const limits = { maxRetainedOutputBytes: 100_000 };
+    const client = await (await startServer({ commands: [command], limits })).client();
+    const run = client.run("write", { bytes: 5 * MiB, piece: 10_000 });
+    expect(await run.value).toBe(5 * MiB);
+    let at = 0;
+    const reading = (async () => {
+      for await (const chunk of run.output) {
+        expect(chunk.offset).toBe(at);
+        expect(Buffer.from(chunk.bytes).equals(patternBytes(at, chunk.bytes.length))).toBe(true);
+        at += chunk.bytes.length;
+      }
+    })();
+    expect(await errorOf(reading)).toMatchObject({ code: "output_gone", details: { start: expect.any(Number) } });
+    expect(at).toBeGreaterThan(100_000);
+  });
+
+  test("of many runs at once holds up none of them", async () => {
+    const { command } = writer();
+    const limits = { maxRuns: 50, maxRetainedOutputBytes: 2 * MiB };
+    const client = await (await startServer({ commands: [command], limits })).client();
+    const runs = Array.from({ length: 20 }, () => client.run("write", { bytes: MiB, piece: 64 * 1024 }));
+    for (const run of runs) expect(await run.value).toBe(MiB);
+    const outputs = await Promise.all(runs.map((run) => collect(run)));
+    for (const { all } of outputs) expect(all.equals(patternBytes(0, MiB))).toBe(true);
+  });
+
+  test("of a run that comes back over another connection does not hold it up either", async () => {
+    const { command } = writer();
+    const server = await startServer({ commands: [command], limits: { maxRetainedOutputBytes: 8 * MiB } });
+    const wire = await recorder(server.port);
+    const client = await connect(wire.url, { token: tokens.alice, limits: { reconnectMinDelayMs: 5 } });
+    later(() => client.close());
+    const run = client.run("write", { bytes: 3 * MiB, piece: 32 * 1024, pauseMs: 1 });
+    await run.id;
+    for (let cuts = 0; cuts < 3; cuts++) {
+      await client.ping();
+      wire.cut();
+      await client.ping();
+    }
+    expect(await run.value).toBe(3 * MiB);
+    expect((await collect(run)).all.equals(patternBytes(0, 3 * MiB))).toBe(true);
+  });
+});
+
+test("a handle at the end of its scope cancels its run, and leaves alone what is detached or only watched", async () => {
+  const slow = gate();
+  const client = await (await startServer({ commands: [slow.command] })).client();
+  const detached = client.run("gate", {}, { detach: true });
+  const id = await detached.id;
+  let ended: Promise<unknown>;
+  {
+    await using run = client.run("gate", {});
+    await using _detached = detached;
+    await using watched = client.attach(id);
+    await Promise.all([run.id, watched.id]);
+    ended = run.outcome;
+  }
+  expect(await ended).toMatchObject({ status: "cancelled" });
+  expect(slow.state).toMatchObject({ started: 2, aborted: 1 });
+  slow.open();
+  expect(await detached.value).toBe("through");
 });
 
 test("a reader that leaves in the middle lets the run go on", async () => {
@@ -163,7 +283,10 @@ test("attach follows from an offset, while it runs and after its end, as often a
     status: "rejected",
     error: { code: "invalid_arguments" },
   });
-  expect(await other.runs()).toMatchObject([{ run: id, command: "write", status: "completed", outputBytes: bytes }]);
+  const record = { run: id, command: "write", status: "completed", outputBytes: bytes };
+  expect(await other.runs()).toMatchObject({ runs: [record] });
+  expect(await other.runs({ run: id })).toMatchObject({ runs: [record] });
+  expect(await errorOf(other.runs({ run: "no such run" }))).toMatchObject({ code: "run_not_found" });
 });
 
 test("output that is no longer kept is told so, with the offset from which it is", async () => {
@@ -195,7 +318,7 @@ test("a run of somebody else and one that never was answer alike", async () => {
   );
   expect(answers[0]).toEqual(answers[1]);
   expect(answers[0]).toMatchObject([{ code: "run_not_found" }, { code: "run_not_found" }]);
-  expect(await bob.runs()).toEqual([]);
+  expect(await bob.runs()).toEqual({ runs: [] });
   expect(slow.state.aborted).toBe(0);
   slow.open();
   expect(await run.value).toBe("through");
