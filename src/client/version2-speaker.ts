@@ -1,6 +1,6 @@
 /** The public calls over version 2. */
 import type { CommandDescription } from "../commands/command.js";
-import { IscepError } from "../errors.js";
+import { IscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import type { Outcome } from "../runs/outcome.js";
 import { isJsonObject, type JsonObject } from "../wire/json.js";
@@ -115,7 +115,7 @@ export class Version2Speaker implements Speaker {
       want: (from) => {
         id.then(
           (run) => (bringing = this.#bring(client, run, from, output)),
-          (error: Error) => output.fail(error),
+          (error: unknown) => output.fail(toIscepError(error)),
         );
       },
     });
