@@ -1,12 +1,12 @@
 /** Which version a server speaks: HELLO asks, and a server of version 1 answers with an ERROR on the same connection. */
 import { randomBytes } from "node:crypto";
-import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import { nonceBytes } from "../session/proof.js";
 import { readError } from "../session/version1-client.js";
 import { alpnProtocol, decodeServerHello, encodeClientHello, type ServerHello } from "../session/version2-hello.js";
+import type { ByteStream } from "../transport/byte-stream.js";
 import { packageVersion } from "../version.js";
 import { decodeContent } from "../wire/version1.js";
 import { hashBytes, headerBytes, PacketReader, PacketType, type PacketView } from "../wire/packet.js";
@@ -38,7 +38,7 @@ export interface NegotiateOptions {
 type Answer = { readonly version: 1 } | { readonly hello: ServerHello; readonly serverHello: Buffer };
 
 /** @throws IscepError `protocol`, `busy`, `timeout`, `cancelled`, `connect_failed`. The socket is destroyed then. */
-export function negotiate(socket: Socket, { limits, timeoutMs, signal }: NegotiateOptions): Promise<Negotiated> {
+export function negotiate(socket: ByteStream, { limits, timeoutMs, signal }: NegotiateOptions): Promise<Negotiated> {
   const nonce = randomBytes(nonceBytes).toString("base64url");
   const packet = encodeClientHello({ versions: [2], nonce, agent: `iscep/${packageVersion}` });
   const clientHello = packet.subarray(headerBytes, packet.length - hashBytes);
@@ -96,7 +96,7 @@ export function negotiate(socket: Socket, { limits, timeoutMs, signal }: Negotia
 }
 
 /** @throws IscepError `protocol`, `busy` */
-function readAnswer(packet: PacketView | null, socket: Socket, limits: Limits): Answer {
+function readAnswer(packet: PacketView | null, socket: ByteStream, limits: Limits): Answer {
   if (packet === null) throw new IscepError("protocol", "the server said that it is gone");
   if (packet.type === PacketType.HELLO) {
     return {

@@ -29,7 +29,6 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
   #earlier = 0;
   /** Nobody has begun to read; the window was full, and the run was let go on without this reader; it is read; it was left. */
   #state: "unread" | "parked" | "read" | "left" = "unread";
-  readonly #first: number;
   /** Up to where bytes have come. */
   #position: number;
   /** The offset that the stream has to go on with. */
@@ -39,7 +38,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
   #wake: (() => void) | undefined;
 
   constructor(offset: number, source: OutputSource) {
-    this.#first = this.#position = this.#next = offset;
+    this.#position = this.#next = offset;
     this.#source = source;
   }
 
@@ -48,9 +47,9 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     return this.#position;
   }
 
-  /** A stream begins, with windows that are full again: where the last one ended, or anew. */
-  begin(windowBytes: number, goesOn: boolean): void {
-    this.#next = goesOn ? this.#position : this.#first;
+  /** A stream begins at this offset, with windows that are full again. */
+  begin(windowBytes: number, offset: number): void {
+    this.#next = offset;
     this.#windowBytes = windowBytes;
     this.#window = new ReceiveWindow(windowBytes);
     this.#earlier = this.#chunks.length;

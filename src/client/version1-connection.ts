@@ -1,11 +1,11 @@
 /** One connection to a server of version 1: one request is out at a time, and the next packet answers it. */
-import type { Socket } from "node:net";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import { Version1ClientSession, type Version1Answer, type Version1RequestType } from "../session/version1-client.js";
+import type { ByteStream } from "../transport/byte-stream.js";
 
 export interface Version1ConnectionOptions {
-  readonly socket: Socket;
+  readonly socket: ByteStream;
   readonly limits: Limits;
   /** The answer to the request that is out. Not `usable`: the connection has been cut, and `onGone` does not follow. */
   onAnswer(answer: Version1Answer, usable: boolean): void;
@@ -14,7 +14,7 @@ export interface Version1ConnectionOptions {
 }
 
 export class Version1ClientConnection {
-  readonly #socket: Socket;
+  readonly #socket: ByteStream;
   readonly #session: Version1ClientSession;
   readonly #options: Version1ConnectionOptions;
   #asked = false;

@@ -75,7 +75,7 @@ export class Version2Client {
       return call;
     }
     const session = this.#session;
-    if (session === undefined || session.isGoingAway || this.#pending.size >= session.limits.maxCallsInFlight) {
+    if (session === undefined || !this.#hasPlace(session)) {
       this.#queue.add(call);
     } else {
       try {
@@ -93,6 +93,11 @@ export class Version2Client {
     return call;
   }
 
+  /** Output that is still on its way takes a place at the server too. */
+  #hasPlace(session: Version2Session): boolean {
+    return !session.isGoingAway && this.#pending.size + this.#draining.size < session.limits.maxCallsInFlight;
+  }
+
   #takeId(): number {
     const id = this.#nextId;
     // Ids are names of streams of 4 bytes; by the time they come round the first have long ended.
@@ -102,9 +107,9 @@ export class Version2Client {
 
   #sendQueued(): void {
     const session = this.#session;
-    if (session === undefined || session.isGoingAway) return;
+    if (session === undefined) return;
     for (const call of this.#queue) {
-      if (this.#pending.size >= session.limits.maxCallsInFlight) return;
+      if (!this.#hasPlace(session)) return;
       this.#queue.delete(call);
       try {
         this.#send(session, call);
@@ -130,7 +135,11 @@ export class Version2Client {
       session.send(requestText(call.id, method, params ?? {}, limits));
     }
     call.wasSent = true;
-    call.output?.begin(session.limits.streamWindowBytes, comesBack);
+    const { output } = call;
+    if (output !== undefined) {
+      const offset = comesBack ? output.position : Number(params?.["offset"] ?? 0);
+      output.begin(session.limits.streamWindowBytes, offset);
+    }
     if (call.isCancelled) this.#sendCancel(call);
   }
 
@@ -185,7 +194,7 @@ export class Version2Client {
         const output = this.#streamOf(event.stream)?.output;
         if (output === undefined) return;
         output.receive(event.channel, event.offset, event.bytes);
-        if (output.isWhole) this.#draining.delete(event.stream);
+        if (output.isWhole && this.#draining.has(event.stream)) this.#drained(event.stream);
         return;
       }
       case "notification":
@@ -228,11 +237,15 @@ export class Version2Client {
   leave(call: PendingCall): void {
     call.output = undefined;
     if (this.#streamOf(call.id) === call) this.#session?.send(notificationText("leave", { stream: call.id }));
-    this.#draining.delete(call.id);
+    this.#drained(call.id);
+  }
+
+  #drained(id: number): void {
+    if (this.#draining.delete(id) && this.#queue.size > 0) this.#sendQueued();
   }
 
   drained(call: PendingCall): void {
-    this.#draining.delete(call.id);
+    this.#drained(call.id);
   }
 
   #gone(error: IscepError): void {

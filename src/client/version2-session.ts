@@ -1,5 +1,4 @@
 /** One authenticated session on one connection: requests out, answers and output back. Calls and their fate live above. */
-import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../errors.js";
 import { clientKey, secretOf, serverKey, storedKeyOf } from "../identity/tokens.js";
@@ -17,12 +16,13 @@ import { requestText, Version2ClientSession, type Version2ClientEvent } from "..
 import type { SessionLimits } from "../session/version2-hello.js";
 import { notificationText } from "../session/version2-server.js";
 import { ReceiveWindow, SendWindow } from "../session/window.js";
+import type { ByteStream } from "../transport/byte-stream.js";
 import { isJsonObject } from "../wire/json.js";
 import { encodeDataPacket } from "../wire/version2.js";
 import type { Greeted } from "./negotiate.js";
 
 export interface Version2SessionOptions {
-  readonly socket: Socket;
+  readonly socket: ByteStream;
   readonly negotiated: Greeted;
   readonly token: string | undefined;
   readonly limits: Limits;
@@ -38,7 +38,7 @@ export const firstCallId = 3;
 
 export class Version2Session {
   readonly limits: SessionLimits;
-  readonly #socket: Socket;
+  readonly #socket: ByteStream;
   readonly #session: Version2ClientSession;
   readonly #outbox: Outbox;
   readonly #options: Version2SessionOptions;

@@ -1,9 +1,9 @@
 /** What the doors have in common, whatever version they speak. */
-import type { Socket } from "node:net";
 import type { Dispatcher } from "../dispatcher.js";
 import type { Authenticator } from "../identity/identity.js";
 import type { Limits } from "../limits.js";
 import type { Logs } from "../logs/logs.js";
+import type { ByteStream } from "../transport/byte-stream.js";
 
 /** What a server does with its connections, whatever they speak. */
 export interface Connection {
@@ -29,5 +29,5 @@ export interface ConnectionHost {
   logRefusedPacket(event: "malformed" | "unauthorized", message: string, connection: number, source: string): void;
   closed(connection: Connection): void;
   /** The first packet was HELLO: version 2 goes on with these bytes, on the same socket. */
-  upgraded(connection: Connection, socket: Socket, bytes: Buffer): void;
+  upgraded(connection: Connection, socket: ByteStream, bytes: Buffer): void;
 }

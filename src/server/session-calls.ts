@@ -1,5 +1,4 @@
 /** The calls of one version 2 session: what is in flight, its output on the way, and the one answer to each. */
-import type { Socket } from "node:net";
 import type { Dispatcher } from "../dispatcher.js";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Identity } from "../identity/identity.js";
@@ -9,6 +8,7 @@ import type { Run } from "../runs/run.js";
 import type { CallParams } from "../session/version2-messages.js";
 import { errorText, notificationText } from "../session/version2-server.js";
 import { SendWindow } from "../session/window.js";
+import type { ByteStream } from "../transport/byte-stream.js";
 import { SessionInputs } from "./session-inputs.js";
 import { outcomeText, unsendableText, type AnswerExtras } from "./outcome-text.js";
 import { OutputStream, type OutputStreamHost } from "./output-stream.js";
@@ -16,7 +16,7 @@ import { OutputStream, type OutputStreamHost } from "./output-stream.js";
 export interface SessionCallsHost {
   readonly dispatcher: Dispatcher;
   readonly limits: Limits;
-  readonly socket: Socket;
+  readonly socket: ByteStream;
   readonly source: string;
   send(text: string): void;
   /** Asks for `flush` at the end of this turn of the event loop. */

@@ -1,6 +1,5 @@
 /** Who speaks in a session of version 2: proven once by keys, and looked at again for each request. */
 import { randomBytes } from "node:crypto";
-import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { anonymous, type Authenticator, type Identity } from "../identity/identity.js";
 import {
@@ -11,6 +10,7 @@ import {
   nonceBytes,
   serverProof,
 } from "../session/proof.js";
+import type { ByteStream } from "../transport/byte-stream.js";
 import { hashBytes, headerBytes } from "../wire/packet.js";
 
 export class SessionIdentity {
@@ -37,7 +37,7 @@ export class SessionIdentity {
   }
 
   /** Both proofs will be made over these. */
-  greeted(clientHello: Buffer, serverHelloPacket: Buffer, socket: Socket): void {
+  greeted(clientHello: Buffer, serverHelloPacket: Buffer, socket: ByteStream): void {
     const serverHello = serverHelloPacket.subarray(headerBytes, serverHelloPacket.length - hashBytes);
     this.#message = authenticationMessage(clientHello, serverHello, channelBinding(socket));
   }
@@ -75,7 +75,7 @@ export class SessionIdentity {
 }
 
 /** RFC 9266; nothing in cleartext, where nobody could vouch for the channel. */
-function channelBinding(socket: Socket): Buffer {
+function channelBinding(socket: ByteStream): Buffer {
   return socket instanceof TLSSocket
     ? socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))
     : Buffer.alloc(0);

@@ -3,7 +3,6 @@
  * the outcomes back as packets, one at a time and in order. A caller that goes away leaves its run going: the
  * original's client gives up after 5 seconds, and its users rely on the long backup that goes on.
  */
-import type { Socket } from "node:net";
 import { IscepError, toIscepError } from "../errors.js";
 import type { CommandDescription } from "../commands/command.js";
 import { describeVersion1 } from "../commands/describe.js";
@@ -17,6 +16,7 @@ import {
   type Version1Event,
 } from "../session/version1-server.js";
 import { listCommandName, listPage } from "../session/version1-list.js";
+import type { ByteStream } from "../transport/byte-stream.js";
 import { isJsonObject } from "../wire/json.js";
 import { PacketType } from "../wire/packet.js";
 import type { Version1Content } from "../wire/version1.js";
@@ -26,7 +26,7 @@ import { ConnectionDeadlines } from "./connection-deadlines.js";
 export class Version1Connection implements Connection {
   readonly id: number;
   readonly source: string;
-  readonly #socket: Socket;
+  readonly #socket: ByteStream;
   readonly #host: ConnectionHost;
   readonly #session: Version1ServerSession;
   readonly #maxAnswerBytes: number;
@@ -46,7 +46,7 @@ export class Version1Connection implements Connection {
   #failedTokens = 0;
   #packets = 0;
 
-  constructor(id: number, socket: Socket, source: string, tls: boolean, host: ConnectionHost) {
+  constructor(id: number, socket: ByteStream, source: string, tls: boolean, host: ConnectionHost) {
     this.id = id;
     this.source = source;
     this.#socket = socket;
@@ -335,7 +335,7 @@ export class Version1Connection implements Connection {
 }
 
 /** For a connection over a limit: says why, and closes. */
-export function refuse(socket: Socket, reason: string, lingerTimeoutMs: number): void {
+export function refuse(socket: ByteStream, reason: string, lingerTimeoutMs: number): void {
   socket.on("error", () => socket.destroy());
   socket.resume();
   socket.end(errorAnswer("busy", new IscepError("busy", reason).message));

@@ -2,7 +2,6 @@
  * The door of version 2: one session. Requests go to the dispatcher at once, each answer leaves when its run has ended,
  * and output flows beside them as far as windows allow.
  */
-import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Identity } from "../identity/identity.js";
@@ -18,6 +17,7 @@ import {
   Version2ServerSession,
   type Version2ServerEvent,
 } from "../session/version2-server.js";
+import type { ByteStream } from "../transport/byte-stream.js";
 import { packageVersion } from "../version.js";
 import type { Connection, ConnectionHost } from "./connection.js";
 import { ConnectionDeadlines } from "./connection-deadlines.js";
@@ -26,7 +26,7 @@ import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
 
 /** The peer said so in the TLS handshake, and was told that it may: the connection begins with HELLO. */
-export function choseVersion2(socket: Socket): boolean {
+export function choseVersion2(socket: ByteStream): boolean {
   return socket instanceof TLSSocket && socket.alpnProtocol === alpnProtocol;
 }
 
@@ -35,7 +35,7 @@ type IdentifiedRequest = Extract<ClientMessage, { method: "call" | "attach" | "c
 export class Version2Connection implements Connection {
   readonly id: number;
   readonly source: string;
-  readonly #socket: Socket;
+  readonly #socket: ByteStream;
   readonly #host: ConnectionHost;
   readonly #session: Version2ServerSession;
   readonly #identity: SessionIdentity;
@@ -51,7 +51,7 @@ export class Version2Connection implements Connection {
   #events = 0;
 
   /** `firstBytes`: what came while nobody knew yet which version would be spoken. */
-  constructor(id: number, socket: Socket, source: string, host: ConnectionHost, firstBytes?: Buffer) {
+  constructor(id: number, socket: ByteStream, source: string, host: ConnectionHost, firstBytes?: Buffer) {
     const { limits, authenticator } = host;
     this.id = id;
     this.source = source;
