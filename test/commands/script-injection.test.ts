@@ -212,9 +212,11 @@ test("nothing in src starts a shell", () => {
   const code = sources.map((file) =>
     readFileSync(path.join("src", file), "utf8").replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, ""),
   );
-  expect(code.filter((text) => text.includes("node:child_process")).length).toBeGreaterThan(0);
+  // Who starts no programs may name the shell of a person who types.
+  const starting = code.filter((text) => text.includes("child_process"));
+  expect(starting.length).toBeGreaterThan(0);
   const shells = /\bshell:(?!\s*false\b)|\b(?:exec|execSync)\b[^;]*"node:child_process"|\bchild_process"\)?\.exec/;
-  expect(code.filter((text) => shells.test(text))).toEqual([]);
+  expect(starting.filter((text) => shells.test(text))).toEqual([]);
 });
 
 describe("numbers", () => {

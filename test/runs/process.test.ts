@@ -77,7 +77,7 @@ describe("what a script gets", () => {
     expect(JSON.parse(resultOf(outcome).stdout)).toStrictEqual(args);
   });
 
-  test("the environment of the command and the run's id, and nothing of ours", async () => {
+  test("the environment of the command and the run's id, and nothing of ours (PITFALLS C19)", async () => {
     const runId = createRunId();
     const environment = { PATH: "/usr/bin:/bin", ONLY: "this" };
     const outcome = await run(node("process.stdout.write(JSON.stringify(process.env))", { environment }), { runId });
