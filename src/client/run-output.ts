@@ -31,6 +31,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
   #state: "unread" | "parked" | "read" | "left" = "unread";
   /** Up to where bytes have come. */
   #position: number;
+  #isLate = false;
   /** The offset that the stream has to go on with. */
   #next: number;
   #end = Number.POSITIVE_INFINITY;
@@ -55,6 +56,11 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     this.#earlier = this.#chunks.length;
   }
 
+  /** Its stream was left before anybody read: how much there is in all, the stream of whoever reads later will tell. */
+  get isLate(): boolean {
+    return this.#isLate;
+  }
+
   /** All that there will be has come, whether it was read or not. */
   get isWhole(): boolean {
     return this.#error !== undefined || this.#position >= this.#end;
@@ -76,6 +82,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     // A run is not held back for a reader that may never come: who reads later gets the rest from the server.
     if (this.#state === "unread" && this.#window.expectedBytes < this.#windowBytes / 8) {
       this.#state = "parked";
+      this.#isLate = true;
       this.#source.leave();
     }
   }

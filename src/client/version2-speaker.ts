@@ -94,7 +94,8 @@ export class Version2Speaker implements Speaker {
     const finish = (result: Outcome, end: unknown): void => {
       if (typeof end === "number") output.finish(end);
       else if (result.status === "lost") output.fail(result.error);
-      else output.finish(output.position);
+      // A run that was taken up again without its output has an answer that does not count it.
+      else if (!output.isLate) output.finish(output.position);
       if (output.isWhole) client.drained(call);
       if ("error" in result) noId(result.error);
       ended(result);

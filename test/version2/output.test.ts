@@ -150,6 +150,7 @@ describe("output that nobody reads", () => {
     expect(sent).toBeLessThan(400 * 1024);
     expect((await collect(run)).all.equals(patternBytes(0, 2 * MiB))).toBe(true);
     expect(await run.value).toBe(2 * MiB);
+    expect(wire.connections).toBe(1);
   });
 
   test("that the server has forgotten is told so, after what there is", async () => {

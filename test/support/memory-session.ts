@@ -1,0 +1,103 @@
+/** Both sides' real code, wired back to back through a network in memory: the doors and the dispatcher, the client and its sessions. */
+import { Registry } from "#iscep/commands/registry";
+import { negotiate } from "#iscep/client/negotiate";
+import { TokenClients } from "#iscep/client/token-clients";
+import { Version2Client } from "#iscep/client/version2-client";
+import { Version2Session } from "#iscep/client/version2-session";
+import { Version2Speaker } from "#iscep/client/version2-speaker";
+import { Dispatcher } from "#iscep/dispatcher";
+import { resolveLimits, type Limits } from "#iscep/limits";
+import { Version1Connection } from "#iscep/server/version1-connection";
+import { Version2Connection } from "#iscep/server/version2-connection";
+import type { Connection, ConnectionHost } from "#iscep/server/connection";
+import type { CommandEvent, CommandSet, IscepError, Logs } from "iscep";
+import type { MemoryNetwork } from "./memory-network.js";
+
+export interface MemoryServer {
+  readonly dispatcher: Dispatcher;
+  /** Each end of a run. */
+  readonly ended: CommandEvent[];
+  /** Why peers were sent away. */
+  readonly refused: string[];
+  /** Why sessions of clients ended, but for their own close. */
+  readonly lost: IscepError[];
+  client(): MemoryClient;
+  close(): Promise<void>;
+}
+
+export interface MemoryClient {
+  readonly speaker: Version2Speaker;
+  readonly client: Version2Client;
+}
+
+export function memoryServer(network: MemoryNetwork, commands: CommandSet, changes: Partial<Limits>): MemoryServer {
+  const limits = resolveLimits(changes);
+  const ended: CommandEvent[] = [];
+  const refused: string[] = [];
+  const lost: IscepError[] = [];
+  const connections = new Set<Connection>();
+  const logs: Logs = {
+    access: () => {},
+    error: () => {},
+    command: (event) => {
+      if ((event.status as string) !== "running") ended.push(event);
+    },
+    close: async () => {},
+  };
+  const dispatcher = new Dispatcher({ registry: new Registry(commands), limits, logs });
+  const host: ConnectionHost = {
+    dispatcher,
+    authenticator: undefined,
+    limits,
+    logs: undefined,
+    awaited: () => {},
+    failedToken: () => {},
+    logRefusedPacket: (_event, message) => void refused.push(message),
+    closed: (connection) => void connections.delete(connection),
+    upgraded: (connection, socket, bytes) => {
+      connections.delete(connection);
+      connections.add(new Version2Connection(connection.id, socket, connection.source, host, bytes));
+    },
+  };
+  const dial = async (signal?: AbortSignal) => {
+    const [near, far] = network.connect();
+    connections.add(new Version1Connection(network.connections, far, "memory", false, host));
+    const negotiated = await negotiate(near, { limits, timeoutMs: 10_000, signal });
+    if (negotiated.version !== 2) throw new Error("the server did not speak version 2");
+    return { socket: near, negotiated };
+  };
+  const clients: Version2Client[] = [];
+  return {
+    dispatcher,
+    ended,
+    refused,
+    lost,
+    client() {
+      const client = new Version2Client({
+        limits,
+        open: async (events, signal) => {
+          return new Version2Session({
+            ...(await dial(signal)),
+            token: undefined,
+            limits,
+            onEvent: events.onEvent,
+            onGone: (error) => {
+              lost.push(error);
+              events.onGone(error);
+            },
+          });
+        },
+      });
+      clients.push(client);
+      const own = new TokenClients(client, undefined, limits, () => client);
+      const speaker = new Version2Speaker({ clients: own, limits, timeoutMs: 60_000, timeoutIsGiven: false });
+      return { speaker, client };
+    },
+    async close() {
+      await Promise.all(clients.map((client) => client.close()));
+      await dispatcher.close(0);
+      for (const connection of connections) connection.close();
+      await Promise.all([...connections].map((connection) => connection.whenClosed()));
+    },
+  };
+}
