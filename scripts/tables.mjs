@@ -15,6 +15,7 @@ import { scheduleKeys } from "#iscep/commands/schedule-configuration";
 import { scriptKeys } from "#iscep/commands/script-configuration";
 import { errorTable } from "#iscep/errors";
 import { limitTable } from "#iscep/limits";
+import { outcomeNumbers, outcomeTable } from "#iscep/runs/outcome";
 
 const root = path.dirname(import.meta.dirname);
 
@@ -107,6 +108,22 @@ const tables = {
         String(kind.exitCode),
         kind.sentence,
       ]),
+    ]),
+  outcomes: () =>
+    markdownTable([
+      ["status", "`data.code`", "JSON-RPC", "exit code", "meaning", "and there is"],
+      ...Object.entries(outcomeTable).map(([status, { code, sentence, beside }]) => {
+        const known = outcomeNumbers(/** @type {import("#iscep/runs/outcome").OutcomeStatus} */ (status));
+        const other = status === "completed" ? "" : "of the reason";
+        return [
+          `\`${status}\``,
+          code === undefined ? other : `\`${code}\``,
+          String(known.jsonRpc ?? other),
+          String(known.exitCode ?? other),
+          sentence,
+          beside,
+        ];
+      }),
     ]),
   limits: () =>
     markdownTable([

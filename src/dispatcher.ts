@@ -5,27 +5,23 @@
 import type { ArgumentsCheck, Command, CommandDescription } from "./commands/command.js";
 import { describeCommand } from "./commands/describe.js";
 import type { Registry } from "./commands/registry.js";
-import { IscepError, isIscepError, textOfThrown } from "./errors.js";
+import { IscepError, isIscepError } from "./errors.js";
 import type { Identity } from "./identity/identity.js";
 import type { Limits } from "./limits.js";
-import type { Logs } from "./logs/logs.js";
-import { hideSecrets, maskText, maskThrown } from "./logs/secrets.js";
+import { hideSecrets } from "./logs/secrets.js";
 import { Choices } from "./runs/choices.js";
-import { KeptRuns } from "./runs/kept-runs.js";
 import type { Outcome } from "./runs/outcome.js";
 import { closingError, rejected, schemaFault, stopped } from "./runs/endings.js";
 import { execute } from "./runs/execute.js";
-import { maySee, recordOfRun, type RunRecord } from "./runs/run-record.js";
 import { followRun } from "./runs/joined.js";
+import type { RunsPage } from "./runs/run-history.js";
+import { RunJournal, type RunJournalOptions, type RunsQuery } from "./runs/run-journal.js";
 import { Run } from "./runs/run.js";
 import { ThreadPool } from "./runs/thread-pool.js";
 import { Turns, type Turn } from "./runs/turns.js";
 
-export interface DispatcherOptions {
+export interface DispatcherOptions extends RunJournalOptions {
   readonly registry: Registry;
-  readonly limits: Limits;
-  /** Undefined keeps no logs, and costs nothing. */
-  readonly logs?: Logs | undefined;
 }
 
 export interface StartOptions {
@@ -48,12 +44,11 @@ export interface StartOptions {
 export class Dispatcher {
   readonly #registry: Registry;
   readonly #limits: Limits;
-  readonly #logs: Logs | undefined;
   readonly #turns: Turns;
   readonly #threads: ThreadPool;
   readonly #choices: Choices;
   readonly #active = new Set<Run>();
-  readonly #kept: KeptRuns;
+  readonly #journal: RunJournal;
   /** Of these, those that have not begun. */
   readonly #waiting = new Set<Run>();
   #closing = false;
@@ -62,9 +57,8 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#registry = options.registry;
     this.#limits = options.limits;
-    this.#logs = options.logs;
     this.#turns = new Turns(options.limits);
-    this.#kept = new KeptRuns(options.limits);
+    this.#journal = new RunJournal(options);
     this.#threads = new ThreadPool(options.limits);
     this.#choices = new Choices((identity, command) => {
       // Started within, so it is kept for nobody.
@@ -97,18 +91,21 @@ export class Dispatcher {
   start(identity: Identity, name: string, args: unknown, options: StartOptions): Run {
     const { idempotencyKey } = options;
     if (idempotencyKey !== undefined) {
-      const earlier = this.#kept.byKey(identity, idempotencyKey);
+      const earlier = this.#journal.byKey(identity, idempotencyKey);
       // Only the same call again is a repetition; and whoever may not run it may not have its result either.
       if (earlier !== undefined && earlier.command === name && identity.mayRun(name)) return earlier;
       if (earlier !== undefined) return this.#refusedKey(identity, name, args, options.source);
     }
     const run = new Run(name, identity, options.source, this.#limits);
+    if (options.kept === true || idempotencyKey !== undefined) run.wanted = { idempotencyKey };
     if (options.stdin === true) run.openInput();
     options.begins?.(run);
     this.#start(run, name, args, options.timeoutMs);
     if (run.outcome?.status === "rejected") return run;
-    if (run.outcome === undefined || options.kept === true || idempotencyKey !== undefined) {
-      this.#kept.keep(run, idempotencyKey);
+    if (run.outcome === undefined || run.wanted !== undefined) {
+      // One that waits for its place is known by its id as well.
+      if (run.wanted !== undefined) this.#journal.begins(run, args);
+      this.#journal.keep(run);
       if (options.detached !== true || options.stdin === true) {
         run.whenAbandoned(() => this.#abandoned(run, options.detached === true));
       }
@@ -142,16 +139,12 @@ export class Dispatcher {
 
   /** @throws IscepError `run_not_found` for a run that is unknown, forgotten or another owner's: the same answer for all. */
   find(identity: Identity, id: string): Run {
-    const run = this.#kept.byId(id);
-    if (run === undefined || !maySee(identity, run)) throw new IscepError("run_not_found");
-    return run;
+    return this.#journal.find(identity, id);
   }
 
-  /** Runs of this owner that are under way or still kept, newest first; or the one with this id. */
-  runs(identity: Identity, id?: string): RunRecord[] {
-    const runs =
-      id === undefined ? this.#kept.list().filter((run) => maySee(identity, run)) : [this.find(identity, id)];
-    return runs.map(recordOfRun);
+  /** Runs of this owner that are under way or known, newest first, a page of them; or the one with this id. */
+  runs(identity: Identity, query: RunsQuery): RunsPage {
+    return this.#journal.list(identity, query);
   }
 
   /** Asks the run to stop; its outcome comes when it has. */
@@ -230,6 +223,8 @@ export class Dispatcher {
 
   /** The run executes nothing: it shows what the first one writes, and ends as that one does, or earlier by itself. */
   #join(run: Run, first: Run, given: unknown, turn: Turn): void {
+    if (run.wanted !== undefined) this.#journal.begins(run, given);
+    this.#journal.outlasts(run, given);
     this.#active.add(run);
     this.#limitTime(run);
     const leave = followRun(run, first, (outcome) => this.#end(run, given, outcome));
@@ -271,12 +266,14 @@ export class Dispatcher {
   }
 
   #execute(run: Run, command: Command, given: unknown, args: unknown, turn: Turn): void {
+    if (command.kind === "script" || run.wanted !== undefined) this.#journal.begins(run, given);
     const result = execute(run, command, args, { threads: this.#threads, limits: this.#limits });
     if (!(result instanceof Promise)) {
       this.#end(run, given, result);
       this.#free(run, turn);
       return;
     }
+    this.#journal.outlasts(run, given);
     this.#active.add(run);
     if (command.kind === "function") {
       this.#limitTime(run);
@@ -290,32 +287,7 @@ export class Dispatcher {
   }
 
   #end(run: Run, given: unknown, outcome: Outcome): void {
-    if (!run.end(outcome) || this.#logs === undefined) return;
-    this.#logs.command({
-      runId: run.id,
-      command: run.command,
-      owner: run.identity.owner,
-      tokenId: run.identity.tokenId,
-      source: run.source,
-      startedAtMs: run.startedAtMs,
-      durationMs: Date.now() - run.startedAtMs,
-      status: outcome.status,
-      args: given,
-      ...("error" in outcome ? { code: outcome.error.code } : {}),
-      ...("exitCode" in outcome && outcome.exitCode !== undefined ? { exitCode: outcome.exitCode } : {}),
-      ...("signal" in outcome ? { signal: outcome.signal } : {}),
-    });
-    if (outcome.status === "completed") return;
-    const { cause } = outcome.error;
-    this.#logs.error({
-      event: `command_${outcome.status}`,
-      message: maskText(cause === undefined ? outcome.error.message : textOfThrown(cause), run.secrets),
-      command: run.command,
-      runId: run.id,
-      owner: run.identity.owner,
-      source: run.source,
-      error: maskThrown(cause ?? outcome.error, run.secrets, this.#limits.maxLogCauses),
-    });
+    if (run.end(outcome)) this.#journal.ends(run, outcome, given);
   }
 
   #free(run: Run, turn: Turn): void {

@@ -91,6 +91,11 @@ export const errorTable = {
     exitCode: 76,
     sentence: "The output from that offset on is no longer kept; attach at a later offset.",
   },
+  value_gone: {
+    jsonRpc: -32020,
+    exitCode: 76,
+    sentence: "The command completed, and its value is no longer kept.",
+  },
   timeout: {
     jsonRpc: -32002,
     exitCode: 124,

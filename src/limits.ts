@@ -3,6 +3,7 @@ import { argumentLimits } from "./limits/arguments.js";
 import { clientLimits } from "./limits/clients.js";
 import { fileLimits } from "./limits/files.js";
 import { forever, KiB, MiB, type Limit } from "./limits/limit.js";
+import { runsFolderLimits } from "./limits/runs-folder.js";
 
 export type { Limit } from "./limits/limit.js";
 
@@ -82,7 +83,7 @@ export const limitTable = {
   maxRetainedRuns: {
     default: 1_000,
     max: 1_000_000,
-    reason: "ended runs whose outcome and output can still be asked for",
+    reason: "ended runs whose outcome and output are in memory for those who ask",
   },
   runRetentionMs: { default: 600_000, max: forever, reason: "and for how long" },
   callerGraceMs: {
@@ -277,6 +278,7 @@ export const limitTable = {
   ...argumentLimits,
   ...clientLimits,
   ...fileLimits,
+  ...runsFolderLimits,
 } as const satisfies Record<string, Limit>;
 
 export type LimitName = keyof typeof limitTable;

@@ -5,6 +5,7 @@ import { isLoopbackHost } from "../transport/address.js";
 import { onStopSignals } from "./interrupt.js";
 import type { DefineVerb } from "./invocation.js";
 import { Reload } from "./reload.js";
+import { runsFolderOf } from "./runs-folder.js";
 import { logLevelOf, openServeLogs, type LevelFlags } from "./serve-logs.js";
 import { scheduleLines } from "./schedules.js";
 import { addSettingOptions, checkFlags, withFlags, type SettingFlags } from "./serve-options.js";
@@ -48,7 +49,13 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const { Server } = await import("../server/server.js");
   const logs = await openServeLogs(logsFolder, level, options.limits);
   const { commands } = sources;
-  const server = new Server({ ...options, commands, ...(logs.all === undefined ? {} : { logs: logs.all }) });
+  const runsFolder = await runsFolderOf(names, options);
+  const server = new Server({
+    ...options,
+    commands,
+    ...(logs.all === undefined ? {} : { logs: logs.all }),
+    ...(runsFolder === undefined ? {} : { runsFolder }),
+  });
   // From here on a signal stops in good order; whoever sends it has seen the line that says we listen.
   const stopped = new Promise<unknown>((stop) => {
     onStopSignals(() => stop(undefined));

@@ -32,9 +32,12 @@ export function outcomeOfError(error: IscepError, data: Readonly<Record<string, 
     ...(value === undefined ? {} : { value }),
     ...(data["truncated"] === true ? { truncated: true as const } : {}),
   };
+  const exit = typeof exitCode === "number" ? { exitCode } : {};
   switch (status) {
+    case "completed":
+      return { status, value: undefined, ...exit, valueError: error };
     case "failed":
-      return { status, error, ...(typeof exitCode === "number" ? { exitCode } : {}), ...result };
+      return { status, error, ...exit, ...result };
     case "killed":
       return { status, error, signal: typeof signal === "string" ? signal : "SIGKILL", ...result };
     case "timeout":
@@ -51,7 +54,10 @@ export function outcomeOfError(error: IscepError, data: Readonly<Record<string, 
 
 /** What the caller of a script gets whatever its exit code, as from `call`. @throws the outcome's IscepError */
 export function valueOfOutcome(outcome: Outcome): unknown {
-  if (outcome.status === "completed") return outcome.value;
+  if (outcome.status === "completed") {
+    if (outcome.valueError !== undefined) throw outcome.valueError;
+    return outcome.value;
+  }
   if ("value" in outcome && outcome.value !== undefined) return outcome.value;
   throw outcome.error;
 }

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { isProcessGone, ownProcessMark } from "./process-mark.js";
+import { isProcessGone, ownProcessMark } from "../process-mark.js";
 
 const temporaryPattern = /\.([0-9]+-[0-9]+-[0-9a-f]{8})-[0-9a-f]{16}\.tmp$/;
 

@@ -13,7 +13,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { IscepError } from "../errors.js";
 import { createFileExclusively, staleTemporaryFiles } from "./atomic-file.js";
-import { isProcessGone, ownProcessMark } from "./process-mark.js";
+import { isProcessGone, ownProcessMark } from "../process-mark.js";
 
 const holderPattern = /^([0-9]+-[0-9]+-[0-9a-f]{8})-([0-9a-f]{16})$/;
 

@@ -99,6 +99,29 @@ export class AppendFile {
     if (this.#waiting.length >= worthWritingLength && !this.#failed) this.flush();
   }
 
+  /** With the system when it returns, what waits before it as well. False, and nothing is kept, when too much waits. */
+  appendNow(line: string): boolean {
+    if (!this.append(line)) return false;
+    // The rest of a chunk that was written in part must come first.
+    if (this.#failed || this.#chunkOffset > 0) return true;
+    // A write under way is one call of the system, and this is another: neither comes between the other's bytes.
+    const bytes = Buffer.from(this.#waiting);
+    let written: number;
+    try {
+      written = writeSync(this.#fd, bytes);
+    } catch (error) {
+      this.#failed = true;
+      this.#options.onWriteFailed(error);
+      return true;
+    }
+    if (written < bytes.length && this.#chunk === undefined) this.#takeChunk(bytes, written);
+    else {
+      this.#waiting = bytes.toString("utf8", written);
+      if (this.#waiting === "") this.#waitingLines = 0;
+    }
+    return true;
+  }
+
   /** Starts to write what waits. */
   flush(): void {
     if (this.isIdle || this.#writing !== undefined) return;
@@ -172,18 +195,21 @@ export class AppendFile {
 
   async #writeAll(): Promise<void> {
     while (!this.isIdle) {
-      if (this.#chunk === undefined) {
-        this.#chunk = Buffer.from(this.#waiting);
-        this.#chunkLines = this.#waitingLines;
-        this.#chunkOffset = 0;
-        this.#waiting = "";
-        this.#waitingLines = 0;
-      }
+      if (this.#chunk === undefined) this.#takeChunk(Buffer.from(this.#waiting), 0);
+      if (this.#chunk === undefined) return;
       this.#chunkOffset += await this.#write(this.#chunk, this.#chunkOffset);
       if (this.#chunkOffset < this.#chunk.length) continue;
       this.#chunk = undefined;
       this.#chunkLines = 0;
     }
+  }
+
+  #takeChunk(bytes: Buffer, written: number): void {
+    this.#chunk = bytes;
+    this.#chunkLines = this.#waitingLines;
+    this.#chunkOffset = written;
+    this.#waiting = "";
+    this.#waitingLines = 0;
   }
 
   #write(chunk: Buffer, offset: number): Promise<number> {

@@ -17,6 +17,7 @@ export function combineLogs(...logs: readonly Logs[]): Logs {
     access: (event) => tell((log) => log.access(event)),
     error: (event) => tell((log) => log.error(event)),
     command: (event) => tell((log) => log.command(event)),
+    commandsFile: logs.find((log) => log.commandsFile !== undefined)?.commandsFile,
     async close() {
       const results = await Promise.allSettled(logs.map(async (log) => log.close()));
       throwFirst(results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : [])));

@@ -5,7 +5,8 @@ import type { Limits } from "../limits.js";
 import { systemClock, type Clock } from "./clock.js";
 import { accessLine, commandLine, errorLine } from "./lines.js";
 import { LogFile } from "./log-file.js";
-import type { Logs } from "./logs.js";
+import { silentLogs } from "./combine.js";
+import type { CommandEvent, Logs } from "./logs.js";
 
 export interface LogFilesOptions {
   readonly limits: Limits;
@@ -42,7 +43,7 @@ export async function openLogFiles(folder: string, options: LogFilesOptions): Pr
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const access = open("access.log");
     const error = open("error.log");
-    const commands = open("commands.log");
+    const commands = open(commandsName);
     endAtExit(files);
     return {
       access(event) {
@@ -54,13 +55,10 @@ export async function openLogFiles(folder: string, options: LogFilesOptions): Pr
         error.append(errorLine(event, nowMs, limits), nowMs);
       },
       command(event) {
-        commands.append(commandLine(event, limits), clock.now());
+        tellCommand(commands, event, limits, clock);
       },
-      async close() {
-        await closeAll(files);
-        openFiles.delete(files);
-        if (openFiles.size === 0) process.off("exit", endAll);
-      },
+      commandsFile: join(folder, commandsName),
+      close: () => close(files),
     };
   } catch (error) {
     await closeAll(files);
@@ -71,6 +69,41 @@ export async function openLogFiles(folder: string, options: LogFilesOptions): Pr
       { cause: error },
     );
   }
+}
+
+/**
+ * The commands log alone, for a server that keeps its runs and has no other logs in files.
+ * @throws what the system says
+ */
+export function openCommandsLog(folder: string, options: LogFilesOptions): Logs {
+  const { limits, clock = systemClock } = options;
+  const onProblem = oncePerInterval(options.onProblem ?? warn, limits.logProblemIntervalMs, clock);
+  const path = join(folder, commandsName);
+  const commands = new LogFile(path, { limits, clock, onProblem });
+  const files = [commands];
+  endAtExit(files);
+  return {
+    ...silentLogs,
+    command(event) {
+      tellCommand(commands, event, limits, clock);
+    },
+    commandsFile: path,
+    close: () => close(files),
+  };
+}
+
+const commandsName = "commands.log";
+
+function tellCommand(file: LogFile, event: CommandEvent, limits: Limits, clock: Clock): void {
+  const line = commandLine(event, limits);
+  if (event.isDurable === true) file.appendNow(line, clock.now());
+  else file.append(line, clock.now());
+}
+
+async function close(files: readonly LogFile[]): Promise<void> {
+  await closeAll(files);
+  openFiles.delete(files);
+  if (openFiles.size === 0) process.off("exit", endAll);
 }
 
 async function closeAll(files: readonly LogFile[]): Promise<void> {
@@ -89,7 +122,7 @@ function endAll(): void {
   for (const files of openFiles) for (const file of files) file.endNow();
 }
 
-function oncePerInterval(
+export function oncePerInterval(
   tell: (message: string, error: unknown) => void,
   intervalMs: number,
   clock: Clock,

@@ -45,8 +45,9 @@ export function errorLine(event: ErrorEvent, nowMs: number, limits: LineLimits):
 }
 
 /**
- * `{ time (its end), start, runId, command, owner, tokenId, source, args, argsOmitted?, durationMs, status, code?,
- * exitCode?, signal? }`; `args` has types and lengths, as in `{ "world": "string(5)" }`.
+ * `{ time (its end, or its start while `status` is `running`), start, runId, command, owner, tokenId, source, args,
+ * argsOmitted?, durationMs, status, code?, exitCode?, signal?, outputBytes?, server? }`; `args` has types and lengths, as in
+ * `{ "world": "string(5)" }`.
  */
 export function commandLine(event: CommandEvent, limits: LineLimits): string {
   const max = limits.maxLogFieldBytes;
@@ -61,6 +62,8 @@ export function commandLine(event: CommandEvent, limits: LineLimits): string {
     optionalText("code", event.code, max) +
     optionalNumber("exitCode", event.exitCode) +
     optionalText("signal", event.signal, max) +
+    optionalNumber("outputBytes", event.outputBytes) +
+    optionalText("server", event.server, max) +
     "}\n"
   );
 }

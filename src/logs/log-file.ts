@@ -45,10 +45,20 @@ export class LogFile {
   }
 
   append(line: string, nowMs: number): void {
+    this.#append(line, nowMs, false);
+  }
+
+  /** With the system when it returns, unless the disk takes nothing. */
+  appendNow(line: string, nowMs: number): void {
+    this.#append(line, nowMs, true);
+  }
+
+  #append(line: string, nowMs: number, isNow: boolean): void {
     if (this.#closed) return;
     if (nowMs >= this.#midnightMs) this.#startNewDay(nowMs);
     if (this.#linesLost > 0) this.#tellLost(nowMs);
-    if (!this.#file.append(line)) this.#linesLost += 1;
+    if (!(isNow ? this.#file.appendNow(line) : this.#file.append(line))) this.#linesLost += 1;
+    if (isNow && this.#file.isIdle) return;
     this.#cancelFlush ??= this.#options.clock.after(this.#options.limits.logFlushMs, () => this.#flush());
   }
 

@@ -5,6 +5,8 @@ export interface Logs {
   access(event: AccessEvent): void;
   error(event: ErrorEvent): void;
   command(event: CommandEvent): void;
+  /** The file with the lines of `command`, where there is one: the history of runs is read from it. */
+  readonly commandsFile?: string | undefined;
   /** Writes what is buffered and closes the files. */
   close(): Promise<void>;
 }
@@ -39,7 +41,10 @@ export interface ErrorEvent {
   readonly error?: unknown;
 }
 
-/** A line of commands.log: who ran what, when, how long, and how it ended. Arguments by name and type only, never their values. */
+/**
+ * A line of commands.log: who ran what, when, how long, and how it ended. Arguments by name and type only, never their
+ * values. A run that lasts longer than a turn of the event loop, or is kept, has a line when it begins as well.
+ */
 export interface CommandEvent {
   readonly runId: string;
   readonly command: string;
@@ -48,9 +53,14 @@ export interface CommandEvent {
   readonly source: string;
   readonly startedAtMs: number;
   readonly durationMs: number;
-  readonly status: OutcomeStatus;
+  readonly status: OutcomeStatus | "running";
   readonly code?: string;
   readonly exitCode?: number;
   readonly signal?: string;
+  readonly outputBytes?: number;
+  /** The server's process, of a run that has two lines: whoever finds the first alone can tell whether it still lives. */
+  readonly server?: string;
+  /** The line has to be with the system before the command starts. */
+  readonly isDurable?: boolean;
   readonly args: unknown;
 }

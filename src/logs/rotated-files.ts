@@ -14,14 +14,19 @@ export function renameToDay(path: string, day: string): boolean {
 
 /** Removes all but the newest `keep`. */
 export function removeOldDays(path: string, keep: number): void {
+  for (const old of daysBefore(path).slice(keep)) rmSync(old, { force: true });
+}
+
+/** The paths of the days before, the newest first. */
+export function daysBefore(path: string): string[] {
   const prefix = `${basename(path)}.`;
   const folder = dirname(path);
-  const rotated = readdirSync(folder)
+  const days = readdirSync(folder)
     .flatMap((name) => {
       const [, day, number = "0"] =
         /^(\d{4}-\d{2}-\d{2})(?:\.(\d+))?$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "") ?? [];
       return day === undefined ? [] : [{ name, day, number: Number(number) }];
     })
     .sort((a, b) => (a.day === b.day ? b.number - a.number : a.day < b.day ? 1 : -1));
-  for (const { name } of rotated.slice(keep)) rmSync(join(folder, name), { force: true });
+  return days.map(({ name }) => join(folder, name));
 }

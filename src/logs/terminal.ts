@@ -48,8 +48,7 @@ export function openTerminalLogs(stream: Writable, options: TerminalLogsOptions)
       write("error", "red", event.event, errorWords(event, max));
     },
     command(event) {
-      if (debug)
-        write("command", event.status === "completed" ? "green" : "yellow", event.status, commandWords(event, limits));
+      if (debug) write("command", colourOf(event.status), event.status, commandWords(event, limits));
     },
     async close() {
       if (!isBroken && !stream.destroyed && !stream.writableEnded) {
@@ -60,6 +59,10 @@ export function openTerminalLogs(stream: Writable, options: TerminalLogsOptions)
       stream.off("error", onError);
     },
   };
+}
+
+function colourOf(status: CommandEvent["status"]): Colour {
+  return status === "running" ? "cyan" : status === "completed" ? "green" : "yellow";
 }
 
 function accessWords(event: AccessEvent, max: number): string[] {
@@ -94,7 +97,7 @@ function commandWords(event: CommandEvent, limits: Pick<Limits, "maxLogFieldByte
   const args = describeArguments(event.args, limits.maxLogArguments, max);
   return [
     word(event.command, max),
-    `${Math.round(event.durationMs)} ms`,
+    event.status === "running" ? "" : `${Math.round(event.durationMs)} ms`,
     `${word(event.owner, max)}@${word(event.source, max)}`,
     `run=${word(event.runId, max)}`,
     event.code === undefined ? "" : `code=${word(event.code, max)}`,

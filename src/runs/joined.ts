@@ -1,5 +1,7 @@
 /** A run that has joined another: it executes nothing, and shows the output, the progress and the outcome of the first. */
+import { toIscepError } from "../errors.js";
 import type { Outcome } from "./outcome.js";
+import type { OutputPiece } from "./output.js";
 import type { Run } from "./run.js";
 
 interface Follower {
@@ -34,10 +36,11 @@ export function followRun(run: Run, first: Run, ended: (outcome: Outcome) => voi
   const all = followersOf(first);
   let position = output.start;
   let isFull = false;
+  let outcome: Outcome | undefined;
   const pump = (): void => {
-    while (!isFull || output.closed) {
-      const piece = output.read(position, Number.POSITIVE_INFINITY);
-      if (piece === undefined) return;
+    while (!isFull) {
+      const piece = next();
+      if (piece === undefined) break;
       position += piece.bytes.length;
       const room = run.output.write(piece.channel, piece.bytes);
       output.positionChanged();
@@ -48,12 +51,22 @@ export function followRun(run: Run, first: Run, ended: (outcome: Outcome) => voi
         if (all.has(follower)) pump();
       });
     }
+    // The last of it may have to be read from files, when the first run has ended already.
+    if (outcome !== undefined && position === output.end) ended(outcome);
+  };
+  const next = (): OutputPiece | undefined => {
+    try {
+      return output.read(position, Number.POSITIVE_INFINITY);
+    } catch (error) {
+      ended({ status: "lost", error: toIscepError(error) });
+      return undefined;
+    }
   };
   const follower: Follower = {
     progress: (fraction, message) => run.progress(fraction, message),
-    ended: (outcome) => {
+    ended: (first) => {
+      outcome = first;
       pump();
-      ended(outcome);
     },
   };
   const watcher = {

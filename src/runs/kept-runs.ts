@@ -2,7 +2,7 @@ import type { Identity } from "../identity/identity.js";
 import type { Limits } from "../limits.js";
 import type { Run } from "./run.js";
 
-/** Runs that can be asked for by id or key: those under way, and for a while those that have ended. */
+/** Runs in memory that can be asked for by id or key: those under way, and for a while those that have ended. */
 export class KeptRuns {
   readonly #limits: Pick<Limits, "maxRetainedRuns" | "runRetentionMs">;
   readonly #runs = new Map<string, Run>();
@@ -11,8 +11,11 @@ export class KeptRuns {
   readonly #keys = new Map<string, Run>();
   readonly #keyOf = new Map<Run, string>();
 
-  constructor(limits: Pick<Limits, "maxRetainedRuns" | "runRetentionMs">) {
+  readonly #forgotten: (id: string) => void;
+
+  constructor(limits: Pick<Limits, "maxRetainedRuns" | "runRetentionMs">, forgotten: (id: string) => void) {
     this.#limits = limits;
+    this.#forgotten = forgotten;
   }
 
   keep(run: Run, idempotencyKey: string | undefined): void {
@@ -29,17 +32,13 @@ export class KeptRuns {
   }
 
   byId(id: string): Run | undefined {
+    this.#forget(Date.now());
     return this.#runs.get(id);
   }
 
   byKey(identity: Identity, idempotencyKey: string): Run | undefined {
-    return this.#keys.get(ownedKey(identity, idempotencyKey));
-  }
-
-  /** Newest first. */
-  list(): Run[] {
     this.#forget(Date.now());
-    return [...this.#runs.values()].toReversed();
+    return this.#keys.get(ownedKey(identity, idempotencyKey));
   }
 
   #forget(nowMs: number): void {
@@ -51,6 +50,7 @@ export class KeptRuns {
       const key = this.#keyOf.get(run);
       if (key !== undefined) this.#keys.delete(key);
       this.#keyOf.delete(run);
+      this.#forgotten(run.id);
     }
   }
 }

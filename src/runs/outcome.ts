@@ -1,4 +1,4 @@
-import type { IscepError } from "../errors.js";
+import { errorTable, type ErrorCode, type IscepError } from "../errors.js";
 
 /**
  * How a run ended: exactly one of these. What cannot be known is `lost`, never success.
@@ -11,6 +11,8 @@ export type Outcome =
       readonly value: unknown;
       readonly exitCode?: number;
       readonly truncated?: true;
+      /** Why `value` is undefined whatever the command gave back: it could not be sent, or is no longer kept. */
+      readonly valueError?: IscepError;
     }
   /** A function threw (`error`), or a script ended with an exit code other than 0 (`exitCode` and its result as `value`). */
   | {
@@ -33,6 +35,65 @@ export type Outcome =
   | { readonly status: "lost"; readonly error: IscepError };
 
 export type OutcomeStatus = Outcome["status"];
+
+export interface OutcomeKind {
+  /** The usual one of its error; undefined where there is no error, or where only the reason tells. */
+  readonly code: ErrorCode | undefined;
+  readonly sentence: string;
+  /** What its answer has beside the error. */
+  readonly beside: string;
+}
+
+/** What each status means. JSON-RPC numbers and exit codes follow from the error's code, by the table of errors. */
+export const outcomeTable = {
+  completed: {
+    code: undefined,
+    sentence: "It ran to its end, and the answer is a result.",
+    beside: "`value` (absent for none), `exitCode`? of a script",
+  },
+  failed: {
+    code: "failed",
+    sentence:
+      "It ran and failed: a function threw, with a code of its choice, or a script ended with an exit code other than 0.",
+    beside: "`exitCode`? and `value`? of a script",
+  },
+  killed: {
+    code: "killed",
+    sentence: "Its process or thread was ended by a signal or by the system, and not by iscep.",
+    beside: "`signal`: name; `value`? of a script",
+  },
+  timeout: { code: "timeout", sentence: "It was stopped by its timeout.", beside: "" },
+  cancelled: {
+    code: "cancelled",
+    sentence:
+      "It was stopped by a cancel, for a caller that went away, by a newer call that took its place, or by the close of the server.",
+    beside: "",
+  },
+  rejected: {
+    code: undefined,
+    sentence: "It never started, or there is nothing to attach to or cancel; the code says why.",
+    beside: "",
+  },
+  lost: {
+    code: "lost",
+    sentence: "Nobody knows how it ended, or whether it did. Never take it for success, nor for a rejection.",
+    beside: "",
+  },
+} as const satisfies Record<OutcomeStatus, OutcomeKind>;
+
+export function isOutcomeStatus(text: unknown): text is OutcomeStatus {
+  return typeof text === "string" && Object.hasOwn(outcomeTable, text);
+}
+
+/** The numbers of a status whose error has the usual code; undefined where it has none. */
+export function outcomeNumbers(status: OutcomeStatus): {
+  readonly jsonRpc: number | undefined;
+  readonly exitCode: number | undefined;
+} {
+  const { code }: OutcomeKind = outcomeTable[status];
+  if (code !== undefined) return errorTable[code];
+  return { jsonRpc: undefined, exitCode: status === "completed" ? 0 : undefined };
+}
 
 /** What a script's run gives back as its value, whatever its exit code. */
 export interface ScriptResult {

@@ -17,7 +17,14 @@ export interface OutputPiece {
 /** The largest whose positions fit a mark. */
 export const maxBlockBytes = 64 * 1024;
 
-const markBytes = 2;
+export const markBytes = 2;
+
+/** A part of a block as it is kept elsewhere: its bytes, and the marks of this part in the same form. */
+export interface BlockPart {
+  readonly channel: OutputChannel;
+  readonly bytes: Buffer;
+  readonly marks: Buffer;
+}
 
 export class OutputBlock {
   /** Of its first byte in the whole output. */
@@ -28,11 +35,23 @@ export class OutputBlock {
   #length = 0;
   #marks = 0;
 
-  constructor(offset: number, channel: OutputChannel, size: number) {
+  private constructor(offset: number, channel: OutputChannel, bytes: Buffer) {
     this.offset = offset;
     this.#firstChannel = channel;
     this.#channel = channel;
-    this.#bytes = Buffer.allocUnsafeSlow(Math.min(size, maxBlockBytes));
+    this.#bytes = bytes;
+  }
+
+  static empty(offset: number, channel: OutputChannel, size: number): OutputBlock {
+    return new OutputBlock(offset, channel, Buffer.allocUnsafeSlow(Math.min(size, maxBlockBytes)));
+  }
+
+  /** Of the bytes of a part, and its marks behind them. To be read only. */
+  static full(offset: number, channel: OutputChannel, bytesAndMarks: Buffer, length: number): OutputBlock {
+    const block = new OutputBlock(offset, channel, bytesAndMarks);
+    block.#length = length;
+    block.#marks = (bytesAndMarks.length - length) / markBytes;
+    return block;
   }
 
   /** Of the byte behind its last one. */
@@ -82,6 +101,22 @@ export class OutputBlock {
       channel: passed % 2 === 0 ? this.#firstChannel : other(this.#firstChannel),
       offset,
       bytes: this.#bytes.subarray(from, Math.min(end, from + maxBytes)),
+    };
+  }
+
+  /** From an offset that it holds, to its end. */
+  part(offset: number): BlockPart {
+    const from = offset - this.offset;
+    const passed = this.#marksUpTo(from);
+    const count = this.#marks - passed;
+    const marks = Buffer.allocUnsafe(count * markBytes);
+    for (let index = 0; index < count; index++) {
+      marks.writeUInt16LE(this.#mark(passed + index) - from, marks.length - (index + 1) * markBytes);
+    }
+    return {
+      channel: passed % 2 === 0 ? this.#firstChannel : other(this.#firstChannel),
+      bytes: this.#bytes.subarray(from, this.#length),
+      marks,
     };
   }
 

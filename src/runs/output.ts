@@ -1,9 +1,12 @@
 /**
- * The output of one run: bytes with offsets, in the order in which they came, standard output and error apart. What
- * watchers have read is dropped when there is too much of it; what one of them has yet to read never is.
+ * The output of one run: bytes with offsets, in the order in which they came, standard output and error apart. The last
+ * of it is in memory, and what came before in files, where the run has these. What watchers have read is dropped when there
+ * is too much of it; what one of them has yet to read never is.
  */
 import { IscepError } from "../errors.js";
-import { maxBlockBytes, OutputBlock, type OutputChannel, type OutputPiece } from "./output-block.js";
+import { maxBlockBytes, OutputBlock, type BlockPart, type OutputChannel, type OutputPiece } from "./output-block.js";
+import type { OutputFiles, OutputSource } from "./output-files.js";
+import { blockAt } from "./output-reader.js";
 
 export type { OutputChannel, OutputPiece } from "./output-block.js";
 
@@ -30,8 +33,9 @@ interface Watching {
 // The first block of a run that says little stays small.
 const firstBlockBytes = 1024;
 
-export class RunOutput {
+export class RunOutput implements OutputSource {
   readonly #limits: OutputLimits;
+  #stored: OutputFiles | undefined;
   #blocks: OutputBlock[] = [];
   #last: OutputBlock | undefined;
   #start = 0;
@@ -45,14 +49,38 @@ export class RunOutput {
     this.#limits = limits;
   }
 
+  /** To be called before anything is written, or when nothing more will be. */
+  keepIn(files: OutputFiles): void {
+    this.#stored = files;
+    files.connect(this);
+  }
+
+  /** Of a run of an earlier process, or one that was forgotten: all that there is, is in files. */
+  static ended(limits: OutputLimits, end: number, files?: OutputFiles): RunOutput {
+    const output = new RunOutput(limits);
+    if (files !== undefined) output.keepIn(files);
+    output.#start = end;
+    output.#end = end;
+    output.#closed = true;
+    return output;
+  }
+
+  get #files(): OutputFiles | undefined {
+    return this.#stored?.failed === false ? this.#stored : undefined;
+  }
+
   /** The offset of the first byte that is still kept. */
   get start(): number {
-    return this.#start;
+    return Math.min(this.#start, this.#files?.start ?? this.#start);
   }
 
   /** How many bytes were written in all. */
   get end(): number {
     return this.#end;
+  }
+
+  get isWatched(): boolean {
+    return this.#watching.length > 0;
   }
 
   get closed(): boolean {
@@ -69,6 +97,7 @@ export class RunOutput {
     if (this.#closed || data.length === 0) return undefined;
     if (typeof data === "string") this.#appendText(channel, data);
     else this.#append(channel, data);
+    this.#stored?.wrote();
     for (const { watcher } of this.#watching) watcher.outputReady();
     if (!this.#isAhead()) return undefined;
     return new Promise((resolve) => this.#waitingWriters.push(resolve));
@@ -94,7 +123,7 @@ export class RunOutput {
   #blockFor(channel: OutputChannel, wanted: number): OutputBlock {
     if (this.#last !== undefined && this.#last.room(channel) > 0) return this.#last;
     const size = Math.max(wanted, this.#last === undefined ? firstBlockBytes : 4 * this.#last.size);
-    const block = new OutputBlock(this.#end, channel, Math.min(size, maxBlockBytes));
+    const block = OutputBlock.empty(this.#end, channel, Math.min(size, maxBlockBytes));
     this.#forget();
     this.#blocks.push(block);
     this.#last = block;
@@ -105,7 +134,7 @@ export class RunOutput {
   #forget(): void {
     let needed = this.#end - this.#limits.maxRetainedOutputBytes;
     if (this.#start >= needed) return;
-    for (const { watcher } of this.#watching) needed = Math.min(needed, watcher.position);
+    needed = Math.min(needed, this.#files?.end ?? this.neededFrom);
     let drop = 0;
     for (const block of this.#blocks) {
       if (block.end > needed || block === this.#last) break;
@@ -116,9 +145,30 @@ export class RunOutput {
     this.#start = this.#blocks[0]?.offset ?? this.#end;
   }
 
+  /** Where the watcher stands that is furthest behind. */
+  get neededFrom(): number {
+    let needed = Number.POSITIVE_INFINITY;
+    for (const { watcher } of this.#watching) needed = Math.min(needed, watcher.position);
+    return needed;
+  }
+
+  /** What the files have yet to take. */
+  part(offset: number): BlockPart | undefined {
+    return offset < this.#end ? this.#blockAt(offset)?.part(offset) : undefined;
+  }
+
+  filesChanged(): void {
+    this.#forget();
+    if (this.#waitingWriters.length > 0 && !this.#isAhead()) this.#resumeWriters();
+    for (const { watcher } of this.#watching) if (watcher.position < this.#start) watcher.outputReady();
+  }
+
   #isAhead(): boolean {
+    const files = this.#files;
+    if (files !== undefined && this.#end - files.end > files.maxUnwrittenBytes) return true;
     for (const { watcher, live } of this.#watching) {
-      const { streamWindowBytes, maxRetainedOutputBytes } = this.#limits;
+      const { streamWindowBytes } = this.#limits;
+      const maxRetainedOutputBytes = files?.maxBytes ?? this.#limits.maxRetainedOutputBytes;
       // One that reads what came before it has time until that would have to be dropped, soon: the other half is for
       // the time in which its connection breaks and it comes back.
       const most = live ? streamWindowBytes : Math.max(streamWindowBytes, maxRetainedOutputBytes / 2);
@@ -128,12 +178,17 @@ export class RunOutput {
   }
 
   /**
-   * The next piece from `offset` on, at most `maxBytes`; undefined when there is none yet.
+   * The next piece from `offset` on, at most `maxBytes`; undefined when there is none yet: watchers are told when.
    * @throws IscepError `output_gone` when it is no longer kept, `invalid_arguments` beyond the end.
    */
   read(offset: number, maxBytes: number): OutputPiece | undefined {
     this.checkOffset(offset);
-    return offset === this.#end ? undefined : this.#blockAt(offset)?.read(offset, maxBytes);
+    if (offset === this.#end) return undefined;
+    if (offset >= this.#start) return this.#blockAt(offset)?.read(offset, maxBytes);
+    const piece = this.#files?.read(offset, maxBytes);
+    // The files may have failed just now.
+    if (piece === undefined) this.checkOffset(offset);
+    return piece;
   }
 
   /** @throws IscepError as `read` */
@@ -144,25 +199,24 @@ export class RunOutput {
         `the output has ${this.#end} bytes so far, and offset ${offset} is beyond that`,
       );
     }
-    if (offset < this.#start) {
-      throw new IscepError("output_gone", `the output before offset ${this.#start} is no longer kept`, {
-        details: { start: this.#start },
+    if (offset < this.#start && !this.#isInFiles(offset)) {
+      // A server that was killed may have left the last of it unwritten.
+      const start = offset < this.start ? this.start : this.#start;
+      throw new IscepError("output_gone", `the output before offset ${start} is no longer kept`, {
+        details: { start },
       });
     }
+  }
+
+  #isInFiles(offset: number): boolean {
+    const files = this.#files;
+    return files !== undefined && offset >= files.start && offset < files.end;
   }
 
   #blockAt(offset: number): OutputBlock | undefined {
     // Followers read near the end.
     if (this.#last !== undefined && offset >= this.#last.offset) return this.#last;
-    let low = 0;
-    let high = this.#blocks.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const block = this.#blocks[middle];
-      if (block !== undefined && block.end <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return this.#blocks[low];
+    return blockAt(this.#blocks, offset);
   }
 
   /** Until `unwatch`, this watcher's position counts: what it has not read is kept, and the writer waits for it. */
@@ -176,6 +230,7 @@ export class RunOutput {
     if (index === -1) return;
     // A new list, as this one may be being gone through.
     this.#watching = this.#watching.toSpliced(index, 1);
+    if (this.#watching.length === 0) this.#stored?.unwatched();
     this.positionChanged();
   }
 
@@ -197,6 +252,7 @@ export class RunOutput {
     if (this.#closed) return;
     this.#closed = true;
     this.#resumeWriters();
+    this.#stored?.close();
     for (const { watcher } of this.#watching) watcher.outputReady();
   }
 }

@@ -1,5 +1,5 @@
 import type { Identity } from "../identity/identity.js";
-import type { OutcomeStatus } from "./outcome.js";
+import type { Outcome, OutcomeStatus } from "./outcome.js";
 import type { Run } from "./run.js";
 
 /** A run as others may see it. */
@@ -16,18 +16,29 @@ export interface RunRecord {
   readonly outputBytes: number;
 }
 
-export function maySee(identity: Identity, run: Run): boolean {
-  return run.identity.owner === identity.owner && identity.mayRun(run.command);
+export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "owner" | "command">): boolean {
+  return owner === identity.owner && identity.mayRun(command);
 }
 
 export function recordOfRun(run: Run): RunRecord {
+  const { outcome, endedAtMs } = run;
   return {
     run: run.id,
     command: run.command,
     owner: run.identity.owner,
     startedAtMs: run.startedAtMs,
-    ...(run.endedAtMs === undefined ? {} : { endedAtMs: run.endedAtMs }),
-    status: run.outcome?.status ?? "running",
+    ...(endedAtMs === undefined ? {} : { endedAtMs }),
+    status: outcome?.status ?? "running",
+    ...(outcome === undefined ? {} : factsOf(outcome)),
     outputBytes: run.outputBytes,
+  };
+}
+
+/** What logs and lists say of an outcome, beside its status. */
+export function factsOf(outcome: Outcome): Pick<RunRecord, "code" | "exitCode" | "signal"> {
+  return {
+    ...("error" in outcome ? { code: outcome.error.code } : {}),
+    ...("exitCode" in outcome && outcome.exitCode !== undefined ? { exitCode: outcome.exitCode } : {}),
+    ...("signal" in outcome ? { signal: outcome.signal } : {}),
   };
 }

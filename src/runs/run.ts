@@ -1,6 +1,6 @@
 import type { IscepError } from "../errors.js";
 import type { CommandContext, CommandOutput } from "../commands/command.js";
-import type { Identity } from "../identity/identity.js";
+import { anonymous, type Identity } from "../identity/identity.js";
 import type { Outcome } from "./outcome.js";
 import { noInput, RunInput } from "./input.js";
 import { RunOutput, type OutputLimits } from "./output.js";
@@ -23,19 +23,41 @@ export class Run {
   timeoutMs = Number.POSITIVE_INFINITY;
   /** The texts that its call gave for secret arguments: no log may hold them. */
   secrets: readonly string[] = [];
+  /** Its caller may ask for it later, also after a restart of the server. */
+  wanted: { readonly idempotencyKey: string | undefined } | undefined;
+  /** The commands log has its start, and shall have its end. */
+  isInJournal = false;
   readonly #limits: OutputLimits;
   #id: string | undefined;
   #outcome: Outcome | undefined;
   #endedAtMs = 0;
   #life: Life | undefined;
 
-  constructor(command: string, identity: Identity, source: string, limits: OutputLimits) {
+  constructor(
+    command: string,
+    identity: Identity,
+    source: string,
+    limits: OutputLimits,
+    startedAtMs: number = Date.now(),
+  ) {
     this.command = command;
     this.identity = identity;
     this.source = source;
-    this.startedAtMs = Date.now();
+    this.startedAtMs = startedAtMs;
     this.#limits = limits;
     this.context = new RunContext(this);
+  }
+
+  /** As it was kept: of an earlier process, or forgotten by this one. */
+  static ended(start: EndedRun, outcome: Outcome, endedAtMs: number, output: RunOutput): Run {
+    // Nobody acts with it: whoever asks for the run shows an identity of its own.
+    const identity = { ...anonymous, owner: start.owner, tokenId: start.tokenId, mayRun: () => false };
+    const run = new Run(start.command, identity, start.source, nothingMore, start.startedAtMs);
+    run.#id = start.run;
+    run.#outcome = outcome;
+    run.#endedAtMs = endedAtMs;
+    run.#lived().output = output;
+    return run;
   }
 
   get id(): string {
@@ -179,6 +201,18 @@ export class Run {
     return (this.#life ??= new Life());
   }
 }
+
+/** What is kept of a run beside its outcome and output. */
+export interface EndedRun {
+  readonly run: string;
+  readonly command: string;
+  readonly owner: string;
+  readonly tokenId: string | null;
+  readonly source: string;
+  readonly startedAtMs: number;
+}
+
+const nothingMore: OutputLimits = { maxRetainedOutputBytes: 0, streamWindowBytes: 0 };
 
 /** What only a run has that lasts longer than its call, or that somebody follows. */
 class Life {

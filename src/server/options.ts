@@ -35,6 +35,12 @@ export interface ServerOptions {
   readonly allowCleartext?: boolean;
   /** Folder for access.log, error.log and commands.log, or an implementation of your own. Default: no logs at all. */
   readonly logs?: string | Logs;
+  /**
+   * Folder, for this server alone, in which runs outlive it: their output in files, how they ended, and which key began
+   * them. Runs that were under way when it was killed are `lost` when it starts again, and their processes are ended.
+   * Default: runs are kept in memory only.
+   */
+  readonly runsFolder?: string;
   /** Shorthands for `limits.maxConnections` and `limits.maxThreads`. */
   readonly maxConnections?: number;
   readonly threads?: number;

@@ -22,6 +22,10 @@ export function outcomeText(
 ): string {
   if (outcome.status === "completed") {
     const { exitCode, truncated } = outcome;
+    if (outcome.valueError !== undefined) {
+      const exit = exitCode === undefined ? {} : { exitCode };
+      return errorText(id, outcome.valueError, { status: "completed", ...exit, ...extras });
+    }
     const value = fitted(outcome.value, extras, limits);
     if (extras === undefined && exitCode === undefined && truncated === undefined) {
       return `{"jsonrpc":"2.0","id":${id},"result":{"value":${encodeJson(value, limits) ?? "null"}}}`;

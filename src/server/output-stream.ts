@@ -43,11 +43,20 @@ export class OutputStream implements OutputWatcher {
 
   outputReady(): void {
     // A full packet need not wait for the end of the turn: the peer can work on it meanwhile.
-    if (this.#output.end - this.#position >= this.#host.maxDataBytes) this.pump();
-    else this.#host.schedule(this);
+    if (this.#output.end - this.#position < this.#host.maxDataBytes || !this.#tryPump()) this.#host.schedule(this);
   }
 
-  /** Sends what the windows and the socket allow. */
+  /** False when it cannot be read: the next turn tells why, and not the command that writes. */
+  #tryPump(): boolean {
+    try {
+      this.pump();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Sends what the windows and the socket allow. @throws IscepError `output_gone` when the rest is no longer kept */
   pump(): void {
     const { maxDataBytes, connectionWindow } = this.#host;
     const before = this.#position;

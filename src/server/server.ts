@@ -15,6 +15,7 @@ import type { Connection, ConnectionHost } from "./connection.js";
 import { checkPlaces, placesOf } from "./listen-places.js";
 import { Listeners } from "./listeners.js";
 import { openLogs } from "./open-logs.js";
+import { openRuns, type OpenRuns } from "./open-runs.js";
 import type { ListeningServer, ServerOptions } from "./options.js";
 import { Scheduler } from "./scheduler.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
@@ -27,6 +28,7 @@ interface Listening {
   readonly authenticator: Authenticator | undefined;
   readonly logs: Logs | undefined;
   readonly scheduler: Scheduler;
+  readonly runs: OpenRuns | undefined;
   readonly sweep: NodeJS.Timeout;
   readonly connections: Set<Connection>;
 }
@@ -85,13 +87,18 @@ export class Server {
     const options = this.#options;
     const limits = this.#limits;
     const certificate = await serverCertificate(options);
-    const logs = await openLogs(options.logs, limits);
+    let logs = await openLogs(options.logs, limits);
     let authenticator: Authenticator | undefined;
+    let runs: OpenRuns | undefined;
     try {
       authenticator = openTokens(options.tokens, limits, logs);
-      return await this.#open(certificate, logs, authenticator);
+      if (options.runsFolder !== undefined) runs = await openRuns(options.runsFolder, limits, logs);
+      logs = runs?.logs ?? logs;
+      return await this.#open(certificate, logs, authenticator, runs);
     } catch (error) {
       authenticator?.close();
+      await runs?.settled;
+      await runs?.store.close();
       await logs?.close();
       throw error;
     }
@@ -101,10 +108,17 @@ export class Server {
     certificate: ServerCertificate | undefined,
     logs: Logs | undefined,
     authenticator: Authenticator | undefined,
+    runs: OpenRuns | undefined,
   ): Promise<ListeningServer> {
     const options = this.#options;
     const limits = this.#limits;
-    const dispatcher = new Dispatcher({ registry: this.#registry, limits, logs });
+    const dispatcher = new Dispatcher({
+      registry: this.#registry,
+      limits,
+      logs,
+      store: runs?.store,
+      history: runs?.history,
+    });
     const scheduler = new Scheduler({ registry: this.#registry, dispatcher, limits, logs });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
     const refusedPackets = new LineRate(limits);
@@ -168,7 +182,7 @@ export class Server {
       const nowMs = performance.now();
       for (const connection of connections) connection.checkDeadlines(nowMs);
     }, sweepIntervalMs(limits));
-    this.#listening = { listeners, dispatcher, authenticator, logs, scheduler, sweep, connections };
+    this.#listening = { listeners, dispatcher, authenticator, logs, scheduler, runs, sweep, connections };
     this.#state = "listening";
     scheduler.begin();
     return listeners.address;
@@ -207,6 +221,8 @@ export class Server {
     await listening.listeners.close();
     clearInterval(listening.sweep);
     listening.authenticator?.close();
+    await listening.runs?.settled;
+    await listening.runs?.store.close();
     await listening.logs?.close();
   }
 

@@ -234,11 +234,31 @@ export class SessionCalls {
   }
 
   #pump(stream: OutputStream): void {
-    stream.pump();
+    try {
+      stream.pump();
+    } catch (thrown) {
+      this.#broken(stream, toIscepError(thrown));
+      return;
+    }
     if (!stream.isDone || this.#inFlight.has(stream.id)) return;
     stream.close();
     this.#streams.delete(stream.id);
     this.#tellIfIdle();
+  }
+
+  /** What it has yet to send cannot be had any more: its disk has failed, or it is no longer kept. */
+  #broken(stream: OutputStream, error: IscepError): void {
+    stream.close();
+    this.#streams.delete(stream.id);
+    const run = this.#inFlight.get(stream.id);
+    // Its answer has told how many bytes there are, and these would be waited for.
+    if (run === undefined) this.#host.violation(error);
+    else {
+      this.#inFlight.delete(stream.id);
+      run.release(this);
+      this.#host.send(errorText(stream.id, error, { status: "lost", run: run.id, ...error.details }));
+      this.#tellIfIdle();
+    }
   }
 
   #tellIfIdle(): void {

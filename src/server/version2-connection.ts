@@ -202,7 +202,7 @@ export class Version2Connection implements Connection {
         this.#list(identity, message.id, message.after);
         break;
       case "runs":
-        this.#send(resultText(message.id, { runs: dispatcher.runs(identity, message.run) }, limits));
+        this.#send(resultText(message.id, dispatcher.runs(identity, message), limits));
     }
   }
 

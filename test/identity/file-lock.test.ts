@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createFileExclusively, temporaryPathOf, writeFileAtomically } from "#iscep/identity/atomic-file";
 import { withFileLock } from "#iscep/identity/file-lock";
-import { isProcessGone, ownProcessMark } from "#iscep/identity/process-mark";
+import { isProcessGone, ownProcessMark } from "#iscep/process-mark";
 import { errorOf, runProgram, startProgram, temporaryFolder } from "./surroundings.js";
 
 describe("marks of processes", () => {

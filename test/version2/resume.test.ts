@@ -152,7 +152,9 @@ test("with a key it is sent again, and runs once", async () => {
   );
   expect(await Promise.all(calls)).toEqual(calls.map((_, index) => index + 1));
   const lines = (await server.logged()).split("\n").filter((line) => line.includes('"command":"add"'));
-  expect(lines).toHaveLength(20);
+  // One at the start and one at the end of each run that is kept.
+  expect(lines.filter((line) => line.includes('"status":"running"'))).toHaveLength(20);
+  expect(lines.filter((line) => line.includes('"status":"completed"'))).toHaveLength(20);
 });
 
 test("a run whose output is gone when its caller comes back is lost, and never called rejected", async () => {

@@ -1,0 +1,119 @@
+/** Reads the commands log back: what is known of runs that have a line at their start and one at their end. */
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { daysBefore } from "./rotated-files.js";
+
+export interface LoggedRun {
+  readonly runId: string;
+  readonly command: string;
+  readonly owner: string;
+  readonly tokenId: string | null;
+  readonly source: string;
+  readonly startedAtMs: number;
+  readonly server: string;
+  /** Undefined while it is under way, or nobody saw its end. */
+  readonly end: LoggedEnd | undefined;
+}
+
+export interface LoggedEnd {
+  readonly endedAtMs: number;
+  readonly status: string;
+  readonly code?: string;
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly outputBytes: number;
+}
+
+export interface LoggedHistory {
+  readonly runs: ReadonlyMap<string, LoggedRun>;
+  /** Lines that are no whole JSON object, as a crash or a full disk leaves them. */
+  readonly badLines: number;
+}
+
+const marker = Buffer.from('"server":"');
+const newline = 0x0a;
+
+/**
+ * The newest `maxBytes` of the log and of the days before. Most lines are of calls that were over at once; they are passed
+ * over without being parsed.
+ */
+export function readHistory(path: string, maxBytes: number): LoggedHistory {
+  const runs = new Map<string, LoggedRun>();
+  let badLines = 0;
+  let left = maxBytes;
+  for (const file of [path, ...daysBefore(path)]) {
+    if (left <= 0) break;
+    const bytes = tailOf(file, left);
+    left -= bytes.length;
+    let lineEnd = bytes.lastIndexOf(newline);
+    if (lineEnd !== bytes.length - 1) badLines++;
+    while (lineEnd > 0) {
+      const start = bytes.lastIndexOf(newline, lineEnd - 1) + 1;
+      const line = bytes.subarray(start, lineEnd);
+      const isCut = start === 0 && left <= 0;
+      if (line[0] !== 0x7b || line.at(-1) !== 0x7d) badLines += isCut ? 0 : 1;
+      else if (line.includes(marker) && !take(line, runs)) badLines++;
+      lineEnd = start - 1;
+    }
+  }
+  return { runs, badLines };
+}
+
+function tailOf(path: string, maxBytes: number): Buffer {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return Buffer.alloc(0);
+    throw error;
+  }
+  try {
+    const stats = fstatSync(file);
+    if (!stats.isFile()) return Buffer.alloc(0); // a link to a pipe or terminal
+    const length = Math.min(stats.size, maxBytes);
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(file, bytes, 0, length, stats.size - length));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** From the newest line to the oldest: an end comes before its start. False when the line is no JSON. */
+function take(line: Buffer, runs: Map<string, LoggedRun>): boolean {
+  let fields: Record<string, unknown>;
+  try {
+    fields = JSON.parse(line.toString()) as Record<string, unknown>;
+  } catch {
+    return false;
+  }
+  const { runId, command, owner, tokenId, source, start, time, status, server, outputBytes } = fields;
+  const isText = [runId, command, owner, source, start, time, status, server].every(
+    (value) => typeof value === "string",
+  );
+  if (!isText) return true; // of a call that was over at once, whose arguments have a name like that
+  const id = String(runId);
+  const known = runs.get(id);
+  if (known !== undefined) return true;
+  const { code, exitCode, signal } = fields;
+  const end: LoggedEnd | undefined =
+    status === "running"
+      ? undefined
+      : {
+          endedAtMs: Date.parse(String(time)),
+          status: String(status),
+          ...(typeof code === "string" ? { code } : {}),
+          ...(typeof exitCode === "number" ? { exitCode } : {}),
+          ...(typeof signal === "string" ? { signal } : {}),
+          outputBytes: typeof outputBytes === "number" ? outputBytes : 0,
+        };
+  runs.set(id, {
+    runId: id,
+    command: String(command),
+    owner: String(owner),
+    tokenId: typeof tokenId === "string" ? tokenId : null,
+    source: String(source),
+    startedAtMs: Date.parse(String(start)),
+    server: String(server),
+    end,
+  });
+  return true;
+}

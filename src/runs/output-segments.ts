@@ -1,0 +1,61 @@
+/** The files of a run's output: `RUN.OFFSET.out`, each with frames from that offset on. All of a name is the server's own. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readFrames } from "./output-frames.js";
+
+export interface Segment {
+  readonly path: string;
+  /** Of its first byte in the output. */
+  readonly offset: number;
+  /** Of the byte behind its last one, as far as it is written. */
+  end: number;
+  fileBytes: number;
+  /** Where some of its frames begin, in ascending order. */
+  readonly index: FramePlace[];
+}
+
+export interface FramePlace {
+  readonly offset: number;
+  readonly fileOffset: number;
+}
+
+// Far enough apart that many small writes do not make it long.
+const placeBytes = 128 * 1024;
+
+/** Remembers that a frame begins there. */
+export function addPlace({ index }: Segment, place: FramePlace): void {
+  if (place.fileOffset >= (index.at(-1)?.fileOffset ?? 0) + placeBytes) index.push(place);
+}
+
+const pattern = /^(.+)\.(\d{16})\.out$/;
+
+export function newSegment(folder: string, runId: string, offset: number): Segment {
+  const path = join(folder, `${runId}.${String(offset).padStart(16, "0")}.out`);
+  return { path, offset, end: offset, fileBytes: 0, index: [{ offset, fileOffset: 0 }] };
+}
+
+/** Undefined for a file that is no segment. */
+export function segmentName(name: string): { readonly run: string; readonly offset: number } | undefined {
+  const [, run, offset] = pattern.exec(name) ?? [];
+  return run === undefined ? undefined : { run, offset: Number(offset) };
+}
+
+/** The segments of an earlier process, in ascending order, each as long as the next one says. */
+export function foundSegments(
+  folder: string,
+  runId: string,
+  files: readonly { readonly offset: number; readonly fileBytes: number }[],
+): Segment[] {
+  const ascending = files.toSorted((a, b) => a.offset - b.offset);
+  return ascending.map(({ offset, fileBytes }, index) => {
+    const segment = newSegment(folder, runId, offset);
+    segment.fileBytes = fileBytes;
+    segment.end = ascending[index + 1]?.offset ?? offset;
+    return segment;
+  });
+}
+
+/** How far the last one goes. Where its writer was killed it may end with half a frame, which does not count. */
+export function measureSegment(segment: Segment): void {
+  segment.end = readFrames(readFileSync(segment.path), segment.offset).end;
+}
