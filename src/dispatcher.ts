@@ -287,7 +287,7 @@ export class Dispatcher {
   }
 
   #end(run: Run, given: unknown, outcome: Outcome): void {
-    if (run.end(outcome)) this.#journal.ends(run, outcome, given);
+    run.end(outcome, this.#journal, given);
   }
 
   #free(run: Run, turn: Turn): void {

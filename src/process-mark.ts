@@ -16,6 +16,15 @@ export function ownProcessMark(): string {
   return own;
 }
 
+export function isProcessMark(text: string): boolean {
+  return pattern.test(text);
+}
+
+/** Of this machine and container: only there can it be seen whether the process lives. */
+export function isOwnScope(mark: string): boolean {
+  return pattern.exec(mark)?.[3] === ownScope();
+}
+
 /** True only when it is certain: for a process of another machine or container it never is. */
 export function isProcessGone(mark: string): boolean {
   const [, pidText, start, scope] = pattern.exec(mark) ?? [];

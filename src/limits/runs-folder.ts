@@ -1,5 +1,5 @@
 /** Limits of what is kept of runs in files. */
-import { MiB, type Limit } from "./limit.js";
+import { forever, MiB, type Limit } from "./limit.js";
 
 export const runsFolderLimits = {
   maxStoredOutputBytes: {
@@ -40,6 +40,13 @@ export const runsFolderLimits = {
     default: 16 * MiB,
     max: 1024 * MiB,
     reason: "of the commands logs, the newest, that a server reads when it starts",
+  },
+  serverLeaseMs: {
+    min: 1,
+    default: 10_000,
+    max: forever,
+    reason:
+      "a server says in its runs folder this often that it lives; after four times others give its runs their end",
   },
   maxRunsPage: { min: 1, default: 100, max: 10_000, reason: "runs in one answer to `runs`" },
 } as const satisfies Record<string, Limit>;

@@ -125,11 +125,18 @@ export class RunJournal {
   list(identity: Identity, { run, after, limit }: RunsQuery): RunsPage {
     if (run === undefined) {
       const most = this.#limits.maxRunsPage;
-      return this.#history.page(identity, after, Math.max(1, Math.min(limit ?? most, most)));
+      const page = this.#history.page(identity, after, Math.max(1, Math.min(limit ?? most, most)));
+      return { ...page, runs: page.runs.map((record) => this.#current(record)) };
     }
     const record = this.#history.get(run);
     if (record === undefined || !maySee(identity, record)) throw new IscepError("run_not_found");
-    return { runs: [record] };
+    return { runs: [this.#current(record)] };
+  }
+
+  /** A run of another server may have been found to be lost meanwhile. */
+  #current(record: RunRecord): RunRecord {
+    if (record.status !== "running" || this.#kept.byId(record.run) !== undefined) return record;
+    return this.#store?.record(record.run) ?? record;
   }
 }
 

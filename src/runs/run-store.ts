@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { IscepError } from "../errors.js";
 import type { Identity } from "../identity/identity.js";
 import type { Limits } from "../limits.js";
-import { isProcessGone, ownProcessMark } from "../process-mark.js";
+import { ownProcessMark } from "../process-mark.js";
 import type { Outcome } from "./outcome.js";
 import { OutputFiles } from "./output-files.js";
 import { foundSegments, measureSegment, segmentName, type Segment } from "./output-segments.js";
@@ -162,8 +162,8 @@ export class RunStore {
   }
 
   /** Runs of servers that are gone, without an end. */
-  unfinished(): StoredRun[] {
-    return [...this.#runs.values()].filter(({ start, end }) => end === undefined && isProcessGone(start.server));
+  unfinished(isGone: (server: string) => boolean): StoredRun[] {
+    return [...this.#runs.values()].filter(({ start, end }) => end === undefined && isGone(start.server));
   }
 
   /** Nobody saw its end, or only the log knows of it: `seen`. In memory, until it is written. */
@@ -174,11 +174,19 @@ export class RunStore {
         ? { status: "lost", error: lostError() }
         : outcomeOf({ ...seen, status: seen.status }, undefined, true);
     const { limits } = this.#options;
+    this.#unwritten.add(stored.start.run);
     stored.end = endLines(outcome, seen?.endedAtMs ?? Date.now(), seen?.outputBytes ?? end, limits).end;
   }
 
+  /** It has its end in memory only. */
+  isUnwritten(id: string): boolean {
+    return this.#unwritten.has(id);
+  }
+  readonly #unwritten = new Set<string>();
+
   /** Undefined when another server was the first. */
   writeLost(stored: StoredRun): RunRecord | undefined {
+    this.#unwritten.delete(stored.start.run);
     if (readRunFile(this.#path(stored.start.run)).end !== undefined) return undefined;
     // Behind half a line, which a full disk may have left.
     this.#append(stored, `\n${JSON.stringify(stored.end)}\n`);

@@ -139,22 +139,26 @@ export class Run {
     for (const listener of life.queueListeners) listener(position);
   }
 
-  /** The first outcome counts; whatever comes later changes nothing. Returns whether this one counted. */
-  end(outcome: Outcome): boolean {
-    if (this.#outcome !== undefined) return false;
+  /** The first outcome counts; whatever comes later changes nothing. */
+  end(outcome: Outcome, journal: RunEndJournal, given: unknown): void {
+    if (this.#outcome !== undefined) return;
     this.#outcome = outcome;
     const life = this.#life;
-    if (life === undefined) return true;
+    if (life === undefined) {
+      journal.ends(this, outcome, given);
+      return;
+    }
     this.#endedAtMs = Date.now();
     life.output?.close();
     life.input?.discard();
+    // Before anybody is told: what a caller has heard of is never lost.
+    journal.ends(this, outcome, given);
     const listeners = life.endListeners;
     life.endListeners = [];
     life.progressListeners = [];
     life.queueListeners = [];
     life.abortListeners = [];
     for (const listener of listeners) listener(outcome);
-    return true;
   }
 
   /** It has been asked to stop. */
@@ -200,6 +204,11 @@ export class Run {
   #lived(): Life {
     return (this.#life ??= new Life());
   }
+}
+
+/** Where the end of a run is written down. */
+export interface RunEndJournal {
+  ends(run: Run, outcome: Outcome, given: unknown): void;
 }
 
 /** What is kept of a run beside its outcome and output. */

@@ -97,8 +97,7 @@ export class Server {
       return await this.#open(certificate, logs, authenticator, runs);
     } catch (error) {
       authenticator?.close();
-      await runs?.settled;
-      await runs?.store.close();
+      await runs?.close();
       await logs?.close();
       throw error;
     }
@@ -221,8 +220,7 @@ export class Server {
     await listening.listeners.close();
     clearInterval(listening.sweep);
     listening.authenticator?.close();
-    await listening.runs?.settled;
-    await listening.runs?.store.close();
+    await listening.runs?.close();
     await listening.logs?.close();
   }
 

@@ -25,6 +25,8 @@ export interface Keeping {
 export interface KeepingOptions {
   readonly logs?: boolean;
   readonly limits?: Partial<Limits>;
+  /** The system lets no file grow beyond it, as a full disk would not. */
+  readonly maxFileBytes?: number;
 }
 
 export function keepingFolder(): string {
@@ -35,12 +37,18 @@ export function keepingFolder(): string {
 
 export async function startKeeping(
   folder: string,
-  { logs = false, limits = {} }: KeepingOptions = {},
+  { logs = false, limits = {}, maxFileBytes }: KeepingOptions = {},
 ): Promise<Keeping> {
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [program, folder, logs ? "logs" : "no", JSON.stringify(limits)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const words = [process.execPath, program, folder, logs ? "logs" : "no", JSON.stringify(limits)];
+  const limited = ["-c", `ulimit -f ${(maxFileBytes ?? 0) / 1024}; exec "$@"`, "bash", ...words];
+  const child = spawn(
+    maxFileBytes === undefined ? process.execPath : "bash",
+    maxFileBytes === undefined ? words.slice(1) : limited,
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const exited = once(child, "exit");
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     child.kill(signal);

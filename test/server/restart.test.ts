@@ -1,5 +1,5 @@
 /** Runs outlive their server: killed with SIGKILL, and started again with the same folder. ISCEP_STRESS=1 for many more. */
-import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -169,6 +169,36 @@ describe("a run that was under way when its server was killed", () => {
   });
 });
 
+test("a run of another container is left alone while its server says that it lives, and is lost when it does not", async () => {
+  const folder = keepingFolder();
+  const runsFolder = path.join(folder, "runs");
+  mkdirSync(runsFolder, { mode: 0o700 });
+  const id = "01234567-89ab-7def-8123-456789abcdef";
+  const server = "1-100-00000000";
+  const start = {
+    run: id,
+    command: "count",
+    owner: "alice",
+    tokenId: null,
+    source: "",
+    startedAtMs: Date.now(),
+    server,
+  };
+  writeFileSync(path.join(runsFolder, `${id}.run`), `${JSON.stringify(start)}\n`, { mode: 0o600 });
+  const lease = path.join(runsFolder, `${server}.server`);
+  writeFileSync(lease, "");
+  const keeping = await startKeeping(folder, { limits: { serverLeaseMs: 250 } });
+  const client = await keeping.client();
+  expect(await runsOf(client)).toMatchObject([{ run: id, status: "running" }]);
+  await expect
+    .poll(() => runsOf(client), { interval: 50, timeout: 8_000 })
+    .toMatchObject([{ run: id, status: "lost" }]);
+  await expect.poll(() => existsSync(lease), { interval: 20 }).toBe(false);
+  await client.close();
+  await keeping.stop();
+  expect(endsOf(linesOf(keeping.commandsLog)).get(id)).toEqual(["lost"]);
+});
+
 describe("idempotency keys", () => {
   test("join the run of before the restart: ended, or lost; and never run it twice", async () => {
     const folder = keepingFolder();
@@ -304,6 +334,22 @@ test("a folder that cannot be written to: the run goes on in memory, and error.l
   expect(lines.filter((line) => line.includes("runs_folder"))).toHaveLength(1);
 });
 
+test("a disk that takes no more: output stays in memory, and its runs go on", async () => {
+  const folder = keepingFolder();
+  const limits = { maxRetainedOutputBytes: 100_000 };
+  const first = await startKeeping(folder, { logs: true, limits, maxFileBytes: 300 * 1024 });
+  const client = await first.client();
+  const run = client.run("speak", { bytes: 2_000_000, piece: 10_000, pauseMs: 0 }, { detach: true });
+  const { all } = await collect(run);
+  expect(all.equals(patternBytes(0, 2_000_000))).toBe(true);
+  expect(await errorOf(client.attach(await run.id, { offset: 0 }).value)).toMatchObject({ code: "output_gone" });
+  expect(await client.call("add", { a: 1, b: 2 })).toBe(3);
+  await client.close();
+  await first.stop();
+  expect(readFileSync(path.join(folder, "logs", "error.log"), "utf8")).toMatch(/"runs_folder".*cannot be written/);
+  expect(readdirSync(first.runsFolder).filter((name) => name.endsWith(".out"))).toEqual([]);
+});
+
 test("plain calls of functions never touch the runs folder", async () => {
   const folder = keepingFolder();
   const first = await startKeeping(folder, { logs: true });
@@ -355,14 +401,17 @@ test(
       // A client that waits for its server to come back is not what this is about.
       await client.close();
     }
-    const last = await startKeeping(folder, { logs: true });
+    const last = await startKeeping(folder, { logs: true, limits: { maxRunsPage: 10_000 } });
     await gone(all);
     const client = await last.client();
     const counted = readFileSync(path.join(folder, "counted"), "utf8").split("\n");
     for (let round = 0; round < rounds; round++)
       expect(counted.filter((line) => line === `round ${round}`).length).toBeLessThanOrEqual(1);
+    const offsets = new Map((await runsOf(client)).map(({ run, outputBytes }) => [run, outputBytes]));
     for (const [id, status] of known) {
-      expect([id, (await client.attach(id).outcome).status]).toEqual([id, status]);
+      // The last of its output may not have been written; how it ended was, before its caller heard of it.
+      const offset = offsets.get(id) ?? 0;
+      expect([id, await client.attach(id, { offset }).outcome]).toEqual([id, expect.objectContaining({ status })]);
     }
     await client.close();
     await last.stop();
