@@ -167,20 +167,18 @@ export class OutputFiles {
     let bytes = this.fileBytes;
     while (bytes > this.maxBytes && this.#segments.length > 1) {
       const [oldest] = this.#segments;
-      if (oldest === undefined) return;
-      const isNeeded = (this.#source?.neededFrom ?? Number.POSITIVE_INFINITY) < oldest.end;
       // A writer that waits when it is asked to never comes so far.
-      if (isNeeded && bytes <= 2 * this.maxBytes) return;
+      if (oldest === undefined || !this.dropOldest(bytes > 2 * this.maxBytes)) return;
       bytes -= oldest.fileBytes;
-      this.dropOldest();
     }
   }
 
-  /** False when there is nothing to drop but what is being written. */
-  dropOldest(): boolean {
-    if (this.#segments.length < (this.#file === undefined && this.#writing === undefined ? 1 : 2)) return false;
-    const oldest = this.#segments.shift();
-    if (oldest === undefined) return false;
+  /** False when there is nothing to drop but what is being written, or what somebody has yet to read. */
+  dropOldest(isNeededToo = false): boolean {
+    const [oldest] = this.#segments;
+    if (oldest === undefined || this.#segments.length < 2) return false;
+    if (!isNeededToo && (this.#source?.neededFrom ?? Number.POSITIVE_INFINITY) < oldest.end) return false;
+    this.#segments.shift();
     rmSync(oldest.path, { force: true });
     this.#options.grew(-oldest.fileBytes);
     return true;

@@ -100,14 +100,13 @@ function parsed(line: string | undefined): unknown {
   }
 }
 
-/** The value of a run that has one. Undefined when it is not there as a whole. */
+/** The value of a run that has one. Undefined when it is not there as a whole: its disk was full, or it was removed. */
 export function readValue(path: string, limits: JsonLimits): { readonly value: unknown } | undefined {
-  const lines = wholeLines(readFileSync(path, "utf8").split("\n"));
-  const text = lines[lines.findIndex((line) => readEnd(parsed(line)) !== undefined) + 1];
-  if (text === undefined) return undefined;
   try {
-    return { value: parseJson(Buffer.from(text), limits) };
+    const lines = wholeLines(readFileSync(path, "utf8").split("\n"));
+    const text = lines[lines.findIndex((line) => readEnd(parsed(line)) !== undefined) + 1];
+    return text === undefined ? undefined : { value: parseJson(Buffer.from(text), limits) };
   } catch {
-    return undefined; // its disk was full, or it was changed: the run says then that its value is gone
+    return undefined; // the run says then that its value is gone
   }
 }

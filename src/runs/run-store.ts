@@ -245,6 +245,18 @@ export class RunStore {
   }
 
   #clean(): void {
+    // What is dropped below changes the number of bytes, and comes back here.
+    if (this.#isCleaning) return;
+    this.#isCleaning = true;
+    try {
+      this.#makeRoom();
+    } finally {
+      this.#isCleaning = false;
+    }
+  }
+  #isCleaning = false;
+
+  #makeRoom(): void {
     const { maxRunsFolderBytes, maxStoredRuns, storedRunDays } = this.#options.limits;
     const oldestMs = Date.now() - storedRunDays * dayMs;
     for (const stored of this.#runs.values()) {
@@ -253,6 +265,10 @@ export class RunStore {
       if (!isOver && stored.start.startedAtMs >= oldestMs) return;
       if (end === undefined || (!isOver && end.endedAtMs >= oldestMs) || stored.output?.isWatched === true) continue;
       if (stored.files?.isWriting !== true) this.#remove(stored);
+    }
+    // Runs under way alone can be too much: then each keeps its newest output.
+    for (const { files } of this.#runs.values()) {
+      while (this.#bytes > maxRunsFolderBytes && files?.dropOldest() === true);
     }
   }
 

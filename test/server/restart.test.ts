@@ -1,5 +1,15 @@
 /** Runs outlive their server: killed with SIGKILL, and started again with the same folder. ISCEP_STRESS=1 for many more. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -112,6 +122,29 @@ describe("a run that has ended", () => {
   });
 });
 
+test("all files of all runs together stay within their bytes, those of runs under way too", async () => {
+  const folder = keepingFolder();
+  const limits = { maxRunsFolderBytes: 1_500_000, outputSegmentBytes: 100_000, maxRetainedOutputBytes: 50_000 };
+  const first = await startKeeping(folder, { limits });
+  const client = await first.client();
+  const sizes = () => readdirSync(first.runsFolder).map((name) => statSync(path.join(first.runsFolder, name)).size);
+  const total = () => sizes().reduce((sum, size) => sum + size, 0);
+  const ids: string[] = [];
+  for (let count = 0; count < 6; count++) {
+    const run = client.run("speak", { bytes: 400_000, piece: 10_000, pauseMs: 0 });
+    await collect(run);
+    ids.push(await run.id);
+  }
+  await expect.poll(total, { interval: 20 }).toBeLessThan(1_600_000);
+  expect((await runsOf(client)).length).toBe(6);
+  expect(readdirSync(first.runsFolder).filter((name) => name.startsWith(ids[0]!))).toEqual([]);
+  expect((await collect(client.attach(ids[5]!, { offset: 0 }))).all).toHaveLength(400_000);
+  const large = client.run("speak", { bytes: 3_000_000, piece: 10_000, pauseMs: 0 });
+  await collect(large);
+  await expect.poll(total, { interval: 20 }).toBeLessThan(1_700_000);
+  expect(await errorOf(client.attach(await large.id, { offset: 0 }).value)).toMatchObject({ code: "output_gone" });
+});
+
 describe("a run that was under way when its server was killed", () => {
   test("is lost, its output so far is kept, and none of its processes lives on", async () => {
     const folder = keepingFolder();
@@ -187,11 +220,14 @@ test("a run of another container is left alone while its server says that it liv
   writeFileSync(path.join(runsFolder, `${id}.run`), `${JSON.stringify(start)}\n`, { mode: 0o600 });
   const lease = path.join(runsFolder, `${server}.server`);
   writeFileSync(lease, "");
+  // As if it had been touched just now, also when this machine takes its time to start the other.
+  const touched = new Date(Date.now() + 4_000);
+  utimesSync(lease, touched, touched);
   const keeping = await startKeeping(folder, { limits: { serverLeaseMs: 250 } });
   const client = await keeping.client();
   expect(await runsOf(client)).toMatchObject([{ run: id, status: "running" }]);
   await expect
-    .poll(() => runsOf(client), { interval: 50, timeout: 8_000 })
+    .poll(() => runsOf(client), { interval: 50, timeout: 12_000 })
     .toMatchObject([{ run: id, status: "lost" }]);
   await expect.poll(() => existsSync(lease), { interval: 20 }).toBe(false);
   await client.close();
