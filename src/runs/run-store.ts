@@ -295,7 +295,7 @@ export class RunStore {
 function recordOf({ start, end }: StoredRun): RunRecord {
   const { run, command, owner, startedAtMs } = start;
   if (end === undefined) return { run, command, owner, startedAtMs, status: "running", outputBytes: 0 };
-  const { value: _, message: __, ...facts } = end;
+  const { value: _, message: __, truncated: ___, ...facts } = end;
   return { run, command, owner, startedAtMs, ...facts };
 }
 
