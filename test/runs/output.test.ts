@@ -129,7 +129,7 @@ describe("the output of a run", () => {
           expect(reader.position).toBe(model.end);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 
