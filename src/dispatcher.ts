@@ -103,8 +103,6 @@ export class Dispatcher {
     this.#start(run, name, args, options.timeoutMs);
     if (run.outcome?.status === "rejected") return run;
     if (run.outcome === undefined || run.wanted !== undefined) {
-      // One that waits for its place is known by its id as well.
-      if (run.wanted !== undefined) this.#journal.begins(run, args);
       this.#journal.keep(run);
       if (options.detached !== true || options.stdin === true) {
         run.whenAbandoned(() => this.#abandoned(run, options.detached === true));
@@ -241,6 +239,8 @@ export class Dispatcher {
    */
   #holdBack(run: Run, given: unknown): () => boolean {
     let waits = true;
+    // Its caller gets its id now.
+    if (run.wanted !== undefined) this.#journal.begins(run, given);
     this.#active.add(run);
     this.#waiting.add(run);
     this.#limitTime(run);

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { IscepError } from "../errors.js";
 import type { Identity } from "../identity/identity.js";
 import type { Limits } from "../limits.js";
+import { maskText } from "../logs/secrets.js";
 import { ownProcessMark } from "../process-mark.js";
 import type { Outcome } from "./outcome.js";
 import { OutputFiles } from "./output-files.js";
@@ -135,7 +136,7 @@ export class RunStore {
   end(run: Run, outcome: Outcome): void {
     const stored = this.#runs.get(run.id);
     if (stored === undefined || stored.end !== undefined) return;
-    this.#writeEnd(stored, outcome, run.endedAtMs ?? Date.now(), run.outputBytes);
+    this.#writeEnd(stored, withoutSecrets(outcome, run.secrets), run.endedAtMs ?? Date.now(), run.outputBytes);
   }
 
   #writeEnd(stored: StoredRun, outcome: Outcome, endedAtMs: number, outputBytes: number): void {
@@ -297,6 +298,12 @@ function recordOf({ start, end }: StoredRun): RunRecord {
   if (end === undefined) return { run, command, owner, startedAtMs, status: "running", outputBytes: 0 };
   const { value: _, message: __, truncated: ___, ...facts } = end;
   return { run, command, owner, startedAtMs, ...facts };
+}
+
+/** A command may have put a secret argument into its message. */
+function withoutSecrets(outcome: Outcome, secrets: readonly string[]): Outcome {
+  if (secrets.length === 0 || !("error" in outcome)) return outcome;
+  return { ...outcome, error: new IscepError(outcome.error.code, maskText(outcome.error.message, secrets)) };
 }
 
 /** Owners and keys are not to be found in the folder. JSON keeps the two apart, whatever they hold. */
