@@ -26,7 +26,7 @@ describe("iscep ls", () => {
       crash                                                      Throws
       deploy   --url STRING [--json] [--help] [--tags STRING …]  Takes arguments that are called like options
       forever                                                    Ends when it is told to
-      greet    --message STRING [--times INTEGER] [--shout]      Greets someone
+      greet    --message STRING [--times INTEGER (1)] [--shout]  Greets someone
       letters  --count INTEGER                                   Returns many letters
       nothing                                                    Returns nothing
       refuse   --code STRING                                     Ends with an error of a code

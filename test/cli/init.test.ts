@@ -17,7 +17,9 @@ test("what iscep init writes can be served and called at once", async () => {
   const serving = await serve(["--port", "0"], { folder });
   expect(serving.url).toContain(`?pin=${made.pin}`);
   const environment = { ISCEP_URL: serving.url, ISCEP_TOKEN: made.token };
-  expect((await iscep(["ls"], { folder, environment })).stdout).toMatch(/^hello\s+\[--name STRING\]\s+Greet someone$/m);
+  expect((await iscep(["ls"], { folder, environment })).stdout).toMatch(
+    /^hello\s+\[--name STRING \(world\)\]\s+Greet someone$/m,
+  );
   expect((await iscep(["call", "hello", "--name", "Ada"], { folder, environment })).stdout).toBe("hello, Ada\n");
   const archive = (await iscep(["call", "archive"], { folder, environment })).stdout.trim();
   expect(archive).toMatch(/^archives\/data-.*\.tar$/);

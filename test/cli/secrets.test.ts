@@ -90,9 +90,7 @@ test.each<[string, string[], number, RegExp]>([
 
 test("the help of the command says how a secret is given", async () => {
   const { stdout } = await iscep(["call", "unlock", "--help"], { folder, environment: { ISCEP_URL: url } });
-  expect(stdout).toMatch(
-    /--pass_phrase STRING +secret, from --pass_phrase-file FILE, or - for standard input; required/,
-  );
+  expect(stdout).toMatch(/--pass_phrase SECRET +from --pass_phrase-file FILE, or - for standard input; required/);
 });
 
 /** util-linux: gives a program a terminal. */
