@@ -69,6 +69,15 @@ export function callerOf(options: ClientOptions): Caller {
  * @throws IscepError as `connect` does, and `usage` or `configuration` for options and files that are wrong.
  */
 export async function openClient(options: ClientOptions, signal: AbortSignal): Promise<Client> {
+  const client = await connectAs(options, signal);
+  if (options.quiet !== true) {
+    client.on("reconnecting", ({ message }) => void warn(`the connection was lost, and is made again: ${message}`));
+    client.on("connected", () => void warn("the connection is there again"));
+  }
+  return client;
+}
+
+async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<Client> {
   const { url, address, token } = callerOf(options);
   const tokenInArguments = options.token !== undefined || (options.url !== undefined && address.token !== undefined);
   if (tokenInArguments && options.quiet !== true) {

@@ -1,4 +1,4 @@
-import { createServer, connect as connectTo, type AddressInfo } from "node:net";
+import { createServer, connect as connectTo, type AddressInfo, type Socket } from "node:net";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -124,31 +124,67 @@ describe("how a run ended", () => {
   });
 
   test("lost, when the connection broke as the call was sent: never success", async () => {
-    const server = new Server({ commands: await loadCommandModule(liveFile), port: 0, tls: false });
-    onTestFinished(() => server.close({ graceMs: 0 }));
-    const { url } = await server.listen();
-    const upstreamPort = Number(new URL(url.replace("iscep+tcp", "http")).port);
-    // Passes all on, and cuts at the call.
-    const proxy = createServer((socket) => {
-      const upstream = connectTo(upstreamPort, "127.0.0.1");
-      for (const side of [socket, upstream]) side.on("error", () => {});
-      upstream.pipe(socket);
-      socket.on("data", (chunk: Buffer) => {
-        if (!chunk.includes('"method":"call"')) upstream.write(chunk);
-        else for (const side of [socket, upstream]) side.destroy();
-      });
-      socket.on("close", () => upstream.destroy());
-    }).listen(0, "127.0.0.1");
-    onTestFinished(() => void proxy.close());
-    await new Promise((resolve) => proxy.once("listening", resolve));
-    const address = `iscep+tcp://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-    const result = await iscep(["call", "--url", address, "forever"], {
-      folder: await temporaryFolder(),
+    const proxy = await proxied((chunk, cut) => {
+      if (!chunk.includes('"method":"call"')) return true;
+      cut();
+      return false;
     });
+    const result = await iscep(["call", "--url", proxy.url, "forever"], { folder: await temporaryFolder() });
     expect(result).toMatchObject({ code: 76, stdout: "" });
     expect(result.stderr).toContain("`iscep runs` shows what the server knows of it");
   });
+
+  test("as if nothing had been, when the connection broke on the way: no byte is lost or doubled", async () => {
+    const proxy = await proxied();
+    const folder = await temporaryFolder();
+    const file = join(folder, "go on");
+    const child = startIscep(["call", "--url", proxy.url, "talk", "--file", file], { folder });
+    const end = ended(child);
+    await firstLine(child);
+    proxy.cut();
+    await writeFile(file, "");
+    const { code, stdout, stderr } = await end;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "first\nsecond\nvalue\n" });
+    expect(stderr).toContain("iscep: warning: the connection was lost, and is made again: ");
+    expect(stderr).toContain("iscep: warning: the connection is there again\n");
+  });
 });
+
+/** A server behind a proxy that can cut what is connected; `passes` sees what clients send. */
+async function proxied(passes: (chunk: Buffer, cut: () => void) => boolean = () => true) {
+  const server = new Server({ commands: await loadCommandModule(liveFile), port: 0, tls: false });
+  onTestFinished(() => server.close({ graceMs: 0 }));
+  const { url } = await server.listen();
+  const upstreamPort = Number(new URL(url.replace("iscep+tcp", "http")).port);
+  const sockets = new Set<Socket>();
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const proxy = createServer((socket) => {
+    const upstream = connectTo(upstreamPort, "127.0.0.1");
+    for (const [side, other] of [
+      [socket, upstream],
+      [upstream, socket],
+    ] as const) {
+      sockets.add(side);
+      side.on("error", () => {});
+      side.on("close", () => {
+        sockets.delete(side);
+        other.destroy();
+      });
+    }
+    upstream.pipe(socket);
+    socket.on("data", (chunk: Buffer) => {
+      if (passes(chunk, cut)) upstream.write(chunk);
+    });
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => {
+    cut();
+    proxy.close();
+  });
+  await new Promise((resolve) => proxy.once("listening", resolve));
+  return { url: `iscep+tcp://127.0.0.1:${(proxy.address() as AddressInfo).port}`, cut };
+}
 
 /** Writes as much as it is let, and says when it was held back. */
 function flood(totalBytes: number) {
