@@ -88,7 +88,7 @@ describe("iscep call", () => {
 
       Arguments:
         --message STRING  What to say; required
-        --times INTEGER   default 1
+        --times INTEGER   at least 1; default 1
         --shout
       "
     `);
