@@ -66,7 +66,7 @@ describe("a run that has ended", () => {
     const run = client.run("speak", { bytes: 2_500_000, piece: 999, pauseMs: 0 });
     await collect(run);
     await client.close();
-    await first.kill();
+    await first.stop();
     const second = await startKeeping(folder);
     const offsets = [0, 1, 999, 65_536, 1_000_000, 2_499_999, 2_500_000];
     const again = await second.client();
