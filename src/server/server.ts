@@ -1,5 +1,6 @@
 /** The public server: listens, admits connections, gives each to its door, and closes in good order. */
 import type { Socket } from "node:net";
+import { join } from "node:path";
 import type { Command } from "../commands/command.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
@@ -118,7 +119,8 @@ export class Server {
       store: runs?.store,
       history: runs?.history,
     });
-    const scheduler = new Scheduler({ registry: this.#registry, dispatcher, limits, logs });
+    const file = options.runsFolder === undefined ? undefined : join(options.runsFolder, "schedule.json");
+    const scheduler = new Scheduler({ registry: this.#registry, dispatcher, file, limits, logs });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
     const refusedPackets = new LineRate(limits);
     const refusedConnections = new LineRate(limits);
