@@ -66,14 +66,16 @@ export async function startServer(words, { folder, environment }) {
   const ended = once(server, "close");
   const kill = () => server.kill("SIGKILL");
   process.once("exit", kill);
+  let said = "";
   for await (const line of createInterface({ input: server.stdout })) {
+    said += line;
     const { event, url } = /** @type {{ event: string, url: string }} */ (JSON.parse(line));
     if (event !== "listening") continue;
     server.stdout.resume();
     return { url, pid: server.pid, stop };
   }
   await ended;
-  throw new Error(`the server did not start: ${stderr()}`);
+  throw new Error(`the server did not start: ${said}${stderr()}`);
 
   /** Ends it in good order, and says how it ended and what it said to people. */
   async function stop() {

@@ -2,12 +2,13 @@
 // @ts-check
 /**
  * backup.js WORLD LIMIT: archives worlds/WORLD into backups/, reading at most LIMIT MiB a second, and prints the path of
- * the archive. It knows nothing of iscep: any program would do.
+ * the archive. Any program would do; of iscep it knows how to tell on standard error how far it is.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, existsSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { createGzip } from "node:zlib";
@@ -26,7 +27,7 @@ const unfinished = `${archive}.part`;
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
 try {
-  const source = atMost(Number(limitMiB) * 1024 * 1024, archiveOf(world));
+  const source = atMost(Number(limitMiB) * 1024 * 1024, told(await sizeOf(world), archiveOf(world)));
   const target = createWriteStream(unfinished, { flags: "wx", flush: true });
   await pipeline(source, createGzip(), target, { signal: stop.signal });
   await rename(unfinished, archive);
@@ -64,4 +65,29 @@ async function* atMost(bytesPerSecond, source) {
     const aheadMs = (bytes / bytesPerSecond) * 1000 - (performance.now() - startedMs);
     if (aheadMs > 0) await pause(aheadMs);
   }
+}
+
+/**
+ * A line for each percent. Headers of the archive come on top of the files' bytes, so the end is a little early.
+ * @param {number} totalBytes
+ * @param {AsyncIterable<Buffer>} source
+ */
+async function* told(totalBytes, source) {
+  let bytes = 0;
+  let lastPercent = -1;
+  for await (const chunk of source) {
+    bytes += chunk.length;
+    const percent = Math.min(100, Math.floor((100 * bytes) / totalBytes));
+    if (percent > lastPercent) console.error(`::progress ${percent}% archiving ${world}`);
+    lastPercent = percent;
+    yield chunk;
+  }
+}
+
+/** @param {string} name */
+async function sizeOf(name) {
+  const entries = await readdir(join("worlds", name), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const sizes = await Promise.all(files.map(async (file) => (await stat(join(file.parentPath, file.name))).size));
+  return sizes.reduce((sum, size) => sum + size, 1);
 }

@@ -1,14 +1,16 @@
 /** The story that the original was made for: a world folder is archived from outside, and takes longer than a caller waits. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { watch } from "node:fs/promises";
 import path from "node:path";
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { connect } from "iscep";
+import { connect, type Client } from "iscep";
 import { readArchive } from "../../examples/support/read-archive.js";
 import { iscep, makeWorldFolder, runToEnd, startServer } from "../../examples/support/service.js";
+import { mainFile } from "../cli/run.js";
 
 const MiB = 1024 * 1024;
 let world: Awaited<ReturnType<typeof makeWorldFolder>>;
@@ -18,6 +20,9 @@ let url: string;
 beforeAll(async () => {
   world = await makeWorldFolder();
   mkdirSync(worldFile("backups")); // there before the first archive, so that it can be watched
+  mkdirSync(worldFile("worlds/fetched/region"), { recursive: true });
+  writeFileSync(worldFile("worlds/fetched/level.json"), "{}");
+  for (let x = 0; x < 8; x++) writeFileSync(worldFile(`worlds/fetched/region/r.${x}.mca`), randomBytes(MiB));
   await iscep(["tokens", "add", "somebody-else"], world);
   server = await startServer(["--port", "0"], world);
   const made = JSON.parse(await iscep(["tokens", "add", "operator", "--url", server.url, "--json"], world)) as {
@@ -83,6 +88,85 @@ test("the long backup of a caller who gave up after 5 seconds, as the original's
   const files = await readArchive(worldFile(`backups/${await finished}`));
   expect(files.get(region)?.equals(bytes)).toBe(true);
 }, 30_000);
+
+async function standardOutput({ output }: ReturnType<Client["run"]>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const { channel, bytes } of output) if (channel === "stdout") chunks.push(bytes);
+  return Buffer.concat(chunks);
+}
+
+describe("a world that is fetched and put back", () => {
+  let client: Client;
+  beforeAll(async () => {
+    client = await connect(url);
+  });
+  afterAll(() => client?.close());
+
+  const restored = (name: string): string[] => readdirSync(worldFile("worlds")).filter((it) => it.includes(name));
+
+  test("comes as output while it is packed, with progress, and is the same under its new name", async () => {
+    const run = client.run("export_world", { world: "fetched" });
+    const told: [fraction: number, message: string | undefined][] = [];
+    run.onProgress((fraction, message) => told.push([fraction, message]));
+    const archive = await standardOutput(run);
+    expect(await run.outcome).toMatchObject({ status: "completed", exitCode: 0 });
+    expect(told.at(-1)).toEqual([1, expect.stringMatching(/^packing fetched/)]);
+
+    const restore = client.run("restore_world", { world: "put_back" }, { stdin: Readable.from([archive]) });
+    const names: string[] = [];
+    for await (const { channel, bytes } of restore.output)
+      if (channel === "stderr") names.push(String(Buffer.from(bytes)));
+    expect(await restore.outcome).toMatchObject({ status: "completed", value: { stdout: "restored 9 files\n" } });
+    expect(names.join("")).toContain("fetched/region/r.7.mca\n");
+    for (const file of readdirSync(worldFile("worlds/fetched"), { recursive: true, encoding: "utf8" })) {
+      const [old, now] = ["fetched", "put_back"].map((world) => path.join(worldFile("worlds"), world, file));
+      if (/\./.test(file)) expect(readFileSync(now!).equals(readFileSync(old!)), file).toBe(true);
+    }
+  });
+
+  test("is not there at all when its archive breaks off, or is none", async () => {
+    const bytes = await standardOutput(client.run("export_world", { world: "fetched" }));
+    for (const broken of [bytes.subarray(0, bytes.length / 2), Buffer.from("no archive"), Buffer.alloc(0)]) {
+      const outcome = await client.run("restore_world", { world: "half" }, { stdin: Readable.from([broken]) }).outcome;
+      expect(outcome.status).toBe("failed");
+      expect(restored("half")).toEqual([]);
+    }
+    expect(restored(".restoring")).toEqual([]);
+  });
+
+  test("is not there when its caller goes away in the middle of it", async () => {
+    const other = await connect(url);
+    const archive = await standardOutput(client.run("export_world", { world: "fetched" }));
+    async function* half() {
+      yield archive.subarray(0, archive.length / 2);
+      await new Promise(() => {});
+    }
+    const run = other.run("restore_world", { world: "left" }, { stdin: half() });
+    await run.id;
+    await expect.poll(() => restored(".restoring")).toHaveLength(1);
+    await other.close();
+    // It may come back for some seconds.
+    await expect.poll(() => restored(".restoring"), { timeout: 20_000 }).toEqual([]);
+    expect(restored("left")).toEqual([]);
+  }, 30_000);
+
+  test("is one of the choices that callers are offered, and nothing else is", async () => {
+    expect(await client.call("list_worlds")).toEqual(expect.arrayContaining(["fetched", "overworld"]));
+    const { stdout } = spawnSync(process.execPath, [mainFile, "call", "export_world", "--help"], {
+      encoding: "utf8",
+      env: { ...world.environment, ISCEP_URL: url },
+    });
+    expect(stdout).toMatch(/fetched.*overworld/);
+    await expect(client.call("export_world", { world: "nowhere" })).rejects.toMatchObject({
+      code: "invalid_arguments",
+    });
+  });
+
+  test("does not take the place of one that is there", async () => {
+    const outcome = await client.run("restore_world", { world: "overworld" }).outcome;
+    expect(outcome).toMatchObject({ status: "failed", exitCode: 2 });
+  });
+});
 
 describe("backup.js", () => {
   const backup = worldFile.bind(null, "backup.js");
