@@ -104,9 +104,8 @@ export class Dispatcher {
     if (run.outcome?.status === "rejected") return run;
     if (run.outcome === undefined || run.wanted !== undefined) {
       this.#journal.keep(run);
-      if (options.detached !== true || options.stdin === true) {
-        run.whenAbandoned(() => this.#abandoned(run, options.detached === true));
-      }
+      if (options.detached === true) run.isDetached = true;
+      if (options.detached !== true || options.stdin === true) run.whenAbandoned(this.#abandoned);
     }
     return run;
   }
@@ -127,13 +126,13 @@ export class Dispatcher {
    * A caller may come back for its run; after the grace nobody will ask for it. One that is detached goes on, but not
    * with a part of its standard input, which it would take for the whole.
    */
-  #abandoned(run: Run, detached: boolean): void {
+  readonly #abandoned = (run: Run): void => {
     const timer = setTimeout(() => {
-      if (run.isHeld || (detached && run.input?.isOver !== false)) return;
+      if (run.isHeld || (run.isDetached && run.input?.isOver !== false)) return;
       run.abort(new IscepError("cancelled", "the caller's connection ended, and it did not come back"));
     }, this.#limits.callerGraceMs);
     run.whenEnded(() => clearTimeout(timer));
-  }
+  };
 
   /** @throws IscepError `run_not_found` for a run that is unknown, forgotten or another owner's: the same answer for all. */
   find(identity: Identity, id: string): Run {
@@ -224,7 +223,7 @@ export class Dispatcher {
     if (run.wanted !== undefined) this.#journal.begins(run, given);
     this.#journal.outlasts(run, given);
     this.#active.add(run);
-    this.#limitTime(run);
+    run.limitTime();
     const leave = followRun(run, first, (outcome) => this.#end(run, given, outcome));
     run.whenAborted((reason) => this.#end(run, given, stopped(reason)));
     run.whenEnded(() => {
@@ -243,7 +242,7 @@ export class Dispatcher {
     if (run.wanted !== undefined) this.#journal.begins(run, given);
     this.#active.add(run);
     this.#waiting.add(run);
-    this.#limitTime(run);
+    run.limitTime();
     run.whenAborted((reason) => {
       if (!waits) return;
       this.#waiting.delete(run);
@@ -257,14 +256,6 @@ export class Dispatcher {
     };
   }
 
-  /** Aborts the run when its timeout has passed, the wait for a place included. */
-  #limitTime(run: Run): void {
-    const timer = setTimeout(() => {
-      run.abort(new IscepError("timeout", `the command took longer than its timeout of ${run.timeoutMs} ms`));
-    }, run.timeoutMs);
-    run.whenEnded(() => clearTimeout(timer));
-  }
-
   #execute(run: Run, command: Command, given: unknown, args: unknown, turn: Turn): void {
     if (command.kind === "script" || run.wanted !== undefined) this.#journal.begins(run, given);
     const result = execute(run, command, args, { threads: this.#threads, limits: this.#limits });
@@ -276,7 +267,7 @@ export class Dispatcher {
     this.#journal.outlasts(run, given);
     this.#active.add(run);
     if (command.kind === "function") {
-      this.#limitTime(run);
+      run.limitTime();
       // A function may ignore its signal: the caller gets the outcome now, and the place is given back when the work ends.
       run.whenAborted((reason) => this.#end(run, given, stopped(reason)));
     }

@@ -45,15 +45,16 @@ function callFunction(
   try {
     const result =
       command.threadModule === undefined ? command.run(args, run.context) : threads.run(command, args, run.context);
-    if (!isThenable(result)) return { status: "completed", value: result };
+    if (!isThenable(result)) return completed(result);
     // A thenable of its own making may throw, or settle twice; a promise made of it does neither.
-    return Promise.resolve(result).then(
-      (value): Outcome => ({ status: "completed", value }),
-      (error: unknown) => outcomeOfThrown(run, error),
-    );
+    return Promise.resolve(result).then(completed, (error: unknown) => outcomeOfThrown(run, error));
   } catch (error) {
     return outcomeOfThrown(run, error);
   }
+}
+
+function completed(value: unknown): Outcome {
+  return { status: "completed", value };
 }
 
 /** The text of an exception stays here, unless the command threw an IscepError: that is meant for the caller. */

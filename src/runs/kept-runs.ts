@@ -25,10 +25,11 @@ export class KeptRuns {
       this.#keys.set(key, run);
       this.#keyOf.set(run, key);
     }
-    run.whenEnded(() => {
-      this.#ended.add(run);
-      this.#forget(Date.now());
-    });
+  }
+
+  ended(run: Run): void {
+    this.#ended.add(run);
+    this.#forget(Date.now());
   }
 
   byId(id: string): Run | undefined {

@@ -11,5 +11,6 @@ export function createRunId(nowMs: number = Date.now()): string {
     lastMs = nowMs;
   }
   // Random bits of a UUIDv4, which Node draws from a pool: three digits after the version, then variant and the rest.
-  return timestamp + randomUUID().slice(15);
+  // Joined, as a sum would keep both of its parts beside the text that it becomes.
+  return [timestamp, randomUUID().slice(15)].join("");
 }

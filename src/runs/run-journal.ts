@@ -68,12 +68,19 @@ export class RunJournal {
   keep(run: Run): void {
     this.#kept.keep(run, run.wanted?.idempotencyKey);
     this.#history.add(run);
-    run.whenEnded(() => this.#history.ended(run));
+    if (run.outcome === undefined) run.isKept = true;
+    else this.#keptEnded(run);
+  }
+
+  #keptEnded(run: Run): void {
+    this.#kept.ended(run);
+    this.#history.ended(run);
   }
 
   /** It has its outcome, before anybody is told. */
   ends(run: Run, outcome: Outcome, given: unknown): void {
     if (run.isInJournal) this.#store?.end(run, outcome);
+    if (run.isKept) this.#keptEnded(run);
     if (this.#logs === undefined) return;
     const server = run.isInJournal ? { server: ownProcessMark() } : {};
     this.#logs.command({ ...eventOf(run, given), status: outcome.status, ...factsOf(outcome), ...server });

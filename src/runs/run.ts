@@ -1,8 +1,9 @@
-import type { IscepError } from "../errors.js";
+import { IscepError } from "../errors.js";
 import type { CommandContext, CommandOutput } from "../commands/command.js";
 import { anonymous, type Identity } from "../identity/identity.js";
 import type { Outcome } from "./outcome.js";
 import { noInput, RunInput } from "./input.js";
+import { eachListener, withListener, type Listeners } from "./listeners.js";
 import { RunOutput, type OutputLimits } from "./output.js";
 import { createRunId } from "./run-id.js";
 
@@ -27,6 +28,10 @@ export class Run {
   wanted: { readonly idempotencyKey: string | undefined } | undefined;
   /** The commands log has its start, and shall have its end. */
   isInJournal = false;
+  /** It can be found, followed and listed, and its end is to be noted there. */
+  isKept = false;
+  /** It goes on when nobody holds it. */
+  isDetached = false;
   readonly #limits: OutputLimits;
   #id: string | undefined;
   #outcome: Outcome | undefined;
@@ -111,22 +116,27 @@ export class Run {
   /** Calls at once when the run has ended already. */
   whenEnded(listener: (outcome: Outcome) => void): void {
     if (this.#outcome !== undefined) listener(this.#outcome);
-    else this.#lived().endListeners.push(listener);
+    else {
+      const life = this.#lived();
+      life.endListeners = withListener(life.endListeners, listener);
+    }
   }
 
   whenProgress(listener: (fraction: number, message: string | undefined) => void): void {
-    if (this.#outcome === undefined) this.#lived().progressListeners.push(listener);
+    if (this.#outcome !== undefined) return;
+    const life = this.#lived();
+    life.progressListeners = withListener(life.progressListeners, listener);
   }
 
   progress(fraction: number, message: string | undefined): void {
-    for (const listener of this.#life?.progressListeners ?? []) listener(fraction, message);
+    for (const listener of eachListener(this.#life?.progressListeners)) listener(fraction, message);
   }
 
   /** Calls at once when it waits now. */
   whenQueued(listener: (position: number) => void): void {
     if (this.#outcome !== undefined) return;
     const life = this.#lived();
-    life.queueListeners.push(listener);
+    life.queueListeners = withListener(life.queueListeners, listener);
     if (life.queuePosition > 0) listener(life.queuePosition);
   }
 
@@ -136,7 +146,7 @@ export class Run {
     if (position === (this.#life?.queuePosition ?? 0)) return;
     const life = this.#lived();
     life.queuePosition = position;
-    for (const listener of life.queueListeners) listener(position);
+    for (const listener of eachListener(life.queueListeners)) listener(position);
   }
 
   /** The first outcome counts; whatever comes later changes nothing. */
@@ -153,12 +163,13 @@ export class Run {
     life.input?.discard();
     // Before anybody is told: what a caller has heard of is never lost.
     journal.ends(this, outcome, given);
+    clearTimeout(life.timer);
     const listeners = life.endListeners;
-    life.endListeners = [];
-    life.progressListeners = [];
-    life.queueListeners = [];
-    life.abortListeners = [];
-    for (const listener of listeners) listener(outcome);
+    life.endListeners = undefined;
+    life.progressListeners = undefined;
+    life.queueListeners = undefined;
+    life.abortListeners = undefined;
+    for (const listener of eachListener(listeners)) listener(outcome);
   }
 
   /** It has been asked to stop. */
@@ -172,32 +183,43 @@ export class Run {
     if (life.abortReason !== undefined || this.#outcome !== undefined) return;
     life.abortReason = reason;
     life.controller?.abort(reason);
-    for (const listener of life.abortListeners) listener(reason);
+    for (const listener of eachListener(life.abortListeners)) listener(reason);
   }
 
   /** Calls once, at an abort before the run has ended. Cheaper than the signal. */
   whenAborted(listener: (reason: IscepError) => void): void {
     const life = this.#lived();
     if (life.abortReason !== undefined) listener(life.abortReason);
-    else life.abortListeners.push(listener);
+    else life.abortListeners = withListener(life.abortListeners, listener);
+  }
+
+  /** From now on it is aborted when its timeout has passed. */
+  limitTime(): void {
+    const life = this.#lived();
+    // Twice where it waited for its place: what counts is the first.
+    life.timer ??= setTimeout(timeOut, this.timeoutMs, this);
   }
 
   /** A caller that wants the run to go on, until it releases it. */
   hold(holder: object): void {
-    this.#lived().holders.add(holder);
+    const life = this.#lived();
+    if (!eachListener(life.holders).includes(holder)) life.holders = withListener(life.holders, holder);
   }
 
   release(holder: object): void {
     const life = this.#lived();
-    if (life.holders.delete(holder) && life.holders.size === 0 && this.#outcome === undefined) life.onAbandoned?.();
+    const holders = eachListener(life.holders);
+    if (!holders.includes(holder)) return;
+    life.holders = holders.length === 1 ? undefined : holders.filter((other) => other !== holder);
+    if (life.holders === undefined && this.#outcome === undefined) life.onAbandoned?.(this);
   }
 
   get isHeld(): boolean {
-    return this.#life !== undefined && this.#life.holders.size > 0;
+    return this.#life?.holders !== undefined;
   }
 
   /** Called each time when the last of those that held the run has let go of it. */
-  whenAbandoned(listener: () => void): void {
+  whenAbandoned(listener: (run: Run) => void): void {
     this.#lived().onAbandoned = listener;
   }
 
@@ -229,14 +251,19 @@ class Life {
   input: RunInput | undefined;
   controller: AbortController | undefined;
   abortReason: IscepError | undefined;
-  abortListeners: ((reason: IscepError) => void)[] = [];
-  endListeners: ((outcome: Outcome) => void)[] = [];
-  progressListeners: ((fraction: number, message: string | undefined) => void)[] = [];
+  abortListeners: Listeners<(reason: IscepError) => void>;
+  endListeners: Listeners<(outcome: Outcome) => void>;
+  progressListeners: Listeners<(fraction: number, message: string | undefined) => void>;
   queuePosition = 0;
-  queueListeners: ((position: number) => void)[] = [];
-  onAbandoned: (() => void) | undefined;
+  queueListeners: Listeners<(position: number) => void>;
+  onAbandoned: ((run: Run) => void) | undefined;
   /** Callers that want it to go on; without any, and not detached, it is abandoned. */
-  readonly holders = new Set<object>();
+  holders: Listeners<object>;
+  timer: NodeJS.Timeout | undefined;
+}
+
+function timeOut(run: Run): void {
+  run.abort(new IscepError("timeout", `the command took longer than its timeout of ${run.timeoutMs} ms`));
 }
 
 class RunContext implements CommandContext {

@@ -1,0 +1,19 @@
+/** Most runs have one listener of a kind or none, and there may be many runs: an array for one costs as much as a run. */
+export type Listeners<Listener extends object> = undefined | Listener | Listener[];
+
+export function withListener<Listener extends object>(
+  listeners: Listeners<Listener>,
+  added: Listener,
+): Listeners<Listener> {
+  if (listeners === undefined) return added;
+  if (!Array.isArray(listeners)) return [listeners, added];
+  listeners.push(added);
+  return listeners;
+}
+
+export function eachListener<Listener extends object>(listeners: Listeners<Listener>): readonly Listener[] {
+  if (listeners === undefined) return none;
+  return Array.isArray(listeners) ? listeners : [listeners];
+}
+
+const none: readonly never[] = [];
