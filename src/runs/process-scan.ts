@@ -73,12 +73,19 @@ async function readEntry(pid: string): Promise<ProcessEntry | undefined> {
   }
 }
 
+/** A read of a process that is stuck in the kernel may never return: it shall hold no more than one thread of Node's pool. */
+const beingRead = new Set<string>();
+
 async function readRunId(pid: string): Promise<string | undefined> {
+  if (beingRead.has(pid)) return undefined;
+  beingRead.add(pid);
   try {
     const environment = await readFile(`/proc/${pid}/environ`, "latin1");
     return /(?:^|\0)ISCEP_RUN=([^\0]*)/.exec(environment)?.[1];
   } catch {
     return undefined; // another user's
+  } finally {
+    beingRead.delete(pid);
   }
 }
 
