@@ -2,7 +2,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { limitTable } from "../limits.js";
 import { signalGroup } from "./process-group.js";
-import { isSameProcess, scanProcesses, withDescendants, type ProcessEntry, type ProcessScan } from "./process-scan.js";
+import {
+  currentGroup,
+  isSameProcess,
+  scanProcesses,
+  withDescendants,
+  type ProcessEntry,
+  type ProcessScan,
+} from "./process-scan.js";
 
 export interface ProcessesToEnd {
   /** What they have as ISCEP_RUN, however they were forked. */
@@ -89,16 +96,18 @@ class RunTree {
     // At once, so that none of them forks meanwhile; but only while the leader is there, as the number of a group that is
     // gone may become another's.
     const byGroup = leader !== undefined && (leader.isThere() || !this.#hasProc) ? leader.pid : undefined;
-    if (byGroup !== undefined && (signal === "SIGKILL" || !this.#groupTold)) signalGroup(byGroup, signal);
+    const toldGroup = signal === "SIGKILL" || !this.#groupTold ? byGroup : undefined;
+    if (toldGroup !== undefined) signalGroup(toldGroup, signal);
     for (const entry of this.#known.values()) {
       const identity = identityOf(entry);
       if (signal === "SIGTERM") {
         if (this.#told.has(identity)) continue;
         this.#told.add(identity);
       }
-      if (entry.groupId === byGroup && (signal === "SIGKILL" || !this.#groupTold)) continue;
-      // Looked at again right before: the pid may have become another's since the scan.
-      if (!isSameProcess(entry)) continue;
+      // Looked at again right before: the pid may have become another's since the scan, and it may have left the group
+      // before the group was told.
+      const groupId = currentGroup(entry);
+      if (groupId === undefined || groupId === toldGroup) continue;
       try {
         process.kill(entry.pid, signal);
       } catch (error) {

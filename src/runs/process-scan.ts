@@ -98,12 +98,18 @@ function parseStat(stat: string): Omit<ProcessEntry, "runId"> | undefined {
   return { pid: Number.parseInt(stat, 10), startTicks, parentPid: Number(parentPid), groupId: Number(groupId) };
 }
 
-/** Whether it still lives, and its pid has not become another's. One small read that no lock of the process can hold. */
+/** Whether it still lives, and its pid has not become another's. */
 export function isSameProcess(entry: ProcessEntry): boolean {
+  return currentGroup(entry) !== undefined;
+}
+
+/** The group that it is in by now; undefined when it has ended. One small read that no lock of the process can hold. */
+export function currentGroup(entry: ProcessEntry): number | undefined {
   try {
-    return parseStat(readFileSync(`/proc/${entry.pid}/stat`, "latin1"))?.startTicks === entry.startTicks;
+    const now = parseStat(readFileSync(`/proc/${entry.pid}/stat`, "latin1"));
+    return now?.startTicks === entry.startTicks ? now.groupId : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
