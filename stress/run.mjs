@@ -30,7 +30,7 @@ const groups = {
   },
   async cancels() {
     const polite = await cancels(server, "stay", 1_000);
-    const figure = `slowest ${polite.slowestMs.toFixed(0)} ms, ${polite.left.length} processes left`;
+    const figure = `median ${polite.medianMs.toFixed(0)} ms, slowest ${polite.slowestMs.toFixed(0)} ms, ${polite.left.length} processes left`;
     tell(
       `${polite.count} cancels`,
       figure,
@@ -38,7 +38,7 @@ const groups = {
       polite.left.length === 0 && polite.slowestMs <= 1_000,
     );
     const stubborn = await cancels(server, "stubborn", 96);
-    const byForce = `slowest ${stubborn.slowestMs.toFixed(0)} ms, ${stubborn.left.length} processes left`;
+    const byForce = `median ${stubborn.medianMs.toFixed(0)} ms, slowest ${stubborn.slowestMs.toFixed(0)} ms, ${stubborn.left.length} processes left`;
     const isKept = stubborn.left.length === 0 && stubborn.slowestMs <= 6_000;
     tell(`${stubborn.count} cancels of scripts that ignore SIGTERM`, byForce, "none left, within 6 s", isKept);
   },

@@ -75,7 +75,7 @@ describe("a cancel ends", () => {
   test("and tells nobody twice, as some take a second signal for haste", async () => {
     const { folder } = await cancelled(
       "setsid sh -c 'trap \"echo told >>told\" TERM; touch ready; while :; do sleep 0.02; done' & wait",
-      { killGraceMs: 300 },
+      { killGraceMs: 2_000 },
     );
     expect(readFileSync(path.join(folder, "told"), "utf8")).toBe("told\n");
   });
