@@ -10,6 +10,8 @@ import type { TypedLine, TypedWord } from "./typed-words.js";
 export interface ServerQuestions {
   /** As far as the server tells. The words stand before COMMAND, and say which server it is. */
   commands(words: readonly TypedWord[]): Promise<readonly CommandDescription[]>;
+  /** Ids of the newest runs. */
+  runs(words: readonly TypedWord[]): Promise<readonly Candidate[]>;
 }
 
 /** Names of files are the shell's own business. */
@@ -43,6 +45,8 @@ export async function candidatesAt(line: TypedLine, program: Command, server: Se
   if (typed.startsWith("-")) return begins(optionsOf(command, typed));
   if (isCall)
     return begins((await server.commands(place.before)).map(({ name, description }) => ({ value: name, description })));
+  if (command.registeredArguments[0]?.name() === "run" && operands.length === 0)
+    return begins(await server.runs(place.before));
   return begins(operandsOf(command, operands, program));
 }
 

@@ -2,7 +2,7 @@
 import { candidatesAt } from "./candidates.js";
 import { candidateLine, shells, type Shell } from "./shell-candidate.js";
 import { filesExitCode } from "./completion-scripts.js";
-import { describedCommands } from "./described-commands.js";
+import { describedCommands, newestRuns } from "./described-commands.js";
 import type { DefineVerb } from "./invocation.js";
 import { print } from "./streams.js";
 import { typedLine } from "./typed-words.js";
@@ -14,7 +14,7 @@ export const define: DefineVerb = (command, invocation) => {
     .action(async (shell: string, text: string) => {
       const line = typedLine(text);
       const program = await invocation.programFor(line.words.map((word) => word.text));
-      const found = await candidatesAt(line, program, { commands: describedCommands });
+      const found = await candidatesAt(line, program, { commands: describedCommands, runs: newestRuns });
       if (found === "files") {
         invocation.exitCode = filesExitCode;
         return;

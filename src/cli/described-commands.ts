@@ -1,18 +1,21 @@
-/** The commands of the server that a line is about, from a short question, or from a file that has the last answer. */
+/** What the server that a line is about tells: by a short question, and its commands by a file that has the last answer. */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { Command } from "commander";
+import type { Client } from "../client/client.js";
 import type { CommandDescription } from "../commands/command.js";
 import { readDescriptions } from "../commands/describe.js";
 import { writeFileAtomically } from "../identity/atomic-file.js";
 import { defaultLimits } from "../limits.js";
 import { formatAddress } from "../transport/address.js";
 import { addClientOptions, callerOf, openClient, type ClientOptions } from "./client-options.js";
+import type { Candidate } from "./shell-candidate.js";
 import type { TypedWord } from "./typed-words.js";
 
 const filePrefix = "commands-";
+const mostRuns = 50;
 
 /** `words` hold options of clients, and others; nothing where they cannot be understood, or the server does not tell. */
 export async function describedCommands(words: readonly TypedWord[]): Promise<readonly CommandDescription[]> {
@@ -22,7 +25,7 @@ export async function describedCommands(words: readonly TypedWord[]): Promise<re
     const file = cacheFile(options);
     const kept = readKept(file);
     if (kept !== undefined) return kept;
-    const found = await ask(options);
+    const found = await ask(options, (client, signal) => client.list({ signal }));
     keep(file, found);
     return found;
   } catch {
@@ -31,12 +34,27 @@ export async function describedCommands(words: readonly TypedWord[]): Promise<re
   }
 }
 
-async function ask(options: ClientOptions): Promise<readonly CommandDescription[]> {
+/** They change too soon to be kept. */
+export async function newestRuns(words: readonly TypedWord[]): Promise<readonly Candidate[]> {
+  try {
+    const options = clientOptionsIn(words);
+    if (options === undefined) return [];
+    const { runs } = await ask(options, (client, signal) => client.runs({ signal, limit: mostRuns }));
+    return runs.map((run) => ({ value: run.run, description: `${run.command}, ${run.status}` }));
+  } catch {
+    return []; // as above
+  }
+}
+
+async function ask<Answer>(
+  options: ClientOptions,
+  question: (client: Client, signal: AbortSignal) => Promise<Answer>,
+): Promise<Answer> {
   const timeoutMs = defaultLimits.completionTimeoutMs;
   const signal = AbortSignal.timeout(timeoutMs);
   const client = await openClient({ ...options, timeout: timeoutMs, quiet: true }, signal);
   // Not closed: this process is about to end, and a server that is slow would be waited for.
-  return client.list({ signal, timeoutMs });
+  return question(client, signal);
 }
 
 /** Undefined when a value would be expanded by the shell: what it will be is not known, and nothing is evaluated here. */

@@ -17,6 +17,8 @@ export interface FollowOptions extends ResultOptions {
   readonly offset?: number;
   /** Ends with 0 when nobody reads the output any more, whatever becomes of the run. */
   readonly leavesUnread?: boolean;
+  /** What is typed stands where the progress would. */
+  readonly stdin?: boolean;
 }
 
 /**
@@ -25,7 +27,8 @@ export interface FollowOptions extends ResultOptions {
  */
 export async function followRun(run: RunHandle, options: FollowOptions): Promise<number> {
   const progress = new ProgressBar();
-  if (options.quiet !== true) {
+  const isTypedInto = options.stdin === true && process.stdin.isTTY;
+  if (options.quiet !== true && !isTypedInto) {
     run.onProgress((fraction, message) => progress.update(fraction, message));
     run.onQueued((position) => progress.wait(position));
   }
@@ -86,6 +89,8 @@ async function printOutcome(outcome: Outcome, output: OutputTarget, options: Fol
     return exitCodeOfSignal(outcome.signal);
   }
   if (outcome.status === "completed") {
+    // Of a script it was made of the output, which has been shown.
+    if (outcome.valueError !== undefined && (exitCode === undefined || options.json === true)) throw outcome.valueError;
     if (options.json === true) await printResult(null, options);
     return exitCode ?? 0;
   }

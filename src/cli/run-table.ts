@@ -33,8 +33,11 @@ export function runText(run: RunRecord, nowMs: number): string {
   return `${alignColumns(rows).join("\n")}\n`;
 }
 
-function statusText({ status }: RunRecord): string {
-  return visibleLine(status);
+/** `failed (exit code 3)`, `killed (SIGKILL)`, `rejected (busy)`. */
+function statusText({ status, code, exitCode, signal }: RunRecord): string {
+  const detail =
+    signal ?? (exitCode !== undefined && exitCode !== 0 ? `exit code ${exitCode}` : code === status ? undefined : code);
+  return visibleLine(detail === undefined ? status : `${status} (${detail})`);
 }
 
 /** Local time, to the second, in a form that sorts. */

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Server } from "iscep";
+import { connect, Server } from "iscep";
 import { candidateLine } from "#iscep/cli/shell-candidate";
 import { typedLine } from "#iscep/cli/typed-words";
 import { loadCommandModule } from "#iscep/commands/load-module";
@@ -127,6 +127,16 @@ describe("what may stand at the cursor", () => {
     expect(stdout).toBe("");
     expect(performance.now() - startedMs).toBeLessThan(8_000);
   });
+});
+
+test("of runs, the ids of the newest", async () => {
+  const { url, token, complete } = await served();
+  await using client = await connect(url, { token });
+  const run = client.run("ns:other", {});
+  const id = await run.id;
+  expect(await complete("iscep runs show ")).toEqual([id]);
+  expect(await complete(`iscep runs attach ${id.slice(0, 9)}`)).toEqual([id]);
+  expect(await complete("iscep runs cancel ", "fish")).toEqual([`${id}\tns:other, completed`]);
 });
 
 describe("the last answer", () => {

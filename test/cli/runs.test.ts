@@ -1,10 +1,11 @@
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, declareArguments, defineCommand, Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
 import { bytesText, durationText } from "#iscep/cli/run-table";
-import { ended, firstLine, iscep, startIscep, temporaryFolder, type Ended, type RunOptions } from "./run.js";
+import { ended, firstLine, iscep, serve, startIscep, temporaryFolder, type Ended, type RunOptions } from "./run.js";
 
 const liveFile = fileURLToPath(new URL("programs/live.mjs", import.meta.url));
 
@@ -57,7 +58,7 @@ describe("iscep runs", () => {
     expect(header).toMatch(/^RUN +COMMAND +STATUS +STARTED +DURATION +OUTPUT$/);
     expect(lines).toHaveLength(2);
     const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +[\d.]+ m?s +`;
-    expect(lines[0]).toMatch(new RegExp(`^${second} +exits +failed +${time}\\d+ B$`));
+    expect(lines[0]).toMatch(new RegExp(`^${second} +exits +failed \\(exit code 3\\) +${time}\\d+ B$`));
     expect(lines[1]).toMatch(new RegExp(`^${first} +say +completed +${time}5 B$`));
   });
 
@@ -70,6 +71,43 @@ describe("iscep runs", () => {
     expect(all[0]).toMatchObject({ run: newest, command: "say", status: "completed", outputBytes: 2 });
     expect(JSON.parse((await runs("--json", "--limit", "1")).stdout)).toEqual([all[0]]);
     expect((await runs("--limit", "0")).code).toBe(64);
+  });
+
+  test("all pages of a long list are asked for", async () => {
+    const { runs, url } = await served();
+    await using client = await connect(url);
+    const ids: string[] = [];
+    for (let index = 0; index < 230; index++) ids.push(await client.run("say", { text: "a" }).id);
+    // Ids begin with the time; those of one millisecond come in any order.
+    ids.sort().reverse();
+    const all = JSON.parse((await runs("--json")).stdout) as { run: string }[];
+    expect(all.map(({ run }) => run)).toEqual(ids);
+    const some = JSON.parse((await runs("--json", "--limit", "150")).stdout) as { run: string }[];
+    expect(some.map(({ run }) => run)).toEqual(ids.slice(0, 150));
+  });
+
+  test("after a restart of the server, runs and their output are there as before", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "iscep.yaml"), `listen: unix:s.sock\nmodules: [${JSON.stringify(liveFile)}]\n`);
+    const before = await serve([], { folder });
+    const options = { folder, environment: { ISCEP_URL: before.url } };
+    await writeFile(join(folder, "go on"), "");
+    const words = ["call", "--detach", "talk", "--file", join(folder, "go on")];
+    const run = (await iscep(words, options)).stdout.trim();
+    expect(await iscep(["runs", "attach", run], options)).toMatchObject({ code: 0, stdout: "first\nsecond\nvalue\n" });
+    const failed = (await iscep(["call", "--detach", "exits"], options)).stdout.trim();
+    await iscep(["runs", "attach", failed], options);
+    await before.stop();
+    const after = await serve([], { folder });
+    expect(await iscep(["runs", "attach", run], options)).toEqual({
+      code: 0,
+      signal: null,
+      stdout: "first\nsecond\nvalue\n",
+      stderr: "aside\n",
+    });
+    expect(await iscep(["runs", "attach", failed], options)).toMatchObject({ code: 3, stdout: "out", stderr: "err" });
+    expect((await iscep(["runs", "show", failed], options)).stdout).toContain("status    failed (exit code 3)\n");
+    await after.stop();
   });
 
   test("show tells what is known of one", async () => {
