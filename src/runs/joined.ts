@@ -2,29 +2,7 @@
 import { toIscepError } from "../errors.js";
 import type { Outcome } from "./outcome.js";
 import type { OutputPiece } from "./output.js";
-import type { Run } from "./run.js";
-
-interface Follower {
-  progress(fraction: number, message: string | undefined): void;
-  ended(outcome: Outcome): void;
-}
-
-/** One listener a first run, as callers may join and leave it any number of times. */
-const followers = new WeakMap<Run, Set<Follower>>();
-
-function followersOf(first: Run): Set<Follower> {
-  const known = followers.get(first);
-  if (known !== undefined) return known;
-  const made = new Set<Follower>();
-  followers.set(first, made);
-  first.whenProgress((fraction, message) => {
-    for (const follower of made) follower.progress(fraction, message);
-  });
-  first.whenEnded((outcome) => {
-    for (const follower of made) follower.ended(outcome);
-  });
-  return made;
-}
+import type { Run, RunFollower } from "./run.js";
 
 /**
  * The output begins with what is still kept. The first one goes on as long as this one wants it, though its own caller
@@ -33,9 +11,9 @@ function followersOf(first: Run): Set<Follower> {
  */
 export function followRun(run: Run, first: Run, ended: (outcome: Outcome) => void): () => void {
   const { output } = first;
-  const all = followersOf(first);
   let position = output.start;
   let isFull = false;
+  let hasLeft = false;
   let outcome: Outcome | undefined;
   const pump = (): void => {
     while (!isFull) {
@@ -48,7 +26,7 @@ export function followRun(run: Run, first: Run, ended: (outcome: Outcome) => voi
       isFull = true;
       void room.then(() => {
         isFull = false;
-        if (all.has(follower)) pump();
+        if (!hasLeft) pump();
       });
     }
     // The last of it may have to be read from files, when the first run has ended already.
@@ -62,10 +40,10 @@ export function followRun(run: Run, first: Run, ended: (outcome: Outcome) => voi
       return undefined;
     }
   };
-  const follower: Follower = {
+  const follower: RunFollower = {
     progress: (fraction, message) => run.progress(fraction, message),
-    ended: (first) => {
-      outcome = first;
+    ended: (ofFirst) => {
+      outcome = ofFirst;
       pump();
     },
   };
@@ -75,12 +53,13 @@ export function followRun(run: Run, first: Run, ended: (outcome: Outcome) => voi
     },
     outputReady: pump,
   };
-  all.add(follower);
   output.watch(watcher);
   first.hold(run);
+  first.follow(follower);
   pump();
   return () => {
-    all.delete(follower);
+    hasLeft = true;
+    first.unfollow(follower);
     output.unwatch(watcher);
     first.release(run);
   };

@@ -11,6 +11,15 @@ export function withListener<Listener extends object>(
   return listeners;
 }
 
+export function withoutListener<Listener extends object>(
+  listeners: Listeners<Listener>,
+  removed: Listener,
+): Listeners<Listener> {
+  if (!Array.isArray(listeners)) return listeners === removed ? undefined : listeners;
+  const left = listeners.filter((listener) => listener !== removed);
+  return left.length > 1 ? left : left[0];
+}
+
 export function eachListener<Listener extends object>(listeners: Listeners<Listener>): readonly Listener[] {
   if (listeners === undefined) return none;
   return Array.isArray(listeners) ? listeners : [listeners];

@@ -3,7 +3,7 @@ import type { CommandContext, CommandOutput } from "../commands/command.js";
 import { anonymous, type Identity } from "../identity/identity.js";
 import type { Outcome } from "./outcome.js";
 import { noInput, RunInput } from "./input.js";
-import { eachListener, withListener, type Listeners } from "./listeners.js";
+import { eachListener, withListener, withoutListener, type Listeners } from "./listeners.js";
 import { RunOutput, type OutputLimits } from "./output.js";
 import { createRunId } from "./run-id.js";
 
@@ -113,31 +113,29 @@ export class Run {
     return life.controller.signal;
   }
 
-  /** Calls at once when the run has ended already. */
-  whenEnded(listener: (outcome: Outcome) => void): void {
-    if (this.#outcome !== undefined) listener(this.#outcome);
-    else {
-      const life = this.#lived();
-      life.endListeners = withListener(life.endListeners, listener);
+  /** Tells at once when the run has ended already, and its place when it waits. */
+  follow(follower: RunFollower): void {
+    if (this.#outcome !== undefined) {
+      follower.ended(this.#outcome);
+      return;
     }
+    const life = this.#lived();
+    life.followers = withListener(life.followers, follower);
+    if (life.queuePosition > 0) follower.queued?.(life.queuePosition);
   }
 
-  whenProgress(listener: (fraction: number, message: string | undefined) => void): void {
-    if (this.#outcome !== undefined) return;
-    const life = this.#lived();
-    life.progressListeners = withListener(life.progressListeners, listener);
+  unfollow(follower: RunFollower): void {
+    const life = this.#life;
+    if (life !== undefined) life.followers = withoutListener(life.followers, follower);
+  }
+
+  /** Calls at once when the run has ended already. */
+  whenEnded(listener: (outcome: Outcome) => void): void {
+    this.follow({ ended: listener });
   }
 
   progress(fraction: number, message: string | undefined): void {
-    for (const listener of eachListener(this.#life?.progressListeners)) listener(fraction, message);
-  }
-
-  /** Calls at once when it waits now. */
-  whenQueued(listener: (position: number) => void): void {
-    if (this.#outcome !== undefined) return;
-    const life = this.#lived();
-    life.queueListeners = withListener(life.queueListeners, listener);
-    if (life.queuePosition > 0) listener(life.queuePosition);
+    for (const follower of eachListener(this.#life?.followers)) follower.progress?.(fraction, message);
   }
 
   /** From 1; 0 when it waits no more. */
@@ -146,7 +144,7 @@ export class Run {
     if (position === (this.#life?.queuePosition ?? 0)) return;
     const life = this.#lived();
     life.queuePosition = position;
-    for (const listener of eachListener(life.queueListeners)) listener(position);
+    for (const follower of eachListener(life.followers)) follower.queued?.(position);
   }
 
   /** The first outcome counts; whatever comes later changes nothing. */
@@ -164,12 +162,10 @@ export class Run {
     // Before anybody is told: what a caller has heard of is never lost.
     journal.ends(this, outcome, given);
     clearTimeout(life.timer);
-    const listeners = life.endListeners;
-    life.endListeners = undefined;
-    life.progressListeners = undefined;
-    life.queueListeners = undefined;
+    const { followers } = life;
+    life.followers = undefined;
     life.abortListeners = undefined;
-    for (const listener of eachListener(listeners)) listener(outcome);
+    for (const follower of eachListener(followers)) follower.ended(outcome);
   }
 
   /** It has been asked to stop. */
@@ -208,9 +204,8 @@ export class Run {
 
   release(holder: object): void {
     const life = this.#lived();
-    const holders = eachListener(life.holders);
-    if (!holders.includes(holder)) return;
-    life.holders = holders.length === 1 ? undefined : holders.filter((other) => other !== holder);
+    if (!eachListener(life.holders).includes(holder)) return;
+    life.holders = withoutListener(life.holders, holder);
     if (life.holders === undefined && this.#outcome === undefined) life.onAbandoned?.(this);
   }
 
@@ -226,6 +221,15 @@ export class Run {
   #lived(): Life {
     return (this.#life ??= new Life());
   }
+}
+
+/** Whoever wants to hear of a run: its caller's door, one who has attached, a run that has joined it. */
+export interface RunFollower {
+  /** Once. */
+  ended(outcome: Outcome): void;
+  progress?(fraction: number, message: string | undefined): void;
+  /** Its place in a queue, from 1; 0 when it waits no more. */
+  queued?(position: number): void;
 }
 
 /** Where the end of a run is written down. */
@@ -252,10 +256,8 @@ class Life {
   controller: AbortController | undefined;
   abortReason: IscepError | undefined;
   abortListeners: Listeners<(reason: IscepError) => void>;
-  endListeners: Listeners<(outcome: Outcome) => void>;
-  progressListeners: Listeners<(fraction: number, message: string | undefined) => void>;
+  followers: Listeners<RunFollower>;
   queuePosition = 0;
-  queueListeners: Listeners<(position: number) => void>;
   onAbandoned: ((run: Run) => void) | undefined;
   /** Callers that want it to go on; without any, and not detached, it is abandoned. */
   holders: Listeners<object>;

@@ -11,6 +11,7 @@ import { SendWindow } from "../session/window.js";
 import type { ByteStream } from "../transport/byte-stream.js";
 import { SessionInputs } from "./session-inputs.js";
 import { outcomeText, unsendableText, type AnswerExtras } from "./outcome-text.js";
+import { FollowedCall, type FollowedCallHost } from "./followed-call.js";
 import { OutputStream, type OutputStreamHost } from "./output-stream.js";
 
 export interface SessionCallsHost {
@@ -38,12 +39,13 @@ interface FollowOptions {
 export class SessionCalls {
   readonly #host: SessionCallsHost;
   /** Calls and attaches without an answer yet, by id. */
-  readonly #inFlight = new Map<number, Run>();
+  readonly #inFlight = new Map<number, FollowedCall>();
   /** Output on its way; may outlast the answer. */
   readonly #streams = new Map<number, OutputStream>();
   readonly #streamHost: OutputStreamHost;
   readonly #inputs: SessionInputs;
   readonly #connectionWindow: SendWindow;
+  readonly #followHost: FollowedCallHost;
   #scheduled = new Set<OutputStream>();
 
   constructor(host: SessionCallsHost) {
@@ -53,6 +55,7 @@ export class SessionCalls {
     this.#inputs = new SessionInputs(limits, (stream, bytes) =>
       host.send(notificationText("window", { stream, bytes })),
     );
+    this.#followHost = { send: (text) => host.send(text), ended: (call) => this.#ended(call) };
     this.#streamHost = {
       maxDataBytes: limits.maxDataBytes,
       connectionWindow: this.#connectionWindow,
@@ -127,7 +130,7 @@ export class SessionCalls {
   }
 
   runOfCall(id: number): Run | undefined {
-    return this.#inFlight.get(id);
+    return this.#inFlight.get(id)?.run;
   }
 
   /** Tells the run's id, lets its output flow, and answers when it has ended. */
@@ -135,31 +138,33 @@ export class SessionCalls {
     const { limits } = this.#host;
     if (offset !== undefined) run.output.checkOffset(offset);
     const input = stdin && run.outcome === undefined ? inputOf(run) : undefined;
-    this.#inFlight.set(id, run);
-    if (holds) run.hold(this);
+    const call = new FollowedCall(id, run, input, offset !== undefined, this.#followHost);
+    this.#inFlight.set(id, call);
+    if (holds) run.hold(call);
     const start = input === undefined ? undefined : this.#inputs.open(id, input);
     this.#host.send(notificationText("started", { call: id, run: run.id, ...start }));
-    let stream: OutputStream | undefined;
     if (offset !== undefined) {
-      stream = new OutputStream(id, run.output, offset, limits.streamWindowBytes, this.#streamHost);
+      const stream = new OutputStream(id, run.output, offset, limits.streamWindowBytes, this.#streamHost);
       this.#streams.set(id, stream);
       this.#schedule(stream);
-      run.whenProgress((fraction, message) => {
-        if (this.#inFlight.get(id) === run)
-          this.#host.send(notificationText("progress", { call: id, fraction, message }));
-      });
-      run.whenQueued((position) => {
-        if (this.#inFlight.get(id) === run) this.#host.send(notificationText("queued", { call: id, position }));
-      });
     }
-    run.whenEnded(() => {
-      if (this.#inFlight.get(id) !== run) return;
-      this.#inFlight.delete(id);
-      if (input !== undefined) this.#inputs.close(id);
-      this.#answer(id, run, { run: run.id, ...(stream === undefined ? {} : { output: run.output.end }) });
-      if (stream !== undefined && this.#streams.get(id) === stream) this.#schedule(stream);
-      this.#tellIfIdle();
-    });
+    run.follow(call);
+  }
+
+  #ended({ id, run, input, hasOutput }: FollowedCall): void {
+    this.#inFlight.delete(id);
+    if (input !== undefined) this.#inputs.close(id);
+    this.#answer(id, run, { run: run.id, ...(hasOutput ? { output: run.output.end } : {}) });
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) this.#schedule(stream);
+    this.#tellIfIdle();
+  }
+
+  /** Its answer comes from elsewhere, or not over this connection. */
+  #forget(call: FollowedCall): void {
+    this.#inFlight.delete(call.id);
+    call.run.unfollow(call);
+    call.run.release(call);
   }
 
   #mayOpen(id: number): boolean {
@@ -250,13 +255,12 @@ export class SessionCalls {
   #broken(stream: OutputStream, error: IscepError): void {
     stream.close();
     this.#streams.delete(stream.id);
-    const run = this.#inFlight.get(stream.id);
+    const call = this.#inFlight.get(stream.id);
     // Its answer has told how many bytes there are, and these would be waited for.
-    if (run === undefined) this.#host.violation(error);
+    if (call === undefined) this.#host.violation(error);
     else {
-      this.#inFlight.delete(stream.id);
-      run.release(this);
-      this.#host.send(errorText(stream.id, error, { status: "lost", run: run.id, ...error.details }));
+      this.#forget(call);
+      this.#host.send(errorText(stream.id, error, { status: "lost", run: call.run.id, ...error.details }));
       this.#tellIfIdle();
     }
   }
@@ -271,9 +275,7 @@ export class SessionCalls {
     this.#streams.clear();
     this.#scheduled.clear();
     this.#inputs.release();
-    const runs = [...this.#inFlight.values()];
-    this.#inFlight.clear();
-    for (const run of runs) run.release(this);
+    for (const call of this.#inFlight.values()) this.#forget(call);
   }
 }
 

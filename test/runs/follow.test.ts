@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import { anonymous } from "#iscep/identity/identity";
+import { defaultLimits } from "iscep";
+import { Run, type RunFollower } from "#iscep/runs/run";
+
+const silent = { ends: () => {} };
+
+function newRun(): Run {
+  return new Run("backup", anonymous, "127.0.0.1", defaultLimits);
+}
+
+function follower(name: string, heard: string[]): RunFollower {
+  return {
+    ended: (outcome) => void heard.push(`${name} ended ${outcome.status}`),
+    progress: (fraction) => void heard.push(`${name} progress ${fraction}`),
+    queued: (position) => void heard.push(`${name} queued ${position}`),
+  };
+}
+
+test("each follower hears all of it, and one that has left hears nothing more", () => {
+  const run = newRun();
+  const heard: string[] = [];
+  const [first, second, third] = ["a", "b", "c"].map((name) => follower(name, heard));
+  for (const each of [first, second, third]) run.follow(each!);
+  run.progress(0.5, undefined);
+  run.unfollow(second!);
+  run.progress(0.75, undefined);
+  run.unfollow(first!);
+  run.end({ status: "completed", value: 1 }, silent, {});
+  expect(heard).toEqual([
+    "a progress 0.5",
+    "b progress 0.5",
+    "c progress 0.5",
+    "a progress 0.75",
+    "c progress 0.75",
+    "c ended completed",
+  ]);
+});
+
+test("one who comes late is told the place in the queue, or the outcome, at once", () => {
+  const run = newRun();
+  const heard: string[] = [];
+  run.movedInQueue(3);
+  run.follow(follower("a", heard));
+  run.end({ status: "completed", value: 1 }, silent, {});
+  run.follow(follower("b", heard));
+  expect(heard).toEqual(["a queued 3", "a ended completed", "b ended completed"]);
+});
+
+test("a run is abandoned when the last of its holders lets go, each counted once", () => {
+  const run = newRun();
+  let abandoned = 0;
+  run.whenAbandoned(() => abandoned++);
+  const [first, second] = [{}, {}];
+  run.hold(first);
+  run.hold(first);
+  run.hold(second);
+  run.release(first);
+  run.release(first);
+  expect({ abandoned, isHeld: run.isHeld }).toEqual({ abandoned: 0, isHeld: true });
+  run.release(second);
+  expect({ abandoned, isHeld: run.isHeld }).toEqual({ abandoned: 1, isHeld: false });
+});
