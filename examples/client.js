@@ -15,7 +15,15 @@ console.log(`the server offers ${commands.map(({ name }) => name).join(", ")}`);
 assert.equal(await client.call("greet"), "hello world");
 assert.equal(await client.call("greet", { name: "Ada" }), "hello Ada");
 
-// Many calls may be made at once. Towards one server of version 1 they queue on the connection.
+// A run shows its output and its progress while it goes on, and ends with exactly one outcome.
+const run = client.run("count_down", { from: 3 });
+run.onProgress((fraction) => console.log(`${Math.round(fraction * 100)}%`));
+let counted = "";
+for await (const { channel, bytes } of run.output) if (channel === "stdout") counted += Buffer.from(bytes).toString();
+assert.equal(counted, "3\n2\n1\n");
+assert.deepEqual(await run.outcome, { status: "completed", value: "zero" });
+
+// Many calls may be in flight at once, and are answered in any order.
 assert.deepEqual(await Promise.all([1, 2, 3].map((n) => client.call("add", { a: n, b: n }))), [2, 4, 6]);
 
 // Every way to fail has a stable code, and a sentence for people.

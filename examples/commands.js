@@ -23,6 +23,20 @@ export const whoami = defineCommand({
   run: (_args, { identity }) => identity.owner,
 });
 
+/** Output and progress reach the caller while the command runs; a slow reader makes `write` wait. */
+export const countDown = defineCommand({
+  name: "count_down",
+  description: "Count down to zero",
+  args: declareArguments({ from: { type: "integer", minimum: 1, maximum: 1000, default: 3 } }),
+  run: async ({ from }, { output, progress, signal }) => {
+    for (let left = from; left > 0 && !signal.aborted; left--) {
+      await output.write("stdout", `${left}\n`);
+      progress((from - left + 1) / from, `${left - 1} left`);
+    }
+    return "zero";
+  },
+});
+
 /** What an IscepError says is for the caller; any other exception stays in the server's error.log. */
 export const withdraw = defineCommand({
   name: "withdraw",

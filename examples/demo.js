@@ -93,6 +93,13 @@ async function call(url) {
     `archived ${archive.size} files of the world in ${Math.round(backup.durationMs)} ms; all are in ${backup.stdout.trim()}`,
   );
 
+  const run = client.run("count_down", { from: 3 });
+  let counted = "";
+  for await (const { bytes } of run.output) counted += Buffer.from(bytes).toString();
+  assert.equal(counted, "3\n2\n1\n");
+  assert.equal((await run.outcome).status, "completed");
+  say("live output", `${counted.trim().replaceAll("\n", ", ")} came while the command ran; its outcome is completed`);
+
   await client.call("make_operator", { player: "Ada" });
   const operators = await readFile(join(world.folder, "ops.json"), "utf8");
   assert.ok(operators.includes('"Ada"'));

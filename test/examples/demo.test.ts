@@ -37,7 +37,7 @@ describe.each<[what: string, environment: NodeJS.ProcessEnv]>([
     const { status, stdout, stderr } = demo({ ...environment, HOME: home, TMPDIR: temp });
     expect(stderr).toBe("");
     expect(status).toBe(0);
-    const steps = ["echo", "discovery", "typed function", "script", "refused", "server stopped"];
+    const steps = ["echo", "discovery", "typed function", "script", "live output", "refused", "server stopped"];
     expect(steps.filter((step) => !new RegExp(`^${step} `, "m").test(stdout))).toEqual([]);
     expect(stdout).toMatch(/caller without a token/);
     expect(stdout).not.toMatch(/isct_/);

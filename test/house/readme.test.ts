@@ -116,5 +116,8 @@ test("the README's server and client run as they stand there", async () => {
   client.stdout?.on("data", (chunk: Buffer) => (said += String(chunk)));
   client.stderr?.on("data", (chunk: Buffer) => (said += String(chunk)));
   const [code] = await once(client, "close");
-  expect({ code, said }).toEqual({ code: 0, said: expect.stringMatching(/\S/) });
+  expect({ code, said }).toEqual({
+    code: 0,
+    said: expect.stringMatching(/^hello Ada\nnether: part 1[^]*part 3 of 3\nnether.tar\n$/),
+  });
 });
