@@ -124,6 +124,8 @@ export class Version2Session {
         `the request has ${text.length} characters, and the server takes at most ${most} bytes`,
       );
     }
+    // Apart from what proves who calls: before it has read that, the server takes no large packet.
+    if (text.length > this.#options.limits.flushBytes) this.#flush();
     if (this.#outbox.add(text)) this.#flush();
     else if (!this.#flushIsScheduled) {
       this.#flushIsScheduled = true;

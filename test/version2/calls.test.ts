@@ -22,6 +22,12 @@ test("more calls than the server takes at once wait their turn", async () => {
   expect(await Promise.all(calls)).toEqual(calls.map((_, index) => index + 1));
 });
 
+test.each([false, true])("the first call of a connection may be a large one (TLS: %s)", async (tls) => {
+  const client = await (await startServer({ tls })).client({ protocol: 2 });
+  const text = "x".repeat(1_000_000);
+  expect(JSON.stringify(await client.call("any", { value: text }))).toContain(text);
+});
+
 test("a slow call holds up none, and answers come in any order", async () => {
   const slow = gate();
   const server = await startServer({ commands: [...originalTasks, slow.command] });
