@@ -12,8 +12,8 @@ export interface ProgramStart {
   readonly argv: readonly string[];
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Whether it gets a pipe to read from; otherwise there is nothing to read. */
-  readonly readsInput: boolean;
+  /** A pipe to read from, or all that there is to read, which can then be opened as /dev/stdin too. */
+  readonly stdin: "pipe" | "ignore" | Buffer;
   /** The nth one is open for reading as descriptor 3 + n. */
   readonly descriptors: readonly Buffer[];
 }
@@ -23,18 +23,22 @@ export interface ProgramStart {
  * started either throws (E2BIG, an argument with NUL) or emits "error" (ENOENT, EACCES, EAGAIN, EMFILE).
  */
 export function startInOwnGroup(start: ProgramStart): ChildProcess {
-  const { folder, environment, readsInput, descriptors, user } = start;
+  const { folder, environment, stdin, descriptors, user } = start;
   const [first = start.program, ...argv] = [...(start.launcher ?? []), start.program, ...start.argv];
   // Only the main thread may change the mask. spawn() has forked when it returns, so nothing else sees this one.
   const opened: number[] = [];
+  const open = (bytes: Buffer): number => {
+    const descriptor = openDescriptor(bytes, user);
+    opened.push(descriptor);
+    return descriptor;
+  };
   const previous = isMainThread ? process.umask(0o077) : undefined;
   try {
-    for (const bytes of descriptors) opened.push(openDescriptor(bytes, user));
     return spawn(first, argv, {
       cwd: folder,
       env: environment,
       ...user,
-      stdio: [readsInput ? "pipe" : "ignore", "pipe", "pipe", ...opened],
+      stdio: [Buffer.isBuffer(stdin) ? open(stdin) : stdin, "pipe", "pipe", ...descriptors.map(open)],
       detached: true,
       shell: false,
       windowsHide: true,

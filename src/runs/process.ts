@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import type { ScriptCommand, ScriptInvocation } from "../commands/command.js";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
-import { RunInput } from "./input.js";
+import type { RunInput } from "./input.js";
 import type { Outcome } from "./outcome.js";
 import { startInOwnGroup } from "./process-group.js";
 import { feedProgram } from "./process-input.js";
@@ -63,7 +63,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
       argv: invocation.argv,
       folder: command.folder,
       environment: { ...invocation.environment, ISCEP_RUN: runId },
-      readsInput: input !== undefined,
+      stdin: invocation.stdin ?? (input === undefined ? "ignore" : "pipe"),
       descriptors: invocation.descriptors,
     });
     watched = new ProcessWatch(child, output, options);
@@ -83,10 +83,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
 function inputOf({ stdin }: ScriptInvocation, sent: RunInput | undefined): RunInput | undefined {
   if (stdin === undefined) return sent;
   sent?.discard();
-  const input = new RunInput();
-  input.write(stdin);
-  input.end();
-  return input;
+  return undefined;
 }
 
 function connect(child: ChildProcess, output: ScriptOutput, input: RunInput | undefined, watched: ProcessWatch): void {

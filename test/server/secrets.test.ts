@@ -102,6 +102,23 @@ describe.each([1, 2] as const)("a script over version %d", (protocol) => {
   });
 });
 
+test("standard input from arguments can be opened as /dev/stdin, as often as a script likes", async () => {
+  const twice = defineScript({
+    name: "twice",
+    run: ["cat", "/dev/stdin", "/dev/stdin", "-"],
+    args: { text: { type: "string", maxLength: 1_000_000 } },
+    stdin: "{text}",
+  });
+  const client = await (await startServer({ commands: [twice] })).client({ protocol: 2 });
+  const text = "x".repeat(300_000);
+  const { stdout } = (await client.call("twice", { text })) as ScriptResult;
+  expect(stdout).toBe(text.repeat(3));
+  // Nobody has to read it.
+  const unread = defineScript({ name: "unread", run: ["true"], args: { text: { type: "string" } }, stdin: "{text}" });
+  const other = await (await startServer({ commands: [unread] })).client({ protocol: 2 });
+  expect(await other.call("unread", { text: "x" })).toMatchObject({ exitCode: 0 });
+});
+
 test("whoever attaches to the output of a run sees no secret either", async () => {
   const slow = defineScript({
     name: "slow",
