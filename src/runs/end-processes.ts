@@ -6,6 +6,7 @@ import {
   currentGroup,
   isSameProcess,
   scanProcesses,
+  startTicksOf,
   withDescendants,
   type ProcessEntry,
   type ProcessScan,
@@ -63,16 +64,20 @@ class RunTree {
   readonly #told = new Set<string>();
   /** Another user's by now: it cannot be ended from here, and is not waited for. */
   readonly #foreign = new Set<string>();
+  readonly #sinceTicks: number;
   #groupTold = false;
   #hasProc = true;
 
   constructor(target: ProcessesToEnd) {
     this.#target = target;
+    const { leader } = target;
+    // All others were started by it; where its start is not known any more, all are looked at.
+    this.#sinceTicks = leader?.isThere() === true ? (startTicksOf(leader.pid) ?? 0) : 0;
   }
 
   /** Looks through all processes; false when none of the run is left. */
   async look(): Promise<boolean> {
-    const scan = await scanProcesses();
+    const scan = await scanProcesses(this.#sinceTicks);
     this.#hasProc = scan !== undefined;
     if (scan === undefined) return this.#groupLives();
     const found = withDescendants(scan, this.#roots(scan));

@@ -18,22 +18,26 @@ export type ProcessScan = ReadonlyMap<number, ProcessEntry>;
 
 let underWay: Promise<unknown> = Promise.resolve();
 let next: Promise<ProcessScan | undefined> | undefined;
+let nextSinceTicks = Number.POSITIVE_INFINITY;
 
 /**
  * All processes that were there when this was called, or undefined where there is no /proc. One scan at a time: all who
  * ask while it goes on share the next one, as it may have passed by what started meanwhile.
+ * @param sinceTicks what started before belongs to none of the runs that are asked for: its variable is not looked at
  */
-export function scanProcesses(): Promise<ProcessScan | undefined> {
+export function scanProcesses(sinceTicks = 0): Promise<ProcessScan | undefined> {
+  nextSinceTicks = Math.min(nextSinceTicks, sinceTicks);
   next ??= underWay.then(() => {
+    const scan = scanNow(nextSinceTicks);
     next = undefined;
-    const scan = scanNow();
+    nextSinceTicks = Number.POSITIVE_INFINITY;
     underWay = scan;
     return scan;
   });
   return next;
 }
 
-async function scanNow(): Promise<ProcessScan | undefined> {
+async function scanNow(sinceTicks: number): Promise<ProcessScan | undefined> {
   let names: string[];
   try {
     names = await readdir("/proc");
@@ -43,10 +47,29 @@ async function scanNow(): Promise<ProcessScan | undefined> {
   const pids = names.filter((name) => /^\d+$/.test(name));
   if (pids.length === 0) return undefined;
   const found = new Map<number, ProcessEntry>();
+  for (const [index, pid] of pids.entries()) {
+    // Some milliseconds of reading at a time: others have work to do as well.
+    if (index % statsAtOnce === statsAtOnce - 1) await new Promise((resolve) => setImmediate(resolve));
+    const entry = readStat(pid);
+    if (entry !== undefined) found.set(entry.pid, { ...entry, runId: undefined });
+  }
+  await readRunIds(found, sinceTicks);
+  return found;
+}
+
+const statsAtOnce = 100;
+/** Each takes a thread of Node's pool while it reads, and files and names are looked up by the same threads. */
+const readersAtOnce = 3;
+
+async function readRunIds(found: Map<number, ProcessEntry>, sinceTicks: number): Promise<void> {
+  // What the kernel runs by itself has none: the parent of these is kthreadd.
+  const waiting = [...found.values()].filter(
+    ({ pid, parentPid, startTicks }) => parentPid !== 2 && pid !== 2 && Number(startTicks) >= sinceTicks,
+  );
   const readers = Array.from({ length: readersAtOnce }, async () => {
-    for (let pid = pids.pop(); pid !== undefined; pid = pids.pop()) {
-      const entry = await readEntry(pid);
-      if (entry !== undefined) found.set(entry.pid, entry);
+    for (let entry = waiting.pop(); entry !== undefined; entry = waiting.pop()) {
+      const runId = await readRunId(String(entry.pid));
+      if (runId !== undefined) found.set(entry.pid, { ...entry, runId });
     }
   });
   let timer: NodeJS.Timeout | undefined;
@@ -54,23 +77,7 @@ async function scanNow(): Promise<ProcessScan | undefined> {
   await Promise.race([Promise.all(readers), late]);
   clearTimeout(timer);
   // Whoever still reads finds nothing more to read.
-  pids.length = 0;
-  return new Map(found);
-}
-
-/** Each takes a thread of Node's pool while it reads, and files and names are looked up by the same threads. */
-const readersAtOnce = 3;
-
-async function readEntry(pid: string): Promise<ProcessEntry | undefined> {
-  try {
-    const stat = parseStat(await readFile(`/proc/${pid}/stat`, "latin1"));
-    if (stat === undefined) return undefined;
-    // What the kernel runs by itself: their parent is kthreadd.
-    const isKernelThread = stat.parentPid === 2 || pid === "2";
-    return { ...stat, runId: isKernelThread ? undefined : await readRunId(pid) };
-  } catch {
-    return undefined; // it has ended meanwhile
-  }
+  waiting.length = 0;
 }
 
 /** A read of a process that is stuck in the kernel may never return: it shall hold no more than one thread of Node's pool. */
@@ -98,19 +105,30 @@ function parseStat(stat: string): Omit<ProcessEntry, "runId"> | undefined {
   return { pid: Number.parseInt(stat, 10), startTicks, parentPid: Number(parentPid), groupId: Number(groupId) };
 }
 
+/** One small read, which no lock of the process can hold; undefined when there is no such process. */
+function readStat(pid: number | string): Omit<ProcessEntry, "runId"> | undefined {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** When the process started that has this pid now. */
+export function startTicksOf(pid: number): number | undefined {
+  const stat = readStat(pid);
+  return stat === undefined ? undefined : Number(stat.startTicks);
+}
+
 /** Whether it still lives, and its pid has not become another's. */
 export function isSameProcess(entry: ProcessEntry): boolean {
   return currentGroup(entry) !== undefined;
 }
 
-/** The group that it is in by now; undefined when it has ended. One small read that no lock of the process can hold. */
+/** The group that it is in by now; undefined when it has ended. */
 export function currentGroup(entry: ProcessEntry): number | undefined {
-  try {
-    const now = parseStat(readFileSync(`/proc/${entry.pid}/stat`, "latin1"));
-    return now?.startTicks === entry.startTicks ? now.groupId : undefined;
-  } catch {
-    return undefined;
-  }
+  const now = readStat(entry.pid);
+  return now?.startTicks === entry.startTicks ? now.groupId : undefined;
 }
 
 /** Of these roots and all that descends from them, but for this process and what it has started otherwise. */
