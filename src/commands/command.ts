@@ -15,7 +15,7 @@ export interface CommandContext {
   /** What the caller sends as standard input; ends at once where it sends none. To be read once. */
   readonly stdin: AsyncIterable<Uint8Array>;
   /** How far the command is, from 0 to 1, and in which step. */
-  progress(fraction: number, message?: string): void;
+  readonly progress: (fraction: number, message?: string) => void;
 }
 
 export interface CommandOutput {
