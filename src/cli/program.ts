@@ -1,6 +1,7 @@
 /** From the words of the command line to an exit code. Only the verb that was named is loaded. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { nearName } from "../commands/near-name.js";
 import { errorTable, IscepError } from "../errors.js";
 import { isJsonObject } from "../wire/json.js";
 import { summarise, type DefineVerb, type Invocation } from "./invocation.js";
@@ -46,6 +47,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     programFor: (typed) => makeProgram(typed, invocation),
   };
   try {
+    checkHelpTopic(words);
     const program = await makeProgram(words, invocation);
     await program.parseAsync([...words], { from: "user" });
     return invocation.exitCode;
@@ -87,6 +89,15 @@ async function makeProgram(words: readonly string[], invocation: Invocation): Pr
 function packageVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
   return isJsonObject(manifest) ? String(manifest["version"]) : "unknown";
+}
+
+/** Commander would show the help of all for a verb that is none. @throws IscepError `usage` */
+function checkHelpTopic([first, topic]: readonly string[]): void {
+  if (first !== "help" || topic === undefined || topic === "help" || topic.startsWith("-")) return;
+  if (Object.hasOwn(verbs, topic)) return;
+  const near = nearName(topic, Object.keys(verbs));
+  const meant = near === undefined ? "" : `; did you mean ${near}?`;
+  throw new IscepError("usage", `unknown command '${topic}'${meant}`);
 }
 
 /** Also in front of an unknown option, where no verb can say whether it has --json. */

@@ -113,7 +113,7 @@ export class Run {
     return life.controller.signal;
   }
 
-  /** Tells at once when the run has ended already, and its place when it waits. */
+  /** Tells at once that the run has ended already; else its place when it waits, and how far it was when it last said so. */
   follow(follower: RunFollower): void {
     if (this.#outcome !== undefined) {
       follower.ended(this.#outcome);
@@ -122,6 +122,7 @@ export class Run {
     const life = this.#lived();
     life.followers = withListener(life.followers, follower);
     if (life.queuePosition > 0) follower.queued?.(life.queuePosition);
+    if (life.progress !== undefined) follower.progress?.(life.progress.fraction, life.progress.message);
   }
 
   unfollow(follower: RunFollower): void {
@@ -135,7 +136,9 @@ export class Run {
   }
 
   progress(fraction: number, message: string | undefined): void {
-    for (const follower of eachListener(this.#life?.followers)) follower.progress?.(fraction, message);
+    const life = this.#lived();
+    life.progress = { fraction, message };
+    for (const follower of eachListener(life.followers)) follower.progress?.(fraction, message);
   }
 
   /** From 1; 0 when it waits no more. */
@@ -257,6 +260,7 @@ class Life {
   abortReason: IscepError | undefined;
   abortListeners: Listeners<(reason: IscepError) => void>;
   followers: Listeners<RunFollower>;
+  progress: { readonly fraction: number; readonly message: string | undefined } | undefined;
   queuePosition = 0;
   onAbandoned: ((run: Run) => void) | undefined;
   /** Callers that want it to go on; without any, and not detached, it is abandoned. */

@@ -427,6 +427,7 @@ test("the version is the package's", async () => {
 describe("words that are no verb", () => {
   test.each<[string[], string]>([
     [["srve"], "iscep: unknown command 'srve'; did you mean serve?\n"],
+    [["help", "srve"], "iscep: unknown command 'srve'; did you mean serve?\n"],
     [["frobnicate"], "iscep: unknown command 'frobnicate'\n"],
     [["--frobnicate"], "iscep: unknown option '--frobnicate'\n"],
   ])("%j", async (words, message) => {

@@ -250,6 +250,28 @@ test("progress comes with its message, and within 0 and 1", async () => {
   ]);
 });
 
+test("progress that was told before somebody came is told to those who come, the last of it", async () => {
+  const steps = gate();
+  const command = defineCommand({
+    name: "steps",
+    run: async (args, context) => {
+      context.progress(0.1, "begun");
+      context.progress(0.2, "on the way");
+      await steps.command.run({}, context);
+      return args;
+    },
+  });
+  const client = await (await startServer({ commands: [command] })).client({ protocol: 2 });
+  const run = client.run("steps", {});
+  const first = new Promise((resolve) => run.onProgress((...progress) => resolve(progress)));
+  expect(await first).toEqual([0.2, "on the way"]);
+  const watcher = client.attach(await run.id, { offset: 0 });
+  const told = new Promise((resolve) => watcher.onProgress((...progress) => resolve(progress)));
+  expect(await told).toEqual([0.2, "on the way"]);
+  steps.open();
+  await run.outcome;
+});
+
 test("a command in a worker thread speaks too", async () => {
   const client = await (await startServer({ commands: [threadCommands.speak] })).client({ protocol: 2 });
   const run = client.run("speak", {});
