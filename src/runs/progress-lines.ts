@@ -75,7 +75,7 @@ export class ProgressLines {
 
 function parseLine(line: Buffer): { readonly fraction: number; readonly message: string | undefined } | undefined {
   if (line.length < mark.length) return undefined;
-  const text = line.toString("utf8", mark.length).replace(/\r?\n$/, "");
+  const text = line.toString("utf8", mark.length).replace(/\r?\n?$/, "");
   const [, amount, percent, message = ""] = /^([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(%?)(?: +(.*))?$/s.exec(text) ?? [];
   if (amount === undefined) return undefined;
   const fraction = percent === "%" ? Number(amount) / 100 : Number(amount);

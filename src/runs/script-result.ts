@@ -41,7 +41,9 @@ const members = ["durationMs", "exitCode", "signal", "stderr", "stdout", "trunca
 
 /** By its members, all and only these, as results also come from the other side of the wire. */
 export function isScriptResult(value: unknown): value is ScriptResult {
-  if (!isJsonObject(value) || Object.keys(value).sort().join() !== members.join()) return false;
+  // Most values are none, and are seen to be none without a list of their members.
+  if (!isJsonObject(value) || !("durationMs" in value)) return false;
+  if (Object.keys(value).sort().join() !== members.join()) return false;
   const { exitCode, signal, stdout, stderr, truncated, durationMs } = value;
   return (
     (exitCode === null || (typeof exitCode === "number" && Number.isInteger(exitCode))) &&

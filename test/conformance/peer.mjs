@@ -8,13 +8,13 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypt
 import net from "node:net";
 import tls from "node:tls";
 
-const HELLO = 7;
-const MESSAGES = 8;
-const DATA = 9;
+export const HELLO = 7;
+export const MESSAGES = 8;
+export const DATA = 9;
 const channels = ["stdin", "stdout", "stderr"];
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-const sha256 = (bytes) => createHash("sha256").update(bytes).digest();
+export const sha256 = (bytes) => createHash("sha256").update(bytes).digest();
 const hmac = (key, text) => createHmac("sha256", key).update(text).digest();
 
 function uint32(number) {
@@ -23,7 +23,7 @@ function uint32(number) {
   return bytes;
 }
 
-function packet(type, content, hash) {
+export function packet(type, content, hash) {
   const body = Buffer.concat([Buffer.from([type >> 8, type & 0xff]), content]);
   return Buffer.concat([uint32(body.length + 32), body, hash ?? sha256(body)]);
 }
