@@ -54,9 +54,7 @@ export function commandLine(event: CommandEvent, limits: LineLimits): string {
   const args = describeArguments(event.args, limits.maxLogArguments, max);
   return (
     `{"time":${jsonTime(event.startedAtMs + event.durationMs)},"start":${jsonTime(event.startedAtMs)}` +
-    `,"runId":${jsonText(event.runId, max)},"command":${jsonText(event.command, max)}` +
-    `,"owner":${jsonText(event.owner, max)},"tokenId":${jsonText(event.tokenId, max)}` +
-    `,"source":${jsonText(event.source, max)},"args":${args.json}` +
+    `,"runId":${jsonText(event.runId, max)}${callText(event, max)},"args":${args.json}` +
     (args.omitted === 0 ? "" : `,"argsOmitted":${args.omitted}`) +
     `,"durationMs":${jsonNumber(event.durationMs)},"status":${jsonText(event.status, max)}` +
     optionalText("code", event.code, max) +
@@ -66,6 +64,30 @@ export function commandLine(event: CommandEvent, limits: LineLimits): string {
     optionalText("server", event.server, max) +
     "}\n"
   );
+}
+
+type Call = Pick<CommandEvent, "command" | "owner" | "tokenId" | "source">;
+
+let lastCall: (Call & { readonly max: number; readonly text: string }) | undefined;
+
+/** Command and caller. Lines that follow each other have them in common, and making them costs half of a line. */
+function callText({ command, owner, tokenId, source }: Call, max: number): string {
+  const last = lastCall;
+  if (
+    last !== undefined &&
+    last.command === command &&
+    last.owner === owner &&
+    last.tokenId === tokenId &&
+    last.source === source &&
+    last.max === max
+  ) {
+    return last.text;
+  }
+  const text =
+    `,"command":${jsonText(command, max)},"owner":${jsonText(owner, max)}` +
+    `,"tokenId":${jsonText(tokenId, max)},"source":${jsonText(source, max)}`;
+  lastCall = { command, owner, tokenId, source, max, text };
+  return text;
 }
 
 /** The first line after a gap: the log does not hide that it is incomplete. */

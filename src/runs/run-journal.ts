@@ -61,7 +61,7 @@ export class RunJournal {
 
   #begun(run: Run, given: unknown, isDurable: boolean): void {
     run.isInJournal = true;
-    this.#logs?.command({ ...eventOf(run, given), status: "running", isDurable, server: ownProcessMark() });
+    this.#logs?.command({ ...eventOf(run, given, "running"), isDurable, server: ownProcessMark() });
   }
 
   /** From now on it can be found, followed and listed. */
@@ -82,9 +82,15 @@ export class RunJournal {
     if (run.isInJournal) this.#store?.end(run, outcome);
     if (run.isKept) this.#keptEnded(run);
     if (this.#logs === undefined) return;
+    const { status } = outcome;
+    if (status === "completed" && !run.isInJournal && outcome.exitCode === undefined) {
+      // The way of most calls, without copies.
+      this.#logs.command(eventOf(run, given, status));
+      return;
+    }
     const server = run.isInJournal ? { server: ownProcessMark() } : {};
-    this.#logs.command({ ...eventOf(run, given), status: outcome.status, ...factsOf(outcome), ...server });
-    if (outcome.status === "completed") return;
+    this.#logs.command({ ...eventOf(run, given, status), ...factsOf(outcome), ...server });
+    if (status === "completed") return;
     const { cause } = outcome.error;
     this.#logs.error({
       event: `command_${outcome.status}`,
@@ -151,8 +157,9 @@ function notFound(): never {
   throw new IscepError("run_not_found");
 }
 
-function eventOf(run: Run, given: unknown): Omit<CommandEvent, "status"> {
+function eventOf(run: Run, given: unknown, status: CommandEvent["status"]): CommandEvent {
   return {
+    status,
     runId: run.id,
     command: run.command,
     owner: run.identity.owner,

@@ -1,7 +1,11 @@
 /** The output of one run on its way to one connection: as fast as the reader takes it, and no faster. */
+import type { OutputPiece } from "../runs/output-block.js";
 import type { OutputWatcher, RunOutput } from "../runs/output.js";
 import { SendWindow } from "../session/window.js";
-import { encodeDataPacket } from "../wire/version2.js";
+import { encodeDataPacket, encodeDataParts } from "../wire/version2.js";
+
+/** From here on copying costs more than writing in parts. */
+const worthPartsBytes = 8 * 1024;
 
 export interface OutputStreamHost {
   readonly maxDataBytes: number;
@@ -9,7 +13,8 @@ export interface OutputStreamHost {
   readonly connectionWindow: SendWindow;
   /** False while the socket holds enough bytes already. */
   mayWrite(): boolean;
-  write(packet: Buffer): void;
+  /** One packet, in parts that follow each other. */
+  write(parts: readonly Uint8Array[]): void;
   /** Asks for `pump` at the end of this turn of the event loop. */
   schedule(stream: OutputStream): void;
 }
@@ -66,12 +71,17 @@ export class OutputStream implements OutputWatcher {
       const piece = this.#output.read(this.#position, most);
       if (piece === undefined) break;
       const { length } = piece.bytes;
-      this.#host.write(encodeDataPacket(this.id, piece.channel, piece.offset, piece.bytes));
+      this.#write(piece);
       this.window.spend(length);
       connectionWindow.spend(length);
       this.#position += length;
     }
     if (this.#position !== before) this.#output.positionChanged();
+  }
+
+  #write({ channel, offset, bytes }: OutputPiece): void {
+    if (bytes.length < worthPartsBytes) this.#host.write([encodeDataPacket(this.id, channel, offset, bytes)]);
+    else this.#host.write(encodeDataParts(this.id, channel, offset, bytes));
   }
 
   close(): void {

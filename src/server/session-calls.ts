@@ -60,7 +60,11 @@ export class SessionCalls {
       maxDataBytes: limits.maxDataBytes,
       connectionWindow: this.#connectionWindow,
       mayWrite: () => !socket.destroyed && socket.writableLength < limits.maxPendingWriteBytes,
-      write: (packet) => socket.write(packet),
+      write: (parts) => {
+        socket.cork();
+        for (const part of parts) socket.write(part);
+        socket.uncork();
+      },
       schedule: (stream) => this.#schedule(stream),
     };
   }

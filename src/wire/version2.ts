@@ -2,7 +2,7 @@
  * Packets of version 2: the hash is the SHA-256 of type and content, raw (PROTOCOL.md, "Version 2"). MESSAGES carries a
  * JSON array of JSON-RPC 2.0 messages, DATA the raw bytes of one stream.
  */
-import { hash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { IscepError } from "../errors.js";
 import { hashBytes, headerBytes, minPacketSize, PacketType, sizeFieldBytes, type PacketView } from "./packet.js";
 
@@ -45,12 +45,30 @@ export function encodeTextPacket(type: number, text: string): Buffer {
 
 export function encodeDataPacket(stream: number, channel: Channel, offset: number, bytes: Uint8Array): Buffer {
   const packet = blank(PacketType.DATA, dataHeaderBytes + bytes.length);
+  writeDataHeader(packet, stream, channel, offset);
+  packet.set(bytes, headerBytes + dataHeaderBytes);
+  return seal(packet);
+}
+
+/** The same packet in the three parts that are to be written behind each other: large bytes need not be copied. */
+export function encodeDataParts(
+  stream: number,
+  channel: Channel,
+  offset: number,
+  bytes: Uint8Array,
+): readonly [head: Buffer, bytes: Uint8Array, hash: Buffer] {
+  const head = Buffer.allocUnsafe(headerBytes + dataHeaderBytes);
+  head.writeUInt32BE(minPacketSize + dataHeaderBytes + bytes.length, 0);
+  head.writeUInt16BE(PacketType.DATA, sizeFieldBytes);
+  writeDataHeader(head, stream, channel, offset);
+  return [head, bytes, createHash("sha256").update(head.subarray(sizeFieldBytes)).update(bytes).digest()];
+}
+
+function writeDataHeader(packet: Buffer, stream: number, channel: Channel, offset: number): void {
   packet.writeUInt32BE(stream, headerBytes);
   packet[headerBytes + 4] = channels.indexOf(channel);
   packet.writeUInt32BE(Math.floor(offset / 2 ** 32), headerBytes + 5);
   packet.writeUInt32BE(offset >>> 0, headerBytes + 9);
-  packet.set(bytes, headerBytes + dataHeaderBytes);
-  return seal(packet);
 }
 
 /** @throws IscepError `protocol` when the hash does not belong to type and content. */
