@@ -24,10 +24,11 @@ test("200 scripts at once, no byte lost or mixed", async () => {
   expect(await manyAtOnce(await open(), 200, 300)).toMatchObject({ count: 200, wrong: 0 });
 });
 
-test("32 MiB to a slow reader come whole, and the server does not grow by them", async () => {
-  const { isWhole, growthBytes } = await slowReader(await open(), 32 * 1024 * 1024);
+test("128 MiB to a slow reader come whole, and the server does not grow by them", async () => {
+  const { isWhole, growthBytes } = await slowReader(await open(), 128 * 1024 * 1024);
   expect(isWhole).toBe(true);
-  expect(growthBytes).toBeLessThan(16 * 1024 * 1024);
+  // The windows, and what the garbage collector has not looked at yet; the same as npm run stress with 1 GiB.
+  expect(growthBytes).toBeLessThan(32 * 1024 * 1024);
 });
 
 test("cancels leave no process and no zombie, wherever the script's children went", async () => {
