@@ -5,6 +5,7 @@ import { durationMs, wholeNumber } from "#iscep/cli/option-values";
 import { isScriptResult } from "#iscep/runs/script-result";
 import { visibleLine, visibleText } from "#iscep/cli/visible-text";
 
+// PITFALLS C17 (CWE-150, GHSA-xwfj-jgwm-7wp5): what a server sends steers no terminal.
 describe("what a terminal is shown", () => {
   test.each([
     ["\x1b]0;title\x07", "\\x1b]0;title\\x07"],

@@ -53,6 +53,7 @@ describe("standard input", () => {
 });
 
 describe("variables", () => {
+  // PITFALLS B12 (GHSA-v25g-mvwr-f5fp): a caller names no variable, and so sets no identity.
   test("are named by the definition: ISCEP_ARG_ and the argument", () => {
     const args = {
       "dry-run": { type: "boolean" },

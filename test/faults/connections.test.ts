@@ -80,6 +80,7 @@ describe("connections", () => {
     expect(await peer.rest()).toEqual([]);
   });
 
+  // PITFALLS D22: silent and half-open peers without a token cost little, and end.
   test("half packets without a token", async () => {
     const limits = { packetTimeoutMs: 300, authenticationTimeoutMs: 2_000, lingerTimeoutMs: 100 };
     const server = await startServer({ limits });
@@ -155,6 +156,7 @@ describe("connections", () => {
     expect(reached).toEqual([]);
   });
 
+  // PITFALLS B11: without what it should check by, the original let everybody in (remctl 2.6 as well).
   test("a server whose tokens file does not exist", async () => {
     const missing = path.join(temporaryFolder(), "tokens.json");
     const server = new Server({ commands: originalTasks, port: 0, tls: false, tokens: missing });

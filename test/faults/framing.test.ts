@@ -61,6 +61,7 @@ function withSize(packet: Buffer, size: number): Buffer {
 }
 
 describe("framing", () => {
+  // PITFALLS D21: the original read each packet by one recv.
   test("a packet byte at a time", async () => {
     for (const tls of [false, true]) {
       const peer = await (await startServer({ tls })).raw();
@@ -257,6 +258,7 @@ describe("framing", () => {
     expect(await once(child, "exit")).toEqual([0, null]);
   });
 
+  // PITFALLS D20 (nestjs/nest#13145, CVE-2024-37168): nothing is taken because of what a length claims.
   test("100 connections that each claim 4 GiB", async () => {
     const server = await startServer();
     const before = residentBytes();

@@ -78,6 +78,7 @@ describe("verifying", () => {
     expect(owners(opened, "", "\ud800", "x".repeat(1_000_000))).toEqual([undefined, undefined, undefined]);
   });
 
+  // PITFALLS B13: found by its public id, and the secret compared by digests in constant time.
   test("a token of ours by its id, with what its record allows", async () => {
     const path = newPath({});
     const { token, record } = await addToken(path, { owner: "alice", scopes: ["run:backup_*"] });

@@ -19,6 +19,7 @@ function throwing(name: string, make: () => unknown) {
   });
 }
 
+// PITFALLS D23 (nestjs/nest#1187, GHSA-fwhj-785h-43hh): no fault of one run ends the process.
 describe("a server goes on, whatever a command does", () => {
   const strange = [
     throwing("no_prototype", () => Object.create(null) as unknown),
