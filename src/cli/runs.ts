@@ -70,8 +70,11 @@ export const define: DefineVerb = (command, invocation) => {
   subVerb(command, "cancel", "ask a run to stop").action(async (run: string, _: unknown, self: Command) => {
     const options: ClientOptions = self.optsWithGlobals();
     await work(options, async (client, signal) => {
+      const { runs } = await client.runs({ run, signal });
       await client.cancel(run, { signal });
+      const ended = runs.find((record) => record.run === run && record.status !== "running");
       if (options.json === true) await print(`${JSON.stringify({ run })}\n`);
+      else if (ended !== undefined) await note(`the run had ended already: ${ended.status}`);
       else await note(`asked the run to stop; \`iscep runs show ${run}\` tells how it ends`);
     });
   });

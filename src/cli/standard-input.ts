@@ -9,8 +9,11 @@ export interface StandardInputOptions {
   readonly detach?: boolean;
 }
 
-/** `file` has something to say: to pass it over in silence would lose it. */
-export type StandardInputKind = "none" | "pipe" | "file";
+/**
+ * `file` and `pipe` have something to say that somebody meant: to pass it over in silence would lose it. A `socket` is
+ * mostly what programs give to those that they start.
+ */
+export type StandardInputKind = "none" | "pipe" | "socket" | "file";
 
 /** @throws IscepError `usage` for options that contradict each other */
 export function checkStandardInput({ stdin, args, detach }: StandardInputOptions): void {
@@ -32,7 +35,8 @@ export function standardInputKind({ stdin, args }: StandardInputOptions): Standa
   // Node would take it for one that has ended.
   if (stats?.isDirectory() === true) throw new IscepError("usage", "standard input is a folder, and cannot be read");
   if (stats?.isFile() === true) return "file";
-  return stats?.isFIFO() === true || stats?.isSocket() === true ? "pipe" : "none";
+  if (stats?.isFIFO() === true) return "pipe";
+  return stats?.isSocket() === true ? "socket" : "none";
 }
 
 /** Reads no faster than the run takes it. @throws IscepError `configuration` */

@@ -26,7 +26,7 @@ export async function startRun(
 ): Promise<number> {
   const input = standardInputKind(options);
   const isSent = input !== "none" && options.detach !== true && client.protocol === 2;
-  if (input === "file" && !isSent && options.quiet !== true) {
+  if ((input === "file" || input === "pipe") && !isSent && options.quiet !== true) {
     const reason = options.detach === true ? "with --detach" : "over version 1 of the protocol";
     await warn(`standard input is not sent ${reason}; --no-stdin says that this is meant`);
   }

@@ -46,15 +46,15 @@ export class Version1Speaker implements Speaker {
   }
 
   attach(): RunHandle {
-    return refusedRun(needsVersion2("to attach to a run"));
+    return refusedRun(needsVersion2("to attach to a run", ""));
   }
 
   cancel(): Promise<void> {
-    return Promise.reject(needsVersion2("to cancel a run"));
+    return Promise.reject(needsVersion2("to cancel a run", ""));
   }
 
   runs(): Promise<RunsPage> {
-    return Promise.reject(needsVersion2("to list runs"));
+    return Promise.reject(needsVersion2("to list runs", ""));
   }
 
   async list(options: CallOptions | undefined): Promise<CommandDescription[]> {
@@ -120,6 +120,6 @@ function unsupported(options: RunOptions | undefined): IscepError | undefined {
   return undefined;
 }
 
-function needsVersion2(what: string): IscepError {
-  return new IscepError("protocol", `${what} needs version 2, and this connection speaks version 1; use call without`);
+function needsVersion2(what: string, instead = "; leave it out"): IscepError {
+  return new IscepError("protocol", `${what} needs version 2, and this connection speaks version 1${instead}`);
 }

@@ -43,7 +43,7 @@ export class Version2Client {
   }
 
   get events(): SessionEvents {
-    return { onEvent: (event) => this.#handle(event), onGone: (error) => this.#gone(error) };
+    return { onEvent: (event) => this.#handle(event), onGone: (error, nothingRan) => this.#gone(error, nothingRan) };
   }
 
   use(session: Version2Session): void {
@@ -248,7 +248,7 @@ export class Version2Client {
     this.#drained(call.id);
   }
 
-  #gone(error: IscepError): void {
+  #gone(error: IscepError, nothingRan: boolean): void {
     this.#session = undefined;
     this.#inputs.pause();
     for (const call of this.#pending.values()) {
@@ -257,7 +257,7 @@ export class Version2Client {
         call.isResumed = call.runId !== undefined || (call.wasSent && call.request.method === "call");
         this.#queue.add(call);
       } else {
-        call.fail(error, {});
+        failUnanswered(call, error, nothingRan);
       }
     }
     for (const call of this.#draining.values()) {
@@ -330,7 +330,7 @@ export class Version2Client {
       else {
         const error = new IscepError("timeout", `no answer came within ${call.request.timeoutMs} ms`);
         this.cancel(call, error);
-        if (this.#pending.delete(call.id) || this.#queue.delete(call)) call.fail(error, {});
+        if (this.#pending.delete(call.id) || this.#queue.delete(call)) failUnanswered(call, error, false);
       }
     }
     if (nextMs < this.#timerDueMs) this.#armTimer(nextMs);
@@ -368,6 +368,20 @@ export class Version2Client {
 /** No longer than Node's timers can: they look again then. */
 function untilMs(dueMs: number): number {
   return Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(dueMs - performance.now())));
+}
+
+/**
+ * No answer will come any more. What may have begun is lost, whatever the reason: a token that has ended says nothing
+ * of how its run ends, nor does a patience of ours that has.
+ */
+function failUnanswered(call: PendingCall, error: IscepError, nothingRan: boolean): void {
+  const { method, waitsForCancel } = call.request;
+  const mayHaveBegun = call.isResumed || (call.wasSent && !nothingRan);
+  if (!mayHaveBegun || (method !== "call" && method !== "attach")) call.fail(error, {});
+  // Who waits for an answer alone is told that none came in time; who follows a run, that nobody knows how it ended.
+  else if (error.code === "timeout" && waitsForCancel !== true) call.fail(error, {});
+  else if (error.code === "not_trusted" || error.code === "lost") call.fail(error, { status: "lost" });
+  else call.fail(new IscepError("lost", `${error.message}; how the run ended is not known`, { cause: error }), {});
 }
 
 function cancelled(signal: AbortSignal): IscepError {

@@ -27,8 +27,8 @@ export interface Version2SessionOptions {
   readonly token: string | undefined;
   readonly limits: Limits;
   onEvent(event: Version2ClientEvent): void;
-  /** Once. Nothing more will come. */
-  onGone(error: IscepError): void;
+  /** Once. Nothing more will come. `nothingRan`: the server refused who we are, and so read no call that was sent. */
+  onGone(error: IscepError, nothingRan: boolean): void;
 }
 
 /** Answers to `authenticate` and `ping` carry these; calls count from 3. */
@@ -102,7 +102,7 @@ export class Version2Session {
 
   #authenticated(event: Version2ClientEvent): void {
     if (event.kind === "error") {
-      this.#ended(event.error);
+      this.#ended(event.error, true);
       return;
     }
     const proof = event.kind === "result" && isJsonObject(event.result) ? event.result["proof"] : undefined;
@@ -222,11 +222,11 @@ export class Version2Session {
     clearInterval(this.#ping);
   }
 
-  #ended(error: IscepError): void {
+  #ended(error: IscepError, nothingRan = false): void {
     if (this.#gone) return;
     this.#stop();
     this.#socket.destroy();
-    this.#options.onGone(error);
+    this.#options.onGone(error, nothingRan);
   }
 }
 

@@ -169,9 +169,11 @@ export class Version2Connection implements Connection {
   }
 
   #identified(message: IdentifiedRequest): void {
-    const identity = this.#currentIdentity();
-    if (identity === undefined) {
+    const identity = this.#identity.current();
+    if (identity === undefined || identity === "revoked") {
+      // Before the session ends: its caller has to know that this one never began.
       this.#send(errorText(message.id, new IscepError("unauthorized"), { status: "rejected" }));
+      if (identity === "revoked") this.#endRevoked();
       return;
     }
     this.#floods.worked();
@@ -215,12 +217,9 @@ export class Version2Connection implements Connection {
     else answer(described);
   }
 
-  /** Looked at for each request, and by the sweep: a token that was removed or has expired ends the session. */
-  #currentIdentity(): Identity | undefined {
-    const identity = this.#identity.current();
-    if (identity !== "revoked") return identity;
+  /** A token is looked at for each request, and by the sweep: one that was removed or has expired ends the session. */
+  #endRevoked(): void {
     this.#goAway("unauthorized", "the token of this session is no longer valid");
-    return undefined;
   }
 
   #authenticate(id: number, reference: string, proof: string): void {
@@ -346,7 +345,7 @@ export class Version2Connection implements Connection {
   }
 
   checkDeadlines(nowMs: number): void {
-    if (this.#closing === undefined) this.#currentIdentity();
+    if (this.#closing === undefined && this.#identity.current() === "revoked") this.#endRevoked();
     const { bytesWritten, writableLength } = this.#socket;
     const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
     const due = this.#deadlines.due(nowMs, this.#calls.inFlight > 0, written);

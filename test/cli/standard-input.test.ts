@@ -78,7 +78,7 @@ describe("standard input goes to the command", () => {
     expect(result).toMatchObject({ code: 0, stdout: "" });
   });
 
-  test("not over version 1, nor with --detach: a file that is not sent makes a warning", async () => {
+  test("not over version 1, nor with --detach: a file or pipe that is not sent makes a warning", async () => {
     const { options, shell } = await served();
     await writeFile(join(options.folder, "dump.sql"), "select 1;\n");
     const version1 = await shell("call --protocol 1 echo < dump.sql");
@@ -87,6 +87,10 @@ describe("standard input goes to the command", () => {
       "iscep: warning: standard input is not sent over version 1 of the protocol; --no-stdin says that this is meant\n",
     );
     expect((await shell("call --detach echo < dump.sql")).stderr).toContain("standard input is not sent with --detach");
+    const piped = await shell(
+      `--version > /dev/null; cat dump.sql | '${process.execPath}' '${mainFile}' call --detach echo`,
+    );
+    expect(piped.stderr).toContain("standard input is not sent with --detach");
     expect((await shell("call --detach --no-stdin echo < dump.sql")).stderr).toBe("");
   });
 });

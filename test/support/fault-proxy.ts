@@ -28,6 +28,8 @@ export interface FaultProxy {
   harm: Harms | ((connection: number) => Harms);
   /** So many connections came. */
   readonly connections: number;
+  /** Ends all that are open now. */
+  cut(): void;
 }
 
 export async function faultProxy(serverPort: number, harm: FaultProxy["harm"] = {}): Promise<FaultProxy> {
@@ -69,6 +71,9 @@ export async function faultProxy(serverPort: number, harm: FaultProxy["harm"] = 
     },
     get connections() {
       return state.connections;
+    },
+    cut() {
+      for (const socket of sockets) socket.destroy();
     },
   };
 }

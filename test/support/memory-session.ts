@@ -81,9 +81,9 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
             token: undefined,
             limits,
             onEvent: events.onEvent,
-            onGone: (error) => {
+            onGone: (error, nothingRan) => {
               lost.push(error);
-              events.onGone(error);
+              events.onGone(error, nothingRan);
             },
           });
         },

@@ -9,6 +9,7 @@ import { addToken, removeToken } from "#iscep/identity/tokens-writer";
 import { watchForLeaks } from "../house/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
+import { faultProxy } from "../support/fault-proxy.js";
 import { canary, startServer, tokens, writeTokens } from "../support/servers.js";
 import { errorOf } from "./commands.js";
 import { HELLO, messages, nonce, packet2, rawSession, recorder, request } from "./raw-session.js";
@@ -142,7 +143,9 @@ test("a removed token ends its idle session within a second, and its run is not 
   await slow.started(1);
   const startedMs = performance.now();
   await removeToken(server.tokensFile, record.id);
-  expect(await run.outcome).toMatchObject({ error: { code: "unauthorized" } });
+  // It did begin, and nobody tells this caller any more how it ends: neither rejected nor completed.
+  const outcome = await run.outcome;
+  expect(outcome).toMatchObject({ status: "lost", error: { code: "lost", cause: { code: "unauthorized" } } });
   expect(performance.now() - startedMs).toBeLessThan(1_500);
   await expect.poll(() => slow.state.aborted).toBe(1);
   expect(await errorOf(client.call("gate", {}))).toMatchObject({ code: "unauthorized" });
@@ -165,7 +168,23 @@ test("a token that expires ends its session", async () => {
   const client = await open(server.url, { token });
   expect(await client.call("noargs", {})).toBe("ok");
   const call = client.call("sleep", { seconds: 10, tag: "x" });
-  expect(await errorOf(call)).toMatchObject({ code: "unauthorized" });
+  expect(await errorOf(call)).toMatchObject({ code: "lost", cause: { code: "unauthorized" } });
+  expect(await errorOf(client.call("noargs", {}))).toMatchObject({ code: "unauthorized" });
+});
+
+test("a token that was removed while its client was away makes a run lost, and a new call unauthorized", async () => {
+  const slow = gate();
+  const server = await startServer({ commands: [slow.command] });
+  const proxy = await faultProxy(server.port ?? 0);
+  const { record, token } = await addToken(server.tokensFile, { owner: "carol" });
+  const client = await open(proxy.url, { token, limits: { reconnectMinDelayMs: 5 } });
+  const run = client.run("gate", {}, { detach: true });
+  await run.id;
+  await removeToken(server.tokensFile, record.id);
+  proxy.cut();
+  expect(await run.outcome).toMatchObject({ status: "lost", error: { code: "lost" } });
+  expect(await errorOf(client.call("gate", {}))).toMatchObject({ code: "unauthorized" });
+  slow.open();
 });
 
 test("guesses are counted, and end the connection with a reason", async () => {

@@ -168,3 +168,16 @@ test("a run whose output is gone when its caller comes back is lost, and never c
   expect(await errorOf(collect(run))).toMatchObject({ code: "lost" });
   expect(await run.outcome).toMatchObject({ status: "lost" });
 });
+
+test("a run whose caller's patience ends while nobody can be asked is lost, and not one that its timeout stopped", async () => {
+  const slow = gate();
+  const server = await startServer({ commands: [slow.command] });
+  const proxy = await faultProxy(server.port!);
+  const client = await open(proxy.url, { limits: { answerGraceMs: 10, reconnectMinDelayMs: 5 } });
+  const run = client.run("gate", {}, { detach: true, timeoutMs: 300 });
+  await run.id;
+  proxy.harm = { toServer: { cutAt: 0 } };
+  proxy.cut();
+  expect(await run.outcome).toMatchObject({ status: "lost", error: { code: "lost" } });
+  slow.open();
+});
