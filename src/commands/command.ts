@@ -120,8 +120,10 @@ export interface ScriptResults {
 export interface ScriptProcess {
   /** Programs and their arguments that stand before the script's own program, and become it. */
   readonly launcher?: readonly string[];
-  /** Undefined: the server's own, or the launcher sets it. */
+  /** Whom it runs as. Undefined: the server's own. */
   readonly user?: { readonly uid: number; readonly gid: number };
+  /** The launcher becomes that user, with all groups of the user, and has to be started as the server's own. */
+  readonly launcherSetsUser?: true;
   /** Standard output and error together; undefined means the server's `maxScriptOutputBytes`. */
   readonly maxOutputBytes?: number;
   /** Undefined is `truncate`. */

@@ -53,7 +53,8 @@ export function processSettings(definition: ProcessDefinition): ScriptProcess & 
   const launcher = [...limitSetter(definition.limits ?? {}), ...(user?.launcher ?? [])];
   return {
     ...(launcher.length === 0 ? {} : { launcher }),
-    ...(user === undefined || user.launcher.length > 0 ? {} : { user: { uid: user.uid, gid: user.gid } }),
+    ...(user === undefined ? {} : { user: { uid: user.uid, gid: user.gid } }),
+    ...(user === undefined || user.launcher.length === 0 ? {} : { launcherSetsUser: true as const }),
     ...(maxOutputBytes === undefined ? {} : { maxOutputBytes }),
     ...(whenOutputIsFull === undefined ? {} : { whenOutputIsFull }),
     userEnvironment: user?.environment ?? {},

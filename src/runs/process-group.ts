@@ -6,8 +6,10 @@ import { openDescriptor } from "./descriptors.js";
 export interface ProgramStart {
   /** Programs and their arguments that stand before the program, and become it. */
   readonly launcher?: readonly string[] | undefined;
-  /** Undefined: our own. */
+  /** Whom the program runs as, and who may open its descriptors by their paths. Undefined: our own. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
+  /** The launcher becomes that user. */
+  readonly launcherSetsUser?: boolean | undefined;
   readonly program: string;
   readonly argv: readonly string[];
   readonly folder: string;
@@ -37,7 +39,7 @@ export function startInOwnGroup(start: ProgramStart): ChildProcess {
     return spawn(first, argv, {
       cwd: folder,
       env: environment,
-      ...user,
+      ...(start.launcherSetsUser === true ? {} : user),
       stdio: [Buffer.isBuffer(stdin) ? open(stdin) : stdin, "pipe", "pipe", ...descriptors.map(open)],
       detached: true,
       shell: false,

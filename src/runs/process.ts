@@ -59,6 +59,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
     const child = startInOwnGroup({
       launcher: command.launcher,
       user: command.user,
+      launcherSetsUser: command.launcherSetsUser,
       program: command.program,
       argv: invocation.argv,
       folder: command.folder,

@@ -146,6 +146,23 @@ describe("user", () => {
     expect((await printed("id -Gn", { user: name })).trim().split(" ")).toContain(group);
     expect(await printed("id -Gn", { user: name })).not.toMatch(/\broot\b/);
   });
+
+  const users = ["nobody", ...(withGroups === undefined ? [] : [withGroups.name])];
+  test.runIf(isRoot).each(
+    users.flatMap((user): [string, Changes][] => [
+      [user, {}],
+      [`${user}, with limits,`, { limits: { files: 40 } }],
+    ]),
+  )("%s opens what arguments became, by path", async (who, changes) => {
+    const given = script("", {
+      run: ["cat", "{text:file}", "/dev/stdin"],
+      args: { text: { type: "string" } },
+      stdin: "{text}",
+      user: who.split(",")[0] ?? who,
+      ...changes,
+    });
+    expect(resultOf(await run(given, { args: { text: "read" } })).stdout).toBe("readread");
+  });
 });
 
 describe("output that is more than it may be", () => {
