@@ -60,8 +60,8 @@ async function valueOf(command: ScriptCommand, { output, limits }: ScriptEnd): P
     const most = output.stdout.truncated ? `maxRunOutputBytes (${limits.maxRunOutputBytes})` : "its maxOutputBytes";
     throw new IscepError("too_large", `the script "${name}" printed more than can be its value; the limit is ${most}`);
   }
-  if (command.output === "lines") return linesOf(output.stdout.text());
-  const value = readJson(name, output.stdout.bytes, limits);
+  if (command.output === "lines") return output.maskedValue(linesOf(output.stdout.text()));
+  const value = output.maskedValue(readJson(name, output.stdout.bytes, limits));
   const checked = await command.checkResult?.(value);
   if (checked === undefined) return value;
   if (checked.ok) return checked.value;

@@ -117,6 +117,11 @@ export class ScriptOutput {
     return waiting;
   }
 
+  /** What standard output was read as: a secret may stand in it in a form that only the reading undoes. */
+  maskedValue(value: unknown): unknown {
+    return this.#masks.stdout.value(value);
+  }
+
   /** Nothing more is taken, whoever may still hold the other ends of the pipes. */
   end(): void {
     if (this.#isOver) return;

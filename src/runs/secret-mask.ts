@@ -29,9 +29,25 @@ export class SecretMask {
     return this.#release(all, all.length - Math.max(...this.#needles.map(({ begun }) => begun)));
   }
 
-  /** What was held back: a secret that only began is none. */
+  /** What was held back: a secret that only began is none. What comes after it is another stream. */
   end(): Buffer {
-    return this.#release(this.#held, this.#held.length);
+    const rest = this.#release(this.#held, this.#held.length);
+    this.#marked = false;
+    for (const needle of this.#needles) needle.reset();
+    return rest;
+  }
+
+  /** A value that was read from JSON, with its texts and names masked: JSON may write each character in several ways. */
+  value(value: unknown): unknown {
+    if (this.#needles.length === 0) return value;
+    if (typeof value === "string") return this.#text(value);
+    if (Array.isArray(value)) return value.map((item) => this.value(item));
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, member]) => [this.#text(name), this.value(member)]));
+  }
+
+  #text(text: string): string {
+    return Buffer.concat([this.push(Buffer.from(text)), this.end()]).toString();
   }
 
   #release(all: Buffer, count: number): Buffer {
@@ -84,7 +100,30 @@ const minLineCharacters = 8;
 function formsOf(secret: string): string[] {
   const lines = secret.split(/[\r\n]+/);
   const longLines = lines.length === 1 ? [] : lines.filter((line) => line.length >= minLineCharacters);
-  return [secret, JSON.stringify(secret).slice(1, -1), ...longLines].filter((form) => form !== "");
+  return [secret, ...jsonFormsOf(secret), ...longLines].filter((form) => form !== "");
+}
+
+/** As the usual writers of JSON have it: all of Unicode or ASCII alone, with "/" or "\/", and safe within HTML or not. */
+function jsonFormsOf(secret: string): string[] {
+  const plain = JSON.stringify(secret).slice(1, -1);
+  const escaped = [
+    plain,
+    plain.replaceAll(/[^ -~]/g, escape),
+    // Python counts DEL among what is not ASCII, the others do not.
+    plain.replaceAll(/[^ -\x7f]/g, escape),
+    plain.replaceAll(/[^ -~]/g, escapeInCapitals),
+    plain.replaceAll(/[<>&\u2028\u2029]/g, escape),
+  ];
+  return escaped.flatMap((form) => [form, form.replaceAll("/", "\\/")]);
+}
+
+/** Of one UTF-16 unit. */
+function escape(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+function escapeInCapitals(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
 /** The search of Knuth, Morris and Pratt: no byte is looked at again, whatever a caller chose as its secret. */
@@ -110,6 +149,11 @@ class Needle {
   /** How many bytes at the end of what was searched may be the beginning of this secret. */
   get begun(): number {
     return this.#matched;
+  }
+
+  /** Nothing is matched any more. */
+  reset(): void {
+    this.#matched = 0;
   }
 
   /** Calls with the offset behind each occurrence that ends within these bytes, overlapping ones too. */

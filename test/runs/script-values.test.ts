@@ -56,6 +56,16 @@ describe("output: json", () => {
     expect(outcome).not.toHaveProperty("value");
   });
 
+  test("has no secret in it, however its JSON was written (PITFALLS 18)", async () => {
+    const printed = String.raw`{"\u0068unter2": ["\u0068unter2", "\u0068unt\u0065r2 is it", "hunter2"]}`;
+    const command = script(`cat <<'E'\n${printed}\nE`, { output: "json" });
+    const secret: ScriptCommand = {
+      ...command,
+      invocation: (args) => ({ ...command.invocation(args), secrets: ["hunter2"] }),
+    };
+    expect(await run(secret, { args: {} })).toMatchObject({ value: { "***": ["***", "*** is it", "***"] } });
+  });
+
   test("bytes that are not UTF-8 are no JSON", async () => {
     expect(sentence(await outcomeOf("printf '\"\\377\"'", { output: "json" }))).toContain("not UTF-8");
   });

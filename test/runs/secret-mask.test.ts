@@ -28,6 +28,10 @@ describe("what belongs to a secret becomes ***", () => {
     ["within a longer one", ["b", "abc"], "abc b", "*** ***"],
     ["after a false beginning", ["aab"], "aaab", "a***"],
     ["as JSON has it", ['a"b\nc'], JSON.stringify({ p: 'a"b\nc' }), '{"p":"***"}'],
+    ["as Python has it in JSON", ["pä\u{1F600}/\x7f"], String.raw`{"p": "p\u00e4\ud83d\ude00/\u007f"}`, '{"p": "***"}'],
+    ["as PHP has it in JSON", ["pä\u{1F600}/<"], String.raw`{"p":"p\u00e4\ud83d\ude00\/<"}`, '{"p":"***"}'],
+    ["as Java has it in JSON", ["pä\u{1F600}/"], String.raw`{"p":"p\u00E4\uD83D\uDE00/"}`, '{"p":"***"}'],
+    ["as Go has it in JSON", ["pä<&>"], String.raw`{"p":"pä\u003c\u0026\u003e"}`, '{"p":"***"}'],
     ["line by line", ["-----KEY\nabcdefgh\nxy"], "  abcdefgh\r\n  xy", "  ***\r\n  xy"],
     ["not when it only begins", ["hunter2"], "hunter", "hunter"],
     ["never, where there is none", [], "hunter2", "hunter2"],
@@ -39,6 +43,21 @@ describe("what belongs to a secret becomes ***", () => {
   test("beyond ASCII, by its bytes", () => {
     expect(whole(["pässwörd"], "<pässwörd>")).toBe("<***>");
   });
+});
+
+test("a value is masked in its texts and names, each for itself", () => {
+  const mask = new SecretMask(["hunter2"]);
+  const value = {
+    hunter2: 1,
+    list: ["hunt", "er2", "my hunter2", "hunter2", "hunter2"],
+    ["__proto__"]: null,
+    n: 2.5,
+    no: false,
+  };
+  expect(JSON.stringify(mask.value(value))).toBe(
+    '{"***":1,"list":["hunt","er2","my ***","***","***"],"__proto__":null,"n":2.5,"no":false}',
+  );
+  expect(mask.push(Buffer.from("er2")).toString()).toBe("er2");
 });
 
 test("the cuts of the chunks change nothing, and no byte of a secret comes out", () => {
