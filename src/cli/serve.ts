@@ -2,6 +2,7 @@ import { IscepError, textOfThrown } from "../errors.js";
 import { resolveLimits } from "../limits.js";
 import type { Logs } from "../logs/logs.js";
 import { isLoopbackHost } from "../transport/address.js";
+import { closeInherited } from "./inherited-descriptors.js";
 import { onStopSignals } from "./interrupt.js";
 import type { DefineVerb } from "./invocation.js";
 import { Reload } from "./reload.js";
@@ -40,6 +41,7 @@ export const define: DefineVerb = (command) => {
 };
 
 async function serve(files: readonly string[], flags: ServeFlags): Promise<void> {
+  const closeRead = closeInherited(process.argv);
   checkFlags(flags);
   const level = logLevelOf(flags);
   const names = filesOf(files);
@@ -66,6 +68,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   process.on("SIGHUP", () => reload.all());
   watched.start({ limits: resolveLimits(options.limits), onChange: (changed) => reload.changed(changed) });
   const { urls } = await server.listen();
+  closeRead();
   if (level !== "quiet") {
     await warnOfOpenDoors(options);
     await warnOfOrphans();
