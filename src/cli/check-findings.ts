@@ -9,6 +9,7 @@ import type { ListenPlace } from "../server/options.js";
 import { placesOf } from "../server/listen-places.js";
 import { Server } from "../server/server.js";
 import { checkFolder, checkSocket, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
+import { programsOfOthers } from "./program-owners.js";
 import { scheduleLines } from "./schedules.js";
 import { loadSources, type ServeSettings } from "./serve-sources.js";
 
@@ -64,6 +65,7 @@ export async function check(
   const options = withFlags(settings);
   const places = placesOf(options);
   await findings.examine("commands", () => `${new Registry(commands).list().length} in all`);
+  for (const line of programsOfOthers(commands)) findings.add("warning", "commands", line);
   for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);
   await findings.examine("listen", () => {
     // Its constructor opens nothing, and refuses options that contradict each other or open what was not asked for.

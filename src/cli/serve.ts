@@ -5,6 +5,7 @@ import { isLoopbackHost } from "../transport/address.js";
 import { closeInherited } from "./inherited-descriptors.js";
 import { onStopSignals } from "./interrupt.js";
 import type { DefineVerb } from "./invocation.js";
+import { programsOfOthers } from "./program-owners.js";
 import { Reload } from "./reload.js";
 import { runsFolderOf } from "./runs-folder.js";
 import { logLevelOf, openServeLogs, type LevelFlags } from "./serve-logs.js";
@@ -72,6 +73,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   if (level !== "quiet") {
     await warnOfOpenDoors(options);
     await warnOfOrphans();
+    for (const line of programsOfOthers(commands)) await warn(line);
     for (const line of scheduleLines(commands)) await note(line);
   }
   for (const url of urls)

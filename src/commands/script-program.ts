@@ -55,13 +55,38 @@ function checkProgram(file: string): void {
   // Windows has no such bits.
   if (process.platform === "win32") return;
   if (!isExecutable(file)) throw new IscepError("configuration", `program ${file} is not executable; chmod +x ${file}`);
-  if ((stats.mode & 0o022) !== 0) {
-    throw new IscepError(
-      "configuration",
-      `program ${file} can be changed by its group or by everybody; chmod go-w ${file}`,
-    );
+  checkMode(file, stats);
+  for (const folder of new Set([...foldersAbove(file), ...foldersAbove(realpathSync(file))])) checkFolder(folder);
+}
+
+/**
+ * Once more, right before a start. What is no longer there is left to the start, which tells so.
+ * @throws IscepError `configuration`
+ */
+export function checkStillClosed(program: string): void {
+  const stats = statIfThere(program);
+  if (stats !== undefined && process.platform !== "win32") checkMode(program, stats);
+}
+
+function checkMode(file: string, { mode }: Stats): void {
+  if ((mode & 0o022) === 0) return;
+  throw new IscepError(
+    "configuration",
+    `program ${file} can be changed by its group or by everybody; chmod go-w ${file}`,
+  );
+}
+
+function foldersAbove(file: string): string[] {
+  const folder = path.dirname(file);
+  return folder === file ? [] : [folder, ...foldersAbove(folder)];
+}
+
+function statIfThere(file: string): Stats | undefined {
+  try {
+    return statSync(file);
+  } catch {
+    return undefined;
   }
-  for (const folder of new Set([path.dirname(file), path.dirname(realpathSync(file))])) checkFolder(folder);
 }
 
 /** Where everybody may rename files, whose the file is counts for nothing; the sticky bit of /tmp forbids that. */

@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import type { ScriptCommand, ScriptInvocation } from "../commands/command.js";
+import { checkStillClosed } from "../commands/script-program.js";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import type { RunInput } from "./input.js";
@@ -56,6 +57,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
   const input = inputOf(invocation, options.input);
   let end: ProcessEnd;
   try {
+    checkStillClosed(command.program);
     const child = startInOwnGroup({
       launcher: command.launcher,
       user: command.user,

@@ -1,10 +1,14 @@
 /** Why a program could not be started, in a sentence for its caller. */
 import { statSync } from "node:fs";
 import type { ScriptCommand } from "../commands/command.js";
-import { IscepError } from "../errors.js";
+import { IscepError, isIscepError } from "../errors.js";
 
 /** No paths in the sentences, as the caller reads them: the cause has these. */
 export function notStarted(command: ScriptCommand, runId: string, cause: unknown): IscepError {
+  if (isIscepError(cause)) {
+    const message = `the script "${command.name}" could not be started: its program can be changed by others than its owner`;
+    return new IscepError("failed", message, { cause, details: { runId } });
+  }
   const systemCode = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
   const sentence = startFaults[systemCode] ?? `the system refused it (${systemCode})`;
   const reason = systemCode === "ENOENT" && !isFolder(command.folder) ? "its working folder does not exist" : sentence;

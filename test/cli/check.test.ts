@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { iscep, temporaryFolder, type Ended } from "./run.js";
@@ -232,6 +232,23 @@ describe("iscep check", () => {
       expect.stringMatching(/^token \w+ of "brief" ends at /),
     ]);
   });
+
+  test.runIf(process.getuid?.() === 0)(
+    "warns root of a program of another user, unless it runs as that user",
+    async () => {
+      const folder = await temporaryFolder();
+      const nobody = 65_534;
+      await writeFile(join(folder, "theirs.sh"), "#!/bin/sh\n", { mode: 0o755 });
+      await chown(join(folder, "theirs.sh"), nobody, nobody);
+      const scripts = "a: { run: [./theirs.sh] }, b: { run: [./theirs.sh], user: nobody }, c: { run: [ls] }";
+      await writeFile(join(folder, "iscep.yaml"), `listen: unix:socket\ncommands: { ${scripts} }\n`);
+      const { ok, findings: found } = await findings(folder);
+      expect(ok).toBe(true);
+      expect(found.filter(({ level }) => level === "warning").map(({ message }) => message)).toEqual([
+        expect.stringMatching(/theirs\.sh of a belongs to user 65534, .*chown root /),
+      ]);
+    },
+  );
 
   test("64 without a file, and for options that contradict each other", async () => {
     const folder = await temporaryFolder();

@@ -196,7 +196,7 @@ describe("output that is more than it may be", () => {
   });
 });
 
-test("a program in a folder that everybody may change is refused, unless that has the sticky bit", () => {
+test("a program in a folder, or below one, that everybody may change is refused, unless that has the sticky bit", () => {
   const folder = path.join(temporaryFolder(), "open");
   mkdirSync(folder);
   const file = path.join(folder, "program.sh");
@@ -204,6 +204,13 @@ test("a program in a folder that everybody may change is refused, unless that ha
   chmodSync(folder, 0o777);
   expect(wrong({ run: [file] })).toMatchObject({
     code: "configuration",
+    message: expect.stringContaining(`chmod o-w ${folder}`) as string,
+  });
+  const below = path.join(folder, "closed");
+  mkdirSync(below, { mode: 0o755 });
+  const inner = path.join(below, "program.sh");
+  writeFileSync(inner, "#!/bin/sh\n", { mode: 0o700 });
+  expect(wrong({ run: [inner] })).toMatchObject({
     message: expect.stringContaining(`chmod o-w ${folder}`) as string,
   });
   chmodSync(folder, 0o1777);

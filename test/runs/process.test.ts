@@ -172,6 +172,20 @@ describe("what cannot be started", () => {
     expect(sentence(await run(command))).toContain("not executable");
   });
 
+  test("a program that others can change since it was defined; only the log has its path", async () => {
+    const command = shell("echo ran");
+    for (const mode of [0o720, 0o702]) {
+      chmodSync(command.program, mode);
+      const outcome = await run(command);
+      expect(sentence(outcome)).toContain("can be changed by others");
+      expect(sentence(outcome)).not.toContain(command.program);
+      const cause: unknown = "error" in outcome ? outcome.error.cause : undefined;
+      expect(String(cause)).toContain(`chmod go-w ${command.program}`);
+    }
+    chmodSync(command.program, 0o700);
+    expect(await run(command)).toMatchObject({ status: "completed" });
+  });
+
   test("arguments that are too long", async () => {
     const outcome = await run(shell("echo ran"), { args: Array.from({ length: 200 }, () => "x".repeat(100_000)) });
     expect(outcome).toMatchObject({ status: "failed", error: { details: { systemCode: "E2BIG" } } });
