@@ -91,7 +91,7 @@ export const argumentKeys: Readonly<Record<string, ArgumentKey>> = {
   optional: {
     words: "`true` or `false`",
     schema: { type: "boolean" },
-    says: "The caller may leave it out; then it disappears from `run`, together with the option before it.",
+    says: "The caller may leave it out; then it disappears from `run`, together with the option before it, unless that has a value of its own, as `--format=zip` does.",
   },
 };
 

@@ -152,7 +152,10 @@ function mayBeAbsent(declaration: ArgumentDeclaration | undefined): boolean {
   return declaration.type === "list" || (declaration.optional === true && declaration.default === undefined);
 }
 
-/** Never the end of the options: without it what follows would be unguarded. */
+/**
+ * That takes what follows as its value: one with "=" has its own, and "-" is a file. Never the end of the options: without it what follows
+ * would be unguarded.
+ */
 function isOption(text: string): boolean {
-  return text.startsWith("-") && text !== endOfOptions;
+  return /^-./.test(text) && !text.includes("=") && text !== endOfOptions;
 }

@@ -132,6 +132,8 @@ describe("a template", () => {
     ["with an absent argument", ["a", "{o}", "b"], { o: optional }, {}, ["a", "b"]],
     ["with an absent argument and its option", ["-v", "--out", "{o}", "b"], { o: optional }, {}, ["-v", "b"]],
     ["with an argument and its option", ["--out", "{o}", "b"], { o: optional }, { o: "f" }, ["--out", "f", "b"]],
+    ["with an option that has its value, before an absent argument", ["--f=x", "{o}"], { o: optional }, {}, ["--f=x"]],
+    ["with standard output as a file, before an absent argument", ["-", "{o}"], { o: optional }, {}, ["-"]],
     ["with an absent argument behind a prefix", ["-v", "--out={o}"], { o: optional }, {}, ["-v"]],
     [
       "whose end of options stays when the next is absent",
