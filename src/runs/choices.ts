@@ -166,8 +166,12 @@ function listOf(value: unknown): string[] | undefined {
   if (!isScriptResult(value)) return isTexts(value) ? value : undefined;
   // Half of a list would refuse what is right.
   if (value.truncated) return undefined;
-  const text = value.stdout.trim();
-  if (!text.startsWith("[")) return text.split(/\r?\n/).filter((line) => line !== "");
+  return jsonList(value.stdout) ?? value.stdout.split(/\r?\n/).filter((line) => line !== "");
+}
+
+/** Undefined for what only begins as one, such as the name of a file does. */
+function jsonList(text: string): string[] | undefined {
+  if (!/^\s*\[/.test(text)) return undefined;
   try {
     const parsed: unknown = JSON.parse(text);
     return isTexts(parsed) ? parsed : undefined;
