@@ -69,6 +69,8 @@ interface CommandBase<Name extends string> {
   readonly schedule?: CommandSchedule;
   /** Validates and, where the schema says so, converts. Refuses unknown arguments. */
   checkArguments(args: unknown): ArgumentsCheck | Promise<ArgumentsCheck>;
+  /** Of checked arguments, when the run begins: a queue may lie between the two. Undefined where there are no paths. */
+  checkPathsAgain?(args: unknown): Promise<ArgumentsCheck>;
 }
 
 /** A function in this process, or in a worker thread. Made by `defineCommand`. */

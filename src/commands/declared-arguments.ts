@@ -2,12 +2,13 @@ import path from "node:path";
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
 import { IscepError } from "../errors.js";
 import { defaultLimits } from "../limits.js";
-import type { JsonSchema } from "./command.js";
+import { givenValue } from "./argument-text.js";
+import type { ArgumentsCheck, JsonSchema } from "./command.js";
 import { checkDeclaration } from "./declaration-check.js";
 import { schemaOf, type SchemaPurpose } from "./declaration-schema.js";
 import type { ArgumentDeclaration, ArgumentDeclarations, DeclaredInput, DeclaredOutput } from "./declaration.js";
 import { compileCheck, type DeclaredIssue } from "./declared-check.js";
-import { declaredPath, resolveInside, type DeclaredPath } from "./path-argument.js";
+import { declaredPath, faultByNow, resolveInside, type DeclaredPath } from "./path-argument.js";
 
 /** A Standard Schema with Standard JSON Schema. */
 export interface DeclaredArguments<Input, Output> {
@@ -39,9 +40,11 @@ export function declareArguments<const Declarations extends ArgumentDeclarations
   const declared = Object.entries<ArgumentDeclaration>(declarations);
   for (const [name, declaration] of declared) checkDeclaration(name, declaration);
   const jsonSchema = objectSchema(declared, { forCheck: false, maxItems: defaultLimits.maxArgumentItems });
-  const validate = validator(declared, path.resolve(options.folder ?? ""));
+  const folder = path.resolve(options.folder ?? "");
+  const paths = declared.flatMap(([name, declaration]) => declaredPath(name, declaration, folder) ?? []);
+  const validate = validator(declared, paths);
   const converter = { input: () => jsonSchema, output: () => jsonSchema };
-  return {
+  const schema: DeclaredArguments<DeclaredInput<Declarations>, DeclaredOutput<Declarations>> = {
     "~standard": {
       version: 1,
       vendor: "iscep",
@@ -50,6 +53,36 @@ export function declareArguments<const Declarations extends ArgumentDeclarations
       jsonSchema: converter,
     },
   };
+  if (paths.length > 0) pathsOfSchemas.set(schema, paths);
+  return schema;
+}
+
+const pathsOfSchemas = new WeakMap<object, readonly DeclaredPath[]>();
+
+/**
+ * For a command with this schema: looks again at the paths of checked arguments, as a run may begin long after its call.
+ * Nothing where the schema declares no paths.
+ */
+export function pathsMember(schema: object | undefined): {
+  checkPathsAgain?: (args: unknown) => Promise<ArgumentsCheck>;
+} {
+  const paths = schema === undefined ? undefined : pathsOfSchemas.get(schema);
+  return paths === undefined ? {} : { checkPathsAgain: (args) => checkAgain(args, paths) };
+}
+
+async function checkAgain(args: unknown, paths: readonly DeclaredPath[]): Promise<ArgumentsCheck> {
+  for (const { name, declaration } of paths) {
+    const given = typeof args === "object" && args !== null ? givenValue(args, name) : undefined;
+    for (const resolved of Array.isArray(given) ? (given as unknown[]) : [given]) {
+      const expected = typeof resolved === "string" ? await faultByNow(resolved, declaration) : undefined;
+      if (expected !== undefined)
+        return {
+          ok: false,
+          message: `argument "${name}": changed between the call and the run's beginning; expected ${expected}`,
+        };
+    }
+  }
+  return { ok: true, args };
 }
 
 /** `{ __proto__: … }` in a program sets the prototype, and would pass as a declaration of nothing. */
@@ -84,13 +117,12 @@ type ArgsResult = StandardSchemaV1.Result<Record<string, unknown>>;
 /** Synchronous where there is no path: the system is only asked about those. */
 function validator(
   declared: readonly (readonly [string, ArgumentDeclaration])[],
-  folder: string,
+  paths: readonly DeclaredPath[],
 ): (value: unknown) => ArgsResult | Promise<ArgsResult> {
   const check = compileCheck(objectSchema(declared, { forCheck: true, maxItems: defaultLimits.maxArgumentItems }));
   const names = declared.map(([name]) => name);
   const defaults = declared.map(([, declaration]) => declaration.default);
   for (const [name, declaration] of declared) checkDefault(name, declaration);
-  const paths = declared.flatMap(([name, declaration]) => declaredPath(name, declaration, folder) ?? []);
   return (value) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       return { issues: [{ message: "expected an object of names and values" }] };

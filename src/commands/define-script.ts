@@ -7,7 +7,7 @@ import { argumentsJsonSchema } from "./argument-schema.js";
 import { commandBrand } from "./brand.js";
 import type { ScriptCommand } from "./command.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
-import { declareArguments } from "./declared-arguments.js";
+import { declareArguments, pathsMember } from "./declared-arguments.js";
 import type { NoArguments } from "./define.js";
 import { checkCommandName, checkTimeout } from "./names.js";
 import { compileInvocation, type StandardInputPlace } from "./script-invocation.js";
@@ -103,6 +103,7 @@ export function defineScript<
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...(schedule === undefined ? {} : { schedule: compileSchedule(name, schedule, timeZone, checkArguments) }),
     checkArguments,
+    ...pathsMember(args),
     program: resolveProgram(program, folder),
     invocation,
     folder,

@@ -7,6 +7,7 @@ import { commandBrand } from "./brand.js";
 import { callingModule } from "./calling-module.js";
 import type { CommandContext, FunctionCommand } from "./command.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
+import { pathsMember } from "./declared-arguments.js";
 import { checkCommandName, checkTimeout } from "./names.js";
 import { compileSchedule, type ScheduleDefinition } from "./schedule.js";
 import { registerThreadCommand } from "./thread-commands.js";
@@ -108,6 +109,7 @@ export function defineCommand<
       ? {}
       : { schedule: compileSchedule(name, schedule as string | ScheduleDefinition, timeZone, checkArguments) }),
     checkArguments,
+    ...pathsMember(args),
     run: result === undefined ? run : checkedRun(run, name, result),
     // The types of arguments and result come from schemas that the compiler has seen; at run time the check stands for them.
   }) as FunctionCommand<

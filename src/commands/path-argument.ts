@@ -1,5 +1,5 @@
 /** Arguments that are paths: below their base folder wherever links lead, or refused. */
-import { lstat, realpath, stat } from "node:fs/promises";
+import { lstat, readlink, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import type { ArgumentDeclaration, ItemDeclaration } from "./declaration.js";
 
@@ -27,25 +27,46 @@ export type ResolvedPath = { readonly path: string } | { readonly expected: stri
  * put a link there.
  */
 export async function resolveInside(text: string, declaration: PathDeclaration): Promise<ResolvedPath> {
-  const { presence = "existing", kind } = declaration;
   const lexical = path.resolve(declaration.base, text);
-  if (!isBelow(lexical, declaration.base)) return outside;
+  return isBelow(lexical, declaration.base) ? look(lexical, declaration) : outside;
+}
+
+/**
+ * What is wrong by now with a path that `resolveInside` gave earlier. One that leads elsewhere within the base is refused
+ * too: what was decided by the path, such as which runs exclude each other, was decided by the earlier one.
+ */
+export async function faultByNow(resolved: string, declaration: PathDeclaration): Promise<string | undefined> {
+  const result = await look(resolved, declaration);
+  if ("expected" in result) return result.expected;
+  return result.path === resolved ? undefined : "a path that leads where it led at the call";
+}
+
+async function look(lexical: string, declaration: PathDeclaration): Promise<ResolvedPath> {
+  let base: string;
   try {
-    const base = await realpath(declaration.base);
-    if (presence === "new") return await resolveNew(lexical, base);
-    const entry = await lstat(lexical).catch(undefinedIfMissing);
-    if (entry === undefined) return presence === "either" ? await resolveNew(lexical, base) : missing;
-    // Of a link that leads nowhere nobody can say where it would lead a program that makes a file of it.
-    const found = await realpath(lexical).catch(undefinedIfMissing);
-    if (found === undefined) return missing;
-    if (!isBelow(found, base)) return outside;
-    if (kind === undefined) return { path: found };
-    const stats = await stat(found);
-    const fits = kind === "file" ? stats.isFile() : stats.isDirectory();
-    return fits ? { path: found } : { expected: kind === "file" ? "a file" : "a folder" };
+    base = await realpath(declaration.base);
   } catch (error) {
-    return { expected: `a path that the server can look at (${codeOf(error) ?? "unknown fault"})` };
+    return unseen(error);
   }
+  const result = await lookBelow(base, lexical, declaration).catch(unseen);
+  if ("path" in result || result === outside) return result;
+  // Whatever else is wrong must not tell what there is behind a link that leads out.
+  const leads = await whereItLeads(lexical);
+  return leads === base || isBelow(leads, base) ? result : outside;
+}
+
+async function lookBelow(base: string, lexical: string, { presence, kind }: PathDeclaration): Promise<ResolvedPath> {
+  if (presence === "new") return resolveNew(lexical, base);
+  const entry = await lstat(lexical).catch(undefinedIfMissing);
+  if (entry === undefined) return presence === "either" ? resolveNew(lexical, base) : missing;
+  // Of a link that leads nowhere nobody can say where it would lead a program that makes a file of it.
+  const found = await realpath(lexical).catch(undefinedIfMissing);
+  if (found === undefined) return missing;
+  if (!isBelow(found, base)) return outside;
+  if (kind === undefined) return { path: found };
+  const stats = await stat(found);
+  const fits = kind === "file" ? stats.isFile() : stats.isDirectory();
+  return fits ? { path: found } : { expected: kind === "file" ? "a file" : "a folder" };
 }
 
 async function resolveNew(lexical: string, base: string): Promise<ResolvedPath> {
@@ -55,6 +76,23 @@ async function resolveNew(lexical: string, base: string): Promise<ResolvedPath> 
   const found = path.join(parent, path.basename(lexical));
   const entry = await lstat(found).catch(undefinedIfMissing);
   return entry === undefined ? { path: found } : { expected: "a path where nothing is yet" };
+}
+
+/** As many as Linux follows. */
+const maxLinks = 40;
+
+/** Without links as far as it exists, or can be looked at; links that lead nowhere are followed too. */
+async function whereItLeads(file: string, links = 0): Promise<string> {
+  const found = await realpath(file).catch(() => undefined);
+  const above = path.dirname(file);
+  if (found !== undefined || above === file) return found ?? file;
+  const entry = path.join(await whereItLeads(above, links), path.basename(file));
+  const target = links < maxLinks ? await readlink(entry).catch(() => undefined) : undefined;
+  return target === undefined ? entry : whereItLeads(path.resolve(path.dirname(entry), target), links + 1);
+}
+
+function unseen(error: unknown): ResolvedPath {
+  return { expected: `a path that the server can look at (${codeOf(error) ?? "unknown fault"})` };
 }
 
 const outside: ResolvedPath = { expected: "a path below its folder" };

@@ -2,7 +2,7 @@
 import type { Command, FunctionCommand } from "../commands/command.js";
 import { IscepError, isIscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
-import { failed } from "./endings.js";
+import { failed, rejected } from "./endings.js";
 import type { Outcome } from "./outcome.js";
 import { runScript } from "./process.js";
 import type { Run } from "./run.js";
@@ -23,6 +23,18 @@ export function execute(
   args: unknown,
   places: ExecutionPlaces,
 ): Outcome | Promise<Outcome> {
+  if (command.checkPathsAgain === undefined) return begin(run, command, args, places);
+  return command.checkPathsAgain(args).then(
+    (check) => {
+      if (!check.ok) return rejected(new IscepError("invalid_arguments", check.message));
+      // It may have been stopped meanwhile.
+      return run.outcome ?? begin(run, command, args, places);
+    },
+    (error: unknown) => failed(toIscepError(error)),
+  );
+}
+
+function begin(run: Run, command: Command, args: unknown, places: ExecutionPlaces): Outcome | Promise<Outcome> {
   if (command.kind === "function") return callFunction(run, command, args, places.threads);
   const { id: runId, timeoutMs, signal, input, output } = run;
   return runScript(command, args, {

@@ -88,6 +88,18 @@ describe("a path that has to exist", () => {
     expect(await check("../../../../../../../../etc/passwd")).toEqual(there);
   });
 
+  test.each(["existing", "new", "either"] as const)(
+    "says the same of what lies behind a link out, whether it is there or not, with presence %s",
+    async (presence) => {
+      const told = await Promise.all(
+        ["out/secret", "out/missing", "out/missing/below", "out/secret/below", "secret", "dangling-out"].map(
+          async (text) => (await check(text, { presence })).issues?.[0]?.message,
+        ),
+      );
+      expect(new Set(told)).toEqual(new Set(["expected a path below its folder, received string"]));
+    },
+  );
+
   test("is a file or a folder, where the declaration says so", async () => {
     expect((await check("file", { kind: "file" })).issues).toBeUndefined();
     expect((await check("folder", { kind: "folder" })).issues).toBeUndefined();
