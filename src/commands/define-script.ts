@@ -12,7 +12,8 @@ import type { NoArguments } from "./define.js";
 import { checkCommandName, checkTimeout } from "./names.js";
 import { compileInvocation, type StandardInputPlace } from "./script-invocation.js";
 import { compileSchedule, type ScheduleDefinition } from "./schedule.js";
-import { checkNoCode, resolveProgram, scriptEnvironment } from "./script-program.js";
+import { checkNoCode } from "./script-code.js";
+import { resolveProgram, scriptEnvironment } from "./script-program.js";
 import { processSettings, type ProcessDefinition } from "./script-process.js";
 import {
   scriptResults,

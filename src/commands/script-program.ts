@@ -118,47 +118,6 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** Programs that take source code from an option, and that option. Not a defence: it finds a mistake that is easily made. */
-const codeOptions: readonly (readonly [program: RegExp, option: RegExp])[] = [
-  [/^(?:ba|da|z|k|a|fi)?sh$/, /^-[A-Za-z]*c$/],
-  [/^python[\d.]*$/, /^-[A-Za-z]*c$/],
-  [/^(?:perl|ruby)[\d.]*$/, /^-[A-Za-z]*[eE]$/],
-  [/^node(?:js)?$/, /^(?:-e|-p|-pe|--eval|--print)=?$/],
-];
-
-/**
- * What a caller sends is data, and never a program: `[sh, -c, "{argument}"]` would be a shell for everybody.
- * @throws IscepError `configuration`, with the number of the element in `details`
- */
-export function checkNoCode(program: string, template: readonly string[]): void {
-  const [, option] = codeOptions.find(([name]) => name.test(path.basename(program))) ?? [];
-  if (option === undefined) return;
-  checkHasScript(program, template);
-  for (const [index, text] of template.entries()) {
-    const brace = text.indexOf("{");
-    if (brace === -1 || !option.test(brace === 0 ? (template[index - 1] ?? "") : text.slice(0, brace))) continue;
-    throw new IscepError(
-      "configuration",
-      `element ${JSON.stringify(text)} would let the caller write the code that ${program} runs; ` +
-        'write the code as a literal, and give arguments behind it: [sh, -c, "echo \\"$1\\"", sh, "{argument}"]',
-      { details: { element: index } },
-    );
-  }
-}
-
-/** Without a script such a program runs its standard input, which is the caller's; so it would do with a file of it. */
-function checkHasScript(program: string, template: readonly string[]): void {
-  const index = template.findIndex((text) => !text.startsWith("-"));
-  const isFromCaller = /^\{[^{}]*:(?:file|fd)\}$/.test(template[index] ?? "");
-  if (!isFromCaller && !template.every((text) => /^-[^vVh-]?$/.test(text))) return;
-  throw new IscepError(
-    "configuration",
-    `${path.basename(program)} without a script of yours would run what the caller sends; write the script down: ` +
-      `[${path.basename(program)}, ./script, …]`,
-    isFromCaller ? { details: { element: index } } : {},
-  );
-}
-
 /** They change what a program runs, or how; a definition that needs one names it in a wrapper script of its own. */
 const refusedNames = /^(?:LD_.*|DYLD_.*|NODE_OPTIONS|BASH_ENV|ENV|IFS|PYTHON.*|PERL.*|GIT_.*|ISCEP_.*)$/;
 

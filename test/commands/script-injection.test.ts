@@ -191,12 +191,43 @@ describe("a caller chooses no option, and writes no code", () => {
   test.each<readonly [string, ...string[]]>([
     ["sh", "-c", "{world}"],
     ["/bin/bash", "-euc", "{world}"],
+    ["sh", "-ce", "{world}"],
+    ["sh", "-c", "-e", "{world}"],
+    ["bash", "-c", "-o", "posix", "{world}"],
+    ["bash", "-c", "--", "{world}"],
+    ["sh", "-c", "echo {world}"],
+    ["env", "sh", "-c", "{world}"],
+    ["env", "-i", "NAME=value", "sh", "-ce", "{world}"],
+    ["env", "-u", "NAME", "/bin/sh", "-c", "{world}"],
+    ["nice", "-n", "5", "timeout", "-k", "1s", "10s", "sh", "-c", "{world}"],
+    ["setpriv", "--reuid=1", "--", "sh", "-c", "{world}"],
+    ["env", "perl", "-ne", "{world}"],
     [process.execPath, "-e", "{world}"],
     [process.execPath, "--eval={world}"],
   ])("%s %s", (program, ...template) => {
     expect(() => defineScript({ name: "it", run: [program, ...template], args: world })).toThrow(
       expect.objectContaining({ code: "configuration", message: expect.stringContaining("write the code") as string }),
     );
+  });
+
+  test.each<readonly [string, ...string[]]>([
+    ["env", "sh"],
+    ["env", "-i", "sh", "-s"],
+    ["timeout", "10s", "sh", "{world:file}"],
+  ])("%s %s %s without a script of the definition's own", (program, ...template) => {
+    expect(() => defineScript({ name: "it", run: [program, ...template], args: world })).toThrow(
+      expect.objectContaining({ code: "configuration", message: expect.stringContaining("script of yours") as string }),
+    );
+  });
+
+  test.each<readonly [string, ...string[]]>([
+    ["env", "echo", "sh", "-c", "{world}"],
+    ["timeout", "10s", "grep", "-c", "{world}", "/etc/passwd"],
+    ["sh", "/etc/profile", "-c", "{world}"],
+    ["env", "sh", "-ec", 'echo "$1"', "sh", "{world}"],
+    ["env", "{world}"],
+  ])("no other program is held to be a shell: %s %s %s", (program, ...template) => {
+    expect(defineScript({ name: "it", run: [program, ...template], args: world }).program).toContain(program);
   });
 
   test("code of the definition's own takes arguments behind it", () => {
