@@ -8,7 +8,10 @@ import { checkSocketPath } from "../transport/listener.js";
 export function checkFolder(folder: string): void {
   const found = nearest(resolve(folder));
   const stats = statOf(found);
-  if (stats?.isDirectory() !== true) throw wrong(`${found} is no folder; choose another`);
+  if (stats?.isDirectory() !== true) {
+    const place = found === resolve(folder) ? "" : `${folder} cannot be made: `;
+    throw wrong(`${place}${found} is no folder; choose another`);
+  }
   try {
     accessSync(found, constants.W_OK | constants.X_OK);
   } catch (error) {
@@ -30,6 +33,10 @@ export function checkSocket(path: string): void {
 export function othersMayReplaceIn(path: string): boolean {
   const stats = statOf(dirname(path));
   return stats !== undefined && (stats.mode & 0o002) !== 0 && (stats.mode & 0o1000) === 0;
+}
+
+export function isFolder(path: string): boolean {
+  return statOf(path)?.isDirectory() === true;
 }
 
 export function isOpenToOthers(file: string): boolean {

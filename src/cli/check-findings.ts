@@ -1,15 +1,16 @@
 /** What `iscep check` finds, in the order in which `iscep serve` would come upon it. */
 import type { Command } from "../commands/command.js";
 import { Registry } from "../commands/registry.js";
-import { isIscepError } from "../errors.js";
+import { IscepError, isIscepError } from "../errors.js";
 import { defaultStateFolder, findServerCertificate, loadServerCertificate } from "../identity/certificates.js";
 import { listTokens, type ListedToken } from "../identity/tokens-writer.js";
 import { defaultLimits, resolveLimits } from "../limits.js";
 import type { ListenPlace } from "../server/options.js";
 import { placesOf } from "../server/listen-places.js";
 import { Server } from "../server/server.js";
-import { checkFolder, checkSocket, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
+import { checkFolder, checkSocket, isFolder, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
 import { programsOfOthers } from "./program-owners.js";
+import { placed } from "./placed-fault.js";
 import { scheduleLines } from "./schedules.js";
 import { loadSources, type ServeSettings } from "./serve-sources.js";
 
@@ -25,6 +26,7 @@ const faultCodes: readonly string[] = ["usage", "configuration", "listen_failed"
 
 class Findings {
   readonly all: Finding[] = [];
+  places: ReadonlyMap<string, string> = new Map();
 
   add(level: Finding["level"], about: string, message: string): void {
     this.all.push({ level, about, message });
@@ -37,9 +39,9 @@ class Findings {
       return true;
     } catch (error) {
       if (!isIscepError(error) || !faultCodes.includes(error.code)) throw error;
-      const { problems } = error.details;
-      for (const problem of Array.isArray(problems) ? problems : [error.message])
-        this.add("wrong", about, String(problem));
+      const { message, details } = placed(error, this.places) as IscepError;
+      const { problems } = details;
+      for (const problem of Array.isArray(problems) ? problems : [message]) this.add("wrong", about, String(problem));
       return false;
     }
   }
@@ -61,11 +63,13 @@ export async function check(
   }
   // What else would hold is not known then.
   if (!readable) return findings.all;
-  const { commands, settings } = await loadSources(names);
+  const { commands, settings, places: named } = await loadSources(names);
+  findings.places = named;
   const options = withFlags(settings);
   const places = placesOf(options);
   await findings.examine("commands", () => `${new Registry(commands).list().length} in all`);
   for (const line of programsOfOthers(commands)) findings.add("warning", "commands", line);
+  for (const command of commands) await checkFolders(findings, command);
   for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);
   await findings.examine("listen", () => {
     // Its constructor opens nothing, and refuses options that contradict each other or open what was not asked for.
@@ -79,6 +83,20 @@ export async function check(
   if (typeof logs === "string") await checkWritable(findings, "logs", logs);
   if (stateFolder !== undefined) await checkWritable(findings, "state", stateFolder);
   return findings.all;
+}
+
+/** Without them each call fails. */
+async function checkFolders(findings: Findings, command: Command): Promise<void> {
+  const bases = command.paths?.bases ?? [];
+  const folders = bases.map(({ argument, base }) => [`the base of argument "${argument}"`, base] as const);
+  for (const [what, folder] of [
+    ...(command.kind === "script" ? [["the folder", command.folder] as const] : []),
+    ...folders,
+  ]) {
+    if (isFolder(folder)) continue;
+    const message = `${what} of command "${command.name}", ${folder}, is no folder; make it, or name another`;
+    await findings.examine("commands", () => Promise.reject(new IscepError("configuration", message)));
+  }
 }
 
 function countsOf(commands: readonly Command[]): string {

@@ -14,6 +14,8 @@ export interface Sources {
   readonly commands: readonly Command[];
   /** Absolute paths of all modules, those that the configurations name among them. */
   readonly modules: readonly string[];
+  /** By absolute path, where a configuration names it: `FILE:LINE:COLUMN`. */
+  readonly places: ReadonlyMap<string, string>;
   /** Of several files, what a later one says counts more. */
   readonly settings: ServeSettings;
 }
@@ -36,14 +38,16 @@ export function filesOf(files: readonly string[]): readonly string[] {
 export async function loadSources(files: readonly string[]): Promise<Sources> {
   const commands: Command[] = [];
   const modules: string[] = [];
+  const places = new Map<string, string>();
   let settings: ServeSettings = {};
   for (const file of files) {
     const source = await loadSource(file);
     commands.push(...source.commands);
     modules.push(...source.modules);
+    for (const [named, place] of source.places) places.set(named, place);
     settings = merged(settings, source.settings);
   }
-  return { files, commands, modules, settings };
+  return { files, commands, modules, places, settings };
 }
 
 function merged(earlier: ServeSettings, later: ServeSettings): ServeSettings {
@@ -53,7 +57,7 @@ function merged(earlier: ServeSettings, later: ServeSettings): ServeSettings {
 
 async function loadSource(file: string): Promise<Omit<Sources, "files">> {
   if (isCommandModuleFile(file))
-    return { commands: await loadCommandModule(file), modules: [resolve(file)], settings: {} };
+    return { commands: await loadCommandModule(file), modules: [resolve(file)], places: new Map(), settings: {} };
   if (![".yaml", ".yml"].includes(extname(file))) {
     throw new IscepError(
       "configuration",
@@ -61,6 +65,6 @@ async function loadSource(file: string): Promise<Omit<Sources, "files">> {
     );
   }
   const { loadConfiguration } = await import("../commands/configuration.js");
-  const { commands, modules, ...settings } = await loadConfiguration(file);
-  return { commands, modules, settings };
+  const { commands, modules, places, ...settings } = await loadConfiguration(file);
+  return { commands, modules, places, settings };
 }

@@ -5,6 +5,7 @@ import { isLoopbackHost } from "../transport/address.js";
 import { closeInherited } from "./inherited-descriptors.js";
 import { onStopSignals } from "./interrupt.js";
 import type { DefineVerb } from "./invocation.js";
+import { placed } from "./placed-fault.js";
 import { programsOfOthers } from "./program-owners.js";
 import { Reload } from "./reload.js";
 import { runsFolderOf } from "./runs-folder.js";
@@ -50,7 +51,10 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const sources = await loadSources(names);
   const { logs: logsFolder, ...options } = withFlags(sources.settings, flags);
   const { Server } = await import("../server/server.js");
-  const logs = await openServeLogs(logsFolder, level, options.limits);
+  const toPlaced = (error: unknown): never => {
+    throw placed(error, sources.places);
+  };
+  const logs = await openServeLogs(logsFolder, level, options.limits).catch(toPlaced);
   const { commands } = sources;
   const runsFolder = await runsFolderOf(names, options);
   const server = new Server({
@@ -68,7 +72,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const reload = new Reload({ sources, server, served, watched, logs: logs.files, level });
   process.on("SIGHUP", () => reload.all());
   watched.start({ limits: resolveLimits(options.limits), onChange: (changed) => reload.changed(changed) });
-  const { urls } = await server.listen();
+  const { urls } = await server.listen().catch(toPlaced);
   closeRead();
   if (level !== "quiet") {
     await warnOfOpenDoors(options);

@@ -1,6 +1,7 @@
 /** `args:` of a command in iscep.yaml: declarations of arguments, in the words of `declareArguments`. */
-import path from "node:path";
 import { isIscepError } from "../errors.js";
+import { circleOf, circleSentence } from "./choices-circle.js";
+import { filePath } from "./configuration-values.js";
 import type { Command, JsonSchema } from "./command.js";
 import type { ReadContext, ValueKind } from "./configuration-keys.js";
 import { checkDeclaration } from "./declaration-check.js";
@@ -162,7 +163,7 @@ function readKey(name: string, value: YamlValue, context: ReadContext): unknown 
     case "items":
       return readDeclaration(value, keysOfItem, context);
     case "base":
-      return path.resolve(context.folder, value.text());
+      return filePath.read(value, context);
     default:
       return plainOf(toCamelCase(name), value);
   }
@@ -173,12 +174,12 @@ function readKey(name: string, value: YamlValue, context: ReadContext): unknown 
  * @param scripts the `commands:` that were read before
  */
 export function checkChoices(scripts: YamlValue, commands: readonly Command[], { problems }: ReadContext): void {
-  for (const { value } of scripts.named((name) => `command "${name}"`).values()) {
+  for (const [name, { value }] of scripts.named((script) => `command "${script}"`)) {
     const args = value.isMap ? keysOf(value).get("args")?.value : undefined;
     if (args?.isMap !== true) continue;
-    for (const { value: argument } of args.named((name) => `argument "${name}"`).values()) {
+    for (const { value: argument } of args.named((each) => `argument "${each}"`).values()) {
       const from = choicesFrom(argument);
-      if (from !== undefined) problems.attempt(() => checkGiver(from, commands));
+      if (from !== undefined) problems.attempt(() => checkGiver(name, from, commands));
     }
   }
 }
@@ -195,7 +196,7 @@ function keysOf(map: YamlValue): Map<string, YamlEntry> {
   return map.named((key) => `\`${key}\``);
 }
 
-function checkGiver(from: YamlValue, commands: readonly Command[]): void {
+function checkGiver(asking: string, from: YamlValue, commands: readonly Command[]): void {
   const name = from.text();
   const names = commands.map((command) => command.name);
   const giver = commands.find((command) => command.name === name);
@@ -204,6 +205,9 @@ function checkGiver(from: YamlValue, commands: readonly Command[]): void {
   const { required } = giver.argsSchema;
   if (Array.isArray(required) && required.length > 0)
     throw from.error(`command "${name}" needs arguments, and is asked for the choices without any; give it defaults`);
+  const choicesFrom = new Map([["", name]]);
+  const circle = circleOf({ name: asking, choicesFrom }, (other) => commands.find((command) => command.name === other));
+  if (circle !== undefined) throw from.error(circleSentence(circle));
 }
 
 /** In YAML 1.2 `yes` is a text, and would count as false here. */

@@ -51,6 +51,12 @@ export interface CommandSchedule {
   next(afterMs: number): number | undefined;
 }
 
+export interface ArgumentPaths {
+  readonly bases: readonly { readonly argument: string; readonly base: string }[];
+  /** Of checked arguments, when the run begins: a queue may lie between the two. */
+  checkAgain(args: unknown): Promise<ArgumentsCheck>;
+}
+
 interface CommandBase<Name extends string> {
   readonly name: Name;
   readonly description: string;
@@ -69,8 +75,8 @@ interface CommandBase<Name extends string> {
   readonly schedule?: CommandSchedule;
   /** Validates and, where the schema says so, converts. Refuses unknown arguments. */
   checkArguments(args: unknown): ArgumentsCheck | Promise<ArgumentsCheck>;
-  /** Of checked arguments, when the run begins: a queue may lie between the two. Undefined where there are no paths. */
-  checkPathsAgain?(args: unknown): Promise<ArgumentsCheck>;
+  /** Undefined where no argument is a path. */
+  readonly paths?: ArgumentPaths;
 }
 
 /** A function in this process, or in a worker thread. Made by `defineCommand`. */

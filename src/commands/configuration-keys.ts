@@ -10,6 +10,8 @@ export interface ReadContext {
   /** Of the file: paths in it are relative to it. */
   readonly folder: string;
   readonly problems: ConfigurationProblems;
+  /** Where each path of the file stands in it, by what it leads to. */
+  readonly places: Map<string, string>;
 }
 
 /** What a value may be: for people, for editors, and for the reader. */

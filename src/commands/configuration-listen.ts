@@ -23,10 +23,13 @@ function parseListen(text: string, folder: string): ListenPlace | undefined {
   return digits === "" || port > highestPort ? undefined : { host: bracketed ?? plain ?? defaultHost, port };
 }
 
+/** From 0 to 65535, five digits at most. */
+const portPattern = "([0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+
 const placeSchema = {
   anyOf: [
     { type: "integer", minimum: 0, maximum: highestPort },
-    { type: "string", pattern: String.raw`^(unix:.+|((\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/@]+):)?[0-9]{1,5})$` },
+    { type: "string", pattern: String.raw`^(unix:.+|((\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/@]+):)?${portPattern})$` },
   ],
 };
 

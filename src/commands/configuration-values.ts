@@ -21,7 +21,11 @@ export const flag: ValueKind<boolean> = {
 export const filePath: ValueKind<string> = {
   words: "path",
   schema: { type: "string", minLength: 1 },
-  read: (value, { folder }) => path.resolve(folder, value.text()),
+  read(value, { folder, places }) {
+    const read = path.resolve(folder, value.text());
+    if (!places.has(read)) places.set(read, value.place);
+    return read;
+  },
 };
 
 export function wholeNumber(minimum: number, maximum: number): ValueKind<number> {

@@ -18,6 +18,8 @@ export interface Configuration extends Settings {
   /** Its scripts, and the commands of its modules. */
   readonly commands: readonly Command[];
   readonly modules: readonly string[];
+  /** By absolute path, where it stands in the file: `FILE:LINE:COLUMN`. */
+  readonly places: ReadonlyMap<string, string>;
 }
 
 /** All paths are absolute. What the file does not say is not there. */
@@ -133,7 +135,8 @@ export function configurationSchema(): JsonSchema {
  */
 export async function loadConfiguration(file: string): Promise<Configuration> {
   const problems = new ConfigurationProblems();
-  const context: ReadContext = { folder: path.dirname(path.resolve(file)), problems };
+  const places = new Map<string, string>();
+  const context: ReadContext = { folder: path.dirname(path.resolve(file)), problems, places };
   const root = parseYaml(file, await readText(file));
   const fields = root.fields(Object.keys(configurationKeys), laterKeys, problems);
   const { modules = [], commands = [], ...settings } = readKeys<FileFields>(fields, configurationKeys, context, root);
@@ -146,6 +149,7 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
   problems.throwIfAny();
   return {
     ...settings,
+    places,
     commands: unique,
     modules: modules.map((module) => path.resolve(context.folder, module.text())),
   };

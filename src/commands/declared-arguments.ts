@@ -3,7 +3,7 @@ import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/sp
 import { IscepError } from "../errors.js";
 import { defaultLimits } from "../limits.js";
 import { givenValue } from "./argument-text.js";
-import type { ArgumentsCheck, JsonSchema } from "./command.js";
+import type { ArgumentPaths, ArgumentsCheck, JsonSchema } from "./command.js";
 import { checkDeclaration } from "./declaration-check.js";
 import { schemaOf, type SchemaPurpose } from "./declaration-schema.js";
 import type { ArgumentDeclaration, ArgumentDeclarations, DeclaredInput, DeclaredOutput } from "./declaration.js";
@@ -63,11 +63,11 @@ const pathsOfSchemas = new WeakMap<object, readonly DeclaredPath[]>();
  * For a command with this schema: looks again at the paths of checked arguments, as a run may begin long after its call.
  * Nothing where the schema declares no paths.
  */
-export function pathsMember(schema: object | undefined): {
-  checkPathsAgain?: (args: unknown) => Promise<ArgumentsCheck>;
-} {
+export function pathsMember(schema: object | undefined): { paths?: ArgumentPaths } {
   const paths = schema === undefined ? undefined : pathsOfSchemas.get(schema);
-  return paths === undefined ? {} : { checkPathsAgain: (args) => checkAgain(args, paths) };
+  if (paths === undefined) return {};
+  const bases = paths.map(({ name, declaration: { base } }) => ({ argument: name, base }));
+  return { paths: { bases, checkAgain: (args) => checkAgain(args, paths) } };
 }
 
 async function checkAgain(args: unknown, paths: readonly DeclaredPath[]): Promise<ArgumentsCheck> {

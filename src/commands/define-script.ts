@@ -11,7 +11,7 @@ import { declareArguments, pathsMember } from "./declared-arguments.js";
 import type { NoArguments } from "./define.js";
 import { checkCommandName, checkTimeout } from "./names.js";
 import { compileInvocation, type StandardInputPlace } from "./script-invocation.js";
-import { compileSchedule, type ScheduleDefinition } from "./schedule.js";
+import { scheduleMember, type ScheduleDefinition } from "./schedule.js";
 import { checkNoCode } from "./script-code.js";
 import { resolveProgram, scriptEnvironment } from "./script-program.js";
 import { processSettings, type ProcessDefinition } from "./script-process.js";
@@ -102,7 +102,7 @@ export function defineScript<
     ...notedMembers(notes),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
-    ...(schedule === undefined ? {} : { schedule: compileSchedule(name, schedule, timeZone, checkArguments) }),
+    ...scheduleMember(name, schedule, timeZone, checkArguments),
     checkArguments,
     ...pathsMember(args),
     program: resolveProgram(program, folder),

@@ -9,7 +9,7 @@ import type { CommandContext, FunctionCommand } from "./command.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
 import { pathsMember } from "./declared-arguments.js";
 import { checkCommandName, checkTimeout } from "./names.js";
-import { compileSchedule, type ScheduleDefinition } from "./schedule.js";
+import { scheduleMember, type ScheduleDefinition } from "./schedule.js";
 import { registerThreadCommand } from "./thread-commands.js";
 
 /** What a command without `args` gets: an object without members. */
@@ -105,9 +105,7 @@ export function defineCommand<
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...(threadModule === undefined ? {} : { threadModule }),
-    ...(schedule === undefined
-      ? {}
-      : { schedule: compileSchedule(name, schedule as string | ScheduleDefinition, timeZone, checkArguments) }),
+    ...scheduleMember(name, schedule as string | ScheduleDefinition | undefined, timeZone, checkArguments),
     checkArguments,
     ...pathsMember(args),
     run: result === undefined ? run : checkedRun(run, name, result),

@@ -4,6 +4,11 @@ const namePattern = /^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/;
 /** What begins with it is iscep's own, such as `iscep.list`. */
 const reservedPrefix = "iscep.";
 
+/** Of JSON Schema. */
+export const commandNameSchema = {
+  pattern: `^(?!${reservedPrefix.replace(".", String.raw`\.`)})${namePattern.source.slice(1)}`,
+};
+
 /** @throws IscepError `usage` */
 export function checkCommandName(name: unknown): asserts name is string {
   if (typeof name !== "string" || !namePattern.test(name)) {

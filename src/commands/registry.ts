@@ -1,5 +1,6 @@
 import { IscepError } from "../errors.js";
 import { isCommand } from "./brand.js";
+import { circleOf, circleSentence } from "./choices-circle.js";
 import type { Command, CommandSet } from "./command.js";
 
 /** The commands of one server, by name. */
@@ -7,7 +8,7 @@ export class Registry {
   readonly #commands = new Map<string, Command>();
   readonly #listeners = new Set<() => void>();
 
-  /** @throws IscepError `usage` when two have one name, or something is no command */
+  /** @throws IscepError `usage` when two have one name, give each other choices, or something is no command */
   constructor(commands: CommandSet) {
     for (const command of Object.values(commands)) this.register(command);
   }
@@ -22,6 +23,8 @@ export class Registry {
         `there are two commands named "${command.name}"; unregister the first, or rename one`,
       );
     }
+    const circle = circleOf(command, (name) => this.#commands.get(name));
+    if (circle !== undefined) throw new IscepError("usage", circleSentence(circle));
     this.#commands.set(command.name, command);
     this.#changed();
   }

@@ -15,6 +15,20 @@ export interface ScheduleDefinition<Input = object> {
 
 const keysOfSchedule = ["cron", "timeZone", "args"];
 
+/** What a command has of its schedule: nothing where there is none. @throws IscepError as `compileSchedule` */
+export function scheduleMember(
+  name: string,
+  schedule: string | ScheduleDefinition | undefined,
+  timeZone: string | undefined,
+  check: (args: unknown) => ArgumentsCheck | Promise<ArgumentsCheck>,
+): { schedule?: CommandSchedule } {
+  if (schedule !== undefined) return { schedule: compileSchedule(name, schedule, timeZone, check) };
+  if (timeZone === undefined) return {};
+  throw new IscepError("usage", `"${name}" has a time zone and no schedule; add the schedule, or remove the zone`, {
+    details: { field: "timeZone" },
+  });
+}
+
 /**
  * @param check of the command's arguments
  * @throws IscepError `usage`, with `field: "schedule"` or `"timeZone"` in `details`

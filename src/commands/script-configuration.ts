@@ -10,6 +10,7 @@ import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type Value
 import { bytes, choice, duration, filePath, listOf, text, wholeNumber, wholeSeconds } from "./configuration-values.js";
 import type { ArgumentDeclarations } from "./declaration.js";
 import { defineScript, type ScriptDefinition } from "./define-script.js";
+import { commandNameSchema } from "./names.js";
 import { isStandardInputPlace, standardInputForms, type StandardInputPlace } from "./script-invocation.js";
 import { schedule } from "./schedule-configuration.js";
 import { processLimitBounds, waysWhenOutputIsFull, type ProcessLimits } from "./script-process.js";
@@ -178,7 +179,7 @@ const laterKeys = ["thread", "threads"];
 
 export const scripts: ValueKind<readonly ScriptCommand[]> = {
   words: "map of names and commands",
-  schema: { type: "object", additionalProperties: mapSchema(scriptKeys) },
+  schema: { type: "object", propertyNames: commandNameSchema, additionalProperties: mapSchema(scriptKeys) },
   read(commands, context) {
     const named = [...commands.named((name) => `command "${name}"`)];
     return named.flatMap(([name, entry]) => context.problems.attempt(() => readScript(name, entry, context)) ?? []);

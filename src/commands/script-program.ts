@@ -104,7 +104,9 @@ function statOf(file: string): Stats {
     return statSync(file);
   } catch (cause) {
     const reason =
-      cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? "does not exist" : "cannot be read";
+      cause instanceof Error && "code" in cause && cause.code === "ENOENT"
+        ? "does not exist; check the path, or install it"
+        : "cannot be read";
     throw new IscepError("configuration", `program ${file} ${reason}`, { cause });
   }
 }

@@ -24,7 +24,8 @@ interface Slot {
 
 const slotPattern = /^([^{}]*)\{([^{}:]+)(?::([^{}]*))?\}$/u;
 const forms =
-  'the three forms are a literal, a whole "{argument}", and a literal with one at its end, such as "--name={argument}"';
+  'the three forms are a literal, a whole "{argument}", and a literal with one at its end, such as "--name={argument}"; ' +
+  "braces that the program shall get belong into a script of its own, such as run: [awk, -f, ./first.awk]";
 
 /** Ends the options of a program: what comes after it is never taken for one. */
 const endOfOptions = "--";
@@ -109,7 +110,7 @@ function parseElement(text: string, index: number, declarations: ArgumentDeclara
   if (fault !== undefined) throw wrong(`element ${shown} of the template ${fault}`);
   if (!/[{}]/.test(text)) return { kind: "literal", text };
   const [, prefix, argument, place = "value"] = slotPattern.exec(text) ?? [];
-  if (prefix === undefined || argument === undefined)
+  if (prefix === undefined || argument === undefined || !/^[\w-]+$/.test(argument))
     throw wrong(`element ${shown} of the template cannot be filled; ${forms}`);
   if (/^-+$/.test(prefix)) {
     throw wrong(
@@ -139,12 +140,32 @@ function parseElement(text: string, index: number, declarations: ArgumentDeclara
       `argument "${argument}" is a list, and ${place} holds one value; write "{${argument}}", or stdin: args`,
     );
   const guarded = optionsEnded || prefix !== "" || allowsDash(declaration);
+  const dashed = guarded || place !== "value" ? undefined : dashedValue(declaration);
+  if (dashed !== undefined) {
+    const value = JSON.stringify(dashed);
+    throw new IscepError(
+      "configuration",
+      `argument "${argument}" has the value ${value}, which would be refused at each call, as the program could take it for an ` +
+        `option; write "--${argument}={${argument}}" or "--" before it in run, or allow: [dash] where the program cannot`,
+      { details: { argument } },
+    );
+  }
   return { kind: "slot", argument, place, prefix, guarded, option: undefined };
 }
 
 function allowsDash(declaration: ArgumentDeclaration): boolean {
   const value = declaration.type === "list" ? declaration.items : declaration;
   return "allow" in value && (value.allow ?? []).some((word) => word === "dash");
+}
+
+/** One that the definition itself names. */
+function dashedValue(declaration: ArgumentDeclaration): string | undefined {
+  const item = declaration.type === "list" ? declaration.items : declaration;
+  const named: unknown[] = [declaration.default ?? []].flat();
+  if (item.type === "enum") named.push(...(item.values ?? []));
+  const choices: unknown = "choices" in item ? item.choices : undefined;
+  if (Array.isArray(choices)) named.push(...(choices as unknown[]));
+  return item.type === "path" ? undefined : named.map(String).find((value) => value.startsWith("-"));
 }
 
 function mayBeAbsent(declaration: ArgumentDeclaration | undefined): boolean {

@@ -67,9 +67,14 @@ export class YamlValue {
 
   /** `FILE:LINE:COLUMN: what is wrong` */
   error(reason: string, cause?: unknown): IscepError {
-    const { line, col } = this.#file.lines.linePos(this.#offset);
-    const message = `${this.#file.name}:${line}:${col}: ${reason}`;
+    const message = `${this.place}: ${reason}`;
     return new IscepError("configuration", message, cause === undefined ? {} : { cause });
+  }
+
+  /** `FILE:LINE:COLUMN` */
+  get place(): string {
+    const { line, col } = this.#file.lines.linePos(this.#offset);
+    return `${this.#file.name}:${line}:${col}`;
   }
 
   /** True for a key with nothing behind it. */

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { createSecureContext, type SecureVersion } from "node:tls";
-import { IscepError, isIscepError } from "../errors.js";
+import { IscepError, isIscepError, textOfThrown } from "../errors.js";
 import { defaultLimits } from "../limits.js";
 import { staleTemporaryFiles, syncFolderOf, writeTemporaryFile } from "./atomic-file.js";
 import { withFileLock } from "./file-lock.js";
@@ -164,7 +164,13 @@ function checkKeyAccess(path: string): void {
 }
 
 function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    // Below a file there is nothing.
+    if (error instanceof Error && "code" in error && error.code === "ENOTDIR") return false;
+    throw wrong(`${path} cannot be looked at: ${textOfThrown(error)}`, error);
+  }
 }
 
 /** The text itself when it is PEM, else the file's. */
@@ -174,7 +180,8 @@ export function readPem(pemOrPath: string, what: string): string {
     return readFileSync(pemOrPath, "utf8");
   } catch (error) {
     const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    throw wrong(`the ${what} file ${pemOrPath} ${missing ? "does not exist" : "cannot be read"}`, error);
+    const fault = missing ? "does not exist; check the path" : "cannot be read by this user; check its owner and mode";
+    throw wrong(`the ${what} file ${pemOrPath} ${fault}`, error);
   }
 }
 

@@ -23,8 +23,8 @@ export function execute(
   args: unknown,
   places: ExecutionPlaces,
 ): Outcome | Promise<Outcome> {
-  if (command.checkPathsAgain === undefined) return begin(run, command, args, places);
-  return command.checkPathsAgain(args).then(
+  if (command.paths === undefined) return begin(run, command, args, places);
+  return command.paths.checkAgain(args).then(
     (check) => {
       if (!check.ok) return rejected(new IscepError("invalid_arguments", check.message));
       // It may have been stopped meanwhile.

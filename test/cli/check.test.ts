@@ -169,6 +169,45 @@ describe("iscep check", () => {
       /key\.pem is no folder/,
     ],
     [
+      "a certificate that is missing",
+      (text) => text.replace(/cert: \S*cert\.pem/, "cert: gone.pem"),
+      async () => {},
+      "certificate",
+      /^iscep\.yaml:\d+:\d+: the certificate file .*gone\.pem does not exist; check the path/,
+    ],
+    [
+      "a folder of a script that is missing",
+      (text) => text.replace(/^commands:\n/m, "$&  a: { run: [ls], folder: nope }\n"),
+      async () => {},
+      "commands",
+      /^iscep\.yaml:\d+:\d+: the folder of command "a", .*nope, is no folder; make it/,
+    ],
+    [
+      "a base of paths that is missing",
+      (text) => text.replace(/^commands:\n/m, '$&  a: { run: [ls, "{p}"], args: { p: { type: path, base: nope } } }\n'),
+      async () => {},
+      "commands",
+      /^iscep\.yaml:\d+:\d+: the base of argument "p" of command "a", .*nope, is no folder; make it/,
+    ],
+    [
+      "a time zone without a schedule",
+      (text) => text.replace(/^commands:\n/m, "$&  a: { run: [ls], time_zone: UTC }\n"),
+      async () => {},
+      "file",
+      /^iscep\.yaml:\d+:\d+: .*no schedule/,
+    ],
+    [
+      "choices from itself",
+      (text) => {
+        const script = (from: string): string =>
+          `{ run: [ls, "{v}"], args: { v: { type: enum, optional: true, choices: { from: ${from} } } } }`;
+        return text.replace(/^commands:\n/m, `$&  a: ${script("b")}\n  b: ${script("b")}\n`);
+      },
+      async () => {},
+      "file",
+      /^iscep\.yaml:\d+:\d+: the choices of "b" come from "b", a circle/,
+    ],
+    [
       "a socket without its folder",
       (text) => text.replace(/listen: .*/, "listen: unix:gone/a.sock"),
       async () => {},
@@ -204,6 +243,18 @@ describe("iscep check", () => {
     expect(result).toMatchObject({ code: 64, ok: false });
     expect(result.findings.filter(({ level }) => level === "wrong")).toEqual([
       { level: "wrong", about, message: expect.stringMatching(sentence) as string },
+    ]);
+  });
+
+  test("64 for a state folder below a file, with its place in the configuration", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "iscep.yaml"), "commands: { a: { run: [ls] } }\nstate: /dev/null/x\n");
+    const { code, findings: found } = await findings(folder);
+    expect(code).toBe(64);
+    const message = "iscep.yaml:2:8: /dev/null/x cannot be made: /dev/null is no folder; choose another";
+    expect(found.filter(({ level }) => level === "wrong")).toEqual([
+      { level: "wrong", about: "certificate", message },
+      { level: "wrong", about: "state", message },
     ]);
   });
 
@@ -257,4 +308,12 @@ describe("iscep check", () => {
     expect(both).toMatchObject({ code: 64, stdout: "" });
     expect(both.stderr).toContain("either --unix");
   });
+});
+
+test("iscep serve tells the place of a file that is missing, and what to do", async () => {
+  const folder = await started();
+  await configure(folder, (text) => text.replace("tokens.json", "gone.json"));
+  const { code, stderr } = await iscep(["serve"], { folder });
+  expect(code).toBe(64);
+  expect(stderr).toMatch(/iscep\.yaml:\d+:\d+: tokens file .*gone\.json: there is no such file; `iscep tokens add/);
 });

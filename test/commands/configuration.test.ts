@@ -69,6 +69,7 @@ commands:
 `);
   const { commands, ...settings } = await configuration;
   expect(settings).toEqual({
+    places: expect.any(Map) as unknown,
     listen: [{ host: "0.0.0.0", port: 8989 }],
     tls: { cert: path.join(folder, "cert.pem"), key: "/etc/key.pem" },
     tokens: path.join(folder, "tokens.json"),

@@ -143,7 +143,7 @@ describe("what is refused unless the argument allows it:", () => {
     const cases = [
       [{ type: "integer" }, -5],
       [{ type: "number" }, -0.5],
-      [{ type: "enum", choices: ["-v", "-q"] }, "-v"],
+      [{ type: "enum", choices: { from: "list_flags" } }, "-v"],
       [{ type: "list", items: { type: "string" } }, ["-v"]],
     ] as const;
     for (const [declaration, value] of cases) {

@@ -24,7 +24,7 @@ type Expect<Truth extends true> = Truth;
 
 /** What can be said in TypeScript can be said in the file; these do not compile when a key is forgotten. */
 export type Checks = [
-  Expect<Exclude<keyof Configuration, FieldOf<typeof configurationKeys>> extends never ? true : false>,
+  Expect<Exclude<keyof Configuration, FieldOf<typeof configurationKeys> | "places"> extends never ? true : false>,
   Expect<
     Exclude<keyof ScriptDefinition<string, undefined>, FieldOf<typeof scriptKeys> | "name"> extends never ? true : false
   >,
@@ -247,3 +247,12 @@ function changeAt(document: Document, where: number, key: string | null, to: unk
   if (to === undefined) document.deleteIn(map);
   else document.setIn(map, document.createNode(to));
 }
+
+test.each([
+  ["a port above 65535", { listen: "0.0.0.0:99999" }],
+  ["a name with a blank", { commands: { "a b": { run: ["ls"] } } }],
+  ["a name of iscep's own", { commands: { "iscep.x": { run: ["ls"] } } }],
+])("the schema refuses %s, and takes what is right", (_, wrong) => {
+  expect(validate(wrong)).toBe(false);
+  expect(validate({ listen: ["0.0.0.0:65535", "8", "[::1]:0"], commands: { "a.b-c": { run: ["ls"] } } })).toBe(true);
+});

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { declareArguments, defineCommand, defineScript, type Client, type Command } from "iscep";
+import { declareArguments, defineCommand, defineScript, Server, type Client, type Command } from "iscep";
 import { watchForLeaks } from "../house/leaks.js";
 import { logLines, startServer, temporaryFolder, writeTokens } from "../support/servers.js";
 
@@ -158,19 +158,32 @@ describe("values that cannot be had", () => {
     }
   });
 
-  test("a command that takes too long, and two that wait for each other", async () => {
+  test("a command that takes too long", async () => {
     const slow = defineCommand({ name: "list_worlds", run: () => new Promise<never>(() => {}) });
+    const server = await startServer({ commands: [slow, backup], limits: { choicesTimeoutMs: 100 } });
+    const client = await server.client({ protocol: 2 });
+    await expect(client.call("backup", { world: "nether" })).rejects.toMatchObject({ code: "failed" });
+    expect(await client.list()).toHaveLength(2);
+  });
+
+  test("commands that would wait for each other are refused before there is a call", () => {
     const one = (name: string, from: string) =>
       defineCommand({
         name,
         args: declareArguments({ world: { type: "string", default: "x", choices: { from } } }),
         run: () => ["x"],
       });
-    const commands = [slow, backup, one("one", "two"), one("two", "one")];
-    const client = await (await startServer({ commands, limits: { choicesTimeoutMs: 100 } })).client({ protocol: 2 });
-    await expect(client.call("backup", { world: "nether" })).rejects.toMatchObject({ code: "failed" });
-    await expect(client.call("one")).rejects.toMatchObject({ code: "failed" });
-    expect(await client.list()).toHaveLength(4);
+    const circle =
+      (...commands: Command[]) =>
+      () =>
+        new Server({ commands, port: 0 });
+    const refusal: unknown = expect.objectContaining({
+      code: "usage",
+      message: expect.stringMatching(/a circle/) as string,
+    });
+    expect(circle(one("one", "one"))).toThrow(refusal);
+    expect(circle(one("one", "two"), one("two", "three"), one("three", "one"))).toThrow(refusal);
+    expect(circle(one("one", "two"), one("two", "three"), one("four", "two"))).not.toThrow();
   });
 
   test("a failure is not kept", async () => {
