@@ -1,5 +1,5 @@
 /** One request of a version 2 client on its way to its answer, over as many connections as that takes. */
-import type { IscepError } from "../errors.js";
+import { IscepError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import type { JsonObject } from "../wire/json.js";
 import type { InputSender } from "./input-sender.js";
@@ -86,6 +86,20 @@ export class PendingCall {
   fail(error: IscepError, data: JsonObject): void {
     this.#settle();
     this.request.reject(error, data);
+  }
+
+  /**
+   * No answer will come any more. What may have begun is lost, whatever the reason: a token that has ended says nothing
+   * of how its run ends, nor does a patience of ours that has.
+   */
+  failUnanswered(error: IscepError, nothingRan: boolean): void {
+    const { method, waitsForCancel } = this.request;
+    const mayHaveBegun = this.isResumed || (this.wasSent && !nothingRan);
+    // Who waits for an answer alone is told that none came in time; who follows a run, that nobody knows how it ended.
+    const wantsReason = error.code === "timeout" && waitsForCancel !== true;
+    if (!mayHaveBegun || wantsReason || (method !== "call" && method !== "attach")) this.fail(error, {});
+    else if (error.code === "not_trusted" || error.code === "lost") this.fail(error, { status: "lost" });
+    else this.fail(new IscepError("lost", `${error.message}; how the run ended is not known`, { cause: error }), {});
   }
 
   #settle(): void {

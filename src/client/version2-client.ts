@@ -26,6 +26,8 @@ export class Version2Client {
   readonly #options: Version2ClientOptions;
   #session: Version2Session | undefined;
   readonly #pending = new Map<number, PendingCall>();
+  /** Answered, and the last of their output is still on its way. */
+  readonly #draining = new Map<number, PendingCall>();
   /** Made, and not sent yet: no connection, or the server's limit is reached. */
   readonly #queue = new Set<PendingCall>();
   #nextId = firstCallId;
@@ -202,11 +204,9 @@ export class Version2Client {
     }
   }
 
-  /** Output may come after the answer: the last of it is still on its way. */
   #streamOf(id: number): PendingCall | undefined {
     return this.#pending.get(id) ?? this.#draining.get(id);
   }
-  readonly #draining = new Map<number, PendingCall>();
 
   #notified(method: string, params: JsonObject): void {
     const session = this.#session;
@@ -251,18 +251,20 @@ export class Version2Client {
   #gone(error: IscepError, nothingRan: boolean): void {
     this.#session = undefined;
     this.#inputs.pause();
+    // Another connection would end in the same way.
+    const isFinal = error.code === "unauthorized" || error.code === "not_trusted";
     for (const call of this.#pending.values()) {
       this.#pending.delete(call.id);
-      if (error.code !== "unauthorized" && error.code !== "not_trusted" && call.mayResume) {
+      if (!isFinal && call.mayResume) {
         call.isResumed = call.runId !== undefined || (call.wasSent && call.request.method === "call");
         this.#queue.add(call);
       } else {
-        failUnanswered(call, error, nothingRan);
+        call.failUnanswered(error, nothingRan);
       }
     }
     for (const call of this.#draining.values()) {
-      if (call.mayResume && error.code !== "unauthorized" && error.code !== "not_trusted" && !this.#closed) {
-        // Answered, but the last of its output is still to come: the answer will come once more, and changes nothing.
+      if (!isFinal && call.mayResume && !this.#closed) {
+        // The answer will come once more, and changes nothing.
         call.isResumed = true;
         this.#queue.add(call);
       } else call.output?.fail(error);
@@ -330,7 +332,7 @@ export class Version2Client {
       else {
         const error = new IscepError("timeout", `no answer came within ${call.request.timeoutMs} ms`);
         this.cancel(call, error);
-        if (this.#pending.delete(call.id) || this.#queue.delete(call)) failUnanswered(call, error, false);
+        if (this.#pending.delete(call.id) || this.#queue.delete(call)) call.failUnanswered(error, false);
       }
     }
     if (nextMs < this.#timerDueMs) this.#armTimer(nextMs);
@@ -368,20 +370,6 @@ export class Version2Client {
 /** No longer than Node's timers can: they look again then. */
 function untilMs(dueMs: number): number {
   return Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(dueMs - performance.now())));
-}
-
-/**
- * No answer will come any more. What may have begun is lost, whatever the reason: a token that has ended says nothing
- * of how its run ends, nor does a patience of ours that has.
- */
-function failUnanswered(call: PendingCall, error: IscepError, nothingRan: boolean): void {
-  const { method, waitsForCancel } = call.request;
-  const mayHaveBegun = call.isResumed || (call.wasSent && !nothingRan);
-  if (!mayHaveBegun || (method !== "call" && method !== "attach")) call.fail(error, {});
-  // Who waits for an answer alone is told that none came in time; who follows a run, that nobody knows how it ended.
-  else if (error.code === "timeout" && waitsForCancel !== true) call.fail(error, {});
-  else if (error.code === "not_trusted" || error.code === "lost") call.fail(error, { status: "lost" });
-  else call.fail(new IscepError("lost", `${error.message}; how the run ended is not known`, { cause: error }), {});
 }
 
 function cancelled(signal: AbortSignal): IscepError {

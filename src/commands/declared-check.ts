@@ -1,10 +1,8 @@
 /** The check of declared arguments, compiled by ajv. */
-import { createRequire } from "node:module";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type * as AjvModule from "ajv/dist/2020.js";
 import type { Ajv2020, ErrorObject } from "ajv/dist/2020.js";
-import type { FormatsPlugin } from "ajv-formats";
 import { defaultLimits } from "../limits.js";
+import { compileOnce, openAjv } from "./ajv.js";
 import { boundedPattern } from "./bounded-pattern.js";
 import type { JsonSchema } from "./command.js";
 import { stringFormats } from "./declaration.js";
@@ -16,31 +14,25 @@ let ajv: Ajv2020 | undefined;
 
 /** Undefined from the check means that all is well. */
 export function compileCheck(schema: JsonSchema): CompiledCheck {
-  ajv ??= openAjv();
-  const validate = ajv.compile(schema);
-  // ajv remembers what it compiled, and a configuration may be read again many times.
-  ajv.removeSchema(schema);
+  ajv ??= ajvOfDeclarations();
+  const validate = compileOnce(ajv, schema);
   return (args) => (validate(args) ? undefined : (validate.errors ?? []).map(toIssue));
 }
 
-/** Loaded with the first declaration: a program without one does not pay for it at its start. */
-function openAjv(): Ajv2020 {
-  const require = createRequire(import.meta.url);
-  const { Ajv2020 } = require("ajv/dist/2020.js") as typeof AjvModule;
-  const { default: addFormats } = require("ajv-formats") as { default: FormatsPlugin };
-  // The first fault ends the check: a list of a million wrong items would else become a million errors.
-  const made = new Ajv2020({
-    allErrors: false,
-    meta: false,
-    validateSchema: false,
-    strict: false,
-    strictNumbers: true,
-    verbose: true,
-    unicodeRegExp: true,
-    // ajv writes this name into code that it is never asked for.
-    code: { regExp: Object.assign(boundedPattern, { code: "boundedPattern" }) },
-  });
-  addFormats(made, [...stringFormats]);
+function ajvOfDeclarations(): Ajv2020 {
+  const made = openAjv(
+    {
+      meta: false,
+      validateSchema: false,
+      strict: false,
+      strictNumbers: true,
+      verbose: true,
+      unicodeRegExp: true,
+      // ajv writes this name into code that it is never asked for.
+      code: { regExp: Object.assign(boundedPattern, { code: "boundedPattern" }) },
+    },
+    [...stringFormats],
+  );
   made.addFormat(textFormats.oneLine, (text: string) => !/[\p{Cc}\p{Cs}]/u.test(text));
   made.addFormat(textFormats.multiline, (text: string) => !/[\p{Cs}]|(?![\t\n\r])\p{Cc}/u.test(text));
   made.addFormat(textFormats.any, (text: string) => !/[\0\p{Cs}]/u.test(text));

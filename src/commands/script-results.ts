@@ -1,11 +1,9 @@
 /** What a script's end and output become: which exit codes are success, and what the value of the call is. */
-import { createRequire } from "node:module";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type * as AjvModule from "ajv/dist/2020.js";
 import type { Ajv2020 } from "ajv/dist/2020.js";
-import type { FormatsPlugin } from "ajv-formats";
 import { IscepError } from "../errors.js";
 import type { ScriptResult } from "../runs/outcome.js";
+import { compileOnce, openAjv } from "./ajv.js";
 import { resultJsonSchema } from "./argument-schema.js";
 import type { JsonSchema, ResultCheck, ScriptResults } from "./command.js";
 import type { ValueOfSchema } from "./schema-value.js";
@@ -90,11 +88,10 @@ function readStandard(checked: StandardSchemaV1.Result<unknown>): ResultCheck {
 let ajv: Ajv2020 | undefined;
 
 function compileSchema(name: string, schema: JsonSchema): (value: unknown) => ResultCheck {
-  ajv ??= openAjv();
+  // Strict about keywords, as a misspelt one would check nothing.
+  ajv ??= openAjv({ strict: true, strictTypes: false, strictTuples: false, strictRequired: false });
   try {
-    const validate = ajv.compile(schema);
-    // ajv remembers what it compiled, and a configuration may be read again many times.
-    ajv.removeSchema(schema);
+    const validate = compileOnce(ajv, schema);
     return (value) => {
       if (validate(value)) return { ok: true, value };
       const [fault] = validate.errors ?? [];
@@ -104,22 +101,6 @@ function compileSchema(name: string, schema: JsonSchema): (value: unknown) => Re
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw wrong("result", `result of script "${name}" is no JSON Schema of draft 2020-12: ${reason}`, cause);
   }
-}
-
-/** Loaded with the first such schema. Strict about keywords, as a misspelt one would check nothing. */
-function openAjv(): Ajv2020 {
-  const require = createRequire(import.meta.url);
-  const { Ajv2020 } = require("ajv/dist/2020.js") as typeof AjvModule;
-  const { default: addFormats } = require("ajv-formats") as { default: FormatsPlugin };
-  const made = new Ajv2020({
-    allErrors: false,
-    strict: true,
-    strictTypes: false,
-    strictTuples: false,
-    strictRequired: false,
-  });
-  addFormats(made);
-  return made;
 }
 
 function wrong(field: string, sentence: string, cause?: unknown): IscepError {

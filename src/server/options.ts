@@ -59,10 +59,3 @@ export interface ListeningServer {
   /** The pin of the certificate, with TLS. */
   readonly pin?: string;
 }
-/* The class in server/server.ts:
- *   new Server(options)            @throws usage, configuration
- *   listen(): Promise<ListeningServer>      @throws configuration, listen_failed
- *   register(command), unregister(name): boolean
- *   close({ graceMs? }): Promise<void>;  [Symbol.asyncDispose]
- *   reload(): Promise<void>   tokens and certificate again (SIGHUP)
- */

@@ -65,12 +65,10 @@ function fitted(
 }
 
 /** When JSON cannot hold the value: the run completed, and the answer has to say what became of its value. */
-export function unsendableText(id: number, error: IscepError): string {
+export function unsendableText(id: number, error: IscepError, extras: AnswerExtras | undefined): string {
   return errorText(
     id,
     new IscepError("failed", `the command ran, and its result could not be sent. ${error.message}`),
-    {
-      status: "failed",
-    },
+    { status: "failed", ...extras },
   );
 }

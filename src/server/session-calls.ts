@@ -204,7 +204,7 @@ export class SessionCalls {
       }
     } catch (thrown) {
       const error = toIscepError(thrown);
-      text = unsendableText(id, error);
+      text = unsendableText(id, error, extras);
       this.#host.unsendable(error);
     }
     this.#host.send(text);

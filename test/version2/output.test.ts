@@ -360,3 +360,18 @@ test("one turn of many small writes is few packets", async () => {
   for await (const chunk of run.output) chunks += Math.sign(chunk.bytes.length);
   expect(chunks).toBeLessThanOrEqual(3);
 });
+
+test("all output comes also where the value of the command cannot be sent", async () => {
+  const command = defineCommand({
+    name: "odd",
+    run: async (_args, { output }) => {
+      for (let piece = 0; piece < 20; piece++) await output.write("stdout", Buffer.alloc(32 * 1024, "x"));
+      return Number.NaN;
+    },
+  });
+  const server = await startServer({ commands: [command] });
+  const client = await server.client({ protocol: 2 });
+  const run = client.run("odd", {});
+  expect((await collect(run)).all).toHaveLength(20 * 32 * 1024);
+  expect(await run.outcome).toMatchObject({ status: "failed", error: { code: "failed" } });
+});
