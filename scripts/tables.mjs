@@ -3,19 +3,19 @@
  * the root or in docs/ it writes what the code says, and iscep.schema.json as well. `--check` writes nothing and fails
  * where the text differs, or where a table stands nowhere.
  */
-/** @import { AnyKeyTable } from "#iscep/commands/configuration-keys" */
+/** @import { AnyKeyTable } from "#iscep/configuration/keys" */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { argumentKeys, toSnakeCase } from "#iscep/commands/argument-configuration";
-import { concurrencyKeys } from "#iscep/commands/concurrency-configuration";
-import { configurationKeys, configurationSchema } from "#iscep/commands/configuration";
-import { limitKeys } from "#iscep/commands/configuration-limits";
-import { keysOfArgument } from "#iscep/commands/declaration";
-import { scheduleKeys } from "#iscep/commands/schedule-configuration";
-import { scriptKeys } from "#iscep/commands/script-configuration";
+import { argumentKeys, toSnakeCase } from "#iscep/configuration/arguments";
+import { concurrencyKeys } from "#iscep/configuration/concurrency";
+import { configurationKeys, configurationSchema } from "#iscep/configuration/configuration";
+import { limitKeys } from "#iscep/configuration/limits";
+import { keysOfArgument } from "#iscep/commands/arguments/declaration";
+import { scheduleKeys } from "#iscep/configuration/schedule";
+import { scriptKeys } from "#iscep/configuration/script";
 import { errorTable } from "#iscep/errors";
-import { limitTable } from "#iscep/limits";
-import { outcomeNumbers, outcomeTable } from "#iscep/runs/outcome";
+import { limitTable } from "#iscep/limits/limits";
+import { outcomeNumbers, outcomeTable } from "#iscep/model/outcome";
 
 const root = path.dirname(import.meta.dirname);
 
@@ -113,7 +113,7 @@ const tables = {
     markdownTable([
       ["status", "`data.code`", "JSON-RPC", "exit code", "meaning", "and there is"],
       ...Object.entries(outcomeTable).map(([status, { code, sentence, beside }]) => {
-        const known = outcomeNumbers(/** @type {import("#iscep/runs/outcome").OutcomeStatus} */ (status));
+        const known = outcomeNumbers(/** @type {import("#iscep/model/outcome").OutcomeStatus} */ (status));
         const other = status === "completed" ? "" : "of the reason";
         return [
           `\`${status}\``,

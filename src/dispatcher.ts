@@ -2,23 +2,23 @@
  * THE seam: every door enters here with an identity. Authorisation, validation of arguments, limits on runs, timeouts
  * and the commands log live here once, and nowhere else.
  */
-import type { ArgumentsCheck, Command, CommandDescription } from "./commands/command.js";
+import type { ArgumentsCheck, Command, CommandDescription } from "./model/command.js";
 import { describeCommand } from "./commands/describe.js";
 import type { Registry } from "./commands/registry.js";
 import { IscepError, isIscepError } from "./errors.js";
-import type { Identity } from "./identity/identity.js";
-import type { Limits } from "./limits.js";
-import { hideSecrets } from "./logs/secrets.js";
+import type { Identity } from "./model/identity.js";
+import type { Limits } from "./limits/limits.js";
+import { hideSecrets } from "./model/secrets.js";
 import { Choices } from "./runs/choices.js";
-import type { Outcome } from "./runs/outcome.js";
-import { closingError, rejected, schemaFault, stopped } from "./runs/endings.js";
+import type { Outcome } from "./model/outcome.js";
+import { closingError, rejected, schemaFault, stopped } from "./runs/run/endings.js";
 import { execute } from "./runs/execute.js";
 import { followRun } from "./runs/joined.js";
-import type { RunsPage } from "./runs/run-history.js";
-import { RunJournal, type RunJournalOptions, type RunsQuery } from "./runs/run-journal.js";
-import { Run } from "./runs/run.js";
-import { ThreadPool } from "./runs/thread-pool.js";
-import { Turns, type Turn } from "./runs/turns.js";
+import type { RunsPage } from "./journal/history.js";
+import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/journal.js";
+import { Run } from "./runs/run/run.js";
+import { ThreadPool } from "./runs/thread/pool.js";
+import { Turns, type Turn } from "./runs/turns/turns.js";
 
 export interface DispatcherOptions extends RunJournalOptions {
   readonly registry: Registry;

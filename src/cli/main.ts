@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { runCommandLine } from "./program.js";
-import { flushStreams, ignoreClosedPipes } from "./streams.js";
+import { flushStreams, ignoreClosedPipes } from "./terminal/streams.js";
 
 ignoreClosedPipes();
 const exitCode = await runCommandLine(process.argv.slice(2));

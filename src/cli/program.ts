@@ -1,11 +1,11 @@
 /** From the words of the command line to an exit code. Only the verb that was named is loaded. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { nearName } from "../commands/near-name.js";
+import { nearName } from "../text/near-name.js";
 import { errorTable, IscepError } from "../errors.js";
 import { isJsonObject } from "../wire/json.js";
-import { summarise, type DefineVerb, type Invocation } from "./invocation.js";
-import { reportError } from "./report.js";
+import { summarise, type DefineVerb, type Invocation } from "./terminal/invocation.js";
+import { reportError } from "./terminal/report.js";
 
 interface Verb {
   readonly summary: string;
@@ -15,20 +15,26 @@ interface Verb {
 }
 
 const verbs: Readonly<Record<string, Verb>> = {
-  init: { summary: "write a starter iscep.yaml, tokens file, key and certificate", load: () => import("./init.js") },
-  serve: { summary: "serve the commands of an iscep.yaml or of modules", load: () => import("./serve.js") },
-  check: { summary: "check an iscep.yaml and what it names, and start nothing", load: () => import("./check.js") },
-  call: { summary: "call a command of a server", load: () => import("./call.js") },
-  ls: { summary: "list the commands that a server offers", load: () => import("./ls.js") },
-  runs: { summary: "list runs; show, attach to and cancel one", load: () => import("./runs.js") },
-  ping: { summary: "measure round trips to a server", load: () => import("./ping.js") },
-  tokens: { summary: "add, remove, list, rotate and import tokens", load: () => import("./tokens.js") },
-  cert: { summary: "make a key and a self-signed certificate, or show a pin", load: () => import("./cert.js") },
+  init: {
+    summary: "write a starter iscep.yaml, tokens file, key and certificate",
+    load: () => import("./verbs/init.js"),
+  },
+  serve: { summary: "serve the commands of an iscep.yaml or of modules", load: () => import("./verbs/serve.js") },
+  check: {
+    summary: "check an iscep.yaml and what it names, and start nothing",
+    load: () => import("./verbs/check.js"),
+  },
+  call: { summary: "call a command of a server", load: () => import("./verbs/call.js") },
+  ls: { summary: "list the commands that a server offers", load: () => import("./verbs/ls.js") },
+  runs: { summary: "list runs; show, attach to and cancel one", load: () => import("./verbs/runs.js") },
+  ping: { summary: "measure round trips to a server", load: () => import("./verbs/ping.js") },
+  tokens: { summary: "add, remove, list, rotate and import tokens", load: () => import("./verbs/tokens.js") },
+  cert: { summary: "make a key and a self-signed certificate, or show a pin", load: () => import("./verbs/cert.js") },
   completion: {
     summary: "print what completes command lines of iscep in a shell",
-    load: () => import("./completion.js"),
+    load: () => import("./verbs/completion.js"),
   },
-  __complete: { summary: "complete a line", isHidden: true, load: () => import("./complete.js") },
+  __complete: { summary: "complete a line", isHidden: true, load: () => import("./verbs/complete.js") },
 };
 
 const epilogue = `

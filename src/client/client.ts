@@ -1,12 +1,12 @@
 /** The public client: typed calls, whatever version the server speaks. */
-import type { CommandDescription, CommandSet } from "../commands/command.js";
-import type { CallArguments, NameOf, ResultOf } from "../commands/command-types.js";
-import { ConnectionEvents, type ConnectionEventMap, type ConnectionListener } from "./connection-events.js";
-import type { CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./options.js";
-import { openSpeaker } from "./open-speaker.js";
-import type { RunHandle } from "./run-handle.js";
-import type { RunsPage } from "./run-records.js";
-import type { Speaker } from "./speaker.js";
+import type { CommandDescription, CommandSet } from "../model/command.js";
+import type { CallArguments, NameOf, ResultOf } from "../model/command-types.js";
+import { ConnectionEvents, type ConnectionEventMap, type ConnectionListener } from "./protocol/connection-events.js";
+import type { CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./protocol/options.js";
+import { openSpeaker } from "./open-protocol-client.js";
+import type { RunHandle } from "./protocol/run-handle.js";
+import type { RunsPage } from "./protocol/run-records.js";
+import type { Speaker } from "./protocol/protocol-client.js";
 
 export interface Client<Commands extends object = CommandSet> {
   /**

@@ -1,4 +1,4 @@
-import type { Command } from "./command.js";
+import type { Command } from "../model/command.js";
 
 /** By Symbol.for, as a module of commands may be loaded beside another copy of this library. */
 export const commandBrand = Symbol.for("iscep.command");

@@ -1,5 +1,5 @@
 /** Commands that give each other's values would ask each other for ever. */
-import type { Command } from "./command.js";
+import type { Command } from "../model/command.js";
 
 /** The names from the command back to itself; undefined where none of its choices lead there. */
 export function circleOf(

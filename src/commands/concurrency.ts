@@ -1,8 +1,8 @@
 /** How many runs of one command go on at once, as its definition says it, checked and made ready. */
 import { IscepError } from "../errors.js";
-import { limitTable } from "../limits.js";
-import type { CommandConcurrency, JsonSchema, WhenFull } from "./command.js";
-import { didYouMean } from "./near-name.js";
+import { limitTable } from "../limits/limits.js";
+import type { CommandConcurrency, JsonSchema, WhenFull } from "../model/command.js";
+import { didYouMean } from "../text/near-name.js";
 
 export interface ConcurrencyDefinition<Args = Readonly<Record<string, unknown>>> {
   /** Runs at once, of each key. */

@@ -1,27 +1,27 @@
 import path from "node:path";
 import { IscepError } from "../errors.js";
-import type { ArgumentDeclarations, DeclaredInput } from "./declaration.js";
-import { argumentsChecker } from "./argument-check.js";
-import { notedMembers, readNotes } from "./argument-notes.js";
-import { argumentsJsonSchema } from "./argument-schema.js";
+import type { ArgumentDeclarations, DeclaredInput } from "./arguments/declaration.js";
+import { argumentsChecker } from "./arguments/check.js";
+import { notedMembers, readNotes } from "./arguments/notes.js";
+import { argumentsJsonSchema } from "./arguments/schema.js";
 import { commandBrand } from "./brand.js";
-import type { ScriptCommand } from "./command.js";
+import type { ScriptCommand } from "../model/command.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
-import { declareArguments, pathsMember } from "./declared-arguments.js";
+import { declareArguments, pathsMember } from "./arguments/declared-arguments.js";
 import type { NoArguments } from "./define.js";
-import { checkCommandName, checkTimeout } from "./names.js";
-import { compileInvocation, type StandardInputPlace } from "./script-invocation.js";
+import { checkCommandName, checkTimeout } from "../model/command-name.js";
+import { compileInvocation, type StandardInputPlace } from "./script/invocation.js";
 import { scheduleMember, type ScheduleDefinition } from "./schedule.js";
-import { checkNoCode } from "./script-code.js";
-import { resolveProgram, scriptEnvironment } from "./script-program.js";
-import { processSettings, type ProcessDefinition } from "./script-process.js";
+import { checkNoCode } from "./script/code-guard.js";
+import { resolveProgram, scriptEnvironment } from "./script/program.js";
+import { processSettings, type ProcessDefinition } from "./script/process.js";
 import {
   scriptResults,
   type OutputForm,
   type ResultSchema,
   type ResultsDefinition,
   type ValueOfScript,
-} from "./script-results.js";
+} from "./script/results.js";
 
 export interface ScriptDefinition<
   Name extends string,

@@ -1,14 +1,14 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { IscepError } from "../errors.js";
-import { argumentsChecker, checkNoArguments } from "./argument-check.js";
-import { notedMembers, readNotes } from "./argument-notes.js";
-import { argumentsJsonSchema, noArgumentsSchema, resultJsonSchema } from "./argument-schema.js";
+import { argumentsChecker, checkNoArguments } from "./arguments/check.js";
+import { notedMembers, readNotes } from "./arguments/notes.js";
+import { argumentsJsonSchema, noArgumentsSchema, resultJsonSchema } from "./arguments/schema.js";
 import { commandBrand } from "./brand.js";
 import { callingModule } from "./calling-module.js";
-import type { CommandContext, FunctionCommand } from "./command.js";
+import type { CommandContext, FunctionCommand } from "../model/command.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
-import { pathsMember } from "./declared-arguments.js";
-import { checkCommandName, checkTimeout } from "./names.js";
+import { pathsMember } from "./arguments/declared-arguments.js";
+import { checkCommandName, checkTimeout } from "../model/command-name.js";
 import { scheduleMember, type ScheduleDefinition } from "./schedule.js";
 import { registerThreadCommand } from "./thread-commands.js";
 

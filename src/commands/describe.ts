@@ -1,6 +1,6 @@
 /** What discovery tells: descriptions with JSON Schema for our own clients, type names for those of version 1. */
 import { IscepError } from "../errors.js";
-import type { Command, CommandDescription, JsonSchema } from "./command.js";
+import type { Command, CommandDescription, JsonSchema } from "../model/command.js";
 
 export function describeCommand(command: Command, defaultTimeoutMs: number): CommandDescription {
   return {

@@ -4,7 +4,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { IscepError } from "../errors.js";
 import { isCommand } from "./brand.js";
-import type { Command } from "./command.js";
+import type { Command } from "../model/command.js";
 
 const nativeExtensions = [".js", ".mjs", ".cjs"];
 const typeScriptExtensions = [".ts", ".mts", ".cts"];

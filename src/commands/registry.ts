@@ -1,7 +1,7 @@
 import { IscepError } from "../errors.js";
 import { isCommand } from "./brand.js";
 import { circleOf, circleSentence } from "./choices-circle.js";
-import type { Command, CommandSet } from "./command.js";
+import type { Command, CommandSet } from "../model/command.js";
 
 /** The commands of one server, by name. */
 export class Registry {

@@ -1,8 +1,8 @@
 /** When a command runs by itself, as its definition says it, checked and made ready. The library knows cron and time zones. */
 import { Cron } from "croner";
 import { IscepError, textOfThrown } from "../errors.js";
-import type { ArgumentsCheck, CommandSchedule } from "./command.js";
-import { didYouMean } from "./near-name.js";
+import type { ArgumentsCheck, CommandSchedule } from "../model/command.js";
+import { didYouMean } from "../text/near-name.js";
 
 export interface ScheduleDefinition<Input = object> {
   /** Minute, hour, day of the month, month, day of the week: `"0 3 * * *"` is each day at 3. */

@@ -2,7 +2,7 @@
  * In a worker thread, commands with `thread: true` announce themselves here when their module defines them. The table
  * hangs on globalThis, as the module may have loaded another copy of this library than the one that runs the thread.
  */
-import type { FunctionCommand } from "./command.js";
+import type { FunctionCommand } from "../model/command.js";
 
 const tableKey = Symbol.for("iscep.threadCommands");
 

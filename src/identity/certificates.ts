@@ -5,9 +5,9 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { createSecureContext, type SecureVersion } from "node:tls";
 import { IscepError, isIscepError, textOfThrown } from "../errors.js";
-import { defaultLimits } from "../limits.js";
-import { staleTemporaryFiles, syncFolderOf, writeTemporaryFile } from "./atomic-file.js";
-import { withFileLock } from "./file-lock.js";
+import { defaultLimits } from "../limits/limits.js";
+import { staleTemporaryFiles, syncFolderOf, writeTemporaryFile } from "../files/atomic-file.js";
+import { withFileLock } from "../files/file-lock.js";
 import { createSelfSigned, type CertificateOptions } from "./self-signed.js";
 
 /** For both sides; peers of version 1 negotiate 1.2 or 1.3, depending on their Python. */

@@ -1,4 +1,4 @@
-import type { Limits } from "../limits.js";
+import type { Limits } from "../limits/limits.js";
 
 /** What `earlyDropStart` names in its reason: the share that is dropped where dropping begins. */
 const firstProbability = 0.3;

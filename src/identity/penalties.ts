@@ -1,5 +1,5 @@
 /** Penalties of sources that show wrong tokens. Pure: the clock is passed in. */
-import type { Limits } from "../limits.js";
+import type { Limits } from "../limits/limits.js";
 import { sourceKey } from "./source.js";
 
 export type PenaltyLimits = Pick<Limits, "penaltyMs" | "penaltyStartMs" | "maxPenaltyMs" | "maxPenalisedSources">;

@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { domainToASCII } from "node:url";
 import { IscepError } from "../errors.js";
-import { defaultLimits, limitTable } from "../limits.js";
+import { defaultLimits, limitTable } from "../limits/limits.js";
 
 export interface CertificateOptions {
   /** Names and addresses that clients call the server by. Default: localhost, 127.0.0.1, ::1 and this machine's name. */

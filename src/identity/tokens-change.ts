@@ -2,9 +2,9 @@
 import { realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { IscepError, isIscepError } from "../errors.js";
-import type { Limits } from "../limits.js";
-import { writeFileAtomically } from "./atomic-file.js";
-import { withFileLock } from "./file-lock.js";
+import type { Limits } from "../limits/limits.js";
+import { writeFileAtomically } from "../files/atomic-file.js";
+import { withFileLock } from "../files/file-lock.js";
 import { parseTokensFile, serialiseTokensFile, type TokenEntry } from "./tokens-file.js";
 import { readTokensText } from "./tokens-reader.js";
 

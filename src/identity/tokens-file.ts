@@ -3,7 +3,7 @@
  * original wrote it, or a record, from which no token can be had back.
  */
 import { IscepError } from "../errors.js";
-import { reservedOwnerProblem } from "./identity.js";
+import { reservedOwnerProblem } from "../model/identity.js";
 import { duplicateKey } from "./json-duplicates.js";
 import { defaultScopes, scopeProblem } from "./scopes.js";
 import { cidrProblem } from "./source.js";

@@ -1,7 +1,7 @@
 /** Reads a tokens file only when nobody else could have read or changed it. */
 import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from "node:fs";
 import { IscepError } from "../errors.js";
-import type { Limits } from "../limits.js";
+import type { Limits } from "../limits/limits.js";
 
 export interface TokensText {
   readonly text: string;

@@ -1,8 +1,8 @@
 /** What `iscep tokens` does: add, remove, list, rotate and import tokens. */
 import { isDeepStrictEqual } from "node:util";
 import { IscepError } from "../errors.js";
-import { defaultLimits, type Limits } from "../limits.js";
-import { reservedOwnerProblem } from "./identity.js";
+import { defaultLimits, type Limits } from "../limits/limits.js";
+import { reservedOwnerProblem } from "../model/identity.js";
 import { defaultScopes, scopeProblem } from "./scopes.js";
 import { cidrProblem } from "./source.js";
 import {

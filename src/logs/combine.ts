@@ -1,4 +1,4 @@
-import type { Logs } from "./logs.js";
+import type { Logs } from "../model/logs.js";
 
 /** Tells all of them, also when one throws; that is thrown afterwards. */
 export function combineLogs(...logs: readonly Logs[]): Logs {

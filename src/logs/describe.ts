@@ -1,5 +1,5 @@
 import { jsonText } from "./safe.js";
-import { secretValue } from "./secrets.js";
+import { secretValue } from "../model/secrets.js";
 
 /**
  * Arguments by name, type and length (secrets by these words alone), never their values: `{"world":"string(5)"}`, a JSON

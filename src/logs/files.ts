@@ -1,12 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { IscepError } from "../errors.js";
-import type { Limits } from "../limits.js";
+import type { Limits } from "../limits/limits.js";
 import { systemClock, type Clock } from "./clock.js";
 import { accessLine, commandLine, errorLine } from "./lines.js";
 import { LogFile } from "./log-file.js";
 import { silentLogs } from "./combine.js";
-import type { CommandEvent, Logs } from "./logs.js";
+import type { CommandEvent, Logs } from "../model/logs.js";
 
 export interface LogFilesOptions {
   readonly limits: Limits;

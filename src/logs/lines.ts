@@ -2,9 +2,9 @@
  * The lines of the three files, JSON with a newline. Built by hand: measured to the written file, a line of commands.log
  * costs 2.8 µs so and 6 to 8 µs with pino 10.4.0, which would still have to be given values that are safe.
  */
-import type { Limits } from "../limits.js";
+import type { Limits } from "../limits/limits.js";
 import { describeArguments, describeError } from "./describe.js";
-import type { AccessEvent, CommandEvent, ErrorEvent } from "./logs.js";
+import type { AccessEvent, CommandEvent, ErrorEvent } from "../model/logs.js";
 import { jsonNumber, jsonText, jsonTime } from "./safe.js";
 
 export type LineLimits = Pick<Limits, "maxLogFieldBytes" | "maxLogArguments" | "maxLogCauses">;

@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Limits } from "../limits.js";
+import type { Limits } from "../limits/limits.js";
 import { AppendFile } from "./append-file.js";
 import { localDay, nextMidnightMs, type Clock } from "./clock.js";
 import { linesLostLine } from "./lines.js";

@@ -1,8 +1,8 @@
 import type { Writable } from "node:stream";
 import { styleText } from "node:util";
-import { defaultLimits, type Limits } from "../limits.js";
+import { defaultLimits, type Limits } from "../limits/limits.js";
 import { describeArguments, messageOf } from "./describe.js";
-import type { AccessEvent, CommandEvent, ErrorEvent, Logs } from "./logs.js";
+import type { AccessEvent, CommandEvent, ErrorEvent, Logs } from "../model/logs.js";
 import { jsonText, terminalText } from "./safe.js";
 
 export interface TerminalLogsOptions {

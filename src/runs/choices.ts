@@ -2,14 +2,14 @@
  * Values of arguments that a command of the same server gives: asked for, kept for a short time, checked and offered. The
  * server asks in its own name: whoever may run a command may have the values of its arguments, and nobody else.
  */
-import type { ArgumentsCheck, CommandDescription, JsonSchema } from "../commands/command.js";
+import type { ArgumentsCheck, CommandDescription, JsonSchema } from "../model/command.js";
 import { IscepError } from "../errors.js";
-import type { Identity } from "../identity/identity.js";
-import type { Limits } from "../limits.js";
+import type { Identity } from "../model/identity.js";
+import type { Limits } from "../limits/limits.js";
 import { isJsonObject } from "../wire/json.js";
-import type { Outcome } from "./outcome.js";
-import type { Run } from "./run.js";
-import { isScriptResult } from "./script-result.js";
+import type { Outcome } from "../model/outcome.js";
+import type { Run } from "./run/run.js";
+import { isScriptResult } from "../model/script-result.js";
 
 type ChoicesLimits = Pick<Limits, "choicesCacheMs" | "maxChoices" | "maxOfferedChoicesBytes">;
 

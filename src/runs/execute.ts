@@ -1,12 +1,12 @@
 /** Executes a command whose arguments have been checked and that has its place: a function, a thread, or a process. */
-import type { Command, FunctionCommand } from "../commands/command.js";
+import type { Command, FunctionCommand } from "../model/command.js";
 import { IscepError, isIscepError, toIscepError } from "../errors.js";
-import type { Limits } from "../limits.js";
-import { failed, rejected } from "./endings.js";
-import type { Outcome } from "./outcome.js";
-import { runScript } from "./process.js";
-import type { Run } from "./run.js";
-import type { ThreadPool } from "./thread-pool.js";
+import type { Limits } from "../limits/limits.js";
+import { failed, rejected } from "./run/endings.js";
+import type { Outcome } from "../model/outcome.js";
+import { runScript } from "./script/run-script.js";
+import type { Run } from "./run/run.js";
+import type { ThreadPool } from "./thread/pool.js";
 
 export interface ExecutionPlaces {
   readonly threads: ThreadPool;

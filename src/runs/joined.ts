@@ -1,8 +1,8 @@
 /** A run that has joined another: it executes nothing, and shows the output, the progress and the outcome of the first. */
 import { toIscepError } from "../errors.js";
-import type { Outcome } from "./outcome.js";
-import type { OutputPiece } from "./output.js";
-import type { Run, RunFollower } from "./run.js";
+import type { Outcome } from "../model/outcome.js";
+import type { OutputPiece } from "./streams/output.js";
+import type { Run, RunFollower } from "./run/run.js";
 
 /**
  * The output begins with what is still kept. The first one goes on as long as this one wants it, though its own caller

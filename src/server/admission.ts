@@ -1,7 +1,7 @@
 import { earlyDropProbability } from "../identity/early-drop.js";
 import { Penalties } from "../identity/penalties.js";
 import { sourceKey } from "../identity/source.js";
-import type { Limits } from "../limits.js";
+import type { Limits } from "../limits/limits.js";
 import { isLoopbackHost } from "../transport/address.js";
 import { unixSource, type Verdict } from "../transport/listener.js";
 

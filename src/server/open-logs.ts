@@ -1,6 +1,6 @@
 import { openLogFiles } from "../logs/files.js";
-import type { Limits } from "../limits.js";
-import type { Logs } from "../logs/logs.js";
+import type { Limits } from "../limits/limits.js";
+import type { Logs } from "../model/logs.js";
 
 /** A folder gets the three files; an implementation is taken as it is. */
 export async function openLogs(logs: string | Logs | undefined, limits: Limits): Promise<Logs | undefined> {

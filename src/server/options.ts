@@ -1,6 +1,6 @@
-import type { CommandSet } from "../commands/command.js";
-import type { Limits } from "../limits.js";
-import type { Logs } from "../logs/logs.js";
+import type { CommandSet } from "../model/command.js";
+import type { Limits } from "../limits/limits.js";
+import type { Logs } from "../model/logs.js";
 
 export interface TlsFiles {
   /** PEM text, or the path of a PEM file. */

@@ -1,27 +1,27 @@
 /** The public server: listens, admits connections, gives each to its door, and closes in good order. */
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import type { Command } from "../commands/command.js";
+import type { Command } from "../model/command.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
 import { IscepError } from "../errors.js";
-import type { Authenticator } from "../identity/identity.js";
+import type { Authenticator } from "../model/identity.js";
 import { openTokenStore } from "../identity/token-store.js";
-import { resolveLimits, type Limits } from "../limits.js";
-import type { Logs } from "../logs/logs.js";
+import { resolveLimits, type Limits } from "../limits/limits.js";
+import type { Logs } from "../model/logs.js";
 import { LineRate } from "../logs/malformed-rate.js";
-import { insideCommandWorker } from "../runs/worker-flag.js";
+import { insideCommandWorker } from "../runs/thread/worker-flag.js";
 import { Admission } from "./admission.js";
-import type { Connection, ConnectionHost } from "./connection.js";
+import type { Connection, ConnectionHost } from "../doors/connection.js";
 import { checkPlaces, placesOf } from "./listen-places.js";
 import { Listeners } from "./listeners.js";
 import { openLogs } from "./open-logs.js";
-import { openRuns, type OpenRuns } from "./open-runs.js";
+import { openRuns, type OpenRuns } from "../journal/open-runs.js";
 import type { ListeningServer, ServerOptions } from "./options.js";
-import { Scheduler } from "./scheduler.js";
+import { Scheduler } from "../schedule/scheduler.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
-import { refuse, Version1Connection } from "./version1-connection.js";
-import { choseVersion2, Version2Connection } from "./version2-connection.js";
+import { refuse, Version1Connection } from "../doors/version1/connection.js";
+import { choseVersion2, Version2Connection } from "../doors/version2/connection.js";
 
 interface Listening {
   readonly listeners: Listeners;

@@ -1,7 +1,7 @@
 /** HELLO, by which both sides agree on version 2 (PROTOCOL.md, "HELLO"). */
 import { hash } from "node:crypto";
 import { IscepError } from "../errors.js";
-import { limitTable } from "../limits.js";
+import { limitTable } from "../limits/limits.js";
 import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
 import { hashBytes, PacketType, type PacketView } from "../wire/packet.js";
 import { encodePacket } from "../wire/version1.js";

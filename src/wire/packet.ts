@@ -3,7 +3,7 @@
  * Size is unsigned, big-endian, and counts everything after itself. What the hash is, the version decides.
  */
 import { IscepError } from "../errors.js";
-import { limitTable } from "../limits.js";
+import { limitTable } from "../limits/limits.js";
 
 export const PacketType = {
   ECHO: 0,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { declareArguments, defineCommand } from "iscep";
-import { argumentSummary, commandHelp } from "#iscep/cli/argument-table";
+import { argumentSummary, commandHelp } from "#iscep/cli/arguments/table";
 import { describeCommand } from "#iscep/commands/describe";
 
 const declared = describeCommand(

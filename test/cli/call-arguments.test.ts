@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseArguments, separateOwnOptions } from "#iscep/cli/call-arguments";
+import { parseArguments, separateOwnOptions } from "#iscep/cli/arguments/call-arguments";
 import { isIscepError } from "#iscep/errors";
 
 const schema = {

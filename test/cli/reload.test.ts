@@ -2,8 +2,8 @@ import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, type Client } from "iscep";
-import { defaultLimits } from "#iscep/limits";
-import { WatchedFiles } from "#iscep/cli/watched-files";
+import { defaultLimits } from "#iscep/limits/limits";
+import { WatchedFiles } from "#iscep/files/watched-files";
 import { serve, temporaryFolder, type Serving } from "./run.js";
 
 const head = "listen: 127.0.0.1:0\ntls: false\n";

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, declareArguments, defineCommand, Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
-import { bytesText, durationText } from "#iscep/cli/run-table";
+import { bytesText, durationText } from "#iscep/cli/calling/run-table";
 import { ended, firstLine, iscep, serve, startIscep, temporaryFolder, type Ended, type RunOptions } from "./run.js";
 
 const liveFile = fileURLToPath(new URL("programs/live.mjs", import.meta.url));

@@ -7,8 +7,8 @@ import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
-import { progressLine } from "#iscep/cli/progress-bar";
-import { VisibleStream, visibleText } from "#iscep/cli/visible-text";
+import { progressLine } from "#iscep/cli/terminal/progress-bar";
+import { VisibleStream, visibleText } from "#iscep/text/visible-text";
 import { ended, mainFile, temporaryFolder } from "./run.js";
 
 const programs = ["commands.mjs", "live.mjs"].map((name) =>

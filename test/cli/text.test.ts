@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { nearName } from "#iscep/commands/near-name";
-import { durationMs, wholeNumber } from "#iscep/cli/option-values";
-import { isScriptResult } from "#iscep/runs/script-result";
-import { visibleLine, visibleText } from "#iscep/cli/visible-text";
+import { nearName } from "#iscep/text/near-name";
+import { durationMs, wholeNumber } from "#iscep/cli/arguments/option-values";
+import { isScriptResult } from "#iscep/model/script-result";
+import { visibleLine, visibleText } from "#iscep/text/visible-text";
 
 // PITFALLS C17 (CWE-150, GHSA-xwfj-jgwm-7wp5): what a server sends steers no terminal.
 describe("what a terminal is shown", () => {

@@ -2,8 +2,8 @@ import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openTokenStore } from "#iscep/identity/token-store";
-import { defaultLimits } from "#iscep/limits";
-import type { Identity } from "#iscep/identity/identity";
+import { defaultLimits } from "#iscep/limits/limits";
+import type { Identity } from "#iscep/model/identity";
 import { iscep, temporaryFolder } from "./run.js";
 
 const token = /^isct_[A-Za-z0-9]{12}_[A-Za-z0-9]{49}$/;

@@ -1,7 +1,7 @@
 /** PITFALLS 1 (CVE-2026-67438): patterns match whole texts; and no text makes one hold up the server. */
 import { describe, expect, test } from "vitest";
 import { declareArguments } from "iscep";
-import { boundedPattern, isLinear } from "#iscep/commands/bounded-pattern";
+import { boundedPattern, isLinear } from "#iscep/commands/arguments/bounded-pattern";
 
 describe("a pattern of one repetition is compared directly, any other under a deadline:", () => {
   test.each([

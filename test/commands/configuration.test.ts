@@ -2,8 +2,8 @@ import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadConfiguration } from "#iscep/commands/configuration";
-import { parseDuration } from "#iscep/commands/duration";
+import { loadConfiguration } from "#iscep/configuration/configuration";
+import { parseDuration } from "#iscep/text/duration";
 
 let folder: string;
 beforeAll(async () => {

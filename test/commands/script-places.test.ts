@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { defineScript, type ScriptCommand } from "iscep";
-import { openDescriptor } from "#iscep/runs/descriptors";
+import { openDescriptor } from "#iscep/runs/script/descriptors";
 
 type Args = NonNullable<Parameters<typeof defineScript>[0]["args"]>;
 type Places = Pick<Parameters<typeof defineScript>[0], "stdin" | "argumentVariables"> & { readonly run?: string[] };

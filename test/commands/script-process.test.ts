@@ -4,10 +4,10 @@ import path from "node:path";
 import { userInfo } from "node:os";
 import { describe, expect, test } from "vitest";
 import { defineScript, type ScriptDefinition } from "iscep";
-import type { ScriptCommand } from "#iscep/commands/command";
-import { loadConfiguration } from "#iscep/commands/configuration";
-import type { ArgumentDeclarations } from "#iscep/commands/declaration";
-import { RunOutput } from "#iscep/runs/output";
+import type { ScriptCommand } from "#iscep/model/command";
+import { loadConfiguration } from "#iscep/configuration/configuration";
+import type { ArgumentDeclarations } from "#iscep/commands/arguments/declaration";
+import { RunOutput } from "#iscep/runs/streams/output";
 import { watchForLeaks } from "../house/leaks.js";
 import { resultOf, run, temporaryFolder } from "../runs/scripts.js";
 

@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { declareArguments, defineScript } from "iscep";
-import { compileInvocation } from "#iscep/commands/script-invocation";
+import { compileInvocation } from "#iscep/commands/script/invocation";
 
 type Declarations = Parameters<typeof compileInvocation>[1];
 

@@ -6,7 +6,7 @@ import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { loadConfiguration } from "#iscep/commands/configuration";
+import { loadConfiguration } from "#iscep/configuration/configuration";
 import { parseAddress } from "#iscep/transport/address";
 import { imageSettings, readDockerfile } from "../support/dockerfile.js";
 

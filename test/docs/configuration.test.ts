@@ -7,17 +7,17 @@ import fc from "fast-check";
 import { isMap, isPair, parse, parseDocument, visit, type Document } from "yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ScriptDefinition } from "iscep";
-import { argumentKeys } from "#iscep/commands/argument-configuration";
+import { argumentKeys } from "#iscep/configuration/arguments";
 import {
   type configurationKeys,
   configurationSchema,
   loadConfiguration,
   type Configuration,
-} from "#iscep/commands/configuration";
-import { limitKeys } from "#iscep/commands/configuration-limits";
-import { keysOfArgument } from "#iscep/commands/declaration";
-import type { scriptKeys } from "#iscep/commands/script-configuration";
-import { starterFiles } from "#iscep/cli/starter-files";
+} from "#iscep/configuration/configuration";
+import { limitKeys } from "#iscep/configuration/limits";
+import { keysOfArgument } from "#iscep/commands/arguments/declaration";
+import type { scriptKeys } from "#iscep/configuration/script";
+import { starterFiles } from "#iscep/cli/serving/starter-files";
 
 type FieldOf<Keys extends Record<string, { readonly field: string }>> = Keys[keyof Keys]["field"];
 type Expect<Truth extends true> = Truth;

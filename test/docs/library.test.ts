@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { keysOfArgument, stringFormats } from "#iscep/commands/declaration";
+import { keysOfArgument, stringFormats } from "#iscep/commands/arguments/declaration";
 
 const text = readFileSync("docs/LIBRARY.md", "utf8");
 
@@ -22,15 +22,15 @@ function membersOf(file: string, name: string): string[] {
 /** Behind each name the interfaces that it consists of. */
 test.each<[string, [file: string, name: string][]]>([
   ["ServerOptions", [["src/server/options.ts", "ServerOptions"]]],
-  ["ConnectOptions", [["src/client/options.ts", "ConnectOptions"]]],
-  ["CallOptions", [["src/client/options.ts", "CallOptions"]]],
+  ["ConnectOptions", [["src/client/protocol/options.ts", "ConnectOptions"]]],
+  ["CallOptions", [["src/client/protocol/options.ts", "CallOptions"]]],
   ["CommandDefinition", [["src/commands/define.ts", "CommandDefinition"]]],
   [
     "ScriptDefinition",
     [
       ["src/commands/define-script.ts", "ScriptDefinition"],
-      ["src/commands/script-process.ts", "ProcessDefinition"],
-      ["src/commands/script-results.ts", "ResultsDefinition"],
+      ["src/commands/script/process.ts", "ProcessDefinition"],
+      ["src/commands/script/results.ts", "ResultsDefinition"],
     ],
   ],
 ])("LIBRARY.md has each option of %s, and no other", (name, interfaces) => {

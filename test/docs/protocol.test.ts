@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { decodeContent } from "#iscep/wire/version1";
 import { PacketReader, PacketType } from "#iscep/wire/packet";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { vectors } from "../support/vectors.js";
 import { packetDump } from "./packet-dump.js";
 

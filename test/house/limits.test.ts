@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { limitKeys } from "#iscep/commands/configuration-limits";
+import { limitKeys } from "#iscep/configuration/limits";
 
 /** Other verbs of the command line and the client have no iscep.yaml to go by. */
-const ofOthers = /^(?:client|limits|cli\/(?!serve|watched))|^limits\.ts$|configuration-limits/;
+const ofOthers = /^(?:client|limits|cli\/(?!serving|verbs\/serve))|^configuration\/limits/;
 
 const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
   .map((file) => file.split(path.sep).join("/"))

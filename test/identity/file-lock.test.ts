@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { createFileExclusively, temporaryPathOf, writeFileAtomically } from "#iscep/identity/atomic-file";
-import { withFileLock } from "#iscep/identity/file-lock";
-import { isProcessGone, ownProcessMark } from "#iscep/process-mark";
+import { createFileExclusively, temporaryPathOf, writeFileAtomically } from "#iscep/files/atomic-file";
+import { withFileLock } from "#iscep/files/file-lock";
+import { isProcessGone, ownProcessMark } from "#iscep/files/process-mark";
 import { errorOf, runProgram, startProgram, temporaryFolder } from "./surroundings.js";
 
 describe("marks of processes", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { earlyDropProbability } from "#iscep/identity/early-drop";
 import { Penalties } from "#iscep/identity/penalties";
 import { cidrProblem, compileCidrs, sourceKey } from "#iscep/identity/source";

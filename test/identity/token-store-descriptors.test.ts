@@ -14,7 +14,7 @@ const program = `
   import { openSync, closeSync } from "node:fs";
   import { createInterface } from "node:readline";
   import { openTokenStore } from "#iscep/identity/token-store";
-  import { defaultLimits } from "#iscep/limits";
+  import { defaultLimits } from "#iscep/limits/limits";
   const [file, token] = process.argv.slice(1);
   const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   let problems = 0;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { duplicateKey } from "#iscep/identity/json-duplicates";
 import { grantOf, parseTokensFile, recordOf, serialiseTokensFile, type TokenEntry } from "#iscep/identity/tokens-file";
 import { readTokensText } from "#iscep/identity/tokens-reader";

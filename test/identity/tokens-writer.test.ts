@@ -12,8 +12,8 @@ import {
 import { once } from "node:events";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { defaultLimits } from "#iscep/limits";
-import type { Authenticator } from "#iscep/identity/identity";
+import { defaultLimits } from "#iscep/limits/limits";
+import type { Authenticator } from "#iscep/model/identity";
 import { openTokenStore } from "#iscep/identity/token-store";
 import { addToken, importTokens, listTokens, removeToken, rotateToken } from "#iscep/identity/tokens-writer";
 import { errorOf, runProgram, startProgram, temporaryFolder } from "./surroundings.js";

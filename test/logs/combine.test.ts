@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { combineLogs, silentLogs } from "#iscep/logs/combine";
-import type { Logs } from "#iscep/logs/logs";
+import type { Logs } from "#iscep/model/logs";
 import { accessEvent, commandEvent, errorEvent } from "./events.js";
 
 function recording(told: unknown[]): Logs {

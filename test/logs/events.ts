@@ -1,4 +1,4 @@
-import type { AccessEvent, CommandEvent, ErrorEvent } from "#iscep/logs/logs";
+import type { AccessEvent, CommandEvent, ErrorEvent } from "#iscep/model/logs";
 
 export const accessEvent: AccessEvent = { event: "open", connection: 1, source: "127.0.0.1" };
 export const errorEvent: ErrorEvent = { event: "internal", message: "it broke" };

@@ -2,10 +2,10 @@
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { defaultLimits, type Limits } from "#iscep/limits";
+import { defaultLimits, type Limits } from "#iscep/limits/limits";
 import { openLogFiles } from "#iscep/logs/files";
 import { readHistory } from "#iscep/logs/history";
-import type { CommandEvent } from "#iscep/logs/logs";
+import type { CommandEvent } from "#iscep/model/logs";
 import { HandClock } from "./clock.js";
 import { temporaryFolder } from "./folder.js";
 

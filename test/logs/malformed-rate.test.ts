@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LineRate } from "#iscep/logs/malformed-rate";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 
 describe("lines about malformed input", () => {
   test("come once an interval for a source, and tell how many were left out", () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { localDay, nextMidnightMs } from "#iscep/logs/clock";
 import { openLogFiles } from "#iscep/logs/files";
-import { defaultLimits, type Limits } from "#iscep/limits";
+import { defaultLimits, type Limits } from "#iscep/limits/limits";
 import { accessEvent } from "./events.js";
 import { HandClock } from "./clock.js";
 import { linesOf, temporaryFolder } from "./folder.js";

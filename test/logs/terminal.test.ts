@@ -1,7 +1,7 @@
 import { PassThrough, Writable } from "node:stream";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { openTerminalLogs } from "#iscep/logs/terminal";
 import { accessEvent, commandEvent, errorEvent } from "./events.js";
 import { canaryToken, forbidden, hasSecret, hostileText, numRuns } from "./hostile.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { openLogFiles } from "#iscep/logs/files";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { accessEvent } from "./events.js";
 import { HandClock } from "./clock.js";
 import { linesOf, temporaryFolder } from "./folder.js";
@@ -190,7 +190,7 @@ describe.runIf(hasFullDevice)("a full disk", () => {
 
 const opening = `
   import { openLogFiles } from "#iscep/logs/files";
-  import { defaultLimits } from "#iscep/limits";
+  import { defaultLimits } from "#iscep/limits/limits";
   const logs = await openLogFiles(process.argv[1], { limits: defaultLimits });
   const event = { event: "open", connection: 1, source: "127.0.0.1" };`;
 

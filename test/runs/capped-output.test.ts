@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { CappedOutput } from "#iscep/runs/capped-output";
+import { CappedOutput } from "#iscep/runs/script/capped-output";
 
 function capped(bytes: Uint8Array, maxBytes: number, pieceBytes = 1): CappedOutput {
   const output = new CappedOutput(maxBytes);

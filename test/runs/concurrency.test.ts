@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Concurrency, type ConcurrencyRule } from "#iscep/runs/concurrency";
+import { Concurrency, type ConcurrencyRule } from "#iscep/runs/turns/concurrency";
 
 const never = () => false;
 

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { closeSync, fstatSync } from "node:fs";
 import { expect, test } from "vitest";
-import { openDescriptor } from "#iscep/runs/descriptors";
+import { openDescriptor } from "#iscep/runs/script/descriptors";
 import { later } from "../support/cleanup.js";
 
 test.skipIf(process.platform === "win32")(

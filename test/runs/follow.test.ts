@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { anonymous } from "#iscep/identity/identity";
+import { anonymous } from "#iscep/model/identity";
 import { defaultLimits } from "iscep";
-import { Run, type RunFollower } from "#iscep/runs/run";
+import { Run, type RunFollower } from "#iscep/runs/run/run";
 
 const silent = { ends: () => {} };
 

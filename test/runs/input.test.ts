@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { noInput, RunInput } from "#iscep/runs/input";
+import { noInput, RunInput } from "#iscep/runs/streams/input";
 
 const bytes = (text: string) => Buffer.from(text);
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { findJsonFault } from "#iscep/runs/json-fault";
+import { findJsonFault } from "#iscep/runs/script/json-fault";
 
 function isJson(text: string): boolean {
   try {

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { OutcomeStatus } from "iscep";
 import { errorTable, IscepError } from "#iscep/errors";
-import { defaultLimits } from "#iscep/limits";
-import { outcomeNumbers, outcomeTable, type Outcome, type OutcomeKind } from "#iscep/runs/outcome";
-import { outcomeText } from "#iscep/server/outcome-text";
-import { outcomeOf } from "#iscep/runs/stored-outcome";
+import { defaultLimits } from "#iscep/limits/limits";
+import { outcomeNumbers, outcomeTable, type Outcome, type OutcomeKind } from "#iscep/model/outcome";
+import { outcomeText } from "#iscep/doors/version2/outcome-text";
+import { outcomeOf } from "#iscep/journal/stored-outcome";
 
 /** Does not compile when the type has another status than these. */
 const statuses: Record<OutcomeStatus, true> = {

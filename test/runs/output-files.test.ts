@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { RunOutput, type OutputChannel, type OutputWatcher } from "#iscep/runs/output";
-import { OutputFiles } from "#iscep/runs/output-files";
-import { foundSegments, measureSegment, segmentName } from "#iscep/runs/output-segments";
+import { RunOutput, type OutputChannel, type OutputWatcher } from "#iscep/runs/streams/output";
+import { OutputFiles } from "#iscep/runs/streams/output-files";
+import { foundSegments, measureSegment, segmentName } from "#iscep/runs/streams/output-segments";
 import { watchForLeaks } from "../house/leaks.js";
 import { temporaryFolder } from "./scripts.js";
 

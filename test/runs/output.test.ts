@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { RunOutput, type OutputChannel, type OutputWatcher } from "#iscep/runs/output";
-import { maxBlockBytes } from "#iscep/runs/output-block";
+import { RunOutput, type OutputChannel, type OutputWatcher } from "#iscep/runs/streams/output";
+import { maxBlockBytes } from "#iscep/runs/streams/output-block";
 
 const limits = { maxRetainedOutputBytes: 100_000, streamWindowBytes: 20_000 };
 

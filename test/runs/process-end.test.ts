@@ -3,7 +3,7 @@ import path from "node:path";
 import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { IscepError } from "#iscep/errors";
-import { createRunId } from "#iscep/runs/run-id";
+import { createRunId } from "#iscep/runs/run/run-id";
 import { watchForLeaks } from "../house/leaks.js";
 import { appears, expectGone, node, processesOf, run, shell } from "./scripts.js";
 

@@ -4,9 +4,9 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { IscepError } from "#iscep/errors";
-import { RunInput } from "#iscep/runs/input";
-import { RunOutput } from "#iscep/runs/output";
-import { createRunId } from "#iscep/runs/run-id";
+import { RunInput } from "#iscep/runs/streams/input";
+import { RunOutput } from "#iscep/runs/streams/output";
+import { createRunId } from "#iscep/runs/run/run-id";
 import { watchForLeaks } from "../house/leaks.js";
 import { appears, expectGone, node, resultOf, run, shell, until } from "./scripts.js";
 

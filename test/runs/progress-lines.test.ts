@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { defaultLimits } from "#iscep/limits";
-import { ProgressLines } from "#iscep/runs/progress-lines";
+import { defaultLimits } from "#iscep/limits/limits";
+import { ProgressLines } from "#iscep/runs/script/progress-lines";
 
 const { maxProgressLineBytes } = defaultLimits;
 

@@ -1,9 +1,9 @@
 /** What is due, by a clock that the tests set: no planned time is lost or doubled by restarts or by the clock. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { CommandSchedule } from "#iscep/commands/command";
+import type { CommandSchedule } from "#iscep/model/command";
 import { compileSchedule } from "#iscep/commands/schedule";
-import { lookAtSchedule, type ScheduleState } from "#iscep/runs/schedule";
+import { lookAtSchedule, type ScheduleState } from "#iscep/schedule/planned-times";
 
 const minute = 60_000;
 const hour = 60 * minute;

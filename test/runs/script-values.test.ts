@@ -4,9 +4,9 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineScript, type Outcome } from "iscep";
-import type { ScriptCommand } from "#iscep/commands/command";
-import { loadConfiguration } from "#iscep/commands/configuration";
-import { RunOutput } from "#iscep/runs/output";
+import type { ScriptCommand } from "#iscep/model/command";
+import { loadConfiguration } from "#iscep/configuration/configuration";
+import { RunOutput } from "#iscep/runs/streams/output";
 import { watchForLeaks } from "../house/leaks.js";
 import { resultOf, run, temporaryFolder, type Changes } from "./scripts.js";
 

@@ -3,11 +3,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ScriptCommand } from "#iscep/commands/command";
-import { defaultLimits } from "#iscep/limits";
-import type { Outcome, ScriptResult } from "#iscep/runs/outcome";
-import { runScript, type ScriptRunOptions } from "#iscep/runs/process";
-import { createRunId } from "#iscep/runs/run-id";
+import type { ScriptCommand } from "#iscep/model/command";
+import { defaultLimits } from "#iscep/limits/limits";
+import type { Outcome, ScriptResult } from "#iscep/model/outcome";
+import { runScript, type ScriptRunOptions } from "#iscep/runs/script/run-script";
+import { createRunId } from "#iscep/runs/run/run-id";
 import { later } from "../support/cleanup.js";
 
 export function temporaryFolder(): string {

@@ -2,14 +2,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { anonymous } from "#iscep/identity/identity";
+import { anonymous } from "#iscep/model/identity";
 import { defineCommand } from "#iscep/commands/define";
 import { Registry } from "#iscep/commands/registry";
 import { Dispatcher } from "#iscep/dispatcher";
 import { IscepError } from "#iscep/errors";
-import { resolveLimits } from "#iscep/limits";
-import type { Run } from "#iscep/runs/run";
-import type { Outcome } from "#iscep/runs/outcome";
+import { resolveLimits } from "#iscep/limits/limits";
+import type { Run } from "#iscep/runs/run/run";
+import type { Outcome } from "#iscep/model/outcome";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 

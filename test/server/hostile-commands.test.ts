@@ -2,7 +2,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { defineCommand, defineScript } from "iscep";
-import { fitScriptResult } from "#iscep/runs/script-result";
+import { fitScriptResult } from "#iscep/model/script-result";
 import { watchForLeaks } from "../house/leaks.js";
 import { gate } from "../support/commands.js";
 import { errorOf, rawPacket, Type } from "../support/raw-packets.js";

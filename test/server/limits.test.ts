@@ -5,7 +5,7 @@ import { z } from "zod";
 import { connect, defineCommand, type Client } from "iscep";
 import { Admission } from "#iscep/server/admission";
 import { addToken, removeToken } from "#iscep/identity/tokens-writer";
-import { resolveLimits } from "#iscep/limits";
+import { resolveLimits } from "#iscep/limits/limits";
 import { watchForLeaks } from "../house/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { IscepError } from "#iscep/errors";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { encodeRequest, Version1ClientSession, type Version1Answer } from "#iscep/session/version1-client";
 import {
   errorAnswer,
@@ -9,7 +9,7 @@ import {
   Version1ServerSession,
   type Version1Event,
 } from "#iscep/session/version1-server";
-import { listPage } from "#iscep/session/version1-list";
+import { listPage } from "#iscep/session/list-page";
 import { encodePacket } from "#iscep/wire/version1";
 import { PacketType } from "#iscep/wire/packet";
 import { someSplits } from "../support/splits.js";

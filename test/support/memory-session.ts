@@ -1,15 +1,15 @@
 /** Both sides' real code, wired back to back through a network in memory: the doors and the dispatcher, the client and its sessions. */
 import { Registry } from "#iscep/commands/registry";
-import { negotiate } from "#iscep/client/negotiate";
-import { TokenClients } from "#iscep/client/token-clients";
-import { Version2Client } from "#iscep/client/version2-client";
-import { Version2Session } from "#iscep/client/version2-session";
-import { Version2Speaker } from "#iscep/client/version2-speaker";
+import { negotiate } from "#iscep/client/protocol/negotiate";
+import { TokenClients } from "#iscep/client/version2/token-clients";
+import { Version2Client } from "#iscep/client/version2/client";
+import { Version2Session } from "#iscep/client/version2/connection";
+import { Version2Speaker } from "#iscep/client/version2/protocol-client";
 import { Dispatcher } from "#iscep/dispatcher";
-import { resolveLimits, type Limits } from "#iscep/limits";
-import { Version1Connection } from "#iscep/server/version1-connection";
-import { Version2Connection } from "#iscep/server/version2-connection";
-import type { Connection, ConnectionHost } from "#iscep/server/connection";
+import { resolveLimits, type Limits } from "#iscep/limits/limits";
+import { Version1Connection } from "#iscep/doors/version1/connection";
+import { Version2Connection } from "#iscep/doors/version2/connection";
+import type { Connection, ConnectionHost } from "#iscep/doors/connection";
 import type { CommandEvent, CommandSet, IscepError, Logs } from "iscep";
 import type { MemoryNetwork } from "./memory-network.js";
 

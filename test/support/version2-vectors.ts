@@ -1,6 +1,6 @@
 /** The worked example of version 2 (PROTOCOL.md, "Worked example of version 2"), made by the code with fixed nonces. */
 import { readFileSync } from "node:fs";
-import { outcomeText } from "#iscep/server/outcome-text";
+import { outcomeText } from "#iscep/doors/version2/outcome-text";
 import { Outbox } from "#iscep/session/outbox";
 import { authenticationMessage, clientProof, serverProof, tokenReference } from "#iscep/session/proof";
 import { callText, requestText } from "#iscep/session/version2-client";
@@ -8,7 +8,7 @@ import { encodeClientHello } from "#iscep/session/version2-hello";
 import { errorText, notificationText, resultText, Version2ServerSession } from "#iscep/session/version2-server";
 import { IscepError } from "#iscep/errors";
 import { clientKey, secretOf, serverKey, storedKeyOf } from "#iscep/identity/tokens";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { encodeDataPacket } from "#iscep/wire/version2";
 
 export interface Version2Packet {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { defineCommand, isIscepError, type IscepError } from "iscep";
-import type { RunHandle } from "#iscep/client/run-handle";
+import type { RunHandle } from "#iscep/client/protocol/run-handle";
 
 /** Each byte tells its place, so that one lost or doubled shows. */
 export function patternBytes(from: number, length: number): Buffer {

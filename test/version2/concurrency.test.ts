@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineCommand, defineScript, type Command, type ConcurrencyDefinition } from "iscep";
-import type { RunHandle } from "#iscep/client/run-handle";
+import type { RunHandle } from "#iscep/client/protocol/run-handle";
 import { watchForLeaks } from "../house/leaks.js";
 import { logLines, startServer, temporaryFolder, tokens, type TestServerOptions } from "../support/servers.js";
 import { collect, errorOf } from "./commands.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { encodeJson, parseJson } from "#iscep/wire/json";
 
 const parse = (text: string): unknown => parseJson(Buffer.from(text), defaultLimits);

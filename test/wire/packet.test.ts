@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { IscepError } from "#iscep/errors";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { hashBytes, headerBytes, PacketReader, type PacketView } from "#iscep/wire/packet";
 import { decodeContent, encodeContent, encodePacket } from "#iscep/wire/version1";
 import { everySplit, someSplits } from "../support/splits.js";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { IscepError } from "#iscep/errors";
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { authenticationMessage, clientProof, isClientProof, isServerProof, serverProof } from "#iscep/session/proof";
 import { Version2ClientSession } from "#iscep/session/version2-client";
 import { decodeServerHello } from "#iscep/session/version2-hello";

@@ -1,5 +1,5 @@
 // argv: a file. Takes its lock, says so, and holds it until it is killed.
-import { withFileLock } from "#iscep/identity/file-lock";
+import { withFileLock } from "#iscep/files/file-lock";
 
 const [path = ""] = process.argv.slice(2);
 await withFileLock(path, 10_000, async () => {

@@ -1,5 +1,5 @@
 // argv: tokens file. Opens it and does nothing more: the process must end by itself.
-import { defaultLimits } from "#iscep/limits";
+import { defaultLimits } from "#iscep/limits/limits";
 import { openTokenStore } from "#iscep/identity/token-store";
 
 const [path = ""] = process.argv.slice(2);

@@ -1,8 +1,8 @@
 // @ts-check
 /** Calls commands in threads, one after another, tells how each ended, and ends by itself: nothing is closed. */
 import { isIscepError } from "iscep";
-import { noInput } from "#iscep/runs/input";
-import { ThreadPool } from "#iscep/runs/thread-pool";
+import { noInput } from "#iscep/runs/streams/input";
+import { ThreadPool } from "#iscep/runs/thread/pool";
 import * as commands from "../modules/commands.mjs";
 
 /** @type {Map<string, (typeof commands)[keyof typeof commands]>} */

@@ -1,0 +1,35 @@
+/** Values of options, from text. Commander reports an InvalidArgumentError with the option's name in front. */
+import { InvalidArgumentError } from "commander";
+import { durationForm, parseDuration } from "../../text/duration.js";
+
+/** `500ms`, `30s`, `10m`, `2h`, `90d`; a plain number is seconds. */
+export function durationMs(text: string): number {
+  const value = parseDuration(/[0-9]$/.test(text) ? `${text}s` : text);
+  if (value === undefined) throw new InvalidArgumentError(`It must be ${durationForm}; a plain number is seconds.`);
+  return value;
+}
+
+/** Infinity for never: commander takes a null for a value that is missing. */
+export function durationMsOrNever(text: string): number {
+  return text === "never" ? Number.POSITIVE_INFINITY : durationMs(text);
+}
+
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^[0-9]+$/.test(text) || value < least || value > most) {
+      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+}
+
+export function nonEmpty(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It must not be empty.");
+  return text;
+}
+
+/** For options that may be given several times. */
+export function collect(text: string, previous: readonly string[] | undefined): readonly string[] {
+  return [...(previous ?? []), nonEmpty(text)];
+}

@@ -1,0 +1,146 @@
+/**
+ * Secrets of a call: from a file (--NAME-file FILE), from standard input (--NAME -), or asked for on a terminal. In argv
+ * others on the machine can see them; there they are taken with a warning.
+ */
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
+import type { JsonSchema } from "../../model/command.js";
+import { IscepError } from "../../errors.js";
+import { parametersOf, type Parameter } from "./types.js";
+import { canonicalName } from "./call-arguments.js";
+import { readStandardInput } from "./json-source.js";
+import { warn } from "../terminal/streams.js";
+import { visibleLine } from "../../text/visible-text.js";
+
+export interface TakenSecrets {
+  readonly values: Readonly<Record<string, string>>;
+  /** The words that are left. */
+  readonly words: readonly string[];
+  readonly hasReadStandardInput: boolean;
+}
+
+export interface SecretOptions {
+  /** What --args has given already. */
+  readonly given: Readonly<Record<string, unknown>>;
+  /** By the run or by --args: then no secret comes from there. */
+  readonly standardInputIsTaken: boolean;
+  readonly quiet: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** @throws IscepError `usage`, `configuration` for a file that cannot be read, `too_large`, `cancelled` */
+export async function takeSecrets(
+  words: readonly string[],
+  schema: JsonSchema | undefined,
+  { given, standardInputIsTaken, quiet, signal }: SecretOptions,
+): Promise<TakenSecrets> {
+  const parameters = schema === undefined ? [] : parametersOf(schema);
+  const secrets = parameters.filter((parameter) => parameter.schema["writeOnly"] === true);
+  if (secrets.length === 0) return { values: {}, words, hasReadStandardInput: false };
+  const values = new Map<string, string>();
+  const left: string[] = [];
+  const inArguments = new Set<string>();
+  let hasReadStandardInput = false;
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? "";
+    const [, option = "", inline] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+    const meant = secretOf(option, parameters);
+    if (meant === undefined) {
+      left.push(word);
+      continue;
+    }
+    const { name, isFile } = meant;
+    if (values.has(name) || inArguments.has(name))
+      throw new IscepError("invalid_arguments", `argument "${name}" is given twice`);
+    const next = words[index + 1];
+    const value = inline ?? (next?.startsWith("--") === true ? undefined : next);
+    if (inline === undefined && value !== undefined) index++;
+    if (isFile) {
+      if (value === undefined) throw new IscepError("usage", `--${option} needs the path of a file`);
+      values.set(name, await readSecretFile(value));
+    } else if (value === "-") {
+      if (hasReadStandardInput || standardInputIsTaken)
+        throw new IscepError("usage", `--${option} - reads standard input, and something else does so already`);
+      hasReadStandardInput = true;
+      values.set(name, withoutLineEnd(await readStandardInput(signal)));
+    } else if (value === undefined) {
+      values.set(name, await ask(name, signal));
+    } else {
+      inArguments.add(name);
+      left.push(`--${name}=${value}`);
+    }
+  }
+  const [seen] = inArguments;
+  if (seen !== undefined && !quiet) {
+    await warn(`other users of this machine can see the value of --${seen}; use --${seen}-file FILE, or --${seen} -`);
+  }
+  for (const { name, required } of secrets) {
+    const isMissing = required && !Object.hasOwn(given, name) && !values.has(name) && !inArguments.has(name);
+    if (isMissing && mayAsk()) values.set(name, await ask(name, signal));
+  }
+  return { values: Object.fromEntries(values), words: left, hasReadStandardInput };
+}
+
+/** `--NAME`, or `--NAME-file` where no argument has that name. */
+function secretOf(
+  option: string,
+  parameters: readonly Parameter[],
+): { readonly name: string; readonly isFile: boolean } | undefined {
+  const given = canonicalName(option);
+  const find = (name: string): Parameter | undefined =>
+    parameters.find((parameter) => canonicalName(parameter.name) === name);
+  const named = find(given);
+  const isFile = named === undefined && given.endsWith("-file");
+  const parameter = isFile ? find(given.slice(0, -"-file".length)) : named;
+  return parameter?.schema["writeOnly"] === true ? { name: parameter.name, isFile } : undefined;
+}
+
+async function readSecretFile(file: string): Promise<string> {
+  try {
+    return withoutLineEnd(await readFile(file, "utf8"));
+  } catch (error) {
+    throw new IscepError("configuration", `the file ${file} with a secret cannot be read`, { cause: error });
+  }
+}
+
+/** Editors and `echo` write one that does not belong to the secret. */
+function withoutLineEnd(text: string): string {
+  return text.replace(/\r?\n$/, "");
+}
+
+/** On a terminal only. */
+export function mayAsk(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY;
+}
+
+/** What is typed is not shown. */
+async function ask(name: string, signal: AbortSignal): Promise<string> {
+  if (!mayAsk()) {
+    throw new IscepError(
+      "invalid_arguments",
+      `argument "${name}" needs a value: --${name}-file FILE, or --${name} - for standard input`,
+    );
+  }
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: silent, terminal: true, historySize: 0 });
+  // In this mode the terminal gives the key, and no signal.
+  lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
+  // Not every Node rejects a question that can have no answer any more.
+  const closed = once(lines, "close").then(() => {
+    throw new Error("the input has ended");
+  });
+  // Only now does the terminal no longer show what is typed.
+  process.stderr.write(`${visibleLine(name)}: `);
+  try {
+    return await Promise.race([lines.question("", { signal }), closed]);
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    throw new IscepError("cancelled", `no value was given for argument "${name}"`, { cause });
+  } finally {
+    closed.catch(() => {});
+    lines.close();
+    process.stderr.write("\n");
+  }
+}

@@ -1,0 +1,201 @@
+/** The options that all clients share: where to connect, whom to trust, who is calling. */
+import { readFileSync, statSync } from "node:fs";
+import { Option, type Command } from "commander";
+import type { Client } from "../../client/client.js";
+import type { ConnectOptions } from "../../client/protocol/options.js";
+import { IscepError } from "../../errors.js";
+import { resolveLimits } from "../../limits/limits.js";
+import { isLoopbackHost, parseAddress, type Address } from "../../transport/address.js";
+import { durationMs, nonEmpty } from "../arguments/option-values.js";
+import { withHint } from "../terminal/report.js";
+import { warn } from "../terminal/streams.js";
+
+/** As commander names them. */
+export interface ClientOptions {
+  readonly url?: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
+  readonly ca?: string;
+  readonly pin?: string;
+  readonly timeout?: number;
+  readonly allowCleartext?: boolean;
+  readonly protocol?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+export const defaultUrl = "iscep://127.0.0.1:8989";
+
+function clientOptions(): Option[] {
+  return [
+    new Option("--url <address>", `address of the server (ISCEP_URL; default: ${defaultUrl})`).argParser(nonEmpty),
+    new Option(
+      "--token <token>",
+      "better in ISCEP_TOKEN or --token-file: others can see the arguments of a process",
+    ).argParser(nonEmpty),
+    new Option("--token-file <file>", "file with the token, open to its owner only (ISCEP_TOKEN_FILE)").argParser(
+      nonEmpty,
+    ),
+    new Option("--ca <file>", "certificate of the server, or of who signed it (ISCEP_CA_FILE)").argParser(nonEmpty),
+    new Option("--pin <pin>", "pin of the server's certificate: sha256:…").argParser(nonEmpty),
+    new Option("--timeout <duration>", "how long a call may take: 30s, 10m (ISCEP_TIMEOUT)").argParser(durationMs),
+    new Option("--allow-cleartext", "allow iscep+tcp:// to other machines"),
+    new Option("--protocol <version>", "version of the protocol (default: what the server speaks)").choices(["1", "2"]),
+    new Option("--json", "print one JSON value, and nothing else, on standard output"),
+    new Option("--quiet", "no warnings, and no progress"),
+  ];
+}
+
+export function addClientOptions(command: Command): Command {
+  for (const option of clientOptions()) command.addOption(option);
+  return command;
+}
+
+export interface Caller {
+  readonly url: string;
+  readonly address: Address;
+  readonly token: string | undefined;
+}
+
+/** Who calls whom, as the options, then the environment, say. @throws IscepError `usage`, `configuration` */
+export function callerOf(options: ClientOptions): Caller {
+  const url = options.url ?? (environment("ISCEP_URL") || defaultUrl);
+  const address = parseAddress(url);
+  return { url, address, token: tokenOf(options, address.token) };
+}
+
+/**
+ * Connects as the options, then the environment, say. `options` come from argv, where others can see them.
+ * @throws IscepError as `connect` does, and `usage` or `configuration` for options and files that are wrong.
+ */
+export async function openClient(options: ClientOptions, signal: AbortSignal): Promise<Client> {
+  const client = await connectAs(options, signal);
+  if (options.quiet !== true) {
+    client.on("reconnecting", ({ message }) => void warn(`the connection was lost, and is made again: ${message}`));
+    client.on("connected", () => void warn("the connection is there again"));
+  }
+  return client;
+}
+
+async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<Client> {
+  const { url, address, token } = callerOf(options);
+  const tokenInArguments = options.token !== undefined || (options.url !== undefined && address.token !== undefined);
+  if (tokenInArguments && options.quiet !== true) {
+    await warn(
+      options.token === undefined
+        ? "the token in --url can be seen by other users of this machine; use ISCEP_URL"
+        : "the token in --token can be seen by other users of this machine; use ISCEP_TOKEN or --token-file",
+    );
+  }
+  const timeoutMs = timeoutOf(options);
+  const ca = options.ca ?? environment("ISCEP_CA_FILE");
+  const connectOptions: ConnectOptions = {
+    signal,
+    ...(options.allowCleartext === undefined ? {} : { allowCleartext: options.allowCleartext }),
+    ...(token === undefined ? {} : { token }),
+    ...(options.protocol === undefined ? {} : { protocol: options.protocol === "1" ? 1 : 2 }),
+    ...(timeoutMs === undefined
+      ? {}
+      : { timeoutMs, limits: { connectTimeoutMs: Math.min(timeoutMs, resolveLimits().connectTimeoutMs) } }),
+  };
+  const { connect } = await import("../../client/client.js");
+  if (address.kind !== "tls") {
+    // What the environment says of certificates is for every address; what the arguments say is for this one.
+    const { ca: caOption, pin } = options;
+    return connect(url, {
+      ...connectOptions,
+      ...(caOption === undefined ? {} : { ca: caOption }),
+      ...(pin === undefined ? {} : { pin }),
+    });
+  }
+  if (ca !== undefined || options.pin !== undefined || address.pin !== undefined || !isLoopbackHost(address.host)) {
+    const { pin } = options;
+    return connect(url, {
+      ...connectOptions,
+      ...(ca === undefined ? {} : { ca }),
+      ...(pin === undefined ? {} : { pin }),
+    });
+  }
+  return connectToOwnServer(url, connectOptions);
+}
+
+/** On this machine, the certificate that `iscep serve` made for this user is trusted without being asked for. */
+async function connectToOwnServer(url: string, options: ConnectOptions): Promise<Client> {
+  const [{ connect }, { ownServerPin }] = await Promise.all([
+    import("../../client/client.js"),
+    import("./own-server-pin.js"),
+  ]);
+  const own = ownServerPin();
+  if (own === undefined) return connect(url, options);
+  try {
+    return await connect(url, { ...options, pin: own.pin });
+  } catch (error) {
+    if (error instanceof IscepError && error.code === "not_trusted") {
+      throw withHint(
+        error,
+        `without --pin and --ca, a server on this machine is expected to have the certificate in ${own.certFile}; \`iscep serve\` prints its own address with the pin`,
+      );
+    }
+    throw error;
+  }
+}
+
+/** What stands in argv counts more than the environment, and a token alone more than one in an address. */
+function tokenOf(options: ClientOptions, addressToken: string | undefined): string | undefined {
+  if (options.token !== undefined && options.tokenFile !== undefined) {
+    throw new IscepError("usage", "give either --token or --token-file");
+  }
+  if (options.token !== undefined) return options.token;
+  if (options.tokenFile !== undefined) return readTokenFile(options.tokenFile);
+  if (options.url !== undefined && addressToken !== undefined) return addressToken;
+  const token = environment("ISCEP_TOKEN");
+  if (token !== undefined) return token;
+  const file = environment("ISCEP_TOKEN_FILE");
+  return file === undefined ? addressToken : readTokenFile(file);
+}
+
+function readTokenFile(path: string): string {
+  let text: string;
+  try {
+    const { mode } = statSync(path);
+    // As ssh does with keys: a secret that others can read is none. Windows has no such bits.
+    if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+      throw new IscepError(
+        "configuration",
+        `token file ${path} can be read by others; make it yours alone: chmod 600 ${path}`,
+      );
+    }
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof IscepError) throw error;
+    throw new IscepError("configuration", `token file ${path} cannot be read`, { cause: error });
+  }
+  const token = text.trim();
+  if (token === "" || /\s/.test(token)) {
+    throw new IscepError("configuration", `token file ${path} must hold one token and nothing else`);
+  }
+  return token;
+}
+
+/** Undefined when nobody said one. @throws IscepError `usage` */
+export function timeoutOf(options: ClientOptions): number | undefined {
+  return options.timeout ?? timeoutFromEnvironment();
+}
+
+function timeoutFromEnvironment(): number | undefined {
+  const text = environment("ISCEP_TIMEOUT");
+  if (text === undefined) return undefined;
+  try {
+    return durationMs(text);
+  } catch (error) {
+    throw new IscepError("usage", `ISCEP_TIMEOUT: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** An empty variable is one that is not set. */
+function environment(name: string): string | undefined {
+  const value = process.env[name];
+  return value === "" ? undefined : value;
+}

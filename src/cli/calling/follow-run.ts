@@ -1,0 +1,113 @@
+/** A run from its first byte of output to its outcome, as a person or a pipe sees it. */
+import type { RunHandle } from "../../client/protocol/run-handle.js";
+import { IscepError } from "../../errors.js";
+import { defaultLimits } from "../../limits/limits.js";
+import type { Outcome } from "../../model/outcome.js";
+import { isScriptResult } from "../../model/script-result.js";
+import { CollectedOutput } from "./collected-output.js";
+import { exitCodeOfSignal } from "../terminal/interrupt.js";
+import { LiveOutput, type OutputTarget } from "./live-output.js";
+import { ProgressBar } from "../terminal/progress-bar.js";
+import { reportError, withHint } from "../terminal/report.js";
+import { printResult, printValue, type ResultOptions } from "./result-output.js";
+import { outputIsRead, warn } from "../terminal/streams.js";
+
+export interface FollowOptions extends ResultOptions {
+  /** Where the output was taken up; what stands before that is not shown from the result either. */
+  readonly offset?: number;
+  /** Ends with 0 when nobody reads the output any more, whatever becomes of the run. */
+  readonly leavesUnread?: boolean;
+  /** What is typed stands where the progress would. */
+  readonly stdin?: boolean;
+}
+
+/**
+ * Shows the output while it comes, and then the value. Returns the exit code.
+ * @throws IscepError the outcome's, where there is nothing else to show
+ */
+export async function followRun(run: RunHandle, options: FollowOptions): Promise<number> {
+  const progress = new ProgressBar();
+  const isTypedInto = options.stdin === true && process.stdin.isTTY;
+  if (options.quiet !== true && !isTypedInto) {
+    run.onProgress((fraction, message) => progress.update(fraction, message));
+    run.onQueued((position) => progress.wait(position));
+  }
+  const output =
+    options.json === true
+      ? new CollectedOutput(defaultLimits.maxCollectedOutputBytes)
+      : new LiveOutput({ raw: options.raw === true });
+  const { isLeft, fault } = await takeAll(run, output, options.leavesUnread === true);
+  if (isLeft) return 0;
+  const outcome = await run.outcome;
+  progress.end();
+  if (fault !== undefined && outcome.status !== "lost") throw outputLost(outcome, fault);
+  return printOutcome(outcome, output, options);
+}
+
+interface Taken {
+  readonly isLeft: boolean;
+  /** Why the output ended before it was whole. */
+  readonly fault?: unknown;
+}
+
+async function takeAll(run: RunHandle, output: OutputTarget, leavesUnread: boolean): Promise<Taken> {
+  try {
+    for await (const chunk of run.output) {
+      await output.take(chunk);
+      if (leavesUnread && !outputIsRead()) return { isLeft: true };
+    }
+    return { isLeft: false };
+  } catch (error) {
+    return { isLeft: false, fault: error };
+  } finally {
+    await output.end();
+  }
+}
+
+/** Whoever writes the output to a file has to learn that it is not whole. */
+function outputLost({ status }: Outcome, cause: unknown): IscepError {
+  return new IscepError("lost", `the run ended (${status}), and the rest of its output was lost with the connection`, {
+    cause,
+  });
+}
+
+async function printOutcome(outcome: Outcome, output: OutputTarget, options: FollowOptions): Promise<number> {
+  const exitCode = "exitCode" in outcome ? outcome.exitCode : undefined;
+  const isCut = "truncated" in outcome && outcome.truncated;
+  if (isCut && options.json !== true && options.quiet !== true)
+    await warn("the script printed more than it may; the rest of its output was dropped");
+  if ("value" in outcome && outcome.value !== undefined) {
+    const { value } = outcome;
+    if (isScriptResult(value)) {
+      if (output instanceof CollectedOutput) return printResult(withAllOutput(value, output, isCut, options), options);
+      return printResult(value, options, (options.offset ?? 0) > 0 ? { bytesOf: () => 1 } : output);
+    }
+    if (options.json === true) await printResult(value, options);
+    // Of a script it was made of the standard output, which has been shown.
+    else if (exitCode === undefined || output.bytesOf("stdout") === 0) await printValue(value, options);
+    if (outcome.status !== "killed") return exitCode ?? 0;
+    return exitCodeOfSignal(outcome.signal);
+  }
+  if (outcome.status === "completed") {
+    // Of a script it was made of the output, which has been shown.
+    if (outcome.valueError !== undefined && (exitCode === undefined || options.json === true)) throw outcome.valueError;
+    if (options.json === true) await printResult(null, options);
+    return exitCode ?? 0;
+  }
+  if (outcome.status === "lost") throw withHint(outcome.error, "`iscep runs` shows what the server knows of it");
+  const code = outcome.status === "killed" ? exitCodeOfSignal(outcome.signal) : exitCode;
+  if (code === undefined) throw outcome.error;
+  await reportError(outcome.error, { json: options.json === true });
+  return code;
+}
+
+/** The result holds less than what was followed when the output was large. */
+function withAllOutput<Result extends { readonly truncated: boolean }>(
+  result: Result,
+  output: CollectedOutput,
+  isCut: boolean,
+  options: FollowOptions,
+): Result {
+  if (!result.truncated || !output.isWhole || (options.offset ?? 0) > 0) return result;
+  return { ...result, stdout: output.textOf("stdout"), stderr: output.textOf("stderr"), truncated: isCut };
+}

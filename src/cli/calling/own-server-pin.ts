@@ -1,0 +1,29 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { IscepError } from "../../errors.js";
+import { defaultStateFolder, pinOfCertificate } from "../../identity/certificates.js";
+
+export interface OwnServerPin {
+  readonly certFile: string;
+  readonly pin: string;
+}
+
+/**
+ * The pin of the certificate that `iscep serve` made for this user; undefined when there is none.
+ * @throws IscepError `configuration` when there is one and it cannot be used: trust is never decided by a broken file
+ */
+export function ownServerPin(): OwnServerPin | undefined {
+  const certFile = join(defaultStateFolder(), "server-cert.pem");
+  try {
+    return { certFile, pin: pinOfCertificate(readFileSync(certFile, "utf8")) };
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw new IscepError(
+      "configuration",
+      `${certFile}, by which this user's own server is known, cannot be read; mend it, or give --pin`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

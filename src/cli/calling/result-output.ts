@@ -1,0 +1,54 @@
+/** The value of a call, for people and for pipes. */
+import type { ScriptResult } from "../../model/outcome.js";
+import { isScriptResult } from "../../model/script-result.js";
+import { exitCodeOfSignal } from "../terminal/interrupt.js";
+import type { OutputTarget } from "./live-output.js";
+import { noteLabelled, print, warn, write } from "../terminal/streams.js";
+import { visibleText } from "../../text/visible-text.js";
+
+export interface ResultOptions {
+  readonly json?: boolean;
+  readonly raw?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Output that was followed while the command ran. */
+type Followed = Pick<OutputTarget, "bytesOf">;
+
+const nothing: Followed = { bytesOf: () => 0 };
+
+/** `followed` is not shown twice. Returns the exit code: a script's own, else 0. */
+export async function printResult(value: unknown, options: ResultOptions, followed = nothing): Promise<number> {
+  const script = isScriptResult(value) ? value : undefined;
+  if (options.json === true) {
+    await print(`${JSON.stringify(value)}\n`);
+  } else if (script !== undefined) {
+    await printScript(script, options, followed);
+  } else {
+    await printValue(value, options);
+  }
+  if (script === undefined) return 0;
+  return script.exitCode ?? exitCodeOfSignal(script.signal ?? "");
+}
+
+export async function printValue(value: unknown, options: ResultOptions): Promise<void> {
+  if (value === null || value === undefined) return;
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  await print(`${shownOn(process.stdout, text, options)}\n`);
+}
+
+async function printScript(script: ScriptResult, options: ResultOptions, followed: Followed): Promise<void> {
+  const wasFollowed = followed.bytesOf("stdout") + followed.bytesOf("stderr") > 0;
+  if (!wasFollowed) {
+    await write(process.stdout, shownOn(process.stdout, script.stdout, options));
+    await write(process.stderr, shownOn(process.stderr, script.stderr, options));
+    if (script.truncated && options.quiet !== true)
+      await warn("the script wrote more than the server keeps; the rest is cut off");
+  }
+  if (script.signal !== null) await noteLabelled("red", "iscep:", `the script was ended by ${script.signal}`);
+}
+
+/** A pipe gets what the server sent; a terminal obeys control characters, and the server is not its master. */
+function shownOn(stream: NodeJS.WriteStream, text: string, options: ResultOptions): string {
+  return stream.isTTY && options.raw !== true ? visibleText(text) : text;
+}

@@ -1,0 +1,24 @@
+/** The runs that a server tells of. They come from the other side: nothing of them is believed unread. */
+import type { Client } from "../../client/client.js";
+import { IscepError } from "../../errors.js";
+import type { RunRecord } from "../../model/run-record.js";
+
+/** All pages, newest first, up to `limit` runs. */
+export async function listRuns(client: Client, limit: number, signal: AbortSignal): Promise<RunRecord[]> {
+  const found: RunRecord[] = [];
+  let after: string | undefined;
+  do {
+    const most = Number.isFinite(limit) ? { limit: limit - found.length } : {};
+    const page = await client.runs({ signal, ...most, ...(after === undefined ? {} : { after }) });
+    found.push(...page.runs);
+    after = page.next;
+  } while (after !== undefined && found.length < limit);
+  return found.slice(0, limit);
+}
+
+/** @throws IscepError `run_not_found` */
+export async function runRecord(client: Client, run: string, signal: AbortSignal): Promise<RunRecord> {
+  const [record] = (await client.runs({ run, signal })).runs;
+  if (record === undefined) throw new IscepError("run_not_found");
+  return record;
+}

@@ -1,0 +1,75 @@
+/** How runs are shown to a person. */
+import type { RunRecord } from "../../model/run-record.js";
+import { alignColumns } from "../arguments/table.js";
+import { visibleLine } from "../../text/visible-text.js";
+
+const columns: readonly (readonly [heading: string, cell: (run: RunRecord, nowMs: number) => string])[] = [
+  ["RUN", ({ run }) => visibleLine(run)],
+  ["COMMAND", ({ command }) => visibleLine(command)],
+  ["STATUS", statusText],
+  ["STARTED", ({ startedAtMs }) => timeText(startedAtMs)],
+  ["DURATION", ({ startedAtMs, endedAtMs }, nowMs) => durationText((endedAtMs ?? nowMs) - startedAtMs)],
+  ["OUTPUT", ({ outputBytes }) => bytesText(outputBytes)],
+];
+
+/** Lines, the first of them the headings. */
+export function runTable(runs: readonly RunRecord[], nowMs: number): string[] {
+  const rows = runs.map((run) => columns.map(([, cell]) => cell(run, nowMs)));
+  return alignColumns([columns.map(([heading]) => heading), ...rows]);
+}
+
+/** One run, a line for each thing that is known of it. */
+export function runText(run: RunRecord, nowMs: number): string {
+  const rows = [
+    ["run", visibleLine(run.run)],
+    ["command", visibleLine(run.command)],
+    ["owner", visibleLine(run.owner)],
+    ["status", statusText(run)],
+    ["started", timeText(run.startedAtMs)],
+    ...(run.endedAtMs === undefined ? [] : [["ended", timeText(run.endedAtMs)]]),
+    ["duration", durationText((run.endedAtMs ?? nowMs) - run.startedAtMs)],
+    ["output", bytesText(run.outputBytes)],
+  ];
+  return `${alignColumns(rows).join("\n")}\n`;
+}
+
+/** `failed (exit code 3)`, `killed (SIGKILL)`, `rejected (busy)`. */
+function statusText({ status, code, exitCode, signal }: RunRecord): string {
+  const detail =
+    signal ?? (exitCode !== undefined && exitCode !== 0 ? `exit code ${exitCode}` : code === status ? undefined : code);
+  return visibleLine(detail === undefined ? status : `${status} (${detail})`);
+}
+
+/** Local time, to the second, in a form that sorts. */
+function timeText(timeMs: number): string {
+  const date = new Date(timeMs);
+  if (Number.isNaN(date.getTime())) return "-";
+  const two = (value: number): string => String(value).padStart(2, "0");
+  return (
+    `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
+    `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+  );
+}
+
+/** Clocks differ, so a run of another machine may seem to begin in the future. */
+export function durationText(durationMs: number): string {
+  const ms = Math.max(0, Math.round(durationMs));
+  if (ms < 1_000) return `${ms} ms`;
+  if (ms < 60_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+  const minutes = Math.floor(ms / 60_000);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  if (minutes < 60) return `${minutes}m ${two(Math.floor(ms / 1_000) % 60)}s`;
+  return `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m`;
+}
+
+export function bytesText(bytes: number): string {
+  if (bytes < 1_024) return `${bytes} B`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  let value = bytes / 1_024;
+  let unit = 0;
+  while (value >= 1_023.95 && unit < units.length - 1) {
+    value /= 1_024;
+    unit++;
+  }
+  return `${value.toFixed(1)} ${units[unit]}`;
+}

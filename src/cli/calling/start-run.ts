@@ -1,0 +1,67 @@
+/** A call from its arguments to an exit code, over whichever version the server speaks. */
+import type { Client } from "../../client/client.js";
+import type { RunHandle } from "../../client/protocol/run-handle.js";
+import { IscepError } from "../../errors.js";
+import { defaultLimits } from "../../limits/limits.js";
+import { followRun } from "./follow-run.js";
+import { sayCancelling } from "../terminal/interrupt.js";
+import { printResult, type ResultOptions } from "./result-output.js";
+import { readStandardInput, standardInputKind, type StandardInputOptions } from "./standard-input.js";
+import { print, warn } from "../terminal/streams.js";
+
+export interface StartOptions extends ResultOptions, StandardInputOptions {
+  readonly detach?: boolean;
+  readonly idempotencyKey?: string;
+  /** Undefined when nobody said one, neither by an option nor in the environment. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** @throws IscepError how the call ended, where that is not its own exit code */
+export async function startRun(
+  client: Client,
+  name: string,
+  args: Readonly<Record<string, unknown>>,
+  options: StartOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  const input = standardInputKind(options);
+  const isSent = input !== "none" && options.detach !== true && client.protocol === 2;
+  if ((input === "file" || input === "pipe") && !isSent && options.quiet !== true) {
+    const reason = options.detach === true ? "with --detach" : "over version 1 of the protocol";
+    await warn(`standard input is not sent ${reason}; --no-stdin says that this is meant`);
+  }
+  if (client.protocol === 1) {
+    checkVersion1(options);
+    return printResult(await client.call(name, args, { signal }), options);
+  }
+  const run = client.run(name, args, {
+    signal,
+    timeoutMs: options.timeoutMs ?? defaultLimits.followTimeoutMs,
+    ...(options.detach === true ? { detach: true } : {}),
+    ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),
+    ...(isSent ? { stdin: readStandardInput() } : {}),
+  });
+  if (options.detach === true) return printId(run, options);
+  signal.addEventListener("abort", sayCancelling, { once: true });
+  return followRun(run, options);
+}
+
+function checkVersion1(options: StartOptions): void {
+  const given = [
+    ...(options.detach === true ? ["--detach"] : []),
+    ...(options.idempotencyKey === undefined ? [] : ["--idempotency-key"]),
+    ...(options.stdin === true ? ["--stdin"] : []),
+  ];
+  if (given.length === 0) return;
+  throw new IscepError(
+    "protocol",
+    `${given.join(" and ")} ${given.length === 1 ? "needs" : "need"} version 2 of the protocol, and this connection speaks version 1`,
+  );
+}
+
+/** It goes on when this process is gone. */
+async function printId(run: RunHandle, options: StartOptions): Promise<number> {
+  const id = await run.id;
+  await print(options.json === true ? `${JSON.stringify({ run: id })}\n` : `${id}\n`);
+  return 0;
+}

@@ -1,0 +1,174 @@
+/** What `iscep check` finds, in the order in which `iscep serve` would come upon it. */
+import type { Command } from "../../model/command.js";
+import { Registry } from "../../commands/registry.js";
+import { IscepError, isIscepError } from "../../errors.js";
+import { defaultStateFolder, findServerCertificate, loadServerCertificate } from "../../identity/certificates.js";
+import { listTokens, type ListedToken } from "../../identity/tokens-writer.js";
+import { defaultLimits, resolveLimits } from "../../limits/limits.js";
+import type { ListenPlace } from "../../server/options.js";
+import { placesOf } from "../../server/listen-places.js";
+import { Server } from "../../server/server.js";
+import { checkFolder, checkSocket, isFolder, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
+import { programsOfOthers } from "./program-owners.js";
+import { placed } from "./placed-fault.js";
+import { scheduleLines } from "./schedules.js";
+import { loadSources, type ServeSettings } from "./sources.js";
+
+export interface Finding {
+  readonly level: "ok" | "warning" | "wrong";
+  /** A stable word: `file`, `commands`, `schedule`, `listen`, `certificate`, `tokens`, `logs`, `state`. */
+  readonly about: string;
+  readonly message: string;
+}
+
+/** Codes that say that what was given is wrong, and not that this program is. */
+const faultCodes: readonly string[] = ["usage", "configuration", "listen_failed", "busy"];
+
+class Findings {
+  readonly all: Finding[] = [];
+  places: ReadonlyMap<string, string> = new Map();
+
+  add(level: Finding["level"], about: string, message: string): void {
+    this.all.push({ level, about, message });
+  }
+
+  /** What `look` returns is well; what it throws is wrong. */
+  async examine(about: string, look: () => string | Promise<string>): Promise<boolean> {
+    try {
+      this.add("ok", about, await look());
+      return true;
+    } catch (error) {
+      if (!isIscepError(error) || !faultCodes.includes(error.code)) throw error;
+      const { message, details } = placed(error, this.places) as IscepError;
+      const { problems } = details;
+      for (const problem of Array.isArray(problems) ? problems : [message]) this.add("wrong", about, String(problem));
+      return false;
+    }
+  }
+}
+
+/** @param withFlags what the command line adds to the settings of the files */
+export async function check(
+  names: readonly string[],
+  withFlags: (settings: ServeSettings) => ServeSettings,
+): Promise<readonly Finding[]> {
+  const findings = new Findings();
+  let readable = true;
+  for (const name of names) {
+    const isGood = await findings.examine(
+      "file",
+      async () => `${name}: ${countsOf((await loadSources([name])).commands)}`,
+    );
+    readable &&= isGood;
+  }
+  // What else would hold is not known then.
+  if (!readable) return findings.all;
+  const { commands, settings, places: named } = await loadSources(names);
+  findings.places = named;
+  const options = withFlags(settings);
+  const places = placesOf(options);
+  await findings.examine("commands", () => `${new Registry(commands).list().length} in all`);
+  for (const line of programsOfOthers(commands)) findings.add("warning", "commands", line);
+  for (const command of commands) await checkFolders(findings, command);
+  for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);
+  await findings.examine("listen", () => {
+    // Its constructor opens nothing, and refuses options that contradict each other or open what was not asked for.
+    void new Server(options);
+    return places.map((place) => placeWords(place, options.tls !== false)).join(", ");
+  });
+  for (const place of places) if ("unix" in place) await checkUnixPlace(findings, place.unix);
+  if (options.tls !== false && places.some((place) => "port" in place)) await checkCertificate(findings, options);
+  await checkTokens(findings, options);
+  const { logs, stateFolder } = options;
+  if (typeof logs === "string") await checkWritable(findings, "logs", logs);
+  if (stateFolder !== undefined) await checkWritable(findings, "state", stateFolder);
+  return findings.all;
+}
+
+/** Without them each call fails. */
+async function checkFolders(findings: Findings, command: Command): Promise<void> {
+  const bases = command.paths?.bases ?? [];
+  const folders = bases.map(({ argument, base }) => [`the base of argument "${argument}"`, base] as const);
+  for (const [what, folder] of [
+    ...(command.kind === "script" ? [["the folder", command.folder] as const] : []),
+    ...folders,
+  ]) {
+    if (isFolder(folder)) continue;
+    const message = `${what} of command "${command.name}", ${folder}, is no folder; make it, or name another`;
+    await findings.examine("commands", () => Promise.reject(new IscepError("configuration", message)));
+  }
+}
+
+function countsOf(commands: readonly Command[]): string {
+  const scripts = commands.filter(({ kind }) => kind === "script").length;
+  return `${plural(scripts, "script")}, ${plural(commands.length - scripts, "function")}`;
+}
+
+function plural(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
+
+function placeWords(place: ListenPlace, tls: boolean): string {
+  if ("unix" in place) return `unix:${place.unix}`;
+  const host = place.host.includes(":") ? `[${place.host}]` : place.host;
+  return `${host}:${place.port} with ${tls ? "TLS" : "cleartext"}`;
+}
+
+async function checkUnixPlace(findings: Findings, path: string): Promise<void> {
+  const isGood = await findings.examine("listen", () => {
+    checkSocket(path);
+    return `${path} can be made`;
+  });
+  if (isGood && othersMayReplaceIn(path))
+    findings.add("warning", "listen", `every user may write to the folder of ${path}, and put a socket there instead`);
+}
+
+async function checkCertificate(findings: Findings, { tls, stateFolder }: ServeSettings): Promise<void> {
+  if (typeof tls === "object") {
+    const isGood = await findings.examine("certificate", () => `${tls.cert}: ${loadServerCertificate(tls).pin}`);
+    if (isGood && isOpenToOthers(tls.key))
+      findings.add("warning", "certificate", `other users can read the key ${tls.key}; chmod 600 ${tls.key}`);
+    return;
+  }
+  const folder = stateFolder ?? defaultStateFolder();
+  await findings.examine("certificate", () => {
+    const certificate = findServerCertificate(folder);
+    if (certificate !== undefined) return `in ${folder}: ${certificate.pin}`;
+    checkFolder(folder);
+    return `will be made in ${folder} at the first start`;
+  });
+}
+
+async function checkTokens(findings: Findings, { tokens, limits: given }: ServeSettings): Promise<void> {
+  if (typeof tokens !== "string") {
+    const who = tokens === false ? "who can connect" : "on this machine who can connect";
+    findings.add("ok", "tokens", `none: everybody ${who} may call`);
+    return;
+  }
+  const limits = resolveLimits(given);
+  let listed: readonly ListedToken[] = [];
+  await findings.examine("tokens", () => {
+    listed = listTokens(tokens, { limits });
+    const owners = new Set(listed.map(({ owner }) => owner)).size;
+    return `${tokens}: ${plural(listed.length, "token")} of ${plural(owners, "owner")}`;
+  });
+  const soonMs = Date.now() + limits.tokenWarningDays * 86_400_000;
+  const ending = listed.filter(
+    ({ disabled, expires }) => !disabled && expires !== null && Date.parse(expires) < soonMs,
+  );
+  for (const { id, owner, expires } of ending.slice(0, defaultLimits.maxShownProblems))
+    findings.add(
+      "warning",
+      "tokens",
+      `token ${id} of ${JSON.stringify(owner)} ends at ${expires}; \`iscep tokens rotate\` makes a new one`,
+    );
+  const more = ending.length - defaultLimits.maxShownProblems;
+  if (more > 0) findings.add("warning", "tokens", `and ${more} more end as soon`);
+}
+
+async function checkWritable(findings: Findings, about: string, folder: string): Promise<void> {
+  await findings.examine(about, () => {
+    checkFolder(folder);
+    return `${folder} can be written`;
+  });
+}

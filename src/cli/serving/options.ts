@@ -1,0 +1,112 @@
+/** The options of `iscep serve` that say how to serve, and what becomes of them together with the files. */
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { IscepError } from "../../errors.js";
+import { limitTable } from "../../limits/limits.js";
+import type { ListenPlace } from "../../server/options.js";
+import { defaultHost, defaultPort } from "../../transport/address.js";
+import { nonEmpty, wholeNumber } from "../arguments/option-values.js";
+import type { ServeSettings } from "./sources.js";
+
+/** As commander names them. */
+export interface SettingFlags {
+  readonly host?: string;
+  readonly port?: number;
+  readonly unix?: string;
+  readonly tokensPath?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  /** False with --no-tls. */
+  readonly tls: boolean;
+  /** False with --no-auth. */
+  readonly auth: boolean;
+  readonly allowCleartext?: boolean;
+  readonly logs?: string;
+  readonly maxConnections?: number;
+  readonly threads?: number;
+}
+
+export function addSettingOptions(command: Command): Command {
+  return command
+    .option("--host <host>", "address to listen on (default: 127.0.0.1)", nonEmpty)
+    .option("--port <number>", "port; 0 picks a free one (default: 8989)", wholeNumber(0, 65_535))
+    .option("--unix <path>", "listen on a unix socket instead", nonEmpty)
+    .option(
+      "--tokens-path <file>",
+      "the tokens file, like tokens.json; without one, only this machine may call",
+      nonEmpty,
+    )
+    .option("--tls-cert <file>", "certificate", nonEmpty)
+    .option("--tls-key <file>", "key of the certificate", nonEmpty)
+    .option("--no-tls", "cleartext")
+    .option("--no-auth", "everybody who can connect may call")
+    .option("--allow-cleartext", "allow --no-tls on addresses that others can reach")
+    .option("--logs <folder>", "folder for access.log, error.log and commands.log", nonEmpty)
+    .option("--max-connections <number>", "connections at once", wholeNumber(1, limitTable.maxConnections.max))
+    .option(
+      "--threads <number>",
+      "worker threads for commands that ask for one",
+      wholeNumber(1, limitTable.maxThreads.max),
+    );
+}
+
+/** @throws IscepError `usage` */
+export function checkFlags(flags: SettingFlags): void {
+  const contradictions: readonly [boolean, string][] = [
+    [
+      flags.unix !== undefined && (flags.host !== undefined || flags.port !== undefined),
+      "give either --unix, or --host and --port",
+    ],
+    [
+      flags.unix !== undefined && flags.tlsCert !== undefined,
+      "a unix socket carries no TLS; leave out --tls-cert and --tls-key",
+    ],
+    [(flags.tlsCert === undefined) !== (flags.tlsKey === undefined), "--tls-cert and --tls-key belong together"],
+    [!flags.tls && flags.tlsCert !== undefined, "give either --no-tls, or --tls-cert and --tls-key"],
+    [!flags.auth && flags.tokensPath !== undefined, "give either --no-auth or --tokens-path"],
+  ];
+  for (const [wrong, sentence] of contradictions) if (wrong) throw new IscepError("usage", sentence);
+}
+
+/** What was said on the command line counts more than the file. */
+export function withFlags(settings: ServeSettings, flags: SettingFlags): ServeSettings {
+  const { listen, tls, ...rest } = settings;
+  const places = placesWith(flags, listen);
+  const onlyUnix = places?.every((place) => "unix" in place) === true;
+  const chosenTls = flags.tls
+    ? flags.tlsCert !== undefined && flags.tlsKey !== undefined
+      ? { cert: flags.tlsCert, key: flags.tlsKey }
+      : tls
+    : false;
+  return defined({
+    ...rest,
+    ...defined({
+      listen: places,
+      tls: onlyUnix ? undefined : chosenTls,
+      tokens: flags.auth ? flags.tokensPath : false,
+      allowCleartext: flags.allowCleartext,
+      logs: flags.logs,
+      maxConnections: flags.maxConnections,
+      threads: flags.threads,
+    }),
+  });
+}
+
+/** One place that is named replaces all of the file; of a host and a port alone, the file's only place gives the other. */
+function placesWith(
+  { host, port, unix }: SettingFlags,
+  listen: readonly ListenPlace[] | undefined,
+): readonly ListenPlace[] | undefined {
+  if (unix !== undefined) return [{ unix: resolve(unix) }];
+  if (host === undefined && port === undefined) return listen;
+  const [only] = listen?.length === 1 ? listen : [];
+  const place = only !== undefined && "port" in only ? only : undefined;
+  return [{ host: host ?? place?.host ?? defaultHost, port: port ?? place?.port ?? defaultPort }];
+}
+
+type Defined<Values> = { [Key in keyof Values]?: Exclude<Values[Key], undefined> };
+
+/** Without the keys whose value is undefined. */
+function defined<Values extends object>(values: Values): Defined<Values> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<Values>;
+}

@@ -1,0 +1,96 @@
+/** `iscep serve` while it runs: its files are read again when they change, and at SIGHUP. */
+import { isDeepStrictEqual } from "node:util";
+import { toIscepError } from "../../errors.js";
+import type { Logs } from "../../model/logs.js";
+import type { Server } from "../../server/server.js";
+import type { LogLevel } from "./logs.js";
+import { loadSources, type ServeSettings, type Sources } from "./sources.js";
+import type { ServedCommands } from "./served-commands.js";
+import { note, warn } from "../terminal/streams.js";
+import type { WatchedFiles } from "../../files/watched-files.js";
+
+export interface ReloadOptions {
+  /** What was loaded when the server started; its settings are in force. */
+  readonly sources: Sources;
+  readonly server: Pick<Server, "reload">;
+  readonly served: ServedCommands;
+  readonly watched: WatchedFiles;
+  /** The log files, where there are any. */
+  readonly logs: Logs | undefined;
+  readonly level: LogLevel;
+}
+
+export class Reload {
+  readonly #options: ReloadOptions;
+  readonly #modules: Set<string>;
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(options: ReloadOptions) {
+    this.#options = options;
+    this.#modules = new Set(options.sources.modules);
+    options.watched.add(options.sources.modules);
+  }
+
+  /** Tokens need none: they are looked at all the time. */
+  all(): void {
+    this.#options.server
+      .reload()
+      .catch((error: unknown) => this.#tell("the key and certificate of before stay", error));
+    this.commands();
+  }
+
+  /** For files that have changed. */
+  changed(files: readonly string[]): void {
+    const modules = files.filter((file) => this.#modules.has(file));
+    // Node cannot unload a module, and a second copy beside the first would share nothing with it.
+    for (const module of modules)
+      this.#tell(`${module} has changed; the functions in it stay as they are until the server is started again`);
+    if (modules.length < files.length) this.commands();
+  }
+
+  /** One reading at a time; what changes meanwhile is read after it. */
+  commands(): void {
+    if (this.#running !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#running = this.#reload().finally(() => {
+      this.#running = undefined;
+      if (!this.#again) return;
+      this.#again = false;
+      this.commands();
+    });
+  }
+
+  async #reload(): Promise<void> {
+    const { sources, served, watched, level } = this.#options;
+    try {
+      const now = await loadSources(sources.files);
+      served.replace(now.commands);
+      watched.add(now.modules);
+      for (const module of now.modules) this.#modules.add(module);
+      if (level === "debug") void note(`iscep: read again: ${sources.files.join(", ")}`);
+      const settings = await changedSettings(sources.settings, now.settings);
+      if (settings.length > 0)
+        this.#tell(`changes of ${settings.join(", ")} count when the server is started again; commands count now`);
+    } catch (error) {
+      this.#tell("the commands of before stay", error);
+    }
+  }
+
+  #tell(what: string, error?: unknown): void {
+    const message = error === undefined ? what : `${what}: ${toIscepError(error).message}`;
+    this.#options.logs?.error({ event: "reload", message, ...(error === undefined ? {} : { error }) });
+    if (this.#options.level !== "quiet") void warn(message);
+  }
+}
+
+/** As iscep.yaml calls them. */
+async function changedSettings(before: ServeSettings, now: ServeSettings): Promise<string[]> {
+  const { configurationKeys } = await import("../../configuration/configuration.js");
+  const valueOf = (settings: ServeSettings, field: string): unknown => Reflect.get(settings, field);
+  return Object.entries(configurationKeys)
+    .filter(([, { field }]) => !isDeepStrictEqual(valueOf(before, field), valueOf(now, field)))
+    .map(([name]) => `\`${name}\``);
+}

@@ -1,0 +1,25 @@
+/** Where `iscep serve` keeps its runs: for each set of files and tokens a folder of its own. */
+import { createHash } from "node:crypto";
+import { accessSync, constants, mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { textOfThrown } from "../../errors.js";
+import { defaultStateFolder } from "../../identity/certificates.js";
+import type { ServeSettings } from "./sources.js";
+import { warn } from "../terminal/streams.js";
+
+/** Undefined, with a warning, where nothing can be written and nobody said that it shall: runs are then in memory only. */
+export async function runsFolderOf(files: readonly string[], settings: ServeSettings): Promise<string | undefined> {
+  const tokens = typeof settings.tokens === "string" ? resolve(settings.tokens) : null;
+  const served = JSON.stringify([files.map((file) => resolve(file)), tokens]);
+  const name = createHash("sha256").update(served).digest("hex").slice(0, 16);
+  const folder = join(settings.stateFolder ?? defaultStateFolder(), "runs", name);
+  if (settings.stateFolder !== undefined) return folder;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    return folder;
+  } catch (error) {
+    await warn(`runs are kept in memory only, and do not outlive this server: ${textOfThrown(error)}`);
+    return undefined;
+  }
+}

@@ -1,0 +1,22 @@
+import type { Command } from "../../model/command.js";
+import { Registry } from "../../commands/registry.js";
+import type { Server } from "../../server/server.js";
+
+/** The commands that the files of `iscep serve` gave, so that they can be given again. */
+export class ServedCommands {
+  readonly #server: Pick<Server, "register" | "unregister">;
+  #commands: readonly Command[];
+
+  constructor(server: Pick<Server, "register" | "unregister">, commands: readonly Command[]) {
+    this.#server = server;
+    this.#commands = commands;
+  }
+
+  /** In one turn, so that no caller meets half of it; runs under way go on. @throws IscepError `usage` for a name that is there twice */
+  replace(commands: readonly Command[]): void {
+    const next = new Registry(commands).list();
+    for (const command of this.#commands) if (!next.includes(command)) this.#server.unregister(command.name);
+    for (const command of next) if (!this.#commands.includes(command)) this.#server.register(command);
+    this.#commands = next;
+  }
+}

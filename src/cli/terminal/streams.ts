@@ -1,0 +1,71 @@
+/** Standard output is for data, standard error for people. */
+import { writeSync } from "node:fs";
+import { styleText } from "node:util";
+import { afterOutput, beforeOutput } from "./status-line.js";
+import { visibleText } from "../../text/visible-text.js";
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Resolves when the system has taken the text, or when nobody reads it any more. */
+export function print(text: string): Promise<void> {
+  return write(process.stdout, text);
+}
+
+/** A line for people. What a server sent may be in it, so it cannot steer the terminal. */
+export function note(message: string): Promise<void> {
+  return write(process.stderr, `${visibleText(message)}\n`);
+}
+
+/** For a problem that does not end the verb. */
+export function warn(message: string): Promise<void> {
+  return noteLabelled("yellow", "iscep: warning:", message);
+}
+
+export function noteLabelled(style: Style, label: string, message: string): Promise<void> {
+  return write(process.stderr, `${styled(process.stderr, style, label)} ${visibleText(message)}\n`);
+}
+
+/** Colour on a terminal only, and never with NO_COLOR (no-color.org). */
+export function styled(stream: NodeJS.WriteStream, style: Style, text: string): string {
+  const refused = (process.env["NO_COLOR"] ?? "") !== "" || process.env["TERM"] === "dumb";
+  return stream.isTTY && !refused ? styleText(style, text, { stream }) : text;
+}
+
+export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    if (closedPipes.has(stream)) {
+      resolve();
+      return;
+    }
+    beforeOutput(stream);
+    stream.write(data, () => resolve());
+    afterOutput(stream, data);
+  });
+}
+
+export async function flushStreams(): Promise<void> {
+  await write(process.stdout, "");
+  await write(process.stderr, "");
+}
+
+/** Node leaves its standard streams writable after EPIPE. */
+const closedPipes = new WeakSet<NodeJS.WriteStream>();
+
+/** Whether somebody may still read what is printed. */
+export function outputIsRead(): boolean {
+  return !closedPipes.has(process.stdout);
+}
+
+/** A reader like `head` may stop reading: the verb goes on in silence, and keeps its exit code. */
+export function ignoreClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") {
+        closedPipes.add(stream);
+        return;
+      }
+      if (stream === process.stdout) writeSync(2, `iscep: the output could not be written: ${error.message}\n`);
+      process.exit(70);
+    });
+  }
+}

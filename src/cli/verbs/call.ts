@@ -1,0 +1,234 @@
+import { Command } from "commander";
+import type { Client } from "../../client/client.js";
+import type { CommandDescription } from "../../model/command.js";
+import { IscepError, isIscepError } from "../../errors.js";
+import { parametersOf } from "../arguments/types.js";
+import { commandHelp } from "../arguments/table.js";
+import { canonicalName, parseArguments, separateOwnOptions, type OwnOptions } from "../arguments/call-arguments.js";
+import { addClientOptions, openClient, timeoutOf, type ClientOptions } from "../calling/client-options.js";
+import { interruptible } from "../terminal/interrupt.js";
+import type { DefineVerb, Invocation } from "../terminal/invocation.js";
+import { readJsonSource } from "../arguments/json-source.js";
+import { nearName } from "../../text/near-name.js";
+import { nonEmpty } from "../arguments/option-values.js";
+import { mayNotList, withHint } from "../terminal/report.js";
+import { mayAsk, takeSecrets } from "../arguments/secret-arguments.js";
+import { checkStandardInput } from "../calling/standard-input.js";
+import { startRun } from "../calling/start-run.js";
+import { print } from "../terminal/streams.js";
+
+interface CallOptions extends ClientOptions {
+  readonly args?: string;
+  readonly raw?: boolean;
+  readonly stdin?: boolean;
+  readonly detach?: boolean;
+  readonly idempotencyKey?: string;
+  /** Only behind COMMAND; in front of it, it is the help of `call`. */
+  readonly help?: boolean;
+}
+
+const explanation = `
+Arguments are written --NAME VALUE or --NAME=VALUE; a flag as --NAME or --no-NAME; a list by repeating it.
+The server tells their types. Options of iscep stand before COMMAND. Behind it they are accepted as well, as
+long as the command has no argument of that name, and up to a -- alone: what follows is the command's.
+\`iscep call COMMAND --help\` shows the arguments of that command.
+
+Output is shown while it comes, on the same streams as on the server's machine; then the value of a function. The exit
+code is the command's own. Ctrl-C cancels the run and waits for its end; a second one leaves at once. When the
+reader of the output goes away, the run goes on.
+
+A pipe or file as standard input is sent to the command: iscep call restore < dump.sql. A loop that reads its own
+standard input needs --no-stdin for the calls in it.`;
+
+export const define: DefineVerb = (command, invocation) => {
+  addCallOptions(command)
+    .usage("[options] COMMAND [--ARGUMENT VALUE …]")
+    .argument("<command>", "name of the command")
+    .argument("[arguments...]", "its arguments")
+    .passThroughOptions()
+    .addHelpText("after", explanation)
+    .action(async (name: string, words: readonly string[], options: CallOptions) => {
+      await interruptible(invocation, (signal) => callCommand({ name, words, options, invocation, signal }));
+    });
+};
+
+function addCallOptions(command: Command): Command {
+  return addClientOptions(command)
+    .option("--args <json>", "all arguments as one JSON object: JSON, @FILE, or - for standard input", nonEmpty)
+    .option("--raw", "on a terminal, leave control characters in the output as they are")
+    .option("--stdin", "send standard input to the command, also from a terminal")
+    .option("--no-stdin", "send none, also from a pipe or file")
+    .option("--detach", "print the id of the run, and leave it to itself; `iscep runs` has the rest")
+    .option("--idempotency-key <key>", "join the run that an earlier call with this key has started", nonEmpty);
+}
+
+interface Call {
+  readonly name: string;
+  readonly words: readonly string[];
+  /** Those in front of COMMAND. */
+  readonly options: CallOptions;
+  readonly invocation: Invocation;
+  readonly signal: AbortSignal;
+}
+
+/** What was said, once it is known which words are whose. */
+interface ReadCall {
+  readonly options: CallOptions;
+  readonly wordsForCommand: readonly string[];
+}
+
+async function callCommand(call: Call): Promise<void> {
+  const { name, invocation, signal } = call;
+  const accepted = acceptedOptions(call.options);
+  let read = readCall(call, accepted);
+  invocation.json = read.options.json === true;
+  let client = await openFirst(read, call);
+  try {
+    let description: CommandDescription | undefined;
+    if (needsDescription(call, read)) {
+      description = await describe(client, name, signal);
+      const claimed = claimedOptions(description, accepted);
+      if ([...claimed].some((option) => hasOption(read.options, call.options, option))) {
+        read = readCall(call, new Map([...accepted].filter(([option]) => !claimed.has(option))));
+        invocation.json = read.options.json === true;
+        await client.close();
+        client = await openClient(read.options, signal);
+      }
+    }
+    if (read.options.help === true) {
+      if (description === undefined)
+        throw withHint(
+          new IscepError("unauthorized", "the server does not tell this caller about its commands"),
+          mayNotList,
+        );
+      await print(commandHelp(description));
+      return;
+    }
+    checkStandardInput(read.options);
+    const given = read.options.args === undefined ? undefined : await readJsonSource(read.options.args, signal);
+    const secrets = await takeSecrets(read.wordsForCommand, description?.args, {
+      given: given ?? {},
+      standardInputIsTaken: read.options.stdin === true || read.options.args === "-",
+      quiet: read.options.quiet === true,
+      signal,
+    });
+    const args = { ...given, ...parseArguments(secrets.words, description?.args), ...secrets.values };
+    const options = {
+      ...read.options,
+      ...(secrets.hasReadStandardInput ? { stdin: false } : {}),
+      timeoutMs: timeoutOf(read.options),
+    };
+    invocation.exitCode = await explained(client, name, signal, () => startRun(client, name, args, options, signal));
+  } finally {
+    await client.close();
+  }
+}
+
+/** The command may have an argument of that name: nobody can tell before there is a connection. */
+async function openFirst(read: ReadCall, call: Call): Promise<Client> {
+  try {
+    return await openClient(read.options, call.signal);
+  } catch (error) {
+    if (read.options.url === undefined || call.options.url !== undefined) throw error;
+    throw withHint(error, "where --url is an argument of the command, write -- in front of it");
+  }
+}
+
+/** What was given in front of COMMAND is settled: behind it, the same name belongs to the command. */
+function acceptedOptions(settled: CallOptions): OwnOptions {
+  const accepted = new Map<string, { takesValue: boolean }>([["help", { takesValue: false }]]);
+  for (const option of addCallOptions(new Command()).options) {
+    if (option.long === undefined || option.long === null) continue;
+    if (Object.hasOwn(settled, option.attributeName())) continue;
+    accepted.set(option.long.slice("--".length), { takesValue: option.required });
+  }
+  return accepted;
+}
+
+function readCall(call: Call, accepted: OwnOptions): ReadCall {
+  const words = call.words.length === 1 && call.words[0] === "-h" ? ["--help"] : call.words;
+  const { own, forCommand } = separateOwnOptions(words, accepted);
+  const { help, ...rest } = Object.fromEntries(own);
+  const parser = addCallOptions(new Command("call"))
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  parser.parse(
+    Object.entries(rest).map(([option, value]) => (value === true ? `--${option}` : `--${option}=${value}`)),
+    { from: "user" },
+  );
+  const behind: CallOptions = parser.opts();
+  return { options: { ...behind, ...call.options, help: help === true }, wordsForCommand: forCommand };
+}
+
+/** Without arguments of its own there is nothing to convert or to ask for; and --args says everything by itself. */
+function needsDescription(call: Call, read: ReadCall): boolean {
+  if (read.wordsForCommand.length > 0 || read.options.help === true) return true;
+  return read.options.args === undefined && (call.words.length > 0 || mayAsk());
+}
+
+/** Undefined when the server does not tell. */
+async function describe(client: Client, name: string, signal: AbortSignal): Promise<CommandDescription | undefined> {
+  const descriptions = await listOrNothing(client, signal);
+  const description = descriptions?.find((candidate) => candidate.name === name);
+  if (descriptions !== undefined && description === undefined) throw notFound(name, descriptions);
+  return description;
+}
+
+/** Discovery may be refused where calls are not; its answer may be too large for version 1. */
+async function listOrNothing(client: Client, signal: AbortSignal): Promise<CommandDescription[] | undefined> {
+  try {
+    return await client.list({ signal });
+  } catch (error) {
+    const refused = ["unauthorized", "command_not_found", "failed", "too_large"];
+    if (isIscepError(error) && refused.includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+function claimedOptions(description: CommandDescription | undefined, accepted: OwnOptions): Set<string> {
+  const names = new Set(
+    description === undefined ? [] : parametersOf(description.args).map(({ name }) => canonicalName(name)),
+  );
+  return new Set([...accepted.keys()].filter((option) => names.has(option) || names.has(positive(option))));
+}
+
+function hasOption(options: CallOptions, settled: CallOptions, name: string): boolean {
+  const attribute = positive(name).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const value: unknown = Object.entries(options).find(([key]) => key === attribute)?.[1];
+  const absent = name !== positive(name);
+  return value !== undefined && value !== absent && !Object.hasOwn(settled, attribute);
+}
+
+/** `--no-stdin` is the other side of `--stdin`, in arguments as in options. */
+function positive(option: string): string {
+  return option.startsWith("no-") ? option.slice("no-".length) : option;
+}
+
+function notFound(name: string, descriptions: readonly CommandDescription[]): unknown {
+  const near = nearName(
+    name,
+    descriptions.map((description) => description.name),
+  );
+  const hint = near === undefined ? "`iscep ls` shows the commands that this caller may run" : `did you mean ${near}?`;
+  return withHint(
+    new IscepError("command_not_found", `there is no command "${name}", or this caller may not run it`),
+    hint,
+  );
+}
+
+/** Adds to the server's refusal what a person needs next. */
+async function explained<Value>(
+  client: Client,
+  name: string,
+  signal: AbortSignal,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isIscepError(error)) throw error;
+    if (error.code === "invalid_arguments") throw withHint(error, `\`iscep call ${name} --help\` shows the arguments`);
+    if (error.code === "command_not_found") throw notFound(name, (await listOrNothing(client, signal)) ?? []);
+    throw error;
+  }
+}

@@ -1,0 +1,126 @@
+import type { Command } from "commander";
+import type { Client } from "../../client/client.js";
+import { IscepError } from "../../errors.js";
+import { defaultLimits } from "../../limits/limits.js";
+import { didYouMean } from "../../text/near-name.js";
+import { addClientOptions, openClient, timeoutOf, type ClientOptions } from "../calling/client-options.js";
+import { followRun } from "../calling/follow-run.js";
+import { interruptible } from "../terminal/interrupt.js";
+import { summarise, type DefineVerb, type Invocation } from "../terminal/invocation.js";
+import { wholeNumber } from "../arguments/option-values.js";
+import { withHint } from "../terminal/report.js";
+import { listRuns, runRecord } from "../calling/run-list.js";
+import { runTable, runText } from "../calling/run-table.js";
+import { note, print, styled } from "../terminal/streams.js";
+
+interface ListOptions extends ClientOptions {
+  readonly limit?: number;
+}
+
+interface AttachOptions extends ClientOptions {
+  readonly offset: number;
+  readonly raw?: boolean;
+}
+
+const explanation = `
+Without a verb, the runs of this caller are listed, newest first: those under way, and those that the server still knows.`;
+
+export const define: DefineVerb = (command, invocation) => {
+  const work = (options: ClientOptions, use: (client: Client, signal: AbortSignal) => Promise<void>): Promise<void> => {
+    invocation.json = options.json === true;
+    return interruptible(invocation, async (signal) => {
+      await using client = await openClient(options, signal);
+      await use(client, signal);
+    });
+  };
+
+  addClientOptions(command)
+    .usage("[VERB] [options]")
+    .enablePositionalOptions()
+    .helpCommand(false)
+    .commandsGroup("Verbs:")
+    .argument("[words...]")
+    .option("--limit <number>", "list no more than so many", wholeNumber(1, 1_000_000))
+    .addHelpText("after", explanation)
+    .action(async ([word]: readonly string[], options: ListOptions) => {
+      if (word !== undefined) throw unknownVerb(word, command);
+      await work(options, (client, signal) => printList(client, options, signal));
+    });
+
+  subVerb(command, "show", "show what is known of a run").action(async (run: string, _: unknown, self: Command) => {
+    const options: ClientOptions = self.optsWithGlobals();
+    await work(options, async (client, signal) => {
+      const record = await runRecord(client, run, signal);
+      await print(options.json === true ? `${JSON.stringify(record)}\n` : runText(record, Date.now()));
+    });
+  });
+
+  subVerb(command, "attach", "show the output of a run from its beginning, and follow it to its end")
+    .option("--offset <bytes>", "begin behind so many bytes of output", wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+    .option("--raw", "on a terminal, leave control characters in the output as they are")
+    .addHelpText(
+      "after",
+      "\nThe exit code is that of the run. Ctrl-C ends the watching; `iscep runs cancel` ends the run.",
+    )
+    .action(async (run: string, _: unknown, self: Command) => {
+      const options: AttachOptions = self.optsWithGlobals();
+      await work(options, (client, signal) => attach(client, run, options, invocation, signal));
+    });
+
+  subVerb(command, "cancel", "ask a run to stop").action(async (run: string, _: unknown, self: Command) => {
+    const options: ClientOptions = self.optsWithGlobals();
+    await work(options, async (client, signal) => {
+      const { runs } = await client.runs({ run, signal });
+      await client.cancel(run, { signal });
+      const ended = runs.find((record) => record.run === run && record.status !== "running");
+      if (options.json === true) await print(`${JSON.stringify({ run })}\n`);
+      else if (ended !== undefined) await note(`the run had ended already: ${ended.status}`);
+      else await note(`asked the run to stop; \`iscep runs show ${run}\` tells how it ends`);
+    });
+  });
+};
+
+function subVerb(command: Command, name: string, summary: string): Command {
+  return addClientOptions(summarise(command.command(name), summary)).argument("<run>", "id of the run");
+}
+
+function unknownVerb(word: string, command: Command): IscepError {
+  const names = command.commands.map((sub) => sub.name());
+  return new IscepError("usage", `unknown verb "${word}"${didYouMean(word, names)}`);
+}
+
+async function printList(client: Client, options: ListOptions, signal: AbortSignal): Promise<void> {
+  const runs = await listRuns(client, options.limit ?? Number.POSITIVE_INFINITY, signal);
+  if (options.json === true) {
+    await print(`${JSON.stringify(runs)}\n`);
+  } else if (runs.length === 0) {
+    await note("the server knows of no run of this caller");
+  } else {
+    const [header = "", ...lines] = runTable(runs, Date.now());
+    await print(`${[styled(process.stdout, "bold", header), ...lines].join("\n")}\n`);
+  }
+}
+
+/** Leaving does not end the run: others may watch it, and it has its caller. */
+async function attach(
+  client: Client,
+  id: string,
+  options: AttachOptions,
+  invocation: Invocation,
+  signal: AbortSignal,
+): Promise<void> {
+  const timeoutMs = timeoutOf(options);
+  const run = client.attach(id, { offset: options.offset, timeoutMs: defaultLimits.followTimeoutMs });
+  const left = new Promise<never>((_, reject) => {
+    const leave = (error: IscepError): void =>
+      reject(withHint(error, `the run goes on as long as somebody wants it; \`iscep runs cancel ${id}\` stops it`));
+    signal.addEventListener("abort", () => leave(new IscepError("cancelled", "stopped watching the run")));
+    if (timeoutMs !== undefined) {
+      setTimeout(
+        () => leave(new IscepError("timeout", `the run had not ended after ${timeoutMs} ms`)),
+        timeoutMs,
+      ).unref();
+    }
+  });
+  invocation.exitCode = await Promise.race([followRun(run, { ...options, leavesUnread: true }), left]);
+}

@@ -1,0 +1,123 @@
+import { IscepError, textOfThrown } from "../../errors.js";
+import { resolveLimits } from "../../limits/limits.js";
+import type { Logs } from "../../model/logs.js";
+import { isLoopbackHost } from "../../transport/address.js";
+import { closeInherited } from "../serving/inherited-descriptors.js";
+import { onStopSignals } from "../terminal/interrupt.js";
+import type { DefineVerb } from "../terminal/invocation.js";
+import { placed } from "../serving/placed-fault.js";
+import { programsOfOthers } from "../serving/program-owners.js";
+import { Reload } from "../serving/reload.js";
+import { runsFolderOf } from "../serving/runs-folder.js";
+import { logLevelOf, openServeLogs, type LevelFlags } from "../serving/logs.js";
+import { scheduleLines } from "../serving/schedules.js";
+import { addSettingOptions, checkFlags, withFlags, type SettingFlags } from "../serving/options.js";
+import { filesOf, loadSources, type ServeSettings } from "../serving/sources.js";
+import { ServedCommands } from "../serving/served-commands.js";
+import { note, print, warn } from "../terminal/streams.js";
+import { WatchedFiles } from "../../files/watched-files.js";
+
+interface ServeFlags extends SettingFlags, LevelFlags {
+  readonly json?: boolean;
+}
+
+const explanation = `
+FILE is an iscep.yaml, or a module (.js, .mjs, .ts) that exports commands; without one, ISCEP_CONFIG or
+./iscep.yaml.
+Options count more than what the file says. On TCP, TLS is on: without --tls-cert and --tls-key, with a key that
+is made on the first start, and a pin that is printed as part of the address.
+
+When it is ready, one line on standard output tells the address: listening on iscep://127.0.0.1:8989?pin=…
+SIGTERM and Ctrl-C let what runs end, for a while, and exit with 0; a second one exits at once. The commands of
+iscep.yaml are read again when it changes, and at SIGHUP, which also reads the certificate again; tokens are always
+read again by themselves.`;
+
+export const define: DefineVerb = (command) => {
+  command.argument("[files...]", "iscep.yaml, or modules that export commands");
+  addSettingOptions(command)
+    .option("--debug", "show all that happens, on standard error (ISCEP_LOG_LEVEL=debug)")
+    .option("--quiet", "show nothing on standard error, not even errors of requests (ISCEP_LOG_LEVEL=quiet)")
+    .option("--json", 'tell the address as {"event":"listening","url":…}')
+    .addHelpText("after", explanation)
+    .action(serve);
+};
+
+async function serve(files: readonly string[], flags: ServeFlags): Promise<void> {
+  const closeRead = closeInherited(process.argv);
+  checkFlags(flags);
+  const level = logLevelOf(flags);
+  const names = filesOf(files);
+  const watched = new WatchedFiles(names);
+  const sources = await loadSources(names);
+  const { logs: logsFolder, ...options } = withFlags(sources.settings, flags);
+  const { Server } = await import("../../server/server.js");
+  const toPlaced = (error: unknown): never => {
+    throw placed(error, sources.places);
+  };
+  const logs = await openServeLogs(logsFolder, level, options.limits).catch(toPlaced);
+  const { commands } = sources;
+  const runsFolder = await runsFolderOf(names, options);
+  const server = new Server({
+    ...options,
+    commands,
+    ...(logs.all === undefined ? {} : { logs: logs.all }),
+    ...(runsFolder === undefined ? {} : { runsFolder }),
+  });
+  // From here on a signal stops in good order; whoever sends it has seen the line that says we listen.
+  const stopped = new Promise<unknown>((stop) => {
+    onStopSignals(() => stop(undefined));
+    onStrayFaults(logs.all, stop);
+  });
+  const served = new ServedCommands(server, commands);
+  const reload = new Reload({ sources, server, served, watched, logs: logs.files, level });
+  process.on("SIGHUP", () => reload.all());
+  watched.start({ limits: resolveLimits(options.limits), onChange: (changed) => reload.changed(changed) });
+  const { urls } = await server.listen().catch(toPlaced);
+  closeRead();
+  if (level !== "quiet") {
+    await warnOfOpenDoors(options);
+    await warnOfOrphans();
+    for (const line of programsOfOthers(commands)) await warn(line);
+    for (const line of scheduleLines(commands)) await note(line);
+  }
+  for (const url of urls)
+    await print(flags.json === true ? `${JSON.stringify({ event: "listening", url })}\n` : `listening on ${url}\n`);
+  const fault = await stopped;
+  watched.close();
+  await server.close();
+  if (fault !== undefined) {
+    throw new IscepError("internal", `an exception that nobody caught ended the server: ${textOfThrown(fault)}`, {
+      cause: fault,
+    });
+  }
+}
+
+/**
+ * Faults of commands that nobody waits for. A promise that was left alone harms no other run. After an exception that
+ * nobody caught nobody knows what still holds: the server ends its runs and scripts in good order, and its supervisor
+ * starts a new one.
+ */
+function onStrayFaults(logs: Logs | undefined, stop: (fault: unknown) => void): void {
+  process.on("unhandledRejection", (reason) => {
+    logs?.error({ event: "stray_rejection", message: textOfThrown(reason), error: reason });
+  });
+  process.on("uncaughtException", (error) => {
+    logs?.error({ event: "uncaught_exception", message: textOfThrown(error), error });
+    stop(error);
+  });
+}
+
+/** Said at each start: nobody should come to live with it unseen. */
+async function warnOfOpenDoors({ listen = [], tls, tokens }: ServeSettings): Promise<void> {
+  if (listen.every((place) => "unix" in place || isLoopbackHost(place.host))) return;
+  if (tls === false) await warn("without TLS, the network can see tokens and data");
+  if (tokens === false) await warn("without tokens, everybody who can connect may run the commands");
+}
+
+/** What a script leaves behind becomes a child of process 1 when its parent ends, and Node waits for none but its own. */
+async function warnOfOrphans(): Promise<void> {
+  if (process.pid !== 1) return;
+  await warn(
+    "this is process 1 of a container, and what scripts leave behind would stay as zombies; start it under an init: docker run --init, `init: true` in a compose file, or tini",
+  );
+}

@@ -1,0 +1,217 @@
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { IscepError } from "../../errors.js";
+import { defaultScopes } from "../../identity/scopes.js";
+import type { ListedToken, NewToken } from "../../identity/tokens-writer.js";
+import { formatAddress, isLoopbackHost, parseAddress, type Address } from "../../transport/address.js";
+import { alignColumns } from "../arguments/table.js";
+import { pinOfFile } from "./cert.js";
+import { defaultUrl } from "../calling/client-options.js";
+import { summarise, type DefineVerb } from "../terminal/invocation.js";
+import { collect, durationMs, durationMsOrNever, nonEmpty } from "../arguments/option-values.js";
+import { note, print, styled, warn } from "../terminal/streams.js";
+import { visibleLine } from "../../text/visible-text.js";
+
+interface TokensOptions {
+  readonly tokensPath?: string;
+  readonly json?: boolean;
+}
+
+interface AddressOptions extends TokensOptions {
+  /** true: the default address. */
+  readonly url?: string | true;
+  readonly cert?: string;
+}
+
+interface AddOptions extends AddressOptions {
+  readonly run?: readonly string[];
+  /** False with --no-discover. */
+  readonly discover: boolean;
+  readonly expires?: number;
+}
+
+interface RotateOptions extends AddressOptions {
+  readonly expires?: number;
+  readonly overlap?: number;
+}
+
+export const define: DefineVerb = (command) => {
+  command.usage("VERB [options]").enablePositionalOptions().helpCommand(false).commandsGroup("Verbs:");
+  addTokensPath(command);
+
+  addressOptions(subVerb(command, "add", "make a token for an owner, and print it: it is shown this once"))
+    .argument("<owner>", "name of who gets it")
+    .option(
+      "--run <pattern>",
+      "only commands of such names, like backup_* (or run:backup_*, as list shows it); may be repeated",
+      collect,
+    )
+    .option("--no-discover", "the token may not list the commands")
+    .option("--expires <duration>", "90d, 12h, or never", durationMsOrNever)
+    .action(async (owner: string, _: AddOptions, self: Command) => {
+      const options: AddOptions = self.optsWithGlobals();
+      const target = await addressOf(options);
+      const { addToken } = await import("../../identity/tokens-writer.js");
+      const made = await addToken(tokensPath(options), { owner, ...scopesOf(options), ...lifetimeOf(options) });
+      await printToken(made, owner, target, options);
+    });
+
+  subVerb(command, "remove", "remove the tokens of an owner, or the one with an id; a server follows at once")
+    .argument("<owner>", "owner, or id of a token")
+    .action(async (ownerOrId: string, _: TokensOptions, self: Command) => {
+      const options: TokensOptions = self.optsWithGlobals();
+      const { removeToken } = await import("../../identity/tokens-writer.js");
+      const removed = await removeToken(tokensPath(options), ownerOrId);
+      if (options.json === true) await print(`${JSON.stringify(removed)}\n`);
+      else await note(`removed ${count(removed.ids.length, "token")} of ${removed.owner}`);
+    });
+
+  subVerb(command, "list", "show owners, ids, rights and ends of the tokens, and never a secret")
+    .argument("[owner]", "only this owner's")
+    .action(async (owner: string | undefined, _: TokensOptions, self: Command) => {
+      const options: TokensOptions = self.optsWithGlobals();
+      const { listTokens, unknownOwner } = await import("../../identity/tokens-writer.js");
+      const tokens = listTokens(tokensPath(options)).filter((token) => owner === undefined || token.owner === owner);
+      if (owner !== undefined && tokens.length === 0) throw unknownOwner(owner);
+      if (options.json === true) await print(`${JSON.stringify(tokens)}\n`);
+      else if (tokens.length === 0) await note("there are no tokens");
+      else await print(tokensTable(tokens));
+    });
+
+  addressOptions(subVerb(command, "rotate", "replace the token of an owner by a new one, and print it"))
+    .argument("<owner>", "owner, or id of a token")
+    .option("--expires <duration>", "90d, 12h, or never (default: as the old one)", durationMsOrNever)
+    .option("--overlap <duration>", "how long the old one still counts (default: not at all)", durationMs)
+    .action(async (ownerOrId: string, _: RotateOptions, self: Command) => {
+      const options: RotateOptions = self.optsWithGlobals();
+      const target = await addressOf(options);
+      const path = tokensPath(options);
+      const { listTokens, rotateToken } = await import("../../identity/tokens-writer.js");
+      const made = await rotateToken(path, ownerOrId, {
+        ...lifetimeOf(options),
+        ...(options.overlap === undefined ? {} : { overlapMs: options.overlap }),
+      });
+      const owner = listTokens(path).find(({ id }) => id === made.record.id)?.owner ?? ownerOrId;
+      await printToken(made, owner, target, options);
+    });
+
+  subVerb(command, "import", "take over the tokens of a file of the original, and keep no token in clear")
+    .argument("[file]", "the other file (default: the tokens file itself)")
+    .action(async (file: string | undefined, _: TokensOptions, self: Command) => {
+      const options: TokensOptions = self.optsWithGlobals();
+      const path = tokensPath(options);
+      const { importTokens } = await import("../../identity/tokens-writer.js");
+      const result = await importTokens(path, file ?? path);
+      if (options.json === true) await print(`${JSON.stringify(result)}\n`);
+      else await note(`imported ${count(result.imported, "token")} into ${path}; they work as before`);
+      if (file !== undefined && resolve(file) !== resolve(path))
+        await warn(`${file} still holds them in clear; delete it`);
+    });
+};
+
+function subVerb(command: Command, name: string, summary: string): Command {
+  const sub = summarise(command.command(name), summary);
+  addTokensPath(sub);
+  return sub.option("--json", "print one JSON value, and nothing else, on standard output");
+}
+
+function addTokensPath(command: Command): void {
+  command.option("--tokens-path <file>", 'the tokens file (ISCEP_TOKENS_FILE; default: "tokens.json")', nonEmpty);
+}
+
+function addressOptions(command: Command): Command {
+  return command
+    .option(
+      "--url [address]",
+      `print address, pin and token in one, for ISCEP_URL (default address: ${defaultUrl})`,
+      nonEmpty,
+    )
+    .option("--cert <file>", "certificate of the server, for the pin in that address", nonEmpty);
+}
+
+function tokensPath(options: TokensOptions): string {
+  return options.tokensPath ?? (process.env["ISCEP_TOKENS_FILE"] || "tokens.json");
+}
+
+function scopesOf({ run, discover }: AddOptions): { scopes: readonly string[] } {
+  const runScopes = run === undefined ? defaultScopes.filter((scope) => scope !== "discover") : run.map(runScope);
+  return { scopes: discover ? ["discover", ...runScopes] : runScopes };
+}
+
+/** As `tokens list` shows it, it would be a pattern for names that begin with `run:`. */
+function runScope(pattern: string): string {
+  return pattern.startsWith("run:") ? pattern : `run:${pattern}`;
+}
+
+function lifetimeOf({ expires }: { readonly expires?: number }): { expiresInMs?: number | null } {
+  return expires === undefined ? {} : { expiresInMs: Number.isFinite(expires) ? expires : null };
+}
+
+/** Checked before a token is made, as that is shown only once. */
+async function addressOf({ url, cert }: AddressOptions): Promise<Address | undefined> {
+  if (url === undefined) {
+    if (cert !== undefined)
+      throw new IscepError("usage", "--cert gives the pin for the address of --url, which is missing");
+    return undefined;
+  }
+  const address = parseAddress(url === true ? defaultUrl : url);
+  if (address.kind !== "tls") {
+    if (cert !== undefined) throw new IscepError("usage", "an address without TLS has no pin; leave out --cert");
+    return address;
+  }
+  if (cert !== undefined) return { ...address, pin: await pinOfFile(cert) };
+  if (address.pin !== undefined) return address;
+  if (isLoopbackHost(address.host)) {
+    // Without it too, the client of the same user would know the server; other users of this machine would not.
+    const { ownServerPin } = await import("../calling/own-server-pin.js");
+    const own = ownServerPin();
+    if (own !== undefined) return { ...address, pin: own.pin };
+  }
+  await warn(
+    "the address has no pin; give --cert FILE with the server's certificate (cert.pem, where `iscep init` made it), or " +
+      "the address as `iscep serve` prints it, unless an authority has signed the certificate",
+  );
+  return address;
+}
+
+async function printToken(
+  { token, record }: NewToken,
+  owner: string,
+  target: Address | undefined,
+  options: TokensOptions,
+): Promise<void> {
+  const url = target === undefined ? undefined : formatAddress({ ...target, owner, token });
+  if (options.json === true) {
+    const { id, scopes, expires = null } = record;
+    await print(`${JSON.stringify({ owner, id, token, scopes, expires, ...(url === undefined ? {} : { url }) })}\n`);
+    return;
+  }
+  await note(`token ${record.id} of ${owner}, ${expiryOf(record.expires ?? null)}; it is shown this once:`);
+  await print(`${url ?? token}\n`);
+}
+
+function expiryOf(expires: string | null): string {
+  return expires === null ? "without an end" : `valid until ${expires.slice(0, 10)}`;
+}
+
+function tokensTable(tokens: readonly ListedToken[]): string {
+  const rows = tokens.map((token) => [
+    visibleLine(token.owner),
+    token.id ?? "-",
+    token.scopes.map(visibleLine).join(" "),
+    token.expires?.slice(0, 10) ?? "never",
+    stateOf(token),
+  ]);
+  const [header = "", ...lines] = alignColumns([["OWNER", "ID", "MAY", "EXPIRES", "STATE"], ...rows]);
+  return `${[styled(process.stdout, "bold", header), ...lines].join("\n")}\n`;
+}
+
+function stateOf({ clear, disabled, expires }: ListedToken): string {
+  if (disabled) return "disabled";
+  if (expires !== null && Date.parse(expires) <= Date.now()) return "expired";
+  return clear ? "in clear; import hides it" : "ok";
+}
+
+function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+}

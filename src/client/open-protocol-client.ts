@@ -1,0 +1,125 @@
+/** From an address to a connection on which both sides know which version they speak. */
+import type { Socket } from "node:net";
+import { IscepError } from "../errors.js";
+import { tlsFailure, trustOptions } from "../identity/trust.js";
+import { resolveLimits, type Limits } from "../limits/limits.js";
+import { alpnProtocol } from "../session/version2-hello.js";
+import { parseAddress, type Address } from "../transport/address.js";
+import { dial, type Trust } from "../transport/dial.js";
+import type { ConnectionEvents } from "./protocol/connection-events.js";
+import { checkTimeout } from "./protocol/call-timeout.js";
+import { negotiate, type Negotiated } from "./protocol/negotiate.js";
+import type { ConnectOptions } from "./protocol/options.js";
+import type { Speaker } from "./protocol/protocol-client.js";
+import { TokenClients } from "./version2/token-clients.js";
+import { Version1Client } from "./version1/client.js";
+import { Version1Speaker } from "./version1/protocol-client.js";
+import { Version2Client } from "./version2/client.js";
+import { Version2Session } from "./version2/connection.js";
+import { Version2Speaker } from "./version2/protocol-client.js";
+
+/** Where the server is, and what makes it the right one. */
+interface Target {
+  readonly address: Address;
+  readonly trust: Trust | undefined;
+  readonly allowCleartext: boolean;
+  readonly limits: Limits;
+}
+
+/** @throws IscepError as `connect` */
+export async function openSpeaker(url: string, options: ConnectOptions, events: ConnectionEvents): Promise<Speaker> {
+  const address = parseAddress(url);
+  const limits = resolveLimits(options.limits);
+  const { signal, protocol } = options;
+  const target: Target = {
+    address,
+    trust: trustOf(address, options),
+    allowCleartext: options.allowCleartext ?? false,
+    limits,
+  };
+  const timeoutMs = checkTimeout(options.timeoutMs ?? limits.callTimeoutMs);
+  const token = options.token ?? address.token;
+  const version1 = (socket: Socket): Speaker => {
+    const client = new Version1Client({
+      limits,
+      maxRequestBytes: address.kind === "tls" ? limits.maxVersion1TlsAnswerBytes : limits.maxVersion1PlainAnswerBytes,
+      connect: (abandoned) => reach(target, abandoned),
+      events,
+    });
+    client.use(socket);
+    return new Version1Speaker(client, token, timeoutMs, limits);
+  };
+  if (protocol === 1) return version1(await reach(target, signal));
+  const { socket, negotiated } = await greet(target, signal);
+  if (negotiated.version === 1) {
+    if (protocol === 2) {
+      socket.destroy();
+      throw new IscepError("protocol", "the server speaks version 1 only, and protocol: 2 was asked for");
+    }
+    if (negotiated.release().length > 0) {
+      socket.destroy();
+      throw new IscepError("protocol", "the server sent more than one answer to the greeting");
+    }
+    return version1(socket);
+  }
+  const clientFor = (own: string | undefined): Version2Client =>
+    new Version2Client({
+      limits,
+      // What happens to connections of single calls is no news.
+      ...(own === token ? { events } : {}),
+      open: async (heard, abandoned) => {
+        const again = await greet(target, abandoned);
+        if (again.negotiated.version === 2) {
+          const { socket: next, negotiated: greeted } = again;
+          return new Version2Session({ socket: next, negotiated: greeted, token: own, limits, ...heard });
+        }
+        again.socket.destroy();
+        throw new IscepError("protocol", "the server spoke version 2 before, and now speaks version 1; connect again");
+      },
+    });
+  const client = clientFor(token);
+  client.use(new Version2Session({ socket, negotiated, token, limits, ...client.events }));
+  const clients = new TokenClients(client, token, limits, clientFor);
+  return new Version2Speaker({ clients, limits, timeoutMs, timeoutIsGiven: options.timeoutMs !== undefined });
+}
+
+function reach(
+  { address, trust, allowCleartext, limits }: Target,
+  signal: AbortSignal | undefined,
+  alpnProtocols?: readonly string[],
+): Promise<Socket> {
+  return dial(address, { trust, allowCleartext, connectTimeoutMs: limits.connectTimeoutMs, signal, alpnProtocols });
+}
+
+async function greet(
+  target: Target,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly socket: Socket; readonly negotiated: Negotiated }> {
+  const { limits } = target;
+  const startedMs = performance.now();
+  const socket = await reach(target, signal, [alpnProtocol]);
+  const leftMs = Math.ceil(limits.connectTimeoutMs - (performance.now() - startedMs));
+  const negotiated = await negotiate(socket, { limits, timeoutMs: Math.max(1, leftMs), signal });
+  return { socket, negotiated };
+}
+
+function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
+  const { ca, pin } = options;
+  if (address.kind === "tls") {
+    const { host } = address;
+    const expected = pin ?? address.pin;
+    const trust = trustOptions({
+      host,
+      ...(ca === undefined ? {} : { ca }),
+      ...(expected === undefined ? {} : { pin: expected }),
+    });
+    return { ...trust, explain: (error) => tlsFailure(error, host) };
+  }
+  if (ca !== undefined || pin !== undefined) {
+    throw new IscepError(
+      "usage",
+      "a certificate or pin was given for a cleartext address; use one that begins with iscep://",
+    );
+  }
+  return undefined;
+}

@@ -1,0 +1,30 @@
+import type { CommandDescription } from "../../model/command.js";
+import { readDescriptions } from "../../commands/describe.js";
+import { IscepError } from "../../errors.js";
+import { isJsonObject } from "../../wire/json.js";
+
+/**
+ * All pages of a list of commands, one after the other. The server says where the next one begins, and may be hostile:
+ * each page has to bring something, and to move on.
+ * @throws IscepError `protocol`
+ */
+export async function listPages(
+  ask: (after: string | undefined) => Promise<unknown>,
+  maxCommands: number,
+): Promise<CommandDescription[]> {
+  const descriptions: CommandDescription[] = [];
+  let after: string | undefined;
+  do {
+    const page = await ask(after);
+    if (!isJsonObject(page)) throw new IscepError("protocol", "the server's list of commands is not an object");
+    const found = readDescriptions(page["commands"]);
+    const { next } = page;
+    const movesOn = typeof next === "string" && found.length > 0 && (after === undefined || next > after);
+    if (next !== undefined && !movesOn) {
+      throw new IscepError("protocol", "the server's list of commands does not end");
+    }
+    descriptions.push(...found);
+    after = typeof next === "string" ? next : undefined;
+  } while (after !== undefined && descriptions.length <= maxCommands);
+  return descriptions;
+}

@@ -1,0 +1,17 @@
+/** What the public client asks of whichever version its server speaks. */
+import type { CommandDescription } from "../../model/command.js";
+import type { CallOptions, RunOptions, RunsOptions } from "./options.js";
+import type { RunHandle } from "./run-handle.js";
+import type { RunsPage } from "./run-records.js";
+
+export interface Speaker {
+  readonly version: 1 | 2;
+  call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown>;
+  run(command: string, args: unknown, options: RunOptions | undefined): RunHandle;
+  attach(run: string, offset: number, options: CallOptions | undefined): RunHandle;
+  cancel(run: string, options: CallOptions | undefined): Promise<void>;
+  runs(options: RunsOptions | undefined): Promise<RunsPage>;
+  list(options: CallOptions | undefined): Promise<CommandDescription[]>;
+  echo(value: unknown, options: CallOptions | undefined): Promise<unknown>;
+  close(): Promise<void>;
+}

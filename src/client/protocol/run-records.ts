@@ -1,0 +1,57 @@
+/** What a server tells of its runs, read with suspicion. */
+import { IscepError } from "../../errors.js";
+import type { RunRecord } from "../../model/run-record.js";
+import { isJsonObject } from "../../wire/json.js";
+
+export interface RunsPage {
+  /** Newest first. */
+  readonly runs: RunRecord[];
+  /** To be given as `after` for the next page; absent on the last one. */
+  readonly next?: string;
+}
+
+const statuses: ReadonlySet<string> = new Set<RunRecord["status"]>([
+  "running",
+  "completed",
+  "failed",
+  "killed",
+  "timeout",
+  "cancelled",
+  "rejected",
+  "lost",
+]);
+
+/** @throws IscepError `protocol` */
+export function readRunsPage(answer: unknown, after: string | undefined): RunsPage {
+  if (!isJsonObject(answer) || !Array.isArray(answer["runs"])) throw wrong("is no list");
+  const runs = answer["runs"].map(readRecord);
+  const { next } = answer;
+  if (next === undefined) return { runs };
+  // A hostile server could else keep a program that asks for all pages asking for ever.
+  if (typeof next !== "string" || runs.length === 0 || next === after || next !== runs.at(-1)?.run) {
+    throw wrong("does not end");
+  }
+  return { runs, next };
+}
+
+function readRecord(record: unknown): RunRecord {
+  if (!isRunRecord(record)) throw wrong("holds what is no run");
+  return record;
+}
+
+function isRunRecord(record: unknown): record is RunRecord {
+  if (!isJsonObject(record)) return false;
+  const { run, command, owner, status, startedAtMs, endedAtMs, outputBytes, code, exitCode, signal } = record;
+  return (
+    [run, command, owner].every((text) => typeof text === "string") &&
+    [startedAtMs, outputBytes].every((number) => typeof number === "number") &&
+    [endedAtMs, exitCode].every((number) => number === undefined || typeof number === "number") &&
+    [code, signal].every((text) => text === undefined || typeof text === "string") &&
+    typeof status === "string" &&
+    statuses.has(status)
+  );
+}
+
+function wrong(what: string): IscepError {
+  return new IscepError("protocol", `the server's list of runs ${what}`);
+}

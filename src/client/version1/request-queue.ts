@@ -1,0 +1,97 @@
+/** Requests of one client: the one that is out, and those that wait for it, in the order in which they were made. */
+import { setMaxListeners } from "node:events";
+import { IscepError } from "../../errors.js";
+import type { Version1RequestType } from "../../session/version1-client.js";
+
+/** One request on its way to its answer. */
+export class PendingRequest {
+  readonly type: Version1RequestType;
+  readonly packet: Buffer;
+  readonly timeoutMs: number;
+  /** By performance.now(). */
+  readonly deadlineMs: number;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: IscepError) => void;
+  #signal: AbortSignal | undefined;
+  #aborted: (() => void) | undefined;
+
+  constructor(
+    type: Version1RequestType,
+    packet: Buffer,
+    timeoutMs: number,
+    resolve: (value: unknown) => void,
+    reject: (error: IscepError) => void,
+  ) {
+    this.type = type;
+    this.packet = packet;
+    this.timeoutMs = timeoutMs;
+    this.deadlineMs = performance.now() + timeoutMs;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** `aborted` is called at most once, and not after the request was settled. */
+  watch(signal: AbortSignal, aborted: () => void): void {
+    this.#signal = signal;
+    this.#aborted = aborted;
+    // One signal may stop any number of calls; Node takes more than 10 listeners for a leak.
+    setMaxListeners(0, signal);
+    signal.addEventListener("abort", aborted, { once: true });
+  }
+
+  resolve(value: unknown): void {
+    this.#settle();
+    this.#resolve(value);
+  }
+
+  reject(error: IscepError): void {
+    this.#settle();
+    this.#reject(error);
+  }
+
+  #settle(): void {
+    if (this.#aborted !== undefined) this.#signal?.removeEventListener("abort", this.#aborted);
+  }
+}
+
+/** A queue from whose middle a request that timed out can be taken cheaply. */
+export class RequestQueue {
+  readonly #requests = new Set<PendingRequest>();
+  readonly #max: number;
+
+  constructor(maxQueuedCalls: number) {
+    this.#max = maxQueuedCalls;
+  }
+
+  get size(): number {
+    return this.#requests.size;
+  }
+
+  /** @throws IscepError `busy` when it is full. */
+  add(request: PendingRequest): void {
+    if (this.#requests.size >= this.#max) {
+      throw new IscepError("busy", `${this.#max} calls wait on this client already; await some of them first`);
+    }
+    this.#requests.add(request);
+  }
+
+  take(): PendingRequest | undefined {
+    const [next] = this.#requests;
+    if (next !== undefined) this.#requests.delete(next);
+    return next;
+  }
+
+  delete(request: PendingRequest): boolean {
+    return this.#requests.delete(request);
+  }
+
+  takeAll(): PendingRequest[] {
+    const all = [...this.#requests];
+    this.#requests.clear();
+    return all;
+  }
+
+  [Symbol.iterator](): IterableIterator<PendingRequest> {
+    return this.#requests.values();
+  }
+}

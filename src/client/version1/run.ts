@@ -1,0 +1,83 @@
+/** A run over version 1: nothing comes before the answer, and a script's output is in that. */
+import { IscepError, toIscepError } from "../../errors.js";
+import type { Outcome, ScriptResult } from "../../model/outcome.js";
+import { isScriptResult } from "../../model/script-result.js";
+import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-handle.js";
+import type { OutputChunk } from "../protocol/run-output.js";
+
+/** `send` calls the command; its signal is aborted by `cancel`, and by `signal`. */
+export function followVersion1(
+  send: (signal: AbortSignal) => Promise<unknown>,
+  signal: AbortSignal | undefined,
+): RunHandle {
+  const controller = new AbortController();
+  const aborted = (): void => controller.abort(signal?.reason);
+  if (signal?.aborted === true) aborted();
+  else signal?.addEventListener("abort", aborted, { once: true });
+  const outcome = send(controller.signal)
+    .then(
+      (value): Outcome => (isScriptResult(value) ? outcomeOfScript(value) : { status: "completed", value }),
+      (thrown: unknown) => outcomeOverVersion1(toIscepError(thrown)),
+    )
+    .finally(() => signal?.removeEventListener("abort", aborted));
+  return handleOf(outcome, () => controller.abort());
+}
+
+/** Of a run that was refused before anything was sent. */
+export function refusedRun(refusal: IscepError): RunHandle {
+  const outcome: Promise<Outcome> = Promise.resolve({ status: "rejected", error: refusal });
+  return handleOf(outcome, () => {});
+}
+
+function handleOf(outcome: Promise<Outcome>, cancel: () => void): RunHandle {
+  const value = outcome.then(valueOfOutcome);
+  const id = outcome.then((result): never => {
+    throw result.status === "rejected" ? result.error : new IscepError("protocol", "version 1 tells no ids of runs");
+  });
+  const dispose = async (): Promise<void> => {
+    cancel();
+    await outcome;
+  };
+  // Whoever asks for neither is told by the outcome alone.
+  value.catch(() => {});
+  id.catch(() => {});
+  return {
+    id,
+    outcome,
+    value,
+    output: outputOf(outcome),
+    onProgress: () => {},
+    onQueued: () => {},
+    cancel,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** Which came first of both channels, version 1 does not tell: standard output is shown first. */
+async function* outputOf(outcome: Promise<Outcome>): AsyncGenerator<OutputChunk, void, void> {
+  const ended = await outcome;
+  const value = "value" in ended ? ended.value : undefined;
+  if (!isScriptResult(value)) return;
+  const stdout = Buffer.from(value.stdout);
+  if (stdout.length > 0) yield { channel: "stdout", offset: 0, bytes: stdout };
+  const stderr = Buffer.from(value.stderr);
+  if (stderr.length > 0) yield { channel: "stderr", offset: stdout.length, bytes: stderr };
+}
+
+function outcomeOfScript(value: ScriptResult): Outcome {
+  const { exitCode, signal } = value;
+  if (exitCode === 0) return { status: "completed", value, exitCode };
+  if (signal !== null) {
+    return { status: "killed", error: new IscepError("killed", `the script was ended by ${signal}`), signal, value };
+  }
+  const error = new IscepError("failed", `the script ended with exit code ${exitCode}; its output may say why`);
+  return exitCode === null ? { status: "failed", error, value } : { status: "failed", error, exitCode, value };
+}
+
+/** What this side gave up on goes on at the server, and nobody will learn how it ends. */
+function outcomeOverVersion1(error: IscepError): Outcome {
+  if (error.details["mayHaveRun"] === true) return { status: "lost", error };
+  // The server's word has no details: the command ran, and its answer was too large. Ours names the limit.
+  if (error.code === "too_large" && error.details["limit"] === undefined) return { status: "failed", error };
+  return outcomeOfError(error, error.code === "failed" || error.code === "killed" ? { status: error.code } : {});
+}

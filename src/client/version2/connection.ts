@@ -1,0 +1,238 @@
+/** One authenticated session on one connection: requests out, answers and output back. Calls and their fate live above. */
+import { TLSSocket } from "node:tls";
+import { IscepError, toIscepError } from "../../errors.js";
+import { clientKey, secretOf, serverKey, storedKeyOf } from "../../identity/tokens.js";
+import type { Limits } from "../../limits/limits.js";
+import { Outbox } from "../../session/outbox.js";
+import {
+  authenticationMessage,
+  clientProof,
+  exporterBytes,
+  exporterLabel,
+  isServerProof,
+  tokenReference,
+} from "../../session/proof.js";
+import { requestText, Version2ClientSession, type Version2ClientEvent } from "../../session/version2-client.js";
+import type { SessionLimits } from "../../session/version2-hello.js";
+import { notificationText } from "../../session/version2-server.js";
+import { ReceiveWindow, SendWindow } from "../../session/window.js";
+import type { ByteStream } from "../../transport/byte-stream.js";
+import { isJsonObject } from "../../wire/json.js";
+import { encodeDataPacket } from "../../wire/version2.js";
+import type { Greeted } from "../protocol/negotiate.js";
+
+export interface Version2SessionOptions {
+  readonly socket: ByteStream;
+  readonly negotiated: Greeted;
+  readonly token: string | undefined;
+  readonly limits: Limits;
+  onEvent(event: Version2ClientEvent): void;
+  /** Once. Nothing more will come. `nothingRan`: the server refused who we are, and so read no call that was sent. */
+  onGone(error: IscepError, nothingRan: boolean): void;
+}
+
+/** Answers to `authenticate` and `ping` carry these; calls count from 3. */
+const authenticateId = 1;
+const pingId = 2;
+export const firstCallId = 3;
+
+export class Version2Session {
+  readonly limits: SessionLimits;
+  readonly #socket: ByteStream;
+  readonly #session: Version2ClientSession;
+  readonly #outbox: Outbox;
+  readonly #options: Version2SessionOptions;
+  readonly #window: ReceiveWindow;
+  /** For standard input of all calls. */
+  readonly inputWindow: SendWindow;
+  readonly #ping: NodeJS.Timeout;
+  #checkServer: ((proof: Buffer) => boolean) | undefined;
+  #flushIsScheduled = false;
+  #heard = true;
+  #missedPings = 0;
+  #gone = false;
+  #goingAway: IscepError | undefined;
+
+  /** @throws IscepError `connect_failed` when the connection broke since the greeting */
+  constructor(options: Version2SessionOptions) {
+    const { socket, negotiated, limits } = options;
+    const following = negotiated.release();
+    this.limits = negotiated.hello.limits;
+    this.#options = options;
+    this.#socket = socket;
+    this.#session = new Version2ClientSession(limits);
+    this.#outbox = new Outbox(limits.flushBytes);
+    this.#window = new ReceiveWindow(this.limits.connectionWindowBytes);
+    this.inputWindow = new SendWindow(this.limits.connectionWindowBytes);
+    socket.on("data", (chunk: Buffer) => this.#received(chunk));
+    socket.on("end", () => this.#ended(this.#goingAway ?? closedByServer()));
+    socket.on("close", () => this.#ended(this.#goingAway ?? closedByServer()));
+    socket.on("error", (error: Error) => {
+      this.#ended(new IscepError("lost", `the connection broke: ${error.message}`, { cause: error }));
+    });
+    this.#ping = setInterval(() => this.#checkAlive(), limits.pingIntervalMs);
+    this.#ping.unref();
+    if (negotiated.hello.authentication === "token") this.#authenticate();
+    // Once whoever made this session has taken it.
+    if (following.length > 0) process.nextTick(() => this.#received(following));
+  }
+
+  /** The server closes soon and takes no new calls. */
+  get isGoingAway(): boolean {
+    return this.#goingAway !== undefined;
+  }
+
+  #authenticate(): void {
+    const { token, negotiated } = this.#options;
+    // Without one the server says unauthorized to each call, as it does in version 1.
+    if (token === undefined) return;
+    const secret = secretOf(token);
+    const key = clientKey(secret);
+    const keys = { clientKey: key, storedKey: storedKeyOf(key) };
+    const binding =
+      this.#socket instanceof TLSSocket
+        ? this.#socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))
+        : Buffer.alloc(0);
+    const message = authenticationMessage(negotiated.clientHello, negotiated.serverHello, binding);
+    this.#checkServer = (proof) => isServerProof(serverKey(secret), proof, message);
+    const params = { token: tokenReference(keys.storedKey), proof: clientProof(keys, message).toString("base64url") };
+    // Calls may follow in the same packet: they are only read once this was.
+    this.send(requestText(authenticateId, "authenticate", params, this.#options.limits));
+  }
+
+  #authenticated(event: Version2ClientEvent): void {
+    if (event.kind === "error") {
+      this.#ended(event.error, true);
+      return;
+    }
+    const proof = event.kind === "result" && isJsonObject(event.result) ? event.result["proof"] : undefined;
+    const proven = typeof proof === "string" && this.#checkServer?.(Buffer.from(proof, "base64url")) === true;
+    if (proven) this.#checkServer = undefined;
+    else
+      this.#ended(
+        new IscepError("not_trusted", "the server could not prove that it knows the token; something stands between"),
+      );
+  }
+
+  /** Leaves with all that is ready in this turn of the event loop. @throws IscepError `too_large` */
+  send(text: string): void {
+    // Some messages may stand in the packet already when this one joins them.
+    const most = this.limits.maxPacketBytes - 2 * this.#options.limits.flushBytes;
+    if (text.length > most / 3 && Buffer.byteLength(text) > most) {
+      throw new IscepError(
+        "too_large",
+        `the request has ${text.length} characters, and the server takes at most ${most} bytes`,
+      );
+    }
+    // Apart from what proves who calls: before it has read that, the server takes no large packet.
+    if (text.length > this.#options.limits.flushBytes) this.#flush();
+    if (this.#outbox.add(text)) this.#flush();
+    else if (!this.#flushIsScheduled) {
+      this.#flushIsScheduled = true;
+      process.nextTick(() => this.#flush());
+    }
+  }
+
+  /** Standard input of a call; without bytes it is the end. */
+  sendInput(call: number, offset: number, bytes: Uint8Array): void {
+    this.#flush();
+    if (!this.#gone) this.#socket.write(encodeDataPacket(call, "stdin", offset, bytes));
+  }
+
+  #flush(): void {
+    this.#flushIsScheduled = false;
+    const packet = this.#outbox.takePacket();
+    if (packet !== undefined && !this.#gone) this.#socket.write(packet);
+  }
+
+  /** Output was taken out of our buffers: the connection may carry as much again. */
+  consumed(bytes: number): void {
+    const grant = this.#window.consume(bytes);
+    if (grant > 0) this.send(notificationText("window", { stream: 0, bytes: grant }));
+  }
+
+  #received(chunk: Buffer): void {
+    if (this.#gone) return;
+    this.#heard = true;
+    try {
+      this.#session.receive(chunk);
+      for (let event = this.#session.next(); event !== undefined; event = this.#session.next()) {
+        this.#handle(event);
+        if (this.#gone) return;
+      }
+    } catch (error) {
+      this.#ended(toIscepError(error, "protocol"));
+    }
+  }
+
+  #handle(event: Version2ClientEvent): void {
+    if ((event.kind === "result" || event.kind === "error") && event.id < firstCallId) {
+      if (event.id === authenticateId) this.#authenticated(event);
+      return;
+    }
+    if (event.kind === "data") this.#window.receive(event.bytes.length);
+    if (event.kind === "notification" && event.method === "goaway") {
+      const { message } = event.params;
+      const reason = typeof message === "string" ? message : "it gave no reason";
+      const code = event.params["code"] === "unauthorized" ? "unauthorized" : "lost";
+      this.#goingAway = new IscepError(code, `the server ended the session: ${reason}`);
+      return;
+    }
+    // Until the server has proven itself, what it says counts for nothing.
+    if (this.#checkServer !== undefined) {
+      this.#ended(new IscepError("not_trusted", "the server answered before it had proven that it knows the token"));
+      return;
+    }
+    this.#options.onEvent(event);
+  }
+
+  #checkAlive(): void {
+    if (this.#heard) this.#missedPings = 0;
+    else if (++this.#missedPings > 2) {
+      this.#ended(new IscepError("lost", "the server did not answer two pings in a row"));
+      return;
+    }
+    if (!this.#heard || this.#missedPings === 0) this.send(requestText(pingId, "ping", {}, this.#options.limits));
+    this.#heard = false;
+  }
+
+  /** Cuts the connection; `onGone` is not called. */
+  destroy(): void {
+    this.#stop();
+    this.#socket.destroy();
+  }
+
+  /** Ends in peace: what was said is still sent. Resolves when the socket is closed. */
+  end(): Promise<void> {
+    this.#flush();
+    this.#stop();
+    if (this.#socket.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#socket.destroy(), this.#options.limits.lingerTimeoutMs);
+      this.#socket.once("close", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      this.#socket.end();
+    });
+  }
+
+  #stop(): void {
+    this.#gone = true;
+    clearInterval(this.#ping);
+  }
+
+  #ended(error: IscepError, nothingRan = false): void {
+    if (this.#gone) return;
+    this.#stop();
+    this.#socket.destroy();
+    this.#options.onGone(error, nothingRan);
+  }
+}
+
+function closedByServer(): IscepError {
+  return new IscepError(
+    "lost",
+    "the server closed the connection before its answer; the command may have run, nobody knows",
+  );
+}

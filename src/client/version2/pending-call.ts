@@ -1,0 +1,109 @@
+/** One request of a version 2 client on its way to its answer, over as many connections as that takes. */
+import { IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { JsonObject } from "../../wire/json.js";
+import type { InputSender } from "../protocol/input-sender.js";
+import type { OutputQueue } from "../protocol/run-output.js";
+
+export interface CallRequest {
+  readonly method: "call" | "attach" | "list" | "runs" | "cancel" | "echo";
+  /** Of a call: */
+  readonly command?: string;
+  readonly args?: unknown;
+  /** Further members of its params as JSON text, each with a comma before it. */
+  readonly more?: string;
+  /** Of the others: */
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** A call with a key may be sent again: it joins the run that it started. */
+  readonly hasKey?: boolean;
+  /** Standard input that goes with it. */
+  readonly input?: InputSender | undefined;
+  /** Where its output goes, if that is wanted. */
+  readonly output?: OutputQueue | undefined;
+  /** The caller wants the run's own outcome after a cancel. */
+  readonly waitsForCancel?: boolean;
+  resolve(result: unknown): void;
+  reject(error: IscepError, data: JsonObject): void;
+  started?(run: string): void;
+  progressed?(fraction: number, message: string | undefined): void;
+  queued?(position: number): void;
+}
+
+export class PendingCall {
+  readonly id: number;
+  readonly request: CallRequest;
+  /** By performance.now(). */
+  readonly deadlineMs: number;
+  runId: string | undefined;
+  /** undefined once nobody wants it any more. */
+  output: OutputQueue | undefined;
+  wasSent = false;
+  /** The server was told, or is to be told when it can be. */
+  isCancelled = false;
+  /** It goes on over another connection than it began on. */
+  isResumed = false;
+  #signal: AbortSignal | undefined;
+  #aborted: (() => void) | undefined;
+
+  constructor(id: number, request: CallRequest, limits: Limits) {
+    this.id = id;
+    this.request = request;
+    this.output = request.output;
+    this.deadlineMs = performance.now() + request.timeoutMs + limits.answerGraceMs;
+  }
+
+  /** Whether another connection can bring the answer without running the command twice. */
+  get mayResume(): boolean {
+    return this.runId !== undefined || this.request.hasKey === true || this.request.method !== "call" || !this.wasSent;
+  }
+
+  watch(signal: AbortSignal, aborted: () => void): void {
+    this.#signal = signal;
+    this.#aborted = aborted;
+    signal.addEventListener("abort", aborted, { once: true });
+  }
+
+  started(run: string): void {
+    this.runId = run;
+    this.request.started?.(run);
+  }
+
+  progressed(fraction: number, message: string | undefined): void {
+    this.request.progressed?.(fraction, message);
+  }
+
+  queued(position: number): void {
+    this.request.queued?.(position);
+  }
+
+  succeed(result: unknown): void {
+    this.#settle();
+    this.request.resolve(result);
+  }
+
+  fail(error: IscepError, data: JsonObject): void {
+    this.#settle();
+    this.request.reject(error, data);
+  }
+
+  /**
+   * No answer will come any more. What may have begun is lost, whatever the reason: a token that has ended says nothing
+   * of how its run ends, nor does a patience of ours that has.
+   */
+  failUnanswered(error: IscepError, nothingRan: boolean): void {
+    const { method, waitsForCancel } = this.request;
+    const mayHaveBegun = this.isResumed || (this.wasSent && !nothingRan);
+    // Who waits for an answer alone is told that none came in time; who follows a run, that nobody knows how it ended.
+    const wantsReason = error.code === "timeout" && waitsForCancel !== true;
+    if (!mayHaveBegun || wantsReason || (method !== "call" && method !== "attach")) this.fail(error, {});
+    else if (error.code === "not_trusted" || error.code === "lost") this.fail(error, { status: "lost" });
+    else this.fail(new IscepError("lost", `${error.message}; how the run ended is not known`, { cause: error }), {});
+  }
+
+  #settle(): void {
+    if (this.#aborted !== undefined) this.#signal?.removeEventListener("abort", this.#aborted);
+    this.request.input?.close();
+  }
+}

@@ -1,0 +1,268 @@
+/** The public calls over version 2. */
+import type { CommandDescription } from "../../model/command.js";
+import { IscepError, toIscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { Outcome } from "../../model/outcome.js";
+import { isJsonObject, type JsonObject } from "../../wire/json.js";
+import { InputSender } from "../protocol/input-sender.js";
+import { checkTimeout } from "../protocol/call-timeout.js";
+import { listPages } from "../protocol/list-pages.js";
+import type { CallOptions, RunOptions, RunsOptions } from "../protocol/options.js";
+import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-handle.js";
+import { readRunsPage, type RunsPage } from "../protocol/run-records.js";
+import { OutputQueue } from "../protocol/run-output.js";
+import type { CallRequest, PendingCall } from "./pending-call.js";
+import type { Speaker } from "../protocol/protocol-client.js";
+import type { TokenClients } from "./token-clients.js";
+import type { Version2Client } from "./client.js";
+
+export interface Version2SpeakerOptions {
+  readonly clients: TokenClients;
+  readonly limits: Limits;
+  /** The patience of calls that say nothing of their own. The server's own limit counts for them, so it is not sent. */
+  readonly timeoutMs: number;
+  /** Whether the user gave it, so that the server is told. */
+  readonly timeoutIsGiven: boolean;
+}
+
+/** Of Node's timers. The run has its own deadline. */
+const longestTimeoutMs = 2 ** 31 - 1;
+
+export class Version2Speaker implements Speaker {
+  readonly version = 2;
+  readonly #clients: TokenClients;
+  readonly #options: Version2SpeakerOptions;
+
+  constructor(options: Version2SpeakerOptions) {
+    this.#clients = options.clients;
+    this.#options = options;
+  }
+
+  call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
+    const more = this.#timeoutMember(options) + keyMember(options?.idempotencyKey);
+    return new Promise((resolve, reject) => {
+      this.#clients.of(options?.token).start({
+        method: "call",
+        command,
+        args,
+        more,
+        timeoutMs: this.#timeoutMs(options),
+        signal: options?.signal,
+        hasKey: options?.idempotencyKey !== undefined,
+        resolve: (result) => resolve(valueOf(result)),
+        reject: (error, data) => {
+          // A script that failed or was killed gives its result all the same, as over version 1.
+          if (data["value"] !== undefined) resolve(data["value"]);
+          else reject(error);
+        },
+      });
+    });
+  }
+
+  run(command: string, args: unknown, options: RunOptions | undefined): RunHandle {
+    const { stdin } = options ?? {};
+    const more =
+      this.#timeoutMember(options) +
+      keyMember(options?.idempotencyKey) +
+      (options?.detach === true ? ',"detach":true' : "") +
+      (stdin === undefined ? "" : ',"stdin":true') +
+      ',"output":0';
+    return this.#follow(
+      { method: "call", command, args, more, hasKey: options?.idempotencyKey !== undefined },
+      0,
+      options,
+    );
+  }
+
+  attach(run: string, offset: number, options: CallOptions | undefined): RunHandle {
+    return this.#follow({ method: "attach", params: { run, offset } }, offset, options);
+  }
+
+  #follow(
+    request: Pick<CallRequest, "method" | "command" | "args" | "more" | "params" | "hasKey">,
+    offset: number,
+    options: RunOptions | undefined,
+  ): RunHandle {
+    const { stdin } = options ?? {};
+    const client = this.#clients.of(options?.token);
+    const { promise: id, resolve: gotId, reject: noId } = withResolvers<string>();
+    const { promise: outcome, resolve: ended } = withResolvers<Outcome>();
+    // Whoever does not ask for the id is not told that there is none.
+    id.catch(() => {});
+    const listeners: ((fraction: number, message: string | undefined) => void)[] = [];
+    const queueListeners: ((position: number) => void)[] = [];
+    const finish = (result: Outcome, end: unknown): void => {
+      if (typeof end === "number") output.finish(end);
+      else if (result.status === "lost") output.fail(result.error);
+      // A run that was taken up again without its output has an answer that does not count it.
+      else if (!output.isLate) output.finish(output.position);
+      if (output.isWhole) client.drained(call);
+      if ("error" in result) noId(result.error);
+      ended(result);
+    };
+    let inputFailure: IscepError | undefined;
+    const input =
+      stdin === undefined
+        ? undefined
+        : new InputSender(stdin, (error) => {
+            inputFailure = error;
+            client.cancel(call, error);
+          });
+    /** The call that brings the output; another one than `call` where it was asked for later. */
+    let bringing: PendingCall | undefined;
+    const output: OutputQueue = new OutputQueue(offset, {
+      grant: (bytes) => client.grant(bringing ?? call, bytes),
+      leave: () => client.leave(bringing ?? call),
+      want: (from) => {
+        id.then(
+          (run) => (bringing = this.#bring(client, run, from, output)),
+          (error: unknown) => output.fail(toIscepError(error)),
+        );
+      },
+    });
+    const call: PendingCall = client.start({
+      ...request,
+      input,
+      output,
+      timeoutMs: this.#timeoutMs(options),
+      signal: options?.signal,
+      waitsForCancel: true,
+      resolve: (result) => {
+        const fields = isJsonObject(result) ? result : {};
+        if (typeof fields["run"] === "string") gotId(fields["run"]);
+        const exit = typeof fields["exitCode"] === "number" ? { exitCode: fields["exitCode"] } : {};
+        const cut = fields["truncated"] === true ? { truncated: true as const } : {};
+        queueMicrotask(() =>
+          finish({ status: "completed", value: valueOf(result), ...exit, ...cut }, fields["output"]),
+        );
+      },
+      reject: (error, data) => {
+        if (typeof data["run"] === "string") gotId(data["run"]);
+        const told = data["status"] === "cancelled" ? (inputFailure ?? error) : error;
+        // After `start` has returned: a call may be refused before it was sent.
+        queueMicrotask(() => finish(outcomeOfError(told, data), data["output"]));
+      },
+      started: gotId,
+      progressed: (fraction, message) => {
+        for (const listener of listeners) listener(fraction, message);
+      },
+      queued: (position) => {
+        for (const listener of queueListeners) listener(position);
+      },
+    });
+    const cancel = (): void => client.cancel(call, new IscepError("cancelled", "the run was cancelled"));
+    // Who only watches, or has let it go on alone, ends nothing by looking away.
+    const ends = request.method === "call" && options?.detach !== true;
+    const value = outcome.then(valueOfOutcome);
+    value.catch(() => {});
+    return {
+      id,
+      outcome,
+      value,
+      output,
+      onProgress: (listener) => void listeners.push(listener),
+      onQueued: (listener) => void queueListeners.push(listener),
+      cancel,
+      [Symbol.asyncDispose]: async () => {
+        output.discard();
+        if (!ends) return;
+        cancel();
+        await outcome;
+      },
+    };
+  }
+
+  /** The rest of the output for a reader who comes late. */
+  #bring(client: Version2Client, run: string, offset: number, output: OutputQueue): PendingCall {
+    return client.start({
+      method: "attach",
+      params: { run, offset },
+      output,
+      timeoutMs: longestTimeoutMs,
+      waitsForCancel: true,
+      resolve: (result) => output.finish(endOf(result) ?? output.position),
+      // Of a run that did not complete this is its outcome, and the output is there all the same.
+      reject: (error, data) => {
+        const end = endOf(data);
+        if (end === undefined) output.fail(error);
+        else output.finish(end);
+      },
+    });
+  }
+
+  async cancel(run: string, options: CallOptions | undefined): Promise<void> {
+    await this.#request("cancel", { run }, options);
+  }
+
+  async runs(options: RunsOptions | undefined): Promise<RunsPage> {
+    const { run, after, limit } = options ?? {};
+    return readRunsPage(await this.#request("runs", { run, after, limit }, options), after);
+  }
+
+  list(options: CallOptions | undefined): Promise<CommandDescription[]> {
+    const ask = (after: string | undefined): Promise<unknown> =>
+      this.#request("list", after === undefined ? {} : { after }, options);
+    return listPages(ask, this.#options.limits.maxJsonKeys);
+  }
+
+  async echo(value: unknown, options: CallOptions | undefined): Promise<unknown> {
+    return (await this.#request("echo", { value }, options))["value"];
+  }
+
+  close(): Promise<void> {
+    return this.#clients.close();
+  }
+
+  #request(
+    method: CallRequest["method"],
+    params: Readonly<Record<string, unknown>>,
+    options: CallOptions | undefined,
+  ): Promise<JsonObject> {
+    return new Promise((resolve, reject) => {
+      this.#clients.of(options?.token).start({
+        method,
+        params,
+        timeoutMs: this.#timeoutMs(options),
+        signal: options?.signal,
+        resolve: (result) => {
+          if (isJsonObject(result)) resolve(result);
+          else reject(new IscepError("protocol", `the server's answer to ${method} is not an object`));
+        },
+        reject,
+      });
+    });
+  }
+
+  /** @throws IscepError `usage` */
+  #timeoutMs(options: CallOptions | undefined): number {
+    return options?.timeoutMs === undefined ? this.#options.timeoutMs : checkTimeout(options.timeoutMs);
+  }
+
+  #timeoutMember(options: CallOptions | undefined): string {
+    const timeoutMs = options?.timeoutMs ?? (this.#options.timeoutIsGiven ? this.#options.timeoutMs : undefined);
+    return timeoutMs === undefined ? "" : `,"timeoutMs":${Math.ceil(timeoutMs)}`;
+  }
+}
+
+function valueOf(result: unknown): unknown {
+  return isJsonObject(result) ? (result["value"] ?? null) : null;
+}
+
+function endOf(answer: unknown): number | undefined {
+  const end = isJsonObject(answer) ? answer["output"] : undefined;
+  return typeof end === "number" ? end : undefined;
+}
+
+function keyMember(key: string | undefined): string {
+  return key === undefined ? "" : `,"idempotencyKey":${JSON.stringify(key)}`;
+}
+
+function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

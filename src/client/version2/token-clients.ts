@@ -1,0 +1,58 @@
+/**
+ * A session of version 2 speaks for one token. Calls with another one than the client's go over a connection of their
+ * own, which is made when it is first needed.
+ */
+import type { Limits } from "../../limits/limits.js";
+import type { Version2Client } from "./client.js";
+
+export class TokenClients {
+  readonly #own: Version2Client;
+  readonly #open: (token: string | undefined) => Version2Client;
+  readonly #limits: Pick<Limits, "maxTokenConnections">;
+  /** Without the client's own; the one that was asked for longest ago comes first. */
+  readonly #others = new Map<string | undefined, Version2Client>();
+  readonly #token: string | undefined;
+
+  constructor(
+    own: Version2Client,
+    token: string | undefined,
+    limits: Pick<Limits, "maxTokenConnections">,
+    open: (token: string | undefined) => Version2Client,
+  ) {
+    this.#own = own;
+    this.#token = token;
+    this.#limits = limits;
+    this.#open = open;
+  }
+
+  get own(): Version2Client {
+    return this.#own;
+  }
+
+  /** undefined is the client's own token, null is none. */
+  of(given: string | null | undefined): Version2Client {
+    if (given === undefined) return this.#own;
+    const token = given ?? undefined;
+    if (token === this.#token) return this.#own;
+    const known = this.#others.get(token);
+    if (known === undefined) this.#makeRoom();
+    const client = known ?? this.#open(token);
+    this.#others.delete(token);
+    this.#others.set(token, client);
+    return client;
+  }
+
+  /** One that has calls under way is not cut, however many there are. */
+  #makeRoom(): void {
+    for (const [token, client] of this.#others) {
+      if (this.#others.size < this.#limits.maxTokenConnections) return;
+      if (!client.isIdle) continue;
+      this.#others.delete(token);
+      void client.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#own, ...this.#others.values()].map((client) => client.close()));
+  }
+}

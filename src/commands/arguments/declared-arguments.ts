@@ -1,0 +1,181 @@
+import path from "node:path";
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
+import { IscepError } from "../../errors.js";
+import { defaultLimits } from "../../limits/limits.js";
+import { givenValue } from "./text.js";
+import type { ArgumentPaths, ArgumentsCheck, JsonSchema } from "../../model/command.js";
+import { checkDeclaration } from "./declaration-check.js";
+import { schemaOf, type SchemaPurpose } from "./declaration-schema.js";
+import type { ArgumentDeclaration, ArgumentDeclarations, DeclaredInput, DeclaredOutput } from "./declaration.js";
+import { compileCheck, type DeclaredIssue } from "./declared-check.js";
+import { declaredPath, faultByNow, resolveInside, type DeclaredPath } from "./path-argument.js";
+
+/** A Standard Schema with Standard JSON Schema. */
+export interface DeclaredArguments<Input, Output> {
+  readonly "~standard": StandardSchemaV1.Props<Input, Output> & StandardJSONSchemaV1.Props<Input, Output>;
+}
+
+/**
+ * Arguments declared as data, in the words of iscep.yaml, for `args` of `defineCommand` and `defineScript`:
+ *
+ *     declareArguments({
+ *       world: { type: "string", pattern: "[a-z0-9_-]+", default: "world" },
+ *       count: { type: "integer", minimum: 1, maximum: 9 },
+ *       mode: { type: "enum", values: ["fast", "full"] },
+ *       names: { type: "list", items: { type: "string" }, maxItems: 20, optional: true },
+ *       target: { type: "path", base: "archives", presence: "new" },
+ *       password: { type: "secret" },
+ *     })
+ *
+ * Types: string, integer, number, boolean, enum, path, list, secret. An argument without `default` and without `optional`
+ * is required. Strings hold no control characters, are well-formed Unicode and at most 64 KiB; patterns match the whole text.
+ * @param options.folder what the base folders of paths are relative to; default: the folder of this process
+ * @throws IscepError `usage` for a declaration that cannot be meant, such as a default that does not fit.
+ */
+export function declareArguments<const Declarations extends ArgumentDeclarations>(
+  declarations: Declarations,
+  options: { readonly folder?: string } = {},
+): DeclaredArguments<DeclaredInput<Declarations>, DeclaredOutput<Declarations>> {
+  checkRecord(declarations);
+  const declared = Object.entries<ArgumentDeclaration>(declarations);
+  for (const [name, declaration] of declared) checkDeclaration(name, declaration);
+  const jsonSchema = objectSchema(declared, { forCheck: false, maxItems: defaultLimits.maxArgumentItems });
+  const folder = path.resolve(options.folder ?? "");
+  const paths = declared.flatMap(([name, declaration]) => declaredPath(name, declaration, folder) ?? []);
+  const validate = validator(declared, paths);
+  const converter = { input: () => jsonSchema, output: () => jsonSchema };
+  const schema: DeclaredArguments<DeclaredInput<Declarations>, DeclaredOutput<Declarations>> = {
+    "~standard": {
+      version: 1,
+      vendor: "iscep",
+      // The types follow from the declarations, and the check from the same ones.
+      validate: validate as StandardSchemaV1<unknown, DeclaredOutput<Declarations>>["~standard"]["validate"],
+      jsonSchema: converter,
+    },
+  };
+  if (paths.length > 0) pathsOfSchemas.set(schema, paths);
+  return schema;
+}
+
+const pathsOfSchemas = new WeakMap<object, readonly DeclaredPath[]>();
+
+/**
+ * For a command with this schema: looks again at the paths of checked arguments, as a run may begin long after its call.
+ * Nothing where the schema declares no paths.
+ */
+export function pathsMember(schema: object | undefined): { paths?: ArgumentPaths } {
+  const paths = schema === undefined ? undefined : pathsOfSchemas.get(schema);
+  if (paths === undefined) return {};
+  const bases = paths.map(({ name, declaration: { base } }) => ({ argument: name, base }));
+  return { paths: { bases, checkAgain: (args) => checkAgain(args, paths) } };
+}
+
+async function checkAgain(args: unknown, paths: readonly DeclaredPath[]): Promise<ArgumentsCheck> {
+  for (const { name, declaration } of paths) {
+    const given = typeof args === "object" && args !== null ? givenValue(args, name) : undefined;
+    for (const resolved of Array.isArray(given) ? (given as unknown[]) : [given]) {
+      const expected = typeof resolved === "string" ? await faultByNow(resolved, declaration) : undefined;
+      if (expected !== undefined)
+        return {
+          ok: false,
+          message: `argument "${name}": changed between the call and the run's beginning; expected ${expected}`,
+        };
+    }
+  }
+  return { ok: true, args };
+}
+
+/** `{ __proto__: … }` in a program sets the prototype, and would pass as a declaration of nothing. */
+function checkRecord(declarations: unknown): void {
+  const prototype: unknown =
+    typeof declarations === "object" && declarations !== null ? Object.getPrototypeOf(declarations) : undefined;
+  const plain = prototype === null || (typeof prototype === "object" && Object.getPrototypeOf(prototype) === null);
+  if (!plain || Array.isArray(declarations)) {
+    throw new IscepError(
+      "usage",
+      "arguments are declared as an object of names and declarations, and none can be named __proto__",
+    );
+  }
+}
+
+function objectSchema(
+  declared: readonly (readonly [string, ArgumentDeclaration])[],
+  purpose: SchemaPurpose,
+): JsonSchema {
+  const mayMiss = ({ optional = false, default: fallback }: ArgumentDeclaration): boolean =>
+    optional || (!purpose.forCheck && fallback !== undefined);
+  return {
+    type: "object",
+    properties: Object.fromEntries(declared.map(([name, declaration]) => [name, schemaOf(declaration, purpose)])),
+    required: declared.filter(([, declaration]) => !mayMiss(declaration)).map(([name]) => name),
+    additionalProperties: false,
+  };
+}
+
+type ArgsResult = StandardSchemaV1.Result<Record<string, unknown>>;
+
+/** Synchronous where there is no path: the system is only asked about those. */
+function validator(
+  declared: readonly (readonly [string, ArgumentDeclaration])[],
+  paths: readonly DeclaredPath[],
+): (value: unknown) => ArgsResult | Promise<ArgsResult> {
+  const check = compileCheck(objectSchema(declared, { forCheck: true, maxItems: defaultLimits.maxArgumentItems }));
+  const names = declared.map(([name]) => name);
+  const defaults = declared.map(([, declaration]) => declaration.default);
+  for (const [name, declaration] of declared) checkDefault(name, declaration);
+  return (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return { issues: [{ message: "expected an object of names and values" }] };
+    }
+    // A copy with the declared names only: a default never appears in the caller's own object, nor on its prototype.
+    const args: Record<string, unknown> = {};
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index] as string;
+      const given: unknown = Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+      if (given !== undefined) {
+        args[name] = given;
+      } else {
+        const fallback = defaults[index];
+        if (fallback !== undefined) args[name] = Array.isArray(fallback) ? [...(fallback as unknown[])] : fallback;
+      }
+    }
+    for (const name in value) {
+      if (!Object.hasOwn(args, name) && !names.includes(name)) {
+        return { issues: [{ message: "there is no such argument", path: [name] }] };
+      }
+    }
+    const issues = check(args);
+    if (issues !== undefined) return { issues };
+    return paths.length === 0 ? { value: args } : withResolvedPaths(args, paths);
+  };
+}
+
+/** One after the other: a list of paths of one caller keeps no more than one of the threads that look at files. */
+async function withResolvedPaths(args: Record<string, unknown>, paths: readonly DeclaredPath[]): Promise<ArgsResult> {
+  for (const { name, isList, declaration } of paths) {
+    const given = args[name];
+    if (given === undefined) continue;
+    const resolved: string[] = [];
+    for (const [index, text] of (isList ? (given as string[]) : [given as string]).entries()) {
+      const result = await resolveInside(text, declaration);
+      if ("expected" in result) return { issues: [pathIssue(isList ? [name, index] : [name], result.expected)] };
+      resolved.push(result.path);
+    }
+    args[name] = isList ? resolved : resolved[0];
+  }
+  return { value: args };
+}
+
+function pathIssue(at: PropertyKey[], expected: string): DeclaredIssue {
+  return { message: `expected ${expected}, received string`, path: at, expected };
+}
+
+function checkDefault(name: string, declaration: ArgumentDeclaration): void {
+  if (declaration.default === undefined) return;
+  const schema = objectSchema([[name, declaration]], { forCheck: true, maxItems: defaultLimits.maxArgumentItems });
+  const [issue] = compileCheck(schema)({ [name]: declaration.default }) ?? [];
+  if (issue === undefined) return;
+  throw new IscepError("usage", `argument "${name}": its own default does not fit: ${issue.message}`, {
+    details: { argument: name },
+  });
+}

@@ -1,0 +1,48 @@
+/** What a schema notes of its arguments beside their types: which are secrets, and whose values another command gives. */
+import type { JsonSchema } from "../../model/command.js";
+import { choicesKeyword } from "./declaration-schema.js";
+
+export interface ArgumentNotes {
+  /** The schema without our own keyword: callers must not learn of commands that they may not run. */
+  readonly argsSchema: JsonSchema;
+  /** Marked with `writeOnly: true`, as JSON Schema marks what is given and never shown. */
+  readonly secretArguments: readonly string[];
+  /** The command that gives the values, by argument. */
+  readonly choicesFrom: ReadonlyMap<string, string>;
+}
+
+export function readNotes(schema: JsonSchema): ArgumentNotes {
+  const secretArguments: string[] = [];
+  const choicesFrom = new Map<string, string>();
+  const properties = Object.entries(schema["properties"] as Record<string, unknown>).map(([name, property]) => {
+    if (!isSchema(property)) return [name, property];
+    if (property["writeOnly"] === true) secretArguments.push(name);
+    const { items } = property;
+    const from = property[choicesKeyword] ?? (isSchema(items) ? items[choicesKeyword] : undefined);
+    if (typeof from !== "string") return [name, property];
+    choicesFrom.set(name, from);
+    return [name, without(isSchema(items) ? { ...property, items: without(items) } : property)];
+  });
+  const argsSchema = { ...schema, properties: Object.fromEntries(properties) as Record<string, unknown> };
+  return { argsSchema: choicesFrom.size === 0 ? schema : argsSchema, secretArguments, choicesFrom };
+}
+
+/** What a command has of its notes: nothing where there is nothing. */
+export function notedMembers({ secretArguments, choicesFrom }: ArgumentNotes): {
+  secretArguments?: readonly string[];
+  choicesFrom?: ReadonlyMap<string, string>;
+} {
+  return {
+    ...(secretArguments.length === 0 ? {} : { secretArguments }),
+    ...(choicesFrom.size === 0 ? {} : { choicesFrom }),
+  };
+}
+
+function without(schema: JsonSchema): JsonSchema {
+  const { [choicesKeyword]: _, ...others } = schema;
+  return others;
+}
+
+function isSchema(value: unknown): value is JsonSchema {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

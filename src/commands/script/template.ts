@@ -1,0 +1,182 @@
+/**
+ * The argv template of a script. Nothing is ever parsed by a shell: an argument fills a whole slot, or the end of one
+ * that begins with a literal, and reaches the program byte for byte.
+ */
+import { IscepError } from "../../errors.js";
+import { checkedElement, contentOf, elementFault, givenValue, refused, textOf } from "../arguments/text.js";
+import type { ArgumentDeclaration, ArgumentDeclarations } from "../arguments/declaration.js";
+import { didYouMean } from "../../text/near-name.js";
+
+type Element = { readonly kind: "literal"; readonly text: string } | Slot;
+
+interface Slot {
+  readonly kind: "slot";
+  readonly argument: string;
+  /** The value itself; or a path or the number of a descriptor, from which the program reads the value. */
+  readonly place: "value" | "file" | "fd";
+  /** "" when the argument is the whole element. */
+  readonly prefix: string;
+  /** Whether the value may begin with "-": the program cannot take it for an option, or the definition allows it. */
+  readonly guarded: boolean;
+  /** The option that the element before names, which goes with an absent value. */
+  readonly option: string | undefined;
+}
+
+const slotPattern = /^([^{}]*)\{([^{}:]+)(?::([^{}]*))?\}$/u;
+const forms =
+  'the three forms are a literal, a whole "{argument}", and a literal with one at its end, such as "--name={argument}"; ' +
+  "braces that the program shall get belong into a script of its own, such as run: [awk, -f, ./first.awk]";
+
+/** Ends the options of a program: what comes after it is never taken for one. */
+const endOfOptions = "--";
+
+/** Before them are standard input, output and error. */
+const firstDescriptor = 3;
+
+export interface ArgvTemplate {
+  readonly usedArguments: ReadonlySet<string>;
+  /**
+   * The argv of a call. What the program shall read from descriptors is added to these.
+   * @throws IscepError `invalid_arguments` when a value cannot be given to a program
+   */
+  fill(args: object, descriptors: Buffer[]): string[];
+}
+
+/** @throws IscepError `configuration`, with the number of the element (from 0) in `details` */
+export function compileTemplate(template: readonly string[], declarations: ArgumentDeclarations): ArgvTemplate {
+  const elements = parseTemplate(template, declarations);
+  const slots = elements.filter((element) => element.kind === "slot");
+  return {
+    usedArguments: new Set(slots.map(({ argument }) => argument)),
+    fill: (args, descriptors) => {
+      const argv: string[] = [];
+      for (const element of elements) {
+        if (element.kind === "literal") argv.push(element.text);
+        else fill(argv, descriptors, element, args);
+      }
+      return argv;
+    },
+  };
+}
+
+function fill(argv: string[], descriptors: Buffer[], slot: Slot, args: object): void {
+  const { argument, place, prefix, guarded, option } = slot;
+  const value = givenValue(args, argument);
+  const values: readonly unknown[] = value === undefined ? [] : Array.isArray(value) ? value : [value];
+  if (values.length === 0) return;
+  if (option !== undefined) argv.push(option);
+  for (const each of values) {
+    if (place !== "value") {
+      const descriptor = firstDescriptor - 1 + descriptors.push(contentOf(each, argument));
+      argv.push(prefix + (place === "file" ? `/dev/fd/${descriptor}` : descriptor));
+      continue;
+    }
+    const text = textOf(each, argument);
+    if (!guarded && text.startsWith("-")) {
+      throw refused(argument, 'must not begin with "-": the program would take it for an option');
+    }
+    argv.push(checkedElement(prefix + text, argument));
+  }
+}
+
+function parseTemplate(template: readonly string[], declarations: ArgumentDeclarations): Element[] {
+  const elements: Element[] = [];
+  let optionsEnded = false;
+  for (const [index, text] of template.entries()) {
+    const element = parseElement(text, index, declarations, optionsEnded);
+    const before = elements.at(-1);
+    if (element.kind === "literal") {
+      optionsEnded ||= text === endOfOptions;
+      elements.push(element);
+    } else if (
+      element.prefix === "" &&
+      mayBeAbsent(declarations[element.argument]) &&
+      before?.kind === "literal" &&
+      isOption(before.text)
+    ) {
+      elements.splice(-1, 1, { ...element, option: before.text });
+    } else {
+      elements.push(element);
+    }
+  }
+  return elements;
+}
+
+function parseElement(text: string, index: number, declarations: ArgumentDeclarations, optionsEnded: boolean): Element {
+  const wrong = (sentence: string): IscepError =>
+    new IscepError("configuration", sentence, { details: { element: index } });
+  const shown = JSON.stringify(text.slice(0, 100));
+  const fault = elementFault(text);
+  if (fault !== undefined) throw wrong(`element ${shown} of the template ${fault}`);
+  if (!/[{}]/.test(text)) return { kind: "literal", text };
+  const [, prefix, argument, place = "value"] = slotPattern.exec(text) ?? [];
+  if (prefix === undefined || argument === undefined || !/^[\w-]+$/.test(argument))
+    throw wrong(`element ${shown} of the template cannot be filled; ${forms}`);
+  if (/^-+$/.test(prefix)) {
+    throw wrong(
+      `element ${shown} of the template would let the caller choose the option; write it as a literal of its own`,
+    );
+  }
+  const declaration = Object.hasOwn(declarations, argument) ? declarations[argument] : undefined;
+  if (declaration === undefined) {
+    throw wrong(
+      `the template uses argument "${argument}", which is not declared in args${didYouMean(argument, Object.keys(declarations))}`,
+    );
+  }
+  if (place !== "value" && place !== "file" && place !== "fd") {
+    throw wrong(
+      `element ${shown}: behind the colon stands "file", for a path to read the value from, or "fd", for the number of its descriptor`,
+    );
+  }
+  if (declaration.type === "secret" && place === "value") {
+    throw wrong(
+      `argument "${argument}" is a secret, and everybody on the machine sees the argv of a program; write ` +
+        `"${prefix}{${argument}:file}" for a path to read it from, "${prefix}{${argument}:fd}" for the number of its descriptor, ` +
+        `or give it to standard input: stdin: "{${argument}}"`,
+    );
+  }
+  if (declaration.type === "list" && place !== "value")
+    throw wrong(
+      `argument "${argument}" is a list, and ${place} holds one value; write "{${argument}}", or stdin: args`,
+    );
+  const guarded = optionsEnded || prefix !== "" || allowsDash(declaration);
+  const dashed = guarded || place !== "value" ? undefined : dashedValue(declaration);
+  if (dashed !== undefined) {
+    const value = JSON.stringify(dashed);
+    throw new IscepError(
+      "configuration",
+      `argument "${argument}" has the value ${value}, which would be refused at each call, as the program could take it for an ` +
+        `option; write "--${argument}={${argument}}" or "--" before it in run, or allow: [dash] where the program cannot`,
+      { details: { argument } },
+    );
+  }
+  return { kind: "slot", argument, place, prefix, guarded, option: undefined };
+}
+
+function allowsDash(declaration: ArgumentDeclaration): boolean {
+  const value = declaration.type === "list" ? declaration.items : declaration;
+  return "allow" in value && (value.allow ?? []).some((word) => word === "dash");
+}
+
+/** One that the definition itself names. */
+function dashedValue(declaration: ArgumentDeclaration): string | undefined {
+  const item = declaration.type === "list" ? declaration.items : declaration;
+  const named: unknown[] = [declaration.default ?? []].flat();
+  if (item.type === "enum") named.push(...(item.values ?? []));
+  const choices: unknown = "choices" in item ? item.choices : undefined;
+  if (Array.isArray(choices)) named.push(...(choices as unknown[]));
+  return item.type === "path" ? undefined : named.map(String).find((value) => value.startsWith("-"));
+}
+
+function mayBeAbsent(declaration: ArgumentDeclaration | undefined): boolean {
+  if (declaration === undefined) return false;
+  return declaration.type === "list" || (declaration.optional === true && declaration.default === undefined);
+}
+
+/**
+ * That takes what follows as its value: one with "=" has its own, and "-" is a file. Never the end of the options: without it what follows
+ * would be unguarded.
+ */
+function isOption(text: string): boolean {
+  return /^-./.test(text) && !text.includes("=") && text !== endOfOptions;
+}

@@ -1,0 +1,83 @@
+/** Whom a script runs as: a user by name, with the groups that the system gives him. */
+import { readFileSync } from "node:fs";
+import { IscepError } from "../../errors.js";
+import { findSystemProgram } from "./program.js";
+
+export interface ScriptUser {
+  readonly uid: number;
+  readonly gid: number;
+  /** HOME, USER and LOGNAME of this user. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** What becomes the program after it has set the user; empty where Node itself sets it. */
+  readonly launcher: readonly string[];
+}
+
+/**
+ * Undefined when this process runs as that user already, and has nothing to change.
+ * @throws IscepError `configuration` when there is no such user, or this process may not become him
+ */
+export function findUser(name: string): ScriptUser | undefined {
+  const found = passwdEntry(name);
+  if (process.getuid?.() === found.uid) return undefined;
+  if (process.getuid?.() !== 0) {
+    throw wrong(
+      `the script shall run as user "${name}", and only a server that runs as root can switch to another user`,
+    );
+  }
+  const { uid, gid, home } = found;
+  return {
+    uid,
+    gid,
+    environment: { HOME: home, USER: name, LOGNAME: name },
+    launcher: hasOtherGroups(name, gid) ? groupSetter(name, uid, gid) : [],
+  };
+}
+
+/** Node sets user and group, and leaves no other groups, neither root's nor the user's own. */
+function groupSetter(name: string, uid: number, gid: number): string[] {
+  const setpriv = findSystemProgram("setpriv");
+  if (setpriv === undefined) {
+    throw wrong(
+      `user "${name}" belongs to more groups, which only setpriv can give to the script; install util-linux, or take a user without other groups`,
+    );
+  }
+  return [setpriv, `--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];
+}
+
+interface PasswdEntry {
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+/** passwd(5). Users that only a directory service knows are not there. */
+function passwdEntry(name: string): PasswdEntry {
+  const [, , uid = "", gid = "", , home = "/"] = linesOf("/etc/passwd").find(([user]) => user === name) ?? [];
+  if (!isNumber(uid) || !isNumber(gid)) throw wrong(`there is no user "${name}" in /etc/passwd`);
+  return { uid: Number(uid), gid: Number(gid), home };
+}
+
+/** group(5). */
+function hasOtherGroups(name: string, gid: number): boolean {
+  return linesOf("/etc/group").some(
+    ([, , id = "", members = ""]) => isNumber(id) && Number(id) !== gid && members.split(",").includes(name),
+  );
+}
+
+function isNumber(text: string): boolean {
+  return /^[0-9]{1,10}$/.test(text);
+}
+
+function linesOf(file: string): string[][] {
+  try {
+    return readFileSync(file, "utf8")
+      .split("\n")
+      .map((line) => line.split(":"));
+  } catch (cause) {
+    throw wrong(`${file} cannot be read, which names the users of this machine`, cause);
+  }
+}
+
+function wrong(sentence: string, cause?: unknown): IscepError {
+  return new IscepError("configuration", sentence, { cause, details: { field: "user" } });
+}

@@ -1,0 +1,241 @@
+/** iscep.yaml: what a server listens on, whom it lets in, and which commands it has. */
+import { open } from "node:fs/promises";
+import path from "node:path";
+import { IscepError, toIscepError } from "../errors.js";
+import { defaultLimits, limitTable, type Limits } from "../limits/limits.js";
+import { checkChoices } from "./arguments.js";
+import type { Command, JsonSchema, ScriptCommand } from "../model/command.js";
+import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./keys.js";
+import { limits } from "./limits.js";
+import { listenPlaces, type ListenPlace } from "./listen.js";
+import { ConfigurationProblems } from "./problems.js";
+import { filePath, flag, listOf, wholeNumber } from "./values.js";
+import { loadCommandModule } from "../commands/load-module.js";
+import { scripts } from "./script.js";
+import { parseYaml, type YamlValue } from "./yaml-source.js";
+
+export interface Configuration extends Settings {
+  /** Its scripts, and the commands of its modules. */
+  readonly commands: readonly Command[];
+  readonly modules: readonly string[];
+  /** By absolute path, where it stands in the file: `FILE:LINE:COLUMN`. */
+  readonly places: ReadonlyMap<string, string>;
+}
+
+/** All paths are absolute. What the file does not say is not there. */
+interface Settings {
+  readonly listen?: readonly ListenPlace[];
+  /** Paths of PEM files; true asks for a key and certificate that the server makes itself. */
+  readonly tls?: boolean | { readonly cert: string; readonly key: string };
+  /** Path of the tokens file. */
+  readonly tokens?: string;
+  /** Folder of the logs. */
+  readonly logs?: string;
+  readonly stateFolder?: string;
+  readonly limits?: Partial<Limits>;
+  readonly maxConnections?: number;
+  readonly threads?: number;
+}
+
+const tlsFiles = mapOf<{ cert: string; key: string }>("map", {
+  cert: {
+    field: "cert",
+    kind: filePath,
+    says: "The certificate, as PEM; of a chain the server's own comes first.",
+    required: "the certificate; `iscep cert` makes both cert and key",
+  },
+  key: {
+    field: "key",
+    kind: filePath,
+    says: "Its key, as PEM. Mode 0600.",
+    required: "the key of the certificate; `iscep cert` makes both cert and key",
+  },
+});
+
+const tls: ValueKind<boolean | { cert: string; key: string }> = {
+  words: "`true`, `false`, or `{ cert: FILE, key: FILE }`",
+  schema: { anyOf: [flag.schema, tlsFiles.schema] },
+  read(value, context) {
+    if (typeof value.scalar === "boolean") return value.scalar;
+    if (!value.isMap) throw value.error(`${value.what} must be true, false, or { cert: FILE, key: FILE }`);
+    const { cert, key } = tlsFiles.read(value, context);
+    // Either may be missing; then the problems say so, and nobody sees what is returned here.
+    return cert === undefined || key === undefined ? true : { cert, key };
+  },
+};
+
+export interface FileFields extends Settings {
+  readonly modules: readonly YamlValue[];
+  readonly commands: readonly ScriptCommand[];
+}
+
+/** In the order in which the documentation shows them. */
+export const configurationKeys = {
+  listen: {
+    field: "listen",
+    kind: listenPlaces,
+    says: "Where it listens: `HOST:PORT`, `PORT`, `[::1]:8989`, or `unix:PATH`; port 0 picks a free one.",
+    default: "`127.0.0.1:8989`",
+  },
+  tls: {
+    field: "tls",
+    kind: tls,
+    says: "The certificate and its key. `true` takes those that the server makes and keeps in its state folder. Unix sockets carry no TLS.",
+    default: "`true`",
+  },
+  tokens: {
+    field: "tokens",
+    kind: filePath,
+    says: "The tokens file, which `iscep tokens` writes. Without it everybody who reaches this machine's own addresses may call.",
+  },
+  logs: { field: "logs", kind: filePath, says: "Folder for access.log, error.log and commands.log." },
+  state: {
+    field: "stateFolder",
+    kind: filePath,
+    says: "Folder for what the server keeps between starts, such as the key that it made.",
+    default: "`ISCEP_STATE_DIR`, else `XDG_STATE_HOME/iscep`, else `~/.local/state/iscep`",
+  },
+  limits: { field: "limits", kind: limits, says: "Limits and timeouts that differ from their defaults." },
+  max_connections: {
+    field: "maxConnections",
+    kind: wholeNumber(1, limitTable.maxConnections.max),
+    says: "Short for the limit of this name.",
+    default: String(limitTable.maxConnections.default),
+  },
+  threads: {
+    field: "threads",
+    kind: wholeNumber(1, limitTable.maxThreads.max),
+    says: "Short for the limit `max_threads`: worker threads for functions that ask for one.",
+    default: String(limitTable.maxThreads.default),
+  },
+  modules: {
+    field: "modules",
+    kind: listOf("list of paths", { words: "path", schema: filePath.schema, read: (value) => value }),
+    says: "Files of JavaScript or TypeScript that export commands.",
+  },
+  commands: { field: "commands", kind: scripts, says: "Scripts as commands, by name." },
+} satisfies KeyTable<FileFields>;
+
+const laterKeys = ["http", "mcp", "nats", "websocket", "gateway", "runs", "journal", "schedule", "user", "include"];
+
+/** For editors: draft 7, the one that all of them know. */
+export function configurationSchema(): JsonSchema {
+  return {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    title: "iscep.yaml",
+    description: "What an iscep server listens on, whom it lets in, and which commands it has.",
+    ...mapSchema(configurationKeys),
+  };
+}
+
+/**
+ * Reads an iscep.yaml; paths in it are relative to its folder.
+ * @throws IscepError `configuration`, with file, line and column, that says what to write instead; a line each for
+ *   several faults
+ */
+export async function loadConfiguration(file: string): Promise<Configuration> {
+  const problems = new ConfigurationProblems();
+  const places = new Map<string, string>();
+  const context: ReadContext = { folder: path.dirname(path.resolve(file)), problems, places };
+  const root = parseYaml(file, await readText(file));
+  const fields = root.fields(Object.keys(configurationKeys), laterKeys, problems);
+  const { modules = [], commands = [], ...settings } = readKeys<FileFields>(fields, configurationKeys, context, root);
+  refuseTwice(settings, fields, problems);
+  const place = fields.get("commands") ?? root;
+  const placed = [...commands.map((command) => ({ command, place })), ...(await loadModules(modules, context))];
+  const unique = withUniqueNames(placed, problems);
+  // A command that could not be read would be missed once more.
+  if (problems.count === 0 && fields.has("commands")) checkChoices(place, unique, context);
+  problems.throwIfAny();
+  return {
+    ...settings,
+    places,
+    commands: unique,
+    modules: modules.map((module) => path.resolve(context.folder, module.text())),
+  };
+}
+
+function refuseTwice(
+  { maxConnections, threads, limits: given = {} }: Settings,
+  fields: ReadonlyMap<string, YamlValue>,
+  problems: ConfigurationProblems,
+): void {
+  const twice = [
+    ...(maxConnections !== undefined && given.maxConnections !== undefined ? ["max_connections"] : []),
+    ...(threads !== undefined && given.maxThreads !== undefined ? ["threads"] : []),
+  ];
+  for (const name of twice) {
+    const value = fields.get(name);
+    if (value !== undefined) problems.add(value.error(`\`${name}\` stands in \`limits\` too; remove one of the two`));
+  }
+}
+
+interface PlacedCommand {
+  readonly command: Command;
+  readonly place: YamlValue;
+}
+
+async function loadModules(modules: readonly YamlValue[], { folder, problems }: ReadContext): Promise<PlacedCommand[]> {
+  const placed: PlacedCommand[] = [];
+  for (const place of modules) {
+    const file = problems.attempt(() => path.resolve(folder, place.text()));
+    if (file === undefined) continue;
+    try {
+      for (const command of await loadCommandModule(file)) placed.push({ command, place });
+    } catch (error) {
+      problems.add(place.error(toIscepError(error).message, error));
+    }
+  }
+  return placed;
+}
+
+/** Of the scripts YAML itself keeps the names apart. */
+function withUniqueNames(placed: readonly PlacedCommand[], problems: ConfigurationProblems): Command[] {
+  const byName = new Map<string, Command>();
+  for (const { command, place } of placed) {
+    const known = byName.get(command.name);
+    if (known !== undefined && known !== command) {
+      problems.add(
+        place.error(`this module has a command "${command.name}", and there is another one of that name; rename one`),
+      );
+    }
+    byName.set(command.name, command);
+  }
+  return [...byName.values()];
+}
+
+async function readText(file: string): Promise<string> {
+  const bytes = await readBounded(file);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new IscepError("configuration", `${file}: is not UTF-8 text; save it as such`, { cause });
+  }
+}
+
+async function readBounded(file: string): Promise<Uint8Array> {
+  const { maxConfigurationBytes } = defaultLimits;
+  try {
+    await using handle = await open(file);
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.alloc(maxConfigurationBytes + 1),
+      0,
+      maxConfigurationBytes + 1,
+      0,
+    );
+    if (bytesRead > maxConfigurationBytes) {
+      throw new IscepError(
+        "configuration",
+        `${file}: is larger than ${maxConfigurationBytes} bytes; this cannot be an iscep.yaml`,
+      );
+    }
+    return buffer.subarray(0, bytesRead);
+  } catch (cause) {
+    const reason = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (reason === "ENOENT")
+      throw new IscepError("configuration", `${file}: there is no such file; \`iscep init\` makes one`, { cause });
+    if (reason === "EISDIR")
+      throw new IscepError("configuration", `${file}: is a folder; give the path of an iscep.yaml`, { cause });
+    throw toIscepError(cause, "configuration", `${file}: cannot be read: `);
+  }
+}

@@ -1,0 +1,44 @@
+/** `schedule:` of a command in iscep.yaml. */
+import type { JsonSchema } from "../model/command.js";
+import { mapOf, type KeyTable, type ValueKind } from "./keys.js";
+import { text } from "./values.js";
+import type { ScheduleDefinition } from "../commands/schedule.js";
+
+const values: ValueKind<object> = {
+  words: "map of names and values",
+  schema: { type: "object" },
+  read: (value) =>
+    Object.fromEntries(
+      [...value.named((name) => `argument "${name}"`)].map(([name, entry]) => [name, entry.value.plain]),
+    ),
+};
+
+export const scheduleKeys = {
+  cron: {
+    field: "cron",
+    kind: text,
+    says: "Minute, hour, day of the month, month and day of the week.",
+    required: 'the times, such as cron: "0 3 * * *"',
+  },
+  time_zone: {
+    field: "timeZone",
+    kind: text,
+    says: "The zone of these times, such as `Europe/Berlin`.",
+    default: "the one of the server's machine",
+  },
+  args: { field: "args", kind: values, says: "What the command is called with.", default: "no arguments" },
+} satisfies KeyTable<ScheduleDefinition>;
+
+const longForm = mapOf<ScheduleDefinition>("map", scheduleKeys);
+const schema: JsonSchema = { anyOf: [text.schema, longForm.schema] };
+
+export const schedule: ValueKind<string | ScheduleDefinition> = {
+  words: "cron pattern, or a map",
+  schema,
+  read(value, context) {
+    if (!value.isMap) return value.text();
+    const { cron, ...others } = longForm.read(value, context);
+    // Without it a complaint stands among the problems, and nothing is made of this.
+    return { cron: cron ?? "", ...others };
+  },
+};

@@ -1,0 +1,230 @@
+/** `commands:` of iscep.yaml: scripts, in the words of `defineScript`. */
+import path from "node:path";
+import { isIscepError } from "../errors.js";
+import { limitTable } from "../limits/limits.js";
+import { isJsonObject } from "../wire/json.js";
+import { argumentDeclarations, inYamlWords } from "./arguments.js";
+import type { JsonSchema, ScriptCommand } from "../model/command.js";
+import { concurrency } from "./concurrency.js";
+import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./keys.js";
+import { bytes, choice, duration, filePath, listOf, text, wholeNumber, wholeSeconds } from "./values.js";
+import type { ArgumentDeclarations } from "../commands/arguments/declaration.js";
+import { defineScript, type ScriptDefinition } from "../commands/define-script.js";
+import { commandNameSchema } from "../model/command-name.js";
+import { isStandardInputPlace, standardInputForms, type StandardInputPlace } from "../commands/script/invocation.js";
+import { schedule } from "./schedule.js";
+import { processLimitBounds, waysWhenOutputIsFull, type ProcessLimits } from "../commands/script/process.js";
+import { outputForms } from "../commands/script/results.js";
+import type { YamlEntry, YamlValue } from "./yaml-source.js";
+
+type ScriptFields = Omit<ScriptDefinition<string, ArgumentDeclarations>, "name">;
+
+const writtenSchema = { type: ["string", "number", "boolean"] };
+
+const programAndTemplate: ValueKind<ScriptFields["run"]> = {
+  words: "list of texts",
+  schema: { type: "array", items: writtenSchema, minItems: 1 },
+  read(value, { folder }) {
+    const [program, ...template] = value.list().map((element) => element.written());
+    if (program === undefined) throw value.error("`run` must begin with the program, such as run: [./backup.sh]");
+    // With a slash it is a path, and belongs to the file's folder, wherever the script shall work.
+    return [program.includes("/") ? path.resolve(folder, program) : program, ...template];
+  },
+};
+
+const environment: ValueKind<Readonly<Record<string, string>>> = {
+  words: "map of names and texts",
+  schema: { type: "object", additionalProperties: writtenSchema },
+  read: (value) => Object.fromEntries([...variablesOf(value)].map(([name, entry]) => [name, entry.value.written()])),
+};
+
+const standardInput: ValueKind<StandardInputPlace> = {
+  words: '`args`, or `"{argument}"`',
+  schema: { type: "string", pattern: String.raw`^(args|\{[^{}:]+\})$` },
+  read(value) {
+    const place = value.written();
+    if (!isStandardInputPlace(place)) throw value.error(standardInputForms);
+    return place;
+  },
+};
+
+const argumentVariables: ValueKind<"all" | readonly string[]> = {
+  words: "`all`, or list of arguments",
+  schema: { anyOf: [{ const: "all" }, { type: "array", items: { type: "string" }, minItems: 1 }] },
+  read(value) {
+    if (value.scalar === "all") return "all";
+    if (!value.isList) throw value.error(`${value.what} must be all, or a list of names of arguments`);
+    return value.list().map((name) => name.text());
+  },
+};
+
+const jsonSchema: ValueKind<JsonSchema> = {
+  words: "JSON Schema",
+  schema: { type: "object" },
+  read(value) {
+    const { plain } = value;
+    if (!value.isMap || !isJsonObject(plain))
+      throw value.error(`${value.what} must be a JSON Schema, such as { type: object }`);
+    return plain;
+  },
+};
+
+const processLimitKeys: KeyTable<ProcessLimits> = {
+  cpu: { field: "cpuSeconds", kind: wholeSeconds, says: "Time of computing." },
+  memory: {
+    field: "memoryBytes",
+    kind: bytes(processLimitBounds.memoryBytes.min, processLimitBounds.memoryBytes.max),
+    says: "Address space.",
+  },
+  files: {
+    field: "files",
+    kind: wholeNumber(processLimitBounds.files.min, processLimitBounds.files.max),
+    says: "Files that are open at once.",
+  },
+};
+
+/** The keys of a command. Each is a field of what `defineScript` takes. */
+export const scriptKeys = {
+  description: { field: "description", kind: text, says: "Shown to callers, by `iscep ls`." },
+  run: {
+    field: "run",
+    kind: programAndTemplate,
+    says: 'The program and its arguments: literals, `"{argument}"`, and `"--option={argument}"`. There is no shell.',
+    required: 'the program and its arguments, such as run: [./backup.sh, "{world}"]',
+  },
+  args: { field: "args", kind: argumentDeclarations, says: "The arguments that callers give, by name." },
+  stdin: {
+    field: "stdin",
+    kind: standardInput,
+    says: 'What the program reads: `args` for all arguments as one JSON object, `"{argument}"` for the value of one.',
+    default: "what the caller sends",
+  },
+  argument_variables: {
+    field: "argumentVariables",
+    kind: argumentVariables,
+    says: "Arguments that the program gets as variables, `world` as `ISCEP_ARG_WORLD`, a list as JSON; `all` means all but secrets.",
+  },
+  timeout: {
+    field: "timeoutMs",
+    kind: duration(limitTable.runTimeoutMs.max, "24d"),
+    says: "How long a run may take; then it is ended.",
+    default: "the limit `run_timeout_ms`",
+  },
+  concurrency: {
+    field: "concurrency",
+    kind: concurrency,
+    says: "How many runs go on at once, and what becomes of one more; see below.",
+    default: "as many as the server has places for",
+  },
+  schedule: {
+    field: "schedule",
+    kind: schedule,
+    says: "The server runs it by itself at these times, as owner `schedule`; see below.",
+  },
+  time_zone: {
+    field: "timeZone",
+    kind: text,
+    says: "The zone of `schedule`, such as `Europe/Berlin`.",
+    default: "the one of the server's machine",
+  },
+  folder: { field: "folder", kind: filePath, says: "What the program works in.", default: "the folder of the file" },
+  environment: {
+    field: "environment",
+    kind: environment,
+    says: "Variables, added to PATH, LANG, HOME and TZ; nothing of the server's own environment is passed on.",
+  },
+  user: {
+    field: "user",
+    kind: text,
+    says: "Name of the user whom the program runs as. The server has to be root.",
+    default: "the server's own",
+  },
+  limits: {
+    field: "limits",
+    kind: mapOf<ProcessLimits>("`{ cpu: DURATION, memory: SIZE, files: NUMBER }`", processLimitKeys),
+    says: "What each process of the script may use: time of computing, address space, open files. Needs `prlimit`.",
+  },
+  max_output: {
+    field: "maxOutputBytes",
+    kind: bytes(0, limitTable.maxScriptOutputBytes.max),
+    says: "How much it may print, standard output and error together.",
+    default: "the limit `max_script_output_bytes`",
+  },
+  when_output_is_full: {
+    field: "whenOutputIsFull",
+    kind: choice(waysWhenOutputIsFull),
+    says: "Whether the rest of its output is dropped, which its result tells, or the script is ended.",
+    default: "`truncate`",
+  },
+  output: {
+    field: "output",
+    kind: choice(outputForms),
+    says: "What standard output becomes in the value of a call: `json` its value, `lines` a list of texts, `none` nothing.",
+    default: "`text`: exit code, standard output and error",
+  },
+  result: {
+    field: "result",
+    kind: jsonSchema,
+    says: "With `output: json`, a JSON Schema that the value has to fit.",
+  },
+  success_codes: {
+    field: "successCodes",
+    kind: listOf("list of exit codes", wholeNumber(0, 255)),
+    says: "Exit codes of a run that completed.",
+    default: "`[0]`",
+  },
+} satisfies KeyTable<ScriptFields>;
+
+const laterKeys = ["thread", "threads"];
+
+export const scripts: ValueKind<readonly ScriptCommand[]> = {
+  words: "map of names and commands",
+  schema: { type: "object", propertyNames: commandNameSchema, additionalProperties: mapSchema(scriptKeys) },
+  read(commands, context) {
+    const named = [...commands.named((name) => `command "${name}"`)];
+    return named.flatMap(([name, entry]) => context.problems.attempt(() => readScript(name, entry, context)) ?? []);
+  },
+};
+
+function readScript(name: string, { key, value }: YamlEntry, context: ReadContext): ScriptCommand | undefined {
+  const { problems, folder } = context;
+  const before = problems.count;
+  const fields = value.fields(Object.keys(scriptKeys), laterKeys, problems);
+  const definition = readKeys<ScriptFields>(fields, scriptKeys, context, key, value.what);
+  const { run } = definition;
+  // What is wrong with a key would be told again, in other words, by the definition that lacks it.
+  if (run === undefined || problems.count > before) return undefined;
+  try {
+    return defineScript({ folder, ...definition, name, run });
+  } catch (error) {
+    if (!isIscepError(error)) throw error;
+    throw placeOf(error.details, fields, key, error.code === "configuration").error(inYamlWords(error.message), error);
+  }
+}
+
+/** `defineScript` says in its error's details what it is about. */
+function placeOf(
+  { element, argument, variable, field }: Readonly<Record<string, unknown>>,
+  fields: ReadonlyMap<string, YamlValue>,
+  key: YamlValue,
+  aboutProgram: boolean,
+): YamlValue {
+  const elements = fields.get("run")?.list() ?? [];
+  const args = fields.get("args")?.named((name) => `argument "${name}"`);
+  const environmentValue = fields.get("environment");
+  const [keyOfField = ""] = Object.entries(scriptKeys).find(([, known]) => known.field === field) ?? [];
+  return (
+    (typeof element === "number" ? elements[element + 1] : undefined) ??
+    (typeof argument === "string" ? args?.get(argument)?.key : undefined) ??
+    (typeof variable === "string" && environmentValue !== undefined
+      ? variablesOf(environmentValue).get(variable)?.key
+      : undefined) ??
+    fields.get(keyOfField) ??
+    (aboutProgram ? elements[0] : key) ??
+    key
+  );
+}
+
+function variablesOf(value: YamlValue): Map<string, YamlEntry> {
+  return value.named((variable) => `variable "${variable}"`);
+}

@@ -1,0 +1,204 @@
+/** YAML that is read with its places, so that whatever is wrong is told with file, line and column. */
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type YAMLError,
+  type YAMLMap,
+} from "yaml";
+import { IscepError } from "../errors.js";
+import { defaultLimits } from "../limits/limits.js";
+import type { ConfigurationProblems } from "./problems.js";
+import { didYouMean } from "../text/near-name.js";
+
+interface YamlFile {
+  readonly name: string;
+  readonly document: Document;
+  readonly lines: LineCounter;
+}
+
+/** @throws IscepError `configuration` for text that is not YAML, holds a key twice, or is empty. */
+export function parseYaml(file: string, text: string): YamlValue {
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    version: "1.2",
+    uniqueKeys: true,
+    strict: true,
+    prettyErrors: false,
+    lineCounter: lines,
+  });
+  const [fault] = [...document.errors, ...document.warnings];
+  if (fault !== undefined) {
+    const { line, col } = lines.linePos(fault.pos[0]);
+    throw new IscepError("configuration", `${file}:${line}:${col}: ${syntaxFault(fault, text)}`, { cause: fault });
+  }
+  return new YamlValue({ name: file, document, lines }, document.contents, 0, "the file");
+}
+
+function syntaxFault({ code, message, pos }: YAMLError, text: string): string {
+  if (code === "DUPLICATE_KEY") return "this key stands twice; remove one of the two";
+  if (code === "MULTIPLE_DOCS") return "a second document begins here, and a configuration is one; remove the ---";
+  const line = text.slice(text.lastIndexOf("\n", pos[0] - 1) + 1).split("\n", 1)[0] ?? "";
+  const hint = /[[{*&!%@`]/.test(line)
+    ? '; a text with a bracket, a brace or one of * & ! % @ in it needs quotes, like "{world}"'
+    : "";
+  return `this is not YAML: ${message}${hint}`;
+}
+
+/** A value at its place. `what` names it in sentences. */
+export class YamlValue {
+  readonly what: string;
+  readonly #file: YamlFile;
+  readonly #node: unknown;
+  readonly #offset: number;
+
+  constructor(file: YamlFile, node: unknown, offset: number, what: string) {
+    this.#file = file;
+    this.#offset = offsetOf(node) ?? offset;
+    this.what = what;
+    this.#node = isAlias(node) ? node.resolve(file.document) : node;
+    if (isAlias(node) && this.#node === undefined)
+      throw this.error(`there is no anchor &${node.source} before this alias`);
+  }
+
+  /** `FILE:LINE:COLUMN: what is wrong` */
+  error(reason: string, cause?: unknown): IscepError {
+    const message = `${this.place}: ${reason}`;
+    return new IscepError("configuration", message, cause === undefined ? {} : { cause });
+  }
+
+  /** `FILE:LINE:COLUMN` */
+  get place(): string {
+    const { line, col } = this.#file.lines.linePos(this.#offset);
+    return `${this.#file.name}:${line}:${col}`;
+  }
+
+  /** True for a key with nothing behind it. */
+  get isEmpty(): boolean {
+    return this.#node === null || this.#node === undefined || (isScalar(this.#node) && this.#node.value === null);
+  }
+
+  get isMap(): boolean {
+    return isMap(this.#node);
+  }
+
+  get isList(): boolean {
+    return isSeq(this.#node);
+  }
+
+  /** The value of a text, number, true or false; undefined for anything else. */
+  get scalar(): unknown {
+    return isScalar(this.#node) ? this.#node.value : undefined;
+  }
+
+  /** The value as plain data. */
+  get plain(): unknown {
+    const node = this.#node;
+    if (!isMap(node) && !isSeq(node)) return this.scalar;
+    try {
+      const plain: unknown = node.toJS(this.#file.document, { maxAliasCount: defaultLimits.maxYamlAliases });
+      return plain;
+    } catch (error) {
+      throw this.error(`${this.what} has too many aliases; write out what they stand for`, error);
+    }
+  }
+
+  text(): string {
+    const { scalar } = this;
+    if (typeof scalar === "string" && scalar !== "") return scalar;
+    const hint = typeof scalar === "number" || typeof scalar === "boolean" ? "; put it in quotes" : "";
+    throw this.error(`${this.what} must be a text${hint}`);
+  }
+
+  /** A text, or a number or truth value as it is written: in argv and in the environment all are texts. */
+  written(): string {
+    const node = this.#node;
+    if (isScalar(node)) {
+      if (typeof node.value === "string") return node.value;
+      if (node.value !== null && node.source !== undefined) return node.source;
+    }
+    // {world} without quotes is a map with that key.
+    const [first] = isMap(node) && node.flow === true ? node.items : [];
+    const hint =
+      first !== undefined && isScalar(first.key)
+        ? `; for the argument, write "{${String(first.key.value)}}" in quotes`
+        : "";
+    throw this.error(`${this.what} must be a text${hint}`);
+  }
+
+  flag(): boolean {
+    const { scalar } = this;
+    if (typeof scalar === "boolean") return scalar;
+    throw this.error(`${this.what} must be true or false`);
+  }
+
+  wholeNumber(minimum: number, maximum: number): number {
+    const { scalar } = this;
+    if (typeof scalar === "number" && Number.isInteger(scalar) && scalar >= minimum && scalar <= maximum) return scalar;
+    throw this.error(`${this.what} must be a whole number from ${minimum} to ${maximum}`);
+  }
+
+  list(): YamlValue[] {
+    if (!isSeq(this.#node)) throw this.error(`${this.what} must be a list`);
+    return this.#node.items.map(
+      (item, index) => new YamlValue(this.#file, item, this.#offset, `item ${index + 1} of ${this.what}`),
+    );
+  }
+
+  /** A map whose keys are names that the file's author chose. */
+  named(what: (name: string) => string): Map<string, YamlEntry> {
+    const entries = new Map<string, YamlEntry>();
+    for (const { key, value } of this.#map().items) {
+      const name = new YamlValue(this.#file, key, this.#offset, `a key of ${this.what}`);
+      const text = name.text();
+      entries.set(text, {
+        key: name,
+        value: new YamlValue(this.#file, value, offsetOf(key) ?? this.#offset, what(text)),
+      });
+    }
+    return entries;
+  }
+
+  /**
+   * A map whose keys are ours.
+   * @param later what this version does not know yet, and a later one will: it must not be passed over in silence
+   * @param problems gets what is wrong with single keys, which are then left out
+   */
+  fields(known: readonly string[], later: readonly string[], problems: ConfigurationProblems): Map<string, YamlValue> {
+    const fields = new Map<string, YamlValue>();
+    for (const [name, { key, value }] of this.named((name) => `\`${name}\``)) {
+      problems.attempt(() => {
+        if (later.includes(name)) {
+          throw key.error(`this version of iscep does not know \`${name}\`; remove it, or install a version that does`);
+        }
+        if (!known.includes(name)) throw key.error(`${this.what} has no key "${name}"${didYouMean(name, known)}`);
+        if (value.isEmpty) throw key.error(`\`${name}\` has no value; give it one, or remove the key`);
+        fields.set(name, value);
+      });
+    }
+    return fields;
+  }
+
+  #map(): YAMLMap {
+    if (isMap(this.#node)) return this.#node;
+    throw this.error(
+      this.isEmpty ? `${this.what} is empty` : `${this.what} must be a map, with lines such as \`key: value\``,
+    );
+  }
+}
+
+export interface YamlEntry {
+  /** The key itself, as a place. */
+  readonly key: YamlValue;
+  readonly value: YamlValue;
+}
+
+function offsetOf(node: unknown): number | undefined {
+  if (typeof node !== "object" || node === null || !("range" in node) || !Array.isArray(node.range)) return undefined;
+  const start: unknown = node.range[0];
+  return typeof start === "number" ? start : undefined;
+}

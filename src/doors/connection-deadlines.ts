@@ -1,0 +1,93 @@
+import type { Limits } from "../limits/limits.js";
+
+export interface Due {
+  readonly reason: string;
+  /**
+   * `tell`: with an ERROR packet first. `end`: without a word, as an idle peer would take it for the answer to what it
+   * sends next. `cut`: the peer does not read.
+   */
+  readonly how: "tell" | "end" | "cut";
+}
+
+/**
+ * Every way in which a connection can take too long. Plain numbers and no timers: the server's sweep asks `due` for all
+ * of its connections, some times a second.
+ */
+export class ConnectionDeadlines {
+  readonly openedAtMs: number;
+  readonly #limits: Limits;
+  #mustAuthenticate: boolean;
+  #lastProgressMs: number;
+  /** When the first byte of a packet came that is not whole yet; 0 when there is none. */
+  #packetStartedMs = 0;
+  #packetBytes = 0;
+  #closingMs = 0;
+  /** Bytes that the system has taken, when that was last seen to grow. */
+  #sentBytes = 0;
+  #sentAtMs: number;
+
+  constructor(limits: Limits, nowMs: number, mustAuthenticate: boolean) {
+    this.#limits = limits;
+    this.openedAtMs = nowMs;
+    this.#lastProgressMs = nowMs;
+    this.#sentAtMs = nowMs;
+    this.#mustAuthenticate = mustAuthenticate;
+  }
+
+  authenticated(): void {
+    this.#mustAuthenticate = false;
+  }
+
+  /** Bytes came, an answer went out, or a run ended. */
+  progress(
+    nowMs: number,
+    state: { pendingBytes: number; unsentBytes: number; running: boolean; packetCompleted: boolean },
+  ): void {
+    this.#lastProgressMs = nowMs;
+    if (state.packetCompleted) this.#packetStartedMs = 0;
+    this.#packetBytes = state.pendingBytes;
+    // A packet that waits behind a run, or behind a reader that is slow, is late by our doing.
+    if (state.pendingBytes === 0 || state.running || state.unsentBytes > this.#limits.maxPendingWriteBytes) {
+      this.#packetStartedMs = 0;
+    } else if (this.#packetStartedMs === 0) {
+      this.#packetStartedMs = nowMs;
+    }
+  }
+
+  /** Our last packet is on its way. */
+  closing(nowMs: number): void {
+    this.#closingMs = nowMs;
+  }
+
+  due(
+    nowMs: number,
+    running: boolean,
+    written: { readonly sentBytes: number; readonly unsentBytes: number },
+  ): Due | undefined {
+    const { sentBytes, unsentBytes } = written;
+    const limits = this.#limits;
+    if (unsentBytes === 0 || sentBytes !== this.#sentBytes) this.#sentAtMs = nowMs;
+    this.#sentBytes = sentBytes;
+    if (nowMs - this.#sentAtMs > limits.writeStallTimeoutMs) {
+      return { reason: `the peer read nothing for ${limits.writeStallTimeoutMs} ms`, how: "cut" };
+    }
+    if (this.#closingMs !== 0) {
+      const lingers = !running && nowMs - this.#closingMs > limits.lingerTimeoutMs && unsentBytes === 0;
+      return lingers ? { reason: "the peer did not close", how: "cut" } : undefined;
+    }
+    if (this.#mustAuthenticate && nowMs - this.openedAtMs > limits.authenticationTimeoutMs) {
+      return { reason: `no packet with a good token came within ${limits.authenticationTimeoutMs} ms`, how: "tell" };
+    }
+    if (this.#packetStartedMs !== 0) {
+      const allowedMs =
+        limits.packetTimeoutMs + Math.floor(this.#packetBytes / 65_536) * limits.packetTimeoutPer64KiBMs;
+      if (nowMs - this.#packetStartedMs > allowedMs) {
+        return { reason: `a packet was not whole within ${allowedMs} ms`, how: "tell" };
+      }
+    }
+    if (!running && unsentBytes === 0 && nowMs - this.#lastProgressMs > limits.idleTimeoutMs) {
+      return { reason: `nothing came for ${limits.idleTimeoutMs} ms`, how: "end" };
+    }
+    return undefined;
+  }
+}

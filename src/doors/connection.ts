@@ -1,0 +1,33 @@
+/** What the doors have in common, whatever version they speak. */
+import type { Dispatcher } from "../dispatcher.js";
+import type { Authenticator } from "../model/identity.js";
+import type { Limits } from "../limits/limits.js";
+import type { Logs } from "../model/logs.js";
+import type { ByteStream } from "../transport/byte-stream.js";
+
+/** What a server does with its connections, whatever they speak. */
+export interface Connection {
+  readonly id: number;
+  readonly source: string;
+  /** At the close of the server: no new requests; what is under way is answered. */
+  close(): void;
+  whenClosed(): Promise<void>;
+  /** Called by the server's sweep, so that 10,000 connections need one timer. */
+  checkDeadlines(nowMs: number): void;
+}
+
+/** What all connections of a server share. */
+export interface ConnectionHost {
+  readonly dispatcher: Dispatcher;
+  /** Undefined on a server without tokens: everybody is anonymous. */
+  readonly authenticator: Authenticator | undefined;
+  readonly limits: Limits;
+  readonly logs: Logs | undefined;
+  awaited(source: string, change: 1 | -1): void;
+  failedToken(source: string): void;
+  /** Bounded in lines a source: what a peer without a token can write to the log must not grow with what it sends. */
+  logRefusedPacket(event: "malformed" | "unauthorized", message: string, connection: number, source: string): void;
+  closed(connection: Connection): void;
+  /** The first packet was HELLO: version 2 goes on with these bytes, on the same socket. */
+  upgraded(connection: Connection, socket: ByteStream, bytes: Buffer): void;
+}

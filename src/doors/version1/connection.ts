@@ -1,0 +1,344 @@
+/**
+ * The door of version 1: one connection. Bytes from the socket go into the session, its packets to the dispatcher, and
+ * the outcomes back as packets, one at a time and in order. A caller that goes away leaves its run going: the
+ * original's client gives up after 5 seconds, and its users rely on the long backup that goes on.
+ */
+import { IscepError, toIscepError } from "../../errors.js";
+import type { CommandDescription } from "../../model/command.js";
+import { describeVersion1 } from "../../commands/describe.js";
+import { anonymous, type Identity } from "../../model/identity.js";
+import type { Outcome } from "../../model/outcome.js";
+import { fitScriptResult, isScriptResult } from "../../model/script-result.js";
+import {
+  errorAnswer,
+  unauthorizedAnswer,
+  Version1ServerSession,
+  type Version1Event,
+} from "../../session/version1-server.js";
+import { listCommandName, listPage } from "../../session/list-page.js";
+import type { ByteStream } from "../../transport/byte-stream.js";
+import { isJsonObject } from "../../wire/json.js";
+import { PacketType } from "../../wire/packet.js";
+import type { Version1Content } from "../../wire/version1.js";
+import type { Connection, ConnectionHost } from "../connection.js";
+import { ConnectionDeadlines } from "../connection-deadlines.js";
+
+export class Version1Connection implements Connection {
+  readonly id: number;
+  readonly source: string;
+  readonly #socket: ByteStream;
+  readonly #host: ConnectionHost;
+  readonly #session: Version1ServerSession;
+  readonly #maxAnswerBytes: number;
+  readonly #deadlines: ConnectionDeadlines;
+  readonly #onData = (chunk: Buffer): void => this.#received(chunk);
+  readonly #onEnd = (): void => this.#ended();
+  readonly #onDrain = (): void => this.#proceed();
+  readonly #onError = (error: Error): void => this.#abandon(`the connection broke: ${error.message}`);
+  readonly #onClose = (): void => this.#closed();
+  #running = false;
+  #peerEnded = false;
+  /** Why we are closing; nothing more is read then. */
+  #closing: string | undefined;
+  #token: string | undefined;
+  #identity: Identity | undefined;
+  #generation = -1;
+  #failedTokens = 0;
+  #packets = 0;
+
+  constructor(id: number, socket: ByteStream, source: string, tls: boolean, host: ConnectionHost) {
+    this.id = id;
+    this.source = source;
+    this.#socket = socket;
+    this.#host = host;
+    this.#maxAnswerBytes = tls ? host.limits.maxVersion1TlsAnswerBytes : host.limits.maxVersion1PlainAnswerBytes;
+    this.#session = new Version1ServerSession(host.limits, this.#maxAnswerBytes);
+    this.#deadlines = new ConnectionDeadlines(host.limits, performance.now(), host.authenticator !== undefined);
+    if (host.authenticator === undefined) this.#session.authenticated();
+    else host.awaited(source, 1);
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
+    socket.on("error", this.#onError);
+    socket.on("close", this.#onClose);
+  }
+
+  #received(chunk: Buffer): void {
+    if (this.#closing !== undefined) return;
+    this.#session.receive(chunk);
+    this.#proceed();
+  }
+
+  /** The first packet decides: HELLO opens version 2, on this connection and with the bytes that have come. */
+  #handOver(bytes: Buffer): void {
+    this.#closing = "it went on in version 2";
+    this.#socket.off("data", this.#onData);
+    this.#socket.off("end", this.#onEnd);
+    this.#socket.off("drain", this.#onDrain);
+    this.#socket.off("error", this.#onError);
+    this.#socket.off("close", this.#onClose);
+    if (this.#host.authenticator !== undefined) this.#host.awaited(this.source, -1);
+    this.#host.upgraded(this, this.#socket, bytes);
+  }
+
+  #ended(): void {
+    this.#peerEnded = true;
+    this.#proceed();
+  }
+
+  /** Handles packets until one has to be waited for: its run, more bytes, or a reader that is slow. */
+  #proceed(): void {
+    const packets = this.#packets;
+    while (!this.#running && this.#closing === undefined && this.#mayWrite()) {
+      const event = this.#session.next();
+      if (event === undefined) {
+        if (this.#peerEnded) this.#finish("the peer closed");
+        break;
+      }
+      this.#handle(event);
+    }
+    if (this.#closing !== undefined) return;
+    this.#deadlines.progress(performance.now(), {
+      pendingBytes: this.#session.pendingBytes,
+      unsentBytes: this.#socket.writableLength,
+      running: this.#running,
+      packetCompleted: packets !== this.#packets,
+    });
+    // A peer that sends ahead is held back by TCP, not by our memory.
+    const ahead = this.#session.pendingBytes > 0 && (this.#running || !this.#mayWrite());
+    if (ahead !== this.#socket.isPaused()) {
+      if (ahead) this.#socket.pause();
+      else this.#socket.resume();
+    }
+  }
+
+  #mayWrite(): boolean {
+    return this.#socket.writableLength <= this.#host.limits.maxPendingWriteBytes;
+  }
+
+  #handle(event: Version1Event): void {
+    this.#packets++;
+    if (event.kind === "packet") {
+      this.#packet(event.type, event.token, event.content);
+      return;
+    }
+    if (event.kind === "hello") {
+      this.#handOver(event.bytes);
+      return;
+    }
+    if (event.kind === "gone") {
+      this.#finish("the peer said that it is gone");
+      return;
+    }
+    this.#host.logRefusedPacket("malformed", event.error.message, this.id, this.source);
+    this.#write(this.#session.errorAnswer(event.error.code, event.error.message));
+    if (event.fatal) this.#finish(`malformed: ${event.error.message}`);
+  }
+
+  #packet(type: number, token: string | undefined, content: Version1Content): void {
+    const identity = this.#identify(token);
+    if (identity === undefined) {
+      this.#unauthorized(token !== undefined);
+      return;
+    }
+    this.#failedTokens = 0;
+    switch (type) {
+      case PacketType.ECHO:
+        this.#write(this.#session.echoAnswer(content));
+        break;
+      case PacketType.DISCOVER:
+        this.#answer(() => this.#session.discoverAnswer(describeVersion1(this.#host.dispatcher.list(identity))));
+        break;
+      case PacketType.SEND_CMD:
+        this.#call(identity, content);
+        break;
+      case PacketType.CLOSE_CONNECTION:
+        this.#finish("the peer asked to close");
+        break;
+      default:
+        this.#write(this.#session.errorAnswer("protocol", "unknown packet type"));
+    }
+  }
+
+  /** The token travels in each packet and counts for that packet. Seen again on the same connection, it is known. */
+  #identify(token: string | undefined): Identity | undefined {
+    const { authenticator } = this.#host;
+    if (authenticator === undefined) return anonymous;
+    if (token === undefined) return undefined;
+    const generation = authenticator.currentGeneration();
+    if (token === this.#token && generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) {
+      return this.#identity;
+    }
+    const identity = authenticator.verify(token, this.source);
+    if (identity === undefined) return undefined;
+    if (this.#identity === undefined) {
+      this.#session.authenticated();
+      this.#deadlines.authenticated();
+      this.#host.awaited(this.source, -1);
+    }
+    this.#token = token;
+    this.#identity = identity;
+    this.#generation = generation;
+    return identity;
+  }
+
+  #unauthorized(wrongToken: boolean): void {
+    this.#failedTokens++;
+    if (wrongToken) this.#host.failedToken(this.source);
+    this.#host.logRefusedPacket("unauthorized", wrongToken ? "a wrong token" : "no token", this.id, this.source);
+    this.#write(unauthorizedAnswer);
+    if (this.#failedTokens >= this.#host.limits.maxFailedTokensPerConnection) this.#finish("too many failed tokens");
+  }
+
+  #call(identity: Identity, content: Version1Content): void {
+    const { command } = content;
+    if (command === listCommandName) {
+      this.#list(identity, content.args);
+      return;
+    }
+    // What is no name is no known command either; only a structure is worth a word, as the original fails on it too.
+    if (typeof command === "object") {
+      this.#write(this.#session.errorAnswer("invalid_arguments", "the command must be a string"));
+      return;
+    }
+    const run = this.#host.dispatcher.start(identity, typeof command === "string" ? command : "", content.args, {
+      source: this.source,
+      // The original's client gives up after 5 s, and its users rely on the long backup that goes on.
+      detached: true,
+    });
+    if (run.outcome !== undefined) {
+      this.#answerOutcome(run.outcome);
+      return;
+    }
+    this.#running = true;
+    run.whenEnded((outcome) => this.#answerLater(() => this.#answerOutcome(outcome)));
+  }
+
+  /** The answer to what held up the packets behind it. */
+  #answerLater(answer: () => void): void {
+    this.#running = false;
+    if (this.#socket.destroyed) return;
+    answer();
+    if (this.#closing === undefined) {
+      this.#proceed();
+    } else {
+      this.#deadlines.closing(performance.now());
+      this.#socket.end();
+    }
+  }
+
+  #list(identity: Identity, args: unknown): void {
+    const after = isJsonObject(args) && typeof args["after"] === "string" ? args["after"] : undefined;
+    const page = (descriptions: readonly CommandDescription[]): Buffer =>
+      // The packet around the page has a header, a hash, and some keys.
+      this.#session.responseAnswer(listPage(descriptions, after, this.#maxAnswerBytes - 512));
+    this.#answer(() => {
+      const described = this.#host.dispatcher.describe(identity);
+      if (!(described instanceof Promise)) return page(described);
+      this.#running = true;
+      void described.then((descriptions) => this.#answerLater(() => this.#answer(() => page(descriptions))));
+      return undefined;
+    });
+  }
+
+  #answerOutcome(outcome: Outcome): void {
+    if (outcome.status === "completed" || ("value" in outcome && outcome.value !== undefined)) {
+      const { value } = outcome;
+      // The packet around the value has a header, a hash, and a key.
+      const fitting = isScriptResult(value) ? fitScriptResult(value, this.#maxAnswerBytes - 64) : value;
+      this.#answer(() => this.#session.responseAnswer(fitting));
+    } else {
+      this.#write(this.#session.errorAnswer(outcome.error.code, outcome.error.message));
+    }
+  }
+
+  /** What cannot be put into an answer becomes an ERROR that says so. Undefined: the answer comes later. */
+  #answer(encode: () => Buffer | undefined): void {
+    let packet: Buffer | undefined;
+    try {
+      packet = encode();
+    } catch (thrown) {
+      const error = toIscepError(thrown);
+      if (error.code === "unauthorized") {
+        packet = unauthorizedAnswer;
+      } else {
+        packet = this.#session.errorAnswer(
+          "failed",
+          `the command ran, and its result could not be sent. ${error.message}`,
+        );
+        this.#host.logs?.error({
+          event: "answer",
+          message: error.message,
+          connection: this.id,
+          source: this.source,
+          error,
+        });
+      }
+    }
+    if (packet !== undefined) this.#write(packet);
+  }
+
+  #write(packet: Buffer): void {
+    this.#socket.write(packet);
+  }
+
+  /** No more packets are read; what was answered is still delivered, for a while. */
+  #finish(reason: string): void {
+    if (this.#closing !== undefined) return;
+    this.#closing = reason;
+    this.#deadlines.closing(performance.now());
+    // Read and dropped: a socket that is closed with bytes unread is reset, and the peer would lose our last packet.
+    this.#socket.resume();
+    if (!this.#running) this.#socket.end();
+  }
+
+  #abandon(reason: string): void {
+    this.#closing ??= reason;
+    this.#socket.destroy();
+  }
+
+  /** At the close of the server: idle connections end now, the others after their answer. */
+  close(): void {
+    this.#finish("the server closed");
+  }
+
+  whenClosed(): Promise<void> {
+    if (this.#socket.closed) return Promise.resolve();
+    return new Promise((resolve) => this.#socket.once("close", () => resolve()));
+  }
+
+  /** Called by the server's sweep, so that 10,000 connections need one timer. */
+  checkDeadlines(nowMs: number): void {
+    const { bytesWritten, writableLength } = this.#socket;
+    const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
+    const due = this.#deadlines.due(nowMs, this.#running, written);
+    if (due === undefined) return;
+    if (due.how === "tell") this.#write(this.#session.errorAnswer("timeout", due.reason));
+    if (due.how === "cut") this.#abandon(due.reason);
+    else this.#finish(due.reason);
+  }
+
+  #closed(): void {
+    const { authenticator, logs } = this.#host;
+    if (authenticator !== undefined && this.#identity === undefined) this.#host.awaited(this.source, -1);
+    logs?.access({
+      event: "close",
+      connection: this.id,
+      source: this.source,
+      reason: this.#closing ?? "the connection was cut",
+      durationMs: Math.round(performance.now() - this.#deadlines.openedAtMs),
+      packets: this.#packets,
+      ...(this.#identity === undefined ? {} : { owner: this.#identity.owner }),
+    });
+    this.#host.closed(this);
+  }
+}
+
+/** For a connection over a limit: says why, and closes. */
+export function refuse(socket: ByteStream, reason: string, lingerTimeoutMs: number): void {
+  socket.on("error", () => socket.destroy());
+  socket.resume();
+  socket.end(errorAnswer("busy", new IscepError("busy", reason).message));
+  const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs);
+  socket.once("close", () => clearTimeout(timer));
+}

@@ -1,0 +1,291 @@
+/** The calls of one version 2 session: what is in flight, its output on the way, and the one answer to each. */
+import type { Dispatcher } from "../../dispatcher.js";
+import { IscepError, toIscepError } from "../../errors.js";
+import type { Identity } from "../../model/identity.js";
+import type { Limits } from "../../limits/limits.js";
+import type { RunInput } from "../../runs/streams/input.js";
+import type { Run } from "../../runs/run/run.js";
+import type { CallParams } from "../../session/version2-messages.js";
+import { errorText, notificationText } from "../../session/version2-server.js";
+import { SendWindow } from "../../session/window.js";
+import type { ByteStream } from "../../transport/byte-stream.js";
+import { SessionInputs } from "./session-inputs.js";
+import { outcomeText, unsendableText, type AnswerExtras } from "./outcome-text.js";
+import { FollowedCall, type FollowedCallHost } from "./followed-call.js";
+import { OutputStream, type OutputStreamHost } from "./output-stream.js";
+
+export interface SessionCallsHost {
+  readonly dispatcher: Dispatcher;
+  readonly limits: Limits;
+  readonly socket: ByteStream;
+  readonly source: string;
+  send(text: string): void;
+  /** Asks for `flush` at the end of this turn of the event loop. */
+  flushSoon(): void;
+  violation(error: IscepError): void;
+  unsendable(error: IscepError): void;
+  /** Nothing is in flight and nothing on its way any more. */
+  idle(): void;
+}
+
+interface FollowOptions {
+  readonly offset: number | undefined;
+  /** The run goes on for as long as this connection does. */
+  readonly holds: boolean;
+  /** This connection sends the run's standard input from now on. */
+  readonly stdin: boolean;
+}
+
+export class SessionCalls {
+  readonly #host: SessionCallsHost;
+  /** Calls and attaches without an answer yet, by id. */
+  readonly #inFlight = new Map<number, FollowedCall>();
+  /** Output on its way; may outlast the answer. */
+  readonly #streams = new Map<number, OutputStream>();
+  readonly #streamHost: OutputStreamHost;
+  readonly #inputs: SessionInputs;
+  readonly #connectionWindow: SendWindow;
+  readonly #followHost: FollowedCallHost;
+  #scheduled = new Set<OutputStream>();
+
+  constructor(host: SessionCallsHost) {
+    const { limits, socket } = host;
+    this.#host = host;
+    this.#connectionWindow = new SendWindow(limits.connectionWindowBytes);
+    this.#inputs = new SessionInputs(limits, (stream, bytes) =>
+      host.send(notificationText("window", { stream, bytes })),
+    );
+    this.#followHost = { send: (text) => host.send(text), ended: (call) => this.#ended(call) };
+    this.#streamHost = {
+      maxDataBytes: limits.maxDataBytes,
+      connectionWindow: this.#connectionWindow,
+      mayWrite: () => !socket.destroyed && socket.writableLength < limits.maxPendingWriteBytes,
+      write: (parts) => {
+        socket.cork();
+        for (const part of parts) socket.write(part);
+        socket.uncork();
+      },
+      schedule: (stream) => this.#schedule(stream),
+    };
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlight.size === 0 && this.#streams.size === 0;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  call(identity: Identity, id: number, call: CallParams): void {
+    if (!this.#mayOpen(id)) return;
+    const { output } = call;
+    // Holds the place of the stream that opens once the run is known to have begun.
+    const reader = output === undefined ? undefined : { position: output, outputReady: () => {} };
+    const run = this.#host.dispatcher.start(identity, call.command, call.args, {
+      source: this.#host.source,
+      timeoutMs: call.timeoutMs,
+      idempotencyKey: call.idempotencyKey,
+      detached: call.detach === true,
+      stdin: call.stdin === true,
+      kept: output !== undefined || call.detach === true,
+      begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
+    });
+    try {
+      this.#began(id, run, call);
+    } finally {
+      if (reader !== undefined) run.output.unwatch(reader);
+    }
+  }
+
+  #began(id: number, run: Run, call: CallParams): void {
+    const { outcome } = run;
+    if (outcome !== undefined && (call.output === undefined || outcome.status === "rejected")) {
+      const isKept = outcome.status !== "rejected" && (call.detach === true || call.idempotencyKey !== undefined);
+      this.#answer(id, run, isKept ? { run: run.id } : undefined);
+      return;
+    }
+    const stdin = call.stdin === true;
+    // A run is held by who sends its input even if it is detached: with a part of it, it would take that for the whole.
+    this.#follow(id, run, { offset: call.output, holds: stdin || call.detach !== true, stdin });
+  }
+
+  /** Without an offset only the outcome is wanted. @throws IscepError `output_gone`, `invalid_arguments` */
+  attach(id: number, run: Run, offset: number | undefined, stdin: boolean): void {
+    if (!this.#mayOpen(id)) return;
+    // Whoever comes back for its run holds it again.
+    this.#follow(id, run, { offset, holds: true, stdin });
+  }
+
+  /** Data of the caller; without bytes it is the end. @throws IscepError `protocol` */
+  stdin(id: number, offset: number, bytes: Buffer): void {
+    this.#inputs.receive(id, offset, bytes);
+  }
+
+  /** The caller reads this output no further; its call goes on, and is told how far the run is. */
+  leave(id: number): void {
+    const stream = this.#streams.get(id);
+    // It may have ended meanwhile.
+    if (stream === undefined) return;
+    stream.close();
+    this.#streams.delete(id);
+    this.#scheduled.delete(stream);
+    this.#tellIfIdle();
+  }
+
+  runOfCall(id: number): Run | undefined {
+    return this.#inFlight.get(id)?.run;
+  }
+
+  /** Tells the run's id, lets its output flow, and answers when it has ended. */
+  #follow(id: number, run: Run, { offset, holds, stdin }: FollowOptions): void {
+    const { limits } = this.#host;
+    if (offset !== undefined) run.output.checkOffset(offset);
+    const input = stdin && run.outcome === undefined ? inputOf(run) : undefined;
+    const call = new FollowedCall(id, run, input, offset !== undefined, this.#followHost);
+    this.#inFlight.set(id, call);
+    if (holds) run.hold(call);
+    const start = input === undefined ? undefined : this.#inputs.open(id, input);
+    this.#host.send(notificationText("started", { call: id, run: run.id, ...start }));
+    if (offset !== undefined) {
+      const stream = new OutputStream(id, run.output, offset, limits.streamWindowBytes, this.#streamHost);
+      this.#streams.set(id, stream);
+      this.#schedule(stream);
+    }
+    run.follow(call);
+  }
+
+  #ended({ id, run, input, hasOutput }: FollowedCall): void {
+    this.#inFlight.delete(id);
+    if (input !== undefined) this.#inputs.close(id);
+    this.#answer(id, run, { run: run.id, ...(hasOutput ? { output: run.output.end } : {}) });
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) this.#schedule(stream);
+    this.#tellIfIdle();
+  }
+
+  /** Its answer comes from elsewhere, or not over this connection. */
+  #forget(call: FollowedCall): void {
+    this.#inFlight.delete(call.id);
+    call.run.unfollow(call);
+    call.run.release(call);
+  }
+
+  #mayOpen(id: number): boolean {
+    const { maxCallsInFlight } = this.#host.limits;
+    if (this.#inFlight.has(id) || this.#streams.has(id)) {
+      this.#host.violation(new IscepError("protocol", `the id ${id} is in use already`));
+      return false;
+    }
+    // Streams whose answer has gone out count too: a peer that reads no output cannot pile them up.
+    if (this.#inFlight.size >= maxCallsInFlight || this.#streams.size >= maxCallsInFlight) {
+      const reason = `this connection has its ${maxCallsInFlight} calls in flight already`;
+      this.#host.send(errorText(id, new IscepError("busy", reason), { status: "rejected" }));
+      return false;
+    }
+    return true;
+  }
+
+  #answer(id: number, run: Run, extras: AnswerExtras | undefined): void {
+    const { outcome } = run;
+    if (outcome === undefined) return;
+    const { limits } = this.#host;
+    // Some messages may stand in the packet already when this one joins them.
+    const most = limits.maxPacketBytes - 2 * limits.flushBytes;
+    let text: string;
+    try {
+      text = outcomeText(id, outcome, extras, limits);
+      if (Buffer.byteLength(text) > most) {
+        const error = new IscepError(
+          "too_large",
+          `the answer has ${text.length} characters, and at most ${most} bytes can be sent`,
+        );
+        text = errorText(id, error, { status: outcome.status, ...extras });
+      }
+    } catch (thrown) {
+      const error = toIscepError(thrown);
+      text = unsendableText(id, error, extras);
+      this.#host.unsendable(error);
+    }
+    this.#host.send(text);
+  }
+
+  /** @throws IscepError `protocol` when more is granted than was ever used. */
+  window(stream: number, bytes: number): void {
+    if (stream === 0) {
+      this.#connectionWindow.grant(bytes);
+      this.pumpAll();
+      return;
+    }
+    const target = this.#streams.get(stream);
+    // A grant may cross the end of its stream on the way.
+    if (target === undefined) return;
+    target.window.grant(bytes);
+    this.#schedule(target);
+  }
+
+  #schedule(stream: OutputStream): void {
+    this.#scheduled.add(stream);
+    this.#host.flushSoon();
+  }
+
+  /** What was scheduled since the last time. */
+  flush(): void {
+    if (this.#scheduled.size === 0) return;
+    const scheduled = this.#scheduled;
+    this.#scheduled = new Set();
+    for (const stream of scheduled) this.#pump(stream);
+  }
+
+  /** The socket takes more again. */
+  pumpAll(): void {
+    for (const stream of this.#streams.values()) this.#pump(stream);
+  }
+
+  #pump(stream: OutputStream): void {
+    try {
+      stream.pump();
+    } catch (thrown) {
+      this.#broken(stream, toIscepError(thrown));
+      return;
+    }
+    if (!stream.isDone || this.#inFlight.has(stream.id)) return;
+    stream.close();
+    this.#streams.delete(stream.id);
+    this.#tellIfIdle();
+  }
+
+  /** What it has yet to send cannot be had any more: its disk has failed, or it is no longer kept. */
+  #broken(stream: OutputStream, error: IscepError): void {
+    stream.close();
+    this.#streams.delete(stream.id);
+    const call = this.#inFlight.get(stream.id);
+    // Its answer has told how many bytes there are, and these would be waited for.
+    if (call === undefined) this.#host.violation(error);
+    else {
+      this.#forget(call);
+      this.#host.send(errorText(stream.id, error, { status: "lost", run: call.run.id, ...error.details }));
+      this.#tellIfIdle();
+    }
+  }
+
+  #tellIfIdle(): void {
+    if (this.isIdle) this.#host.idle();
+  }
+
+  /** The connection is gone: its callers may come back for their runs over another. */
+  release(): void {
+    for (const stream of this.#streams.values()) stream.close();
+    this.#streams.clear();
+    this.#scheduled.clear();
+    this.#inputs.release();
+    for (const call of this.#inFlight.values()) this.#forget(call);
+  }
+}
+
+function inputOf(run: Run): RunInput {
+  if (run.input === undefined) {
+    throw new IscepError("invalid_arguments", "this run was called without stdin: true, and takes no standard input");
+  }
+  return run.input;
+}

@@ -1,0 +1,82 @@
+/** Who speaks in a session of version 2: proven once by keys, and looked at again for each request. */
+import { randomBytes } from "node:crypto";
+import { TLSSocket } from "node:tls";
+import { anonymous, type Authenticator, type Identity } from "../../model/identity.js";
+import {
+  authenticationMessage,
+  exporterBytes,
+  exporterLabel,
+  isClientProof,
+  nonceBytes,
+  serverProof,
+} from "../../session/proof.js";
+import type { ByteStream } from "../../transport/byte-stream.js";
+import { hashBytes, headerBytes } from "../../wire/packet.js";
+
+export class SessionIdentity {
+  readonly nonce = randomBytes(nonceBytes).toString("base64url");
+  readonly #authenticator: Authenticator | undefined;
+  readonly #source: string;
+  #message: Buffer | undefined;
+  #identity: Identity | undefined;
+  #generation = 0;
+
+  constructor(authenticator: Authenticator | undefined, source: string) {
+    this.#authenticator = authenticator;
+    this.#source = source;
+    if (authenticator === undefined) this.#identity = anonymous;
+  }
+
+  get isKnown(): boolean {
+    return this.#identity !== undefined;
+  }
+
+  /** For the log. */
+  get owner(): string | undefined {
+    return this.#identity?.owner;
+  }
+
+  /** Both proofs will be made over these. */
+  greeted(clientHello: Buffer, serverHelloPacket: Buffer, socket: ByteStream): void {
+    const serverHello = serverHelloPacket.subarray(headerBytes, serverHelloPacket.length - hashBytes);
+    this.#message = authenticationMessage(clientHello, serverHello, channelBinding(socket));
+  }
+
+  /** The answer to a proof that holds, undefined for any other. */
+  prove(reference: string, proof: string): { readonly owner: string; readonly proof?: string } | undefined {
+    const authenticator = this.#authenticator;
+    if (authenticator === undefined) return { owner: anonymous.owner };
+    if (this.#message === undefined) return undefined;
+    const token = authenticator.find(reference, this.#source);
+    // The same work for a token that does not exist: the time tells nobody which ones do.
+    const storedKey = token?.storedKey ?? randomBytes(32);
+    const proven = isClientProof(storedKey, Buffer.from(proof, "base64url"), this.#message);
+    if (token === undefined || !proven) return undefined;
+    this.#identity = token.identity;
+    this.#generation = authenticator.currentGeneration();
+    return { owner: token.identity.owner, proof: serverProof(token.serverKey, this.#message).toString("base64url") };
+  }
+
+  /**
+   * The identity now. `revoked` once its token was removed or has expired, and undefined where nothing was proven yet.
+   */
+  current(): Identity | "revoked" | undefined {
+    const authenticator = this.#authenticator;
+    const identity = this.#identity;
+    if (authenticator === undefined || identity === undefined) return identity;
+    const generation = authenticator.currentGeneration();
+    if (generation === this.#generation && Date.now() < identity.expiresAtMs) return identity;
+    const current = authenticator.refresh(identity, this.#source);
+    if (current === undefined) return "revoked";
+    this.#identity = current;
+    this.#generation = generation;
+    return current;
+  }
+}
+
+/** RFC 9266; nothing in cleartext, where nobody could vouch for the channel. */
+function channelBinding(socket: ByteStream): Buffer {
+  return socket instanceof TLSSocket
+    ? socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))
+    : Buffer.alloc(0);
+}

@@ -1,0 +1,152 @@
+/**
+ * Standard input on its way from one connection to its runs. What a run has not read yet is bounded by the windows: of
+ * the stream, and of the connection.
+ */
+import { IscepError } from "../../errors.js";
+import type { RunInput } from "../../runs/streams/input.js";
+import { ReceiveWindow } from "../../session/window.js";
+
+export interface SessionInputsLimits {
+  readonly maxDataBytes: number;
+  readonly maxCallsInFlight: number;
+  readonly streamWindowBytes: number;
+  readonly connectionWindowBytes: number;
+}
+
+interface InputStream {
+  readonly input: RunInput;
+  readonly window: ReceiveWindow;
+  /** Unread bytes that came over another stream: no window of this connection was used for them. */
+  earlierBytes: number;
+  /** Unread bytes that came over this one. */
+  unreadBytes: number;
+}
+
+/** Where a caller begins, or goes on, to send, and how much it may. */
+export interface InputStart {
+  readonly stdin: number;
+  readonly stdinWindow: number;
+}
+
+export class SessionInputs {
+  readonly #limits: SessionInputsLimits;
+  /** `stream` may send so many bytes more; 0 is the connection. */
+  readonly #grant: (stream: number, bytes: number) => void;
+  readonly #streams = new Map<number, InputStream>();
+  /**
+   * Of streams that ended here first: how many bytes may still be on their way. The peer has as many calls in flight as
+   * it may, so those that it does not know to have ended are among the last.
+   */
+  readonly #late = new Map<number, number>();
+  // Most connections send no input.
+  #window: ReceiveWindow | undefined;
+
+  constructor(limits: SessionInputsLimits, grant: (stream: number, bytes: number) => void) {
+    this.#limits = limits;
+    this.#grant = grant;
+  }
+
+  /** From now on the caller's data goes to this run; whoever sent before is no longer listened to. */
+  open(id: number, input: RunInput): InputStart {
+    const { receivedBytes, unreadBytes } = input;
+    this.#late.delete(id);
+    // What is still unread counts, or a peer that comes again and again could have a window kept each time.
+    const window = new ReceiveWindow(this.#limits.streamWindowBytes, unreadBytes);
+    const stream = { input, window, earlierBytes: unreadBytes, unreadBytes: 0 };
+    input.onConsumed(
+      (bytes) => this.#consumed(id, stream, bytes),
+      () => this.#closed(id),
+    );
+    this.#streams.set(id, stream);
+    return { stdin: receivedBytes, stdinWindow: window.expectedBytes };
+  }
+
+  #consumed(id: number, stream: InputStream, bytes: number): void {
+    const earlier = Math.min(bytes, stream.earlierBytes);
+    stream.earlierBytes -= earlier;
+    stream.unreadBytes -= bytes - earlier;
+    if (bytes > earlier) this.#grantConnection(bytes - earlier);
+    // Nobody reads on: what would be sent for that is better not sent at all.
+    if (stream.input.isOver) return;
+    const grant = stream.window.consume(bytes);
+    if (grant > 0) this.#grant(id, grant);
+  }
+
+  /** @throws IscepError `protocol`: the peer broke the rules. */
+  receive(id: number, offset: number, bytes: Buffer): void {
+    const { maxDataBytes } = this.#limits;
+    if (bytes.length > maxDataBytes) {
+      throw new IscepError(
+        "protocol",
+        `a DATA packet may hold ${maxDataBytes} bytes here, and this one ${bytes.length}`,
+      );
+    }
+    this.#connectionWindow().receive(bytes.length);
+    const stream = this.#streams.get(id);
+    if (stream === undefined) {
+      this.#tooLate(id, bytes.length);
+      return;
+    }
+    const { input, window } = stream;
+    window.receive(bytes.length);
+    if (offset !== input.receivedBytes) {
+      const reason = `standard input goes on at offset ${input.receivedBytes}, and data came for ${offset}`;
+      throw new IscepError("protocol", reason);
+    }
+    if (input.isComplete && bytes.length > 0) {
+      throw new IscepError("protocol", "data came behind the end of standard input");
+    }
+    stream.unreadBytes += bytes.length;
+    if (bytes.length === 0) input.end();
+    else input.write(bytes);
+  }
+
+  #tooLate(id: number, bytes: number): void {
+    const left = this.#late.get(id);
+    if (left === undefined) throw new IscepError("protocol", "data came for a call that takes no standard input");
+    if (bytes > left)
+      throw new IscepError("protocol", "more data came for a call that has ended than was granted to it");
+    if (bytes === 0) this.#late.delete(id);
+    else this.#late.set(id, left - bytes);
+    this.#grantConnection(bytes);
+  }
+
+  #grantConnection(bytes: number): void {
+    const grant = this.#connectionWindow().consume(bytes);
+    if (grant > 0) this.#grant(0, grant);
+  }
+
+  #connectionWindow(): ReceiveWindow {
+    return (this.#window ??= new ReceiveWindow(this.#limits.connectionWindowBytes));
+  }
+
+  /** The run has ended. */
+  close(id: number): void {
+    const input = this.#closed(id);
+    input?.onConsumed(undefined);
+  }
+
+  #closed(id: number): RunInput | undefined {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return undefined;
+    this.#streams.delete(id);
+    // They stay with the run, and belong to no window of this connection any more.
+    if (stream.unreadBytes > 0) this.#grantConnection(stream.unreadBytes);
+    if (!stream.input.isComplete) this.#expectLate(id, stream.window.expectedBytes);
+    return stream.input;
+  }
+
+  #expectLate(id: number, bytes: number): void {
+    this.#late.set(id, bytes);
+    if (this.#late.size <= this.#limits.maxCallsInFlight) return;
+    const [oldest] = this.#late.keys();
+    if (oldest !== undefined) this.#late.delete(oldest);
+  }
+
+  /** The connection is gone: what has come stays with its runs, and nobody is granted more. */
+  release(): void {
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const { input } of streams) input.onConsumed(undefined);
+  }
+}

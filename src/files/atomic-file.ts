@@ -1,0 +1,95 @@
+/** Files that are there as a whole or not at all, also after kill -9 or a power cut. */
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  fchownSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { isProcessGone, ownProcessMark } from "./process-mark.js";
+
+const temporaryPattern = /\.([0-9]+-[0-9]+-[0-9a-f]{8})-[0-9a-f]{16}\.tmp$/;
+
+/** Beside the file, so that it can be renamed to it; says who made it, so that it can be swept when that process is gone. */
+export function temporaryPathOf(path: string): string {
+  return `${path}.${ownProcessMark()}-${randomBytes(8).toString("hex")}.tmp`;
+}
+
+/** Replaces the file or makes it, mode 0600, owned as before. On the disk when it returns. */
+export function writeFileAtomically(path: string, text: string): void {
+  const temporary = writeTemporaryFile(path, text);
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncFolderOf(path);
+}
+
+/** Its path: a file 0600 with this text on the disk, beside `path` and owned as that one is. */
+export function writeTemporaryFile(path: string, text: string): string {
+  const temporary = temporaryPathOf(path);
+  const file = openSync(temporary, "wx", 0o600);
+  try {
+    try {
+      keepOwner(path, file);
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  return temporary;
+}
+
+/** Makes a file with this text unless the name is taken; the name never shows a part of it. False when it is taken. */
+export function createFileExclusively(path: string, text: string): boolean {
+  const temporary = temporaryPathOf(path);
+  writeFileSync(temporary, text, { flag: "wx", mode: 0o600 });
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    throw error;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** A rename is only in memory until its folder is on the disk. */
+export function syncFolderOf(path: string): void {
+  if (process.platform === "win32") return; // folders cannot be opened there
+  const folder = openSync(dirname(path), "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** Temporary files for `path` (and for its locks) that were left by processes that are gone. */
+export function staleTemporaryFiles(path: string): string[] {
+  return readdirSync(dirname(path))
+    .filter((name) => name.startsWith(`${basename(path)}.`))
+    .filter((name) => isProcessGone(temporaryPattern.exec(name)?.[1] ?? ""))
+    .map((name) => join(dirname(path), name));
+}
+
+/** root, who adds a token to the file of a service's user, must not take it away from that user. */
+function keepOwner(path: string, file: number): void {
+  const before = statSync(path, { throwIfNoEntry: false });
+  if (before === undefined || process.getuid?.() !== 0) return;
+  if (before.uid !== 0 || before.gid !== process.getgid?.()) fchownSync(file, before.uid, before.gid);
+}

@@ -1,0 +1,87 @@
+/**
+ * One writer of a file at a time, over all processes of this machine: a file beside it (`.lock`) that can be made only
+ * once, holds who made it, and is taken over when that process is gone.
+ *
+ * Taking over is where such locks break: two that wait both see the dead owner, one removes the lock and makes its own,
+ * and the other then removes that one. So whoever removes the lock of a dead owner first takes a second lock that is
+ * named after that very lock (each has a number of its own), and looks again. Should it die there as well, its second
+ * lock is taken over in the same way.
+ */
+import { randomBytes } from "node:crypto";
+import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { IscepError } from "../errors.js";
+import { createFileExclusively, staleTemporaryFiles } from "./atomic-file.js";
+import { isProcessGone, ownProcessMark } from "./process-mark.js";
+
+const holderPattern = /^([0-9]+-[0-9]+-[0-9a-f]{8})-([0-9a-f]{16})$/;
+
+/**
+ * @param timeoutMs for the waiting; `fileLockTimeoutMs`
+ * @throws IscepError `busy` when another process holds the lock for longer, and what `work` throws
+ */
+export async function withFileLock<Result>(
+  path: string,
+  timeoutMs: number,
+  work: () => Result | Promise<Result>,
+): Promise<Result> {
+  const lock = `${path}.lock`;
+  const release = await acquire(lock, lock, performance.now() + timeoutMs, timeoutMs);
+  try {
+    sweep(path, lock);
+    return await work();
+  } finally {
+    release();
+  }
+}
+
+async function acquire(lock: string, base: string, deadlineMs: number, timeoutMs: number): Promise<() => void> {
+  const holder = `${ownProcessMark()}-${randomBytes(8).toString("hex")}`;
+  while (!createFileExclusively(lock, holder)) {
+    const found = readHolder(lock) ?? ""; // empty when it was released just now
+    const [, mark, number] = holderPattern.exec(found) ?? [];
+    if (mark !== undefined && number !== undefined && isProcessGone(mark)) {
+      const releaseTakeover = await acquire(`${base}.${number}`, base, deadlineMs, timeoutMs);
+      try {
+        if (readHolder(lock) === found) rmSync(lock, { force: true });
+      } finally {
+        releaseTakeover();
+      }
+      continue;
+    }
+    if (performance.now() >= deadlineMs) throw stillHeld(lock, found, timeoutMs);
+    // Not all at the same moment again.
+    await pause(Math.max(1, (timeoutMs / 1000) * (0.5 + Math.random())));
+  }
+  return () => {
+    if (readHolder(lock) === holder) rmSync(lock, { force: true });
+  };
+}
+
+function readHolder(lock: string): string | undefined {
+  try {
+    return readFileSync(lock, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Only with the lock held: then second locks that belong to earlier locks have no meaning any more. */
+function sweep(path: string, lock: string): void {
+  const takeovers = readdirSync(dirname(lock))
+    .filter((name) => name.startsWith(`${basename(lock)}.`) && /\.[0-9a-f]{16}$/.test(name))
+    .map((name) => join(dirname(lock), name))
+    .filter((name) => isProcessGone(holderPattern.exec(readHolder(name) ?? "")?.[1] ?? ""));
+  for (const left of [...takeovers, ...staleTemporaryFiles(path)]) rmSync(left, { force: true });
+}
+
+function stillHeld(lock: string, holder: string, timeoutMs: number): IscepError {
+  const pid = /^[0-9]+/.exec(holder)?.[0];
+  return new IscepError(
+    "busy",
+    `${lock} is held by ${pid === undefined ? "someone" : `process ${pid}`}, for longer than ${timeoutMs} ms (fileLockTimeoutMs); ` +
+      "if that process is not there any more (it may have been in another container), remove this file",
+  );
+}

@@ -1,0 +1,173 @@
+/** What is told and kept of runs: the commands log, the list of runs, and those that can still be asked for. */
+import { IscepError, textOfThrown } from "../errors.js";
+import type { Identity } from "../model/identity.js";
+import type { Limits } from "../limits/limits.js";
+import type { CommandEvent, Logs } from "../model/logs.js";
+import { maskText, maskThrown } from "../model/secrets.js";
+import { ownProcessMark } from "../files/process-mark.js";
+import { KeptRuns } from "./kept-runs.js";
+import type { Outcome } from "../model/outcome.js";
+import { RunOutput } from "../runs/streams/output.js";
+import { RunHistory, type RunsPage } from "./history.js";
+import { factsOf, maySee, type RunRecord } from "../model/run-record.js";
+import type { RunStore } from "./store.js";
+import { Run } from "../runs/run/run.js";
+import { outcomeOf } from "./stored-outcome.js";
+
+export interface RunJournalOptions {
+  readonly limits: Limits;
+  /** Undefined keeps no logs, and costs nothing. */
+  readonly logs?: Logs | undefined;
+  /** Undefined keeps runs in memory only. */
+  readonly store?: RunStore | undefined;
+  /** Of an earlier process, from its commands log. */
+  readonly history?: readonly RunRecord[] | undefined;
+}
+
+export interface RunsQuery {
+  readonly run?: string | undefined;
+  readonly after?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+export class RunJournal {
+  readonly #limits: Limits;
+  readonly #logs: Logs | undefined;
+  readonly #store: RunStore | undefined;
+  readonly #kept: KeptRuns;
+  readonly #history: RunHistory;
+
+  constructor({ limits, logs, store, history = [] }: RunJournalOptions) {
+    this.#limits = limits;
+    this.#logs = logs;
+    this.#store = store;
+    this.#kept = new KeptRuns(limits, (id) => store?.release(id));
+    this.#history = new RunHistory(limits.maxStoredRuns);
+    const records = [...(store?.records() ?? []), ...history];
+    for (const record of records.sort((a, b) => (a.run < b.run ? -1 : 1))) this.#history.addRecord(record);
+  }
+
+  /** Before it begins, for one that has to be known whatever happens to this process. */
+  begins(run: Run, given: unknown): void {
+    if (run.isInJournal) return;
+    this.#store?.begin(run, run.wanted?.idempotencyKey);
+    this.#begun(run, given, this.#store !== undefined);
+  }
+
+  /** It goes on beyond the turn of the event loop in which it began. */
+  outlasts(run: Run, given: unknown): void {
+    if (!run.isInJournal) this.#begun(run, given, false);
+  }
+
+  #begun(run: Run, given: unknown, isDurable: boolean): void {
+    run.isInJournal = true;
+    this.#logs?.command({ ...eventOf(run, given, "running"), isDurable, server: ownProcessMark() });
+  }
+
+  /** From now on it can be found, followed and listed. */
+  keep(run: Run): void {
+    this.#kept.keep(run, run.wanted?.idempotencyKey);
+    this.#history.add(run);
+    if (run.outcome === undefined) run.isKept = true;
+    else this.#keptEnded(run);
+  }
+
+  #keptEnded(run: Run): void {
+    this.#kept.ended(run);
+    this.#history.ended(run);
+  }
+
+  /** It has its outcome, before anybody is told. */
+  ends(run: Run, outcome: Outcome, given: unknown): void {
+    if (run.isInJournal) this.#store?.end(run, outcome);
+    if (run.isKept) this.#keptEnded(run);
+    if (this.#logs === undefined) return;
+    const { status } = outcome;
+    if (status === "completed" && !run.isInJournal && outcome.exitCode === undefined) {
+      // The way of most calls, without copies.
+      this.#logs.command(eventOf(run, given, status));
+      return;
+    }
+    const server = run.isInJournal ? { server: ownProcessMark() } : {};
+    this.#logs.command({ ...eventOf(run, given, status), ...factsOf(outcome), ...server });
+    if (status === "completed") return;
+    const { cause } = outcome.error;
+    this.#logs.error({
+      event: `command_${outcome.status}`,
+      message: maskText(cause === undefined ? outcome.error.message : textOfThrown(cause), run.secrets),
+      command: run.command,
+      runId: run.id,
+      owner: run.identity.owner,
+      source: run.source,
+      error: maskThrown(cause ?? outcome.error, run.secrets, this.#limits.maxLogCauses),
+    });
+  }
+
+  /** @throws IscepError `run_not_found` for a run that is unknown, forgotten or another owner's: the same answer for all. */
+  find(identity: Identity, id: string): Run {
+    const run = this.#kept.byId(id);
+    if (run !== undefined) {
+      if (maySee(identity, { owner: run.identity.owner, command: run.command })) return run;
+      throw new IscepError("run_not_found");
+    }
+    const stored = this.#store?.get(id);
+    if (stored !== undefined && maySee(identity, stored.start)) return this.#store?.restore(stored) ?? notFound();
+    const record = this.#history.get(id);
+    return stored === undefined && record !== undefined && maySee(identity, record)
+      ? this.#remembered(record)
+      : notFound();
+  }
+
+  /** All that is left of it is its line. */
+  #remembered(record: RunRecord): Run {
+    const { status, startedAtMs, endedAtMs = startedAtMs, outputBytes } = record;
+    const outcome = outcomeOf({ ...record, status: status === "running" ? "lost" : status }, undefined, true);
+    const start = { ...record, tokenId: null, source: "" };
+    return Run.ended(start, outcome, endedAtMs, RunOutput.ended(this.#limits, outputBytes));
+  }
+
+  /** The run that an earlier call of this owner with the same key began. */
+  byKey(identity: Identity, idempotencyKey: string): Run | undefined {
+    const run = this.#kept.byKey(identity, idempotencyKey);
+    if (run !== undefined) return run;
+    const stored = this.#store?.byKey(identity, idempotencyKey);
+    return stored === undefined ? undefined : this.#store?.restore(stored);
+  }
+
+  /** Of this owner, newest first; or the one with this id. @throws IscepError `run_not_found` */
+  list(identity: Identity, { run, after, limit }: RunsQuery): RunsPage {
+    if (run === undefined) {
+      const most = this.#limits.maxRunsPage;
+      const page = this.#history.page(identity, after, Math.max(1, Math.min(limit ?? most, most)));
+      return { ...page, runs: page.runs.map((record) => this.#current(record)) };
+    }
+    const record = this.#history.get(run);
+    if (record === undefined || !maySee(identity, record)) throw new IscepError("run_not_found");
+    return { runs: [this.#current(record)] };
+  }
+
+  /** A run of another server may have been found to be lost meanwhile. */
+  #current(record: RunRecord): RunRecord {
+    if (record.status !== "running" || this.#kept.byId(record.run) !== undefined) return record;
+    return this.#store?.record(record.run) ?? record;
+  }
+}
+
+function notFound(): never {
+  throw new IscepError("run_not_found");
+}
+
+function eventOf(run: Run, given: unknown, status: CommandEvent["status"]): CommandEvent {
+  return {
+    status,
+    runId: run.id,
+    command: run.command,
+    owner: run.identity.owner,
+    tokenId: run.identity.tokenId,
+    source: run.source,
+    startedAtMs: run.startedAtMs,
+    durationMs: Date.now() - run.startedAtMs,
+    outputBytes: run.outputBytes,
+    args: given,
+  };
+}

@@ -1,0 +1,122 @@
+/** Runs of servers that are gone: each gets its one end, in its file and in the commands log, and its processes are ended. */
+import { withFileLock } from "../files/file-lock.js";
+import type { Limits } from "../limits/limits.js";
+import { readHistory, type LoggedRun } from "../logs/history.js";
+import type { Logs } from "../model/logs.js";
+import { endProcessesOfRuns } from "../runs/script/end.js";
+import { isOutcomeStatus } from "../model/outcome.js";
+import type { RunRecord } from "../model/run-record.js";
+import type { RunStore, StoredRun } from "./store.js";
+import type { ServerLease } from "./lease.js";
+
+export interface LeftRunsOptions {
+  readonly store: RunStore;
+  readonly lease: ServerLease;
+  readonly logs: Logs;
+  readonly limits: Limits;
+  /** Held while an end is written, so that of two servers that started at once only one does it. */
+  readonly lockPath: string;
+  readonly tell: (message: string, error: unknown) => void;
+}
+
+export class LeftRuns {
+  readonly #options: LeftRunsOptions;
+  readonly #logged: ReadonlyMap<string, LoggedRun>;
+  /** Runs of the commands log that are not in the store, and have an end. */
+  readonly records: RunRecord[] = [];
+  /** Of servers that may live, in another container. */
+  #doubtful: LoggedRun[] = [];
+  readonly #timer: NodeJS.Timeout;
+  #settled: Promise<unknown> = Promise.resolve();
+
+  constructor(options: LeftRunsOptions) {
+    this.#options = options;
+    const { logs, limits, tell } = options;
+    const { commandsFile = "" } = logs;
+    const { runs, badLines } = readHistory(commandsFile, limits.maxHistoryBytes);
+    if (badLines > 0) tell(`${badLines} lines of ${commandsFile} are no whole JSON and were passed over`, undefined);
+    this.#logged = runs;
+    this.#endStored();
+    for (const logged of runs.values()) this.#endLogged(logged);
+    options.lease.sweep();
+    // A server of another container can only be known to be gone after a while.
+    this.#timer = setInterval(() => this.#lookAgain(), 2 * limits.serverLeaseMs).unref();
+  }
+
+  #lookAgain(): void {
+    const { lease, tell } = this.#options;
+    this.#endStored();
+    try {
+      lease.sweep();
+    } catch (error) {
+      tell("the runs folder cannot be read", error);
+    }
+    const doubtful = this.#doubtful;
+    this.#doubtful = [];
+    for (const logged of doubtful) this.#endLogged(logged);
+  }
+
+  #endStored(): void {
+    const { store, lease, tell } = this.#options;
+    for (const stored of store.unfinished((mark) => lease.isGone(mark))) {
+      const seen = recordOf(this.#logged.get(stored.start.run));
+      store.lose(stored, seen);
+      const ended = this.#end(stored, seen).catch((error: unknown) =>
+        tell(`the end of run ${stored.start.run}, of a server that is gone, could not be written`, error),
+      );
+      this.#settled = Promise.all([this.#settled, ended]);
+    }
+  }
+
+  /** First its processes, then its line: should this server be killed meanwhile, the next one finds both again. */
+  async #end(stored: StoredRun, seen: RunRecord | undefined): Promise<void> {
+    const { store, logs, limits, lockPath } = this.#options;
+    await endProcessesOfRuns(new Set([stored.start.run]), limits.killGraceMs);
+    await withFileLock(lockPath, limits.fileLockTimeoutMs, () => {
+      const record = store.writeLost(stored);
+      if (record !== undefined && seen === undefined) logEnd(logs, record, stored.start);
+    });
+  }
+
+  /** A function without a file, or a run whose last line was still waiting when its server was killed. */
+  #endLogged(logged: LoggedRun): void {
+    const { store, lease, logs } = this.#options;
+    const stored = store.get(logged.runId);
+    let record = recordOf(logged);
+    if (record === undefined && !lease.isGone(logged.server)) {
+      this.#doubtful.push(logged);
+      return;
+    }
+    // What the store has given its end just now gets its line after its processes have ended.
+    if (record === undefined && !store.isUnwritten(logged.runId)) {
+      record = store.record(logged.runId) ?? lostRecord(logged);
+      logEnd(logs, record, logged);
+    }
+    if (stored === undefined && record !== undefined) this.records.push(record);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#settled;
+  }
+}
+
+function recordOf(logged: LoggedRun | undefined): RunRecord | undefined {
+  const end = logged?.end;
+  if (logged === undefined || end === undefined || !isOutcomeStatus(end.status)) return undefined;
+  const { runId: run, command, owner, startedAtMs } = logged;
+  return { run, command, owner, startedAtMs, ...end, status: end.status };
+}
+
+function lostRecord({ runId: run, command, owner, startedAtMs }: LoggedRun): RunRecord {
+  return { run, command, owner, startedAtMs, endedAtMs: Date.now(), status: "lost", code: "lost", outputBytes: 0 };
+}
+
+function logEnd(
+  logs: Logs,
+  record: RunRecord,
+  { tokenId, source, server }: Pick<LoggedRun, "tokenId" | "source" | "server">,
+): void {
+  const { run: runId, startedAtMs, endedAtMs = startedAtMs, ...rest } = record;
+  logs.command({ ...rest, runId, startedAtMs, durationMs: endedAtMs - startedAtMs, tokenId, source, server, args: {} });
+}

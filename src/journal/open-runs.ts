@@ -1,0 +1,69 @@
+/** Opens the runs folder when a server starts: what an earlier process left is made whole before anybody asks for it. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { IscepError, textOfThrown } from "../errors.js";
+import { withFileLock } from "../files/file-lock.js";
+import type { Limits } from "../limits/limits.js";
+import { systemClock } from "../logs/clock.js";
+import { combineLogs } from "../logs/combine.js";
+import { oncePerInterval, openCommandsLog } from "../logs/files.js";
+import type { Logs } from "../model/logs.js";
+import type { RunRecord } from "../model/run-record.js";
+import { RunStore } from "./store.js";
+import { ServerLease } from "./lease.js";
+import { LeftRuns } from "./left-runs.js";
+
+export interface OpenRuns {
+  readonly store: RunStore;
+  /** Of runs that are not in the store, from the commands log. */
+  readonly history: readonly RunRecord[];
+  readonly logs: Logs;
+  /** What an earlier process left has come to its end, and all output is with the system. Before the logs close. */
+  close(): Promise<void>;
+}
+
+type Tell = (message: string, error: unknown) => void;
+
+/** @throws IscepError `configuration` when the folder cannot be used, `busy` when another server opens it for very long. */
+export async function openRuns(folder: string, limits: Limits, given: Logs | undefined): Promise<OpenRuns> {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const tell: Tell = (message, error) => {
+      if (given === undefined) warn(message, error);
+      else given.error({ event: "runs_folder", message, error });
+    };
+    const onProblem = oncePerInterval(tell, limits.logProblemIntervalMs, systemClock);
+    const logs =
+      given?.commandsFile === undefined
+        ? combineLogs(...(given === undefined ? [] : [given]), openCommandsLog(folder, { limits, onProblem }))
+        : given;
+    // Two servers that start at once would both find the same runs without an end.
+    const lockPath = join(folder, "opening");
+    return await withFileLock(lockPath, limits.fileLockTimeoutMs, () => {
+      const lease = new ServerLease(folder, limits.serverLeaseMs, (error) =>
+        onProblem("other servers cannot be told that this one lives", error),
+      );
+      const store = new RunStore({ folder, limits, onProblem });
+      const left = new LeftRuns({ store, lease, logs, limits, lockPath, tell });
+      return { store, logs, history: left.records, close: () => closeAll(store, left, lease) };
+    });
+  } catch (error) {
+    if (error instanceof IscepError) throw error;
+    throw new IscepError(
+      "configuration",
+      `runs cannot be kept in ${folder}: ${textOfThrown(error)}; choose a folder that this user may write to`,
+      { cause: error },
+    );
+  }
+}
+
+async function closeAll(store: RunStore, left: LeftRuns, lease: ServerLease): Promise<void> {
+  await left.close();
+  await store.close();
+  lease.close();
+}
+
+function warn(message: string, error: unknown): void {
+  const reason = error === undefined ? "" : `: ${textOfThrown(error)}`;
+  process.emitWarning(message + reason, { type: "IscepWarning", code: "ISCEP_RUNS" });
+}

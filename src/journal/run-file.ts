@@ -1,0 +1,112 @@
+/**
+ * The file of one run, `RUN.run`: a line when it begins, and at its end a line with how it ended and one with its value.
+ * Written with the system before the command starts, so that kill -9 leaves no run that nobody knows of.
+ */
+import { appendFileSync, closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
+import type { EndedRun } from "../runs/run/run.js";
+import { readEnd, type StoredEnd } from "./stored-outcome.js";
+
+export interface RunStart extends EndedRun {
+  /** The process of its server. */
+  readonly server: string;
+  /** A hash of owner and key. */
+  readonly key?: string;
+}
+
+// Both lines, with names of usual length; what is longer is read in a second go.
+const headBytes = 4 * 1024;
+
+const fileName = /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})\.run$/;
+
+/** Undefined for a file that is no run's. */
+export function runOfFile(name: string): string | undefined {
+  return fileName.exec(name)?.[1];
+}
+
+/** Returns its bytes. */
+export function writeStart(path: string, start: RunStart): number {
+  const line = `${JSON.stringify(start)}\n`;
+  const file = openSync(path, "wx", 0o600);
+  try {
+    return writeSync(file, line);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Returns how many bytes were added. */
+export function appendEnd(path: string, lines: string): number {
+  appendFileSync(path, lines, { mode: 0o600 });
+  return Buffer.byteLength(lines);
+}
+
+/** What the file says, without the value. `start` is undefined when it is no file of a run. */
+export function readRunFile(path: string): {
+  readonly start: RunStart | undefined;
+  readonly end: StoredEnd | undefined;
+} {
+  const [first, ...rest] = headOf(path);
+  return {
+    start: readStart(parsed(first)),
+    end: rest.map((line) => readEnd(parsed(line))).find((end) => end !== undefined),
+  };
+}
+
+function headOf(path: string): (string | undefined)[] {
+  const bytes = Buffer.allocUnsafe(headBytes);
+  const file = openSync(path, "r");
+  let head: string;
+  try {
+    head = bytes.toString("utf8", 0, readSync(file, bytes, 0, headBytes, 0));
+  } finally {
+    closeSync(file);
+  }
+  const lines = head.split("\n");
+  return lines.length > 2 || head.length < headBytes / 2
+    ? wholeLines(lines)
+    : wholeLines(readFileSync(path, "utf8").split("\n"));
+}
+
+/** What has no newline behind it is half a line. */
+function wholeLines(lines: readonly string[]): (string | undefined)[] {
+  return lines.slice(0, -1);
+}
+
+function readStart(line: unknown): RunStart | undefined {
+  if (!isJsonObject(line)) return undefined;
+  const { run, command, owner, tokenId, source, startedAtMs, server, key } = line;
+  if (typeof run !== "string" || typeof command !== "string" || typeof owner !== "string") return undefined;
+  if (typeof startedAtMs !== "number" || typeof server !== "string" || typeof source !== "string") return undefined;
+  const token = typeof tokenId === "string" ? tokenId : null;
+  return {
+    run,
+    command,
+    owner,
+    tokenId: token,
+    source,
+    startedAtMs,
+    server,
+    ...(typeof key === "string" ? { key } : {}),
+  };
+}
+
+function parsed(line: string | undefined): unknown {
+  if (line === undefined) return undefined;
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined; // not written by us, or damaged: as if it were not there
+  }
+}
+
+/** The value of a run that has one. Undefined when it is not there as a whole: its disk was full, or it was removed. */
+export function readValue(path: string, limits: JsonLimits): { readonly value: unknown } | undefined {
+  try {
+    const lines = wholeLines(readFileSync(path, "utf8").split("\n"));
+    const text = lines[lines.findIndex((line) => readEnd(parsed(line)) !== undefined) + 1];
+    return text === undefined ? undefined : { value: parseJson(Buffer.from(text), limits) };
+  } catch {
+    return undefined; // the run says then that its value is gone
+  }
+}

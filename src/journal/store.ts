@@ -1,0 +1,314 @@
+/**
+ * The runs folder: what can be asked for of runs after their server was started again. Names of files are made of run ids
+ * of the server's own, never of a word of a caller. Bounded in bytes, number and age; the oldest ended runs go first.
+ */
+import { createHash } from "node:crypto";
+import { chmodSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { IscepError } from "../errors.js";
+import type { Identity } from "../model/identity.js";
+import type { Limits } from "../limits/limits.js";
+import { maskText } from "../model/secrets.js";
+import { ownProcessMark } from "../files/process-mark.js";
+import type { Outcome } from "../model/outcome.js";
+import { OutputFiles } from "../runs/streams/output-files.js";
+import { foundSegments, measureSegment, segmentName, type Segment } from "../runs/streams/output-segments.js";
+import { RunOutput } from "../runs/streams/output.js";
+import { Run } from "../runs/run/run.js";
+import type { RunRecord } from "../model/run-record.js";
+import { appendEnd, readRunFile, readValue, runOfFile, writeStart, type RunStart } from "./run-file.js";
+import { endLines, lostError, outcomeOf, type StoredEnd } from "./stored-outcome.js";
+
+export interface RunStoreOptions {
+  readonly folder: string;
+  readonly limits: Limits;
+  readonly onProblem: (message: string, error: unknown) => void;
+}
+
+export interface StoredRun {
+  readonly start: RunStart;
+  end: StoredEnd | undefined;
+  fileBytes: number;
+  files: OutputFiles | undefined;
+  /** While it is in memory, or somebody reads it. */
+  output: RunOutput | undefined;
+}
+
+const sweepIntervalMs = 3_600_000;
+const dayMs = 86_400_000;
+
+export class RunStore {
+  readonly #options: RunStoreOptions;
+  /** In the order of their ids, which is that of their start. */
+  readonly #runs = new Map<string, StoredRun>();
+  readonly #keys = new Map<string, string>();
+  readonly #sweep: NodeJS.Timeout;
+  #bytes = 0;
+
+  /** @throws what the system says when the folder cannot be made or read. */
+  constructor(options: RunStoreOptions) {
+    this.#options = options;
+    const { folder } = options;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, 0o700);
+    this.#read();
+    this.#clean();
+    this.#sweep = setInterval(() => this.#clean(), sweepIntervalMs).unref();
+  }
+
+  #read(): void {
+    const { folder } = this.#options;
+    const segments = new Map<string, { readonly offset: number; readonly fileBytes: number }[]>();
+    const runs: string[] = [];
+    for (const name of readdirSync(folder)) {
+      const run = runOfFile(name);
+      if (run !== undefined) runs.push(run);
+      const segment = segmentName(name);
+      if (segment === undefined) continue;
+      const { size = 0 } = statSync(join(folder, name), { throwIfNoEntry: false }) ?? {};
+      const list = segments.get(segment.run) ?? [];
+      list.push({ offset: segment.offset, fileBytes: size });
+      segments.set(segment.run, list);
+    }
+    for (const run of runs.sort()) {
+      const path = this.#path(run);
+      const { start, end } = readRunFile(path);
+      // Half a line: its server was killed before the run began.
+      if (start === undefined) continue;
+      const found = foundSegments(folder, run, segments.get(run) ?? []);
+      const { size: fileBytes = 0 } = statSync(path, { throwIfNoEntry: false }) ?? {};
+      this.#add({ start, end, fileBytes, files: undefined, output: undefined });
+      this.#bytes += found.reduce((sum, segment) => sum + segment.fileBytes, fileBytes);
+      if (found.length > 0) this.#found.set(run, found);
+    }
+  }
+  /** Segments of an earlier process, until somebody asks for them. */
+  readonly #found = new Map<string, Segment[]>();
+
+  #add(stored: StoredRun): void {
+    this.#runs.set(stored.start.run, stored);
+    if (stored.start.key !== undefined) this.#keys.set(stored.start.key, stored.start.run);
+  }
+
+  #path(run: string): string {
+    return join(this.#options.folder, `${run}.run`);
+  }
+
+  /** Before the run begins: from here on it is known, whatever happens to this process. */
+  begin(run: Run, key: string | undefined): void {
+    const start: RunStart = {
+      run: run.id,
+      command: run.command,
+      owner: run.identity.owner,
+      tokenId: run.identity.tokenId,
+      source: run.source,
+      startedAtMs: run.startedAtMs,
+      server: ownProcessMark(),
+      ...(key === undefined ? {} : { key: keyHash(run.identity, key) }),
+    };
+    let fileBytes: number;
+    try {
+      fileBytes = writeStart(this.#path(run.id), start);
+    } catch (error) {
+      this.#options.onProblem(
+        `run ${run.id} cannot be written to ${this.#options.folder}; it is in memory only`,
+        error,
+      );
+      return;
+    }
+    const files = new OutputFiles(this.#outputOptions(run.id));
+    run.output.keepIn(files);
+    this.#add({ start, end: undefined, fileBytes, files, output: run.output });
+    this.#grew(fileBytes);
+  }
+
+  #outputOptions(runId: string) {
+    const { folder, limits, onProblem } = this.#options;
+    return { folder, runId, limits, onProblem, grew: (bytes: number) => this.#grew(bytes) };
+  }
+
+  #grew(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > this.#options.limits.maxRunsFolderBytes || this.#runs.size > this.#options.limits.maxStoredRuns)
+      this.#clean();
+  }
+
+  end(run: Run, outcome: Outcome): void {
+    const stored = this.#runs.get(run.id);
+    if (stored === undefined || stored.end !== undefined) return;
+    this.#writeEnd(stored, withoutSecrets(outcome, run.secrets), run.endedAtMs ?? Date.now(), run.outputBytes);
+  }
+
+  #writeEnd(stored: StoredRun, outcome: Outcome, endedAtMs: number, outputBytes: number): void {
+    const lines = endLines(outcome, endedAtMs, outputBytes, this.#options.limits);
+    stored.end = lines.end;
+    this.#append(stored, lines.text);
+  }
+
+  #append(stored: StoredRun, text: string): void {
+    const { run } = stored.start;
+    try {
+      const bytes = appendEnd(this.#path(run), text);
+      stored.fileBytes += bytes;
+      this.#grew(bytes);
+    } catch (error) {
+      this.#options.onProblem(`the end of run ${run} cannot be written to ${this.#options.folder}`, error);
+    }
+  }
+
+  /** The run in memory is forgotten: what is asked for from now on comes from the files. */
+  release(id: string): void {
+    const stored = this.#runs.get(id);
+    if (stored?.output?.isWatched === false) stored.output = undefined;
+  }
+
+  /** Runs of servers that are gone, without an end. */
+  unfinished(isGone: (server: string) => boolean): StoredRun[] {
+    return [...this.#runs.values()].filter(({ start, end }) => end === undefined && isGone(start.server));
+  }
+
+  /** Nobody saw its end, or only the log knows of it: `seen`. In memory, until it is written. */
+  lose(stored: StoredRun, seen: RunRecord | undefined): void {
+    const { end } = this.#filesOf(stored);
+    const outcome: Outcome =
+      seen === undefined || seen.status === "running"
+        ? { status: "lost", error: lostError() }
+        : outcomeOf({ ...seen, status: seen.status }, undefined, true);
+    const { limits } = this.#options;
+    this.#unwritten.add(stored.start.run);
+    stored.end = endLines(outcome, seen?.endedAtMs ?? Date.now(), seen?.outputBytes ?? end, limits).end;
+  }
+
+  /** It has its end in memory only. */
+  isUnwritten(id: string): boolean {
+    return this.#unwritten.has(id);
+  }
+  readonly #unwritten = new Set<string>();
+
+  /** Undefined when another server was the first. */
+  writeLost(stored: StoredRun): RunRecord | undefined {
+    this.#unwritten.delete(stored.start.run);
+    if (readRunFile(this.#path(stored.start.run)).end !== undefined) return undefined;
+    // Behind half a line, which a full disk may have left.
+    this.#append(stored, `\n${JSON.stringify(stored.end)}\n`);
+    return recordOf(stored);
+  }
+
+  record(id: string): RunRecord | undefined {
+    const stored = this.#runs.get(id);
+    return stored === undefined ? undefined : recordOf(stored);
+  }
+
+  get(id: string): StoredRun | undefined {
+    return this.#runs.get(id);
+  }
+
+  /** For the list of runs. */
+  records(): RunRecord[] {
+    return [...this.#runs.values()].map(recordOf);
+  }
+
+  byKey(identity: Identity, key: string): StoredRun | undefined {
+    const id = this.#keys.get(keyHash(identity, key));
+    return id === undefined ? undefined : this.#runs.get(id);
+  }
+
+  /** As a run that has ended. One of another server that still lives is not ours to follow. */
+  restore(stored: StoredRun): Run {
+    const { start, end } = stored;
+    const files = this.#filesOf(stored);
+    stored.output ??= RunOutput.ended(this.#options.limits, end?.outputBytes ?? files.end, files);
+    return Run.ended(start, this.#outcome(stored), end?.endedAtMs ?? start.startedAtMs, stored.output);
+  }
+
+  #filesOf(stored: StoredRun): OutputFiles {
+    if (stored.files !== undefined) return stored.files;
+    const { run } = stored.start;
+    const found = this.#found.get(run) ?? [];
+    this.#found.delete(run);
+    const last = found.at(-1);
+    try {
+      if (last !== undefined) measureSegment(last);
+    } catch (error) {
+      this.#options.onProblem(`the output of run ${run} cannot be read`, error);
+    }
+    return (stored.files = new OutputFiles(this.#outputOptions(run), found));
+  }
+
+  #outcome({ start, end }: StoredRun): Outcome {
+    if (end === undefined) {
+      const reason = "another server that keeps its runs in the same folder has begun this run, and knows more of it";
+      return { status: "lost", error: new IscepError("lost", reason) };
+    }
+    if (end.value !== "next") return outcomeOf(end, undefined, end.value === "gone");
+    const kept = readValue(this.#path(start.run), this.#options.limits);
+    return outcomeOf(end, kept?.value, kept === undefined);
+  }
+
+  #clean(): void {
+    // What is dropped below changes the number of bytes, and comes back here.
+    if (this.#isCleaning) return;
+    this.#isCleaning = true;
+    try {
+      this.#makeRoom();
+    } finally {
+      this.#isCleaning = false;
+    }
+  }
+  #isCleaning = false;
+
+  #makeRoom(): void {
+    const { maxRunsFolderBytes, maxStoredRuns, storedRunDays } = this.#options.limits;
+    const oldestMs = Date.now() - storedRunDays * dayMs;
+    for (const stored of this.#runs.values()) {
+      const isOver = this.#bytes > maxRunsFolderBytes || this.#runs.size > maxStoredRuns;
+      const { end } = stored;
+      if (!isOver && stored.start.startedAtMs >= oldestMs) return;
+      if (end === undefined || (!isOver && end.endedAtMs >= oldestMs) || stored.output?.isWatched === true) continue;
+      if (stored.files?.isWriting !== true) this.#remove(stored);
+    }
+    // Runs under way alone can be too much: then each keeps its newest output.
+    for (const { files } of this.#runs.values()) {
+      while (this.#bytes > maxRunsFolderBytes && files?.dropOldest() === true);
+    }
+  }
+
+  #remove(stored: StoredRun): void {
+    const { run, key } = stored.start;
+    this.#runs.delete(run);
+    if (key !== undefined) this.#keys.delete(key);
+    try {
+      this.#filesOf(stored).remove();
+      rmSync(this.#path(run), { force: true });
+    } catch (error) {
+      this.#options.onProblem(`run ${run} cannot be removed from ${this.#options.folder}`, error);
+    }
+    this.#bytes -= stored.fileBytes;
+  }
+
+  /** All output is with the system. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    await Promise.all([...this.#runs.values()].map(async ({ files }) => files?.settled()));
+  }
+}
+
+function recordOf({ start, end }: StoredRun): RunRecord {
+  const { run, command, owner, startedAtMs } = start;
+  if (end === undefined) return { run, command, owner, startedAtMs, status: "running", outputBytes: 0 };
+  const { value: _, message: __, truncated: ___, ...facts } = end;
+  return { run, command, owner, startedAtMs, ...facts };
+}
+
+/** A command may have put a secret argument into its message. */
+function withoutSecrets(outcome: Outcome, secrets: readonly string[]): Outcome {
+  if (secrets.length === 0 || !("error" in outcome)) return outcome;
+  return { ...outcome, error: new IscepError(outcome.error.code, maskText(outcome.error.message, secrets)) };
+}
+
+/** Owners and keys are not to be found in the folder. JSON keeps the two apart, whatever they hold. */
+function keyHash(identity: Identity, key: string): string {
+  return createHash("sha256")
+    .update(JSON.stringify([identity.owner, key]))
+    .digest("base64url");
+}

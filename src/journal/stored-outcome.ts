@@ -1,0 +1,88 @@
+/** How a run ended, as lines of its file: what is known of it, and then its value. */
+import { errorTable, IscepError, isErrorCode } from "../errors.js";
+import { encodeJson, isJsonObject, type JsonLimits } from "../wire/json.js";
+import { isOutcomeStatus, outcomeTable, type Outcome, type OutcomeKind, type OutcomeStatus } from "../model/outcome.js";
+import { factsOf, type RunRecord } from "../model/run-record.js";
+
+export interface StoredEnd extends Pick<RunRecord, "code" | "exitCode" | "signal" | "outputBytes"> {
+  readonly endedAtMs: number;
+  readonly status: OutcomeStatus;
+  readonly message?: string;
+  readonly truncated?: true;
+  /** Where the value is: in the next line, nowhere as there was none, or nowhere as it could not be kept. */
+  readonly value: "next" | "none" | "gone";
+}
+
+// A message is for a person; this keeps the line short enough to be read with the start of the file.
+const maxMessageLength = 2_000;
+
+export function endLines(
+  outcome: Outcome,
+  endedAtMs: number,
+  outputBytes: number,
+  limits: JsonLimits & { readonly maxStoredValueBytes: number },
+): { readonly end: StoredEnd; readonly text: string } {
+  const value = "value" in outcome ? storedValue(outcome.value, limits) : undefined;
+  const end: StoredEnd = {
+    endedAtMs,
+    status: outcome.status,
+    ...factsOf(outcome),
+    ...("error" in outcome ? { message: outcome.error.message.slice(0, maxMessageLength) } : {}),
+    ...("truncated" in outcome ? { truncated: true } : {}),
+    outputBytes,
+    value: "valueError" in outcome || value === "gone" ? "gone" : value === undefined ? "none" : "next",
+  };
+  return { end, text: `${JSON.stringify(end)}\n${end.value === "next" ? `${value}\n` : ""}` };
+}
+
+function storedValue(
+  value: unknown,
+  limits: JsonLimits & { readonly maxStoredValueBytes: number },
+): string | undefined {
+  if (value === undefined) return undefined;
+  try {
+    const text = encodeJson(value, limits);
+    return text === undefined || Buffer.byteLength(text) <= limits.maxStoredValueBytes ? text : "gone";
+  } catch {
+    return "gone"; // its caller was told why it is no JSON
+  }
+}
+
+/** Undefined for a line that is none: half of it, or somebody else's. */
+export function readEnd(line: unknown): StoredEnd | undefined {
+  if (!isJsonObject(line)) return undefined;
+  const { endedAtMs, status, code, exitCode, signal, message, truncated, outputBytes, value } = line;
+  if (typeof endedAtMs !== "number" || typeof outputBytes !== "number" || !isOutcomeStatus(status)) return undefined;
+  return {
+    endedAtMs,
+    status,
+    ...(typeof code === "string" ? { code } : {}),
+    ...(typeof exitCode === "number" ? { exitCode } : {}),
+    ...(typeof signal === "string" ? { signal } : {}),
+    ...(typeof message === "string" ? { message } : {}),
+    ...(truncated === true ? { truncated } : {}),
+    outputBytes,
+    value: value === "next" || value === "none" ? value : "gone",
+  };
+}
+
+export type KnownEnd = Pick<StoredEnd, "status" | "code" | "exitCode" | "signal" | "message" | "truncated">;
+
+/** @param value undefined when there was none, or it is not kept: `isGone` */
+export function outcomeOf(end: KnownEnd, value: unknown, isGone: boolean): Outcome {
+  const { status, exitCode, signal = "SIGKILL" } = end;
+  const exit = exitCode === undefined ? {} : { exitCode };
+  const cut = end.truncated === true ? { truncated: true as const } : {};
+  if (status === "completed")
+    return { status, value, ...exit, ...cut, ...(isGone ? { valueError: new IscepError("value_gone") } : {}) };
+  const kind: OutcomeKind = outcomeTable[status];
+  const code = end.code !== undefined && isErrorCode(end.code) ? end.code : (kind.code ?? "failed");
+  const error = new IscepError(code, end.message ?? errorTable[code].sentence);
+  const kept = { ...(value === undefined ? {} : { value }), ...cut };
+  if (status === "failed") return { status, error, ...exit, ...kept };
+  return status === "killed" ? { status, error, signal, ...kept } : { status, error };
+}
+
+export function lostError(): IscepError {
+  return new IscepError("lost", "the server ended while the command was under way; nobody knows how far it came");
+}

@@ -1,0 +1,29 @@
+import type { Identity } from "./identity.js";
+import type { Outcome, OutcomeStatus } from "./outcome.js";
+
+/** A run as others may see it. */
+export interface RunRecord {
+  readonly run: string;
+  readonly command: string;
+  readonly owner: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs?: number;
+  readonly status: OutcomeStatus | "running";
+  readonly code?: string;
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly outputBytes: number;
+}
+
+export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "owner" | "command">): boolean {
+  return owner === identity.owner && identity.mayRun(command);
+}
+
+/** What logs and lists say of an outcome, beside its status. */
+export function factsOf(outcome: Outcome): Pick<RunRecord, "code" | "exitCode" | "signal"> {
+  return {
+    ...("error" in outcome ? { code: outcome.error.code } : {}),
+    ...("exitCode" in outcome && outcome.exitCode !== undefined ? { exitCode: outcome.exitCode } : {}),
+    ...("signal" in outcome ? { signal: outcome.signal } : {}),
+  };
+}

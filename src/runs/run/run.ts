@@ -1,0 +1,306 @@
+import { IscepError } from "../../errors.js";
+import type { CommandContext, CommandOutput } from "../../model/command.js";
+import { anonymous, type Identity } from "../../model/identity.js";
+import type { Outcome } from "../../model/outcome.js";
+import { noInput, RunInput } from "../streams/input.js";
+import { eachListener, withListener, withoutListener, type Listeners } from "./listeners.js";
+import { RunOutput, type OutputLimits } from "../streams/output.js";
+import { createRunId } from "./run-id.js";
+
+/**
+ * One execution of a command. It lives apart from the connection that asked for it, and ends with exactly one outcome.
+ *
+ * Most calls are over within the same turn of the event loop, so the id, the output, the abort controller and the lists
+ * of listeners are only made when somebody asks for them.
+ */
+export class Run {
+  readonly command: string;
+  readonly identity: Identity;
+  /** IP address of the caller, or `unix`. */
+  readonly source: string;
+  readonly startedAtMs: number;
+  readonly context: CommandContext;
+  /** How long it may take, the wait for a place included. */
+  timeoutMs = Number.POSITIVE_INFINITY;
+  /** The texts that its call gave for secret arguments: no log may hold them. */
+  secrets: readonly string[] = [];
+  /** Its caller may ask for it later, also after a restart of the server. */
+  wanted: { readonly idempotencyKey: string | undefined } | undefined;
+  /** The commands log has its start, and shall have its end. */
+  isInJournal = false;
+  /** It can be found, followed and listed, and its end is to be noted there. */
+  isKept = false;
+  /** It goes on when nobody holds it. */
+  isDetached = false;
+  readonly #limits: OutputLimits;
+  #id: string | undefined;
+  #outcome: Outcome | undefined;
+  #endedAtMs = 0;
+  #life: Life | undefined;
+
+  constructor(
+    command: string,
+    identity: Identity,
+    source: string,
+    limits: OutputLimits,
+    startedAtMs: number = Date.now(),
+  ) {
+    this.command = command;
+    this.identity = identity;
+    this.source = source;
+    this.startedAtMs = startedAtMs;
+    this.#limits = limits;
+    this.context = new RunContext(this);
+  }
+
+  /** As it was kept: of an earlier process, or forgotten by this one. */
+  static ended(start: EndedRun, outcome: Outcome, endedAtMs: number, output: RunOutput): Run {
+    // Nobody acts with it: whoever asks for the run shows an identity of its own.
+    const identity = { ...anonymous, owner: start.owner, tokenId: start.tokenId, mayRun: () => false };
+    const run = new Run(start.command, identity, start.source, nothingMore, start.startedAtMs);
+    run.#id = start.run;
+    run.#outcome = outcome;
+    run.#endedAtMs = endedAtMs;
+    run.#lived().output = output;
+    return run;
+  }
+
+  get id(): string {
+    return (this.#id ??= createRunId(this.startedAtMs));
+  }
+
+  /** undefined while it is under way. */
+  get outcome(): Outcome | undefined {
+    return this.#outcome;
+  }
+
+  get endedAtMs(): number | undefined {
+    // A run that was over within its call ended when it started.
+    return this.#outcome === undefined ? undefined : this.#endedAtMs || this.startedAtMs;
+  }
+
+  get output(): RunOutput {
+    const life = this.#lived();
+    if (life.output === undefined) {
+      life.output = new RunOutput(this.#limits);
+      if (this.#outcome !== undefined) life.output.close();
+    }
+    return life.output;
+  }
+
+  /** undefined where the caller sends no standard input. */
+  get input(): RunInput | undefined {
+    return this.#life?.input;
+  }
+
+  /** To be called before the run begins, when its caller will send standard input. */
+  openInput(): RunInput {
+    return (this.#lived().input ??= new RunInput());
+  }
+
+  /** Bytes of output so far, without making an output where there is none. */
+  get outputBytes(): number {
+    return this.#life?.output?.end ?? 0;
+  }
+
+  /** Aborted when the run shall stop: timeout, cancel, close of the server. */
+  get signal(): AbortSignal {
+    const life = this.#lived();
+    if (life.controller === undefined) {
+      life.controller = new AbortController();
+      if (life.abortReason !== undefined) life.controller.abort(life.abortReason);
+    }
+    return life.controller.signal;
+  }
+
+  /** Tells at once that the run has ended already; else its place when it waits, and how far it was when it last said so. */
+  follow(follower: RunFollower): void {
+    if (this.#outcome !== undefined) {
+      follower.ended(this.#outcome);
+      return;
+    }
+    const life = this.#lived();
+    life.followers = withListener(life.followers, follower);
+    if (life.queuePosition > 0) follower.queued?.(life.queuePosition);
+    if (life.progress !== undefined) follower.progress?.(life.progress.fraction, life.progress.message);
+  }
+
+  unfollow(follower: RunFollower): void {
+    const life = this.#life;
+    if (life !== undefined) life.followers = withoutListener(life.followers, follower);
+  }
+
+  /** Calls at once when the run has ended already. */
+  whenEnded(listener: (outcome: Outcome) => void): void {
+    this.follow({ ended: listener });
+  }
+
+  progress(fraction: number, message: string | undefined): void {
+    const life = this.#lived();
+    life.progress = { fraction, message };
+    for (const follower of eachListener(life.followers)) follower.progress?.(fraction, message);
+  }
+
+  /** From 1; 0 when it waits no more. */
+  movedInQueue(position: number): void {
+    // Most runs never wait, and are not to have a life for that.
+    if (position === (this.#life?.queuePosition ?? 0)) return;
+    const life = this.#lived();
+    life.queuePosition = position;
+    for (const follower of eachListener(life.followers)) follower.queued?.(position);
+  }
+
+  /** The first outcome counts; whatever comes later changes nothing. */
+  end(outcome: Outcome, journal: RunEndJournal, given: unknown): void {
+    if (this.#outcome !== undefined) return;
+    this.#outcome = outcome;
+    const life = this.#life;
+    if (life === undefined) {
+      journal.ends(this, outcome, given);
+      return;
+    }
+    this.#endedAtMs = Date.now();
+    life.output?.close();
+    life.input?.discard();
+    // Before anybody is told: what a caller has heard of is never lost.
+    journal.ends(this, outcome, given);
+    clearTimeout(life.timer);
+    const { followers } = life;
+    life.followers = undefined;
+    life.abortListeners = undefined;
+    for (const follower of eachListener(followers)) follower.ended(outcome);
+  }
+
+  /** It has been asked to stop. */
+  get isAborted(): boolean {
+    return this.#life?.abortReason !== undefined;
+  }
+
+  /** Asks the command to stop; `reason` becomes `context.signal.reason`. */
+  abort(reason: IscepError): void {
+    const life = this.#lived();
+    if (life.abortReason !== undefined || this.#outcome !== undefined) return;
+    life.abortReason = reason;
+    life.controller?.abort(reason);
+    for (const listener of eachListener(life.abortListeners)) listener(reason);
+  }
+
+  /** Calls once, at an abort before the run has ended. Cheaper than the signal. */
+  whenAborted(listener: (reason: IscepError) => void): void {
+    const life = this.#lived();
+    if (life.abortReason !== undefined) listener(life.abortReason);
+    else life.abortListeners = withListener(life.abortListeners, listener);
+  }
+
+  /** From now on it is aborted when its timeout has passed. */
+  limitTime(): void {
+    const life = this.#lived();
+    // Twice where it waited for its place: what counts is the first.
+    life.timer ??= setTimeout(timeOut, this.timeoutMs, this);
+  }
+
+  /** A caller that wants the run to go on, until it releases it. */
+  hold(holder: object): void {
+    const life = this.#lived();
+    if (!eachListener(life.holders).includes(holder)) life.holders = withListener(life.holders, holder);
+  }
+
+  release(holder: object): void {
+    const life = this.#lived();
+    if (!eachListener(life.holders).includes(holder)) return;
+    life.holders = withoutListener(life.holders, holder);
+    if (life.holders === undefined && this.#outcome === undefined) life.onAbandoned?.(this);
+  }
+
+  get isHeld(): boolean {
+    return this.#life?.holders !== undefined;
+  }
+
+  /** Called each time when the last of those that held the run has let go of it. */
+  whenAbandoned(listener: (run: Run) => void): void {
+    this.#lived().onAbandoned = listener;
+  }
+
+  #lived(): Life {
+    return (this.#life ??= new Life());
+  }
+}
+
+/** Whoever wants to hear of a run: its caller's door, one who has attached, a run that has joined it. */
+export interface RunFollower {
+  /** Once. */
+  ended(outcome: Outcome): void;
+  progress?(fraction: number, message: string | undefined): void;
+  /** Its place in a queue, from 1; 0 when it waits no more. */
+  queued?(position: number): void;
+}
+
+/** Where the end of a run is written down. */
+export interface RunEndJournal {
+  ends(run: Run, outcome: Outcome, given: unknown): void;
+}
+
+/** What is kept of a run beside its outcome and output. */
+export interface EndedRun {
+  readonly run: string;
+  readonly command: string;
+  readonly owner: string;
+  readonly tokenId: string | null;
+  readonly source: string;
+  readonly startedAtMs: number;
+}
+
+const nothingMore: OutputLimits = { maxRetainedOutputBytes: 0, streamWindowBytes: 0 };
+
+/** What only a run has that lasts longer than its call, or that somebody follows. */
+class Life {
+  output: RunOutput | undefined;
+  input: RunInput | undefined;
+  controller: AbortController | undefined;
+  abortReason: IscepError | undefined;
+  abortListeners: Listeners<(reason: IscepError) => void>;
+  followers: Listeners<RunFollower>;
+  progress: { readonly fraction: number; readonly message: string | undefined } | undefined;
+  queuePosition = 0;
+  onAbandoned: ((run: Run) => void) | undefined;
+  /** Callers that want it to go on; without any, and not detached, it is abandoned. */
+  holders: Listeners<object>;
+  timer: NodeJS.Timeout | undefined;
+}
+
+function timeOut(run: Run): void {
+  run.abort(new IscepError("timeout", `the command took longer than its timeout of ${run.timeoutMs} ms`));
+}
+
+class RunContext implements CommandContext {
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  get runId(): string {
+    return this.#run.id;
+  }
+
+  get identity(): Pick<Identity, "owner" | "tokenId"> {
+    return this.#run.identity;
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal;
+  }
+
+  get output(): CommandOutput {
+    return this.#run.output;
+  }
+
+  get stdin(): AsyncIterable<Uint8Array> {
+    return this.#run.input ?? noInput;
+  }
+
+  /** Works without its context as well: commands take apart what they are given. */
+  get progress(): CommandContext["progress"] {
+    return (fraction, message) => this.#run.progress(Math.min(1, Math.max(0, fraction)), message);
+  }
+}

@@ -1,0 +1,154 @@
+/** Ends all that a run has started: SIGTERM, time to end, SIGKILL, wherever its processes have gone. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { limitTable } from "../../limits/limits.js";
+import { signalGroup } from "./start.js";
+import {
+  currentGroup,
+  isSameProcess,
+  scanProcesses,
+  startTicksOf,
+  withDescendants,
+  type ProcessEntry,
+  type ProcessScan,
+} from "./scan.js";
+
+export interface ProcessesToEnd {
+  /** What they have as ISCEP_RUN, however they were forked. */
+  readonly runId: string;
+  /** The process that leads the run's group; undefined when it was another server's. */
+  readonly leader?: {
+    readonly pid: number;
+    /** True until Node has taken its exit status: so long nobody else can have its pid. */
+    isThere(): boolean;
+  };
+}
+
+/**
+ * For runs of a server that is gone: what is left of them is ended. Resolves when nothing is left that this process may
+ * end.
+ */
+export async function endProcessesOfRuns(
+  runIds: ReadonlySet<string>,
+  killGraceMs: number = limitTable.killGraceMs.default,
+): Promise<void> {
+  // They share their scans, as all ask at the same moments.
+  await Promise.all([...runIds].map((runId) => endProcesses({ runId }, killGraceMs)));
+}
+
+/** Resolves when nothing is left, or what is left does not end even by SIGKILL. Never rejects. */
+export async function endProcesses(target: ProcessesToEnd, killGraceMs: number): Promise<void> {
+  const tree = new RunTree(target);
+  const killAtMs = performance.now() + killGraceMs;
+  // First the look, then the signal: whose parent ends can no longer be known by it.
+  while (await tree.look()) {
+    if (performance.now() >= killAtMs) break;
+    tree.signal("SIGTERM");
+    await tree.gone(killAtMs);
+  }
+  // What forks faster than it is looked for is met again in the next round.
+  for (let round = 0; round < killRounds && (await tree.look()); round++) {
+    tree.signal("SIGKILL");
+    await tree.gone(performance.now() + roundMs);
+  }
+}
+
+const killRounds = 5;
+/** What is stuck in the kernel does not end within a round, nor after all of them. */
+const roundMs = 200;
+const maxPauseMs = 50;
+
+class RunTree {
+  readonly #target: ProcessesToEnd;
+  /** By pid. What was once seen to belong to the run is known again when its variable or its parent is gone. */
+  readonly #known = new Map<number, ProcessEntry>();
+  readonly #told = new Set<string>();
+  /** Another user's by now: it cannot be ended from here, and is not waited for. */
+  readonly #foreign = new Set<string>();
+  readonly #sinceTicks: number;
+  #groupTold = false;
+  #hasProc = true;
+
+  constructor(target: ProcessesToEnd) {
+    this.#target = target;
+    const { leader } = target;
+    // All others were started by it; where its start is not known any more, all are looked at.
+    this.#sinceTicks = leader?.isThere() === true ? (startTicksOf(leader.pid) ?? 0) : 0;
+  }
+
+  /** Looks through all processes; false when none of the run is left. */
+  async look(): Promise<boolean> {
+    const scan = await scanProcesses(this.#sinceTicks);
+    this.#hasProc = scan !== undefined;
+    if (scan === undefined) return this.#groupLives();
+    const found = withDescendants(scan, this.#roots(scan));
+    this.#known.clear();
+    for (const entry of found) if (!this.#foreign.has(identityOf(entry))) this.#known.set(entry.pid, entry);
+    return this.#known.size > 0;
+  }
+
+  *#roots(scan: ProcessScan): Generator<ProcessEntry> {
+    const { runId, leader } = this.#target;
+    const groupId = leader?.isThere() === true ? leader.pid : undefined;
+    for (const entry of scan.values()) {
+      const known = this.#known.get(entry.pid);
+      if (entry.runId === runId || entry.groupId === groupId || known?.startTicks === entry.startTicks) yield entry;
+    }
+  }
+
+  /** To each only one SIGTERM, as some programs take a second one for a wish to end without cleaning up. */
+  signal(signal: "SIGTERM" | "SIGKILL"): void {
+    const { leader } = this.#target;
+    // At once, so that none of them forks meanwhile; but only while the leader is there, as the number of a group that is
+    // gone may become another's.
+    const byGroup = leader !== undefined && (leader.isThere() || !this.#hasProc) ? leader.pid : undefined;
+    const toldGroup = signal === "SIGKILL" || !this.#groupTold ? byGroup : undefined;
+    if (toldGroup !== undefined) signalGroup(toldGroup, signal);
+    for (const entry of this.#known.values()) {
+      const identity = identityOf(entry);
+      if (signal === "SIGTERM") {
+        if (this.#told.has(identity)) continue;
+        this.#told.add(identity);
+      }
+      // Looked at again right before: the pid may have become another's since the scan, and it may have left the group
+      // before the group was told.
+      const groupId = currentGroup(entry);
+      if (groupId === undefined || groupId === toldGroup) continue;
+      try {
+        process.kill(entry.pid, signal);
+      } catch (error) {
+        if (isErrorCode(error, "EPERM")) this.#foreign.add(identity);
+      }
+    }
+    this.#groupTold = true;
+  }
+
+  /** Waits until those that are known have ended, and no longer than this. */
+  async gone(deadlineMs: number): Promise<void> {
+    for (let pauseMs = 1; this.#anyLives(); pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
+      const leftMs = deadlineMs - performance.now();
+      if (leftMs <= 0) return;
+      await sleep(Math.min(pauseMs, leftMs));
+    }
+  }
+
+  #anyLives(): boolean {
+    if (!this.#hasProc) return this.#groupLives();
+    for (const entry of this.#known.values()) {
+      if (!this.#foreign.has(identityOf(entry)) && isSameProcess(entry)) return true;
+    }
+    return false;
+  }
+
+  #groupLives(): boolean {
+    const { leader } = this.#target;
+    return leader !== undefined && signalGroup(leader.pid, 0);
+  }
+}
+
+function identityOf(entry: ProcessEntry): string {
+  return `${entry.pid} ${entry.startTicks}`;
+}
+
+function isErrorCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

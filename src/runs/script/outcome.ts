@@ -1,0 +1,109 @@
+/** The outcome of a script that has ended without us: from its exit code or signal, and what it has printed. */
+import type { ScriptCommand } from "../../model/command.js";
+import { IscepError, isIscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import { parseJson } from "../../wire/json.js";
+import { findJsonFault } from "./json-fault.js";
+import type { Outcome, ScriptResult } from "../../model/outcome.js";
+import type { ScriptOutput } from "./output.js";
+
+export interface ScriptEnd {
+  readonly runId: string;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly durationMs: number;
+  readonly output: ScriptOutput;
+  readonly limits: ValueLimits;
+}
+
+type ValueLimits = Pick<
+  Limits,
+  "maxRunOutputBytes" | "maxJsonDepth" | "maxJsonKeys" | "maxJsonItems" | "maxShownCharacters"
+>;
+
+export async function outcomeOfScript(command: ScriptCommand, end: ScriptEnd): Promise<Outcome> {
+  const { runId, exitCode, signal, output } = end;
+  const isText = command.output === undefined || command.output === "text";
+  // A script with a value of its own gives no other in its place.
+  const result = isText ? { value: textResult(end) } : {};
+  const cut = output.isFull ? { truncated: true as const } : {};
+  if (signal !== null) {
+    const why = signal === "SIGXCPU" ? "as it has used up its time of computing" : "which did not come from iscep";
+    const message = `the script "${command.name}" was ended by ${signal}, ${why}`;
+    const error = new IscepError("killed", message, { details: { runId, signal } });
+    return { status: "killed", error, signal, ...result, ...cut };
+  }
+  if (exitCode === null || !(command.successCodes ?? [0]).includes(exitCode)) {
+    const words = isText ? "its output may say why" : `its last words: ${lastLine(end)}`;
+    const message = `the script "${command.name}" ended with exit code ${exitCode}; ${words}`;
+    const error = new IscepError("failed", message, { details: { runId, exitCode } });
+    return { status: "failed", error, ...(exitCode === null ? {} : { exitCode }), ...result, ...cut };
+  }
+  if (isText) return { status: "completed", ...result, value: result.value, exitCode, ...cut };
+  try {
+    return { status: "completed", value: await valueOf(command, end), exitCode, ...cut };
+  } catch (error) {
+    if (!isIscepError(error)) throw error;
+    return { status: "failed", error, ...cut };
+  }
+}
+
+function textResult({ exitCode, signal, durationMs, output }: ScriptEnd): ScriptResult {
+  const { stdout, stderr, truncated } = output;
+  return { exitCode, signal, stdout: stdout.text(), stderr: stderr.text(), truncated, durationMs };
+}
+
+async function valueOf(command: ScriptCommand, { output, limits }: ScriptEnd): Promise<unknown> {
+  if (command.output === "none") return null;
+  const { name } = command;
+  if (output.isFull || output.stdout.truncated) {
+    const most = output.stdout.truncated ? `maxRunOutputBytes (${limits.maxRunOutputBytes})` : "its maxOutputBytes";
+    throw new IscepError("too_large", `the script "${name}" printed more than can be its value; the limit is ${most}`);
+  }
+  if (command.output === "lines") return output.maskedValue(linesOf(output.stdout.text()));
+  const value = output.maskedValue(readJson(name, output.stdout.bytes, limits));
+  const checked = await command.checkResult?.(value);
+  if (checked === undefined) return value;
+  if (checked.ok) return checked.value;
+  throw new IscepError(
+    "failed",
+    `the standard output of script "${name}" does not fit the schema of its result: ${checked.message}`,
+  );
+}
+
+function linesOf(text: string): string[] {
+  const lines = text.split(/\r?\n/);
+  if (lines.at(-1) === "") lines.pop();
+  return lines;
+}
+
+function readJson(name: string, bytes: Buffer, limits: ValueLimits): unknown {
+  try {
+    return parseJson(bytes, limits);
+  } catch (cause) {
+    const text = bytes.toString();
+    const fault = findJsonFault(text);
+    const where =
+      text.trim() === ""
+        ? "it printed nothing"
+        : fault === undefined
+          ? isIscepError(cause)
+            ? cause.message
+            : "it cannot be read"
+          : `it ${fault.isEnd ? "ends too early" : "breaks"} at line ${fault.line}, column ${fault.column}`;
+    throw new IscepError(
+      "failed",
+      `the standard output of script "${name}" is not the JSON that it should be: ${where}`,
+    );
+  }
+}
+
+/** Of standard error, else of standard output. */
+function lastLine({ output, limits }: ScriptEnd): string {
+  const lines = (output.stderr.text().trim() || output.stdout.text().trim()).split("\n");
+  const shown = (lines.at(-1) ?? "")
+    .replaceAll(/\p{C}/gu, " ")
+    .slice(0, 4 * limits.maxShownCharacters)
+    .trim();
+  return shown === "" ? "none" : JSON.stringify(shown);
+}

@@ -1,0 +1,135 @@
+/** What a script writes, on its way to those who follow its run, and the beginning of it kept for its result. */
+import type { Readable } from "node:stream";
+import type { Limits } from "../../limits/limits.js";
+import { CappedOutput } from "./capped-output.js";
+import type { OutputChannel } from "../streams/output.js";
+import { SecretMask } from "./mask.js";
+import { PacedProgress, ProgressLines, type ProgressListener } from "./progress-lines.js";
+
+/** Takes the bytes while they come; a promise asks for a pause until it resolves. */
+export interface LiveOutput {
+  write(channel: OutputChannel, bytes: Uint8Array): Promise<void> | undefined;
+}
+
+export interface ScriptOutputOptions {
+  /** Of both channels together; what is beyond is dropped. */
+  readonly maxBytes: number;
+  /** Called once, when something was dropped. */
+  readonly full: () => void;
+  /** `maxRunOutputBytes` of each channel are kept for the result. */
+  readonly limits: Pick<Limits, "maxRunOutputBytes" | "maxProgressLineBytes" | "progressIntervalMs">;
+  readonly live: LiveOutput | undefined;
+  readonly progress: ProgressListener | undefined;
+  /** Become `***` in both channels, and in the messages of progress. */
+  readonly secrets: readonly string[];
+}
+
+export class ScriptOutput {
+  readonly stdout: CappedOutput;
+  readonly stderr: CappedOutput;
+  readonly #live: LiveOutput | undefined;
+  readonly #progress: PacedProgress;
+  readonly #lines: ProgressLines;
+  readonly #masks: Readonly<Record<OutputChannel, SecretMask>>;
+  readonly #pipes: Readable[] = [];
+  /** How many pipes wait for a reader who is slower than the script. */
+  #waiting = 0;
+  #waits = 0;
+  #bytes = 0;
+  #room: number;
+  #isFull = false;
+  readonly #full: () => void;
+  #isOver = false;
+
+  constructor({ maxBytes, full, limits, live, progress = () => {}, secrets }: ScriptOutputOptions) {
+    this.stdout = new CappedOutput(limits.maxRunOutputBytes);
+    this.stderr = new CappedOutput(limits.maxRunOutputBytes);
+    this.#room = maxBytes;
+    this.#full = full;
+    this.#live = live;
+    this.#masks = { stdout: new SecretMask(secrets), stderr: new SecretMask(secrets) };
+    this.#progress = new PacedProgress(limits.progressIntervalMs, progress);
+    this.#lines = new ProgressLines(limits.maxProgressLineBytes, (fraction, message) =>
+      this.#progress.tell(fraction, message),
+    );
+  }
+
+  /** It was more than it may be. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  /** Something of it was dropped: it was more than it may be, or more than is kept for the result. */
+  get truncated(): boolean {
+    return this.#isFull || this.stdout.truncated || this.stderr.truncated;
+  }
+
+  get isHeldBack(): boolean {
+    return this.#waiting > 0;
+  }
+
+  /** How often one had to wait. */
+  get waits(): number {
+    return this.#waits;
+  }
+
+  /** How much the pipes have given so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Reads a pipe to its end. One that breaks ends like one that is closed: how the program ended is told by its exit. */
+  read(channel: OutputChannel, pipe: Readable): void {
+    this.#pipes.push(pipe);
+    pipe.on("data", (chunk: Buffer) => {
+      if (this.#isOver) return;
+      this.#bytes += chunk.length;
+      const waiting = this.#take(channel, chunk);
+      if (waiting === undefined) return;
+      pipe.pause();
+      this.#waiting++;
+      this.#waits++;
+      void waiting.then(() => {
+        this.#waiting--;
+        pipe.resume();
+      });
+    });
+    pipe.on("error", () => pipe.destroy());
+  }
+
+  #take(channel: OutputChannel, chunk: Buffer): Promise<void> | undefined {
+    const bytes = this.#masks[channel].push(chunk);
+    if (channel === "stdout") return this.#pass(channel, bytes);
+    let waiting: Promise<void> | undefined;
+    for (const piece of this.#lines.push(bytes)) waiting = this.#pass(channel, piece) ?? waiting;
+    return waiting;
+  }
+
+  #pass(channel: OutputChannel, bytes: Buffer): Promise<void> | undefined {
+    const taken = bytes.length <= this.#room ? bytes : bytes.subarray(0, this.#room);
+    this.#room -= taken.length;
+    this[channel].write(taken);
+    const waiting = this.#live?.write(channel, taken);
+    if (taken.length < bytes.length && !this.#isFull) {
+      this.#isFull = true;
+      this.#full();
+    }
+    return waiting;
+  }
+
+  /** What standard output was read as: a secret may stand in it in a form that only the reading undoes. */
+  maskedValue(value: unknown): unknown {
+    return this.#masks.stdout.value(value);
+  }
+
+  /** Nothing more is taken, whoever may still hold the other ends of the pipes. */
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    void this.#pass("stdout", this.#masks.stdout.end());
+    for (const bytes of this.#lines.push(this.#masks.stderr.end())) void this.#pass("stderr", bytes);
+    for (const bytes of this.#lines.end()) void this.#pass("stderr", bytes);
+    this.#progress.end();
+    for (const pipe of this.#pipes) pipe.destroy();
+  }
+}

@@ -1,0 +1,107 @@
+import type { ChildProcess } from "node:child_process";
+import type { ScriptCommand, ScriptInvocation } from "../../model/command.js";
+import { checkStillClosed } from "../../commands/script/program.js";
+import { IscepError, toIscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { RunInput } from "../streams/input.js";
+import type { Outcome } from "../../model/outcome.js";
+import { startInOwnGroup } from "./start.js";
+import { feedProgram } from "./input.js";
+import { asStopReason, ProcessWatch, type ProcessEnd, type ProcessWatchOptions } from "./watch.js";
+import type { ProgressListener } from "./progress-lines.js";
+import { outcomeOfScript } from "./outcome.js";
+import { ScriptOutput, type LiveOutput } from "./output.js";
+import { notStarted } from "./start-fault.js";
+
+export interface ScriptRunOptions extends ProcessWatchOptions {
+  readonly limits: Limits;
+  /** Its standard input; without it there is nothing to read. */
+  readonly input?: RunInput | undefined;
+  readonly output?: LiveOutput | undefined;
+  readonly progress?: ProgressListener | undefined;
+}
+
+/**
+ * Runs a program to its end, and never rejects. When the outcome is there, its pipes are closed, and after a timeout or
+ * cancel what it has started has ended too.
+ */
+export async function runScript(command: ScriptCommand, args: unknown, options: ScriptRunOptions): Promise<Outcome> {
+  const { signal, runId, limits } = options;
+  if (signal.aborted) return stopped(signal.reason);
+  let invocation: ScriptInvocation;
+  try {
+    invocation = command.invocation(args);
+  } catch (error) {
+    return {
+      status: "rejected",
+      error: toIscepError(error, "internal", `the arguments of "${command.name}" could not be placed: `),
+    };
+  }
+  const startedAtMs = performance.now();
+  const maxBytes = command.maxOutputBytes ?? limits.maxScriptOutputBytes;
+  let watched: ProcessWatch | undefined;
+  let tooMuch: IscepError | undefined;
+  const output = new ScriptOutput({
+    maxBytes,
+    full: () => {
+      if (command.whenOutputIsFull !== "kill") return;
+      const message = `the script "${command.name}" printed more than the ${maxBytes} bytes that it may, and was ended`;
+      tooMuch = new IscepError("too_large", message, { details: { runId } });
+      watched?.stop(tooMuch);
+    },
+    limits,
+    live: options.output,
+    progress: options.progress,
+    secrets: invocation.secrets,
+  });
+  const input = inputOf(invocation, options.input);
+  let end: ProcessEnd;
+  try {
+    checkStillClosed(command.program);
+    const child = startInOwnGroup({
+      launcher: command.launcher,
+      user: command.user,
+      launcherSetsUser: command.launcherSetsUser,
+      program: command.program,
+      argv: invocation.argv,
+      folder: command.folder,
+      environment: { ...invocation.environment, ISCEP_RUN: runId },
+      stdin: invocation.stdin ?? (input === undefined ? "ignore" : "pipe"),
+      descriptors: invocation.descriptors,
+    });
+    watched = new ProcessWatch(child, output, options);
+    connect(child, output, input, watched);
+    end = await watched.ended;
+  } catch (error) {
+    return { status: "failed", error: notStarted(command, runId, error) };
+  }
+  // Also where it had ended by itself, with all its last words in the pipe.
+  if (tooMuch !== undefined && (end.stopReason ?? tooMuch) === tooMuch) return { status: "failed", error: tooMuch };
+  if (end.stopReason !== undefined) return stopped(end.stopReason);
+  const durationMs = Math.round(performance.now() - startedAtMs);
+  return outcomeOfScript(command, { runId, exitCode: end.exitCode, signal: end.signal, durationMs, output, limits });
+}
+
+/** Arguments that go by standard input are all of it: what the caller may send beside them is dropped. */
+function inputOf({ stdin }: ScriptInvocation, sent: RunInput | undefined): RunInput | undefined {
+  if (stdin === undefined) return sent;
+  sent?.discard();
+  return undefined;
+}
+
+function connect(child: ChildProcess, output: ScriptOutput, input: RunInput | undefined, watched: ProcessWatch): void {
+  // Without pipes when there were no file descriptors left for them, whatever the types say.
+  if (child.stdout) output.read("stdout", child.stdout);
+  if (child.stderr) output.read("stderr", child.stderr);
+  if (input !== undefined && child.stdin) {
+    feedProgram(input, child.stdin).catch((error: unknown) => {
+      const message = "the standard input broke off before its end, and the script was ended";
+      watched.stop(new IscepError("cancelled", message, { cause: error }));
+    });
+  }
+}
+
+function stopped(reason: unknown): Outcome {
+  const error = asStopReason(reason);
+  return { status: error.code === "timeout" ? "timeout" : "cancelled", error };
+}

@@ -1,0 +1,37 @@
+/** Why a program could not be started, in a sentence for its caller. */
+import { statSync } from "node:fs";
+import type { ScriptCommand } from "../../model/command.js";
+import { IscepError, isIscepError } from "../../errors.js";
+
+/** No paths in the sentences, as the caller reads them: the cause has these. */
+export function notStarted(command: ScriptCommand, runId: string, cause: unknown): IscepError {
+  if (isIscepError(cause)) {
+    const message = `the script "${command.name}" could not be started: its program can be changed by others than its owner`;
+    return new IscepError("failed", message, { cause, details: { runId } });
+  }
+  const systemCode = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+  const sentence = startFaults[systemCode] ?? `the system refused it (${systemCode})`;
+  const reason = systemCode === "ENOENT" && !isFolder(command.folder) ? "its working folder does not exist" : sentence;
+  return new IscepError("failed", `the script "${command.name}" could not be started: ${reason}`, {
+    cause,
+    details: { runId, systemCode },
+  });
+}
+
+const startFaults: Readonly<Record<string, string>> = {
+  ENOENT: "its program, or the interpreter in the program's first line, does not exist",
+  EACCES: "its program is not executable, or its program or working folder is closed to the server's user",
+  ENOTDIR: "its working folder is not a folder",
+  ENOEXEC: "its program is neither a binary for this machine nor a script with an interpreter in its first line",
+  E2BIG: "its arguments and environment are longer than the system allows; send less",
+  EAGAIN: "the system has no room for another process; try again later",
+  ENOMEM: "the system has no memory for another process; try again later",
+  EMFILE: "the server has no file descriptors left; raise its limit of open files, or try again later",
+  ENFILE: "the system has no file descriptors left; try again later",
+  ETXTBSY: "its program is being written at this moment; try again later",
+  ERR_INVALID_ARG_VALUE: "an argument holds a character that no argument may hold (NUL)",
+};
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}

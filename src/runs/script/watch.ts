@@ -1,0 +1,144 @@
+import type { ChildProcess } from "node:child_process";
+import { IscepError, isIscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import { endProcesses } from "./end.js";
+import type { ScriptOutput } from "./output.js";
+
+export interface ProcessWatchOptions {
+  /** In the program's environment as ISCEP_RUN. */
+  readonly runId: string;
+  readonly timeoutMs: number;
+  /** Its reason becomes the outcome's error: `timeout` by that code, all others are a cancel. */
+  readonly signal: AbortSignal;
+  readonly limits: Pick<Limits, "killGraceMs" | "pipeGraceMs">;
+}
+
+export interface ProcessEnd {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** Why we ended it; undefined when it ended without us. */
+  readonly stopReason: IscepError | undefined;
+}
+
+/**
+ * One process from its start until it has ended and its pipes are closed, by itself or by force. Stopped by force, or by
+ * anybody's signal, it takes all with it that it has started; one that ends by itself may leave others behind.
+ */
+export class ProcessWatch {
+  readonly ended: Promise<ProcessEnd>;
+  readonly #child: ChildProcess;
+  readonly #output: ScriptOutput;
+  readonly #options: ProcessWatchOptions;
+  #resolve: (end: ProcessEnd) => void = () => {};
+  #reject: (error: Error) => void = () => {};
+  readonly #deadline: NodeJS.Timeout;
+  #pipeTimer: NodeJS.Timeout | undefined;
+  #stopReason: IscepError | undefined;
+  #exit: { readonly exitCode: number | null; readonly signal: string | null } | undefined;
+  #closed = false;
+  /** It has ended, and its last words go to a reader who takes his time. */
+  #isDraining = false;
+  /** What is left of it is being ended. */
+  #ending = false;
+
+  constructor(child: ChildProcess, output: ScriptOutput, options: ProcessWatchOptions) {
+    this.#child = child;
+    this.#output = output;
+    this.#options = options;
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    child.on("error", this.#onError);
+    child.on("exit", this.#onExit);
+    child.on("close", this.#onClose);
+    options.signal.addEventListener("abort", this.#onAbort);
+    const { timeoutMs } = options;
+    this.#deadline = setTimeout(() => {
+      this.stop(new IscepError("timeout", `the script took longer than its timeout of ${timeoutMs} ms, and was ended`));
+    }, timeoutMs);
+  }
+
+  /** Ends it by force, with all that it has started. */
+  stop(reason: unknown): void {
+    if (this.#stopReason !== undefined) return;
+    // By itself it has ended already, unless what it has said last is still on its way to a slow reader.
+    if (this.#exit !== undefined && (this.#ending || !(this.#isDraining || this.#output.isHeldBack))) return;
+    this.#stopReason = asStopReason(reason);
+    this.#endTree();
+  }
+
+  readonly #onError = (error: Error): void => {
+    // After the start it can only be about a signal or a message, and we send neither in this way.
+    if (this.#child.pid !== undefined) return;
+    this.#release();
+    this.#reject(error);
+  };
+
+  readonly #onExit = (exitCode: number | null, signal: string | null): void => {
+    this.#exit = { exitCode, signal };
+    if (this.#ending) return;
+    if (signal !== null) this.#endTree();
+    // A grandchild may hold the pipes for as long as it lives.
+    else this.#awaitPipes();
+  };
+
+  readonly #onClose = (): void => {
+    this.#closed = true;
+    if (!this.#ending) this.#finish();
+  };
+
+  readonly #onAbort = (): void => this.stop(this.#options.signal.reason);
+
+  #awaitPipes(): void {
+    const atExit = this.#output.bytes;
+    let waitsBefore = this.#output.waits;
+    const check = (): void => {
+      const { bytes, waits, isHeldBack } = this.#output;
+      // What the program itself wrote last may wait for a slow reader: that much a pipe holds, and no more.
+      this.#isDraining = (isHeldBack || waits !== waitsBefore) && bytes - atExit < maxPipeBytes;
+      if (!this.#isDraining) return this.#finish();
+      waitsBefore = waits;
+      this.#pipeTimer = setTimeout(check, this.#options.limits.pipeGraceMs);
+    };
+    this.#pipeTimer = setTimeout(check, this.#options.limits.pipeGraceMs);
+  }
+
+  #endTree(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    clearTimeout(this.#pipeTimer);
+    const { runId, limits } = this.#options;
+    const { pid } = this.#child;
+    const leader = pid === undefined ? undefined : { pid, isThere: () => this.#exit === undefined };
+    void endProcesses({ runId, ...(leader === undefined ? {} : { leader }) }, limits.killGraceMs).then(() => {
+      this.#ending = false;
+      // What is stuck in the kernel, or has become another user's, does not end even now: stop waiting for it.
+      if (this.#closed || (this.#exit !== undefined && this.#output.isHeldBack)) this.#finish();
+      else this.#pipeTimer = setTimeout(() => this.#finish(), limits.pipeGraceMs);
+    });
+  }
+
+  #finish(): void {
+    this.#release();
+    this.#resolve({ exitCode: null, signal: null, ...this.#exit, stopReason: this.#stopReason });
+  }
+
+  #release(): void {
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#pipeTimer);
+    this.#options.signal.removeEventListener("abort", this.#onAbort);
+    this.#child.off("exit", this.#onExit);
+    this.#child.off("close", this.#onClose);
+    this.#child.stdin?.destroy();
+    this.#output.end();
+    if (this.#exit === undefined) this.#child.unref();
+  }
+}
+
+/** More than the system keeps of a socket's bytes that nobody has read. */
+const maxPipeBytes = 1024 * 1024;
+
+export function asStopReason(reason: unknown): IscepError {
+  return isIscepError(reason) ? reason : new IscepError("cancelled", undefined, { cause: reason });
+}

@@ -1,0 +1,258 @@
+/**
+ * The output of one run: bytes with offsets, in the order in which they came, standard output and error apart. The last
+ * of it is in memory, and what came before in files, where the run has these. What watchers have read is dropped when there
+ * is too much of it; what one of them has yet to read never is.
+ */
+import { IscepError } from "../../errors.js";
+import { maxBlockBytes, OutputBlock, type BlockPart, type OutputChannel, type OutputPiece } from "./output-block.js";
+import type { OutputFiles, OutputSource } from "./output-files.js";
+import { blockAt } from "./output-reader.js";
+
+export type { OutputChannel, OutputPiece } from "./output-block.js";
+
+/** Someone who follows: told that there is more to read, or that no more will come. */
+export interface OutputWatcher {
+  /** Up to where it has read. */
+  readonly position: number;
+  outputReady(): void;
+}
+
+export interface OutputLimits {
+  /** Kept in memory for those who come later. */
+  readonly maxRetainedOutputBytes: number;
+  /** The writer is asked to wait while a watcher that was at the end is so far behind. */
+  readonly streamWindowBytes: number;
+}
+
+interface Watching {
+  readonly watcher: OutputWatcher;
+  /** Has been at the end once, or took over from such a one; until then it reads what came before it, and the writer need not wait for it. */
+  live: boolean;
+}
+
+// The first block of a run that says little stays small.
+const firstBlockBytes = 1024;
+
+export class RunOutput implements OutputSource {
+  readonly #limits: OutputLimits;
+  #stored: OutputFiles | undefined;
+  #blocks: OutputBlock[] = [];
+  #last: OutputBlock | undefined;
+  #start = 0;
+  #end = 0;
+  #closed = false;
+  // A list: it has one entry most times, and is gone through for each piece.
+  #watching: Watching[] = [];
+  #waitingWriters: (() => void)[] = [];
+
+  constructor(limits: OutputLimits) {
+    this.#limits = limits;
+  }
+
+  /** To be called before anything is written, or when nothing more will be. */
+  keepIn(files: OutputFiles): void {
+    this.#stored = files;
+    files.connect(this);
+  }
+
+  /** Of a run of an earlier process, or one that was forgotten: all that there is, is in files. */
+  static ended(limits: OutputLimits, end: number, files?: OutputFiles): RunOutput {
+    const output = new RunOutput(limits);
+    if (files !== undefined) output.keepIn(files);
+    output.#start = end;
+    output.#end = end;
+    output.#closed = true;
+    return output;
+  }
+
+  get #files(): OutputFiles | undefined {
+    return this.#stored?.failed === false ? this.#stored : undefined;
+  }
+
+  /** The offset of the first byte that is still kept. */
+  get start(): number {
+    return Math.min(this.#start, this.#files?.start ?? this.#start);
+  }
+
+  /** How many bytes were written in all. */
+  get end(): number {
+    return this.#end;
+  }
+
+  get isWatched(): boolean {
+    return this.#watching.length > 0;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** What it costs in memory. */
+  get memoryBytes(): number {
+    return this.#blocks.reduce((sum, block) => sum + block.size, 0);
+  }
+
+  /** Copies the bytes. Returns a promise when the writer should wait for a slow reader, undefined when it may go on. */
+  write(channel: OutputChannel, data: string | Uint8Array): Promise<void> | undefined {
+    if (this.#closed || data.length === 0) return undefined;
+    if (typeof data === "string") this.#appendText(channel, data);
+    else this.#append(channel, data);
+    this.#stored?.wrote();
+    for (const { watcher } of this.#watching) watcher.outputReady();
+    if (!this.#isAhead()) return undefined;
+    return new Promise((resolve) => this.#waitingWriters.push(resolve));
+  }
+
+  #append(channel: OutputChannel, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      const block = this.#blockFor(channel, bytes.length - at);
+      const length = Math.min(bytes.length - at, block.room(channel));
+      block.append(channel, at === 0 && length === bytes.length ? bytes : bytes.subarray(at, at + length));
+      at += length;
+      this.#end += length;
+    }
+  }
+
+  #appendText(channel: OutputChannel, text: string): void {
+    const most = 3 * text.length; // of UTF-8, for each UTF-16 unit
+    const block = this.#last;
+    if (block !== undefined && block.room(channel) >= most) this.#end += block.appendText(channel, text);
+    else this.#append(channel, Buffer.from(text));
+  }
+
+  #blockFor(channel: OutputChannel, wanted: number): OutputBlock {
+    if (this.#last !== undefined && this.#last.room(channel) > 0) return this.#last;
+    const size = Math.max(wanted, this.#last === undefined ? firstBlockBytes : 4 * this.#last.size);
+    const block = OutputBlock.empty(this.#end, channel, Math.min(size, maxBlockBytes));
+    this.#forget();
+    this.#blocks.push(block);
+    this.#last = block;
+    return block;
+  }
+
+  /** Drops what is beyond the limit, but never what a watcher has yet to read. */
+  #forget(): void {
+    let needed = this.#end - this.#limits.maxRetainedOutputBytes;
+    if (this.#start >= needed) return;
+    needed = Math.min(needed, this.#files?.end ?? this.neededFrom);
+    let drop = 0;
+    for (const block of this.#blocks) {
+      if (block.end > needed || block === this.#last) break;
+      drop++;
+    }
+    if (drop === 0) return;
+    this.#blocks.splice(0, drop);
+    this.#start = this.#blocks[0]?.offset ?? this.#end;
+  }
+
+  /** Where the watcher stands that is furthest behind. */
+  get neededFrom(): number {
+    let needed = Number.POSITIVE_INFINITY;
+    for (const { watcher } of this.#watching) needed = Math.min(needed, watcher.position);
+    return needed;
+  }
+
+  /** What the files have yet to take. */
+  part(offset: number): BlockPart | undefined {
+    return offset < this.#end ? this.#blockAt(offset)?.part(offset) : undefined;
+  }
+
+  filesChanged(): void {
+    this.#forget();
+    if (this.#waitingWriters.length > 0 && !this.#isAhead()) this.#resumeWriters();
+    for (const { watcher } of this.#watching) if (watcher.position < this.#start) watcher.outputReady();
+  }
+
+  #isAhead(): boolean {
+    const files = this.#files;
+    if (files !== undefined && this.#end - files.end > files.maxUnwrittenBytes) return true;
+    for (const { watcher, live } of this.#watching) {
+      const { streamWindowBytes } = this.#limits;
+      const maxRetainedOutputBytes = files?.maxBytes ?? this.#limits.maxRetainedOutputBytes;
+      // One that reads what came before it has time until that would have to be dropped, soon: the other half is for
+      // the time in which its connection breaks and it comes back.
+      const most = live ? streamWindowBytes : Math.max(streamWindowBytes, maxRetainedOutputBytes / 2);
+      if (this.#end - watcher.position > most) return true;
+    }
+    return false;
+  }
+
+  /**
+   * The next piece from `offset` on, at most `maxBytes`; undefined when there is none yet: watchers are told when.
+   * @throws IscepError `output_gone` when it is no longer kept, `invalid_arguments` beyond the end.
+   */
+  read(offset: number, maxBytes: number): OutputPiece | undefined {
+    this.checkOffset(offset);
+    if (offset === this.#end) return undefined;
+    if (offset >= this.#start) return this.#blockAt(offset)?.read(offset, maxBytes);
+    const piece = this.#files?.read(offset, maxBytes);
+    // The files may have failed just now.
+    if (piece === undefined) this.checkOffset(offset);
+    return piece;
+  }
+
+  /** @throws IscepError as `read` */
+  checkOffset(offset: number): void {
+    if (offset > this.#end) {
+      throw new IscepError(
+        "invalid_arguments",
+        `the output has ${this.#end} bytes so far, and offset ${offset} is beyond that`,
+      );
+    }
+    if (offset < this.#start && !this.#isInFiles(offset)) {
+      // A server that was killed may have left the last of it unwritten.
+      const start = offset < this.start ? this.start : this.#start;
+      throw new IscepError("output_gone", `the output before offset ${start} is no longer kept`, {
+        details: { start },
+      });
+    }
+  }
+
+  #isInFiles(offset: number): boolean {
+    const files = this.#files;
+    return files !== undefined && offset >= files.start && offset < files.end;
+  }
+
+  #blockAt(offset: number): OutputBlock | undefined {
+    // Followers read near the end.
+    if (this.#last !== undefined && offset >= this.#last.offset) return this.#last;
+    return blockAt(this.#blocks, offset);
+  }
+
+  /** Until `unwatch`, this watcher's position counts: what it has not read is kept, and the writer waits for it. */
+  watch(watcher: OutputWatcher): void {
+    const live = this.#watching.some((other) => other.live && other.watcher.position <= watcher.position);
+    this.#watching.push({ watcher, live: live || watcher.position === this.#end });
+  }
+
+  unwatch(watcher: OutputWatcher): void {
+    const index = this.#watching.findIndex((watching) => watching.watcher === watcher);
+    if (index === -1) return;
+    // A new list, as this one may be being gone through.
+    this.#watching = this.#watching.toSpliced(index, 1);
+    if (this.#watching.length === 0) this.#stored?.unwatched();
+    this.positionChanged();
+  }
+
+  /** To be called when a watcher has read on. */
+  positionChanged(): void {
+    for (const watching of this.#watching) if (watching.watcher.position === this.#end) watching.live = true;
+    this.#forget();
+    if (this.#waitingWriters.length > 0 && !this.#isAhead()) this.#resumeWriters();
+  }
+
+  #resumeWriters(): void {
+    const waiting = this.#waitingWriters;
+    this.#waitingWriters = [];
+    for (const resume of waiting) resume();
+  }
+
+  /** No more will come. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#resumeWriters();
+    this.#stored?.close();
+    for (const { watcher } of this.#watching) watcher.outputReady();
+  }
+}

@@ -1,0 +1,200 @@
+import type { Piscina } from "piscina";
+import type { CommandContext, FunctionCommand } from "../../model/command.js";
+import { IscepError } from "../../errors.js";
+import type { Identity } from "../../model/identity.js";
+import { limitTable } from "../../limits/limits.js";
+import { openRunChannel } from "./channel.js";
+import { unpackThrown, type ThreadAnswer, type ThreadTask } from "./messages.js";
+
+export interface ThreadPoolOptions {
+  readonly maxThreads: number;
+  /** Default: the limit of that name. */
+  readonly threadIdleMs?: number;
+  /**
+   * How long a command may go on after an abort before its thread is ended, and how long `close` waits for a thread that
+   * is stuck in the system. Default: the limit of that name.
+   */
+  readonly killGraceMs?: number;
+}
+
+export interface ThreadRunOptions {
+  readonly runId: string;
+  readonly identity: Pick<Identity, "owner" | "tokenId">;
+  /** Aborts the command's own signal, and ends the thread after a grace, whatever it does; its reason becomes the rejection. */
+  readonly signal: AbortSignal;
+  readonly output: CommandContext["output"];
+  readonly stdin: CommandContext["stdin"];
+  progress(fraction: number, message?: string): void;
+}
+
+type Pool = Piscina<ThreadTask, ThreadAnswer>;
+
+interface ThreadCall {
+  readonly ended: Promise<unknown>;
+  stop(reason: unknown): void;
+}
+
+/**
+ * Worker threads for commands with `thread: true`. They are started when needed, end when idle, and do not keep the
+ * process alive. The caller bounds how many calls there are: more than `maxThreads` wait without a limit.
+ */
+export class ThreadPool {
+  readonly #options: Required<ThreadPoolOptions>;
+  readonly #calls = new Set<ThreadCall>();
+  #pool: Promise<Pool> | undefined;
+  #closed = false;
+
+  constructor(options: ThreadPoolOptions) {
+    this.#options = {
+      threadIdleMs: limitTable.threadIdleMs.default,
+      killGraceMs: limitTable.killGraceMs.default,
+      ...options,
+    };
+  }
+
+  /**
+   * Resolves with the command's result, or rejects: with what the command threw, with the reason of `signal` when the
+   * command or its thread has ended, with IscepError `killed` when the thread ended by itself, `configuration` when the command is not
+   * found in its module, `failed` when arguments or result cannot be copied, `closed` after `close`.
+   */
+  async run(command: FunctionCommand, args: unknown, options: ThreadRunOptions): Promise<unknown> {
+    const { runId, identity, signal } = options;
+    const module = command.threadModule;
+    if (module === undefined)
+      throw new IscepError("internal", `"${command.name}" has no module that a thread could import`);
+    const pool = await this.#open();
+    signal.throwIfAborted();
+    // Without awaiting anything after these checks, so that close() sees either the call or nothing.
+    if (this.#closed) throw new IscepError("closed", "the server was closed, and starts no more threads");
+    const stopper = new AbortController();
+    let threadEnd: Promise<unknown> | undefined;
+    const stop = (reason: unknown): void => {
+      if (stopper.signal.aborted) return;
+      threadEnd = endOfDropped(pool, () => stopper.abort(reason));
+    };
+    const channel = openRunChannel(options);
+    const task: ThreadTask = {
+      port: channel.port,
+      module,
+      command: command.name,
+      args,
+      runId,
+      identity: { owner: identity.owner, tokenId: identity.tokenId },
+    };
+    let graceTimer: NodeJS.Timeout | undefined;
+    const onAbort = (): void => {
+      if (!channel.begun) return stop(signal.reason);
+      channel.abort(signal.reason);
+      graceTimer = setTimeout(() => stop(signal.reason), this.#options.killGraceMs);
+    };
+    signal.addEventListener("abort", onAbort);
+    const answered = pool.run(task, { signal: stopper.signal, transferList: [channel.port] });
+    const ended = answered.then(
+      async (answer) => {
+        await channel.ended;
+        // What it gave in its time of grace is too late, as its caller has been told otherwise.
+        signal.throwIfAborted();
+        return unpackAnswer(answer);
+      },
+      async (error: unknown) => {
+        if (!stopper.signal.aborted) throw crash(command.name, error);
+        // Only then may another take its place: a thread that is stuck in the system still counts.
+        await threadEnd;
+        throw stopper.signal.reason;
+      },
+    );
+    const call = { ended, stop };
+    this.#calls.add(call);
+    try {
+      return await ended;
+    } finally {
+      clearTimeout(graceTimer);
+      channel.close();
+      signal.removeEventListener("abort", onAbort);
+      this.#calls.delete(call);
+    }
+  }
+
+  /** Waits `graceMs` for the calls under way, ends their threads then, and all other threads. */
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true;
+    const pool = await this.#pool?.catch(() => undefined);
+    if (pool === undefined) return;
+    await this.#idle(graceMs);
+    for (const call of this.#calls) call.stop(new IscepError("cancelled", "the server was closed"));
+    await this.#idle(this.#options.killGraceMs);
+    await pool.destroy();
+  }
+
+  #open(): Promise<Pool> {
+    return (this.#pool ??= this.#start());
+  }
+
+  /** Those who have no thread commands never load the library. */
+  async #start(): Promise<Pool> {
+    const { Piscina } = await import("piscina");
+    const pool: Pool = new Piscina<ThreadTask, ThreadAnswer>({
+      filename: new URL("./worker.js", import.meta.url).href,
+      name: "runInThread",
+      minThreads: 0,
+      maxThreads: Math.max(1, this.#options.maxThreads),
+      idleTimeout: this.#options.threadIdleMs,
+      // Waiting with atomics would stop the timers and sockets that a command's module has open.
+      atomics: "disabled",
+    });
+    let startFault: unknown;
+    // A thread that failed while it had no task.
+    pool.on("error", (error: unknown) => (startFault = error));
+    pool.on("workerDestroy", () => setImmediate(() => this.#failStranded(pool, startFault)));
+    return pool;
+  }
+
+  /** When threads cannot even start, nobody would ever take the calls that wait for one. */
+  #failStranded(pool: Pool, cause: unknown): void {
+    if (pool.threads.length > 0) return;
+    for (const call of this.#calls) {
+      call.stop(
+        new IscepError("killed", "no worker thread could be started for the command; the cause has the reason", {
+          cause,
+        }),
+      );
+    }
+  }
+
+  async #idle(timeoutMs: number): Promise<void> {
+    if (this.#calls.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
+    await Promise.race([Promise.allSettled([...this.#calls].map((call) => call.ended)), late]);
+    clearTimeout(timer);
+  }
+}
+
+function unpackAnswer(answer: ThreadAnswer): unknown {
+  if (answer.ok) return answer.value;
+  throw unpackThrown(answer.thrown);
+}
+
+/** Resolves when the thread has ended that the pool drops in `drop`; the pool itself does not wait for it. */
+function endOfDropped(pool: Pool, drop: () => void): Promise<unknown> {
+  const before = pool.threads;
+  drop();
+  const kept = new Set(pool.threads);
+  const dropped = before.filter((thread) => !kept.has(thread));
+  return Promise.all(dropped.map((thread) => new Promise((resolve) => thread.once("exit", resolve))));
+}
+
+function crash(name: string, cause: unknown): IscepError {
+  if (cause instanceof Error && cause.name === "DataCloneError") {
+    return new IscepError(
+      "failed",
+      `the arguments of "${name}", as its schema converts them, cannot be copied to a thread`,
+      { cause },
+    );
+  }
+  const outOfMemory = cause instanceof Error && "code" in cause && cause.code === "ERR_WORKER_OUT_OF_MEMORY";
+  const reason = outOfMemory
+    ? "it had no memory left"
+    : "it left its thread by process.exit() or by an error that nobody caught";
+  return new IscepError("killed", `the thread of "${name}" ended before the command was done: ${reason}`, { cause });
+}

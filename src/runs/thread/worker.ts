@@ -1,0 +1,76 @@
+/** Runs in the worker threads of the pool: imports the module of a command and calls the command. */
+import type { FunctionCommand } from "../../model/command.js";
+import { importModule } from "../../commands/load-module.js";
+import { openThreadCommandTable, threadCommandKey } from "../../commands/thread-commands.js";
+import { IscepError } from "../../errors.js";
+import { ThreadContextChannel } from "./channel.js";
+import { isCloneable, packThrown, type ThreadAnswer, type ThreadTask } from "./messages.js";
+import { markCommandWorker } from "./worker-flag.js";
+
+const table = openThreadCommandTable();
+const imports = new Map<string, Promise<void>>();
+const whenListening = new Set<() => void>();
+markCommandWorker(() => {
+  for (const resolve of whenListening) setImmediate(resolve);
+});
+
+/** Never throws: what the pool sees rejected is a thread that has ended. */
+export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
+  const channel = new ThreadContextChannel(task.port);
+  try {
+    const command = await findCommand(task.module, task.command);
+    const { runId, identity } = task;
+    const value = await command.run(task.args, {
+      runId,
+      identity,
+      signal: channel.signal,
+      output: channel.output,
+      stdin: channel.stdin,
+      progress: (fraction, message) => channel.progress(fraction, message),
+    });
+    if (!isCloneable(value)) {
+      throw new IscepError(
+        "failed",
+        `the result of "${task.command}" is not JSON, and cannot leave its thread; return plain objects, arrays, texts and numbers`,
+      );
+    }
+    return { ok: true, value };
+  } catch (error) {
+    return { ok: false, thrown: packThrown(error) };
+  } finally {
+    channel.end();
+  }
+}
+
+async function findCommand(module: string, name: string): Promise<FunctionCommand> {
+  const where = `"${name}" runs in a thread, and its module ${module}`;
+  let imported = imports.get(module);
+  if (imported === undefined) {
+    imported = importUntilListening(module);
+    imports.set(module, imported);
+  }
+  try {
+    await imported;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new IscepError("configuration", `${where} cannot be loaded there: ${reason}`, { cause: error });
+  }
+  const command = table.commands.get(threadCommandKey(module, name));
+  if (command !== undefined) return command;
+  throw new IscepError(
+    "configuration",
+    `${where} does not define it there; call defineCommand at the module's top level, before the module starts a server`,
+  );
+}
+
+/** A module that starts a server at its top level is never done in a thread, as listen() does not return there. */
+async function importUntilListening(module: string): Promise<void> {
+  let resolveListening: () => void = () => {};
+  const listening = new Promise<void>((resolve) => (resolveListening = resolve));
+  whenListening.add(resolveListening);
+  try {
+    await Promise.race([importModule(module), listening]);
+  } finally {
+    whenListening.delete(resolveListening);
+  }
+}

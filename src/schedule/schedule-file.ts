@@ -1,0 +1,67 @@
+/** What the schedules of a server have done so far, on the disk: a restart neither loses a planned time nor doubles one. */
+import { readFileSync } from "node:fs";
+import { IscepError, textOfThrown } from "../errors.js";
+import { writeFileAtomically } from "../files/atomic-file.js";
+import type { ScheduleState } from "./planned-times.js";
+
+const version = 1;
+
+/**
+ * By the names of commands; none when there is no file yet.
+ * @throws IscepError `configuration` when it cannot be read: to begin anew might do a run twice
+ */
+export function readScheduleFile(file: string): Map<string, ScheduleState> {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return new Map();
+    throw unreadable(file, textOfThrown(cause), cause);
+  }
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (cause) {
+    throw unreadable(file, "it is not JSON", cause);
+  }
+  const schedules = isRecord(content) && content["version"] === version ? content["schedules"] : undefined;
+  if (!isRecord(schedules)) throw unreadable(file, "it is none of this version");
+  return new Map(
+    Object.entries(schedules).map(([name, state]) => {
+      if (!isState(state)) throw unreadable(file, `what it says of "${name.slice(0, 128)}" cannot be understood`);
+      return [name, state];
+    }),
+  );
+}
+
+/** On the disk when it returns. Of a few commands, once a planned time: it need not be fast. */
+export function writeScheduleFile(file: string, states: ReadonlyMap<string, ScheduleState>): void {
+  writeFileAtomically(file, `${JSON.stringify({ version, schedules: Object.fromEntries(states) }, undefined, 2)}\n`);
+}
+
+function unreadable(file: string, reason: string, cause?: unknown): IscepError {
+  return new IscepError(
+    "configuration",
+    `what the schedules have started is not known: ${file}: ${reason}. ` +
+      "Mend the file; or remove it, and the schedules begin anew",
+    { cause },
+  );
+}
+
+function isState(value: unknown): value is ScheduleState {
+  return (
+    isRecord(value) &&
+    typeof value["pattern"] === "string" &&
+    typeof value["seenMs"] === "number" &&
+    Array.isArray(value["started"]) &&
+    value["started"].every(isRow)
+  );
+}
+
+function isRow(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && value.every((time) => typeof time === "number");
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

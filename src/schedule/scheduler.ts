@@ -1,0 +1,154 @@
+/** Starts scheduled commands when their time has come. What is due, runs/schedule.ts says; here are timer, file and log. */
+import type { Command, CommandSchedule } from "../model/command.js";
+import type { Registry } from "../commands/registry.js";
+import type { Dispatcher } from "../dispatcher.js";
+import { textOfThrown } from "../errors.js";
+import { scheduler as schedulerIdentity } from "../model/identity.js";
+import type { Limits } from "../limits/limits.js";
+import type { Logs } from "../model/logs.js";
+import type { Run } from "../runs/run/run.js";
+import { lookAtSchedule, type ScheduleState } from "./planned-times.js";
+import { readScheduleFile, writeScheduleFile } from "./schedule-file.js";
+
+export interface SchedulerOptions {
+  readonly registry: Registry;
+  readonly dispatcher: Pick<Dispatcher, "start">;
+  /** Without one nothing is known after a restart: what came while the server was down is lost. */
+  readonly file?: string | undefined;
+  readonly limits: Pick<Limits, "scheduleCatchUpMs" | "scheduleCheckMs">;
+  readonly logs?: Logs | undefined;
+  /** For tests: the clock, as Unix time. */
+  readonly now?: () => number;
+}
+
+interface ScheduledCommand {
+  readonly name: string;
+  readonly concurrency?: unknown;
+  readonly schedule: CommandSchedule;
+}
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #now: () => number;
+  readonly #states: Map<string, ScheduleState>;
+  /** The last run of each command that has no concurrency of its own to decide. */
+  readonly #lastRuns = new Map<string, Run>();
+  #forgetRegistry: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #saidThatNothingIsKept = false;
+  #closed = false;
+
+  /** @throws IscepError `configuration` when the file is there and cannot be read */
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#states = options.file === undefined ? new Map<string, ScheduleState>() : readScheduleFile(options.file);
+  }
+
+  begin(): void {
+    // All of a reload comes in one turn, and is looked at after it.
+    this.#forgetRegistry = this.#options.registry.whenChanged(() => this.#lookIn(0));
+    this.look();
+  }
+
+  /** Starts what is due, and comes back by itself when there is more to do. */
+  look(): void {
+    if (this.#closed) return;
+    const { limits } = this.#options;
+    const nowMs = this.#now();
+    const commands = this.#options.registry.list().filter(isScheduled);
+    const due: ScheduledCommand[] = [];
+    let hasNews = this.#forgetOthers(commands);
+    for (const command of commands) {
+      const { name, schedule } = command;
+      const look = lookAtSchedule(schedule, this.#states.get(name), nowMs, limits.scheduleCatchUpMs);
+      this.#states.set(name, look.state);
+      hasNews ||= look.hasNews;
+      if (look.missedMs !== undefined) this.#logMissed(name, look.missedMs);
+      if (look.plannedMs !== undefined) due.push(command);
+    }
+    if (hasNews && commands.length > 0) this.#keep();
+    for (const command of due) this.#start(command);
+    if (commands.length > 0) this.#lookIn(this.#pauseMs(commands));
+  }
+
+  /** Short, so that a clock that was set is noticed soon. */
+  #pauseMs(commands: readonly ScheduledCommand[]): number {
+    const nowMs = this.#now();
+    const pauses = commands.map(({ schedule }) => (schedule.next(nowMs) ?? Number.POSITIVE_INFINITY) - nowMs);
+    return Math.max(1, Math.min(this.#options.limits.scheduleCheckMs, ...pauses));
+  }
+
+  #lookIn(pauseMs: number): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.look(), pauseMs);
+  }
+
+  #forgetOthers(commands: readonly ScheduledCommand[]): boolean {
+    const names = new Set(commands.map(({ name }) => name));
+    const gone = [...this.#states.keys()].filter((name) => !names.has(name));
+    for (const name of gone) {
+      this.#states.delete(name);
+      this.#lastRuns.delete(name);
+    }
+    return gone.length > 0;
+  }
+
+  /** A disk that takes nothing shall not keep a backup from running. */
+  #keep(): void {
+    const { file, logs } = this.#options;
+    if (file === undefined) {
+      if (this.#saidThatNothingIsKept) return;
+      this.#saidThatNothingIsKept = true;
+      logs?.error({
+        event: "schedule",
+        message: "without a runs folder, times of schedules that come while the server is down are lost; give it one",
+      });
+      return;
+    }
+    try {
+      writeScheduleFile(file, this.#states);
+    } catch (error) {
+      logs?.error({
+        event: "schedule",
+        message: `a restart may double a run of a schedule, as ${file} cannot be written: ${textOfThrown(error)}`,
+        error,
+      });
+    }
+  }
+
+  #start({ name, concurrency, schedule }: ScheduledCommand): void {
+    const last = this.#lastRuns.get(name);
+    if (concurrency === undefined && last !== undefined && last.outcome === undefined) {
+      this.#log(name, "its last run is still under way, and so this one is left out; concurrency may say otherwise");
+      return;
+    }
+    const run = this.#options.dispatcher.start(schedulerIdentity, name, schedule.args, {
+      source: "schedule",
+      detached: true,
+      kept: true,
+    });
+    if (concurrency === undefined) this.#lastRuns.set(name, run);
+  }
+
+  #logMissed(name: string, missedMs: number): void {
+    const since = new Date(missedMs).toISOString();
+    this.#log(name, `its time of ${since} was missed, and any after it until the last one; it is not made up for`);
+  }
+
+  #log(command: string, message: string): void {
+    const { owner } = schedulerIdentity;
+    this.#options.logs?.error({ event: "schedule", message, command, owner, source: "schedule" });
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#forgetRegistry?.();
+  }
+}
+
+function isScheduled(command: Command): command is Command & ScheduledCommand {
+  return command.schedule !== undefined;
+}
