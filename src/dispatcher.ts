@@ -97,12 +97,12 @@ export class Dispatcher {
       if (earlier !== undefined) return this.#refusedKey(identity, name, args, options.source);
     }
     const run = new Run(name, identity, options.source, this.#limits);
-    if (options.kept === true || idempotencyKey !== undefined) run.wanted = { idempotencyKey };
+    if (options.kept === true || idempotencyKey !== undefined) run.retention = { idempotencyKey };
     if (options.stdin === true) run.openInput();
     options.begins?.(run);
     this.#start(run, name, args, options.timeoutMs);
     if (run.outcome?.status === "rejected") return run;
-    if (run.outcome === undefined || run.wanted !== undefined) {
+    if (run.outcome === undefined || run.retention !== undefined) {
       this.#journal.keep(run);
       if (options.detached === true) run.isDetached = true;
       if (options.detached !== true || options.stdin === true) run.whenAbandoned(this.#abandoned);
@@ -220,7 +220,7 @@ export class Dispatcher {
 
   /** The run executes nothing: it shows what the first one writes, and ends as that one does, or earlier by itself. */
   #join(run: Run, first: Run, given: unknown, turn: Turn): void {
-    if (run.wanted !== undefined) this.#journal.begins(run, given);
+    if (run.retention !== undefined) this.#journal.begins(run, given);
     this.#journal.outlasts(run, given);
     this.#active.add(run);
     run.limitTime();
@@ -239,7 +239,7 @@ export class Dispatcher {
   #holdBack(run: Run, given: unknown): () => boolean {
     let waits = true;
     // Its caller gets its id now.
-    if (run.wanted !== undefined) this.#journal.begins(run, given);
+    if (run.retention !== undefined) this.#journal.begins(run, given);
     this.#active.add(run);
     this.#waiting.add(run);
     run.limitTime();
@@ -257,7 +257,7 @@ export class Dispatcher {
   }
 
   #execute(run: Run, command: Command, given: unknown, args: unknown, turn: Turn): void {
-    if (command.kind === "script" || run.wanted !== undefined) this.#journal.begins(run, given);
+    if (command.kind === "script" || run.retention !== undefined) this.#journal.begins(run, given);
     const result = execute(run, command, args, { threads: this.#threads, limits: this.#limits });
     if (!(result instanceof Promise)) {
       this.#end(run, given, result);

@@ -3,10 +3,10 @@ import type { CommandDescription, CommandSet } from "../model/command.js";
 import type { CallArguments, NameOf, ResultOf } from "../model/command-types.js";
 import { ConnectionEvents, type ConnectionEventMap, type ConnectionListener } from "./protocol/connection-events.js";
 import type { CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./protocol/options.js";
-import { openSpeaker } from "./open-protocol-client.js";
+import { openProtocolClient } from "./open-protocol-client.js";
 import type { RunHandle } from "./protocol/run-handle.js";
 import type { RunsPage } from "./protocol/run-records.js";
-import type { Speaker } from "./protocol/protocol-client.js";
+import type { ProtocolClient } from "./protocol/protocol-client.js";
 
 export interface Client<Commands extends object = CommandSet> {
   /**
@@ -61,20 +61,20 @@ export async function connect<Commands extends object = CommandSet>(
   options: ConnectOptions = {},
 ): Promise<Client<Commands>> {
   const events = new ConnectionEvents();
-  return new ConnectedClient<Commands>(await openSpeaker(url, options, events), events);
+  return new ConnectedClient<Commands>(await openProtocolClient(url, options, events), events);
 }
 
 class ConnectedClient<Commands extends object> implements Client<Commands> {
-  readonly #speaker: Speaker;
+  readonly #protocolClient: ProtocolClient;
   readonly #events: ConnectionEvents;
 
-  constructor(speaker: Speaker, events: ConnectionEvents) {
-    this.#speaker = speaker;
+  constructor(protocolClient: ProtocolClient, events: ConnectionEvents) {
+    this.#protocolClient = protocolClient;
     this.#events = events;
   }
 
   get protocol(): 1 | 2 {
-    return this.#speaker.version;
+    return this.#protocolClient.version;
   }
 
   call<Name extends NameOf<Commands>>(
@@ -83,7 +83,7 @@ class ConnectedClient<Commands extends object> implements Client<Commands> {
   ): Promise<ResultOf<Commands, Name>> {
     const [given, options] = args;
     // What the other side answers has the type that its definition promises; the wire cannot prove it.
-    return this.#speaker.call(name, given, options) as Promise<ResultOf<Commands, Name>>;
+    return this.#protocolClient.call(name, given, options) as Promise<ResultOf<Commands, Name>>;
   }
 
   run<Name extends NameOf<Commands>>(
@@ -91,19 +91,19 @@ class ConnectedClient<Commands extends object> implements Client<Commands> {
     ...args: CallArguments<Commands, Name, RunOptions>
   ): RunHandle<ResultOf<Commands, Name>> {
     const [given, options] = args;
-    return this.#speaker.run(name, given, options) as RunHandle<ResultOf<Commands, Name>>;
+    return this.#protocolClient.run(name, given, options) as RunHandle<ResultOf<Commands, Name>>;
   }
 
   attach(run: string, options: CallOptions & { readonly offset?: number } = {}): RunHandle {
-    return this.#speaker.attach(run, options.offset ?? 0, options);
+    return this.#protocolClient.attach(run, options.offset ?? 0, options);
   }
 
   cancel(run: string, options?: CallOptions): Promise<void> {
-    return this.#speaker.cancel(run, options);
+    return this.#protocolClient.cancel(run, options);
   }
 
   runs(options?: RunsOptions): Promise<RunsPage> {
-    return this.#speaker.runs(options);
+    return this.#protocolClient.runs(options);
   }
 
   on<Name extends keyof ConnectionEventMap>(name: Name, listener: ConnectionListener<Name>): () => void {
@@ -111,21 +111,21 @@ class ConnectedClient<Commands extends object> implements Client<Commands> {
   }
 
   list(options?: CallOptions): Promise<CommandDescription[]> {
-    return this.#speaker.list(options);
+    return this.#protocolClient.list(options);
   }
 
   echo<Value>(value: Value, options?: CallOptions): Promise<Value> {
-    return this.#speaker.echo(value, options) as Promise<Value>;
+    return this.#protocolClient.echo(value, options) as Promise<Value>;
   }
 
   async ping(options?: CallOptions): Promise<number> {
     const startedMs = performance.now();
-    await this.#speaker.echo("ping", options);
+    await this.#protocolClient.echo("ping", options);
     return performance.now() - startedMs;
   }
 
   close(): Promise<void> {
-    return this.#speaker.close();
+    return this.#protocolClient.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -10,13 +10,13 @@ import type { ConnectionEvents } from "./protocol/connection-events.js";
 import { checkTimeout } from "./protocol/call-timeout.js";
 import { negotiate, type Negotiated } from "./protocol/negotiate.js";
 import type { ConnectOptions } from "./protocol/options.js";
-import type { Speaker } from "./protocol/protocol-client.js";
+import type { ProtocolClient } from "./protocol/protocol-client.js";
 import { TokenClients } from "./version2/token-clients.js";
 import { Version1Client } from "./version1/client.js";
-import { Version1Speaker } from "./version1/protocol-client.js";
+import { Version1ProtocolClient } from "./version1/protocol-client.js";
 import { Version2Client } from "./version2/client.js";
-import { Version2Session } from "./version2/connection.js";
-import { Version2Speaker } from "./version2/protocol-client.js";
+import { Version2ClientConnection } from "./version2/connection.js";
+import { Version2ProtocolClient } from "./version2/protocol-client.js";
 
 /** Where the server is, and what makes it the right one. */
 interface Target {
@@ -27,7 +27,11 @@ interface Target {
 }
 
 /** @throws IscepError as `connect` */
-export async function openSpeaker(url: string, options: ConnectOptions, events: ConnectionEvents): Promise<Speaker> {
+export async function openProtocolClient(
+  url: string,
+  options: ConnectOptions,
+  events: ConnectionEvents,
+): Promise<ProtocolClient> {
   const address = parseAddress(url);
   const limits = resolveLimits(options.limits);
   const { signal, protocol } = options;
@@ -39,7 +43,7 @@ export async function openSpeaker(url: string, options: ConnectOptions, events: 
   };
   const timeoutMs = checkTimeout(options.timeoutMs ?? limits.callTimeoutMs);
   const token = options.token ?? address.token;
-  const version1 = (socket: Socket): Speaker => {
+  const version1 = (socket: Socket): ProtocolClient => {
     const client = new Version1Client({
       limits,
       maxRequestBytes: address.kind === "tls" ? limits.maxVersion1TlsAnswerBytes : limits.maxVersion1PlainAnswerBytes,
@@ -47,7 +51,7 @@ export async function openSpeaker(url: string, options: ConnectOptions, events: 
       events,
     });
     client.use(socket);
-    return new Version1Speaker(client, token, timeoutMs, limits);
+    return new Version1ProtocolClient(client, token, timeoutMs, limits);
   };
   if (protocol === 1) return version1(await reach(target, signal));
   const { socket, negotiated } = await greet(target, signal);
@@ -71,16 +75,16 @@ export async function openSpeaker(url: string, options: ConnectOptions, events: 
         const again = await greet(target, abandoned);
         if (again.negotiated.version === 2) {
           const { socket: next, negotiated: greeted } = again;
-          return new Version2Session({ socket: next, negotiated: greeted, token: own, limits, ...heard });
+          return new Version2ClientConnection({ socket: next, negotiated: greeted, token: own, limits, ...heard });
         }
         again.socket.destroy();
         throw new IscepError("protocol", "the server spoke version 2 before, and now speaks version 1; connect again");
       },
     });
   const client = clientFor(token);
-  client.use(new Version2Session({ socket, negotiated, token, limits, ...client.events }));
+  client.use(new Version2ClientConnection({ socket, negotiated, token, limits, ...client.events }));
   const clients = new TokenClients(client, token, limits, clientFor);
-  return new Version2Speaker({ clients, limits, timeoutMs, timeoutIsGiven: options.timeoutMs !== undefined });
+  return new Version2ProtocolClient({ clients, limits, timeoutMs, timeoutIsGiven: options.timeoutMs !== undefined });
 }
 
 function reach(

@@ -50,7 +50,7 @@ export class RunJournal {
   /** Before it begins, for one that has to be known whatever happens to this process. */
   begins(run: Run, given: unknown): void {
     if (run.isInJournal) return;
-    this.#store?.begin(run, run.wanted?.idempotencyKey);
+    this.#store?.begin(run, run.retention?.idempotencyKey);
     this.#begun(run, given, this.#store !== undefined);
   }
 
@@ -66,7 +66,7 @@ export class RunJournal {
 
   /** From now on it can be found, followed and listed. */
   keep(run: Run): void {
-    this.#kept.keep(run, run.wanted?.idempotencyKey);
+    this.#kept.keep(run, run.retention?.idempotencyKey);
     this.#history.add(run);
     if (run.outcome === undefined) run.isKept = true;
     else this.#keptEnded(run);

@@ -3,8 +3,8 @@ import { Registry } from "#iscep/commands/registry";
 import { negotiate } from "#iscep/client/protocol/negotiate";
 import { TokenClients } from "#iscep/client/version2/token-clients";
 import { Version2Client } from "#iscep/client/version2/client";
-import { Version2Session } from "#iscep/client/version2/connection";
-import { Version2Speaker } from "#iscep/client/version2/protocol-client";
+import { Version2ClientConnection } from "#iscep/client/version2/connection";
+import { Version2ProtocolClient } from "#iscep/client/version2/protocol-client";
 import { Dispatcher } from "#iscep/dispatcher";
 import { resolveLimits, type Limits } from "#iscep/limits/limits";
 import { Version1Connection } from "#iscep/doors/version1/connection";
@@ -26,7 +26,7 @@ export interface MemoryServer {
 }
 
 export interface MemoryClient {
-  readonly speaker: Version2Speaker;
+  readonly protocolClient: Version2ProtocolClient;
   readonly client: Version2Client;
 }
 
@@ -76,7 +76,7 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
       const client = new Version2Client({
         limits,
         open: async (events, signal) => {
-          return new Version2Session({
+          return new Version2ClientConnection({
             ...(await dial(signal)),
             token: undefined,
             limits,
@@ -90,8 +90,13 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
       });
       clients.push(client);
       const own = new TokenClients(client, undefined, limits, () => client);
-      const speaker = new Version2Speaker({ clients: own, limits, timeoutMs: 60_000, timeoutIsGiven: false });
-      return { speaker, client };
+      const protocolClient = new Version2ProtocolClient({
+        clients: own,
+        limits,
+        timeoutMs: 60_000,
+        timeoutIsGiven: false,
+      });
+      return { protocolClient, client };
     },
     async close() {
       await Promise.all(clients.map((client) => client.close()));

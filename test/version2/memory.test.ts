@@ -162,13 +162,13 @@ async function expectPattern(run: RunHandle, total: number, scene: Scene): Promi
 }
 
 async function take(current: Step, tag: string, scene: Scene): Promise<void> {
-  const { speaker } = scene.first;
+  const { protocolClient } = scene.first;
   const lost = { code: "lost" };
   switch (current.kind) {
     case "call":
     case "later": {
       const args = current.kind === "later" ? { tag, turns: current.turns } : { tag };
-      const got = await settled(speaker.call(current.kind === "later" ? "later" : "now", args, undefined));
+      const got = await settled(protocolClient.call(current.kind === "later" ? "later" : "now", args, undefined));
       if (scene.isCut && typeof got === "object") expect([lost, { code: "cancelled" }]).toContainEqual(got);
       else {
         expect(got).toBe(tag);
@@ -177,29 +177,29 @@ async function take(current: Step, tag: string, scene: Scene): Promise<void> {
       return;
     }
     case "keyed": {
-      expect(await speaker.call("now", { tag }, { idempotencyKey: tag })).toBe(tag);
+      expect(await protocolClient.call("now", { tag }, { idempotencyKey: tag })).toBe(tag);
       expect(scene.begun.get(tag)).toBe(1);
       return;
     }
     case "write":
-      await expectPattern(speaker.run("write", { tag, ...sizes(current) }, undefined), current.bytes, scene);
+      await expectPattern(protocolClient.run("write", { tag, ...sizes(current) }, undefined), current.bytes, scene);
       return;
     case "unread": {
-      const run = speaker.run("write", { tag, ...sizes(current) }, undefined);
+      const run = protocolClient.run("write", { tag, ...sizes(current) }, undefined);
       await run.outcome;
       await expectPattern(run, current.bytes, scene);
       return;
     }
     case "copy": {
       const stdin = pieces(current.bytes, current.piece);
-      await expectPattern(speaker.run("copy", { tag }, { stdin }), current.bytes, scene);
+      await expectPattern(protocolClient.run("copy", { tag }, { stdin }), current.bytes, scene);
       return;
     }
     case "watch": {
-      const run = speaker.run("write", { tag, ...sizes(current) }, undefined);
+      const run = protocolClient.run("write", { tag, ...sizes(current) }, undefined);
       const watching = run.id.then(
         async (id) => {
-          const watchers = [scene.second, scene.first].map((client) => client.speaker.attach(id, 0, undefined));
+          const watchers = [scene.second, scene.first].map((client) => client.protocolClient.attach(id, 0, undefined));
           await Promise.all(watchers.map((watcher) => expectPattern(watcher, current.bytes, scene)));
         },
         () => {},
@@ -209,14 +209,14 @@ async function take(current: Step, tag: string, scene: Scene): Promise<void> {
       return;
     }
     case "cancel": {
-      const run = speaker.run("wait", { tag }, undefined);
+      const run = protocolClient.run("wait", { tag }, undefined);
       await turns(current.turns);
       run.cancel();
       expect((await run.outcome).status).toMatch(scene.isCut ? /^(?:cancelled|lost)$/ : /^cancelled$/);
       return;
     }
     case "deadline": {
-      const run = speaker.run("wait", { tag }, { timeoutMs: 3 });
+      const run = protocolClient.run("wait", { tag }, { timeoutMs: 3 });
       expect((await run.outcome).status).toMatch(scene.isCut ? /^(?:timeout|lost|cancelled)$/ : /^timeout$/);
     }
   }

@@ -4,7 +4,7 @@ import type { CallOptions, RunOptions, RunsOptions } from "./options.js";
 import type { RunHandle } from "./run-handle.js";
 import type { RunsPage } from "./run-records.js";
 
-export interface Speaker {
+export interface ProtocolClient {
   readonly version: 1 | 2;
   call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown>;
   run(command: string, args: unknown, options: RunOptions | undefined): RunHandle;

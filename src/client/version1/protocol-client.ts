@@ -13,11 +13,11 @@ import { listPages } from "../protocol/list-pages.js";
 import type { CallOptions, RunOptions } from "../protocol/options.js";
 import type { RunHandle } from "../protocol/run-handle.js";
 import type { RunsPage } from "../protocol/run-records.js";
-import type { Speaker } from "../protocol/protocol-client.js";
+import type { ProtocolClient } from "../protocol/protocol-client.js";
 import type { RequestOptions, Version1Client } from "./client.js";
 import { followVersion1, refusedRun } from "./run.js";
 
-export class Version1Speaker implements Speaker {
+export class Version1ProtocolClient implements ProtocolClient {
   readonly version = 1;
   readonly #version1: Version1Client;
   readonly #token: string | undefined;

@@ -11,20 +11,20 @@ import { BackOff } from "./back-off.js";
 import type { ConnectionEvents } from "../protocol/connection-events.js";
 import { InputSenders } from "./input-senders.js";
 import { PendingCall, type CallRequest } from "./pending-call.js";
-import { firstCallId, type Version2Session, type Version2SessionOptions } from "./connection.js";
+import { firstCallId, type Version2ClientConnection, type Version2ClientConnectionOptions } from "./connection.js";
 
-type SessionEvents = Pick<Version2SessionOptions, "onEvent" | "onGone">;
+type SessionEvents = Pick<Version2ClientConnectionOptions, "onEvent" | "onGone">;
 
 export interface Version2ClientOptions {
   readonly limits: Limits;
   /** A new connection, negotiated as version 2. @throws IscepError */
-  open(events: SessionEvents, abandoned: AbortSignal): Promise<Version2Session>;
+  open(events: SessionEvents, abandoned: AbortSignal): Promise<Version2ClientConnection>;
   readonly events?: ConnectionEvents;
 }
 
 export class Version2Client {
   readonly #options: Version2ClientOptions;
-  #session: Version2Session | undefined;
+  #session: Version2ClientConnection | undefined;
   readonly #pending = new Map<number, PendingCall>();
   /** Answered, and the last of their output is still on its way. */
   readonly #draining = new Map<number, PendingCall>();
@@ -48,7 +48,7 @@ export class Version2Client {
     return { onEvent: (event) => this.#handle(event), onGone: (error, nothingRan) => this.#gone(error, nothingRan) };
   }
 
-  use(session: Version2Session): void {
+  use(session: Version2ClientConnection): void {
     this.#session = session;
   }
 
@@ -96,7 +96,7 @@ export class Version2Client {
   }
 
   /** Output that is still on its way takes a place at the server too. */
-  #hasPlace(session: Version2Session): boolean {
+  #hasPlace(session: Version2ClientConnection): boolean {
     return !session.isGoingAway && this.#pending.size + this.#draining.size < session.limits.maxCallsInFlight;
   }
 
@@ -122,7 +122,7 @@ export class Version2Client {
     }
   }
 
-  #send(session: Version2Session, call: PendingCall): void {
+  #send(session: Version2ClientConnection, call: PendingCall): void {
     const { limits } = this.#options;
     const { method, params } = call.request;
     const comesBack = call.runId !== undefined && call.wasSent;

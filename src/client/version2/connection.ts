@@ -21,7 +21,7 @@ import { isJsonObject } from "../../wire/json.js";
 import { encodeDataPacket } from "../../wire/version2.js";
 import type { Greeted } from "../protocol/negotiate.js";
 
-export interface Version2SessionOptions {
+export interface Version2ClientConnectionOptions {
   readonly socket: ByteStream;
   readonly negotiated: Greeted;
   readonly token: string | undefined;
@@ -36,12 +36,12 @@ const authenticateId = 1;
 const pingId = 2;
 export const firstCallId = 3;
 
-export class Version2Session {
+export class Version2ClientConnection {
   readonly limits: SessionLimits;
   readonly #socket: ByteStream;
   readonly #session: Version2ClientSession;
   readonly #outbox: Outbox;
-  readonly #options: Version2SessionOptions;
+  readonly #options: Version2ClientConnectionOptions;
   readonly #window: ReceiveWindow;
   /** For standard input of all calls. */
   readonly inputWindow: SendWindow;
@@ -54,7 +54,7 @@ export class Version2Session {
   #goingAway: IscepError | undefined;
 
   /** @throws IscepError `connect_failed` when the connection broke since the greeting */
-  constructor(options: Version2SessionOptions) {
+  constructor(options: Version2ClientConnectionOptions) {
     const { socket, negotiated, limits } = options;
     const following = negotiated.release();
     this.limits = negotiated.hello.limits;

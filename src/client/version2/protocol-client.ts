@@ -12,11 +12,11 @@ import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-
 import { readRunsPage, type RunsPage } from "../protocol/run-records.js";
 import { OutputQueue } from "../protocol/run-output.js";
 import type { CallRequest, PendingCall } from "./pending-call.js";
-import type { Speaker } from "../protocol/protocol-client.js";
+import type { ProtocolClient } from "../protocol/protocol-client.js";
 import type { TokenClients } from "./token-clients.js";
 import type { Version2Client } from "./client.js";
 
-export interface Version2SpeakerOptions {
+export interface Version2ProtocolClientOptions {
   readonly clients: TokenClients;
   readonly limits: Limits;
   /** The patience of calls that say nothing of their own. The server's own limit counts for them, so it is not sent. */
@@ -28,12 +28,12 @@ export interface Version2SpeakerOptions {
 /** Of Node's timers. The run has its own deadline. */
 const longestTimeoutMs = 2 ** 31 - 1;
 
-export class Version2Speaker implements Speaker {
+export class Version2ProtocolClient implements ProtocolClient {
   readonly version = 2;
   readonly #clients: TokenClients;
-  readonly #options: Version2SpeakerOptions;
+  readonly #options: Version2ProtocolClientOptions;
 
-  constructor(options: Version2SpeakerOptions) {
+  constructor(options: Version2ProtocolClientOptions) {
     this.#clients = options.clients;
     this.#options = options;
   }

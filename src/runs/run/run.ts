@@ -25,7 +25,7 @@ export class Run {
   /** The texts that its call gave for secret arguments: no log may hold them. */
   secrets: readonly string[] = [];
   /** Its caller may ask for it later, also after a restart of the server. */
-  wanted: { readonly idempotencyKey: string | undefined } | undefined;
+  retention: { readonly idempotencyKey: string | undefined } | undefined;
   /** The commands log has its start, and shall have its end. */
   isInJournal = false;
   /** It can be found, followed and listed, and its end is to be noted there. */
@@ -36,7 +36,7 @@ export class Run {
   #id: string | undefined;
   #outcome: Outcome | undefined;
   #endedAtMs = 0;
-  #life: Life | undefined;
+  #state: RunState | undefined;
 
   constructor(
     command: string,
@@ -80,17 +80,17 @@ export class Run {
   }
 
   get output(): RunOutput {
-    const life = this.#lived();
-    if (life.output === undefined) {
-      life.output = new RunOutput(this.#limits);
-      if (this.#outcome !== undefined) life.output.close();
+    const state = this.#lived();
+    if (state.output === undefined) {
+      state.output = new RunOutput(this.#limits);
+      if (this.#outcome !== undefined) state.output.close();
     }
-    return life.output;
+    return state.output;
   }
 
   /** undefined where the caller sends no standard input. */
   get input(): RunInput | undefined {
-    return this.#life?.input;
+    return this.#state?.input;
   }
 
   /** To be called before the run begins, when its caller will send standard input. */
@@ -100,17 +100,17 @@ export class Run {
 
   /** Bytes of output so far, without making an output where there is none. */
   get outputBytes(): number {
-    return this.#life?.output?.end ?? 0;
+    return this.#state?.output?.end ?? 0;
   }
 
   /** Aborted when the run shall stop: timeout, cancel, close of the server. */
   get signal(): AbortSignal {
-    const life = this.#lived();
-    if (life.controller === undefined) {
-      life.controller = new AbortController();
-      if (life.abortReason !== undefined) life.controller.abort(life.abortReason);
+    const state = this.#lived();
+    if (state.controller === undefined) {
+      state.controller = new AbortController();
+      if (state.abortReason !== undefined) state.controller.abort(state.abortReason);
     }
-    return life.controller.signal;
+    return state.controller.signal;
   }
 
   /** Tells at once that the run has ended already; else its place when it waits, and how far it was when it last said so. */
@@ -119,15 +119,15 @@ export class Run {
       follower.ended(this.#outcome);
       return;
     }
-    const life = this.#lived();
-    life.followers = withListener(life.followers, follower);
-    if (life.queuePosition > 0) follower.queued?.(life.queuePosition);
-    if (life.progress !== undefined) follower.progress?.(life.progress.fraction, life.progress.message);
+    const state = this.#lived();
+    state.followers = withListener(state.followers, follower);
+    if (state.queuePosition > 0) follower.queued?.(state.queuePosition);
+    if (state.progress !== undefined) follower.progress?.(state.progress.fraction, state.progress.message);
   }
 
   unfollow(follower: RunFollower): void {
-    const life = this.#life;
-    if (life !== undefined) life.followers = withoutListener(life.followers, follower);
+    const state = this.#state;
+    if (state !== undefined) state.followers = withoutListener(state.followers, follower);
   }
 
   /** Calls at once when the run has ended already. */
@@ -136,84 +136,84 @@ export class Run {
   }
 
   progress(fraction: number, message: string | undefined): void {
-    const life = this.#lived();
-    life.progress = { fraction, message };
-    for (const follower of eachListener(life.followers)) follower.progress?.(fraction, message);
+    const state = this.#lived();
+    state.progress = { fraction, message };
+    for (const follower of eachListener(state.followers)) follower.progress?.(fraction, message);
   }
 
   /** From 1; 0 when it waits no more. */
   movedInQueue(position: number): void {
-    // Most runs never wait, and are not to have a life for that.
-    if (position === (this.#life?.queuePosition ?? 0)) return;
-    const life = this.#lived();
-    life.queuePosition = position;
-    for (const follower of eachListener(life.followers)) follower.queued?.(position);
+    // Most runs never wait, and are not to have a state for that.
+    if (position === (this.#state?.queuePosition ?? 0)) return;
+    const state = this.#lived();
+    state.queuePosition = position;
+    for (const follower of eachListener(state.followers)) follower.queued?.(position);
   }
 
   /** The first outcome counts; whatever comes later changes nothing. */
   end(outcome: Outcome, journal: RunEndJournal, given: unknown): void {
     if (this.#outcome !== undefined) return;
     this.#outcome = outcome;
-    const life = this.#life;
-    if (life === undefined) {
+    const state = this.#state;
+    if (state === undefined) {
       journal.ends(this, outcome, given);
       return;
     }
     this.#endedAtMs = Date.now();
-    life.output?.close();
-    life.input?.discard();
+    state.output?.close();
+    state.input?.discard();
     // Before anybody is told: what a caller has heard of is never lost.
     journal.ends(this, outcome, given);
-    clearTimeout(life.timer);
-    const { followers } = life;
-    life.followers = undefined;
-    life.abortListeners = undefined;
+    clearTimeout(state.timer);
+    const { followers } = state;
+    state.followers = undefined;
+    state.abortListeners = undefined;
     for (const follower of eachListener(followers)) follower.ended(outcome);
   }
 
   /** It has been asked to stop. */
   get isAborted(): boolean {
-    return this.#life?.abortReason !== undefined;
+    return this.#state?.abortReason !== undefined;
   }
 
   /** Asks the command to stop; `reason` becomes `context.signal.reason`. */
   abort(reason: IscepError): void {
-    const life = this.#lived();
-    if (life.abortReason !== undefined || this.#outcome !== undefined) return;
-    life.abortReason = reason;
-    life.controller?.abort(reason);
-    for (const listener of eachListener(life.abortListeners)) listener(reason);
+    const state = this.#lived();
+    if (state.abortReason !== undefined || this.#outcome !== undefined) return;
+    state.abortReason = reason;
+    state.controller?.abort(reason);
+    for (const listener of eachListener(state.abortListeners)) listener(reason);
   }
 
   /** Calls once, at an abort before the run has ended. Cheaper than the signal. */
   whenAborted(listener: (reason: IscepError) => void): void {
-    const life = this.#lived();
-    if (life.abortReason !== undefined) listener(life.abortReason);
-    else life.abortListeners = withListener(life.abortListeners, listener);
+    const state = this.#lived();
+    if (state.abortReason !== undefined) listener(state.abortReason);
+    else state.abortListeners = withListener(state.abortListeners, listener);
   }
 
   /** From now on it is aborted when its timeout has passed. */
   limitTime(): void {
-    const life = this.#lived();
+    const state = this.#lived();
     // Twice where it waited for its place: what counts is the first.
-    life.timer ??= setTimeout(timeOut, this.timeoutMs, this);
+    state.timer ??= setTimeout(timeOut, this.timeoutMs, this);
   }
 
   /** A caller that wants the run to go on, until it releases it. */
   hold(holder: object): void {
-    const life = this.#lived();
-    if (!eachListener(life.holders).includes(holder)) life.holders = withListener(life.holders, holder);
+    const state = this.#lived();
+    if (!eachListener(state.holders).includes(holder)) state.holders = withListener(state.holders, holder);
   }
 
   release(holder: object): void {
-    const life = this.#lived();
-    if (!eachListener(life.holders).includes(holder)) return;
-    life.holders = withoutListener(life.holders, holder);
-    if (life.holders === undefined && this.#outcome === undefined) life.onAbandoned?.(this);
+    const state = this.#lived();
+    if (!eachListener(state.holders).includes(holder)) return;
+    state.holders = withoutListener(state.holders, holder);
+    if (state.holders === undefined && this.#outcome === undefined) state.onAbandoned?.(this);
   }
 
   get isHeld(): boolean {
-    return this.#life?.holders !== undefined;
+    return this.#state?.holders !== undefined;
   }
 
   /** Called each time when the last of those that held the run has let go of it. */
@@ -221,8 +221,8 @@ export class Run {
     this.#lived().onAbandoned = listener;
   }
 
-  #lived(): Life {
-    return (this.#life ??= new Life());
+  #lived(): RunState {
+    return (this.#state ??= new RunState());
   }
 }
 
@@ -253,7 +253,7 @@ export interface EndedRun {
 const nothingMore: OutputLimits = { maxRetainedOutputBytes: 0, streamWindowBytes: 0 };
 
 /** What only a run has that lasts longer than its call, or that somebody follows. */
-class Life {
+class RunState {
   output: RunOutput | undefined;
   input: RunInput | undefined;
   controller: AbortController | undefined;
