@@ -5,36 +5,16 @@
 const steering = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 export function visibleText(text: string): string {
-  return text.replaceAll("\r\n", "\n").replace(steering, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
-  });
+  return text.replaceAll("\r\n", "\n").replace(steering, visibleControl);
+}
+
+/** One character as an escape sequence of JavaScript. */
+export function visibleControl(character: string): string {
+  const code = character.charCodeAt(0);
+  return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
 }
 
 /** The same on one line: for the cell of a table. */
 export function visibleLine(text: string): string {
   return visibleText(text).replace(/[\n\t]+/g, " ");
-}
-
-/** The same for bytes that come in pieces: a character, or the two of a line end, may be cut. */
-export class VisibleStream {
-  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  #held = "";
-
-  push(bytes: Uint8Array): string {
-    return this.#show(this.#decoder.decode(bytes, { stream: true }));
-  }
-
-  /** What is left when nothing more will come. */
-  end(): string {
-    const text = this.#held + this.#decoder.decode();
-    this.#held = "";
-    return visibleText(text);
-  }
-
-  #show(decoded: string): string {
-    const text = this.#held + decoded;
-    this.#held = text.endsWith("\r") ? "\r" : "";
-    return visibleText(this.#held === "" ? text : text.slice(0, -1));
-  }
 }

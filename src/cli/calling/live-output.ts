@@ -1,7 +1,8 @@
 /** Output of a run on its way to the same streams here: as it is into pipes and files, harmless on a terminal. */
 import type { OutputChunk } from "../../client/protocol/run-output.js";
-import { write } from "../terminal/streams.js";
-import { VisibleStream } from "../../text/visible-text.js";
+import { TerminalText } from "../../text/terminal-text.js";
+import { terminalStyle } from "../terminal/status-line.js";
+import { showsColour, write } from "../terminal/streams.js";
 
 type Channel = OutputChunk["channel"];
 
@@ -32,6 +33,7 @@ export class LiveOutput implements OutputTarget {
   async end(): Promise<void> {
     await this.#outlets.stdout.end();
     await this.#outlets.stderr.end();
+    await endStyle();
   }
 
   bytesOf(channel: Channel): number {
@@ -42,20 +44,39 @@ export class LiveOutput implements OutputTarget {
 class Outlet {
   bytes = 0;
   readonly #stream: NodeJS.WriteStream;
-  readonly #visible: VisibleStream | undefined;
+  readonly #text: TerminalText | undefined;
 
   constructor(stream: NodeJS.WriteStream, raw: boolean) {
     this.#stream = stream;
-    this.#visible = stream.isTTY && !raw ? new VisibleStream() : undefined;
+    this.#text = stream.isTTY && !raw ? terminalText(stream) : undefined;
   }
 
   write(bytes: Uint8Array): Promise<void> {
     this.bytes += bytes.length;
-    return write(this.#stream, this.#visible?.push(bytes) ?? bytes);
+    return write(this.#stream, this.#text?.push(bytes) ?? bytes);
   }
 
   async end(): Promise<void> {
-    const rest = this.#visible?.end() ?? "";
+    const rest = this.#text?.end() ?? "";
     if (rest !== "") await write(this.#stream, rest);
   }
+}
+
+function terminalText(stream: NodeJS.WriteStream): TerminalText {
+  return new TerminalText({ style: terminalStyle, isPlain: !showsColour(stream) });
+}
+
+/** The whole output of one channel, for a stream that is a terminal or is none. */
+export function shownOutput(stream: NodeJS.WriteStream, output: string, options: { readonly raw?: boolean }): string {
+  if (!stream.isTTY || options.raw === true) return output;
+  const text = terminalText(stream);
+  return text.push(Buffer.from(output)) + text.end();
+}
+
+/** The colours of a run end with it. */
+export async function endStyle(): Promise<void> {
+  const { reset } = terminalStyle;
+  terminalStyle.end();
+  if (reset === "") return;
+  await write(process.stdout.isTTY ? process.stdout : process.stderr, reset);
 }

@@ -2,7 +2,7 @@
 import type { ScriptResult } from "../../model/outcome.js";
 import { isScriptResult } from "../../model/script-result.js";
 import { exitCodeOfSignal } from "../terminal/interrupt.js";
-import type { OutputTarget } from "./live-output.js";
+import { endStyle, shownOutput, type OutputTarget } from "./live-output.js";
 import { noteLabelled, print, warn, write } from "../terminal/streams.js";
 import { visibleText } from "../../text/visible-text.js";
 
@@ -40,8 +40,9 @@ export async function printValue(value: unknown, options: ResultOptions): Promis
 async function printScript(script: ScriptResult, options: ResultOptions, followed: Followed): Promise<void> {
   const wasFollowed = followed.bytesOf("stdout") + followed.bytesOf("stderr") > 0;
   if (!wasFollowed) {
-    await write(process.stdout, shownOn(process.stdout, script.stdout, options));
-    await write(process.stderr, shownOn(process.stderr, script.stderr, options));
+    await write(process.stdout, shownOutput(process.stdout, script.stdout, options));
+    await write(process.stderr, shownOutput(process.stderr, script.stderr, options));
+    await endStyle();
     if (script.truncated && options.quiet !== true)
       await warn("the script wrote more than the server keeps; the rest is cut off");
   }

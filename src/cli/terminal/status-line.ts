@@ -2,7 +2,12 @@
  * One line below all other output, on a terminal only: how far a run is. Whatever is written to the terminal clears it
  * first, and it comes back below that when the cursor stands at the beginning of a line.
  */
-const erase = "\r\u001b[K";
+import { TerminalStyle } from "../../text/terminal-text.js";
+
+const eraseLine = "\r\u001b[K";
+
+/** The colours that a run has switched on: the line is shown without them, and they are back when it is gone. */
+export const terminalStyle = new TerminalStyle();
 
 /** Makes the line, for a terminal of that width; it must not be wider. */
 type Line = (columns: number) => string;
@@ -44,17 +49,17 @@ export function afterOutput(stream: NodeJS.WriteStream, data: string | Uint8Arra
 
 /** A terminal shows `^C` where the cursor stands. */
 export function eraseEcho(): void {
-  if (canShowStatus() && cursorAtStart) process.stderr.write(erase);
+  if (canShowStatus() && cursorAtStart) process.stderr.write(eraseLine);
 }
 
 function clear(): void {
-  if (isDrawn) process.stderr.write(erase);
+  if (isDrawn) process.stderr.write(eraseLine + terminalStyle.sequences);
   isDrawn = false;
 }
 
 function draw(): void {
   if (line === undefined || !cursorAtStart) return;
   // The last column stays free: with a letter in it, some terminals go on in the next line.
-  process.stderr.write(`${erase}${line((process.stderr.columns || 80) - 1)}`);
+  process.stderr.write(`${terminalStyle.reset}${eraseLine}${line((process.stderr.columns || 80) - 1)}`);
   isDrawn = true;
 }

@@ -27,8 +27,12 @@ export function noteLabelled(style: Style, label: string, message: string): Prom
 
 /** Colour on a terminal only, and never with NO_COLOR (no-color.org). */
 export function styled(stream: NodeJS.WriteStream, style: Style, text: string): string {
+  return showsColour(stream) ? styleText(style, text, { stream }) : text;
+}
+
+export function showsColour(stream: NodeJS.WriteStream): boolean {
   const refused = (process.env["NO_COLOR"] ?? "") !== "" || process.env["TERM"] === "dumb";
-  return stream.isTTY && !refused ? styleText(style, text, { stream }) : text;
+  return stream.isTTY && !refused;
 }
 
 export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {

@@ -40,6 +40,14 @@ export const live = [
     },
   }),
   defineCommand({
+    name: "paint",
+    description: "Writes a progress bar, and leaves its colour on",
+    run: async (_, { output }) => {
+      for (const piece of ["\r 10%", "\r 50%", "\r\u001b", "[K\u001b[3", "2mdone\r\n"])
+        await output.write("stdout", piece);
+    },
+  }),
+  defineCommand({
     name: "forever",
     description: "Ends when it is told to",
     run: (_, { output, signal }) =>
