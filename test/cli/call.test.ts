@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { connect, errorTable, Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
 import { addToken } from "#iscep/identity/tokens-writer";
-import { ended, iscep, serve, startIscep, temporaryFolder, type Ended } from "./run.js";
+import { ended, iscep, serve, startIscep, temporaryFolder, type Ended } from "../support/iscep.js";
 
 const commandsFile = fileURLToPath(new URL("programs/commands.mjs", import.meta.url));
 

@@ -2,7 +2,7 @@ import { X509Certificate, createPrivateKey } from "node:crypto";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { iscep, temporaryFolder } from "./run.js";
+import { iscep, temporaryFolder } from "../support/iscep.js";
 
 test("iscep cert writes a key for its owner only and a certificate, and prints the pin", async () => {
   const folder = await temporaryFolder();

@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { iscep, temporaryFolder, type Ended } from "./run.js";
+import { iscep, temporaryFolder, type Ended } from "../support/iscep.js";
 
 interface Finding {
   readonly level: string;

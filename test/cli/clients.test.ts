@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
-import { ended, firstLine, iscep, startIscep, temporaryFolder, type RunOptions } from "./run.js";
+import { ended, firstLine, iscep, startIscep, temporaryFolder, type RunOptions } from "../support/iscep.js";
 
 const commandsFile = fileURLToPath(new URL("programs/commands.mjs", import.meta.url));
 

@@ -11,7 +11,7 @@ import { candidateLine } from "#iscep/cli/completion/shell-candidate";
 import { typedLine } from "#iscep/cli/completion/typed-words";
 import { loadCommandModule } from "#iscep/commands/load-module";
 import { addToken } from "#iscep/identity/tokens-writer";
-import { iscep, mainFile, temporaryFolder, type RunOptions } from "./run.js";
+import { iscep, mainFile, temporaryFolder, type RunOptions } from "../support/iscep.js";
 
 // Not the kind that waits: the server answers in this process.
 const run = promisify(execFile);

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { iscep, serve, temporaryFolder } from "./run.js";
+import { iscep, serve, temporaryFolder } from "../support/iscep.js";
 
 const typed = (text: string): string => text.replace("({ a, b })", "({ a, b }: { a: number; b: number })");
 const module = `

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { iscep, temporaryFolder } from "./run.js";
+import { iscep, temporaryFolder } from "../support/iscep.js";
 
 async function output(words: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await iscep(words, { folder: await temporaryFolder() });

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { connect, type ScriptResult } from "iscep";
-import { iscep, mainFile, temporaryFolder } from "./run.js";
+import { iscep, mainFile, temporaryFolder } from "../support/iscep.js";
 
 test.runIf(process.platform === "linux")("scripts inherit no descriptor, whatever its number", async () => {
   const folder = await temporaryFolder();

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { expect, test } from "vitest";
-import { ended, iscep, mainFile, serve, temporaryFolder } from "./run.js";
+import { ended, iscep, mainFile, serve, temporaryFolder } from "../support/iscep.js";
 
 test("what iscep init writes can be served and called at once", async () => {
   const folder = await temporaryFolder();

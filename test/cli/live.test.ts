@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, declareArguments, defineCommand, Server, type Command } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
-import { ended, firstLine, iscep, startIscep, temporaryFolder, type Ended, type RunOptions } from "./run.js";
+import { ended, firstLine, iscep, startIscep, temporaryFolder, type Ended, type RunOptions } from "../support/iscep.js";
 
 const liveFile = fileURLToPath(new URL("programs/live.mjs", import.meta.url));
 

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, type Client } from "iscep";
 import { defaultLimits } from "#iscep/limits/limits";
 import { WatchedFiles } from "#iscep/files/watched-files";
-import { serve, temporaryFolder, type Serving } from "./run.js";
+import { serve, temporaryFolder, type Serving } from "../support/iscep.js";
 
 const head = "listen: 127.0.0.1:0\ntls: false\n";
 const withCommands = (...names: string[]): string =>

@@ -5,7 +5,16 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, declareArguments, defineCommand, Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
 import { bytesText, durationText } from "#iscep/cli/calling/run-table";
-import { ended, firstLine, iscep, serve, startIscep, temporaryFolder, type Ended, type RunOptions } from "./run.js";
+import {
+  ended,
+  firstLine,
+  iscep,
+  serve,
+  startIscep,
+  temporaryFolder,
+  type Ended,
+  type RunOptions,
+} from "../support/iscep.js";
 
 const liveFile = fileURLToPath(new URL("programs/live.mjs", import.meta.url));
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { declareArguments, defineCommand, Server } from "iscep";
-import { iscep, mainFile, type Ended } from "./run.js";
+import { iscep, mainFile, type Ended } from "../support/iscep.js";
 
 let server: Server;
 let folder: string;

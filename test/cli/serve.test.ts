@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, isIscepError } from "iscep";
-import { ended, firstLine, iscep, serve, startIscep, temporaryFolder } from "./run.js";
+import { ended, firstLine, iscep, serve, startIscep, temporaryFolder } from "../support/iscep.js";
 
 const typed = fileURLToPath(new URL("programs/typed.ts", import.meta.url));
 const stray = fileURLToPath(new URL("programs/stray.mjs", import.meta.url));

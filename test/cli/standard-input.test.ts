@@ -6,7 +6,16 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
-import { ended, firstLine, iscep, mainFile, startIscep, temporaryFolder, type Ended, type RunOptions } from "./run.js";
+import {
+  ended,
+  firstLine,
+  iscep,
+  mainFile,
+  startIscep,
+  temporaryFolder,
+  type Ended,
+  type RunOptions,
+} from "../support/iscep.js";
 
 const liveFile = fileURLToPath(new URL("programs/live.mjs", import.meta.url));
 const hasScript = spawnSync("script", ["--version"]).status === 0;

@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
 import { progressLine } from "#iscep/cli/terminal/progress-bar";
-import { ended, mainFile, temporaryFolder } from "./run.js";
+import { ended, mainFile, temporaryFolder } from "../support/iscep.js";
 
 const programs = ["commands.mjs", "live.mjs"].map((name) =>
   fileURLToPath(new URL(`programs/${name}`, import.meta.url)),

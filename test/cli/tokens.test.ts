@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { openTokenStore } from "#iscep/identity/token-store";
 import { defaultLimits } from "#iscep/limits/limits";
 import type { Identity } from "#iscep/model/identity";
-import { iscep, temporaryFolder } from "./run.js";
+import { iscep, temporaryFolder } from "../support/iscep.js";
 
 const token = /^isct_[A-Za-z0-9]{12}_[A-Za-z0-9]{49}$/;
 

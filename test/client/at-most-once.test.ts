@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { connect, defineCommand, isIscepError } from "iscep";
 import { z } from "zod";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { faultProxy, type Harm } from "../support/fault-proxy.js";
 import { rawPacket, Type } from "../support/raw-packets.js";
 import { startServer, tokens } from "../support/servers.js";

@@ -5,7 +5,7 @@ import { connect, isIscepError, type IscepError } from "iscep";
 import { errorTable } from "#iscep/errors";
 import { formatAddress, parseAddress } from "#iscep/transport/address";
 import { createCertificate } from "#iscep/identity/certificates";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { contentOf, rawPacket, Type } from "../support/raw-packets.js";
@@ -16,7 +16,7 @@ watchForLeaks();
 
 const answer = (value: unknown): Buffer => rawPacket(Type.response, { response: value });
 
-/** Calls over version 1; test/version2 has those of version 2. */
+/** Calls over version 1; test/doors/version2 has those of version 2. */
 async function open(url: string, options: Parameters<typeof connect>[1] = {}) {
   const client = await connect(url, { token: tokens.alice, protocol: 1, ...options });
   later(() => client.close());

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { connect, isIscepError, type Client } from "iscep";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { rawPacket, Type } from "../support/raw-packets.js";
 import { rawServer, type RawPeer } from "../support/raw-peer.js";

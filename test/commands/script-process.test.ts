@@ -8,8 +8,8 @@ import type { ScriptCommand } from "#iscep/model/command";
 import { loadConfiguration } from "#iscep/configuration/configuration";
 import type { ArgumentDeclarations } from "#iscep/commands/arguments/declaration";
 import { RunOutput } from "#iscep/runs/streams/output";
-import { watchForLeaks } from "../house/leaks.js";
-import { resultOf, run, temporaryFolder } from "../runs/scripts.js";
+import { watchForLeaks } from "../support/leaks.js";
+import { resultOf, run, temporaryFolder } from "../support/scripts.js";
 
 watchForLeaks();
 

@@ -2,11 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { connect } from "iscep";
 import { mintToken } from "#iscep/identity/tokens";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { testCertificate } from "../support/servers.js";
-import { collect, errorOf, patternBytes } from "../version2/commands.js";
-import { serve } from "./server.mjs";
+import { collect, errorOf, patternBytes } from "../support/output.js";
+import { serve } from "../support/conformance/server.mjs";
 
 watchForLeaks();
 

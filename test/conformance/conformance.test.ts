@@ -7,7 +7,7 @@ import { addToken } from "#iscep/identity/tokens-writer";
 import { cleanUp, later } from "../support/cleanup.js";
 import { temporaryFolder, testCertificate } from "../support/servers.js";
 import { readVersion2Vectors } from "../support/version2-vectors.js";
-import { AnswerError, type Followed, Peer, proofs, secretOf } from "./peer.mjs";
+import { AnswerError, type Followed, Peer, proofs, secretOf } from "../support/conformance/peer.mjs";
 
 afterEach(cleanUp);
 

@@ -8,8 +8,8 @@ import os from "node:os";
 import path from "node:path";
 import { connect, isIscepError, type Client, type ScriptResult } from "iscep";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { iscep, temporaryFolder } from "../cli/run.js";
-import { Container, image, whyNoContainers, type Folder } from "./containers.js";
+import { iscep, temporaryFolder } from "../support/iscep.js";
+import { Container, image, whyNoContainers, type Folder } from "../support/containers.js";
 
 const reason = whyNoContainers();
 if (reason !== undefined && process.env["CI"] === undefined) console.warn(`skipped: no containers here, as ${reason}`);

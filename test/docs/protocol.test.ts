@@ -4,7 +4,7 @@ import { decodeContent } from "#iscep/wire/version1";
 import { PacketReader, PacketType } from "#iscep/wire/packet";
 import { defaultLimits } from "#iscep/limits/limits";
 import { vectors } from "../support/vectors.js";
-import { packetDump } from "./packet-dump.js";
+import { packetDump } from "../support/packet-dump.js";
 
 const text = readFileSync("PROTOCOL.md", "utf8");
 const examples = [...text.matchAll(/^<!-- packet: (\d+) (\{.*\}) -->\n\n((?: {4}.+\n)+)/gm)].map(

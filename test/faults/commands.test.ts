@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { connect, defineCommand } from "iscep";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { contentOf, errorOf, rawPacket, Type, type RawPacket } from "../support/raw-packets.js";

@@ -3,7 +3,7 @@ import { connect as connectNet } from "node:net";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { connect, Server } from "iscep";
-import { openFiles, watchForLeaks } from "../house/leaks.js";
+import { openFiles, watchForLeaks } from "../support/leaks.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { errorOf, rawPacket, Type } from "../support/raw-packets.js";
 import { rawClient, rawServer, type RawPeer } from "../support/raw-peer.js";

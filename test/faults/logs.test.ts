@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { connect } from "iscep";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { rawPacket, Type } from "../support/raw-packets.js";
 import { canary, logLines, startServer, tokens, type TestServer } from "../support/servers.js";

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { faults } from "./rows.js";
+import { faults } from "../support/fault-rows.js";
 
 const names = Object.values(faults).flat();
 const folder = import.meta.dirname;

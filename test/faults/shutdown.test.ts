@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { describe, expect, test } from "vitest";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { contentOf, rawPacket, Type } from "../support/raw-packets.js";
 import { rawClient } from "../support/raw-peer.js";

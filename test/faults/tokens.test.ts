@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { connect } from "iscep";
 import { addToken, listTokens } from "#iscep/identity/tokens-writer";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { contentOf, rawPacket, Type, type RawPacket } from "../support/raw-packets.js";

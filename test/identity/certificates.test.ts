@@ -11,7 +11,7 @@ import {
   loadServerCertificate,
   pinOfCertificate,
 } from "#iscep/identity/certificates";
-import { errorOf, runProgram, temporaryFolder } from "./surroundings.js";
+import { errorOf, runProgram, temporaryFolder } from "../support/programs.js";
 
 const dayMs = 86_400_000;
 const hasOpenssl = spawnSync("openssl", ["version"]).status === 0; // these tests are skipped where there is no openssl

@@ -10,7 +10,7 @@ import { openTokenStore } from "#iscep/identity/token-store";
 import { recordOf } from "#iscep/identity/tokens-file";
 import { mintToken } from "#iscep/identity/tokens";
 import { addToken } from "#iscep/identity/tokens-writer";
-import { errorOf, runProgram, temporaryFolder } from "./surroundings.js";
+import { errorOf, runProgram, temporaryFolder } from "../support/programs.js";
 
 const dayMs = 86_400_000;
 

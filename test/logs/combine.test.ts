@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { combineLogs, silentLogs } from "#iscep/logs/combine";
 import type { Logs } from "#iscep/model/logs";
-import { accessEvent, commandEvent, errorEvent } from "./events.js";
+import { accessEvent, commandEvent, errorEvent } from "../support/log-events.js";
 
 function recording(told: unknown[]): Logs {
   return {

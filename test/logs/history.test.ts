@@ -6,8 +6,8 @@ import { defaultLimits, type Limits } from "#iscep/limits/limits";
 import { openLogFiles } from "#iscep/logs/files";
 import { readHistory } from "#iscep/logs/history";
 import type { CommandEvent } from "#iscep/model/logs";
-import { HandClock } from "./clock.js";
-import { temporaryFolder } from "./folder.js";
+import { HandClock } from "../support/hand-clock.js";
+import { temporaryFolder } from "../support/log-files.js";
 
 const dayMs = 24 * 3_600_000;
 

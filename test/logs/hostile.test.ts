@@ -5,9 +5,9 @@ import { describe, expect, test } from "vitest";
 import { openLogFiles } from "#iscep/logs/files";
 import type { Logs } from "#iscep/model/logs";
 import { defaultLimits } from "#iscep/limits/limits";
-import { accessEvent, commandEvent, errorEvent } from "./events.js";
-import { linesOf, temporaryFolder } from "./folder.js";
-import { canaryHex, canaryToken, forbidden, hasSecret, hostileText, numRuns } from "./hostile.js";
+import { accessEvent, commandEvent, errorEvent } from "../support/log-events.js";
+import { linesOf, temporaryFolder } from "../support/log-files.js";
+import { canaryHex, canaryToken, forbidden, hasSecret, hostileText, numRuns } from "../support/hostile-text.js";
 
 const fields: Record<string, (logs: Logs, text: string) => void> = {
   "access.source": (logs, source) => logs.access({ ...accessEvent, source }),

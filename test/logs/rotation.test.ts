@@ -4,9 +4,9 @@ import { afterEach, describe, expect, test } from "vitest";
 import { localDay, nextMidnightMs } from "#iscep/logs/clock";
 import { openLogFiles } from "#iscep/logs/files";
 import { defaultLimits, type Limits } from "#iscep/limits/limits";
-import { accessEvent } from "./events.js";
-import { HandClock } from "./clock.js";
-import { linesOf, temporaryFolder } from "./folder.js";
+import { accessEvent } from "../support/log-events.js";
+import { HandClock } from "../support/hand-clock.js";
+import { linesOf, temporaryFolder } from "../support/log-files.js";
 
 const hourMs = 3_600_000;
 const zone = process.env["TZ"];

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { describeArguments, describeError } from "#iscep/logs/describe";
 import { jsonText, jsonTime, terminalText } from "#iscep/logs/safe";
-import { canaryHex, canaryToken, forbidden, hasSecret, hostileText, numRuns } from "./hostile.js";
+import { canaryHex, canaryToken, forbidden, hasSecret, hostileText, numRuns } from "../support/hostile-text.js";
 
 describe("a text in a log", () => {
   test("is JSON of one line without control or direction characters, and never longer than allowed", () => {

@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { defaultLimits } from "#iscep/limits/limits";
 import { openTerminalLogs } from "#iscep/logs/terminal";
-import { accessEvent, commandEvent, errorEvent } from "./events.js";
-import { canaryToken, forbidden, hasSecret, hostileText, numRuns } from "./hostile.js";
+import { accessEvent, commandEvent, errorEvent } from "../support/log-events.js";
+import { canaryToken, forbidden, hasSecret, hostileText, numRuns } from "../support/hostile-text.js";
 
 class Screen extends Writable {
   text = "";

@@ -5,9 +5,9 @@ import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { openLogFiles } from "#iscep/logs/files";
 import { defaultLimits } from "#iscep/limits/limits";
-import { accessEvent } from "./events.js";
-import { HandClock } from "./clock.js";
-import { linesOf, temporaryFolder } from "./folder.js";
+import { accessEvent } from "../support/log-events.js";
+import { HandClock } from "../support/hand-clock.js";
+import { linesOf, temporaryFolder } from "../support/log-files.js";
 
 const run = promisify(execFile);
 const hasFullDevice = existsSync("/dev/full");

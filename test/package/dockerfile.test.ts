@@ -7,7 +7,7 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { imageSettings, readDockerfile } from "../support/dockerfile.js";
-import { run, temporaryFolder } from "./programs.js";
+import { run, temporaryFolder } from "../support/package-programs.js";
 
 const dockerfile = "examples/container/Dockerfile";
 const image = imageSettings(dockerfile);

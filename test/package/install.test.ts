@@ -7,7 +7,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { run, temporaryFolder } from "./programs.js";
+import { run, temporaryFolder } from "../support/package-programs.js";
 
 const root = process.cwd();
 const temporary = temporaryFolder("package");

@@ -2,7 +2,7 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { run, temporaryFolder, tryRun } from "./programs.js";
+import { run, temporaryFolder, tryRun } from "../support/package-programs.js";
 
 const clone = path.join(temporaryFolder("setup"), "iscep");
 const setUp = (): ReturnType<typeof tryRun> => tryRun(clone, process.execPath, "scripts/setup.mjs");

@@ -6,8 +6,8 @@ import { describe, expect, test } from "vitest";
 import { RunOutput, type OutputChannel, type OutputWatcher } from "#iscep/runs/streams/output";
 import { OutputFiles } from "#iscep/runs/streams/output-files";
 import { foundSegments, measureSegment, segmentName } from "#iscep/runs/streams/output-segments";
-import { watchForLeaks } from "../house/leaks.js";
-import { temporaryFolder } from "./scripts.js";
+import { watchForLeaks } from "../support/leaks.js";
+import { temporaryFolder } from "../support/scripts.js";
 
 watchForLeaks();
 

@@ -4,8 +4,8 @@ import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { IscepError } from "#iscep/errors";
 import { createRunId } from "#iscep/runs/run/run-id";
-import { watchForLeaks } from "../house/leaks.js";
-import { appears, expectGone, node, processesOf, run, shell } from "./scripts.js";
+import { watchForLeaks } from "../support/leaks.js";
+import { appears, expectGone, node, processesOf, run, shell } from "../support/scripts.js";
 
 watchForLeaks();
 

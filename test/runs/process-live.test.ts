@@ -7,8 +7,8 @@ import { IscepError } from "#iscep/errors";
 import { RunInput } from "#iscep/runs/streams/input";
 import { RunOutput } from "#iscep/runs/streams/output";
 import { createRunId } from "#iscep/runs/run/run-id";
-import { watchForLeaks } from "../house/leaks.js";
-import { appears, expectGone, node, resultOf, run, shell, until } from "./scripts.js";
+import { watchForLeaks } from "../support/leaks.js";
+import { appears, expectGone, node, resultOf, run, shell, until } from "../support/scripts.js";
 
 watchForLeaks();
 

@@ -11,9 +11,9 @@ import { IscepError } from "#iscep/errors";
 import { endProcessesOfRuns } from "#iscep/runs/script/end";
 import { isSameProcess, scanProcesses } from "#iscep/runs/script/scan";
 import { createRunId } from "#iscep/runs/run/run-id";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
-import { appears, processesOf, run, shell, until } from "./scripts.js";
+import { appears, processesOf, run, shell, until } from "../support/scripts.js";
 
 watchForLeaks();
 

@@ -7,9 +7,9 @@ import type { ScriptCommand, ScriptInvocation } from "#iscep/model/command";
 import { RunInput } from "#iscep/runs/streams/input";
 import { RunOutput } from "#iscep/runs/streams/output";
 import { createRunId } from "#iscep/runs/run/run-id";
-import { openFiles, watchForLeaks } from "../house/leaks.js";
+import { openFiles, watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
-import { expectGone, node, resultOf, run, script, shell, temporaryFolder } from "./scripts.js";
+import { expectGone, node, resultOf, run, script, shell, temporaryFolder } from "../support/scripts.js";
 
 watchForLeaks();
 

@@ -7,8 +7,8 @@ import { defineScript, type Outcome } from "iscep";
 import type { ScriptCommand } from "#iscep/model/command";
 import { loadConfiguration } from "#iscep/configuration/configuration";
 import { RunOutput } from "#iscep/runs/streams/output";
-import { watchForLeaks } from "../house/leaks.js";
-import { resultOf, run, temporaryFolder, type Changes } from "./scripts.js";
+import { watchForLeaks } from "../support/leaks.js";
+import { resultOf, run, temporaryFolder, type Changes } from "../support/scripts.js";
 
 watchForLeaks();
 

@@ -8,10 +8,10 @@ import { IscepError } from "#iscep/errors";
 import { noInput, RunInput } from "#iscep/runs/streams/input";
 import { createRunId } from "#iscep/runs/run/run-id";
 import { ThreadPool } from "#iscep/runs/thread/pool";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import * as commands from "./modules/commands.mjs";
-import { until } from "./scripts.js";
+import { until } from "../support/scripts.js";
 
 watchForLeaks();
 

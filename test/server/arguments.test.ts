@@ -1,9 +1,9 @@
 /** What callers send as arguments, through every door: PITFALLS 3, 8 and 16. */
 import { describe, expect, test } from "vitest";
 import { declareArguments, defineCommand, defineScript, type ScriptResult } from "iscep";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { logLines, startServer, temporaryFolder, tokens } from "../support/servers.js";
-import { errorOf } from "../version2/commands.js";
+import { errorOf } from "../support/output.js";
 
 watchForLeaks();
 

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { declareArguments, defineCommand, defineScript, Server, type Client, type Command } from "iscep";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { logLines, startServer, temporaryFolder, writeTokens } from "../support/servers.js";
 
 watchForLeaks();

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { connect, defineCommand, Server } from "iscep";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { contentOf, errorOf, rawPacket, Type } from "../support/raw-packets.js";

@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { defineCommand, defineScript } from "iscep";
 import { fitScriptResult } from "#iscep/model/script-result";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { gate } from "../support/commands.js";
 import { errorOf, rawPacket, Type } from "../support/raw-packets.js";
 import { startServer, temporaryFolder, tokens } from "../support/servers.js";

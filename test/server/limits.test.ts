@@ -6,13 +6,13 @@ import { connect, defineCommand, type Client } from "iscep";
 import { Admission } from "#iscep/server/admission";
 import { addToken, removeToken } from "#iscep/identity/tokens-writer";
 import { resolveLimits } from "#iscep/limits/limits";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { contentOf, errorOf, rawPacket, Type } from "../support/raw-packets.js";
 import type { RawPeer } from "../support/raw-peer.js";
 import { startServer, tokens, type TestServer } from "../support/servers.js";
-import { block } from "./commands/blocking.mjs";
+import { block } from "./modules/blocking.mjs";
 
 watchForLeaks();
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { declareArguments, defineCommand, defineScript, type Client, type Command } from "iscep";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { startServer } from "../support/servers.js";
 
 watchForLeaks();

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineCommand, IscepError, type Command } from "iscep";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { originalTasks } from "../support/commands.js";
 import { errorOf, rawPacket, Type } from "../support/raw-packets.js";
 import { canary, startServer, tokens } from "../support/servers.js";

@@ -11,7 +11,7 @@ import {
   type Logs,
   type ScriptResult,
 } from "iscep";
-import { watchForLeaks } from "../house/leaks.js";
+import { watchForLeaks } from "../support/leaks.js";
 import { logLines, startServer } from "../support/servers.js";
 
 watchForLeaks();

@@ -1,4 +1,4 @@
-/** What a test opens is closed after it, in the reverse order, before handles are counted (test/house/leaks.ts). */
+/** What a test opens is closed after it, in the reverse order, before handles are counted (test/support/leaks.ts). */
 const steps: (() => unknown)[] = [];
 
 export function later(step: () => unknown): void {

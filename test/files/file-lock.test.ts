@@ -1,0 +1,144 @@
+import { once } from "node:events";
+import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { createFileExclusively, temporaryPathOf, writeFileAtomically } from "#iscep/files/atomic-file";
+import { withFileLock } from "#iscep/files/file-lock";
+import { isProcessGone, ownProcessMark } from "#iscep/files/process-mark";
+import { errorOf, runProgram, startProgram, temporaryFolder } from "../support/programs.js";
+
+describe("marks of processes", () => {
+  test("tell the living from the dead", async () => {
+    expect(isProcessGone(ownProcessMark())).toBe(false);
+    const dead = (await runProgram("process-mark")).trim();
+    expect(isProcessGone(dead)).toBe(true);
+    expect(isProcessGone("")).toBe(false);
+    expect(isProcessGone("x-y-z")).toBe(false);
+  });
+
+  test.skipIf(process.platform !== "linux")("a number that is used again is another process", () => {
+    const [pid, start, scope] = ownProcessMark().split("-");
+    expect(isProcessGone(`${pid}-${Number(start) - 1}-${scope}`)).toBe(true);
+  });
+
+  test("of another machine or container cannot be judged", async () => {
+    const [pid, start] = (await runProgram("process-mark")).trim().split("-");
+    expect(isProcessGone(`${pid}-${start}-00000000`)).toBe(false);
+  });
+});
+
+describe("the lock", () => {
+  test("lets one in at a time, in turn with others in this process", async () => {
+    const path = join(temporaryFolder(), "file");
+    let inside = 0;
+    let most = 0;
+    const work = async (): Promise<void> => {
+      most = Math.max(most, ++inside);
+      await new Promise(setImmediate);
+      inside--;
+    };
+    await Promise.all(Array.from({ length: 20 }, () => withFileLock(path, 10_000, work)));
+    expect(most).toBe(1);
+    expect(existsSync(`${path}.lock`)).toBe(false);
+  });
+
+  test("is given back when the work throws", async () => {
+    const path = join(temporaryFolder(), "file");
+    const failing = withFileLock(path, 1_000, () => {
+      throw new Error("no");
+    });
+    await expect(failing).rejects.toThrow("no");
+    expect(await withFileLock(path, 1_000, () => "yes")).toBe("yes");
+  });
+
+  test("of a killed process is taken over, by one only, also when a taking over was interrupted", async () => {
+    const folder = temporaryFolder();
+    const path = join(folder, "file");
+    const dead = (await runProgram("process-mark")).trim();
+    for (let round = 0; round < 10; round++) {
+      writeFileSync(`${path}.lock`, `${dead}-00000000000000a${round}`);
+      writeFileSync(`${path}.lock.00000000000000a${round}`, `${dead}-00000000000000b${round}`);
+      writeFileSync(`${path}.lock.00000000000000b${round}`, `${dead}-00000000000000c${round}`);
+      let inside = 0;
+      await Promise.all(
+        Array.from({ length: 8 }, () =>
+          withFileLock(path, 10_000, async () => {
+            expect(++inside).toBe(1);
+            await new Promise(setImmediate);
+            inside--;
+          }),
+        ),
+      );
+    }
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("of a process that was killed with it is taken over", async () => {
+    const path = join(temporaryFolder(), "file");
+    const holder = startProgram("hold-lock", path);
+    if (holder.stdout === null) throw new Error("no output");
+    await once(holder.stdout, "data");
+    expect((await errorOf(() => withFileLock(path, 30, () => 1))).code).toBe("busy");
+    holder.kill("SIGKILL");
+    await once(holder, "close");
+    expect(await withFileLock(path, 10_000, () => 1)).toBe(1);
+  });
+
+  test.each(["", "garbage", "1-1-00000000-0123456789abcdef"])(
+    "with the content %j is waited for, then the message says what to do",
+    async (content) => {
+      const path = join(temporaryFolder(), "file");
+      writeFileSync(`${path}.lock`, content);
+      const error = await errorOf(() => withFileLock(path, 20, () => 1));
+      expect(error.code).toBe("busy");
+      expect(error.message).toContain(`${path}.lock`);
+      expect(error.message).toContain("20 ms");
+    },
+  );
+
+  test("that is a link to nowhere does not hang", async () => {
+    const folder = temporaryFolder();
+    symlinkSync(join(folder, "nowhere"), join(folder, "file.lock"));
+    expect((await errorOf(() => withFileLock(join(folder, "file"), 20, () => 1))).code).toBe("busy");
+  });
+
+  test("sweeps what killed processes left, and nothing of the living", async () => {
+    const folder = temporaryFolder();
+    const path = join(folder, "file");
+    const dead = (await runProgram("process-mark")).trim();
+    const living = temporaryPathOf(path);
+    for (const name of [
+      `${path}.${dead}-0123456789abcdef.tmp`,
+      `${path}.lock.${dead}-0123456789abcdef.tmp`,
+      living,
+      `${path}.old.tmp`,
+    ]) {
+      writeFileSync(name, "");
+    }
+    writeFileSync(`${path}.lock.0123456789abcdef`, `${dead}-0123456789abcdef`);
+    await withFileLock(path, 1_000, () => undefined);
+    expect(
+      readdirSync(folder)
+        .map((name) => join(folder, name))
+        .sort(),
+    ).toEqual([living, `${path}.old.tmp`].sort());
+  });
+});
+
+describe("files as a whole", () => {
+  test("replace what was there, closed to others", () => {
+    const path = join(temporaryFolder(), "file");
+    writeFileAtomically(path, "one");
+    writeFileAtomically(path, "two");
+    expect(readFileSync(path, "utf8")).toBe("two");
+    expect(readdirSync(join(path, ".."))).toEqual(["file"]);
+  });
+
+  test("are made once", () => {
+    const path = join(temporaryFolder(), "file");
+    expect(createFileExclusively(path, "one")).toBe(true);
+    expect(createFileExclusively(path, "two")).toBe(false);
+    expect(readFileSync(path, "utf8")).toBe("one");
+    expect(readdirSync(join(path, ".."))).toEqual(["file"]);
+  });
+});

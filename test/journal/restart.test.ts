@@ -1,0 +1,469 @@
+/** Runs outlive their server: killed with SIGKILL, and started again with the same folder. ISCEP_STRESS=1 for many more. */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { watchForLeaks } from "../support/leaks.js";
+import { tokens } from "../support/servers.js";
+import { collect, errorOf, patternBytes } from "../support/output.js";
+import {
+  endsOf,
+  keepingFolder,
+  linesOf,
+  processesOf,
+  runsOf,
+  startKeeping,
+  textOfFolder,
+} from "../support/keeping-server.js";
+
+watchForLeaks();
+
+const stress = process.env["ISCEP_STRESS"] === "1";
+
+async function gone(runIds: ReadonlySet<string>): Promise<void> {
+  await expect.poll(() => processesOf(runIds), { interval: 20, timeout: 8_000 }).toEqual([]);
+}
+
+describe("a run that has ended", () => {
+  test("is found with its outcome, output and record after a restart in good order", async () => {
+    const folder = keepingFolder();
+    const first = await startKeeping(folder);
+    const client = await first.client();
+    const run = client.run("speak", { bytes: 3_000_000, piece: 40_000, pauseMs: 0 });
+    await collect(run);
+    const script = client.run("brief", {});
+    await collect(script);
+    const [speakId, scriptId] = [await run.id, await script.id];
+    const before = await runsOf(client);
+    await client.close();
+    await first.stop();
+
+    const second = await startKeeping(folder);
+    const again = await second.client();
+    expect(await runsOf(again)).toEqual(before);
+    expect(before).toMatchObject([
+      { run: scriptId, command: "brief", owner: "alice", status: "failed", code: "failed", exitCode: 3 },
+      { run: speakId, command: "speak", status: "completed", outputBytes: 3_000_000 },
+    ]);
+    const attached = again.attach(speakId, { offset: 1_234_567 });
+    const { all } = await collect(attached, 1_234_567);
+    expect(all.equals(patternBytes(1_234_567, 3_000_000 - 1_234_567))).toBe(true);
+    expect(await attached.outcome).toEqual({ status: "completed", value: { written: 3_000_000 } });
+    const failed = again.attach(scriptId, { offset: 0 });
+    expect(await failed.outcome).toMatchObject({
+      status: "failed",
+      exitCode: 3,
+      value: { exitCode: 3, stdout: "out\n", stderr: "err\n" },
+    });
+  });
+
+  test("is followed by several at once, each from where it likes", async () => {
+    const folder = keepingFolder();
+    const first = await startKeeping(folder);
+    const client = await first.client();
+    const run = client.run("speak", { bytes: 2_500_000, piece: 999, pauseMs: 0 });
+    await collect(run);
+    await client.close();
+    await first.stop();
+    const second = await startKeeping(folder);
+    const offsets = [0, 1, 999, 65_536, 1_000_000, 2_499_999, 2_500_000];
+    const again = await second.client();
+    const id = await run.id;
+    const parts = await Promise.all(
+      offsets.map(async (offset) => (await collect(again.attach(id, { offset }), offset)).all),
+    );
+    for (const [index, offset] of offsets.entries())
+      expect(parts[index]?.equals(patternBytes(offset, 2_500_000 - offset))).toBe(true);
+    expect(await errorOf(again.attach(id, { offset: 2_500_001 }).value)).toMatchObject({ code: "invalid_arguments" });
+  });
+
+  test("says honestly that its value is gone when that was too large to keep", async () => {
+    const folder = keepingFolder();
+    const limits = { maxStoredValueBytes: 1_000 };
+    const first = await startKeeping(folder, { limits });
+    const client = await first.client();
+    const [small, large] = [client.run("large", { bytes: 900 }), client.run("large", { bytes: 1_100 })];
+    const ids = [await small.id, await large.id];
+    expect(await large.value).toHaveLength(1_100);
+    await client.close();
+    await first.stop();
+    const again = await (await startKeeping(folder, { limits })).client();
+    expect(await again.attach(ids[0]!).value).toHaveLength(900);
+    expect(await again.attach(ids[1]!).outcome).toMatchObject({
+      status: "completed",
+      valueError: { code: "value_gone" },
+    });
+    expect(await errorOf(again.attach(ids[1]!).value)).toMatchObject({
+      code: "value_gone",
+      details: { status: "completed" },
+    });
+    expect(await runsOf(again)).toMatchObject([{ status: "completed" }, { status: "completed" }]);
+  });
+
+  test("is forgotten when it is too old, or there are too many", async () => {
+    const folder = keepingFolder();
+    const limits = { maxStoredRuns: 5, maxRetainedRuns: 0 };
+    const first = await startKeeping(folder, { limits });
+    const client = await first.client();
+    const ids: string[] = [];
+    for (let count = 0; count < 20; count++) {
+      const run = client.run("count", { tag: "t", ms: 0 });
+      await run.value;
+      ids.push(await run.id);
+    }
+    const kept = readdirSync(first.runsFolder).filter((name) => name.endsWith(".run"));
+    expect(kept.sort()).toEqual(ids.slice(-5).map((id) => `${id}.run`));
+    await client.close();
+    await first.stop();
+    await (await startKeeping(folder, { limits: { storedRunDays: 0 } })).stop();
+    expect(readdirSync(first.runsFolder).filter((name) => name.endsWith(".run"))).toEqual([]);
+  });
+});
+
+test("all files of all runs together stay within their bytes, those of runs under way too", async () => {
+  const folder = keepingFolder();
+  const limits = { maxRunsFolderBytes: 1_500_000, outputSegmentBytes: 100_000, maxRetainedOutputBytes: 50_000 };
+  const first = await startKeeping(folder, { limits });
+  const client = await first.client();
+  const sizes = () => readdirSync(first.runsFolder).map((name) => statSync(path.join(first.runsFolder, name)).size);
+  const total = () => sizes().reduce((sum, size) => sum + size, 0);
+  const ids: string[] = [];
+  for (let count = 0; count < 6; count++) {
+    const run = client.run("speak", { bytes: 400_000, piece: 10_000, pauseMs: 0 });
+    await collect(run);
+    ids.push(await run.id);
+  }
+  await expect.poll(total, { interval: 20 }).toBeLessThan(1_600_000);
+  expect((await runsOf(client)).length).toBe(6);
+  expect(readdirSync(first.runsFolder).filter((name) => name.startsWith(ids[0]!))).toEqual([]);
+  expect((await collect(client.attach(ids[5]!, { offset: 0 }))).all).toHaveLength(400_000);
+  const large = client.run("speak", { bytes: 3_000_000, piece: 10_000, pauseMs: 0 });
+  await collect(large);
+  await expect.poll(total, { interval: 20 }).toBeLessThan(1_700_000);
+  expect(await errorOf(client.attach(await large.id, { offset: 0 }).value)).toMatchObject({ code: "output_gone" });
+});
+
+describe("a run that was under way when its server was killed", () => {
+  test("is lost, its output so far is kept, and none of its processes lives on", async () => {
+    const folder = keepingFolder();
+    const first = await startKeeping(folder, { logs: true });
+    const client = await first.client();
+    const script = client.run("family", {}, { detach: true });
+    const speaking = client.run("speak", { bytes: 50_000_000, piece: 1_000, pauseMs: 1 }, { detach: true });
+    const plain = client.call("count", { tag: "plain", ms: 60_000 });
+    plain.catch(() => {});
+    const ids = new Set([await script.id, await speaking.id]);
+    let read = 0;
+    for await (const { bytes } of speaking.output) {
+      read += bytes.length;
+      if (read > 100_000) break;
+    }
+    await expect.poll(() => processesOf(ids).length, { interval: 20 }).toBeGreaterThan(2);
+    await client.close();
+    await first.kill();
+    expect(processesOf(ids).length).toBeGreaterThan(2);
+
+    const second = await startKeeping(folder, { logs: true });
+    await gone(ids);
+    const again = await second.client();
+    for (const id of ids) {
+      const attached = again.attach(id);
+      expect(await attached.outcome).toMatchObject({ status: "lost", error: { code: "lost" } });
+    }
+    const record = (await runsOf(again)).find(({ command }) => command === "speak");
+    expect(record).toMatchObject({ status: "lost", code: "lost" });
+    const kept = record?.outputBytes ?? 0;
+    expect(kept).toBeGreaterThan(50_000);
+    const { all } = await collect(again.attach(await speaking.id, { offset: 12_345 }), 12_345);
+    expect(all.equals(patternBytes(12_345, kept - 12_345))).toBe(true);
+    await again.close();
+    await second.stop();
+    const lines = linesOf(second.commandsLog);
+    for (const [runId, ends] of endsOf(lines)) expect([runId, ends]).toEqual([runId, ["lost"]]);
+    expect(lines.filter(({ status }) => status === "running").map(({ command }) => command)).toContain("family");
+  });
+
+  test("is left alone while its server lives, though another shares the folder", async () => {
+    const folder = keepingFolder();
+    const first = await startKeeping(folder);
+    const client = await first.client();
+    const script = client.run("family", {}, { detach: true });
+    const ids = new Set([await script.id]);
+    await expect.poll(() => processesOf(ids).length, { interval: 20 }).toBeGreaterThan(2);
+    const second = await startKeeping(folder);
+    const other = await second.client();
+    expect(await other.attach(await script.id).outcome).toMatchObject({ status: "lost" });
+    expect(processesOf(ids).length).toBeGreaterThan(2);
+    expect(linesOf(first.commandsLog).filter(({ status }) => status === "lost")).toEqual([]);
+    await client.cancel(await script.id);
+    expect(await script.outcome).toMatchObject({ status: "cancelled" });
+  });
+});
+
+test("a run of another container is left alone while its server says that it lives, and is lost when it does not", async () => {
+  const folder = keepingFolder();
+  const runsFolder = path.join(folder, "runs");
+  mkdirSync(runsFolder, { mode: 0o700 });
+  const id = "01234567-89ab-7def-8123-456789abcdef";
+  const server = "1-100-00000000";
+  const start = {
+    run: id,
+    command: "count",
+    owner: "alice",
+    tokenId: null,
+    source: "",
+    startedAtMs: Date.now(),
+    server,
+  };
+  writeFileSync(path.join(runsFolder, `${id}.run`), `${JSON.stringify(start)}\n`, { mode: 0o600 });
+  const lease = path.join(runsFolder, `${server}.server`);
+  writeFileSync(lease, "");
+  // As if it had been touched just now, also when this machine takes its time to start the other.
+  const touched = new Date(Date.now() + 4_000);
+  utimesSync(lease, touched, touched);
+  const keeping = await startKeeping(folder, { limits: { serverLeaseMs: 250 } });
+  const client = await keeping.client();
+  expect(await runsOf(client)).toMatchObject([{ run: id, status: "running" }]);
+  await expect
+    .poll(() => runsOf(client), { interval: 50, timeout: 12_000 })
+    .toMatchObject([{ run: id, status: "lost" }]);
+  await expect.poll(() => existsSync(lease), { interval: 20 }).toBe(false);
+  await client.close();
+  await keeping.stop();
+  expect(endsOf(linesOf(keeping.commandsLog)).get(id)).toEqual(["lost"]);
+});
+
+describe("idempotency keys", () => {
+  test("join the run of before the restart: ended, or lost; and never run it twice", async () => {
+    const folder = keepingFolder();
+    const first = await startKeeping(folder);
+    const client = await first.client();
+    const ended = client.run("count", { tag: "ended", ms: 0 }, { idempotencyKey: "one" });
+    expect(await ended.value).toBe("ended");
+    const cut = client.run("count", { tag: "cut", ms: 60_000 }, { idempotencyKey: "two" });
+    await cut.id;
+    await client.close();
+    await first.kill();
+    const again = await (await startKeeping(folder)).client();
+    const joined = again.run("count", { tag: "ended", ms: 0 }, { idempotencyKey: "one" });
+    expect(await joined.value).toBe("ended");
+    expect(await joined.id).toBe(await ended.id);
+    const lost = again.run("count", { tag: "cut", ms: 0 }, { idempotencyKey: "two" });
+    expect(await lost.outcome).toMatchObject({ status: "lost" });
+    expect(await lost.id).toBe(await cut.id);
+    expect(readFileSync(path.join(folder, "counted"), "utf8")).toBe("ended\ncut\n");
+  });
+
+  test("mean nothing to other owners, nor to another command", async () => {
+    const folder = keepingFolder();
+    const first = await startKeeping(folder);
+    const client = await first.client();
+    const run = client.run("count", { tag: "alice", ms: 0 }, { idempotencyKey: "../../same" });
+    await run.value;
+    await client.close();
+    await first.kill();
+    const second = await startKeeping(folder);
+    const other = await second.client({ token: tokens.bob });
+    expect(await other.call("count", { tag: "bob", ms: 0 }, { idempotencyKey: "../../same" })).toBe("bob");
+    const again = await second.client();
+    expect(await again.run("add", { a: 1, b: 2 }, { idempotencyKey: "../../same" }).outcome).toMatchObject({
+      status: "rejected",
+      error: { code: "invalid_arguments" },
+    });
+  });
+});
+
+test("foreign owners, and tokens that may not run the command, see nothing of a run after the restart", async () => {
+  const folder = keepingFolder();
+  const first = await startKeeping(folder);
+  const client = await first.client();
+  const run = client.run("count", { tag: "mine", ms: 0 }, { idempotencyKey: "k" });
+  await run.value;
+  const id = await run.id;
+  await client.close();
+  await first.kill();
+  const second = await startKeeping(folder);
+  const other = await second.client({ token: tokens.bob });
+  expect(await runsOf(other)).toEqual([]);
+  for (const work of [other.attach(id).value, other.attach(id, { offset: 0 }).value, other.cancel(id)])
+    expect(await errorOf(work)).toMatchObject({ code: "run_not_found" });
+  expect(await errorOf(other.cancel("01234567-89ab-7def-8123-456789abcdef"))).toMatchObject({
+    code: "run_not_found",
+    message: (await errorOf(other.cancel(id))).message,
+  });
+});
+
+test("names of files are the server's own, closed to others, and neither tokens, keys nor arguments are in them", async () => {
+  const folder = keepingFolder();
+  const first = await startKeeping(folder, { logs: true });
+  const client = await first.client();
+  const key = "canary-key/../../etc/passwd";
+  await client.run("count", { tag: "canary-value", ms: 0, secret: "canary-secret" }, { idempotencyKey: key }).id;
+  const cut = client.run("count", { tag: "canary-value", ms: 60_000 }, { idempotencyKey: `${key}2` });
+  await cut.id;
+  await client.close();
+  await first.kill();
+  const second = await startKeeping(folder, { logs: true });
+  await second.stop();
+  const names = readdirSync(second.runsFolder);
+  for (const name of names) {
+    expect(name).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}(?:\.run|\.\d{16}\.out)$/);
+    expect(statSync(path.join(second.runsFolder, name)).mode & 0o777).toBe(0o600);
+  }
+  expect(statSync(second.runsFolder).mode & 0o777).toBe(0o700);
+  const text = textOfFolder(second.runsFolder) + textOfFolder(path.join(folder, "logs"));
+  for (const secret of [tokens.alice, "canary-key", "canary-secret"]) expect(text).not.toContain(secret);
+  // Values are kept with the run that gave them back, and are in no log.
+  expect(textOfFolder(path.join(folder, "logs"))).not.toContain("canary");
+});
+
+test("lines that are cut, forged or no JSON are passed over", async () => {
+  const folder = keepingFolder();
+  const first = await startKeeping(folder, { logs: true });
+  const client = await first.client();
+  await client.run("count", { tag: "t", ms: 0 }).value;
+  await client.close();
+  await first.kill();
+  const good = readFileSync(first.commandsLog, "utf8");
+  const rubbish = [
+    "",
+    "not json",
+    '{"server":"',
+    '{"server":"x","runId":7}',
+    "[]",
+    "\0\0\0",
+    '{"runId":"x","server":"1-2-zz"',
+  ];
+  writeFileSync(first.commandsLog, `${rubbish.join("\n")}\n${good}{"time":"2026-`);
+  writeFileSync(path.join(first.runsFolder, "01234567-89ab-7def-8123-456789abcdef.run"), '{"run":"0123');
+  writeFileSync(path.join(first.runsFolder, "notes.txt"), "left alone");
+  const second = await startKeeping(folder, { logs: true });
+  const again = await second.client();
+  expect(await runsOf(again)).toMatchObject([{ command: "count", status: "completed" }]);
+  await again.close();
+  await second.stop();
+  expect(readFileSync(path.join(folder, "logs", "error.log"), "utf8")).toMatch(
+    /"runs_folder".*lines of .* passed over/,
+  );
+  expect(readFileSync(path.join(first.runsFolder, "notes.txt"), "utf8")).toBe("left alone");
+});
+
+test("a folder that cannot be written to: the run goes on in memory, and error.log says so once", async () => {
+  const folder = keepingFolder();
+  const first = await startKeeping(folder, { logs: true });
+  const client = await first.client();
+  // Even root cannot write to a folder that is a file.
+  rmSync(first.runsFolder, { recursive: true });
+  writeFileSync(first.runsFolder, "");
+  chmodSync(first.runsFolder, 0o400);
+  for (let count = 0; count < 3; count++) {
+    const run = client.run("speak", { bytes: 100_000, piece: 10_000, pauseMs: 0 }, { idempotencyKey: `k${count}` });
+    const { all } = await collect(run);
+    expect(all.equals(patternBytes(0, 100_000))).toBe(true);
+    expect(await run.value).toEqual({ written: 100_000 });
+  }
+  await client.close();
+  await first.stop();
+  const lines = readFileSync(path.join(folder, "logs", "error.log"), "utf8").split("\n");
+  expect(lines.filter((line) => line.includes("runs_folder"))).toHaveLength(1);
+});
+
+test("a disk that takes no more: output stays in memory, and its runs go on", async () => {
+  const folder = keepingFolder();
+  const limits = { maxRetainedOutputBytes: 100_000 };
+  const first = await startKeeping(folder, { logs: true, limits, maxFileBytes: 300 * 1024 });
+  const client = await first.client();
+  const run = client.run("speak", { bytes: 2_000_000, piece: 10_000, pauseMs: 0 }, { detach: true });
+  const { all } = await collect(run);
+  expect(all.equals(patternBytes(0, 2_000_000))).toBe(true);
+  expect(await errorOf(client.attach(await run.id, { offset: 0 }).value)).toMatchObject({ code: "output_gone" });
+  expect(await client.call("add", { a: 1, b: 2 })).toBe(3);
+  await client.close();
+  await first.stop();
+  expect(readFileSync(path.join(folder, "logs", "error.log"), "utf8")).toMatch(/"runs_folder".*cannot be written/);
+  expect(readdirSync(first.runsFolder).filter((name) => name.endsWith(".out"))).toEqual([]);
+});
+
+test("plain calls of functions never touch the runs folder", async () => {
+  const folder = keepingFolder();
+  const first = await startKeeping(folder, { logs: true });
+  const client = await first.client();
+  for (let count = 0; count < 50; count++) expect(await client.call("add", { a: count, b: 1 })).toBe(count + 1);
+  await client.call("count", { tag: "t", ms: 1 });
+  await client.close();
+  await first.stop();
+  expect(readdirSync(first.runsFolder)).toEqual([]);
+});
+
+test("pages: newest first, each run once, whatever the size of a page", async () => {
+  const folder = keepingFolder();
+  const first = await startKeeping(folder, { limits: { maxRunsPage: 7 } });
+  const client = await first.client();
+  const ids: string[] = [];
+  for (let count = 0; count < 30; count++) ids.push(await client.run("count", { tag: "t", ms: 0 }).id);
+  await client.close();
+  await first.kill();
+  const second = await startKeeping(folder, { limits: { maxRunsPage: 7 } });
+  const again = await second.client();
+  expect((await runsOf(again)).map(({ run }) => run)).toEqual(ids.sort().toReversed().slice(0, 7));
+});
+
+test(
+  "killed at any moment: each run has one outcome, what ended stays as it ended, and no process is left",
+  async () => {
+    const rounds = stress ? 200 : 12;
+    const folder = keepingFolder();
+    const known = new Map<string, string>();
+    const all = new Set<string>();
+    for (let round = 0; round < rounds; round++) {
+      const server = await startKeeping(folder, { logs: true });
+      expect(server.startMs).toBeLessThan(stress ? 5_000 : 3_000);
+      const client = await server.client();
+      const runs = [
+        client.run("family", {}, { detach: true }),
+        client.run("brief", {}),
+        client.run("speak", { bytes: 200_000, piece: 5_000, pauseMs: round % 3 }),
+        client.run("count", { tag: `round ${round}`, ms: round % 50 }, { idempotencyKey: `round ${round}` }),
+        client.run("count", { tag: "plain", ms: 5 }),
+      ];
+      for (const run of runs) {
+        run.id.then((id) => all.add(id)).catch(() => {});
+        run.outcome.then(async ({ status }) => status !== "lost" && known.set(await run.id, status)).catch(() => {});
+      }
+      await sleep((round * 7919) % 120);
+      await server.kill();
+      // A client that waits for its server to come back is not what this is about.
+      await client.close();
+    }
+    const last = await startKeeping(folder, { logs: true, limits: { maxRunsPage: 10_000 } });
+    await gone(all);
+    const client = await last.client();
+    const counted = readFileSync(path.join(folder, "counted"), "utf8").split("\n");
+    for (let round = 0; round < rounds; round++)
+      expect(counted.filter((line) => line === `round ${round}`).length).toBeLessThanOrEqual(1);
+    const offsets = new Map((await runsOf(client)).map(({ run, outputBytes }) => [run, outputBytes]));
+    for (const [id, status] of known) {
+      // The last of its output may not have been written; how it ended was, before its caller heard of it.
+      const offset = offsets.get(id) ?? 0;
+      expect([id, await client.attach(id, { offset }).outcome]).toEqual([id, expect.objectContaining({ status })]);
+    }
+    await client.close();
+    await last.stop();
+    for (const [runId, ends] of endsOf(linesOf(last.commandsLog))) {
+      expect([runId, ends.length]).toEqual([runId, 1]);
+      const status = known.get(runId);
+      if (status !== undefined) expect([runId, ends]).toEqual([runId, [status]]);
+    }
+  },
+  stress ? 600_000 : 60_000,
+);
