@@ -146,9 +146,10 @@ export class RunJournal {
     return { runs: [this.#current(record)] };
   }
 
-  /** A run of another server may have been found to be lost meanwhile. */
+  /** A run of another server may have ended meanwhile, or have been taken for lost before. */
   #current(record: RunRecord): RunRecord {
-    if (record.status !== "running" || this.#kept.byId(record.run) !== undefined) return record;
+    const mayChange = record.status === "running" || record.status === "lost";
+    if (!mayChange || this.#kept.byId(record.run) !== undefined) return record;
     return this.#store?.record(record.run) ?? record;
   }
 }

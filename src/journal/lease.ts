@@ -53,6 +53,16 @@ export class ServerLease {
     return stats === undefined || Date.now() - stats.mtimeMs > missedRenewals * this.#renewMs;
   }
 
+  /** `isGone`, asked once for each server: many runs are one server's. */
+  goneServers(): (mark: string) => boolean {
+    const known = new Map<string, boolean>();
+    return (mark) => {
+      const isGone = known.get(mark) ?? this.isGone(mark);
+      known.set(mark, isGone);
+      return isGone;
+    };
+  }
+
   /** Removes what servers that are gone have left. */
   sweep(): void {
     for (const name of readdirSync(this.#folder)) {

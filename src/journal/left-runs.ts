@@ -6,7 +6,8 @@ import type { Logs } from "../model/logs.js";
 import { endProcessesOfRuns } from "../runs/script/end.js";
 import { isOutcomeStatus } from "../model/outcome.js";
 import type { RunRecord } from "../model/run-record.js";
-import type { RunStore, StoredRun } from "./store.js";
+import type { RunStore } from "./store.js";
+import type { StoredRun } from "./stored-run.js";
 import type { ServerLease } from "./lease.js";
 
 export interface LeftRunsOptions {
@@ -21,7 +22,7 @@ export interface LeftRunsOptions {
 
 export class LeftRuns {
   readonly #options: LeftRunsOptions;
-  readonly #logged: ReadonlyMap<string, LoggedRun>;
+  #logged: ReadonlyMap<string, LoggedRun>;
   /** Runs of the commands log that are not in the store, and have an end. */
   readonly records: RunRecord[] = [];
   /** Of servers that may live, in another container. */
@@ -31,34 +32,48 @@ export class LeftRuns {
 
   constructor(options: LeftRunsOptions) {
     this.#options = options;
-    const { logs, limits, tell } = options;
+    const { limits } = options;
+    this.#logged = this.#readLog();
+    this.#endStored();
+    for (const logged of this.#logged.values()) this.#endLogged(logged);
+    options.lease.sweep();
+    // Another server goes on with its runs, or is killed meanwhile. One of another container can only be known to be gone after a while.
+    this.#timer = setInterval(() => this.#lookAgain(), limits.otherServersIntervalMs).unref();
+  }
+
+  #readLog(): ReadonlyMap<string, LoggedRun> {
+    const { logs, limits, tell } = this.#options;
     const { commandsFile = "" } = logs;
     const { runs, badLines } = readHistory(commandsFile, limits.maxHistoryBytes);
     if (badLines > 0) tell(`${badLines} lines of ${commandsFile} are no whole JSON and were passed over`, undefined);
-    this.#logged = runs;
-    this.#endStored();
-    for (const logged of runs.values()) this.#endLogged(logged);
-    options.lease.sweep();
-    // A server of another container can only be known to be gone after a while.
-    this.#timer = setInterval(() => this.#lookAgain(), 2 * limits.serverLeaseMs).unref();
+    return runs;
   }
 
   #lookAgain(): void {
-    const { lease, tell } = this.#options;
-    this.#endStored();
+    const { store, lease, tell } = this.#options;
+    const isGone = lease.goneServers();
+    const hasEnded = ({ server }: { readonly server: string }): boolean => isGone(server);
     try {
+      for (const stored of store.unfinished()) store.look(stored);
+      const doubtful = this.#doubtful.filter(hasEnded);
+      if (doubtful.length === 0 && !store.unfinished().some(({ start }) => isGone(start.server))) return;
+      // It wrote on since this server has read it.
+      this.#logged = this.#readLog();
+      this.#doubtful = this.#doubtful.filter((logged) => !doubtful.includes(logged));
+      this.#endStored();
+      for (const logged of doubtful) this.#endLogged(this.#logged.get(logged.runId) ?? logged);
       lease.sweep();
     } catch (error) {
       tell("the runs folder cannot be read", error);
     }
-    const doubtful = this.#doubtful;
-    this.#doubtful = [];
-    for (const logged of doubtful) this.#endLogged(logged);
   }
 
   #endStored(): void {
     const { store, lease, tell } = this.#options;
-    for (const stored of store.unfinished((mark) => lease.isGone(mark))) {
+    const isGone = lease.goneServers();
+    for (const stored of store.unfinished()) {
+      // In this order: whoever is gone writes no more.
+      if (!isGone(stored.start.server) || store.look(stored).end !== undefined) continue;
       const seen = recordOf(this.#logged.get(stored.start.run));
       store.lose(stored, seen);
       const ended = this.#end(stored, seen).catch((error: unknown) =>

@@ -46,31 +46,46 @@ export function readRunFile(path: string): {
   readonly start: RunStart | undefined;
   readonly end: StoredEnd | undefined;
 } {
-  const [first, ...rest] = headOf(path);
-  return {
-    start: readStart(parsed(first)),
-    end: rest.map((line) => readEnd(parsed(line))).find((end) => end !== undefined),
-  };
+  const head = headOf(path);
+  const [first, ...rest] = wholeLines(head);
+  const end = endAmong(rest)?.end;
+  const start = readStart(parsed(first));
+  if (head.length < headBytes / 2 || (end !== undefined && end.status !== "lost")) return { start, end };
+  const [firstOfAll, ...all] = wholeLines(readFileSync(path, "utf8"));
+  return { start: readStart(parsed(firstOfAll)), end: endAmong(all)?.end };
 }
 
-function headOf(path: string): (string | undefined)[] {
+/**
+ * The end that counts, and the line behind it. Another server may have taken the run for lost while its own one, which
+ * knows, could not be seen; what that one says beats it, whichever was written first.
+ */
+function endAmong(
+  lines: readonly (string | undefined)[],
+): { readonly end: StoredEnd; readonly next: string | undefined } | undefined {
+  let lost: { readonly end: StoredEnd; readonly next: string | undefined } | undefined;
+  for (const [index, line] of lines.entries()) {
+    const end = readEnd(parsed(line));
+    if (end === undefined) continue;
+    const found = { end, next: lines[index + 1] };
+    if (end.status !== "lost") return found;
+    lost ??= found;
+  }
+  return lost;
+}
+
+function headOf(path: string): string {
   const bytes = Buffer.allocUnsafe(headBytes);
   const file = openSync(path, "r");
-  let head: string;
   try {
-    head = bytes.toString("utf8", 0, readSync(file, bytes, 0, headBytes, 0));
+    return bytes.toString("utf8", 0, readSync(file, bytes, 0, headBytes, 0));
   } finally {
     closeSync(file);
   }
-  const lines = head.split("\n");
-  return lines.length > 2 || head.length < headBytes / 2
-    ? wholeLines(lines)
-    : wholeLines(readFileSync(path, "utf8").split("\n"));
 }
 
 /** What has no newline behind it is half a line. */
-function wholeLines(lines: readonly string[]): (string | undefined)[] {
-  return lines.slice(0, -1);
+function wholeLines(text: string): (string | undefined)[] {
+  return text.split("\n").slice(0, -1);
 }
 
 function readStart(line: unknown): RunStart | undefined {
@@ -103,8 +118,7 @@ function parsed(line: string | undefined): unknown {
 /** The value of a run that has one. Undefined when it is not there as a whole: its disk was full, or it was removed. */
 export function readValue(path: string, limits: JsonLimits): { readonly value: unknown } | undefined {
   try {
-    const lines = wholeLines(readFileSync(path, "utf8").split("\n"));
-    const text = lines[lines.findIndex((line) => readEnd(parsed(line)) !== undefined) + 1];
+    const text = endAmong(wholeLines(readFileSync(path, "utf8")))?.next;
     return text === undefined ? undefined : { value: parseJson(Buffer.from(text), limits) };
   } catch {
     return undefined; // the run says then that its value is gone

@@ -3,8 +3,7 @@
  * of the server's own, never of a word of a caller. Bounded in bytes, number and age; the oldest ended runs go first.
  */
 import { createHash } from "node:crypto";
-import { chmodSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { IscepError } from "../errors.js";
 import type { Identity } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
@@ -12,11 +11,13 @@ import { maskText } from "../model/secrets.js";
 import { ownProcessMark } from "../files/process-mark.js";
 import type { Outcome } from "../model/outcome.js";
 import { OutputFiles } from "../runs/streams/output-files.js";
-import { foundSegments, measureSegment, segmentName, type Segment } from "../runs/streams/output-segments.js";
+import { bytesOf, laterSegments, measureSegment, type Segment } from "../runs/streams/output-segments.js";
 import { RunOutput } from "../runs/streams/output.js";
 import { Run } from "../runs/run/run.js";
 import type { RunRecord } from "../model/run-record.js";
-import { appendEnd, readRunFile, readValue, runOfFile, writeStart, type RunStart } from "./run-file.js";
+import { FoundRuns, type FoundRun } from "./found-runs.js";
+import { appendEnd, readRunFile, readValue, writeStart, type RunStart } from "./run-file.js";
+import { recordOf, type StoredRun } from "./stored-run.js";
 import { endLines, lostError, outcomeOf, type StoredEnd } from "./stored-outcome.js";
 
 export interface RunStoreOptions {
@@ -25,20 +26,12 @@ export interface RunStoreOptions {
   readonly onProblem: (message: string, error: unknown) => void;
 }
 
-export interface StoredRun {
-  readonly start: RunStart;
-  end: StoredEnd | undefined;
-  fileBytes: number;
-  files: OutputFiles | undefined;
-  /** While it is in memory, or somebody reads it. */
-  output: RunOutput | undefined;
-}
-
 const sweepIntervalMs = 3_600_000;
 const dayMs = 86_400_000;
 
 export class RunStore {
   readonly #options: RunStoreOptions;
+  readonly #files: FoundRuns;
   /** In the order of their ids, which is that of their start. */
   readonly #runs = new Map<string, StoredRun>();
   readonly #keys = new Map<string, string>();
@@ -49,6 +42,7 @@ export class RunStore {
   constructor(options: RunStoreOptions) {
     this.#options = options;
     const { folder } = options;
+    this.#files = new FoundRuns(folder);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, 0o700);
     this.#read();
@@ -57,41 +51,29 @@ export class RunStore {
   }
 
   #read(): void {
-    const { folder } = this.#options;
-    const segments = new Map<string, { readonly offset: number; readonly fileBytes: number }[]>();
-    const runs: string[] = [];
-    for (const name of readdirSync(folder)) {
-      const run = runOfFile(name);
-      if (run !== undefined) runs.push(run);
-      const segment = segmentName(name);
-      if (segment === undefined) continue;
-      const { size = 0 } = statSync(join(folder, name), { throwIfNoEntry: false }) ?? {};
-      const list = segments.get(segment.run) ?? [];
-      list.push({ offset: segment.offset, fileBytes: size });
-      segments.set(segment.run, list);
-    }
-    for (const run of runs.sort()) {
-      const path = this.#path(run);
-      const { start, end } = readRunFile(path);
-      // Half a line: its server was killed before the run began.
-      if (start === undefined) continue;
-      const found = foundSegments(folder, run, segments.get(run) ?? []);
-      const { size: fileBytes = 0 } = statSync(path, { throwIfNoEntry: false }) ?? {};
-      this.#add({ start, end, fileBytes, files: undefined, output: undefined });
-      this.#bytes += found.reduce((sum, segment) => sum + segment.fileBytes, fileBytes);
-      if (found.length > 0) this.#found.set(run, found);
+    for (const { run, segments } of this.#files.all()) {
+      this.#take(run);
+      this.#bytes += bytesOf(segments);
+      if (segments.length > 0) this.#found.set(run.start.run, segments);
     }
   }
   /** Segments of an earlier process, until somebody asks for them. */
-  readonly #found = new Map<string, Segment[]>();
+  readonly #found = new Map<string, readonly Segment[]>();
+
+  /** It is not this server's. */
+  #take(run: FoundRun): StoredRun {
+    const stored = { ...run, isOwn: false, files: undefined, output: undefined, followed: undefined };
+    this.#add(stored);
+    this.#bytes += run.fileBytes;
+    if (run.end === undefined) this.#elsewhere.add(stored);
+    return stored;
+  }
+  /** Not this server's, and without an end. */
+  readonly #elsewhere = new Set<StoredRun>();
 
   #add(stored: StoredRun): void {
     this.#runs.set(stored.start.run, stored);
     if (stored.start.key !== undefined) this.#keys.set(stored.start.key, stored.start.run);
-  }
-
-  #path(run: string): string {
-    return join(this.#options.folder, `${run}.run`);
   }
 
   /** Before the run begins: from here on it is known, whatever happens to this process. */
@@ -108,7 +90,7 @@ export class RunStore {
     };
     let fileBytes: number;
     try {
-      fileBytes = writeStart(this.#path(run.id), start);
+      fileBytes = writeStart(this.#files.path(run.id), start);
     } catch (error) {
       this.#options.onProblem(
         `run ${run.id} cannot be written to ${this.#options.folder}; it is in memory only`,
@@ -118,7 +100,7 @@ export class RunStore {
     }
     const files = new OutputFiles(this.#outputOptions(run.id));
     run.output.keepIn(files);
-    this.#add({ start, end: undefined, fileBytes, files, output: run.output });
+    this.#add({ start, end: undefined, fileBytes, files, output: run.output, isOwn: true, followed: undefined });
     this.#grew(fileBytes);
   }
 
@@ -148,7 +130,7 @@ export class RunStore {
   #append(stored: StoredRun, text: string): void {
     const { run } = stored.start;
     try {
-      const bytes = appendEnd(this.#path(run), text);
+      const bytes = appendEnd(this.#files.path(run), text);
       stored.fileBytes += bytes;
       this.#grew(bytes);
     } catch (error) {
@@ -162,21 +144,62 @@ export class RunStore {
     if (stored?.output?.isWatched === false) stored.output = undefined;
   }
 
-  /** Runs of servers that are gone, without an end. */
-  unfinished(isGone: (server: string) => boolean): StoredRun[] {
-    return [...this.#runs.values()].filter(({ start, end }) => end === undefined && isGone(start.server));
+  /** Runs of other servers without an end, as far as this one knows. */
+  unfinished(): StoredRun[] {
+    return [...this.#elsewhere];
+  }
+
+  /** What its own server has written meanwhile counts, also where the run was taken for lost before. */
+  look(stored: StoredRun): StoredRun {
+    const { start, end, isOwn } = stored;
+    if (isOwn || (end !== undefined && end.status !== "lost")) return stored;
+    const grown = this.#files.grown(start.run, stored.fileBytes);
+    if (grown === undefined) return stored;
+    this.#bytes += grown.fileBytes - stored.fileBytes;
+    stored.fileBytes = grown.fileBytes;
+    if (grown.end !== undefined && grown.end.status !== end?.status) this.#endElsewhere(stored, grown.end);
+    return stored;
+  }
+
+  #endElsewhere(stored: StoredRun, end: StoredEnd): void {
+    stored.end = end;
+    this.#elsewhere.delete(stored);
+    this.#unwritten.delete(stored.start.run);
+    this.#lookForOutput(stored);
+    const { followed, output } = stored;
+    stored.followed = undefined;
+    if (followed === undefined) stored.output = undefined;
+    else output?.found(end.outputBytes, this.#filesOf(stored));
+    followed?.end(this.#outcome(stored, end), { ends: () => undefined }, undefined);
+  }
+
+  /** Its server may have written more of it. */
+  #lookForOutput(stored: StoredRun): void {
+    const { folder, onProblem } = this.#options;
+    const { run } = stored.start;
+    const known = stored.files?.segments ?? this.#found.get(run) ?? [];
+    const knownBytes = bytesOf(known);
+    try {
+      const found = laterSegments(folder, run, known);
+      stored.files = undefined;
+      this.#found.set(run, found);
+      this.#bytes += bytesOf(found) - knownBytes;
+    } catch (error) {
+      onProblem(`the output of run ${run} cannot be read`, error);
+    }
   }
 
   /** Nobody saw its end, or only the log knows of it: `seen`. In memory, until it is written. */
   lose(stored: StoredRun, seen: RunRecord | undefined): void {
+    this.#lookForOutput(stored);
     const { end } = this.#filesOf(stored);
     const outcome: Outcome =
       seen === undefined || seen.status === "running"
         ? { status: "lost", error: lostError() }
         : outcomeOf({ ...seen, status: seen.status }, undefined, true);
     const { limits } = this.#options;
+    this.#endElsewhere(stored, endLines(outcome, seen?.endedAtMs ?? Date.now(), seen?.outputBytes ?? end, limits).end);
     this.#unwritten.add(stored.start.run);
-    stored.end = endLines(outcome, seen?.endedAtMs ?? Date.now(), seen?.outputBytes ?? end, limits).end;
   }
 
   /** It has its end in memory only. */
@@ -185,22 +208,32 @@ export class RunStore {
   }
   readonly #unwritten = new Set<string>();
 
-  /** Undefined when another server was the first. */
+  /** Undefined when another server was the first: what that one wrote counts. */
   writeLost(stored: StoredRun): RunRecord | undefined {
     this.#unwritten.delete(stored.start.run);
-    if (readRunFile(this.#path(stored.start.run)).end !== undefined) return undefined;
+    const { end } = readRunFile(this.#files.path(stored.start.run));
+    if (end !== undefined) {
+      stored.end = end;
+      return undefined;
+    }
     // Behind half a line, which a full disk may have left.
     this.#append(stored, `\n${JSON.stringify(stored.end)}\n`);
     return recordOf(stored);
   }
 
   record(id: string): RunRecord | undefined {
-    const stored = this.#runs.get(id);
+    const stored = this.get(id);
     return stored === undefined ? undefined : recordOf(stored);
   }
 
   get(id: string): StoredRun | undefined {
-    return this.#runs.get(id);
+    const known = this.#runs.get(id);
+    if (known !== undefined) return this.look(known);
+    const begunElsewhere = this.#files.one(id);
+    if (begunElsewhere === undefined) return undefined;
+    const stored = this.#take(begunElsewhere);
+    this.#lookForOutput(stored);
+    return stored;
   }
 
   /** For the list of runs. */
@@ -210,21 +243,30 @@ export class RunStore {
 
   byKey(identity: Identity, key: string): StoredRun | undefined {
     const id = this.#keys.get(keyHash(identity, key));
-    return id === undefined ? undefined : this.#runs.get(id);
+    return id === undefined ? undefined : this.get(id);
   }
 
-  /** As a run that has ended. One of another server that still lives is not ours to follow. */
+  /** As a run that has ended; or that goes on, where its server has it under way, and ends when that has written so. */
   restore(stored: StoredRun): Run {
     const { start, end } = stored;
+    if (end === undefined) return (stored.followed ??= this.#follow(stored));
     const files = this.#filesOf(stored);
-    stored.output ??= RunOutput.ended(this.#options.limits, end?.outputBytes ?? files.end, files);
-    return Run.ended(start, this.#outcome(stored), end?.endedAtMs ?? start.startedAtMs, stored.output);
+    stored.output ??= RunOutput.ended(this.#options.limits, end.outputBytes, files);
+    return Run.ended(start, this.#outcome(stored, end), end.endedAtMs, stored.output);
+  }
+
+  #follow(stored: StoredRun): Run {
+    this.#lookForOutput(stored);
+    const files = this.#filesOf(stored);
+    stored.output = new RunOutput(this.#options.limits);
+    stored.output.found(files.end, files);
+    return Run.elsewhere(stored.start, stored.output);
   }
 
   #filesOf(stored: StoredRun): OutputFiles {
     if (stored.files !== undefined) return stored.files;
     const { run } = stored.start;
-    const found = this.#found.get(run) ?? [];
+    const found = [...(this.#found.get(run) ?? [])];
     this.#found.delete(run);
     const last = found.at(-1);
     try {
@@ -235,13 +277,9 @@ export class RunStore {
     return (stored.files = new OutputFiles(this.#outputOptions(run), found));
   }
 
-  #outcome({ start, end }: StoredRun): Outcome {
-    if (end === undefined) {
-      const reason = "another server that keeps its runs in the same folder has begun this run, and knows more of it";
-      return { status: "lost", error: new IscepError("lost", reason) };
-    }
+  #outcome({ start }: StoredRun, end: StoredEnd): Outcome {
     if (end.value !== "next") return outcomeOf(end, undefined, end.value === "gone");
-    const kept = readValue(this.#path(start.run), this.#options.limits);
+    const kept = readValue(this.#files.path(start.run), this.#options.limits);
     return outcomeOf(end, kept?.value, kept === undefined);
   }
 
@@ -250,6 +288,7 @@ export class RunStore {
     if (this.#isCleaning) return;
     this.#isCleaning = true;
     try {
+      for (const run of this.#files.sweep()) this.#take(run);
       this.#makeRoom();
     } finally {
       this.#isCleaning = false;
@@ -276,10 +315,11 @@ export class RunStore {
   #remove(stored: StoredRun): void {
     const { run, key } = stored.start;
     this.#runs.delete(run);
+    this.#elsewhere.delete(stored);
     if (key !== undefined) this.#keys.delete(key);
     try {
       this.#filesOf(stored).remove();
-      rmSync(this.#path(run), { force: true });
+      rmSync(this.#files.path(run), { force: true });
     } catch (error) {
       this.#options.onProblem(`run ${run} cannot be removed from ${this.#options.folder}`, error);
     }
@@ -291,13 +331,6 @@ export class RunStore {
     clearInterval(this.#sweep);
     await Promise.all([...this.#runs.values()].map(async ({ files }) => files?.settled()));
   }
-}
-
-function recordOf({ start, end }: StoredRun): RunRecord {
-  const { run, command, owner, startedAtMs } = start;
-  if (end === undefined) return { run, command, owner, startedAtMs, status: "running", outputBytes: 0 };
-  const { value: _, message: __, truncated: ___, ...facts } = end;
-  return { run, command, owner, startedAtMs, ...facts };
 }
 
 /** A command may have put a secret argument into its message. */

@@ -48,5 +48,11 @@ export const runsFolderLimits = {
     reason:
       "a server says in its runs folder this often that it lives; after four times others give its runs their end",
   },
+  otherServersIntervalMs: {
+    min: 1,
+    default: 500,
+    max: forever,
+    reason: "a server looks this often in its runs folder how runs that other servers there have under way ended",
+  },
   maxRunsPage: { min: 1, default: 100, max: 10_000, reason: "runs in one answer to `runs`" },
 } as const satisfies Record<string, Limit>;

@@ -202,11 +202,13 @@ describe("a run that was under way when its server was killed", () => {
     await expect.poll(() => processesOf(ids).length, { interval: 20 }).toBeGreaterThan(2);
     const second = await startKeeping(folder);
     const other = await second.client();
-    expect(await other.attach(await script.id).outcome).toMatchObject({ status: "lost" });
+    const followed = other.attach(await script.id);
+    expect(await followed.id).toBe(await script.id);
     expect(processesOf(ids).length).toBeGreaterThan(2);
     expect(linesOf(first.commandsLog).filter(({ status }) => status === "lost")).toEqual([]);
     await client.cancel(await script.id);
     expect(await script.outcome).toMatchObject({ status: "cancelled" });
+    expect(await followed.outcome).toMatchObject({ status: "cancelled" });
   });
 });
 

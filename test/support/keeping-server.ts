@@ -19,6 +19,8 @@ export interface Keeping {
   kill(): Promise<void>;
   /** In good order. */
   stop(): Promise<void>;
+  /** In good order, and what is under way may end. Resolves when the process has. */
+  drain(): Promise<void>;
   client(options?: ConnectOptions): Promise<Client>;
 }
 
@@ -69,6 +71,7 @@ export async function startKeeping(
     startMs: performance.now() - startedMs,
     kill: () => end("SIGKILL"),
     stop: () => end("SIGTERM"),
+    drain: () => end("SIGUSR2"),
     async client(options = {}) {
       const client = await connect(url, { token: tokens.alice, protocol: 2, ...options });
       later(() => client.close());

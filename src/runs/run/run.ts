@@ -55,12 +55,18 @@ export class Run {
 
   /** As it was kept: of an earlier process, or forgotten by this one. */
   static ended(start: EndedRun, outcome: Outcome, endedAtMs: number, output: RunOutput): Run {
+    const run = Run.elsewhere(start, output);
+    run.#outcome = outcome;
+    run.#endedAtMs = endedAtMs;
+    return run;
+  }
+
+  /** It is under way in another server. What is known of it comes from its files. */
+  static elsewhere(start: EndedRun, output: RunOutput): Run {
     // Nobody acts with it: whoever asks for the run shows an identity of its own.
     const identity = { ...anonymous, owner: start.owner, tokenId: start.tokenId, mayRun: () => false };
     const run = new Run(start.command, identity, start.source, nothingMore, start.startedAtMs);
     run.#id = start.run;
-    run.#outcome = outcome;
-    run.#endedAtMs = endedAtMs;
     run.#lived().output = output;
     return run;
   }

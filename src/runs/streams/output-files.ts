@@ -8,7 +8,7 @@ import type { Limits } from "../../limits/limits.js";
 import type { BlockPart, OutputPiece } from "./output-block.js";
 import { frameOf } from "./output-frames.js";
 import { OutputReader } from "./output-reader.js";
-import { addPlace, newSegment, type Segment } from "./output-segments.js";
+import { addPlace, bytesOf, newSegment, type Segment } from "./output-segments.js";
 
 export interface OutputFilesOptions {
   readonly folder: string;
@@ -158,8 +158,12 @@ export class OutputFiles {
     await file?.close();
   }
 
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+
   get fileBytes(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.fileBytes, 0);
+    return bytesOf(this.#segments);
   }
 
   /** The one that is written stays, and what somebody has yet to read, unless that grows without end. */

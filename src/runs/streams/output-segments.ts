@@ -1,5 +1,5 @@
 /** The files of a run's output: `RUN.OFFSET.out`, each with frames from that offset on. All of a name is the server's own. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readFrames } from "./output-frames.js";
 
@@ -40,12 +40,13 @@ export function segmentName(name: string): { readonly run: string; readonly offs
   return run === undefined ? undefined : { run, offset: Number(offset) };
 }
 
+export interface SegmentFile {
+  readonly offset: number;
+  readonly fileBytes: number;
+}
+
 /** The segments of an earlier process, in ascending order, each as long as the next one says. */
-export function foundSegments(
-  folder: string,
-  runId: string,
-  files: readonly { readonly offset: number; readonly fileBytes: number }[],
-): Segment[] {
+export function foundSegments(folder: string, runId: string, files: readonly SegmentFile[]): Segment[] {
   const ascending = files.toSorted((a, b) => a.offset - b.offset);
   return ascending.map(({ offset, fileBytes }, index) => {
     const segment = newSegment(folder, runId, offset);
@@ -58,4 +59,31 @@ export function foundSegments(
 /** How far the last one goes. Where its writer was killed it may end with half a frame, which does not count. */
 export function measureSegment(segment: Segment): void {
   segment.end = readFrames(readFileSync(segment.path), segment.offset).end;
+}
+
+/**
+ * The same segments as another process has written on meanwhile: each begins where the one before it ends. What it has
+ * dropped is not among them.
+ * @throws what the system says
+ */
+export function laterSegments(folder: string, runId: string, known: readonly Segment[]): Segment[] {
+  const later: Segment[] = [];
+  let next: Segment | undefined = known[0] ?? newSegment(folder, runId, 0);
+  for (let index = 1; next !== undefined; index++) {
+    const segment: Segment = next;
+    const { size } = statSync(segment.path, { throwIfNoEntry: false }) ?? {};
+    next = known[index];
+    if (size !== undefined) {
+      segment.fileBytes = size;
+      later.push(segment);
+      if (next === undefined) measureSegment(segment);
+    }
+    if (next === undefined && size !== undefined && segment.end > segment.offset)
+      next = newSegment(folder, runId, segment.end);
+  }
+  return later;
+}
+
+export function bytesOf(segments: readonly Segment[]): number {
+  return segments.reduce((sum, segment) => sum + segment.fileBytes, 0);
 }

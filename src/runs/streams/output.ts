@@ -55,14 +55,20 @@ export class RunOutput implements OutputSource {
     files.connect(this);
   }
 
-  /** Of a run of an earlier process, or one that was forgotten: all that there is, is in files. */
+  /** A run of an earlier process has it, or one that was forgotten: all that there is, is in files. */
   static ended(limits: OutputLimits, end: number, files?: OutputFiles): RunOutput {
     const output = new RunOutput(limits);
-    if (files !== undefined) output.keepIn(files);
-    output.#start = end;
-    output.#end = end;
+    output.found(end, files);
     output.#closed = true;
     return output;
+  }
+
+  /** Another process writes it: this is what it has put into its files so far. */
+  found(end: number, files: OutputFiles | undefined): void {
+    if (files !== undefined) this.keepIn(files);
+    this.#start = end;
+    this.#end = end;
+    for (const { watcher } of this.#watching) watcher.outputReady();
   }
 
   get #files(): OutputFiles | undefined {

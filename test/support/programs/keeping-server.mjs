@@ -75,4 +75,6 @@ const server = new Server({
 });
 const { url } = await server.listen();
 process.on("SIGTERM", () => void server.close({ graceMs: 0 }));
+// What is under way may end.
+process.on("SIGUSR2", () => void server.close());
 console.log(url);

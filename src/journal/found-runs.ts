@@ -1,0 +1,89 @@
+/** What earlier processes have left in the runs folder, or other servers are writing there. */
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { foundSegments, segmentName, type Segment, type SegmentFile } from "../runs/streams/output-segments.js";
+import { readRunFile, runOfFile, type RunStart } from "./run-file.js";
+import type { StoredEnd } from "./stored-outcome.js";
+
+export interface FoundRun {
+  readonly start: RunStart;
+  readonly end: StoredEnd | undefined;
+  readonly fileBytes: number;
+}
+
+// Between the making of a file and its first line lies a moment, not a minute.
+const maxUnbegunMs = 60_000;
+
+export class FoundRuns {
+  readonly #folder: string;
+  /** With less than their first line: their server was killed before the command began, or is just writing it. */
+  readonly #unbegun = new Set<string>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  path(run: string): string {
+    return join(this.#folder, `${run}.run`);
+  }
+
+  /** In the order of their ids. @throws what the system says */
+  all(): { readonly run: FoundRun; readonly segments: Segment[] }[] {
+    const segments = new Map<string, SegmentFile[]>();
+    const ids: string[] = [];
+    for (const name of readdirSync(this.#folder)) {
+      const id = runOfFile(name);
+      if (id !== undefined) ids.push(id);
+      const segment = segmentName(name);
+      if (segment === undefined) continue;
+      const list = segments.get(segment.run) ?? [];
+      list.push({ offset: segment.offset, fileBytes: sizeOf(join(this.#folder, name)) });
+      segments.set(segment.run, list);
+    }
+    return ids.sort().flatMap((id) => {
+      const run = this.#read(id);
+      return run === undefined ? [] : [{ run, segments: foundSegments(this.#folder, id, segments.get(id) ?? []) }];
+    });
+  }
+
+  #read(id: string): FoundRun | undefined {
+    const path = this.path(id);
+    const { start, end } = readRunFile(path);
+    if (start === undefined) this.#unbegun.add(id);
+    return start === undefined ? undefined : { start, end, fileBytes: sizeOf(path) };
+  }
+
+  /** One that another server began since. Whatever the text is, only the name of a run's file is looked for. */
+  one(id: string): FoundRun | undefined {
+    if (runOfFile(`${id}.run`) === undefined || sizeOf(this.path(id)) === 0) return undefined;
+    return this.#read(id);
+  }
+
+  /** More than the bytes that are known; undefined when nothing was added. */
+  grown(
+    id: string,
+    knownBytes: number,
+  ): { readonly end: StoredEnd | undefined; readonly fileBytes: number } | undefined {
+    const fileBytes = sizeOf(this.path(id));
+    return fileBytes <= knownBytes ? undefined : { end: readRunFile(this.path(id)).end, fileBytes };
+  }
+
+  /** Removes files of runs whose commands never began, and gives back what has its first line by now. */
+  sweep(): FoundRun[] {
+    const begun: FoundRun[] = [];
+    for (const id of this.#unbegun) {
+      const stats = statSync(this.path(id), { throwIfNoEntry: false });
+      if (stats !== undefined && Date.now() - stats.mtimeMs < maxUnbegunMs) continue;
+      this.#unbegun.delete(id);
+      const run = stats === undefined ? undefined : this.#read(id);
+      if (run !== undefined) begun.push(run);
+      else rmSync(this.path(id), { force: true });
+      this.#unbegun.delete(id);
+    }
+    return begun;
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}

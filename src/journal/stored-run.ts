@@ -1,0 +1,27 @@
+/** A run that has its file in the runs folder, as its server knows it. */
+import type { OutputFiles } from "../runs/streams/output-files.js";
+import type { RunOutput } from "../runs/streams/output.js";
+import type { Run } from "../runs/run/run.js";
+import type { RunRecord } from "../model/run-record.js";
+import type { RunStart } from "./run-file.js";
+import type { StoredEnd } from "./stored-outcome.js";
+
+export interface StoredRun {
+  readonly start: RunStart;
+  end: StoredEnd | undefined;
+  fileBytes: number;
+  files: OutputFiles | undefined;
+  /** While it is in memory, or somebody reads it. */
+  output: RunOutput | undefined;
+  /** This server began it, and nobody else writes its file. */
+  readonly isOwn: boolean;
+  /** Another server has it under way, and somebody here follows it. */
+  followed: Run | undefined;
+}
+
+export function recordOf({ start, end }: StoredRun): RunRecord {
+  const { run, command, owner, startedAtMs } = start;
+  if (end === undefined) return { run, command, owner, startedAtMs, status: "running", outputBytes: 0 };
+  const { value: _, message: __, truncated: ___, ...facts } = end;
+  return { run, command, owner, startedAtMs, ...facts };
+}

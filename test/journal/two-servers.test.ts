@@ -1,0 +1,217 @@
+/** Two servers share a runs folder, as they do while one is replaced by the next: what a run's own server says of its end counts. */
+import { appendFileSync, existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { defaultLimits, type Client } from "iscep";
+import { anonymous } from "#iscep/model/identity";
+import { RunStore } from "#iscep/journal/store";
+import { Run } from "#iscep/runs/run/run";
+import { endsOf, keepingFolder, linesOf, processesOf, runsOf, startKeeping } from "../support/keeping-server.js";
+import { temporaryFolder } from "../support/servers.js";
+import { collect, patternBytes } from "../support/output.js";
+import { later } from "../support/cleanup.js";
+import { watchForLeaks } from "../support/leaks.js";
+
+watchForLeaks();
+
+const limits = { otherServersIntervalMs: 50 };
+
+async function recordOf(client: Client, id: string): Promise<string | undefined> {
+  return (await runsOf(client)).find(({ run }) => run === id)?.status;
+}
+
+function reached(file: string, lines: number): Promise<void> {
+  return expect
+    .poll(() => (existsSync(file) ? readFileSync(file, "utf8").split("\n").length - 1 : 0), { interval: 10 })
+    .toBeGreaterThanOrEqual(lines);
+}
+
+describe("a server that lets its runs end, while the next has begun", () => {
+  test("has its outcome, value and output told by the next one, also to a call with the key of the run", async () => {
+    const folder = keepingFolder();
+    const first = await startKeeping(folder, { limits });
+    const client = await first.client();
+    const args = { tag: "once", ms: 2_500 };
+    const run = client.run("count", args, { idempotencyKey: "key", detach: true });
+    const spoken = client.run("speak", { bytes: 200_000, piece: 1_000, pauseMs: 10 }, { detach: true });
+    const all = collect(spoken);
+    const ids = [await run.id, await spoken.id] as const;
+    await reached(path.join(folder, "counted"), 1);
+    const drained = first.drain();
+
+    const second = await startKeeping(folder, { limits });
+    const other = await second.client();
+    expect(await recordOf(other, ids[0])).toBe("running");
+    const joined = other.run("count", args, { idempotencyKey: "key" });
+    const attached = other.attach(ids[1], { offset: 0 });
+    const part = collect(attached);
+    expect(await joined.outcome).toEqual({ status: "completed", value: "once" });
+    expect(await joined.id).toBe(ids[0]);
+    expect(await run.outcome).toEqual({ status: "completed", value: "once" });
+    expect((await all).all.equals(patternBytes(0, 200_000))).toBe(true);
+    expect((await part).all.equals(patternBytes(0, 200_000))).toBe(true);
+    expect(await attached.outcome).toEqual({ status: "completed", value: { written: 200_000 } });
+    await client.close();
+    await drained;
+    expect(await recordOf(other, ids[0])).toBe("completed");
+    await other.close();
+    await second.stop();
+
+    const third = await (await startKeeping(folder)).client();
+    expect(await third.attach(ids[0]).outcome).toEqual({ status: "completed", value: "once" });
+    expect(readFileSync(path.join(folder, "counted"), "utf8")).toBe("once\n");
+    for (const ends of endsOf(linesOf(first.commandsLog)).values()) expect(ends).toEqual(["completed"]);
+  });
+
+  test("and nobody asks the next one before the end: it says what was written", async () => {
+    const folder = keepingFolder();
+    const first = await startKeeping(folder, { limits });
+    const client = await first.client();
+    const run = client.run("count", { tag: "quiet", ms: 1_500 }, { idempotencyKey: "quiet", detach: true });
+    const id = await run.id;
+    await reached(path.join(folder, "counted"), 1);
+    const second = await startKeeping(folder);
+    await client.close();
+    await first.drain();
+    const other = await second.client();
+    expect(await recordOf(other, id)).toBe("completed");
+    const again = other.run("count", { tag: "quiet", ms: 1_500 }, { idempotencyKey: "quiet" });
+    expect(await again.outcome).toEqual({ status: "completed", value: "quiet" });
+  });
+
+  test("and a run that it begins after the start of the next one is found there by its id", async () => {
+    const folder = keepingFolder();
+    const first = await startKeeping(folder, { limits });
+    const second = await startKeeping(folder, { limits });
+    const client = await first.client();
+    const run = client.run("brief", {});
+    await run.outcome;
+    const other = await second.client();
+    expect(await other.attach(await run.id).outcome).toMatchObject({ status: "failed", exitCode: 3 });
+  });
+});
+
+test("a server that is killed while another shares its folder: who follows its run there is told that it is lost, and its processes end", async () => {
+  const folder = keepingFolder();
+  const first = await startKeeping(folder, { limits });
+  const client = await first.client();
+  const script = client.run("family", {}, { detach: true, idempotencyKey: "family" });
+  const id = await script.id;
+  await expect.poll(() => processesOf(new Set([id])).length, { interval: 20 }).toBeGreaterThan(2);
+  const second = await startKeeping(folder, { limits });
+  const other = await second.client();
+  const attached = other.attach(id);
+  await attached.id;
+  await Promise.all([first.kill(), client.close()]);
+  expect(await attached.outcome).toMatchObject({ status: "lost" });
+  await expect.poll(() => processesOf(new Set([id])), { interval: 20, timeout: 8_000 }).toEqual([]);
+  expect(await other.run("family", {}, { idempotencyKey: "family" }).outcome).toMatchObject({ status: "lost" });
+  await other.close();
+  await second.stop();
+  expect(endsOf(linesOf(first.commandsLog)).get(id)).toEqual(["lost"]);
+});
+
+test("a server of another container whose lease ran out, though it lives: its end beats the guess that the run is lost", async () => {
+  const folder = keepingFolder();
+  const runsFolder = path.join(folder, "runs");
+  mkdirSync(runsFolder, { mode: 0o700 });
+  const run = "01234567-89ab-7def-8123-456789abcdef";
+  const server = "1-100-00000000";
+  const startedAtMs = Date.now();
+  const file = path.join(runsFolder, `${run}.run`);
+  const start = { run, command: "count", owner: "alice", tokenId: null, source: "", startedAtMs, server };
+  writeFileSync(file, `${JSON.stringify(start)}\n`, { mode: 0o600 });
+  const keeping = await startKeeping(folder, { limits: { ...limits, serverLeaseMs: 50 } });
+  const client = await keeping.client();
+  await expect.poll(() => readFileSync(file, "utf8").includes('"lost"'), { interval: 20 }).toBe(true);
+  expect(await client.attach(run).outcome).toMatchObject({ status: "lost" });
+  const end = { endedAtMs: Date.now(), status: "completed", outputBytes: 0, value: "next" };
+  appendFileSync(file, `${JSON.stringify(end)}\n"late"\n`);
+  expect(await client.attach(run).outcome).toEqual({ status: "completed", value: "late" });
+  expect(await recordOf(client, run)).toBe("completed");
+  await client.close();
+  await keeping.stop();
+  const next = await (await startKeeping(folder)).client();
+  expect(await next.attach(run).outcome).toEqual({ status: "completed", value: "late" });
+});
+
+/** What can happen to one run of server A, seen by server B, in any order. */
+const moments = ["begin", "output", "end", "open", "look", "follow", "lose", "writeLost", "reopen"] as const;
+
+test("whatever the order in which one server ends a run and another opens, looks, follows or takes it for lost: what is written at last is its end, everywhere", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom(...moments), { minLength: 1, maxLength: 14 }),
+      fc.string({ minLength: 0, maxLength: 6_000 }),
+      async (order, value) => {
+        const folder = path.join(temporaryFolder(), "runs");
+        const problems: string[] = [];
+        const options = { folder, limits: defaultLimits, onProblem: (message: string) => problems.push(message) };
+        const a = new RunStore(options);
+        const run = new Run("count", { ...anonymous, owner: "alice", mayRun: () => true }, "", defaultLimits);
+        const outcome = { status: "completed", value } as const;
+        const journal = { ends: (ended: Run) => a.end(ended, outcome) };
+        let b: RunStore | undefined;
+        let hasBegun = false;
+        const followed: Run[] = [];
+        const stores: RunStore[] = [a];
+        const open = (): RunStore => {
+          const store = new RunStore(options);
+          stores.push(store);
+          return store;
+        };
+        for (const moment of [...order, "begin", "open", "follow", "end", "look"] as const) {
+          const stored = hasBegun ? b?.get(run.id) : undefined;
+          if (moment === "begin" && !hasBegun) a.begin(run, "key");
+          if (moment === "begin") hasBegun = true;
+          if (moment === "output" && hasBegun) void run.output.write("stdout", "some");
+          if (moment === "end" && hasBegun) run.end(outcome, journal, undefined);
+          if (moment === "open") b ??= open();
+          if (moment === "reopen") b = open();
+          if (stored === undefined || b === undefined) continue;
+          if (moment === "look") b.look(stored);
+          if (moment === "follow") followed.push(b.restore(stored));
+          if (moment === "lose" && stored.end === undefined) b.lose(stored, undefined);
+          if (moment === "writeLost" && b.isUnwritten(run.id)) b.writeLost(stored);
+        }
+        await a.close();
+        const last = b ?? open();
+        const stored = last.get(run.id);
+        if (stored === undefined) throw new Error("the run is not known");
+        expect(last.restore(stored).outcome).toEqual(outcome);
+        expect(last.record(run.id)).toMatchObject({ status: "completed", outputBytes: run.outputBytes });
+        expect(open().record(run.id)).toMatchObject({ status: "completed" });
+        for (const one of followed) {
+          // Whoever was told something was told the end, or that it was lost while nobody knew.
+          if (one.outcome !== undefined) expect(["completed", "lost"]).toContain(one.outcome.status);
+        }
+        expect(problems).toEqual([]);
+        await Promise.all(stores.map((store) => store.close()));
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+test("the file of a run that never began is swept: empty, or half a line", () => {
+  const folder = path.join(temporaryFolder(), "runs");
+  mkdirSync(folder, { mode: 0o700 });
+  const old = new Date(Date.now() - 120_000);
+  const fileOf = (digit: number): string => path.join(folder, `01234567-89ab-7def-8123-45678900000${digit}.run`);
+  const texts = ["", '{"run":"0123', "", '{"run":"0123'];
+  for (const [index, text] of texts.entries()) {
+    writeFileSync(fileOf(index), text);
+    if (index < 2) utimesSync(fileOf(index), old, old);
+  }
+  const store = new RunStore({ folder, limits: defaultLimits, onProblem: (message) => expect.fail(message) });
+  later(() => store.close());
+  // A server may just be writing the first line of the two that are new.
+  expect(texts.map((_, index) => statSync(fileOf(index), { throwIfNoEntry: false }) !== undefined)).toEqual([
+    false,
+    false,
+    true,
+    true,
+  ]);
+  expect(store.records()).toEqual([]);
+});
