@@ -113,7 +113,7 @@ describe("the tarball", () => {
 
   test("holds the code, its sources and the documents, and nothing else", () => {
     const expected =
-      /^(?:package\.json|iscep\.schema\.json|LICENSE|(?:README|PROTOCOL|SECURITY|CHANGELOG)\.md|docs\/[A-Z]+\.md|src\/.+\.ts|dist\/.+(?:\.js|\.d\.ts)(?:\.map)?)$/;
+      /^(?:package\.json|iscep\.schema\.json|LICENSE|(?:README|PROTOCOL|SECURITY|CHANGELOG)\.md|docs\/(?:[A-Z]+\.md|iscep\.svg)|src\/.+\.ts|dist\/.+(?:\.js|\.d\.ts)(?:\.map)?)$/;
     expect(files().filter((file) => !expected.test(file))).toEqual([]);
     expect(files()).toEqual(
       expect.arrayContaining([

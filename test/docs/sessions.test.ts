@@ -1,0 +1,183 @@
+/**
+ * The sessions in the documents are what the program really prints. A `console` block after `<!-- session -->` holds
+ * commands behind `$ ` and what they print. A block after `<!-- file: PATH -->` is written to that file. All blocks of a
+ * document are one session, in a new folder. In what is printed, "…" stands for any text within a line, and as a line of
+ * its own for any lines; in a command, the run id that begins before it is the last one that was printed.
+ * `npx iscep serve` goes on to the end of the document. The default port is replaced by a free one, and ISCEP_URL is
+ * what `export ISCEP_URL=` said last, and that port before.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+
+const root = process.cwd();
+const defaultPort = "8989";
+const documents = ["README.md", ...readdirSync("docs").map((file) => path.join("docs", file))].filter(
+  (file) => file.endsWith(".md") && readFileSync(file, "utf8").includes("<!-- session -->"),
+);
+
+type Step =
+  | { readonly file: string; readonly text: string }
+  | { readonly command: string; readonly prints: string; readonly goesOn: boolean };
+
+function stepsOf(document: string): Step[] {
+  const blocks = readFileSync(document, "utf8").matchAll(
+    /^<!-- (?:session|file: (\S+)) -->\n+```\w+\n([\s\S]*?)^```$/gm,
+  );
+  return [...blocks].flatMap(([, file, text = ""]): Step[] =>
+    file === undefined ? commandsOf(text) : [{ file, text }],
+  );
+}
+
+function commandsOf(block: string): Step[] {
+  return block
+    .split(/^\$ /m)
+    .slice(1)
+    .map((step) => {
+      const [command = "", ...lines] = step.split("\n");
+      return { command, prints: lines.join("\n").trimEnd(), goesOn: / serve\b/.test(command) };
+    });
+}
+
+/** A pattern of the text, in which "…" is any text of one line, or any lines where it is a line of its own. */
+function pattern(text: string): RegExp {
+  const escaped = text.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+  return new RegExp(`^${escaped.replaceAll(/^…$/gm, "[^]*?").replaceAll("…", "[^\\n]*?")}$`);
+}
+
+async function freePort(): Promise<string> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  await once(probe, "close");
+  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
+  return String(address.port);
+}
+
+/** A terminal in an empty project in which iscep is installed. */
+class Terminal {
+  readonly #home = mkdtempSync(path.join(os.tmpdir(), "iscep-session-"));
+  readonly #servers: ChildProcess[] = [];
+  readonly #port: string;
+  readonly #environment: NodeJS.ProcessEnv;
+  #folder = this.#home;
+  #run = "";
+
+  constructor(port: string) {
+    this.#port = port;
+    const own = Object.entries(process.env).filter(
+      ([name]) => !/^(?:npm_|INIT_CWD$|ISCEP_|XDG_|NODE_OPTIONS$)/.test(name),
+    );
+    this.#environment = {
+      ...Object.fromEntries(own),
+      HOME: this.#home,
+      ISCEP_URL: `iscep://127.0.0.1:${port}`,
+      npm_config_offline: "true",
+      npm_config_update_notifier: "false",
+    };
+    mkdirSync(path.join(this.#home, "node_modules/.bin"), { recursive: true });
+    writeFileSync(path.join(this.#home, "package.json"), "{}");
+    symlinkSync(root, path.join(this.#home, "node_modules/iscep"), "junction");
+    symlinkSync("../iscep/dist/cli/main.js", path.join(this.#home, "node_modules/.bin/iscep"));
+  }
+
+  write(file: string, text: string): void {
+    writeFileSync(path.join(this.#home, file), text);
+  }
+
+  /** Types a command, and gives what it prints: all of it, or `lines` lines where it goes on. */
+  async type(command: string, lines?: number): Promise<string> {
+    const change = /^cd (\S+)$/.exec(command)?.[1];
+    if (change !== undefined) {
+      this.#folder = path.join(this.#folder, change);
+      return "";
+    }
+    this.#useFreePort();
+    const child = spawn("sh", ["-c", `exec 2>&1; ${command.replace(/\b[0-9a-f]{4}…/, this.#run)}`], {
+      cwd: this.#folder,
+      env: this.#environment,
+      stdio: ["ignore", "pipe", "ignore"],
+      detached: true,
+    });
+    if (lines !== undefined) this.#servers.push(child);
+    const printed = await printedBy(child, lines);
+    const url = /export ISCEP_URL='(.*)'/.exec(printed)?.[1];
+    if (url !== undefined) this.#environment["ISCEP_URL"] = url.replace(`:${defaultPort}`, `:${this.#port}`);
+    this.#run = /^[0-9a-f]{8}-[0-9a-f-]{27}$/m.exec(printed)?.[0] ?? this.#run;
+    return printed.replaceAll(`:${this.#port}`, `:${defaultPort}`).trimEnd();
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.#servers) {
+      if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) continue;
+      const exit = once(server, "exit");
+      process.kill(-server.pid, "SIGKILL");
+      await exit;
+    }
+    rmSync(this.#home, { recursive: true, force: true });
+  }
+
+  #useFreePort(): void {
+    const folders = readdirSync(this.#home, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    for (const folder of ["", ...folders.map(({ name }) => name)]) {
+      const file = path.join(this.#home, folder, "iscep.yaml");
+      if (!existsSync(file)) continue;
+      const text = readFileSync(file, "utf8");
+      const changed = text.replaceAll(`:${defaultPort}`, `:${this.#port}`);
+      if (changed !== text) writeFileSync(file, changed);
+    }
+  }
+}
+
+/** All that a program prints until it ends, or its first lines where it goes on. */
+async function printedBy(child: ChildProcess, lines = Infinity): Promise<string> {
+  let printed = "";
+  await new Promise<void>((resolve, reject) => {
+    const take = (chunk: Buffer): void => {
+      printed += String(chunk);
+      if (printed.split("\n").length > lines) resolve();
+    };
+    child.stdout?.on("data", take);
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  return printed;
+}
+
+test("the README has a session", () => {
+  expect(documents).toContain("README.md");
+});
+
+describe.skipIf(process.platform === "win32").each(documents)("%s", (document) => {
+  let terminal: Terminal | undefined;
+  afterAll(async () => terminal?.close());
+
+  test("shows what the program prints", { timeout: 120_000 }, async () => {
+    terminal = new Terminal(await freePort());
+    const steps = stepsOf(document);
+    expect(steps.length).toBeGreaterThan(2);
+    for (const step of steps) {
+      if ("file" in step) {
+        terminal.write(step.file, step.text);
+        continue;
+      }
+      const { command, prints, goesOn } = step;
+      const printed = await terminal.type(command, goesOn ? prints.split("\n").length : undefined);
+      expect(pattern(prints).test(printed), `$ ${command}\n${printed}\n\nThe document says:\n${prints}`).toBe(true);
+    }
+  });
+});
