@@ -7,12 +7,14 @@ import { defaultLimits } from "../../limits/limits.js";
 
 interface Pattern {
   test(text: string): boolean;
+  /** ajv tells patterns apart by this text alone. */
+  toString(): string;
 }
 
 /** @returns a pattern whose `test` throws when it takes too long */
 export function boundedPattern(source: string, flags: string): Pattern {
   const pattern = new RegExp(source, flags);
-  return isLinear(source) ? pattern : { test: (text) => testInTime(pattern, text) };
+  return isLinear(source) ? pattern : { test: (text) => testInTime(pattern, text), toString: () => String(pattern) };
 }
 
 /**
