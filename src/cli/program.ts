@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { nearName } from "../text/near-name.js";
 import { errorTable, IscepError } from "../errors.js";
 import { isJsonObject } from "../wire/json.js";
+import { checkWords } from "./arguments/raw-words.js";
 import { summarise, type DefineVerb, type Invocation } from "./terminal/invocation.js";
 import { reportError } from "./terminal/report.js";
 
@@ -27,6 +28,11 @@ const verbs: Readonly<Record<string, Verb>> = {
   call: { summary: "call a command of a server", load: () => import("./verbs/call.js") },
   ls: { summary: "list the commands that a server offers", load: () => import("./verbs/ls.js") },
   runs: { summary: "list runs; show, attach to and cancel one", load: () => import("./verbs/runs.js") },
+  login: {
+    summary: "give a server a name, and keep its address and your token",
+    load: () => import("./verbs/login.js"),
+  },
+  servers: { summary: "list the servers that have a name; forget one", load: () => import("./verbs/servers.js") },
   ping: { summary: "measure round trips to a server", load: () => import("./verbs/ping.js") },
   tokens: { summary: "add, remove, list, rotate and import tokens", load: () => import("./verbs/tokens.js") },
   cert: { summary: "make a key and a self-signed certificate, or show a pin", load: () => import("./verbs/cert.js") },
@@ -38,7 +44,7 @@ const verbs: Readonly<Record<string, Verb>> = {
 };
 
 const epilogue = `
-Environment: ISCEP_URL, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_TIMEOUT,
+Environment: ISCEP_URL, ISCEP_SERVER, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_TIMEOUT,
 ISCEP_TOKENS_FILE, ISCEP_CONFIG, ISCEP_LOG_LEVEL, ISCEP_DEBUG (adds the causes of an error), NO_COLOR.
 
 Exit codes: 0 done, 1 or the command's own, 64 usage, 65 bad arguments,
@@ -53,6 +59,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     programFor: (typed) => makeProgram(typed, invocation),
   };
   try {
+    checkWords(words);
     checkHelpTopic(words);
     const program = await makeProgram(words, invocation);
     await program.parseAsync([...words], { from: "user" });

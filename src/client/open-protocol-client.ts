@@ -1,6 +1,7 @@
 /** From an address to a connection on which both sides know which version they speak. */
 import type { Socket } from "node:net";
 import { IscepError } from "../errors.js";
+import { readToken } from "../identity/tokens.js";
 import { tlsFailure, trustOptions } from "../identity/trust.js";
 import { resolveLimits, type Limits } from "../limits/limits.js";
 import { alpnProtocol } from "../session/version2-hello.js";
@@ -42,7 +43,8 @@ export async function openProtocolClient(
     limits,
   };
   const timeoutMs = checkTimeout(options.timeoutMs ?? limits.callTimeoutMs);
-  const token = options.token ?? address.token;
+  const given = options.token ?? address.token;
+  const token = given === undefined ? undefined : readToken(given);
   const version1 = (socket: Socket): ProtocolClient => {
     const client = new Version1Client({
       limits,

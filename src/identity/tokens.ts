@@ -8,6 +8,7 @@
  */
 import { createHash, createHmac, randomInt } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { IscepError } from "../errors.js";
 
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const idLength = 12;
@@ -38,6 +39,19 @@ export function parseToken(text: string): ParsedToken | undefined {
   const [, id, secret, claimed] = match ?? [];
   if (id === undefined || secret === undefined) return undefined;
   return claimed === checksum(text.slice(0, -checksumLength)) ? { id, secret } : undefined;
+}
+
+/**
+ * A token as a client is given it, without white space around it: files and variables often end with a line end.
+ * @throws IscepError `usage` for one that was cut or has other text around it; an original's token has no form to check
+ */
+export function readToken(text: string): string {
+  const token = text.trim();
+  if (!token.includes("isct_") || parseToken(token) !== undefined) return token;
+  throw new IscepError(
+    "usage",
+    "the token is damaged (its checksum does not fit): it was cut, or has quotes or a name around it; copy it again, as `iscep tokens add` printed it",
+  );
 }
 
 export function isTokenId(text: string): boolean {

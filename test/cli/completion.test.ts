@@ -80,7 +80,7 @@ describe("what may stand at the cursor", () => {
     ["true; iscep runs at", ["attach"]],
     ["iscep runs attach --off", ["--offset"]],
     ["iscep tokens ro", ["rotate"]],
-    ["iscep help ser", ["serve"]],
+    ["iscep help ser", ["serve", "servers"]],
     ["iscep completion ", ["bash", "zsh", "fish"]],
     ["iscep frobnicate ", []],
     ["", ["init"]],

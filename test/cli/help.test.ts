@@ -26,13 +26,15 @@ describe("help", () => {
         call           call a command of a server
         ls             list the commands that a server offers
         runs           list runs; show, attach to and cancel one
+        login          give a server a name, and keep its address and your token
+        servers        list the servers that have a name; forget one
         ping           measure round trips to a server
         tokens         add, remove, list, rotate and import tokens
         cert           make a key and a self-signed certificate, or show a pin
         completion     print what completes command lines of iscep in a shell
         help [verb]    show the help of a verb
 
-      Environment: ISCEP_URL, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_TIMEOUT,
+      Environment: ISCEP_URL, ISCEP_SERVER, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_TIMEOUT,
       ISCEP_TOKENS_FILE, ISCEP_CONFIG, ISCEP_LOG_LEVEL, ISCEP_DEBUG (adds the causes of an error), NO_COLOR.
 
       Exit codes: 0 done, 1 or the command's own, 64 usage, 65 bad arguments,
@@ -155,6 +157,8 @@ describe("help", () => {
       Options:
         --url <address>          address of the server (ISCEP_URL; default:
                                  iscep://127.0.0.1:8989)
+        --server <name>          a server that \`iscep login\` has given a name
+                                 (ISCEP_SERVER)
         --token <token>          better in ISCEP_TOKEN or --token-file: others can see
                                  the arguments of a process
         --token-file <file>      file with the token, open to its owner only
@@ -206,6 +210,8 @@ describe("help", () => {
       Options:
         --url <address>       address of the server (ISCEP_URL; default:
                               iscep://127.0.0.1:8989)
+        --server <name>       a server that \`iscep login\` has given a name
+                              (ISCEP_SERVER)
         --token <token>       better in ISCEP_TOKEN or --token-file: others can see
                               the arguments of a process
         --token-file <file>   file with the token, open to its owner only
@@ -234,6 +240,8 @@ describe("help", () => {
       Options:
         --url <address>         address of the server (ISCEP_URL; default:
                                 iscep://127.0.0.1:8989)
+        --server <name>         a server that \`iscep login\` has given a name
+                                (ISCEP_SERVER)
         --token <token>         better in ISCEP_TOKEN or --token-file: others can see
                                 the arguments of a process
         --token-file <file>     file with the token, open to its owner only
@@ -271,6 +279,8 @@ describe("help", () => {
       Options:
         --url <address>       address of the server (ISCEP_URL; default:
                               iscep://127.0.0.1:8989)
+        --server <name>       a server that \`iscep login\` has given a name
+                              (ISCEP_SERVER)
         --token <token>       better in ISCEP_TOKEN or --token-file: others can see
                               the arguments of a process
         --token-file <file>   file with the token, open to its owner only
@@ -327,6 +337,8 @@ describe("help", () => {
       Options:
         --url <address>       address of the server (ISCEP_URL; default:
                               iscep://127.0.0.1:8989)
+        --server <name>       a server that \`iscep login\` has given a name
+                              (ISCEP_SERVER)
         --token <token>       better in ISCEP_TOKEN or --token-file: others can see
                               the arguments of a process
         --token-file <file>   file with the token, open to its owner only

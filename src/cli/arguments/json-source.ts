@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { IscepError } from "../../errors.js";
 import { defaultLimits } from "../../limits/limits.js";
+import { utf8Text } from "../../text/utf8.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import { json } from "./values.js";
 
@@ -17,14 +18,16 @@ export async function readJsonSource(source: string, signal: AbortSignal): Promi
 async function textOf(source: string, signal: AbortSignal): Promise<string> {
   if (source === "-") return readStandardInput(signal);
   if (!source.startsWith("@")) return source;
+  let bytes: Buffer;
   try {
-    return await readFile(source.slice(1), "utf8");
+    bytes = await readFile(source.slice(1));
   } catch (error) {
     throw new IscepError("configuration", `the file of --args ${source} cannot be read`, { cause: error });
   }
+  return utf8Text(bytes, `the file of --args ${source}`);
 }
 
-/** To its end. @throws IscepError `too_large` */
+/** To its end. @throws IscepError `too_large`, and `invalid_arguments` when it is not UTF-8 */
 export async function readStandardInput(signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -43,5 +46,5 @@ export async function readStandardInput(signal: AbortSignal): Promise<string> {
   } finally {
     signal.removeEventListener("abort", stopReading);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return utf8Text(Buffer.concat(chunks), "standard input");
 }

@@ -2,17 +2,15 @@
  * Secrets of a call: from a file (--NAME-file FILE), from standard input (--NAME -), or asked for on a terminal. In argv
  * others on the machine can see them; there they are taken with a warning.
  */
-import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createInterface } from "node:readline/promises";
-import { Writable } from "node:stream";
 import type { JsonSchema } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
 import { parametersOf, type Parameter } from "./types.js";
 import { canonicalName } from "./call-arguments.js";
 import { readStandardInput } from "./json-source.js";
+import { utf8Text } from "../../text/utf8.js";
+import { askHidden, mayAsk } from "../terminal/hidden-question.js";
 import { warn } from "../terminal/streams.js";
-import { visibleLine } from "../../text/visible-text.js";
 
 export interface TakenSecrets {
   readonly values: Readonly<Record<string, string>>;
@@ -98,11 +96,13 @@ function secretOf(
 }
 
 async function readSecretFile(file: string): Promise<string> {
+  let bytes: Buffer;
   try {
-    return withoutLineEnd(await readFile(file, "utf8"));
+    bytes = await readFile(file);
   } catch (error) {
     throw new IscepError("configuration", `the file ${file} with a secret cannot be read`, { cause: error });
   }
+  return withoutLineEnd(utf8Text(bytes, `the file ${file} with a secret`));
 }
 
 /** Editors and `echo` write one that does not belong to the secret. */
@@ -110,12 +110,6 @@ function withoutLineEnd(text: string): string {
   return text.replace(/\r?\n$/, "");
 }
 
-/** On a terminal only. */
-export function mayAsk(): boolean {
-  return process.stdin.isTTY && process.stderr.isTTY;
-}
-
-/** What is typed is not shown. */
 async function ask(name: string, signal: AbortSignal): Promise<string> {
   if (!mayAsk()) {
     throw new IscepError(
@@ -123,24 +117,5 @@ async function ask(name: string, signal: AbortSignal): Promise<string> {
       `argument "${name}" needs a value: --${name}-file FILE, or --${name} - for standard input`,
     );
   }
-  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: process.stdin, output: silent, terminal: true, historySize: 0 });
-  // In this mode the terminal gives the key, and no signal.
-  lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
-  // Not every Node rejects a question that can have no answer any more.
-  const closed = once(lines, "close").then(() => {
-    throw new Error("the input has ended");
-  });
-  // Only now does the terminal no longer show what is typed.
-  process.stderr.write(`${visibleLine(name)}: `);
-  try {
-    return await Promise.race([lines.question("", { signal }), closed]);
-  } catch (cause) {
-    if (signal.aborted) throw signal.reason;
-    throw new IscepError("cancelled", `no value was given for argument "${name}"`, { cause });
-  } finally {
-    closed.catch(() => {});
-    lines.close();
-    process.stderr.write("\n");
-  }
+  return askHidden(name, `no value was given for argument "${name}"`, signal);
 }

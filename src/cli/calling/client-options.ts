@@ -6,6 +6,7 @@ import type { ConnectOptions } from "../../client/protocol/options.js";
 import { IscepError } from "../../errors.js";
 import { resolveLimits } from "../../limits/limits.js";
 import { isLoopbackHost, parseAddress, type Address } from "../../transport/address.js";
+import { knownServer, type KnownServer } from "./known-servers.js";
 import { durationMs, nonEmpty } from "../arguments/option-values.js";
 import { withHint } from "../terminal/report.js";
 import { warn } from "../terminal/streams.js";
@@ -13,6 +14,7 @@ import { warn } from "../terminal/streams.js";
 /** As commander names them. */
 export interface ClientOptions {
   readonly url?: string;
+  readonly server?: string;
   readonly token?: string;
   readonly tokenFile?: string;
   readonly ca?: string;
@@ -29,6 +31,7 @@ export const defaultUrl = "iscep://127.0.0.1:8989";
 function clientOptions(): Option[] {
   return [
     new Option("--url <address>", `address of the server (ISCEP_URL; default: ${defaultUrl})`).argParser(nonEmpty),
+    new Option("--server <name>", "a server that `iscep login` has given a name (ISCEP_SERVER)").argParser(nonEmpty),
     new Option(
       "--token <token>",
       "better in ISCEP_TOKEN or --token-file: others can see the arguments of a process",
@@ -55,13 +58,33 @@ export interface Caller {
   readonly url: string;
   readonly address: Address;
   readonly token: string | undefined;
+  /** Path of a PEM file. */
+  readonly ca: string | undefined;
 }
 
 /** Who calls whom, as the options, then the environment, say. @throws IscepError `usage`, `configuration` */
 export function callerOf(options: ClientOptions): Caller {
-  const url = options.url ?? (environment("ISCEP_URL") || defaultUrl);
+  const { address: url, ca } = serverOf(options);
   const address = parseAddress(url);
-  return { url, address, token: tokenOf(options, address.token) };
+  return { url, address, token: tokenOf(options, address.token), ca: options.ca ?? ca };
+}
+
+/** What stands in argv counts more than the environment. */
+function serverOf(options: ClientOptions): KnownServer {
+  if (options.url !== undefined && options.server !== undefined) {
+    throw new IscepError("usage", "give either --url or --server");
+  }
+  if (options.url !== undefined) return { address: options.url };
+  if (options.server !== undefined) return knownServer(options.server);
+  const url = environment("ISCEP_URL");
+  const name = environment("ISCEP_SERVER");
+  if (url !== undefined && name !== undefined) {
+    throw new IscepError(
+      "usage",
+      "ISCEP_URL and ISCEP_SERVER are both set; unset one of them, or give --url or --server",
+    );
+  }
+  return name === undefined ? { address: url ?? defaultUrl } : knownServer(name);
 }
 
 /**
@@ -78,7 +101,7 @@ export async function openClient(options: ClientOptions, signal: AbortSignal): P
 }
 
 async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<Client> {
-  const { url, address, token } = callerOf(options);
+  const { url, address, token, ca: namedCa } = callerOf(options);
   const tokenInArguments = options.token !== undefined || (options.url !== undefined && address.token !== undefined);
   if (tokenInArguments && options.quiet !== true) {
     await warn(
@@ -88,7 +111,7 @@ async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<C
     );
   }
   const timeoutMs = timeoutOf(options);
-  const ca = options.ca ?? environment("ISCEP_CA_FILE");
+  const ca = namedCa ?? environment("ISCEP_CA_FILE");
   const connectOptions: ConnectOptions = {
     signal,
     ...(options.allowCleartext === undefined ? {} : { allowCleartext: options.allowCleartext }),
@@ -101,10 +124,10 @@ async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<C
   const { connect } = await import("../../client/client.js");
   if (address.kind !== "tls") {
     // What the environment says of certificates is for every address; what the arguments say is for this one.
-    const { ca: caOption, pin } = options;
+    const { pin } = options;
     return connect(url, {
       ...connectOptions,
-      ...(caOption === undefined ? {} : { ca: caOption }),
+      ...(namedCa === undefined ? {} : { ca: namedCa }),
       ...(pin === undefined ? {} : { pin }),
     });
   }
@@ -141,13 +164,13 @@ async function connectToOwnServer(url: string, options: ConnectOptions): Promise
 }
 
 /** What stands in argv counts more than the environment, and a token alone more than one in an address. */
-function tokenOf(options: ClientOptions, addressToken: string | undefined): string | undefined {
+export function tokenOf(options: ClientOptions, addressToken: string | undefined): string | undefined {
   if (options.token !== undefined && options.tokenFile !== undefined) {
     throw new IscepError("usage", "give either --token or --token-file");
   }
   if (options.token !== undefined) return options.token;
   if (options.tokenFile !== undefined) return readTokenFile(options.tokenFile);
-  if (options.url !== undefined && addressToken !== undefined) return addressToken;
+  if ((options.url ?? options.server) !== undefined && addressToken !== undefined) return addressToken;
   const token = environment("ISCEP_TOKEN");
   if (token !== undefined) return token;
   const file = environment("ISCEP_TOKEN_FILE");

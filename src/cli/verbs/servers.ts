@@ -1,0 +1,42 @@
+import { visibleLine } from "../../text/visible-text.js";
+import { formatAddress, parseAddress } from "../../transport/address.js";
+import { alignColumns } from "../arguments/table.js";
+import { forgetServer, readKnownServers, type KnownServer } from "../calling/known-servers.js";
+import { summarise, type DefineVerb } from "../terminal/invocation.js";
+import { note, print, styled } from "../terminal/streams.js";
+
+interface ListedServer {
+  readonly name: string;
+  /** Without the token. */
+  readonly address: string;
+  readonly hasToken: boolean;
+  readonly ca?: string;
+}
+
+export const define: DefineVerb = (command) => {
+  command.option("--json", "print one JSON value").action(async (options: { readonly json?: boolean }) => {
+    const servers = [...readKnownServers()].map(([name, server]) => listed(name, server));
+    if (options.json === true) {
+      await print(`${JSON.stringify(servers)}\n`);
+      return;
+    }
+    if (servers.length === 0) {
+      await note("no server has a name yet; `iscep login NAME ADDRESS` gives one");
+      return;
+    }
+    const rows = servers.map(({ name, address, hasToken }) => [name, hasToken ? "yes" : "no", visibleLine(address)]);
+    const [header = "", ...lines] = alignColumns([["NAME", "TOKEN", "ADDRESS"], ...rows]);
+    await print(`${[styled(process.stdout, "bold", header), ...lines].join("\n")}\n`);
+  });
+  summarise(command.command("remove"), "forget a server and the token for it")
+    .argument("<name>", "the name that it was given")
+    .action(async (name: string) => {
+      await forgetServer(name);
+      await note(`${visibleLine(name)} is forgotten; its token is valid until it is removed on the server`);
+    });
+};
+
+function listed(name: string, { address: text, ...rest }: KnownServer): ListedServer {
+  const { owner: _owner, token, ...place } = parseAddress(text);
+  return { name, address: formatAddress(place), hasToken: token !== undefined, ...rest };
+}
