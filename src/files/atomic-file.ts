@@ -1,6 +1,7 @@
 /** Files that are there as a whole or not at all, also after kill -9 or a power cut. */
 import { randomBytes } from "node:crypto";
 import {
+  chmodSync,
   closeSync,
   fchownSync,
   fsyncSync,
@@ -22,10 +23,11 @@ export function temporaryPathOf(path: string): string {
   return `${path}.${ownProcessMark()}-${randomBytes(8).toString("hex")}.tmp`;
 }
 
-/** Replaces the file or makes it, mode 0600, owned as before. On the disk when it returns. */
-export function writeFileAtomically(path: string, text: string): void {
+/** Replaces the file or makes it, owned as before. On the disk when it returns. */
+export function writeFileAtomically(path: string, text: string, mode = 0o600): void {
   const temporary = writeTemporaryFile(path, text);
   try {
+    if (mode !== 0o600) chmodSync(temporary, mode);
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });

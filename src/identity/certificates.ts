@@ -1,5 +1,5 @@
 /** Certificates and keys of servers: made, kept in a folder, loaded, and known by their pin. */
-import { X509Certificate, createHash, createPrivateKey, type KeyObject } from "node:crypto";
+import { X509Certificate, createHash, createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
@@ -20,7 +20,7 @@ export interface Certificate {
 }
 
 /**
- * A new EC P-256 key (PKCS8) and a certificate that it signed itself.
+ * A certificate that its key has signed itself. The key is a new one, EC P-256 (PKCS8), unless the options give one.
  * @throws IscepError `usage` for hosts that are none, and days out of range
  */
 export async function createCertificate(options: CertificateOptions = {}): Promise<Certificate> {
@@ -34,6 +34,15 @@ export async function createCertificate(options: CertificateOptions = {}): Promi
  */
 export function pinOfCertificate(certificate: string | Uint8Array | X509Certificate): string {
   const { publicKey } = certificate instanceof X509Certificate ? certificate : new X509Certificate(certificate);
+  return pinOfKey(publicKey);
+}
+
+/** The pin that a certificate for this private key has. @throws IscepError `configuration` when it is no key in PEM form */
+export function pinOfPrivateKey(keyPem: string, name: string): string {
+  return pinOfKey(createPublicKey(parseKey(keyPem, name)));
+}
+
+function pinOfKey(publicKey: KeyObject): string {
   return `sha256:${createHash("sha256")
     .update(publicKey.export({ type: "spki", format: "der" }))
     .digest("base64url")}`;

@@ -1,5 +1,5 @@
-/** A certificate for one server, signed by its own key (RFC 5280): EC P-256, ECDSA with SHA-256. */
-import { KeyObject, randomBytes, webcrypto } from "node:crypto";
+/** A certificate for one server, signed by its own key (RFC 5280): EC P-256, ECDSA with SHA-256, unless a key is given. */
+import { createPrivateKey, createPublicKey, KeyObject, randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { domainToASCII } from "node:url";
@@ -11,6 +11,8 @@ export interface CertificateOptions {
   readonly hosts?: readonly string[];
   /** Default `certificateLifetimeDays`. */
   readonly days?: number;
+  /** PEM of the key that the certificate is for: its pin stays the same. Default: a new key, EC P-256. */
+  readonly keyPem?: string;
   /** When it begins to count, for tests. Default: now. */
   readonly nowMs?: number;
 }
@@ -28,8 +30,7 @@ export async function createSelfSigned(options: CertificateOptions = {}): Promis
   await import("reflect-metadata");
   const x509 = await import("@peculiar/x509");
   x509.cryptoProvider.set(webcrypto);
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const { keys, algorithm } = await keyPair(options.keyPem);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
     name: [{ CN: [names.find((name) => name.length <= 64) ?? "iscep"] }], // the longest that a common name may be
@@ -49,6 +50,52 @@ export async function createSelfSigned(options: CertificateOptions = {}): Promis
     certPem: `${certificate.toString("pem")}\n`,
     keyPem: KeyObject.from(keys.privateKey).export({ type: "pkcs8", format: "pem" }).toString(),
   };
+}
+
+const newKey = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+
+const algorithms: Readonly<
+  Record<string, { readonly name: string; readonly namedCurve?: string; readonly hash: string }>
+> = {
+  "ec prime256v1": newKey,
+  "ec secp384r1": { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
+  "ec secp521r1": { name: "ECDSA", namedCurve: "P-521", hash: "SHA-512" },
+  rsa: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+};
+
+interface SigningKeys {
+  readonly keys: webcrypto.CryptoKeyPair;
+  readonly algorithm: { readonly name: string; readonly hash: string };
+}
+
+async function keyPair(pem: string | undefined): Promise<SigningKeys> {
+  const { subtle } = webcrypto;
+  if (pem === undefined) return { keys: await subtle.generateKey(newKey, true, ["sign", "verify"]), algorithm: newKey };
+  const key = privateKeyOf(pem);
+  const { namedCurve } = key.asymmetricKeyDetails ?? {};
+  const kind = [key.asymmetricKeyType, namedCurve].filter((word) => word !== undefined).join(" ");
+  const algorithm = Object.hasOwn(algorithms, kind) ? algorithms[kind] : undefined;
+  if (algorithm === undefined) {
+    throw new IscepError(
+      "usage",
+      `a certificate cannot be made here for a key of the kind ${kind}; take EC (P-256, P-384, P-521) or RSA`,
+    );
+  }
+  const pkcs8 = key.export({ type: "pkcs8", format: "der" });
+  const spki = createPublicKey(key).export({ type: "spki", format: "der" });
+  const [privateKey, publicKey] = await Promise.all([
+    subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]),
+    subtle.importKey("spki", spki, algorithm, true, ["verify"]),
+  ]);
+  return { keys: { privateKey, publicKey }, algorithm };
+}
+
+function privateKeyOf(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (cause) {
+    throw new IscepError("configuration", "the key is not a private key in PEM form without a passphrase", { cause });
+  }
 }
 
 /** Positive and not 0, as the first of its 16 bytes is from 0x40 to 0x7f. */

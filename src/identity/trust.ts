@@ -13,8 +13,11 @@ export interface TrustOptions {
   readonly host: string;
   /** Path of a PEM file, or PEM text: the server's certificate itself, or the authority that signed it. */
   readonly ca?: string;
-  /** As `pinOfCertificate` and `iscep cert` give it. It alone decides: dates and names of the certificate do not count. */
-  readonly pin?: string;
+  /**
+   * As `pinOfCertificate` and `iscep cert` give it; the server's key must fit one of them. The pins alone decide: dates and
+   * names of the certificate do not count.
+   */
+  readonly pin?: string | readonly string[];
 }
 
 export interface Trust {
@@ -37,7 +40,9 @@ export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
   };
   const authorities = ca === undefined ? undefined : readAuthorities(ca); // with a pin too: a missing file is never passed over
   if (pin !== undefined) {
-    const expected = normalPin(pin);
+    const expected = [pin].flat().map(normalPin);
+    if (expected.length === 0)
+      throw new IscepError("usage", "the list of pins is empty, so no server would be trusted");
     return { connection: { ...base, rejectUnauthorized: false }, check: (socket) => checkPin(socket, expected, name) };
   }
   const check = (socket: TLSSocket): void => {
@@ -125,12 +130,13 @@ function notTrusted(where: string, reason: string, cause?: unknown): IscepError 
   );
 }
 
-function checkPin(socket: TLSSocket, expected: string, where: string): void {
+function checkPin(socket: TLSSocket, pins: readonly string[], where: string): void {
+  const expected = pins.join(" or ");
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined)
     throw new IscepError("not_trusted", `${where} showed no certificate, and ${expected} was expected`);
   const shown = pinOfCertificate(certificate);
-  if (shown === expected) return;
+  if (pins.includes(shown)) return;
   throw new IscepError(
     "not_trusted",
     `${where} has another key than the pinned one: expected ${expected}, it shows ${shown}. If the server was given a new key, ` +

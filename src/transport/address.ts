@@ -1,4 +1,4 @@
-/** Addresses: `iscep://[OWNER:TOKEN@]HOST[:8989][?pin=sha256:…]` is TLS, `iscep+tcp://…` cleartext, `iscep+unix:///PATH` a socket. */
+/** Addresses: `iscep://[OWNER:TOKEN@]HOST[:8989][?pin=sha256:…[&pin=…]]` is TLS, `iscep+tcp://…` cleartext, `iscep+unix:///PATH` a socket. */
 import { isIP } from "node:net";
 import { IscepError } from "../errors.js";
 
@@ -6,7 +6,7 @@ export const defaultHost = "127.0.0.1";
 export const defaultPort = 8989;
 
 export type Address = (
-  | { readonly kind: "tls"; readonly host: string; readonly port: number; readonly pin?: string }
+  | { readonly kind: "tls"; readonly host: string; readonly port: number; readonly pin?: string | readonly string[] }
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string }
 ) & { readonly owner?: string; readonly token?: string };
@@ -44,8 +44,9 @@ export function parseAddress(text: string): Address {
   const port = url.port === "" ? defaultPort : Number(url.port);
   if (port === 0) throw wrong("port 0 cannot be connected to");
   if (scheme === "iscep+tcp") return { kind: "tcp", host, port, ...credentials };
-  const pin = url.searchParams.get("pin");
-  return { kind: "tls", host, port, ...credentials, ...(pin === null ? {} : { pin }) };
+  const [pin, ...more] = url.searchParams.getAll("pin");
+  if (pin === undefined) return { kind: "tls", host, port, ...credentials };
+  return { kind: "tls", host, port, ...credentials, pin: more.length === 0 ? pin : [pin, ...more] };
 }
 
 export function formatAddress(address: Address): string {
@@ -58,8 +59,9 @@ export function formatAddress(address: Address): string {
   }
   const host = isIP(address.host) === 6 ? `[${address.host}]` : address.host;
   const scheme = address.kind === "tls" ? "iscep" : "iscep+tcp";
-  const pin = address.kind === "tls" && address.pin !== undefined ? `?pin=${address.pin}` : "";
-  return `${scheme}://${credentials}${host}:${address.port}${pin}`;
+  const pins = address.kind === "tls" ? [address.pin ?? []].flat() : [];
+  const query = pins.length === 0 ? "" : `?${pins.map((pin) => `pin=${pin}`).join("&")}`;
+  return `${scheme}://${credentials}${host}:${address.port}${query}`;
 }
 
 /** Whether only this machine can reach the host: no name is looked up, as what it resolves to may change. */

@@ -1,8 +1,10 @@
-import { X509Certificate, createPrivateKey } from "node:crypto";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { X509Certificate, createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
-import { iscep, temporaryFolder } from "../support/iscep.js";
+import { expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
+import { defineCommand, Server } from "iscep";
+import { iscep, temporaryFolder, type Ended } from "../support/iscep.js";
 
 test("iscep cert writes a key for its owner only and a certificate, and prints the pin", async () => {
   const folder = await temporaryFolder();
@@ -53,4 +55,74 @@ test.each([
   const { code, stdout, stderr } = await iscep(words, { folder });
   expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
   expect(stderr).toContain(sentence);
+});
+
+test("a key that is there and is named gets a new certificate, and keeps its pin", async () => {
+  const folder = await temporaryFolder();
+  const { stdout: pin } = await iscep(["cert", "--days", "1"], { folder });
+  const [key, first] = await Promise.all([readFile(join(folder, "key.pem")), readFile(join(folder, "cert.pem"))]);
+  const renewed = await iscep(["cert", "--key", "key.pem", "--days", "400"], { folder });
+  expect(renewed).toMatchObject({ code: 0, stdout: pin, stderr: "renewed cert.pem for key.pem; the pin is\n" });
+  expect(await readFile(join(folder, "key.pem"))).toEqual(key);
+  const certificate = new X509Certificate(await readFile(join(folder, "cert.pem")));
+  expect(certificate.serialNumber).not.toBe(new X509Certificate(first).serialNumber);
+  expect((await stat(join(folder, "cert.pem"))).mode & 0o777).toBe(0o644);
+});
+
+test.each([
+  ["ec", { namedCurve: "secp384r1" }],
+  ["ec", { namedCurve: "secp521r1" }],
+  ["rsa", { modulusLength: 2048 }],
+] as const)("a certificate can be made for a key of another kind: %s %j", async (kind, options) => {
+  const folder = await temporaryFolder();
+  const { privateKey } = kind === "ec" ? generateKeyPairSync(kind, options) : generateKeyPairSync(kind, options);
+  await writeFile(join(folder, "key.pem"), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  expect(await iscep(["cert", "--key", "key.pem"], { folder })).toMatchObject({ code: 0 });
+  const certificate = new X509Certificate(await readFile(join(folder, "cert.pem")));
+  expect(certificate.checkPrivateKey(privateKey)).toBe(true);
+  expect(certificate.verify(certificate.publicKey)).toBe(true);
+});
+
+test.each([
+  ["a certificate of another key is not replaced", ["cert", "--key", "next-key.pem"], "belongs to another key"],
+  ["the key to come is not replaced", ["cert", "--next"], "next-key.pem is there already"],
+  ["--next makes no certificate", ["cert", "--next", "--days", "3"], "--days has no meaning with it"],
+  ["a key of a kind that has no certificates here", ["cert", "--key", "ed.pem", "--cert", "ed-cert.pem"], "ed25519"],
+  ["a file that is no key", ["cert", "--key", "cert.pem", "--cert", "x.pem"], "is not a private key"],
+])("%s", async (_, words, sentence) => {
+  const folder = await temporaryFolder();
+  await iscep(["cert"], { folder });
+  await iscep(["cert", "--next"], { folder });
+  const { privateKey } = generateKeyPairSync("ed25519");
+  await writeFile(join(folder, "ed.pem"), privateKey.export({ type: "pkcs8", format: "pem" }));
+  const refused = await iscep(words, { folder });
+  expect(refused).toMatchObject({ code: 64, stdout: "" });
+  expect(refused.stderr).toContain(sentence);
+});
+
+test("a server gets a new key, and no client is turned away (docs/KEYS.md)", async () => {
+  const folder = await temporaryFolder();
+  const { stdout: oldPin } = await iscep(["cert"], { folder });
+  const server = new Server({
+    commands: [defineCommand({ name: "hello", args: z.object({}), run: () => "hello" })],
+    port: 0,
+    tls: { cert: join(folder, "cert.pem"), key: join(folder, "key.pem") },
+  });
+  onTestFinished(() => server.close({ graceMs: 0 }));
+  const { port = 0 } = await server.listen();
+  const call = (...pins: string[]): Promise<Ended> => {
+    const url = `iscep://127.0.0.1:${port}?${pins.map((pin) => `pin=${pin.trim()}`).join("&")}`;
+    return iscep(["call", "--url", url, "hello"], { folder });
+  };
+  const { stdout: nextPin } = await iscep(["cert", "--next"], { folder });
+  expect(await call(oldPin, nextPin)).toMatchObject({ code: 0, stdout: "hello\n" });
+
+  await iscep(["cert", "--key", "next-key.pem", "--cert", "next-cert.pem"], { folder });
+  for (const name of ["key.pem", "cert.pem"]) await rename(join(folder, `next-${name}`), join(folder, name));
+  await server.reload();
+  expect(await call(oldPin, nextPin)).toMatchObject({ code: 0, stdout: "hello\n" });
+  expect(await call(nextPin)).toMatchObject({ code: 0, stdout: "hello\n" });
+  const late = await call(oldPin);
+  expect(late).toMatchObject({ code: 69 });
+  expect(late.stderr).toContain("another key than the pinned one");
 });

@@ -165,7 +165,8 @@ describe("help", () => {
                                  (ISCEP_TOKEN_FILE)
         --ca <file>              certificate of the server, or of who signed it
                                  (ISCEP_CA_FILE)
-        --pin <pin>              pin of the server's certificate: sha256:…
+        --pin <pin>              pin of the server's certificate: sha256:…; may be
+                                 repeated
         --timeout <duration>     how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext        allow iscep+tcp:// to other machines
         --protocol <version>     version of the protocol (default: what the server
@@ -218,7 +219,8 @@ describe("help", () => {
                               (ISCEP_TOKEN_FILE)
         --ca <file>           certificate of the server, or of who signed it
                               (ISCEP_CA_FILE)
-        --pin <pin>           pin of the server's certificate: sha256:…
+        --pin <pin>           pin of the server's certificate: sha256:…; may be
+                              repeated
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow iscep+tcp:// to other machines
         --protocol <version>  version of the protocol (default: what the server
@@ -248,7 +250,8 @@ describe("help", () => {
                                 (ISCEP_TOKEN_FILE)
         --ca <file>             certificate of the server, or of who signed it
                                 (ISCEP_CA_FILE)
-        --pin <pin>             pin of the server's certificate: sha256:…
+        --pin <pin>             pin of the server's certificate: sha256:…; may be
+                                repeated
         --timeout <duration>    how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext       allow iscep+tcp:// to other machines
         --protocol <version>    version of the protocol (default: what the server
@@ -287,7 +290,8 @@ describe("help", () => {
                               (ISCEP_TOKEN_FILE)
         --ca <file>           certificate of the server, or of who signed it
                               (ISCEP_CA_FILE)
-        --pin <pin>           pin of the server's certificate: sha256:…
+        --pin <pin>           pin of the server's certificate: sha256:…; may be
+                              repeated
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow iscep+tcp:// to other machines
         --protocol <version>  version of the protocol (default: what the server
@@ -345,7 +349,8 @@ describe("help", () => {
                               (ISCEP_TOKEN_FILE)
         --ca <file>           certificate of the server, or of who signed it
                               (ISCEP_CA_FILE)
-        --pin <pin>           pin of the server's certificate: sha256:…
+        --pin <pin>           pin of the server's certificate: sha256:…; may be
+                              repeated
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow iscep+tcp:// to other machines
         --protocol <version>  version of the protocol (default: what the server
@@ -416,11 +421,15 @@ describe("help", () => {
 
       Options:
         --cert <file>    the certificate to write (default: "cert.pem")
-        --key <file>     the key to write, open to its owner only (default: "key.pem")
+        --key <file>     the key: one that is there gets a new certificate with the
+                         same pin, else it is made, open to its owner only (default:
+                         "key.pem")
         --host <name>    name or address of the server; may be repeated (default:
                          localhost and this machine's name)
         --days <number>  how long it is valid
         --force          overwrite files that are there; clients then need the new pin
+        --next           make the key to come, and print its pin (default file:
+                         "next-key.pem")
         --show <file>    print the pin of a certificate that is there, and make none
         --json           print one JSON value, and nothing else, on standard output
         -h, --help       display help for command

@@ -7,7 +7,7 @@ import { IscepError } from "../../errors.js";
 import { resolveLimits } from "../../limits/limits.js";
 import { isLoopbackHost, parseAddress, type Address } from "../../transport/address.js";
 import { knownServer, type KnownServer } from "./known-servers.js";
-import { durationMs, nonEmpty } from "../arguments/option-values.js";
+import { collect, durationMs, nonEmpty } from "../arguments/option-values.js";
 import { withHint } from "../terminal/report.js";
 import { warn } from "../terminal/streams.js";
 
@@ -18,7 +18,7 @@ export interface ClientOptions {
   readonly token?: string;
   readonly tokenFile?: string;
   readonly ca?: string;
-  readonly pin?: string;
+  readonly pin?: readonly string[];
   readonly timeout?: number;
   readonly allowCleartext?: boolean;
   readonly protocol?: string;
@@ -40,7 +40,7 @@ function clientOptions(): Option[] {
       nonEmpty,
     ),
     new Option("--ca <file>", "certificate of the server, or of who signed it (ISCEP_CA_FILE)").argParser(nonEmpty),
-    new Option("--pin <pin>", "pin of the server's certificate: sha256:…").argParser(nonEmpty),
+    new Option("--pin <pin>", "pin of the server's certificate: sha256:…; may be repeated").argParser(collect),
     new Option("--timeout <duration>", "how long a call may take: 30s, 10m (ISCEP_TIMEOUT)").argParser(durationMs),
     new Option("--allow-cleartext", "allow iscep+tcp:// to other machines"),
     new Option("--protocol <version>", "version of the protocol (default: what the server speaks)").choices(["1", "2"]),

@@ -6,8 +6,11 @@ export interface ConnectOptions {
   readonly token?: string;
   /** Path of a PEM file, or PEM text: the certificate itself, or the authority that signed it. */
   readonly ca?: string;
-  /** `sha256:` and the base64url SHA-256 of the certificate's public key (SPKI), as `iscep cert` prints it. */
-  readonly pin?: string;
+  /**
+   * `sha256:` and the base64url SHA-256 of the certificate's public key (SPKI), as `iscep cert` prints it. With several, the
+   * server must have one of these keys: so a server can be given a new key while its clients know both.
+   */
+  readonly pin?: string | readonly string[];
   /** For a call, from when it is made to its answer. Default `callTimeoutMs`. */
   readonly timeoutMs?: number;
   /** Ends the attempt to connect. */
