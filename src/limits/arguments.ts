@@ -5,42 +5,43 @@ export const argumentLimits = {
   maxArgumentBytes: {
     default: 64 * KiB,
     max: 64 * MiB,
-    reason: "a string in declared arguments that sets no maxLength of its own, in UTF-8",
+    reason: "bytes in UTF-8 of a declared string that sets no maxLength of its own",
   },
   maxArgvElementBytes: {
     default: 131_071,
     max: 131_071,
-    reason: "one argument of a script; with a byte more Linux refuses to start it",
+    reason: "bytes of one argument of a script; with one byte more, Linux does not start it",
   },
   maxArgumentItems: {
     default: 1_000,
     max: 1_000_000,
-    reason: "a list in declared arguments that sets no maxItems of its own",
+    reason: "items of a declared list that sets no maxItems of its own",
   },
   maxChoices: {
     default: 10_000,
     max: 1_000_000,
-    reason: "values that a command gives for an argument of another; more are a mistake",
+    reason: "values that a command may give as choices of another command's argument; more are a mistake",
   },
   maxOfferedChoicesBytes: {
     default: 4 * KiB,
     max: 1 * MiB,
     reason:
-      "values of a command's arguments that discovery tells, as a page of it over version 1 has 16 KiB; more are only examples",
+      "choices that discovery shows for one command, because a page over version 1 has 16 KiB; if there are more, it shows examples",
   },
   choicesCacheMs: {
     default: 5_000,
     max: forever,
-    reason: "the values that a command gives for an argument of another are asked for again after this",
+    reason: "how long the choices that a command gave count, before it is asked again",
   },
   choicesTimeoutMs: {
     default: 10_000,
     max: forever,
-    reason: "that command, its wait for a place included; a listing or a call waits for it",
+    reason: "how long a listing or a call waits for a command that gives choices, with its wait for a place",
   },
   patternTimeoutMs: {
     default: 250,
     max: forever,
-    reason: "one text against a pattern of declared arguments; some patterns need years, and the whole server waits",
+    reason:
+      "how long one text is checked against a declared pattern; some patterns need years, and the whole server would wait",
   },
 } as const satisfies Record<string, Limit>;

@@ -1,71 +1,78 @@
-/** Limits of clients; a server does not go by them. */
+/** Limits of clients. A server does not use them. */
 import { forever, MiB, type Limit } from "./limit.js";
 
 export const clientLimits = {
   answerGraceMs: {
     default: 1_000,
     max: forever,
-    reason: "client: the server enforces a call's timeout, and this is how long its answer may take after that",
+    reason:
+      "client: how much longer than a call's timeout it waits for the answer, because the server enforces the timeout",
   },
   reconnectMinDelayMs: {
     default: 50,
     max: forever,
     reason:
-      "client: before the first attempt to come back; doubles, with jitter, so that a restarted server is not stormed",
+      "client: the wait before the first attempt to connect again; it doubles, with jitter, so that clients do not all return at once",
   },
-  reconnectMaxDelayMs: { default: 2_000, max: forever, reason: "client: and never longer than this" },
+  reconnectMaxDelayMs: {
+    default: 2_000,
+    max: forever,
+    reason: "client: the longest wait between two attempts to connect again",
+  },
   reconnectTimeoutMs: {
     default: 30_000,
     max: forever,
-    reason: "client: after this the runs that it wanted to take up again are lost",
+    reason: "client: how long it tries to come back for its runs; then they are lost",
   },
   maxTokenConnections: {
     min: 1,
     default: 8,
     max: 10_000,
-    reason: "version 2: further connections, for calls with another token; those without a call are closed first",
+    reason:
+      "client of version 2: further connections for calls with other tokens; those without a call are closed first",
   },
   maxQueuedCalls: {
     default: 10_000,
     max: 1_000_000,
-    reason: "calls that one client may have waiting on its version 1 connection",
+    reason: "client: calls that may wait on its version 1 connection",
   },
   connectTimeoutMs: {
     default: 10_000,
     max: forever,
-    reason: "client: address look-up, TCP and TLS handshake and greeting together",
+    reason: "client: the time for address look-up, TCP, TLS handshake and greeting together",
   },
   callTimeoutMs: {
     default: 330_000,
     max: forever,
     reason:
-      "client: longer than runTimeoutMs, so that the server's own answer comes first; the original's 5 s lost long backups",
+      "client: longer than runTimeoutMs, so that the server's own answer comes first; with the original's 5 s, long backups were lost",
   },
   maxCollectedOutputBytes: {
     default: 64 * MiB,
     max: 1024 * MiB,
     reason:
-      "command line: output of one run that --json holds in memory; of more it prints what the server's answer holds",
+      "command line: output of one run that --json holds in memory; if there is more, it prints what the server's answer holds",
   },
   followTimeoutMs: {
     default: 20 * 86_400_000,
     max: forever,
     reason:
-      "command line: how long a run is followed when nobody said a timeout; its own ends it much sooner, and timers take no more than 24 days",
+      "command line: how long it follows a run when nobody set a timeout; the run's own timeout ends it much sooner, and timers take at most 24 days",
   },
   completionTimeoutMs: {
     default: 1_500,
     max: forever,
-    reason: "command line: a server that is asked at TAB; somebody waits with a line half typed",
+    reason: "command line: how long TAB waits for a server, because a person waits with it",
   },
   completionCacheMs: {
     default: 60_000,
     max: forever,
-    reason: "command line: its answer counts for so long, so that the next TAB is quick, and a new command soon shows",
+    reason:
+      "command line: how long the answer for TAB counts, so that the next TAB is quick and a new command shows soon",
   },
   maxCompletionCacheBytes: {
     default: 1 * MiB,
     max: 64 * MiB,
-    reason: "command line: an answer larger than this is not kept in a file",
+    reason: "command line: a larger answer for TAB is not kept in a file",
   },
 } as const satisfies Record<string, Limit>;

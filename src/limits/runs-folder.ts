@@ -1,4 +1,4 @@
-/** Limits of what is kept of runs in files. */
+/** Limits of the files in which runs are kept. */
 import { forever, MiB, type Limit } from "./limit.js";
 
 export const runsFolderLimits = {
@@ -6,53 +6,53 @@ export const runsFolderLimits = {
     min: 1,
     default: 64 * MiB,
     max: 1024 * 1024 * MiB,
-    reason: "output of one run in files; the oldest goes first",
+    reason: "output of one run that is kept in files; the oldest is removed first",
   },
   outputSegmentBytes: {
     min: 1,
     default: 4 * MiB,
     max: 1024 * MiB,
-    reason: "of one file with output, which is kept or removed as a whole",
+    reason: "size of one file with output, which is kept or removed as a whole",
   },
   maxUnwrittenOutputBytes: {
     default: 4 * MiB,
     max: 1024 * MiB,
-    reason: "output of one run that waits for the disk; then its writer waits",
+    reason: "output of one run that may wait for the disk; then its writer waits",
   },
   maxStoredValueBytes: {
     default: 1 * MiB,
     max: 64 * MiB,
-    reason: "the value of a run that is kept in its file; a larger one is gone when the server is started again",
+    reason: "value of a run that is kept in its file; a larger one is gone after a restart",
   },
   maxRunsFolderBytes: {
     default: 1024 * MiB,
     max: 1024 * 1024 * MiB,
-    reason: "all files of all runs; the oldest ended runs go first",
+    reason: "all files of all runs; those of the oldest ended runs are removed first",
   },
   maxStoredRuns: {
     min: 1,
     default: 10_000,
     max: 1_000_000,
-    reason: "runs with a file, and lines of the list of runs; the oldest ended ones go first",
+    reason: "runs with a file, and lines of the list of runs; the oldest ended ones are removed first",
   },
-  storedRunDays: { default: 7, max: 36_500, reason: "after its end a run is kept for so long, as logs are" },
+  storedRunDays: { default: 7, max: 36_500, reason: "how long a run is kept after its end, as logs are" },
   maxHistoryBytes: {
     default: 16 * MiB,
     max: 1024 * MiB,
-    reason: "of the commands logs, the newest, that a server reads when it starts",
+    reason: "how much of the newest commands logs a server reads when it starts",
   },
   serverLeaseMs: {
     min: 1,
     default: 10_000,
     max: forever,
     reason:
-      "a server says in its runs folder this often that it lives; after four times others give its runs their end",
+      "how often a server writes in its runs folder that it lives; after four times this without a sign, others end its runs",
   },
   otherServersIntervalMs: {
     min: 1,
     default: 500,
     max: forever,
-    reason: "a server looks this often in its runs folder how runs that other servers there have under way ended",
+    reason: "how often a server looks in its runs folder for the ends of runs of other servers",
   },
   maxRunsPage: { min: 1, default: 100, max: 10_000, reason: "runs in one answer to `runs`" },
 } as const satisfies Record<string, Limit>;
