@@ -2,7 +2,7 @@
  * What a fresh clone needs before anything else runs: the dependencies and dist/. Plain Node, as nothing is installed yet.
  * Installs only when the lock file or the Node major changed since the last time; building is incremental.
  *
- * `--record` only notes that node_modules is up to date: npm's prepare step calls it after an install by hand.
+ * `--record` only notes that node_modules is up to date: npm's postprepare step calls it after an install by hand.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

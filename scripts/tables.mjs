@@ -16,6 +16,7 @@ import { scriptKeys } from "#iscep/configuration/script";
 import { errorTable } from "#iscep/errors";
 import { limitTable } from "#iscep/limits/limits";
 import { outcomeNumbers, outcomeTable } from "#iscep/model/outcome";
+import { broughtDependencies, developmentDependencies, licences, runtimeDependencies } from "./dependencies.mjs";
 
 const root = path.dirname(import.meta.dirname);
 
@@ -77,6 +78,10 @@ function tableOfKeys(keys) {
 
 /** @type {Readonly<Record<string, () => string>>} */
 const tables = {
+  runtime_dependencies: () => markdownTable(runtimeDependencies()),
+  brought_dependencies: () => markdownTable(broughtDependencies()),
+  development_dependencies: () => markdownTable(developmentDependencies()),
+  licences: () => markdownTable(licences()),
   configuration: () => tableOfKeys(configurationKeys),
   commands: () => tableOfKeys(scriptKeys),
   schedule: () => tableOfKeys(scheduleKeys),

@@ -2,12 +2,12 @@
  * The package as others get it. The tarball is packed from the working tree; the git install takes what HEAD holds, as a
  * clone cannot hold more: commit first. Dependencies come from wherever this machine's npm gets its packages.
  */
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { run, temporaryFolder } from "../support/package-programs.js";
+import { run, temporaryFolder, tryRun } from "../support/package-programs.js";
 
 const root = process.cwd();
 const temporary = temporaryFolder("package");
@@ -58,6 +58,7 @@ describe.each<[way: string, source: () => string]>([
   ],
 ])("installed from %s in an empty project", (way, source) => {
   const project = path.join(temporary, way.replace(" ", "-"));
+  let warnings: string;
 
   beforeAll(() => {
     mkdirSync(project);
@@ -65,7 +66,13 @@ describe.each<[way: string, source: () => string]>([
       path.join(project, "package.json"),
       JSON.stringify({ name: "consumer", private: true, type: "module" }),
     );
-    run(project, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error", source());
+    const installed = tryRun(project, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", source());
+    if (installed.status !== 0) throw new Error(installed.stdout + installed.stderr);
+    warnings = installed.stderr;
+  });
+
+  test("npm warns of nothing", () => {
+    expect(warnings).toBe("");
   });
 
   test("its types compile under strict, and say no to what is wrong", () => {
@@ -113,7 +120,7 @@ describe("the tarball", () => {
 
   test("holds the code, its sources and the documents, and nothing else", () => {
     const expected =
-      /^(?:package\.json|iscep\.schema\.json|LICENSE|(?:README|PROTOCOL|SECURITY|CHANGELOG)\.md|docs\/(?:[A-Z]+\.md|iscep\.svg)|src\/.+\.ts|dist\/.+(?:\.js|\.d\.ts)(?:\.map)?)$/;
+      /^(?:package\.json|iscep\.schema\.json|LICENSE|(?:README|PROTOCOL|SECURITY|CONTRIBUTING|CHANGELOG)\.md|docs\/(?:[A-Z]+\.md|iscep\.svg)|examples\/.+|src\/.+\.ts|dist\/.+(?:\.js|\.d\.ts(?:\.map)?))$/;
     expect(files().filter((file) => !expected.test(file))).toEqual([]);
     expect(files()).toEqual(
       expect.arrayContaining([
@@ -138,8 +145,44 @@ describe("the tarball", () => {
     expect(stems(/^dist\/(.+)\.d\.ts$/)).toEqual(sources);
   });
 
+  test("holds every file that its documents link to", () => {
+    const broken = files()
+      .filter((file) => file.endsWith(".md"))
+      .flatMap((file) => {
+        const links = [...readFileSync(file, "utf8").matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)].map(([, link = ""]) => link);
+        const paths = links.filter((link) => !/^[a-z]+:/.test(link)).map((link) => path.join(path.dirname(file), link));
+        return paths.filter((linked) => !files().some((one) => one === linked || one.startsWith(`${linked}/`)));
+      });
+    expect(broken).toEqual([]);
+  });
+
+  test("holds the source that each map leads to, and no map without one", () => {
+    const map = z.object({ sources: z.array(z.string()) });
+    const lost = files()
+      .filter((file) => file.endsWith(".map"))
+      .flatMap((file) => {
+        const { sources } = map.parse(JSON.parse(readFileSync(file, "utf8")));
+        return sources.map((source) => path.join(path.dirname(file), source));
+      });
+    expect(lost.length).toBeGreaterThan(20);
+    expect(lost.filter((source) => !files().includes(source))).toEqual([]);
+    const named = files().filter(
+      (file) => file.endsWith(".js") && readFileSync(file, "utf8").includes("sourceMappingURL"),
+    );
+    expect(named).toEqual([]);
+  });
+
+  test("has no script that npm would run, or ask about, where it is installed", () => {
+    const { scripts } = z
+      .object({ scripts: z.record(z.string(), z.string()) })
+      .parse(JSON.parse(readFileSync("package.json", "utf8")));
+    expect(Object.keys(scripts)).not.toEqual(
+      expect.arrayContaining([expect.stringMatching(/^(?:pre|post)?install$|^prepare$/)]),
+    );
+  });
+
   test("stays small", () => {
-    // A third of it are sources, a third the maps that lead to them.
+    // Half of it are sources and the maps of types that lead to them.
     expect(packed.size).toBeLessThan(1024 * 1024);
     expect(packed.unpackedSize).toBeLessThan(4 * 1024 * 1024);
   });
