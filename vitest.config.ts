@@ -33,6 +33,7 @@ export default defineConfig({
       },
     ],
     maxWorkers: 2,
+    globalSetup: ["test/support/temporary-root.ts"],
     passWithNoTests: false,
     dangerouslyIgnoreUnhandledErrors: false,
     reporters: ["default", new ClosingLine()],

@@ -7,6 +7,7 @@ import { isJsonObject } from "../wire/json.js";
 import { checkWords } from "./arguments/raw-words.js";
 import { summarise, type DefineVerb, type Invocation } from "./terminal/invocation.js";
 import { reportError } from "./terminal/report.js";
+import { surroundings, within, type Surroundings } from "./terminal/surroundings.js";
 
 interface Verb {
   readonly summary: string;
@@ -51,8 +52,15 @@ Exit codes: 0 done, 1 or the command's own, 64 usage, 65 bad arguments,
 69 cannot connect or listen, 70 internal, 75 busy, 76 lost or not this protocol,
 77 not allowed, 124 timeout, 130 cancelled, 128+n killed by signal n.`;
 
-/** Never throws: whatever goes wrong is reported, and becomes the exit code. */
-export async function runCommandLine(words: readonly string[]): Promise<number> {
+/**
+ * Never throws: whatever goes wrong is reported, and becomes the exit code. `place` is for callers that go on after it;
+ * without it the command line has streams, environment and signals of this process.
+ */
+export function runCommandLine(words: readonly string[], place?: Surroundings): Promise<number> {
+  return place === undefined ? run(words) : within(place, () => run(words));
+}
+
+async function run(words: readonly string[]): Promise<number> {
   const invocation: Invocation = {
     exitCode: 0,
     json: asksForJson(words),
@@ -77,6 +85,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
 }
 
 async function makeProgram(words: readonly string[], invocation: Invocation): Promise<Command> {
+  const { stdout, stderr } = surroundings();
   const program = new Command("iscep");
   program
     .description("Call predefined commands inside another service, safely and live.")
@@ -85,7 +94,13 @@ async function makeProgram(words: readonly string[], invocation: Invocation): Pr
     .enablePositionalOptions()
     .exitOverride()
     // Errors are reported in one place, and in one form.
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({
+      outputError: () => {},
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+      getOutHelpWidth: () => stdout.columns ?? 80,
+      getErrHelpWidth: () => stderr.columns ?? 80,
+    })
     .configureHelp({ showGlobalOptions: false })
     .commandsGroup("Verbs:")
     .helpCommand("help [verb]", "show the help of a verb")

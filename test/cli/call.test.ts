@@ -7,7 +7,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { connect, errorTable, Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
 import { addToken } from "#iscep/identity/tokens-writer";
-import { ended, iscep, serve, startIscep, temporaryFolder, type Ended } from "../support/iscep.js";
+import { ended, iscep, serve, type Ended } from "../support/iscep.js";
+import { startProcess } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const commandsFile = fileURLToPath(new URL("programs/commands.mjs", import.meta.url));
 
@@ -69,7 +71,7 @@ describe("iscep call", () => {
   });
 
   test("takes --args from a file and from standard input", async () => {
-    const file = join(await temporaryFolder(), "args.json");
+    const file = join(temporaryFolder(), "args.json");
     await writeFile(file, '{"message":"from a file"}');
     expect((await call(["greet", "--args", `@${file}`])).stdout).toBe("from a file\n");
     expect((await call(["greet", "--args", "-"], {}, '{"message":"from a pipe"}')).stdout).toBe("from a pipe\n");
@@ -203,7 +205,7 @@ describe("exit codes of iscep call", () => {
   });
 
   test("busy, when the server is full", async () => {
-    const where = await temporaryFolder();
+    const where = temporaryFolder();
     await using full = new Server({
       commands: await loadCommandModule(commandsFile),
       unix: join(where, "s.sock"),
@@ -232,7 +234,7 @@ async function listenWith(behave: (socket: Socket) => void): Promise<string> {
 
 describe("scripts", () => {
   async function script(text: string, words: readonly string[] = [], settings = ""): Promise<Ended> {
-    const where = await temporaryFolder();
+    const where = temporaryFolder();
     await writeFile(join(where, "script.sh"), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     await writeFile(
       join(where, "iscep.yaml"),
@@ -279,7 +281,7 @@ describe("scripts", () => {
 
 describe("the token", () => {
   test("comes from a file that is its owner's alone", async () => {
-    const where = await temporaryFolder();
+    const where = temporaryFolder();
     const file = join(where, "token");
     await writeFile(file, `${token}\n`, { mode: 0o600 });
     const none = { ISCEP_TOKEN: "" };
@@ -330,7 +332,7 @@ describe("signals and pipes", () => {
   ] as const)("%s cancels a call, with %i", async (signal, code) => {
     const { promise: arrived, resolve: hasArrived } = withResolvers();
     const address = await listenWith((socket) => socket.once("data", hasArrived));
-    const child = startIscep(["call", "forever"], { folder, environment: environment({ ISCEP_URL: address }) });
+    const child = startProcess(["call", "forever"], { folder, environment: environment({ ISCEP_URL: address }) });
     const end = ended(child);
     await arrived;
     child.kill(signal);
@@ -340,7 +342,7 @@ describe("signals and pipes", () => {
   });
 
   test("a reader that goes away leaves no complaint and no other exit code", async () => {
-    const child = startIscep(["call", "letters", "--count", "15000"], { folder, environment: environment() });
+    const child = startProcess(["call", "letters", "--count", "15000"], { folder, environment: environment() });
     const end = ended(child);
     child.stdout.destroy();
     expect(await end).toMatchObject({ code: 0, stderr: "" });

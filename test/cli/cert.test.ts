@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { defineCommand, Server } from "iscep";
-import { iscep, temporaryFolder, type Ended } from "../support/iscep.js";
+import { iscep, type Ended } from "../support/iscep.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 test("iscep cert writes a key for its owner only and a certificate, and prints the pin", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const { code, stdout, stderr } = await iscep(
     ["cert", "--host", "db.example.org", "--host", "10.0.0.7", "--days", "30"],
     { folder },
@@ -27,7 +28,7 @@ test("iscep cert writes a key for its owner only and a certificate, and prints t
 });
 
 test("nothing is overwritten without --force", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   await writeFile(join(folder, "key.pem"), "precious");
   const refused = await iscep(["cert"], { folder });
   expect(refused.code).toBe(64);
@@ -50,7 +51,7 @@ test.each([
   [["cert", "--host", "not a host"], "no host name"],
   [["cert", "--cert", "a", "--key", "a"], "must be two files"],
 ])("%j exits with 64 and a sentence", async (words, sentence) => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   await writeFile(join(folder, "text.txt"), "text");
   const { code, stdout, stderr } = await iscep(words, { folder });
   expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
@@ -58,7 +59,7 @@ test.each([
 });
 
 test("a key that is there and is named gets a new certificate, and keeps its pin", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const { stdout: pin } = await iscep(["cert", "--days", "1"], { folder });
   const [key, first] = await Promise.all([readFile(join(folder, "key.pem")), readFile(join(folder, "cert.pem"))]);
   const renewed = await iscep(["cert", "--key", "key.pem", "--days", "400"], { folder });
@@ -74,7 +75,7 @@ test.each([
   ["ec", { namedCurve: "secp521r1" }],
   ["rsa", { modulusLength: 2048 }],
 ] as const)("a certificate can be made for a key of another kind: %s %j", async (kind, options) => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const { privateKey } = kind === "ec" ? generateKeyPairSync(kind, options) : generateKeyPairSync(kind, options);
   await writeFile(join(folder, "key.pem"), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
   expect(await iscep(["cert", "--key", "key.pem"], { folder })).toMatchObject({ code: 0 });
@@ -90,7 +91,7 @@ test.each([
   ["a key of a kind that has no certificates here", ["cert", "--key", "ed.pem", "--cert", "ed-cert.pem"], "ed25519"],
   ["a file that is no key", ["cert", "--key", "cert.pem", "--cert", "x.pem"], "is not a private key"],
 ])("%s", async (_, words, sentence) => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   await iscep(["cert"], { folder });
   await iscep(["cert", "--next"], { folder });
   const { privateKey } = generateKeyPairSync("ed25519");
@@ -101,7 +102,7 @@ test.each([
 });
 
 test("a server gets a new key, and no client is turned away (docs/KEYS.md)", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const { stdout: oldPin } = await iscep(["cert"], { folder });
   const server = new Server({
     commands: [defineCommand({ name: "hello", args: z.object({}), run: () => "hello" })],

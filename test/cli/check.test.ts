@@ -1,19 +1,13 @@
 import { chmod, chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { iscep, temporaryFolder, type Ended } from "../support/iscep.js";
+import { initialisedFolder, iscep, type Ended } from "../support/iscep.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 interface Finding {
   readonly level: string;
   readonly about: string;
   readonly message: string;
-}
-
-/** A folder that `iscep init` made. */
-async function started(): Promise<string> {
-  const folder = await temporaryFolder();
-  expect((await iscep(["init"], { folder })).code).toBe(0);
-  return folder;
 }
 
 async function configure(folder: string, change: (text: string) => string): Promise<void> {
@@ -40,7 +34,7 @@ async function everyFile(folder: string): Promise<string[]> {
 
 describe("iscep check", () => {
   test("tells what it found, in order, and makes no file", async () => {
-    const folder = await started();
+    const folder = await initialisedFolder();
     await configure(folder, (text) => text.replace("# logs: logs", "logs: some/logs\nstate: kept"));
     const before = await everyFile(folder);
     const { code, stdout, stderr } = await check(folder);
@@ -62,7 +56,7 @@ describe("iscep check", () => {
   });
 
   test("tells the zone and the next time of what is scheduled", async () => {
-    const folder = await started();
+    const folder = await initialisedFolder();
     await configure(folder, (text) =>
       text.replace(/^commands:\n/m, '$&  nightly: { run: [date], schedule: "0 3 1 1 *" }\n'),
     );
@@ -75,7 +69,7 @@ describe("iscep check", () => {
   });
 
   test("with a key that the server would make itself, and with one that it made", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(join(folder, "iscep.yaml"), "state: kept\ncommands: { hello: { run: [echo, hello] } }\n");
     const made = join(folder, "kept", "server-key.pem");
     expect((await findings(folder)).findings.find(({ about }) => about === "certificate")?.message).toBe(
@@ -91,7 +85,7 @@ describe("iscep check", () => {
   });
 
   test("of modules and several files, with the options of serve", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const library = JSON.stringify(import.meta.resolve("iscep"));
     await writeFile(
       join(folder, "one.mjs"),
@@ -236,7 +230,7 @@ describe("iscep check", () => {
       /without tokens everybody/,
     ],
   ])("64 for %s", async (_, change, prepare, about, sentence) => {
-    const folder = await started();
+    const folder = await initialisedFolder();
     await configure(folder, change);
     await prepare(folder);
     const result = await findings(folder);
@@ -247,7 +241,7 @@ describe("iscep check", () => {
   });
 
   test("64 for a state folder below a file, with its place in the configuration", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(join(folder, "iscep.yaml"), "commands: { a: { run: [ls] } }\nstate: /dev/null/x\n");
     const { code, findings: found } = await findings(folder);
     expect(code).toBe(64);
@@ -259,7 +253,7 @@ describe("iscep check", () => {
   });
 
   test("tells several faults of a file one by one, and the other files as well", async () => {
-    const folder = await started();
+    const folder = await initialisedFolder();
     await configure(folder, (text) => `${text}threds: 1\nlogz: x\n`);
     const { code, stdout } = await check(folder, "iscep.yaml", "gone.mjs");
     expect(code).toBe(64);
@@ -269,7 +263,7 @@ describe("iscep check", () => {
   });
 
   test("warns of what works and may not be meant, and ends with 0", async () => {
-    const folder = await started();
+    const folder = await initialisedFolder();
     await chmod(join(folder, "key.pem"), 0o644);
     await mkdir(join(folder, "shared"));
     await chmod(join(folder, "shared"), 0o777);
@@ -287,7 +281,7 @@ describe("iscep check", () => {
   test.runIf(process.getuid?.() === 0)(
     "warns root of a program of another user, unless it runs as that user",
     async () => {
-      const folder = await temporaryFolder();
+      const folder = temporaryFolder();
       const nobody = 65_534;
       await writeFile(join(folder, "theirs.sh"), "#!/bin/sh\n", { mode: 0o755 });
       await chown(join(folder, "theirs.sh"), nobody, nobody);
@@ -302,16 +296,16 @@ describe("iscep check", () => {
   );
 
   test("64 without a file, and for options that contradict each other", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     expect((await check(folder)).stderr).toContain("iscep init");
-    const both = await check(await started(), "--unix", "a.sock", "--port", "1");
+    const both = await check(await initialisedFolder(), "--unix", "a.sock", "--port", "1");
     expect(both).toMatchObject({ code: 64, stdout: "" });
     expect(both.stderr).toContain("either --unix");
   });
 });
 
 test("iscep serve tells the place of a file that is missing, and what to do", async () => {
-  const folder = await started();
+  const folder = await initialisedFolder();
   await configure(folder, (text) => text.replace("tokens.json", "gone.json"));
   const { code, stderr } = await iscep(["serve"], { folder });
   expect(code).toBe(64);

@@ -3,13 +3,15 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
-import { ended, firstLine, iscep, startIscep, temporaryFolder, type RunOptions } from "../support/iscep.js";
+import { ended, firstLine, iscep, type RunOptions } from "../support/iscep.js";
+import { startProcess } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const commandsFile = fileURLToPath(new URL("programs/commands.mjs", import.meta.url));
 
 /** A server on a unix socket, and how to run the command line against it. */
 async function served(commands: string[] = [commandsFile]): Promise<RunOptions> {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const loaded = await Promise.all(commands.map(loadCommandModule));
   const server = new Server({ commands: loaded.flat(), unix: join(folder, "s.sock") });
   onTestFinished(() => server.close({ graceMs: 0 }));
@@ -70,7 +72,7 @@ describe("iscep ping", () => {
   });
 
   test("ends when nobody reads", async () => {
-    const child = startIscep(["ping", "--count", "1000000"], await served());
+    const child = startProcess(["ping", "--count", "1000000"], await served());
     const end = ended(child);
     await firstLine(child);
     child.stdout.destroy();

@@ -11,7 +11,9 @@ import { candidateLine } from "#iscep/cli/completion/shell-candidate";
 import { typedLine } from "#iscep/cli/completion/typed-words";
 import { loadCommandModule } from "#iscep/commands/load-module";
 import { addToken } from "#iscep/identity/tokens-writer";
-import { iscep, mainFile, temporaryFolder, type RunOptions } from "../support/iscep.js";
+import { iscep, type RunOptions } from "../support/iscep.js";
+import { mainFile } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 // Not the kind that waits: the server answers in this process.
 const run = promisify(execFile);
@@ -27,7 +29,7 @@ interface Served {
 
 /** A server with tokens, and `iscep` in the folder bin/. */
 async function served(): Promise<Served> {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const { token } = await addToken(join(folder, "tokens.json"), { owner: "tester" });
   const server = new Server({
     commands: await loadCommandModule(choicesFile),

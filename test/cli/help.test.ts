@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { iscep, temporaryFolder } from "../support/iscep.js";
+import { iscep } from "../support/iscep.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 async function output(words: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await iscep(words, { folder: await temporaryFolder() });
+  const { code, stdout, stderr } = await iscep(words, { folder: temporaryFolder() });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   return stdout;
 }
@@ -452,12 +453,12 @@ describe("words that are no verb", () => {
     [["frobnicate"], "iscep: unknown command 'frobnicate'\n"],
     [["--frobnicate"], "iscep: unknown option '--frobnicate'\n"],
   ])("%j", async (words, message) => {
-    const ended = await iscep(words, { folder: await temporaryFolder() });
+    const ended = await iscep(words, { folder: temporaryFolder() });
     expect(ended).toEqual({ code: 64, signal: null, stdout: "", stderr: message });
   });
 
   test("with --json, the error is JSON on standard output", async () => {
-    const ended = await iscep(["srve", "--json"], { folder: await temporaryFolder() });
+    const ended = await iscep(["srve", "--json"], { folder: temporaryFolder() });
     expect(ended).toMatchObject({ code: 64, stderr: "" });
     expect(JSON.parse(ended.stdout)).toEqual({
       error: { code: "usage", message: "unknown command 'srve'; did you mean serve?" },
@@ -465,7 +466,7 @@ describe("words that are no verb", () => {
   });
 
   test("none at all shows the help on standard error", async () => {
-    const { code, stdout, stderr } = await iscep([], { folder: await temporaryFolder() });
+    const { code, stdout, stderr } = await iscep([], { folder: temporaryFolder() });
     expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
     expect(stderr).toMatch(/^Usage: iscep VERB/);
   });

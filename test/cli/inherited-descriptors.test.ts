@@ -5,10 +5,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { connect, type ScriptResult } from "iscep";
-import { iscep, mainFile, temporaryFolder } from "../support/iscep.js";
+import { iscep } from "../support/iscep.js";
+import { mainFile } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 test.runIf(process.platform === "linux")("scripts inherit no descriptor, whatever its number", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   await writeFile(join(folder, "iscep.yaml"), "listen: 0\ncommands: { open: { run: [ls, -l, /proc/self/fd] } }\n");
   await iscep(["cert", "--cert", "cert.pem", "--key", "key.pem"], { folder });
   await writeFile(join(folder, "lock"), "");

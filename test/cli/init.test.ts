@@ -3,10 +3,12 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { expect, test } from "vitest";
-import { ended, iscep, mainFile, serve, temporaryFolder } from "../support/iscep.js";
+import { ended, iscep, serve } from "../support/iscep.js";
+import { mainFile } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 test("what iscep init writes can be served and called at once", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const { code, stdout, stderr } = await iscep(["init", "--json"], { folder });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   const made = JSON.parse(stdout) as { files: string[]; token: string; pin: string };
@@ -32,7 +34,7 @@ test("what iscep init writes can be served and called at once", async () => {
 });
 
 test("beside an installed package the configuration names its schema, for editors", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   await mkdir(join(folder, "node_modules"));
   await symlink(process.cwd(), join(folder, "node_modules", "iscep"));
   for (const service of [".", "services/world"]) {
@@ -46,7 +48,7 @@ test("beside an installed package the configuration names its schema, for editor
 });
 
 test("the steps that it prints can be pasted into a shell", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const { code, stdout } = await iscep(["init", "it's mine"], { folder });
   expect(code).toBe(0);
   const steps = stdout.split("\n").filter((line) => line.startsWith("    "));
@@ -68,7 +70,7 @@ test("the steps that it prints can be pasted into a shell", async () => {
 });
 
 test("nothing that is there is overwritten; all of it is listed", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   await writeFile(join(folder, "iscep.yaml"), "precious");
   await writeFile(join(folder, "key.pem"), "precious");
   const { code, stdout, stderr } = await iscep(["init"], { folder });

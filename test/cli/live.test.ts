@@ -5,7 +5,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, declareArguments, defineCommand, Server, type Command } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
-import { ended, firstLine, iscep, startIscep, temporaryFolder, type Ended, type RunOptions } from "../support/iscep.js";
+import { ended, firstLine, iscep, startIscep, type Ended, type RunOptions } from "../support/iscep.js";
+import { startProcess } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const liveFile = fileURLToPath(new URL("programs/live.mjs", import.meta.url));
 
@@ -16,7 +18,7 @@ interface Served {
 }
 
 async function served(...commands: Command[]): Promise<Served> {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const all = [...(await loadCommandModule(liveFile)), ...commands];
   const server = new Server({ commands: all, unix: join(folder, "s.sock") });
   onTestFinished(() => server.close({ graceMs: 0 }));
@@ -46,7 +48,7 @@ describe("iscep call over version 2", () => {
 
   test.each([1, 3, 256])("every byte arrives in a pipe as it was sent, in pieces of %i", async (piece) => {
     const { options } = await served();
-    const child = startIscep(["call", "bytes", "--piece", `${piece}`], options);
+    const child = startProcess(["call", "bytes", "--piece", `${piece}`], options);
     const chunks: Buffer[] = [];
     for await (const chunk of child.stdout) chunks.push(chunk as Buffer);
     expect(Buffer.concat(chunks)).toEqual(Buffer.from(Array.from({ length: 256 }, (_, index) => index)));
@@ -129,14 +131,14 @@ describe("how a run ended", () => {
       cut();
       return false;
     });
-    const result = await iscep(["call", "--url", proxy.url, "forever"], { folder: await temporaryFolder() });
+    const result = await iscep(["call", "--url", proxy.url, "forever"], { folder: temporaryFolder() });
     expect(result).toMatchObject({ code: 76, stdout: "" });
     expect(result.stderr).toContain("`iscep runs` shows what the server knows of it");
   });
 
   test("as if nothing had been, when the connection broke on the way: no byte is lost or doubled", async () => {
     const proxy = await proxied();
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const file = join(folder, "go on");
     const child = startIscep(["call", "--url", proxy.url, "talk", "--file", file], { folder });
     const end = ended(child);
@@ -213,7 +215,7 @@ describe("who reads the output", () => {
   test("slowly holds the command back, and gets all of it", async () => {
     const { command, state } = flood(16_000_000);
     const { url, options } = await served(command);
-    const child = startIscep(["call", "flood"], options);
+    const child = startProcess(["call", "flood"], options);
     await using other = await connect(url);
     await state.heldBack.promise;
     for (let trip = 0; trip < 100; trip++) await other.ping();
@@ -227,7 +229,7 @@ describe("who reads the output", () => {
   test("and goes away leaves the run alone, and no complaint", async () => {
     const { command, state } = flood(16_000_000);
     const { options } = await served(command);
-    const child = startIscep(["call", "flood"], options);
+    const child = startProcess(["call", "flood"], options);
     const end = ended(child);
     child.stdout.once("data", () => child.stdout.destroy());
     expect(await end).toMatchObject({ code: 0, stderr: "" });
@@ -241,7 +243,7 @@ describe("Ctrl-C", () => {
     ["SIGTERM", 143],
   ] as const)("%s cancels the run, waits for its end, and ends with %i", async (signal, code) => {
     const { options } = await served();
-    const child = startIscep(["call", "forever"], options);
+    const child = startProcess(["call", "forever"], options);
     const end = ended(child);
     await firstLine(child);
     child.kill(signal);
@@ -253,7 +255,7 @@ describe("Ctrl-C", () => {
   test("twice leaves at once, also when nobody reads the output", async () => {
     const { command, state } = flood(1_000_000_000);
     const { options } = await served(command);
-    const child = startIscep(["call", "flood"], options);
+    const child = startProcess(["call", "flood"], options);
     const said = new Promise((resolve) => child.stderr.once("data", resolve));
     const exit = new Promise((resolve) => child.once("exit", resolve));
     await state.heldBack.promise;

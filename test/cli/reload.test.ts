@@ -4,7 +4,8 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, type Client } from "iscep";
 import { defaultLimits } from "#iscep/limits/limits";
 import { WatchedFiles } from "#iscep/files/watched-files";
-import { serve, temporaryFolder, type Serving } from "../support/iscep.js";
+import { serve, type Serving } from "../support/iscep.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const head = "listen: 127.0.0.1:0\ntls: false\n";
 const withCommands = (...names: string[]): string =>
@@ -41,7 +42,7 @@ async function writeWaitScript(folder: string): Promise<void> {
 
 describe("a change of iscep.yaml", () => {
   test("is taken by itself, and neither a connection nor a run is dropped", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const file = join(folder, "iscep.yaml");
     await writeWaitScript(folder);
     // Logs in the same folder make events there all the time.
@@ -64,7 +65,7 @@ describe("a change of iscep.yaml", () => {
   });
 
   test("by a rename, as editors do, and again by another one", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const file = join(folder, "iscep.yaml");
     await writeFile(file, withCommands("zero"));
     const { serving, client } = await start(folder);
@@ -77,7 +78,7 @@ describe("a change of iscep.yaml", () => {
   });
 
   test("by a swap of the link that its folder hangs on, as Kubernetes does", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     for (const name of ["first", "second", "third"]) {
       await mkdir(join(folder, name));
       await writeFile(join(folder, name, "iscep.yaml"), withCommands(name));
@@ -97,7 +98,7 @@ describe("a change of iscep.yaml", () => {
   });
 
   test("that is broken keeps the commands of before, and says so on standard error and in error.log", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const file = join(folder, "iscep.yaml");
     await writeFile(file, `logs: logs\n${withCommands("good")}`);
     const { serving, client } = await start(folder);
@@ -122,7 +123,7 @@ describe("a change of iscep.yaml", () => {
   });
 
   test("with --quiet is told in error.log only", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(join(folder, "iscep.yaml"), withCommands("good"));
     const { serving, client } = await start(folder, ["--quiet", "--logs", "logs"]);
     await writeFile(join(folder, "iscep.yaml"), "commands: 5\n");
@@ -132,7 +133,7 @@ describe("a change of iscep.yaml", () => {
   });
 
   test("of what only a new start can take is named, and the commands are taken", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(join(folder, "iscep.yaml"), withCommands("one"));
     const { serving, client } = await start(folder);
     const errors = errorsOf(serving);
@@ -144,7 +145,7 @@ describe("a change of iscep.yaml", () => {
 });
 
 test("through twenty readings one after the other every call is answered", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const file = join(folder, "iscep.yaml");
   await writeFile(file, withCommands("steady", "turn0"));
   const { serving, client } = await start(folder);
@@ -174,7 +175,7 @@ describe("modules", () => {
   const library = JSON.stringify(import.meta.resolve("iscep"));
 
   test("that have changed are named, and stay as they are while scripts beside them are taken", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(join(folder, "number.mjs"), module(library, 1));
     await writeFile(join(folder, "iscep.yaml"), `modules: [number.mjs]\n${withCommands("one")}`);
     const { serving, client } = await start(folder);
@@ -188,7 +189,7 @@ describe("modules", () => {
   });
 
   test("that are new are loaded, also one that was broken at first and has been mended", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(join(folder, "iscep.yaml"), withCommands("one"));
     const { serving, client } = await start(folder);
     const errors = errorsOf(serving);
@@ -204,7 +205,7 @@ describe("modules", () => {
 });
 
 test("where the system reports nothing of a change, the file's date shows it", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   for (const name of ["links", "first", "second"]) await mkdir(join(folder, name));
   for (const name of ["first", "second"]) await writeFile(join(folder, name, "file"), name);
   // Neither the folder of the name nor that of the file, but one on the way between the two.

@@ -5,16 +5,9 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, declareArguments, defineCommand, Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
 import { bytesText, durationText } from "#iscep/cli/calling/run-table";
-import {
-  ended,
-  firstLine,
-  iscep,
-  serve,
-  startIscep,
-  temporaryFolder,
-  type Ended,
-  type RunOptions,
-} from "../support/iscep.js";
+import { ended, firstLine, iscep, serve, startIscep, type Ended, type RunOptions } from "../support/iscep.js";
+import { startProcess } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const liveFile = fileURLToPath(new URL("programs/live.mjs", import.meta.url));
 
@@ -36,7 +29,7 @@ interface Served {
 }
 
 async function served(): Promise<Served> {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const server = new Server({ commands: [...(await loadCommandModule(liveFile)), say], unix: join(folder, "s.sock") });
   onTestFinished(() => server.close({ graceMs: 0 }));
   const { url } = await server.listen();
@@ -96,7 +89,7 @@ describe("iscep runs", () => {
   });
 
   test("after a restart of the server, runs and their output are there as before", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(join(folder, "iscep.yaml"), `listen: unix:s.sock\nmodules: [${JSON.stringify(liveFile)}]\n`);
     const before = await serve([], { folder });
     const options = { folder, environment: { ISCEP_URL: before.url } };
@@ -166,7 +159,7 @@ describe("iscep runs", () => {
     const { url, options } = await served();
     await using client = await connect(url);
     const run = client.run("forever", {});
-    const watcher = startIscep(["runs", "attach", await run.id], options);
+    const watcher = startProcess(["runs", "attach", await run.id], options);
     const end = ended(watcher);
     watcher.stdout.destroy();
     expect(await end).toMatchObject({ code: 0, stderr: "" });

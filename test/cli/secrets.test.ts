@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { declareArguments, defineCommand, Server } from "iscep";
-import { iscep, mainFile, type Ended } from "../support/iscep.js";
+import { iscep, type Ended } from "../support/iscep.js";
+import { mainFile } from "../support/iscep-process.js";
 
 let server: Server;
 let folder: string;

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, isIscepError } from "iscep";
-import { ended, firstLine, iscep, serve, startIscep, temporaryFolder } from "../support/iscep.js";
+import { ended, firstLine, iscep, serve } from "../support/iscep.js";
+import { iscepProcess, serveProcess, startProcess } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const typed = fileURLToPath(new URL("programs/typed.ts", import.meta.url));
 const stray = fileURLToPath(new URL("programs/stray.mjs", import.meta.url));
@@ -17,7 +19,7 @@ async function greetings(url: string, options: Parameters<typeof connect>[1] = {
 
 describe("iscep serve", () => {
   test("tells its address in one line, with the pin of a key that it made and keeps", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const first = await serve([commands, "--port", "0"], { folder });
     expect(first.line).toMatch(/^listening on iscep:\/\/127\.0\.0\.1:\d+\?pin=sha256:[\w-]{43}$/);
     expect(await greetings(first.url)).toBe("hi");
@@ -29,7 +31,7 @@ describe("iscep serve", () => {
   });
 
   test("on a unix socket, and in cleartext on this machine", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const unix = await serve([commands, "--unix", "service.sock"], { folder });
     expect(unix.url).toMatch(/^iscep\+unix:\/\/\/.*service\.sock$/);
     expect(await greetings(unix.url)).toBe("hi");
@@ -40,7 +42,7 @@ describe("iscep serve", () => {
   });
 
   test("on several places at once, with a line for each; an option takes one place instead", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(
       join(folder, "iscep.yaml"),
       "listen: [0, unix:service.sock]\nlimits: { max_connections: 2 }\nstate: kept\ncommands: { hello: { run: [echo, hello] } }\n",
@@ -63,7 +65,7 @@ describe("iscep serve", () => {
   });
 
   test("with tokens, a certificate of one's own, and logs; --quiet says nothing on standard error", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const token = (await iscep(["tokens", "add", "tester"], { folder })).stdout.trim();
     const pin = (await iscep(["cert"], { folder })).stdout.trim();
     const flags = [
@@ -88,7 +90,7 @@ describe("iscep serve", () => {
   });
 
   test("--debug shows what happens, without it only what goes wrong", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const talking = await serve([commands, "--port", "0", "--debug"], { folder });
     const silent = await serve([commands, "--port", "0"], { folder });
     for (const { url } of [talking, silent]) {
@@ -106,7 +108,7 @@ describe("iscep serve", () => {
   });
 
   test("takes ./iscep.yaml by itself, whose settings the options override", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(
       join(folder, "iscep.yaml"),
       "listen: 127.0.0.1:0\ncommands:\n  hello:\n    run: [/bin/echo, hello]\n",
@@ -121,7 +123,7 @@ describe("iscep serve", () => {
   });
 
   test("tells pattern, zone and next time of what is scheduled", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(
       join(folder, "iscep.yaml"),
       'listen: 127.0.0.1:0\ncommands:\n  nightly: { run: [date], schedule: "0 3 1 1 *", time_zone: UTC }\n',
@@ -132,7 +134,7 @@ describe("iscep serve", () => {
   });
 
   test("takes the file and the log level that the environment names", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(join(folder, "other.yaml"), "listen: 127.0.0.1:0\ncommands:\n  hello: { run: [echo, hello] }\n");
     const environment = { ISCEP_CONFIG: "other.yaml", ISCEP_LOG_LEVEL: "debug" };
     const serving = await serve([], { folder, environment });
@@ -144,14 +146,14 @@ describe("iscep serve", () => {
   });
 
   test("a module may be TypeScript", async () => {
-    const serving = await serve([typed, "--port", "0"], { folder: await temporaryFolder() });
+    const serving = await serve([typed, "--port", "0"], { folder: temporaryFolder() });
     await using client = await connect(serving.url);
     expect(await client.call("double", { number: 21 })).toBe(42);
     expect((await serving.stop()).code).toBe(0);
   });
 
   test("several files give all their commands; a name that is there twice is refused", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(join(folder, "a.yaml"), "listen: 127.0.0.1:0\ncommands:\n  hello:\n    run: [/bin/echo, hello]\n");
     const serving = await serve(["a.yaml", commands], { folder });
     await using client = await connect(serving.url);
@@ -165,8 +167,8 @@ describe("iscep serve", () => {
 
 describe("iscep serve ends", () => {
   test.each(["SIGTERM", "SIGINT"] as const)("with 0 on %s, after what runs has had its grace", async (signal) => {
-    const folder = await temporaryFolder();
-    const serving = await serve([commands, "--port", "0"], { folder });
+    const folder = temporaryFolder();
+    const serving = await serveProcess([commands, "--port", "0"], { folder });
     await using client = await connect(serving.url);
     expect(await client.call("greet", { message: "hi" })).toBe("hi");
     serving.child.kill(signal);
@@ -177,8 +179,8 @@ describe("iscep serve ends", () => {
     ["SIGTERM", 143],
     ["SIGINT", 130],
   ] as const)("at once on a second %s, with %i", async (signal, code) => {
-    const folder = await temporaryFolder();
-    const serving = await serve([commands, "--port", "0", "--debug"], { folder });
+    const folder = temporaryFolder();
+    const serving = await serveProcess([commands, "--port", "0", "--debug"], { folder });
     // Without patience for the server to come back.
     await using client = await connect(serving.url, { limits: { reconnectTimeoutMs: 0 } });
     const lost = client.call("forever", {}).catch((error: unknown) => error);
@@ -199,17 +201,19 @@ describe("iscep serve ends", () => {
   });
 
   test("SIGHUP takes a new certificate, and keeps the old one when the new one is broken", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const pins: string[] = [];
     for (const name of ["a", "b"]) {
-      pins.push((await iscep(["cert", "--cert", `${name}.pem`, "--key", `${name}.key`], { folder })).stdout.trim());
+      pins.push(
+        (await iscepProcess(["cert", "--cert", `${name}.pem`, "--key", `${name}.key`], { folder })).stdout.trim(),
+      );
     }
     const use = async (name: string): Promise<void> => {
       await rename(join(folder, `${name}.key`), join(folder, "key.pem"));
       await rename(join(folder, `${name}.pem`), join(folder, "cert.pem"));
     };
     await use("a");
-    const serving = await serve([commands, "--port", "0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"], {
+    const serving = await serveProcess([commands, "--port", "0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"], {
       folder,
     });
     expect(await greetings(serving.url)).toBe("hi");
@@ -226,7 +230,7 @@ describe("iscep serve ends", () => {
   });
 
   test("SIGHUP takes the commands of a changed iscep.yaml, and keeps the old ones when it is broken", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const write = (text: string): Promise<void> =>
       writeFile(join(folder, "iscep.yaml"), `listen: 127.0.0.1:0\ntls: false\n${text}`);
     await write("commands:\n  one: { run: [echo, one] }\n  two: { run: [echo, two] }\n");
@@ -247,8 +251,8 @@ describe("iscep serve ends", () => {
   });
 
   test("in good order, with 70, when a command's exception is caught by nobody; not when a rejection is", async () => {
-    const folder = await temporaryFolder();
-    const server = await serve([stray, "--no-tls", "--port", "0", "--logs", "logs"], { folder });
+    const folder = temporaryFolder();
+    const server = await serveProcess([stray, "--no-tls", "--port", "0", "--logs", "logs"], { folder });
     const client = await connect(server.url);
     expect(await client.call("forget")).toBe("done");
     expect(await client.call("forget")).toBe("done");
@@ -263,8 +267,8 @@ describe("iscep serve ends", () => {
   });
 
   test("a reader that closes standard output does not end it", async () => {
-    const folder = await temporaryFolder();
-    const child = startIscep(["serve", commands, "--port", "0"], { folder });
+    const folder = temporaryFolder();
+    const child = startProcess(["serve", commands, "--port", "0"], { folder });
     const end = ended(child);
     const url = (await firstLine(child)).replace("listening on ", "");
     child.stdout.destroy();
@@ -276,7 +280,7 @@ describe("iscep serve ends", () => {
 
 describe("iscep serve does not start", () => {
   test("69 where something listens already", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const other = createServer().listen(0, "127.0.0.1");
     onTestFinished(() => void other.close());
     await new Promise((resolve) => other.once("listening", resolve));
@@ -311,7 +315,7 @@ describe("iscep serve does not start", () => {
     ["on a port that is none", [commands, "--port", "70000"], "whole number from 0 to 65535"],
     ["with an unknown option", [commands, "--prot", "1"], "did you mean --port?"],
   ])("64 %s", async (_, words, sentence) => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await writeFile(join(folder, "notes.txt"), "notes");
     await writeFile(join(folder, "broken.mjs"), "throw new Error('broken inside');");
     await writeFile(join(folder, "empty.mjs"), "export const nothing = 1;");
@@ -323,7 +327,7 @@ describe("iscep serve does not start", () => {
   });
 
   test("beyond this machine with what was asked for, and a warning at each start", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const flags = ["--host", "0.0.0.0", "--port", "0", "--no-tls", "--no-auth", "--allow-cleartext"];
     const serving = await serve([commands, ...flags], { folder });
     const { stderr } = await serving.stop();
@@ -331,7 +335,7 @@ describe("iscep serve does not start", () => {
   });
 
   test("a folder in the place of a file is a sentence", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await mkdir(join(folder, "iscep.yaml"));
     expect((await iscep(["serve"], { folder })).code).toBe(64);
   });

@@ -5,7 +5,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { defineCommand, Server } from "iscep";
 import { addToken } from "#iscep/identity/tokens-writer";
-import { iscep, temporaryFolder, type Ended } from "../support/iscep.js";
+import { iscep, type Ended } from "../support/iscep.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const hello = defineCommand({ name: "hello", args: z.object({}), run: (_, { identity }) => `hello ${identity.owner}` });
 
@@ -18,7 +19,7 @@ interface Scene {
 }
 
 async function scene(scopes?: readonly string[]): Promise<Scene> {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const tokens = join(folder, "tokens.json");
   const { token } = await addToken(tokens, { owner: "ada", ...(scopes === undefined ? {} : { scopes }) });
   const server = new Server({ commands: [hello], port: 0, tls: false, tokens });

@@ -6,16 +6,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
-import {
-  ended,
-  firstLine,
-  iscep,
-  mainFile,
-  startIscep,
-  temporaryFolder,
-  type Ended,
-  type RunOptions,
-} from "../support/iscep.js";
+import { ended, firstLine, iscep, startIscep, type Ended, type RunOptions } from "../support/iscep.js";
+import { mainFile, startProcess } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const liveFile = fileURLToPath(new URL("programs/live.mjs", import.meta.url));
 const hasScript = spawnSync("script", ["--version"]).status === 0;
@@ -27,7 +20,7 @@ interface Served {
 }
 
 async function served(): Promise<Served> {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const server = new Server({ commands: await loadCommandModule(liveFile), unix: join(folder, "s.sock") });
   onTestFinished(() => server.close({ graceMs: 0 }));
   const { url } = await server.listen();
@@ -48,7 +41,7 @@ async function served(): Promise<Served> {
 describe("standard input goes to the command", () => {
   test("from a pipe, byte for byte", async () => {
     const { options } = await served();
-    const child = startIscep(["call", "echo"], options);
+    const child = startProcess(["call", "echo"], options);
     const sent = randomBytes(1_000_000);
     child.stdin.end(sent);
     const chunks: Buffer[] = [];
@@ -107,14 +100,14 @@ describe("standard input goes to the command", () => {
 describe("a command that does not read is not held up by standard input", () => {
   test("that never ends", async () => {
     const { options } = await served();
-    const child = startIscep(["call", "deaf"], options);
+    const child = startProcess(["call", "deaf"], options);
     // Left open, as a build server does it.
     expect(await ended(child)).toEqual({ code: 0, signal: null, stdout: "done\n", stderr: "" });
   });
 
   test("that never stops coming", async () => {
     const { options } = await served();
-    const child = startIscep(["call", "deaf"], options);
+    const child = startProcess(["call", "deaf"], options);
     const flood = (): void => {
       while (!child.stdin.destroyed && child.stdin.write("y\n".repeat(10_000)));
     };

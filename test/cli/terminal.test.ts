@@ -8,7 +8,9 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { Server } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
 import { progressLine } from "#iscep/cli/terminal/progress-bar";
-import { ended, mainFile, temporaryFolder } from "../support/iscep.js";
+import { ended } from "../support/iscep.js";
+import { mainFile } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const programs = ["commands.mjs", "live.mjs"].map((name) =>
   fileURLToPath(new URL(`programs/${name}`, import.meta.url)),
@@ -27,7 +29,7 @@ interface Terminal {
 }
 
 async function terminal(): Promise<Terminal> {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const commands = (await Promise.all(programs.map(loadCommandModule))).flat();
   const server = new Server({
     commands: commands.filter(({ name }, index) => commands.findIndex((other) => other.name === name) === index),

@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { openTokenStore } from "#iscep/identity/token-store";
 import { defaultLimits } from "#iscep/limits/limits";
 import type { Identity } from "#iscep/model/identity";
-import { iscep, temporaryFolder } from "../support/iscep.js";
+import { iscep } from "../support/iscep.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const token = /^isct_[A-Za-z0-9]{12}_[A-Za-z0-9]{49}$/;
 
@@ -19,7 +20,7 @@ function identify(path: string, text: string): Identity | undefined {
 
 describe("iscep tokens add", () => {
   test("prints the token alone, and keeps nothing of it but a hash, in a file of mode 0600", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const { code, stdout, stderr } = await iscep(["tokens", "add", "backup"], { folder });
     expect(code).toBe(0);
     expect(stdout.trimEnd()).toMatch(token);
@@ -34,7 +35,7 @@ describe("iscep tokens add", () => {
   });
 
   test("--run and --no-discover make its scopes, --expires its end", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const words = [
       "tokens",
       "add",
@@ -63,13 +64,13 @@ describe("iscep tokens add", () => {
     ["in front of the verb", ["tokens", "--tokens-path", "other.json", "add", "a"], {}],
     ["in the environment", ["tokens", "add", "a"], { ISCEP_TOKENS_FILE: "other.json" }],
   ])("the file is named %s", async (_, words, environment) => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     expect((await iscep(words, { folder, environment })).code).toBe(0);
     expect(await readFile(join(folder, "other.json"), "utf8")).toContain('"a"');
   });
 
   test("--url prints address, pin and token in one", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const pin = (await iscep(["cert"], { folder })).stdout.trim();
     const given = `iscep://example.org:9000?pin=${pin}`;
     const kept = await iscep(["tokens", "add", "a b", "--url", given], { folder });
@@ -86,7 +87,7 @@ describe("iscep tokens add", () => {
   });
 
   test("an address that is wrong makes no token", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const { code, stdout } = await iscep(["tokens", "add", "a", "--url", "http://x"], { folder });
     expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
     expect((await iscep(["tokens", "list"], { folder })).code).toBe(64);
@@ -95,7 +96,7 @@ describe("iscep tokens add", () => {
 
 describe("iscep tokens remove, list, rotate, import", () => {
   test("list shows no secret; remove takes an owner or an id; an unknown one is a sentence", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const first = (await iscep(["tokens", "add", "a"], { folder })).stdout.trim();
     const second = (await iscep(["tokens", "add", "a", "--run", "x"], { folder })).stdout.trim();
     const table = (await iscep(["tokens", "list"], { folder })).stdout;
@@ -115,7 +116,7 @@ describe("iscep tokens remove, list, rotate, import", () => {
   });
 
   test("rotate replaces the token, at once or after an overlap", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const path = join(folder, "tokens.json");
     const first = (await iscep(["tokens", "add", "a", "--run", "x"], { folder })).stdout.trim();
     const second = (await iscep(["tokens", "rotate", "a"], { folder })).stdout.trim();
@@ -127,7 +128,7 @@ describe("iscep tokens remove, list, rotate, import", () => {
   });
 
   test("import takes the original's file over, in which no token stays in clear", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const old = "ab".repeat(256);
     await writeFile(join(folder, "old.json"), JSON.stringify({ op: old }), { mode: 0o600 });
     expect((await iscep(["tokens", "import", "old.json"], { folder })).stderr).toMatch(
@@ -147,7 +148,7 @@ describe("iscep tokens remove, list, rotate, import", () => {
     [["tokens", "add", "x", "--expires", "soon"], 64],
     [["tokens", "list"], 64],
   ])("%j exits with %i and says why on standard error only", async (words, code) => {
-    const ended = await iscep(words, { folder: await temporaryFolder() });
+    const ended = await iscep(words, { folder: temporaryFolder() });
     expect(ended.code).toBe(code);
     expect(ended.stdout).toBe("");
     expect(ended.stderr).not.toBe("");

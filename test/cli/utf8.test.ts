@@ -4,12 +4,14 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { Server } from "iscep";
-import { ended, iscep, mainFile, startIscep, temporaryFolder } from "../support/iscep.js";
+import { ended, iscep, startIscep } from "../support/iscep.js";
+import { mainFile } from "../support/iscep-process.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const url = "iscep+unix:///nobody/listens";
 
 test("in an argument of the command line", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const script = `exec "$0" "$1" call --url ${url} show --n "$(printf 'caf\\351')"`;
   const { status, stderr } = spawnSync("sh", ["-c", script, process.execPath, mainFile], {
     cwd: folder,
@@ -23,7 +25,7 @@ test("in an argument of the command line", async () => {
 });
 
 test("in the file of --args and in standard input", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const server = new Server({ unix: join(folder, "s.sock") });
   onTestFinished(() => server.close({ graceMs: 0 }));
   const { url } = await server.listen();
@@ -42,6 +44,6 @@ test("in the file of --args and in standard input", async () => {
 });
 
 test("U+FFFD itself is a character like any other", async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   expect(await iscep(["call", "--url", url, "show", "--n", "\ufffd"], { folder })).toMatchObject({ code: 69 });
 });

@@ -8,7 +8,8 @@ import os from "node:os";
 import path from "node:path";
 import { connect, isIscepError, type Client, type ScriptResult } from "iscep";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { iscep, temporaryFolder } from "../support/iscep.js";
+import { iscep } from "../support/iscep.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 import { Container, image, whyNoContainers, type Folder } from "../support/containers.js";
 
 const reason = whyNoContainers();
@@ -135,7 +136,7 @@ describe.skipIf(reason !== undefined && process.env["CI"] === undefined)("a serv
   describe("by TLS, at its address", () => {
     test("a caller outside with its token and pin gets its answer", async () => {
       const { code, stdout } = await iscep(["call", "disk_space"], {
-        folder: await temporaryFolder(),
+        folder: temporaryFolder(),
         environment: { ISCEP_URL: url, ISCEP_TOKEN: token },
       });
       expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining("/var/lib/iscep") });

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type Client } from "iscep";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { iscep, startServer } from "../../examples/support/service.js";
-import { mainFile } from "../support/iscep.js";
+import { mainFile } from "../support/iscep-process.js";
 import { PostgresServer, postgresPrograms } from "../support/postgres-server.js";
 
 const programs = postgresPrograms();

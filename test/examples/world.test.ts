@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect, type Client } from "iscep";
 import { readArchive } from "../../examples/support/read-archive.js";
 import { iscep, makeWorldFolder, runToEnd, startServer } from "../../examples/support/service.js";
-import { mainFile } from "../support/iscep.js";
+import { mainFile } from "../support/iscep-process.js";
 
 const MiB = 1024 * 1024;
 let world: Awaited<ReturnType<typeof makeWorldFolder>>;

@@ -1,12 +1,16 @@
-/** Runs the built command line as people do: as a process of its own. */
-import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+/**
+ * The command line, run in this process as `main.ts` runs it in one of its own: with its words, folder, environment,
+ * streams and signals. What only a process has is in iscep-process.ts.
+ */
+import { AsyncResource } from "node:async_hooks";
+import { EventEmitter, once } from "node:events";
+import { PassThrough, type Readable, type Writable } from "node:stream";
+import { cpSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import path from "node:path";
 import { onTestFinished } from "vitest";
-
-export const mainFile = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+import { runCommandLine } from "#iscep/cli/program";
+import { temporaryFolder } from "./temporary-folder.js";
 
 export interface RunOptions {
   readonly folder: string;
@@ -21,60 +25,149 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** An empty folder that goes away after the test; also the home and the state of what runs there. */
-export async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "iscep-cli-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return folder;
+/** A command line under way, in this process or in one of its own. */
+export interface Running extends EventEmitter {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  kill(signal: NodeJS.Signals): boolean;
 }
 
-export function startIscep(words: readonly string[], options: RunOptions): ChildProcessWithoutNullStreams {
-  const child = spawn(process.execPath, [mainFile, ...words], {
-    cwd: options.folder,
-    // Nothing of the tester's own settings, tokens and state.
-    env: {
-      PATH: process.env["PATH"],
-      HOME: options.folder,
-      XDG_STATE_HOME: join(options.folder, "state"),
-      ...options.environment,
-    },
+/** Nothing of the tester's own settings, tokens and state. */
+export function environmentOf({ folder, environment }: RunOptions): Record<string, string> {
+  return {
+    PATH: process.env["PATH"] ?? "",
+    HOME: folder,
+    XDG_STATE_HOME: path.join(folder, "state"),
+    ...environment,
+  };
+}
+
+/** Working folder and home are of the whole process: command lines that run at the same time share them. */
+let running = 0;
+let before: { readonly folder: string; readonly environment: NodeJS.ProcessEnv } | undefined;
+
+function enter(options: RunOptions): void {
+  before ??= { folder: process.cwd(), environment: { ...process.env } };
+  running++;
+  process.chdir(options.folder);
+  const { HOME, XDG_STATE_HOME } = environmentOf(options);
+  Object.assign(process.env, { HOME, XDG_STATE_HOME });
+}
+
+function leave(): void {
+  running--;
+  if (running > 0 || before === undefined) return;
+  process.chdir(before.folder);
+  for (const name of ["HOME", "XDG_STATE_HOME"]) {
+    const value = before.environment[name];
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+  before = undefined;
+}
+
+/** Handlers run in the surroundings in which they were given, as those of a process do. */
+class Signals extends EventEmitter {
+  override on(event: string, handler: (...values: unknown[]) => void): this {
+    return super.on(event, Object.assign(AsyncResource.bind(handler), { listener: handler }));
+  }
+}
+
+export function startIscep(words: readonly string[], options: RunOptions): Running {
+  const signals = new Signals();
+  const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+  let exit = (_code: number): void => {};
+  const exited = new Promise<number>((resolve) => (exit = resolve));
+  enter(options);
+  const returned = runCommandLine(words, {
+    ...streams,
+    env: environmentOf(options),
+    events: signals,
+    exit,
+    inputKind: () => "socket",
+    ownsProcess: false,
   });
-  // Only for a test that failed before it stopped its process.
-  onTestFinished(() => void (child.exitCode === null && child.signalCode === null && child.kill("SIGKILL")));
-  child.stdin.on("error", () => {});
+  const child = Object.assign(new EventEmitter(), {
+    ...streams,
+    kill: (signal: NodeJS.Signals) => signals.emit(signal),
+  });
+  let isOver = false;
+  void Promise.race([returned, exited]).then(async (code) => {
+    isOver = true;
+    leave();
+    child.emit("exit", code, null);
+    await Promise.all(
+      [streams.stdout, streams.stderr].map(async (stream) => {
+        const closed = once(stream, "close");
+        stream.end();
+        if (!stream.closed) await closed;
+      }),
+    );
+    child.emit("close", code, null);
+  });
+  // Only for a test that failed before it stopped its command line.
+  onTestFinished(async () => {
+    if (isOver) return;
+    signals.emit("SIGTERM");
+    await Promise.race([returned, exited]);
+  });
   return child;
 }
 
-export function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {
+export function ended(child: Running): Promise<Ended> {
   return new Promise((resolve, reject) => {
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     child.on("error", reject);
-    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+    child.on("close", (code: number | null, signal: NodeJS.Signals | null) =>
+      resolve({ code, signal, stdout, stderr }),
+    );
   });
 }
 
 export async function iscep(words: readonly string[], options: RunOptions): Promise<Ended> {
-  const child = startIscep(words, options);
-  child.stdin.end(options.input ?? "");
+  return endedWith(startIscep(words, options), options);
+}
+
+export function endedWith(child: Running, { input = "" }: RunOptions): Promise<Ended> {
+  child.stdin.end(input);
   return ended(child);
+}
+
+let initFolder: string | undefined;
+
+/** A folder as `iscep init` leaves it: a copy of one that all tests of a file share, as making keys takes long. */
+export async function initialisedFolder(): Promise<string> {
+  if (initFolder === undefined) {
+    const made = mkdtempSync(path.join(tmpdir(), "init-"));
+    const { code, stderr } = await iscep(["init"], { folder: made });
+    if (code !== 0) throw new Error(`iscep init ended with ${code}: ${stderr}`);
+    initFolder = made;
+  }
+  const folder = temporaryFolder();
+  cpSync(initFolder, folder, { recursive: true });
+  return folder;
 }
 
 export interface Serving {
   readonly url: string;
   /** The whole first line. */
   readonly line: string;
-  readonly child: ChildProcessWithoutNullStreams;
+  readonly child: Running;
   readonly ended: Promise<Ended>;
   /** SIGTERM, and how it ended. */
   stop(): Promise<Ended>;
 }
 
 /** `iscep serve …`, when it listens. Rejects with what it wrote when it does not. */
-export async function serve(words: readonly string[], options: RunOptions): Promise<Serving> {
-  const child = startIscep(["serve", ...words], options);
+export function serve(words: readonly string[], options: RunOptions): Promise<Serving> {
+  return listening(startIscep(["serve", ...words], options));
+}
+
+export async function listening(child: Running): Promise<Serving> {
   const end = ended(child);
   const line = await Promise.race([
     firstLine(child),
@@ -97,7 +190,7 @@ export async function serve(words: readonly string[], options: RunOptions): Prom
   };
 }
 
-export function firstLine(child: ChildProcessWithoutNullStreams): Promise<string> {
+export function firstLine(child: Running): Promise<string> {
   return new Promise((resolve) => {
     let text = "";
     const read = (chunk: string): void => {

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { IscepError } from "../../errors.js";
 import { defaultLimits } from "../../limits/limits.js";
 import { utf8Text } from "../../text/utf8.js";
+import { surroundings } from "../terminal/surroundings.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import { json } from "./values.js";
 
@@ -32,11 +33,11 @@ export async function readStandardInput(signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   const { maxPacketBytes } = defaultLimits;
-  const stopReading = (): void =>
-    void process.stdin.destroy(signal.reason instanceof Error ? signal.reason : undefined);
+  const { stdin } = surroundings();
+  const stopReading = (): void => void stdin.destroy(signal.reason instanceof Error ? signal.reason : undefined);
   signal.addEventListener("abort", stopReading, { once: true });
   try {
-    for await (const chunk of process.stdin) {
+    for await (const chunk of stdin) {
       const part = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
       bytes += part.length;
       if (bytes > maxPacketBytes)

@@ -10,6 +10,7 @@ import { knownServer, type KnownServer } from "./known-servers.js";
 import { collect, durationMs, nonEmpty } from "../arguments/option-values.js";
 import { withHint } from "../terminal/report.js";
 import { warn } from "../terminal/streams.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 /** As commander names them. */
 export interface ClientOptions {
@@ -219,6 +220,6 @@ function timeoutFromEnvironment(): number | undefined {
 
 /** An empty variable is one that is not set. */
 function environment(name: string): string | undefined {
-  const value = process.env[name];
+  const value = surroundings().env[name];
   return value === "" ? undefined : value;
 }

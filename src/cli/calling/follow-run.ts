@@ -11,6 +11,7 @@ import { ProgressBar } from "../terminal/progress-bar.js";
 import { reportError, withHint } from "../terminal/report.js";
 import { printResult, printValue, type ResultOptions } from "./result-output.js";
 import { outputIsRead, warn } from "../terminal/streams.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 export interface FollowOptions extends ResultOptions {
   /** Where the output was taken up; what stands before that is not shown from the result either. */
@@ -27,7 +28,7 @@ export interface FollowOptions extends ResultOptions {
  */
 export async function followRun(run: RunHandle, options: FollowOptions): Promise<number> {
   const progress = new ProgressBar();
-  const isTypedInto = options.stdin === true && process.stdin.isTTY;
+  const isTypedInto = options.stdin === true && surroundings().stdin.isTTY === true;
   if (options.quiet !== true && !isTypedInto) {
     run.onProgress((fraction, message) => progress.update(fraction, message));
     run.onQueued((position) => progress.wait(position));

@@ -12,6 +12,7 @@ import { readPrivateText } from "../../files/private-file.js";
 import { defaultLimits } from "../../limits/limits.js";
 import { nearName } from "../../text/near-name.js";
 import { isJsonObject } from "../../wire/json.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 export interface KnownServer {
   /** As for --url, with the token of this user in it where there is one. */
@@ -24,7 +25,7 @@ type KnownServers = ReadonlyMap<string, KnownServer>;
 
 /** XDG Base Directory Specification 0.8: a relative XDG_CONFIG_HOME is ignored. */
 export function knownServersFile(): string {
-  const { XDG_CONFIG_HOME: folder = "" } = process.env;
+  const { XDG_CONFIG_HOME: folder = "" } = surroundings().env;
   return join(isAbsolute(folder) ? folder : join(homedir(), ".config"), "iscep", "servers.json");
 }
 

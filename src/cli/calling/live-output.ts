@@ -3,6 +3,7 @@ import type { OutputChunk } from "../../client/protocol/run-output.js";
 import { TerminalText } from "../../text/terminal-text.js";
 import { terminalStyle } from "../terminal/status-line.js";
 import { showsColour, write } from "../terminal/streams.js";
+import { surroundings, type Output } from "../terminal/surroundings.js";
 
 type Channel = OutputChunk["channel"];
 
@@ -20,9 +21,10 @@ export class LiveOutput implements OutputTarget {
   readonly #outlets: Readonly<Record<Channel, Outlet>>;
 
   constructor(options: { readonly raw?: boolean }) {
+    const { stdout, stderr } = surroundings();
     this.#outlets = {
-      stdout: new Outlet(process.stdout, options.raw === true),
-      stderr: new Outlet(process.stderr, options.raw === true),
+      stdout: new Outlet(stdout, options.raw === true),
+      stderr: new Outlet(stderr, options.raw === true),
     };
   }
 
@@ -43,12 +45,12 @@ export class LiveOutput implements OutputTarget {
 
 class Outlet {
   bytes = 0;
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: Output;
   readonly #text: TerminalText | undefined;
 
-  constructor(stream: NodeJS.WriteStream, raw: boolean) {
+  constructor(stream: Output, raw: boolean) {
     this.#stream = stream;
-    this.#text = stream.isTTY && !raw ? terminalText(stream) : undefined;
+    this.#text = stream.isTTY === true && !raw ? terminalText(stream) : undefined;
   }
 
   write(bytes: Uint8Array): Promise<void> {
@@ -62,13 +64,13 @@ class Outlet {
   }
 }
 
-function terminalText(stream: NodeJS.WriteStream): TerminalText {
+function terminalText(stream: Output): TerminalText {
   return new TerminalText({ style: terminalStyle, isPlain: !showsColour(stream) });
 }
 
 /** The whole output of one channel, for a stream that is a terminal or is none. */
-export function shownOutput(stream: NodeJS.WriteStream, output: string, options: { readonly raw?: boolean }): string {
-  if (!stream.isTTY || options.raw === true) return output;
+export function shownOutput(stream: Output, output: string, options: { readonly raw?: boolean }): string {
+  if (stream.isTTY !== true || options.raw === true) return output;
   const text = terminalText(stream);
   return text.push(Buffer.from(output)) + text.end();
 }
@@ -78,5 +80,6 @@ export async function endStyle(): Promise<void> {
   const { reset } = terminalStyle;
   terminalStyle.end();
   if (reset === "") return;
-  await write(process.stdout.isTTY ? process.stdout : process.stderr, reset);
+  const { stdout, stderr } = surroundings();
+  await write(stdout.isTTY === true ? stdout : stderr, reset);
 }

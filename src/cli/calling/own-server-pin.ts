@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { IscepError } from "../../errors.js";
 import { defaultStateFolder, pinOfCertificate } from "../../identity/certificates.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 export interface OwnServerPin {
   readonly certFile: string;
@@ -13,7 +14,7 @@ export interface OwnServerPin {
  * @throws IscepError `configuration` when there is one and it cannot be used: trust is never decided by a broken file
  */
 export function ownServerPin(): OwnServerPin | undefined {
-  const certFile = join(defaultStateFolder(), "server-cert.pem");
+  const certFile = join(defaultStateFolder(surroundings().env), "server-cert.pem");
   try {
     return { certFile, pin: pinOfCertificate(readFileSync(certFile, "utf8")) };
   } catch (error) {

@@ -5,6 +5,7 @@ import { exitCodeOfSignal } from "../terminal/interrupt.js";
 import { endStyle, shownOutput, type OutputTarget } from "./live-output.js";
 import { noteLabelled, print, warn, write } from "../terminal/streams.js";
 import { visibleText } from "../../text/visible-text.js";
+import { surroundings, type Output } from "../terminal/surroundings.js";
 
 export interface ResultOptions {
   readonly json?: boolean;
@@ -34,14 +35,15 @@ export async function printResult(value: unknown, options: ResultOptions, follow
 export async function printValue(value: unknown, options: ResultOptions): Promise<void> {
   if (value === null || value === undefined) return;
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  await print(`${shownOn(process.stdout, text, options)}\n`);
+  await print(`${shownOn(surroundings().stdout, text, options)}\n`);
 }
 
 async function printScript(script: ScriptResult, options: ResultOptions, followed: Followed): Promise<void> {
   const wasFollowed = followed.bytesOf("stdout") + followed.bytesOf("stderr") > 0;
   if (!wasFollowed) {
-    await write(process.stdout, shownOutput(process.stdout, script.stdout, options));
-    await write(process.stderr, shownOutput(process.stderr, script.stderr, options));
+    const { stdout, stderr } = surroundings();
+    await write(stdout, shownOutput(stdout, script.stdout, options));
+    await write(stderr, shownOutput(stderr, script.stderr, options));
     await endStyle();
     if (script.truncated && options.quiet !== true)
       await warn("the script wrote more than the server keeps; the rest is cut off");
@@ -50,6 +52,6 @@ async function printScript(script: ScriptResult, options: ResultOptions, followe
 }
 
 /** A pipe gets what the server sent; a terminal obeys control characters, and the server is not its master. */
-function shownOn(stream: NodeJS.WriteStream, text: string, options: ResultOptions): string {
-  return stream.isTTY && options.raw !== true ? visibleText(text) : text;
+function shownOn(stream: Output, text: string, options: ResultOptions): string {
+  return stream.isTTY === true && options.raw !== true ? visibleText(text) : text;
 }

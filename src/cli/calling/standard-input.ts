@@ -1,6 +1,6 @@
 /** Whether the standard input of this process becomes that of the run. */
-import { fstatSync, type Stats } from "node:fs";
 import { IscepError } from "../../errors.js";
+import { surroundings, type InputKind } from "../terminal/surroundings.js";
 
 export interface StandardInputOptions {
   /** --stdin and --no-stdin; undefined when neither was given. */
@@ -13,7 +13,7 @@ export interface StandardInputOptions {
  * `file` and `pipe` have something to say that somebody meant: to pass it over in silence would lose it. A `socket` is
  * mostly what programs give to those that they start.
  */
-export type StandardInputKind = "none" | "pipe" | "socket" | "file";
+export type StandardInputKind = "none" | Extract<InputKind, "pipe" | "socket" | "file">;
 
 /** @throws IscepError `usage` for options that contradict each other */
 export function checkStandardInput({ stdin, args, detach }: StandardInputOptions): void {
@@ -31,27 +31,17 @@ export function checkStandardInput({ stdin, args, detach }: StandardInputOptions
 export function standardInputKind({ stdin, args }: StandardInputOptions): StandardInputKind {
   if (stdin === true) return "pipe";
   if (stdin === false || args === "-") return "none";
-  const stats = statsOfStandardInput();
+  const kind = surroundings().inputKind();
   // Node would take it for one that has ended.
-  if (stats?.isDirectory() === true) throw new IscepError("usage", "standard input is a folder, and cannot be read");
-  if (stats?.isFile() === true) return "file";
-  if (stats?.isFIFO() === true) return "pipe";
-  return stats?.isSocket() === true ? "socket" : "none";
+  if (kind === "folder") throw new IscepError("usage", "standard input is a folder, and cannot be read");
+  return kind === "other" ? "none" : kind;
 }
 
 /** Reads no faster than the run takes it. @throws IscepError `configuration` */
 export async function* readStandardInput(): AsyncGenerator<Uint8Array, void, void> {
   try {
-    for await (const chunk of process.stdin) yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+    for await (const chunk of surroundings().stdin) yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
   } catch (error) {
     throw new IscepError("configuration", "standard input cannot be read", { cause: error });
-  }
-}
-
-function statsOfStandardInput(): Stats | undefined {
-  try {
-    return fstatSync(0);
-  } catch {
-    return undefined; // closed
   }
 }

@@ -13,6 +13,7 @@ import { formatAddress } from "../../transport/address.js";
 import { addClientOptions, callerOf, openClient, type ClientOptions } from "../calling/client-options.js";
 import type { Candidate } from "./shell-candidate.js";
 import type { TypedWord } from "./typed-words.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 const filePrefix = "commands-";
 const mostRuns = 50;
@@ -86,7 +87,7 @@ function cacheFile(options: ClientOptions): string {
 }
 
 function cacheFolder(): string {
-  const { XDG_CACHE_HOME: cache = "" } = process.env;
+  const { XDG_CACHE_HOME: cache = "" } = surroundings().env;
   return join(isAbsolute(cache) ? cache : join(homedir(), ".cache"), "iscep");
 }
 

@@ -13,6 +13,7 @@ import { programsOfOthers } from "./program-owners.js";
 import { placed } from "./placed-fault.js";
 import { scheduleLines } from "./schedules.js";
 import { loadSources, type ServeSettings } from "./sources.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 export interface Finding {
   readonly level: "ok" | "warning" | "wrong";
@@ -130,7 +131,7 @@ async function checkCertificate(findings: Findings, { tls, stateFolder }: ServeS
       findings.add("warning", "certificate", `other users can read the key ${tls.key}; chmod 600 ${tls.key}`);
     return;
   }
-  const folder = stateFolder ?? defaultStateFolder();
+  const folder = stateFolder ?? defaultStateFolder(surroundings().env);
   await findings.examine("certificate", () => {
     const certificate = findServerCertificate(folder);
     if (certificate !== undefined) return `in ${folder}: ${certificate.pin}`;

@@ -4,6 +4,7 @@ import { resolveLimits, type Limits } from "../../limits/limits.js";
 import type { Logs } from "../../model/logs.js";
 import type { ServerOptions } from "../../server/options.js";
 import { warn } from "../terminal/streams.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 export interface LevelFlags {
   readonly debug?: boolean;
@@ -18,7 +19,7 @@ export function logLevelOf(flags: LevelFlags): LogLevel {
   if (flags.debug === true && flags.quiet === true) throw new IscepError("usage", "give either --debug or --quiet");
   if (flags.debug === true) return "debug";
   if (flags.quiet === true) return "quiet";
-  const name = process.env["ISCEP_LOG_LEVEL"] || "normal";
+  const name = surroundings().env["ISCEP_LOG_LEVEL"] || "normal";
   const level = logLevels.find((known) => known === name);
   if (level === undefined) throw new IscepError("usage", `ISCEP_LOG_LEVEL must be one of ${logLevels.join(", ")}`);
   return level;
@@ -45,7 +46,7 @@ export async function openServeLogs(
 
 async function openTerminal(level: Exclude<LogLevel, "quiet">, limits: Limits): Promise<Logs> {
   const { openTerminalLogs } = await import("../../logs/terminal.js");
-  return openTerminalLogs(process.stderr, { level, limits });
+  return openTerminalLogs(surroundings().stderr, { level, limits });
 }
 
 async function openFiles(folder: string | Logs, level: LogLevel, limits: Limits): Promise<Logs> {

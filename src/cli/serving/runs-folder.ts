@@ -6,13 +6,14 @@ import { textOfThrown } from "../../errors.js";
 import { defaultStateFolder } from "../../identity/certificates.js";
 import type { ServeSettings } from "./sources.js";
 import { warn } from "../terminal/streams.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 /** Undefined, with a warning, where nothing can be written and nobody said that it shall: runs are then in memory only. */
 export async function runsFolderOf(files: readonly string[], settings: ServeSettings): Promise<string | undefined> {
   const tokens = typeof settings.tokens === "string" ? resolve(settings.tokens) : null;
   const served = JSON.stringify([files.map((file) => resolve(file)), tokens]);
   const name = createHash("sha256").update(served).digest("hex").slice(0, 16);
-  const folder = join(settings.stateFolder ?? defaultStateFolder(), "runs", name);
+  const folder = join(settings.stateFolder ?? defaultStateFolder(surroundings().env), "runs", name);
   if (settings.stateFolder !== undefined) return folder;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });

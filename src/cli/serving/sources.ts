@@ -5,6 +5,7 @@ import type { Command } from "../../model/command.js";
 import { isCommandModuleFile, loadCommandModule } from "../../commands/load-module.js";
 import { IscepError } from "../../errors.js";
 import type { ServerOptions } from "../../server/options.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 export type ServeSettings = Omit<ServerOptions, "commands" | "host" | "port" | "unix">;
 
@@ -25,7 +26,7 @@ const defaultFile = "iscep.yaml";
 /** Without files: the one that ISCEP_CONFIG names, or ./iscep.yaml. @throws IscepError `usage` when there is none */
 export function filesOf(files: readonly string[]): readonly string[] {
   if (files.length > 0) return files;
-  const named = process.env["ISCEP_CONFIG"] ?? "";
+  const named = surroundings().env["ISCEP_CONFIG"] ?? "";
   if (named !== "") return [named];
   if (existsSync(defaultFile)) return [defaultFile];
   throw new IscepError(

@@ -4,6 +4,7 @@ import { IscepError } from "../../errors.js";
 import type { Invocation } from "./invocation.js";
 import { eraseEcho } from "./status-line.js";
 import { noteLabelled } from "./streams.js";
+import { surroundings } from "./surroundings.js";
 
 export type StopSignal = "SIGINT" | "SIGTERM";
 
@@ -13,21 +14,23 @@ export function exitCodeOfSignal(signal: string): number {
 
 /** `onFirst` is called once, `onSecond` before the process ends at once. Returns how to stop listening. */
 export function onStopSignals(onFirst: (signal: StopSignal) => void, onSecond?: () => void): () => void {
+  const { events, exit } = surroundings();
   let stopped = false;
   const handlers = (["SIGINT", "SIGTERM"] as const).map((signal) => {
     const handler = (): void => {
       if (stopped) {
         onSecond?.();
-        process.exit(exitCodeOfSignal(signal));
+        exit(exitCodeOfSignal(signal));
+        return;
       }
       stopped = true;
       onFirst(signal);
     };
-    process.on(signal, handler);
+    events.on(signal, handler);
     return { signal, handler };
   });
   return () => {
-    for (const { signal, handler } of handlers) process.off(signal, handler);
+    for (const { signal, handler } of handlers) events.off(signal, handler);
   };
 }
 

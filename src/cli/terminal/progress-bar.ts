@@ -1,6 +1,7 @@
 /** How far a run is, as its command tells it: a share, and the step that it is at. */
 import { canShowStatus, showStatus } from "./status-line.js";
 import { styled } from "./streams.js";
+import { surroundings } from "./surroundings.js";
 import { visibleLine } from "../../text/visible-text.js";
 
 // A command may tell its progress for each of a million rows; a terminal need not follow all of that.
@@ -49,7 +50,7 @@ export function progressLine(fraction: number, message: string, columns: number)
   const cells = Math.min(mostCells, Math.floor(columns / 2), columns - percentColumns - 3);
   if (cells < 5) return percent.slice(0, Math.max(0, columns));
   const filled = Math.round(fraction * cells);
-  const bar = styled(process.stderr, "cyan", "=".repeat(filled)) + " ".repeat(cells - filled);
+  const bar = styled(surroundings().stderr, "cyan", "=".repeat(filled)) + " ".repeat(cells - filled);
   const text = cutToColumns(message, columns - percentColumns - cells - 4);
   return `${percent} [${bar}]${text === "" ? "" : ` ${text}`}`;
 }

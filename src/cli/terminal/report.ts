@@ -2,6 +2,7 @@
 import { inspect } from "node:util";
 import { toIscepError, type ErrorCode } from "../../errors.js";
 import { note, noteLabelled, print } from "./streams.js";
+import { surroundings } from "./surroundings.js";
 
 export interface ReportOptions {
   /** `{"error":{"code":…,"message":…}}` on standard output instead of a sentence on standard error. */
@@ -38,6 +39,6 @@ export async function reportError(thrown: unknown, options: ReportOptions): Prom
       (typeof thrown === "object" && thrown !== null ? ownHints.get(thrown) : undefined) ?? generalHints[error.code];
     if (hint !== undefined) await noteLabelled("dim", "hint:", hint);
   }
-  if ((process.env["ISCEP_DEBUG"] ?? "") !== "") await note(inspect(error));
+  if ((surroundings().env["ISCEP_DEBUG"] ?? "") !== "") await note(inspect(error));
   return error.exitCode;
 }

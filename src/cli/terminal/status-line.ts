@@ -3,6 +3,7 @@
  * first, and it comes back below that when the cursor stands at the beginning of a line.
  */
 import { TerminalStyle } from "../../text/terminal-text.js";
+import { surroundings, type Output } from "./surroundings.js";
 
 const eraseLine = "\r\u001b[K";
 
@@ -18,48 +19,51 @@ let cursorAtStart = true;
 
 /** A dumb terminal cannot clear a line. */
 export function canShowStatus(): boolean {
-  return process.stderr.isTTY && process.env["TERM"] !== "dumb";
+  const { stderr, env } = surroundings();
+  return stderr.isTTY === true && env["TERM"] !== "dumb";
 }
 
 /** Shows this line in place of the one before; undefined takes it away. */
 export function showStatus(next: Line | undefined): void {
   if (!canShowStatus()) return;
+  const { stderr, events } = surroundings();
   if (next !== undefined && line === undefined) {
-    process.stderr.on("resize", draw);
+    stderr.on("resize", draw);
     // A second Ctrl-C leaves at once, and the prompt of the shell should have the line for itself.
-    process.once("exit", clear);
+    events.once("exit", clear);
   } else if (next === undefined && line !== undefined) {
-    process.stderr.off("resize", draw);
-    process.off("exit", clear);
+    stderr.off("resize", draw);
+    events.off("exit", clear);
   }
   line = next;
   if (next === undefined) clear();
   else draw();
 }
 
-export function beforeOutput(stream: NodeJS.WriteStream): void {
-  if (stream.isTTY) clear();
+export function beforeOutput(stream: Output): void {
+  if (stream.isTTY === true) clear();
 }
 
-export function afterOutput(stream: NodeJS.WriteStream, data: string | Uint8Array): void {
-  if (!stream.isTTY || data.length === 0) return;
+export function afterOutput(stream: Output, data: string | Uint8Array): void {
+  if (stream.isTTY !== true || data.length === 0) return;
   cursorAtStart = typeof data === "string" ? data.endsWith("\n") : data.at(-1) === 0x0a;
   draw();
 }
 
 /** A terminal shows `^C` where the cursor stands. */
 export function eraseEcho(): void {
-  if (canShowStatus() && cursorAtStart) process.stderr.write(eraseLine);
+  if (canShowStatus() && cursorAtStart) surroundings().stderr.write(eraseLine);
 }
 
 function clear(): void {
-  if (isDrawn) process.stderr.write(eraseLine + terminalStyle.sequences);
+  if (isDrawn) surroundings().stderr.write(eraseLine + terminalStyle.sequences);
   isDrawn = false;
 }
 
 function draw(): void {
   if (line === undefined || !cursorAtStart) return;
   // The last column stays free: with a letter in it, some terminals go on in the next line.
-  process.stderr.write(`${terminalStyle.reset}${eraseLine}${line((process.stderr.columns || 80) - 1)}`);
+  const { stderr } = surroundings();
+  stderr.write(`${terminalStyle.reset}${eraseLine}${line((stderr.columns || 80) - 1)}`);
   isDrawn = true;
 }

@@ -2,18 +2,19 @@
 import { writeSync } from "node:fs";
 import { styleText } from "node:util";
 import { afterOutput, beforeOutput } from "./status-line.js";
+import { surroundings, type Output } from "./surroundings.js";
 import { visibleText } from "../../text/visible-text.js";
 
 type Style = Parameters<typeof styleText>[0];
 
 /** Resolves when the system has taken the text, or when nobody reads it any more. */
 export function print(text: string): Promise<void> {
-  return write(process.stdout, text);
+  return write(surroundings().stdout, text);
 }
 
 /** A line for people. What a server sent may be in it, so it cannot steer the terminal. */
 export function note(message: string): Promise<void> {
-  return write(process.stderr, `${visibleText(message)}\n`);
+  return write(surroundings().stderr, `${visibleText(message)}\n`);
 }
 
 /** For a problem that does not end the verb. */
@@ -22,20 +23,22 @@ export function warn(message: string): Promise<void> {
 }
 
 export function noteLabelled(style: Style, label: string, message: string): Promise<void> {
-  return write(process.stderr, `${styled(process.stderr, style, label)} ${visibleText(message)}\n`);
+  const { stderr } = surroundings();
+  return write(stderr, `${styled(stderr, style, label)} ${visibleText(message)}\n`);
 }
 
 /** Colour on a terminal only, and never with NO_COLOR (no-color.org). */
-export function styled(stream: NodeJS.WriteStream, style: Style, text: string): string {
+export function styled(stream: Output, style: Style, text: string): string {
   return showsColour(stream) ? styleText(style, text, { stream }) : text;
 }
 
-export function showsColour(stream: NodeJS.WriteStream): boolean {
-  const refused = (process.env["NO_COLOR"] ?? "") !== "" || process.env["TERM"] === "dumb";
-  return stream.isTTY && !refused;
+export function showsColour(stream: Output): boolean {
+  const { env } = surroundings();
+  const refused = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
+  return stream.isTTY === true && !refused;
 }
 
-export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
+export function write(stream: Output, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve) => {
     if (closedPipes.has(stream)) {
       resolve();
@@ -48,16 +51,17 @@ export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Pr
 }
 
 export async function flushStreams(): Promise<void> {
-  await write(process.stdout, "");
-  await write(process.stderr, "");
+  const { stdout, stderr } = surroundings();
+  await write(stdout, "");
+  await write(stderr, "");
 }
 
 /** Node leaves its standard streams writable after EPIPE. */
-const closedPipes = new WeakSet<NodeJS.WriteStream>();
+const closedPipes = new WeakSet<Output>();
 
 /** Whether somebody may still read what is printed. */
 export function outputIsRead(): boolean {
-  return !closedPipes.has(process.stdout);
+  return !closedPipes.has(surroundings().stdout);
 }
 
 /** A reader like `head` may stop reading: the verb goes on in silence, and keeps its exit code. */

@@ -4,6 +4,7 @@ import type { Finding } from "../serving/check-findings.js";
 import type { DefineVerb } from "../terminal/invocation.js";
 import { print, styled } from "../terminal/streams.js";
 import { visibleText } from "../../text/visible-text.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 interface CheckFlags extends SettingFlags {
   readonly json?: boolean;
@@ -34,6 +35,6 @@ export const define: DefineVerb = (command, invocation) => {
 const colours = { ok: "green", warning: "yellow", wrong: "red" } as const;
 
 function lineOf({ level, about, message }: Finding): string {
-  const label = styled(process.stdout, colours[level], level.padEnd("warning".length));
+  const label = styled(surroundings().stdout, colours[level], level.padEnd("warning".length));
   return `${label}  ${about}: ${visibleText(message).replaceAll("\n", "\n         ")}\n`;
 }

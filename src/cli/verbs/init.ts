@@ -5,6 +5,7 @@ import type { DefineVerb } from "../terminal/invocation.js";
 import { refuseExisting, writeNewFiles } from "../serving/new-files.js";
 import { configurationFile, starterFiles } from "../serving/starter-files.js";
 import { print } from "../terminal/streams.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 interface InitOptions {
   readonly json?: boolean;
@@ -65,7 +66,7 @@ function schemaLine(folder: string): string {
 
 function nextSteps(paths: readonly string[], folder: string, url: string): string {
   // npx sets it: then there is no `iscep` in the PATH.
-  const iscep = process.env["npm_command"] === "exec" ? "npx iscep" : "iscep";
+  const iscep = surroundings().env["npm_command"] === "exec" ? "npx iscep" : "iscep";
   const change = relative("", folder) === "" ? [] : [`    cd ${quoted(folder)}`];
   return [
     `wrote ${paths.join(", ")}`,

@@ -6,6 +6,7 @@ import type { DefineVerb } from "../terminal/invocation.js";
 import { mayNotList, withHint } from "../terminal/report.js";
 import { note, print, styled } from "../terminal/streams.js";
 import { visibleLine } from "../../text/visible-text.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 export const define: DefineVerb = (command, invocation) => {
   addClientOptions(command).action(async (options: ClientOptions) => {
@@ -28,7 +29,7 @@ export const define: DefineVerb = (command, invocation) => {
         visibleLine(description.description),
       ]);
       const [header = "", ...lines] = alignColumns([["COMMAND", "ARGUMENTS", "DESCRIPTION"], ...rows]);
-      await print(`${[styled(process.stdout, "bold", header), ...lines].join("\n")}\n`);
+      await print(`${[styled(surroundings().stdout, "bold", header), ...lines].join("\n")}\n`);
     });
   });
 };

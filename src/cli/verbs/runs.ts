@@ -12,6 +12,7 @@ import { withHint } from "../terminal/report.js";
 import { listRuns, runRecord } from "../calling/run-list.js";
 import { runTable, runText } from "../calling/run-table.js";
 import { note, print, styled } from "../terminal/streams.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 interface ListOptions extends ClientOptions {
   readonly limit?: number;
@@ -97,7 +98,7 @@ async function printList(client: Client, options: ListOptions, signal: AbortSign
     await note("the server knows of no run of this caller");
   } else {
     const [header = "", ...lines] = runTable(runs, Date.now());
-    await print(`${[styled(process.stdout, "bold", header), ...lines].join("\n")}\n`);
+    await print(`${[styled(surroundings().stdout, "bold", header), ...lines].join("\n")}\n`);
   }
 }
 

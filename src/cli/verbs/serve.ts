@@ -15,6 +15,7 @@ import { addSettingOptions, checkFlags, withFlags, type SettingFlags } from "../
 import { filesOf, loadSources, type ServeSettings } from "../serving/sources.js";
 import { ServedCommands } from "../serving/served-commands.js";
 import { note, print, warn } from "../terminal/streams.js";
+import { surroundings } from "../terminal/surroundings.js";
 import { WatchedFiles } from "../../files/watched-files.js";
 
 interface ServeFlags extends SettingFlags, LevelFlags {
@@ -43,7 +44,8 @@ export const define: DefineVerb = (command) => {
 };
 
 async function serve(files: readonly string[], flags: ServeFlags): Promise<void> {
-  const closeRead = closeInherited(process.argv);
+  const { events, ownsProcess } = surroundings();
+  const closeRead = ownsProcess ? closeInherited(process.argv) : () => {};
   checkFlags(flags);
   const level = logLevelOf(flags);
   const names = filesOf(files);
@@ -64,13 +66,18 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
     ...(runsFolder === undefined ? {} : { runsFolder }),
   });
   // From here on a signal stops in good order; whoever sends it has seen the line that says we listen.
+  const stopListening: (() => void)[] = [];
   const stopped = new Promise<unknown>((stop) => {
-    onStopSignals(() => stop(undefined));
-    onStrayFaults(logs.all, stop);
+    stopListening.push(
+      onStopSignals(() => stop(undefined)),
+      onStrayFaults(logs.all, stop),
+    );
   });
   const served = new ServedCommands(server, commands);
   const reload = new Reload({ sources, server, served, watched, logs: logs.files, level });
-  process.on("SIGHUP", () => reload.all());
+  const readAgain = (): void => reload.all();
+  events.on("SIGHUP", readAgain);
+  stopListening.push(() => events.off("SIGHUP", readAgain));
   watched.start({ limits: resolveLimits(options.limits), onChange: (changed) => reload.changed(changed) });
   const { urls } = await server.listen().catch(toPlaced);
   closeRead();
@@ -85,6 +92,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const fault = await stopped;
   watched.close();
   await server.close();
+  for (const stopListeningTo of stopListening) stopListeningTo();
   if (fault !== undefined) {
     throw new IscepError("internal", `an exception that nobody caught ended the server: ${textOfThrown(fault)}`, {
       cause: fault,
@@ -97,14 +105,17 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
  * nobody caught nobody knows what still holds: the server ends its runs and scripts in good order, and its supervisor
  * starts a new one.
  */
-function onStrayFaults(logs: Logs | undefined, stop: (fault: unknown) => void): void {
-  process.on("unhandledRejection", (reason) => {
+function onStrayFaults(logs: Logs | undefined, stop: (fault: unknown) => void): () => void {
+  const { events } = surroundings();
+  const onRejection = (reason: unknown): void => {
     logs?.error({ event: "stray_rejection", message: textOfThrown(reason), error: reason });
-  });
-  process.on("uncaughtException", (error) => {
+  };
+  const onException = (error: unknown): void => {
     logs?.error({ event: "uncaught_exception", message: textOfThrown(error), error });
     stop(error);
-  });
+  };
+  events.on("unhandledRejection", onRejection).on("uncaughtException", onException);
+  return () => void events.off("unhandledRejection", onRejection).off("uncaughtException", onException);
 }
 
 /** Said at each start: nobody should come to live with it unseen. */

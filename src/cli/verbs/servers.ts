@@ -4,6 +4,7 @@ import { alignColumns } from "../arguments/table.js";
 import { forgetServer, readKnownServers, type KnownServer } from "../calling/known-servers.js";
 import { summarise, type DefineVerb } from "../terminal/invocation.js";
 import { note, print, styled } from "../terminal/streams.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 interface ListedServer {
   readonly name: string;
@@ -26,7 +27,7 @@ export const define: DefineVerb = (command) => {
     }
     const rows = servers.map(({ name, address, hasToken }) => [name, hasToken ? "yes" : "no", visibleLine(address)]);
     const [header = "", ...lines] = alignColumns([["NAME", "TOKEN", "ADDRESS"], ...rows]);
-    await print(`${[styled(process.stdout, "bold", header), ...lines].join("\n")}\n`);
+    await print(`${[styled(surroundings().stdout, "bold", header), ...lines].join("\n")}\n`);
   });
   summarise(command.command("remove"), "forget a server and the token for it")
     .argument("<name>", "the name that it was given")

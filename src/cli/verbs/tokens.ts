@@ -11,6 +11,7 @@ import { summarise, type DefineVerb } from "../terminal/invocation.js";
 import { collect, durationMs, durationMsOrNever, nonEmpty } from "../arguments/option-values.js";
 import { note, print, styled, warn } from "../terminal/streams.js";
 import { visibleLine } from "../../text/visible-text.js";
+import { surroundings } from "../terminal/surroundings.js";
 
 interface TokensOptions {
   readonly tokensPath?: string;
@@ -130,7 +131,7 @@ function addressOptions(command: Command): Command {
 }
 
 function tokensPath(options: TokensOptions): string {
-  return options.tokensPath ?? (process.env["ISCEP_TOKENS_FILE"] || "tokens.json");
+  return options.tokensPath ?? (surroundings().env["ISCEP_TOKENS_FILE"] || "tokens.json");
 }
 
 function scopesOf({ run, discover }: AddOptions): { scopes: readonly string[] } {
@@ -203,7 +204,7 @@ function tokensTable(tokens: readonly ListedToken[]): string {
     stateOf(token),
   ]);
   const [header = "", ...lines] = alignColumns([["OWNER", "ID", "MAY", "EXPIRES", "STATE"], ...rows]);
-  return `${[styled(process.stdout, "bold", header), ...lines].join("\n")}\n`;
+  return `${[styled(surroundings().stdout, "bold", header), ...lines].join("\n")}\n`;
 }
 
 function stateOf({ clear, disabled, expires }: ListedToken): string {

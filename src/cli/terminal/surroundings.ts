@@ -1,0 +1,70 @@
+/** What surrounds a command line: the process that it is, or what a caller in the same process gives in its place. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { fstatSync } from "node:fs";
+import type { EventEmitter } from "node:events";
+import type { Readable, Writable } from "node:stream";
+
+export interface Input extends Readable {
+  readonly isTTY?: boolean;
+}
+
+export interface Output extends Writable {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+/** What the system says standard input is. A `socket` is mostly what programs give to those that they start. */
+export type InputKind = "folder" | "file" | "pipe" | "socket" | "other";
+
+export interface Surroundings {
+  readonly stdin: Input;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Signals by their names, and the events `exit`, `unhandledRejection` and `uncaughtException` of a process. */
+  readonly events: Pick<EventEmitter, "on" | "once" | "off">;
+  inputKind(): InputKind;
+  /** Ends all at once. In a process nothing after it is reached. */
+  readonly exit: (exitCode: number) => void;
+  /** Whether the process has nothing else to do: only then what its starter left open may be closed. */
+  readonly ownsProcess: boolean;
+}
+
+const ownProcess: Surroundings = {
+  // Node opens each of them at its first use, which is not at the start of every verb.
+  get stdin() {
+    return process.stdin;
+  },
+  get stdout() {
+    return process.stdout;
+  },
+  get stderr() {
+    return process.stderr;
+  },
+  env: process.env,
+  events: process,
+  inputKind() {
+    try {
+      const stats = fstatSync(0);
+      if (stats.isDirectory()) return "folder";
+      if (stats.isFile()) return "file";
+      if (stats.isFIFO()) return "pipe";
+      return stats.isSocket() ? "socket" : "other";
+    } catch {
+      return "other"; // closed
+    }
+  },
+  exit: (exitCode) => process.exit(exitCode),
+  ownsProcess: true,
+};
+
+// A process is its own surroundings and never enters this, as following each promise costs a server much of its speed.
+const given = new AsyncLocalStorage<Surroundings>();
+
+export function surroundings(): Surroundings {
+  return given.getStore() ?? ownProcess;
+}
+
+export function within<Result>(place: Surroundings, work: () => Result): Result {
+  return given.run(place, work);
+}
