@@ -13,10 +13,10 @@ import { Choices } from "./runs/choices.js";
 import type { Outcome } from "./model/outcome.js";
 import { closingError, rejected, schemaFault, stopped } from "./runs/run/endings.js";
 import { execute } from "./runs/execute.js";
-import { followRun } from "./runs/joined.js";
 import type { RunsPage } from "./journal/history.js";
 import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/journal.js";
-import { Run } from "./runs/run/run.js";
+import { Run, type RunHost } from "./runs/run/run.js";
+import { Work, type WorkHost } from "./runs/run/work.js";
 import { ThreadPool } from "./runs/thread/pool.js";
 import { Turns, type Turn } from "./runs/turns/turns.js";
 
@@ -47,25 +47,34 @@ export class Dispatcher {
   readonly #turns: Turns;
   readonly #threads: ThreadPool;
   readonly #choices: Choices;
-  readonly #active = new Set<Run>();
   readonly #journal: RunJournal;
-  /** Of these, those that have not begun. */
-  readonly #waiting = new Set<Run>();
+  readonly #host: RunHost & WorkHost;
+  /** Runs whose arguments are still looked at. */
+  readonly #checking = new Set<Run>();
+  /** Work that waits, or lasts longer than the turn of the event loop in which it began. */
+  readonly #works = new Set<Work>();
   #closing = false;
   #onIdle: (() => void) | undefined;
 
   constructor(options: DispatcherOptions) {
+    const { limits } = options;
     this.#registry = options.registry;
-    this.#limits = options.limits;
-    this.#turns = new Turns(options.limits);
+    this.#limits = limits;
+    this.#turns = new Turns(limits, (work, turn) => this.#begin(work, turn));
     this.#journal = new RunJournal(options);
-    this.#threads = new ThreadPool(options.limits);
+    this.#threads = new ThreadPool(limits);
+    this.#host = {
+      limits,
+      ends: (run, outcome) => this.#journal.ends(run, outcome),
+      abandoned: (run) => this.#abandoned(run),
+      unwanted: (work, run, reason) => this.#unwanted(work, run, reason),
+    };
     this.#choices = new Choices((identity, command) => {
       // Started within, so it is kept for nobody.
-      const run = new Run(command, identity, identity.owner, this.#limits);
-      this.#start(run, command, {}, this.#limits.choicesTimeoutMs);
+      const run = new Run(command, identity, identity.owner, this.#host);
+      this.#start(run, {}, limits.choicesTimeoutMs);
       return run;
-    }, options.limits);
+    }, limits);
   }
 
   /**
@@ -89,36 +98,35 @@ export class Dispatcher {
 
   /** Never throws: whatever is wrong becomes the run's outcome. */
   start(identity: Identity, name: string, args: unknown, options: StartOptions): Run {
-    const { idempotencyKey } = options;
-    if (idempotencyKey !== undefined) {
-      const earlier = this.#journal.byKey(identity, idempotencyKey);
-      // Only the same call again is a repetition; and whoever may not run it may not have its result either.
-      if (earlier !== undefined && earlier.command === name && identity.mayRun(name)) return earlier;
-      if (earlier !== undefined) return this.#refusedKey(identity, name, args, options.source);
-    }
-    const run = new Run(name, identity, options.source, this.#limits);
+    const { idempotencyKey, detached = false } = options;
+    const earlier = idempotencyKey === undefined ? undefined : this.#journal.byKey(identity, idempotencyKey);
+    if (earlier !== undefined) return this.#repeated(earlier, identity, name, args, options);
+    const run = new Run(name, identity, options.source, this.#host);
     if (options.kept === true || idempotencyKey !== undefined) run.retention = { idempotencyKey };
+    if (detached) run.detachments++;
     if (options.stdin === true) run.openInput();
     options.begins?.(run);
-    this.#start(run, name, args, options.timeoutMs);
-    if (run.outcome?.status === "rejected") return run;
-    if (run.outcome === undefined || run.retention !== undefined) {
+    this.#start(run, args, options.timeoutMs);
+    const { outcome } = run;
+    if (outcome?.status !== "rejected" && (outcome === undefined || run.retention !== undefined))
       this.#journal.keep(run);
-      if (options.detached === true) run.isDetached = true;
-      if (options.detached !== true || options.stdin === true) run.whenAbandoned(this.#abandoned);
-    }
     return run;
   }
 
-  #refusedKey(identity: Identity, name: string, args: unknown, source: string): Run {
-    const run = new Run(name, identity, source, this.#limits);
+  /** A call with the key of an earlier one gets that run, where it is the same call again. */
+  #repeated(earlier: Run, identity: Identity, name: string, args: unknown, { source, detached }: StartOptions): Run {
+    // Whoever may not run it may not have its result either.
+    if (earlier.command === name && identity.mayRun(name)) {
+      if (detached === true) earlier.detachments++;
+      return earlier;
+    }
+    const sentence = "this idempotency key belongs to a call of another command; choose a new key";
+    const run = new Run(name, identity, source, this.#host);
+    run.loggedArgs = args;
     const error = identity.mayRun(name)
-      ? new IscepError(
-          "invalid_arguments",
-          "this idempotency key belongs to a call of another command; choose a new key",
-        )
+      ? new IscepError("invalid_arguments", sentence)
       : new IscepError("command_not_found");
-    this.#end(run, args, rejected(error));
+    run.end(rejected(error));
     return run;
   }
 
@@ -126,13 +134,13 @@ export class Dispatcher {
    * A caller may come back for its run; after the grace nobody will ask for it. One that is detached goes on, but not
    * with a part of its standard input, which it would take for the whole.
    */
-  readonly #abandoned = (run: Run): void => {
+  #abandoned(run: Run): void {
     const timer = setTimeout(() => {
-      if (run.isHeld || (run.isDetached && run.input?.isOver !== false)) return;
+      if (run.isHeld || (run.detachments > 0 && run.input?.isOver !== false)) return;
       run.abort(new IscepError("cancelled", "the caller's connection ended, and it did not come back"));
     }, this.#limits.callerGraceMs);
     run.whenEnded(() => clearTimeout(timer));
-  };
+  }
 
   /** @throws IscepError `run_not_found` for a run that is unknown, forgotten or another owner's: the same answer for all. */
   find(identity: Identity, id: string): Run {
@@ -144,155 +152,142 @@ export class Dispatcher {
     return this.#journal.list(identity, query);
   }
 
-  /** Asks the run to stop; its outcome comes when it has. */
-  cancel(run: Run, reason: IscepError): void {
-    run.abort(reason);
-  }
-
-  #start(run: Run, name: string, args: unknown, timeoutMs: number | undefined): void {
+  #start(run: Run, args: unknown, timeoutMs = Number.POSITIVE_INFINITY): void {
     const { identity } = run;
-    const command = this.#registry.get(name);
+    const command = this.#registry.get(run.command);
     // Unknown and forbidden answer alike: nobody learns of a command that he may not run.
-    if (command === undefined || !identity.mayRun(name)) {
-      this.#end(run, args, rejected(new IscepError("command_not_found")));
+    if (command === undefined || !identity.mayRun(run.command)) {
+      run.loggedArgs = args;
+      run.end(rejected(new IscepError("command_not_found")));
       return;
     }
-    const { choicesFrom, secretArguments } = command;
-    const { args: given, secrets } = hideSecrets(args, secretArguments);
-    run.secrets = secrets;
+    const hidden = hideSecrets(args, command.secretArguments);
+    run.loggedArgs = hidden.args;
+    run.secrets = hidden.secrets;
     // The caller may wait for less than the command is allowed, and not for more.
-    run.timeoutMs = Math.min(command.timeoutMs ?? this.#limits.runTimeoutMs, timeoutMs ?? Number.POSITIVE_INFINITY);
+    run.timeoutMs = Math.min(command.timeoutMs ?? this.#limits.runTimeoutMs, timeoutMs);
     let check: ArgumentsCheck | Promise<ArgumentsCheck>;
     try {
       check = command.checkArguments(args);
-      if (choicesFrom !== undefined) check = this.#choices.check(choicesFrom, check);
+      if (command.choicesFrom !== undefined) check = this.#choices.check(command.choicesFrom, check);
     } catch (error) {
-      this.#end(run, given, rejected(schemaFault(error)));
+      run.end(rejected(schemaFault(error)));
       return;
     }
-    if (check instanceof Promise) {
-      const begin = this.#holdBack(run, given);
-      check.then(
-        (checked) => {
-          if (begin()) this.#admit(run, command, given, checked);
-        },
-        (error: unknown) => {
-          if (!begin()) return;
-          this.#end(run, given, rejected(isIscepError(error) ? error : schemaFault(error)));
-          this.#settled(run);
-        },
-      );
-    } else {
-      this.#admit(run, command, given, check);
-    }
+    if (check instanceof Promise) this.#whenChecked(run, command, check);
+    else this.#admit(run, command, check);
   }
 
-  #admit(run: Run, command: Command, given: unknown, check: ArgumentsCheck): void {
-    if (!check.ok) {
-      this.#end(run, given, rejected(new IscepError("invalid_arguments", check.message)));
-      this.#settled(run);
-      return;
-    }
-    if (this.#closing) {
-      this.#end(run, given, rejected(closingError()));
-      this.#settled(run);
-      return;
-    }
-    const { args } = check;
-    const turn = this.#turns.tryTake(command);
+  #whenChecked(run: Run, command: Command, check: Promise<ArgumentsCheck>): void {
+    this.#lasts(run);
+    this.#checking.add(run);
+    void check
+      .then(
+        (checked) => this.#admit(run, command, checked),
+        (error: unknown) => run.end(rejected(isIscepError(error) ? error : schemaFault(error))),
+      )
+      .catch(rethrowLater)
+      .then(() => {
+        this.#checking.delete(run);
+        this.#tellIfIdle();
+      });
+  }
+
+  #admit(run: Run, command: Command, check: ArgumentsCheck): void {
+    if (run.state !== "checking") return;
+    if (!check.ok) run.end(rejected(new IscepError("invalid_arguments", check.message)));
+    else if (this.#closing) run.end(rejected(closingError()));
+    else this.#take(new Work(run, command, check.args, command.timeoutMs ?? this.#limits.runTimeoutMs, this.#host));
+  }
+
+  #take(work: Work): void {
+    const run = work.first;
+    run.work = work;
+    const turn = this.#turns.tryTake(work.command);
     if (turn !== undefined) {
-      this.#execute(run, command, given, args, turn);
+      this.#begin(work, turn);
       return;
     }
-    let begin = (): boolean => true;
-    const refusal = this.#turns.request(run, command, args, {
-      waits: () => (begin = this.#holdBack(run, given)),
-      begins: (taken) => {
-        if (begin()) this.#execute(run, command, given, args, taken);
-        else taken.release();
-      },
-      joins: (first, taken) => this.#join(run, first, given, taken),
-    });
-    if (refusal === undefined) return;
-    this.#end(run, given, rejected(refusal));
-    this.#settled(run);
+    const answer = this.#turns.request(work);
+    switch (answer.kind) {
+      case "begins":
+        return this.#begin(work, answer.turn);
+      case "joins":
+        return this.#join(run, answer.work, answer.turn);
+      case "refused":
+        return run.end(rejected(answer.error));
+      case "waits":
+        work.wait();
+        this.#works.add(work);
+        return this.#lasts(run);
+    }
   }
 
-  /** The run executes nothing: it shows what the first one writes, and ends as that one does, or earlier by itself. */
-  #join(run: Run, first: Run, given: unknown, turn: Turn): void {
-    if (run.retention !== undefined) this.#journal.begins(run, given);
-    this.#journal.outlasts(run, given);
-    this.#active.add(run);
-    run.limitTime();
-    const leave = followRun(run, first, (outcome) => this.#end(run, given, outcome));
-    run.whenAborted((reason) => this.#end(run, given, stopped(reason)));
+  #join(run: Run, work: Work, turn: Turn): void {
+    this.#lasts(run);
+    this.#journal.outlasts(run);
+    work.join(run);
     run.whenEnded(() => {
-      leave();
-      this.#free(run, turn);
+      turn.release();
+      this.#settle(work);
     });
   }
 
-  /**
-   * For a run that has not begun: it ends when it is aborted, and its timeout counts from here. Call `begin` once, when
-   * it would begin; false when it has ended meanwhile.
-   */
-  #holdBack(run: Run, given: unknown): () => boolean {
-    let waits = true;
-    // Its caller gets its id now.
-    if (run.retention !== undefined) this.#journal.begins(run, given);
-    this.#active.add(run);
-    this.#waiting.add(run);
+  /** Its caller gets its id now, and its time counts from here. */
+  #lasts(run: Run): void {
+    if (run.retention !== undefined) this.#journal.begins(run);
     run.limitTime();
-    run.whenAborted((reason) => {
-      if (!waits) return;
-      this.#waiting.delete(run);
-      this.#end(run, given, stopped(reason));
-      this.#settled(run);
-    });
-    return () => {
-      waits = false;
-      this.#waiting.delete(run);
-      return run.outcome === undefined;
-    };
   }
 
-  #execute(run: Run, command: Command, given: unknown, args: unknown, turn: Turn): void {
-    if (command.kind === "script" || run.retention !== undefined) this.#journal.begins(run, given);
-    const result = execute(run, command, args, { threads: this.#threads, limits: this.#limits });
-    if (!(result instanceof Promise)) {
-      this.#end(run, given, result);
-      this.#free(run, turn);
+  #begin(work: Work, turn: Turn): void {
+    if (!work.begin()) {
+      turn.release();
       return;
     }
-    this.#journal.outlasts(run, given);
-    this.#active.add(run);
-    if (command.kind === "function") {
-      run.limitTime();
-      // A function may ignore its signal: the caller gets the outcome now, and the place is given back when the work ends.
-      run.whenAborted((reason) => this.#end(run, given, stopped(reason)));
+    const isScript = work.command.kind === "script";
+    for (const run of work.runs) if (isScript || run.retention !== undefined) this.#journal.begins(run);
+    const result = execute(work, { threads: this.#threads, limits: this.#limits });
+    if (!(result instanceof Promise)) {
+      this.#ended(work, turn, result);
+      return;
     }
-    result.then((outcome) => {
-      this.#end(run, given, outcome);
-      this.#free(run, turn);
-    }, rethrowLater);
+    this.#works.add(work);
+    for (const run of work.runs) {
+      this.#journal.outlasts(run);
+      run.limitTime();
+    }
+    result.then((outcome) => this.#ended(work, turn, outcome)).catch(rethrowLater);
   }
 
-  #end(run: Run, given: unknown, outcome: Outcome): void {
-    run.end(outcome, this.#journal, given);
-  }
-
-  #free(run: Run, turn: Turn): void {
+  #ended(work: Work, turn: Turn, outcome: Outcome): void {
+    work.end(outcome);
     turn.release();
-    this.#settled(run);
+    this.#settle(work);
   }
 
-  #settled(run: Run): void {
-    if (this.#active.delete(run) && this.#active.size === 0) this.#onIdle?.();
+  #unwanted(work: Work, run: Run, reason: IscepError): void {
+    if (this.#turns.leave(work)) {
+      this.#works.delete(work);
+      run.end(stopped(reason));
+      this.#tellIfIdle();
+    } else if (work.command.kind === "function") {
+      // It may ignore its signal: its caller gets the outcome now, and the place is given back when the work ends. What a
+      // script has started is ended first.
+      run.end(stopped(reason));
+    }
   }
 
-  /** Runs under way, those that wait included. */
+  #settle(work: Work): void {
+    if (work.isSettled && this.#works.delete(work)) this.#tellIfIdle();
+  }
+
+  #tellIfIdle(): void {
+    if (this.activeRuns === 0) this.#onIdle?.();
+  }
+
+  /** Those under way, and those that wait; what runs do together counts once. */
   get activeRuns(): number {
-    return this.#active.size;
+    return this.#checking.size + this.#works.size;
   }
 
   /**
@@ -302,17 +297,21 @@ export class Dispatcher {
    */
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
-    for (const run of this.#waiting) run.abort(closingError());
+    for (const run of this.#underWay()) if (run.state !== "running") run.abort(closingError());
     if (!(await this.#idle(graceMs))) {
-      for (const run of this.#active) run.abort(new IscepError("cancelled", "the server was closed"));
+      for (const run of this.#underWay()) run.abort(new IscepError("cancelled", "the server was closed"));
       await this.#idle(this.#limits.killGraceMs + 2 * this.#limits.pipeGraceMs);
     }
     this.#turns.close();
     await this.#threads.close(0);
   }
 
+  #underWay(): Run[] {
+    return [...this.#checking, ...[...this.#works].flatMap(({ runs }) => runs)];
+  }
+
   #idle(timeoutMs: number): Promise<boolean> {
-    if (this.#active.size === 0) return Promise.resolve(true);
+    if (this.activeRuns === 0) return Promise.resolve(true);
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), timeoutMs);
       this.#onIdle = () => {

@@ -48,20 +48,20 @@ export class RunJournal {
   }
 
   /** Before it begins, for one that has to be known whatever happens to this process. */
-  begins(run: Run, given: unknown): void {
+  begins(run: Run): void {
     if (run.isInJournal) return;
     this.#store?.begin(run, run.retention?.idempotencyKey);
-    this.#begun(run, given, this.#store !== undefined);
+    this.#begun(run, this.#store !== undefined);
   }
 
   /** It goes on beyond the turn of the event loop in which it began. */
-  outlasts(run: Run, given: unknown): void {
-    if (!run.isInJournal) this.#begun(run, given, false);
+  outlasts(run: Run): void {
+    if (!run.isInJournal) this.#begun(run, false);
   }
 
-  #begun(run: Run, given: unknown, isDurable: boolean): void {
+  #begun(run: Run, isDurable: boolean): void {
     run.isInJournal = true;
-    this.#logs?.command({ ...eventOf(run, given, "running"), isDurable, server: ownProcessMark() });
+    this.#logs?.command({ ...eventOf(run, "running"), isDurable, server: ownProcessMark() });
   }
 
   /** From now on it can be found, followed and listed. */
@@ -78,18 +78,18 @@ export class RunJournal {
   }
 
   /** It has its outcome, before anybody is told. */
-  ends(run: Run, outcome: Outcome, given: unknown): void {
+  ends(run: Run, outcome: Outcome): void {
     if (run.isInJournal) this.#store?.end(run, outcome);
     if (run.isKept) this.#keptEnded(run);
     if (this.#logs === undefined) return;
     const { status } = outcome;
     if (status === "completed" && !run.isInJournal && outcome.exitCode === undefined) {
       // The way of most calls, without copies.
-      this.#logs.command(eventOf(run, given, status));
+      this.#logs.command(eventOf(run, status));
       return;
     }
     const server = run.isInJournal ? { server: ownProcessMark() } : {};
-    this.#logs.command({ ...eventOf(run, given, status), ...factsOf(outcome), ...server });
+    this.#logs.command({ ...eventOf(run, status), ...factsOf(outcome), ...server });
     if (status === "completed") return;
     const { cause } = outcome.error;
     this.#logs.error({
@@ -158,7 +158,7 @@ function notFound(): never {
   throw new IscepError("run_not_found");
 }
 
-function eventOf(run: Run, given: unknown, status: CommandEvent["status"]): CommandEvent {
+function eventOf(run: Run, status: CommandEvent["status"]): CommandEvent {
   return {
     status,
     runId: run.id,
@@ -169,6 +169,6 @@ function eventOf(run: Run, given: unknown, status: CommandEvent["status"]): Comm
     startedAtMs: run.startedAtMs,
     durationMs: Date.now() - run.startedAtMs,
     outputBytes: run.outputBytes,
-    args: given,
+    args: run.loggedArgs,
   };
 }

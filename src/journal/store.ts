@@ -170,7 +170,7 @@ export class RunStore {
     stored.followed = undefined;
     if (followed === undefined) stored.output = undefined;
     else output?.found(end.outputBytes, this.#filesOf(stored));
-    followed?.end(this.#outcome(stored, end), { ends: () => undefined }, undefined);
+    followed?.end(this.#outcome(stored, end));
   }
 
   /** Its server may have written more of it. */

@@ -1,11 +1,11 @@
 /** Executes a command whose arguments have been checked and that has its place: a function, a thread, or a process. */
-import type { Command, FunctionCommand } from "../model/command.js";
+import type { FunctionCommand } from "../model/command.js";
 import { IscepError, isIscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
-import { failed, rejected } from "./run/endings.js";
+import { failed, rejected, stopped } from "./run/endings.js";
 import type { Outcome } from "../model/outcome.js";
 import { runScript } from "./script/run-script.js";
-import type { Run } from "./run/run.js";
+import { WorkContext, type Work } from "./run/work.js";
 import type { ThreadPool } from "./thread/pool.js";
 
 export interface ExecutionPlaces {
@@ -17,51 +17,48 @@ export interface ExecutionPlaces {
  * Never throws, and the promise never rejects. A function that is over within its call has its outcome at once; the
  * promise of any other resolves when its work has really ended, which may be after its run was stopped.
  */
-export function execute(
-  run: Run,
-  command: Command,
-  args: unknown,
-  places: ExecutionPlaces,
-): Outcome | Promise<Outcome> {
-  if (command.paths === undefined) return begin(run, command, args, places);
-  return command.paths.checkAgain(args).then(
+export function execute(work: Work, places: ExecutionPlaces): Outcome | Promise<Outcome> {
+  const { paths } = work.command;
+  if (paths === undefined) return begin(work, places);
+  return paths.checkAgain(work.args).then(
     (check) => {
       if (!check.ok) return rejected(new IscepError("invalid_arguments", check.message));
       // It may have been stopped meanwhile.
-      return run.outcome ?? begin(run, command, args, places);
+      const { abortReason } = work;
+      return abortReason === undefined ? begin(work, places) : stopped(abortReason);
     },
     (error: unknown) => failed(toIscepError(error)),
   );
 }
 
-function begin(run: Run, command: Command, args: unknown, places: ExecutionPlaces): Outcome | Promise<Outcome> {
-  if (command.kind === "function") return callFunction(run, command, args, places.threads);
-  const { id: runId, timeoutMs, signal, input, output } = run;
+function begin(work: Work, places: ExecutionPlaces): Outcome | Promise<Outcome> {
+  const { command, args, first } = work;
+  if (command.kind === "function") return callFunction(work, command, args, places.threads);
   return runScript(command, args, {
-    runId,
-    timeoutMs,
-    signal,
+    runId: first.id,
+    signal: work.signal,
     limits: places.limits,
-    input,
-    output,
-    progress: (fraction, message) => run.progress(fraction, message),
+    input: first.input,
+    output: work,
+    progress: (fraction, message) => work.progress(fraction, message),
   }).catch((error: unknown) => failed(toIscepError(error)));
 }
 
 function callFunction(
-  run: Run,
+  work: Work,
   command: FunctionCommand,
   args: unknown,
   threads: ThreadPool,
 ): Outcome | Promise<Outcome> {
+  const context = new WorkContext(work);
   try {
     const result =
-      command.threadModule === undefined ? command.run(args, run.context) : threads.run(command, args, run.context);
+      command.threadModule === undefined ? command.run(args, context) : threads.run(command, args, context);
     if (!isThenable(result)) return completed(result);
     // A thenable of its own making may throw, or settle twice; a promise made of it does neither.
-    return Promise.resolve(result).then(completed, (error: unknown) => outcomeOfThrown(run, error));
+    return Promise.resolve(result).then(completed, (error: unknown) => outcomeOfThrown(work, error));
   } catch (error) {
-    return outcomeOfThrown(run, error);
+    return outcomeOfThrown(work, error);
   }
 }
 
@@ -70,12 +67,12 @@ function completed(value: unknown): Outcome {
 }
 
 /** The text of an exception stays here, unless the command threw an IscepError: that is meant for the caller. */
-function outcomeOfThrown(run: Run, thrown: unknown): Outcome {
+function outcomeOfThrown({ first: { id } }: Work, thrown: unknown): Outcome {
   const error = isIscepError(thrown)
     ? thrown
-    : new IscepError("failed", `the command failed; the server's error.log has the reason, under run ${run.id}`, {
+    : new IscepError("failed", `the command failed; the server's error.log has the reason, under run ${id}`, {
         cause: thrown,
-        details: { runId: run.id },
+        details: { runId: id },
       });
   return error.code === "killed" ? { status: "killed", error, signal: "SIGKILL" } : failed(error);
 }

@@ -149,9 +149,12 @@ test("whatever the order in which one server ends a run and another opens, looks
         const problems: string[] = [];
         const options = { folder, limits: defaultLimits, onProblem: (message: string) => problems.push(message) };
         const a = new RunStore(options);
-        const run = new Run("count", { ...anonymous, owner: "alice", mayRun: () => true }, "", defaultLimits);
         const outcome = { status: "completed", value } as const;
-        const journal = { ends: (ended: Run) => a.end(ended, outcome) };
+        const run = new Run("count", { ...anonymous, owner: "alice", mayRun: () => true }, "", {
+          limits: defaultLimits,
+          ends: (ended) => a.end(ended, outcome),
+          abandoned: () => {},
+        });
         let b: RunStore | undefined;
         let hasBegun = false;
         const followed: Run[] = [];
@@ -166,7 +169,7 @@ test("whatever the order in which one server ends a run and another opens, looks
           if (moment === "begin" && !hasBegun) a.begin(run, "key");
           if (moment === "begin") hasBegun = true;
           if (moment === "output" && hasBegun) void run.output.write("stdout", "some");
-          if (moment === "end" && hasBegun) run.end(outcome, journal, undefined);
+          if (moment === "end" && hasBegun) run.end(outcome);
           if (moment === "open") b ??= open();
           if (moment === "reopen") b = open();
           if (stored === undefined || b === undefined) continue;

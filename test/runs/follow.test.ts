@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { anonymous } from "#iscep/model/identity";
 import { defaultLimits } from "iscep";
-import { Run, type RunFollower } from "#iscep/runs/run/run";
+import { Run, type RunFollower, type RunHost } from "#iscep/runs/run/run";
 
-const silent = { ends: () => {} };
+const host: RunHost = { limits: defaultLimits, ends: () => {}, abandoned: () => {} };
 
-function newRun(): Run {
-  return new Run("backup", anonymous, "127.0.0.1", defaultLimits);
+function newRun(runHost: RunHost = host): Run {
+  return new Run("backup", anonymous, "127.0.0.1", runHost);
 }
 
 function follower(name: string, heard: string[]): RunFollower {
@@ -26,7 +26,7 @@ test("each follower hears all of it, and one that has left hears nothing more", 
   run.unfollow(second!);
   run.progress(0.75, undefined);
   run.unfollow(first!);
-  run.end({ status: "completed", value: 1 }, silent, {});
+  run.end({ status: "completed", value: 1 });
   expect(heard).toEqual([
     "a progress 0.5",
     "b progress 0.5",
@@ -42,15 +42,14 @@ test("one who comes late is told the place in the queue, or the outcome, at once
   const heard: string[] = [];
   run.movedInQueue(3);
   run.follow(follower("a", heard));
-  run.end({ status: "completed", value: 1 }, silent, {});
+  run.end({ status: "completed", value: 1 });
   run.follow(follower("b", heard));
   expect(heard).toEqual(["a queued 3", "a ended completed", "b ended completed"]);
 });
 
 test("a run is abandoned when the last of its holders lets go, each counted once", () => {
-  const run = newRun();
   let abandoned = 0;
-  run.whenAbandoned(() => abandoned++);
+  const run = newRun({ ...host, abandoned: () => abandoned++ });
   const [first, second] = [{}, {}];
   run.hold(first);
   run.hold(first);

@@ -247,10 +247,10 @@ export class Version2Connection implements Connection {
   #cancel(identity: Identity, message: Extract<ClientMessage, { method: "cancel" }>): void {
     const { dispatcher, limits } = this.#host;
     const { id, run: runId = "", call } = message;
-    const run = call === undefined ? dispatcher.find(identity, runId) : this.#calls.runOfCall(call);
-    if (run === undefined) throw new IscepError("run_not_found");
+    const run = call === undefined ? dispatcher.find(identity, runId) : this.#calls.cancel(call);
     const ageMs = Date.now() - run.startedAtMs;
-    dispatcher.cancel(run, new IscepError("cancelled", "the call was cancelled"));
+    // By its id it is stopped for all who want it.
+    if (call === undefined) run.abort(new IscepError("cancelled", "the run was cancelled"));
     this.#send(resultText(id, {}, limits));
     this.#closeIf(this.#floods.cancel(ageMs, performance.now()));
   }

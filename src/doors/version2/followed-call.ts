@@ -8,21 +8,30 @@ export interface FollowedCallHost {
   ended(call: FollowedCall, outcome: Outcome): void;
 }
 
+export interface FollowedCallOptions {
+  readonly input: RunInput | undefined;
+  readonly isDetached: boolean;
+  readonly hasOutput: boolean;
+}
+
 /** A call or attach without an answer yet: hears of its run until it was answered, or its connection is gone. */
 export class FollowedCall implements RunFollower {
   readonly id: number;
   readonly run: Run;
   /** This connection sends it. */
   readonly input: RunInput | undefined;
+  /** It wants the run to go on when nobody holds it. */
+  readonly isDetached: boolean;
   /** Output was asked for, and with it progress and the place in the queue. */
   readonly hasOutput: boolean;
   readonly #host: FollowedCallHost;
 
-  constructor(id: number, run: Run, input: RunInput | undefined, hasOutput: boolean, host: FollowedCallHost) {
+  constructor(id: number, run: Run, options: FollowedCallOptions, host: FollowedCallHost) {
     this.id = id;
     this.run = run;
-    this.input = input;
-    this.hasOutput = hasOutput;
+    this.input = options.input;
+    this.isDetached = options.isDetached;
+    this.hasOutput = options.hasOutput;
     this.#host = host;
   }
 

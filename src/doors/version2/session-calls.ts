@@ -30,8 +30,8 @@ export interface SessionCallsHost {
 
 interface FollowOptions {
   readonly offset: number | undefined;
-  /** The run goes on for as long as this connection does. */
-  readonly holds: boolean;
+  /** The run goes on without this connection, too. */
+  readonly isDetached: boolean;
   /** This connection sends the run's standard input from now on. */
   readonly stdin: boolean;
 }
@@ -105,16 +105,13 @@ export class SessionCalls {
       this.#answer(id, run, isKept ? { run: run.id } : undefined);
       return;
     }
-    const stdin = call.stdin === true;
-    // A run is held by who sends its input even if it is detached: with a part of it, it would take that for the whole.
-    this.#follow(id, run, { offset: call.output, holds: stdin || call.detach !== true, stdin });
+    this.#follow(id, run, { offset: call.output, isDetached: call.detach === true, stdin: call.stdin === true });
   }
 
   /** Without an offset only the outcome is wanted. @throws IscepError `output_gone`, `invalid_arguments` */
   attach(id: number, run: Run, offset: number | undefined, stdin: boolean): void {
     if (!this.#mayOpen(id)) return;
-    // Whoever comes back for its run holds it again.
-    this.#follow(id, run, { offset, holds: true, stdin });
+    this.#follow(id, run, { offset, isDetached: false, stdin });
   }
 
   /** Data of the caller; without bytes it is the end. @throws IscepError `protocol` */
@@ -124,27 +121,45 @@ export class SessionCalls {
 
   /** The caller reads this output no further; its call goes on, and is told how far the run is. */
   leave(id: number): void {
-    const stream = this.#streams.get(id);
     // It may have ended meanwhile.
-    if (stream === undefined) return;
+    if (this.#dropStream(id) !== undefined) this.#tellIfIdle();
+  }
+
+  #dropStream(id: number): OutputStream | undefined {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return undefined;
     stream.close();
     this.#streams.delete(id);
     this.#scheduled.delete(stream);
-    this.#tellIfIdle();
+    return stream;
   }
 
-  runOfCall(id: number): Run | undefined {
-    return this.#inFlight.get(id)?.run;
+  /** Its caller wants it no more: the run is stopped, unless somebody else wants it. @throws IscepError `run_not_found` */
+  cancel(id: number): Run {
+    const call = this.#inFlight.get(id);
+    if (call === undefined) throw new IscepError("run_not_found");
+    const { run, isDetached } = call;
+    if (!run.isWantedWithout(call, isDetached)) run.abort(new IscepError("cancelled", "the call was cancelled"));
+    else {
+      if (isDetached) run.detachments--;
+      const output = this.#dropStream(id)?.position;
+      this.#forget(call);
+      const reason = "the call was cancelled; its run goes on, as another caller wants it";
+      const data = { status: "cancelled", run: run.id, ...(output === undefined ? {} : { output }) };
+      this.#host.send(errorText(id, new IscepError("cancelled", reason), data));
+      this.#tellIfIdle();
+    }
+    return run;
   }
 
   /** Tells the run's id, lets its output flow, and answers when it has ended. */
-  #follow(id: number, run: Run, { offset, holds, stdin }: FollowOptions): void {
+  #follow(id: number, run: Run, { offset, isDetached, stdin }: FollowOptions): void {
     const { limits } = this.#host;
     if (offset !== undefined) run.output.checkOffset(offset);
     const input = stdin && run.outcome === undefined ? inputOf(run) : undefined;
-    const call = new FollowedCall(id, run, input, offset !== undefined, this.#followHost);
+    const call = new FollowedCall(id, run, { input, isDetached, hasOutput: offset !== undefined }, this.#followHost);
     this.#inFlight.set(id, call);
-    if (holds) run.hold(call);
+    run.hold(call);
     const start = input === undefined ? undefined : this.#inputs.open(id, input);
     this.#host.send(notificationText("started", { call: id, run: run.id, ...start }));
     if (offset !== undefined) {

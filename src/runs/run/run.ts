@@ -1,17 +1,19 @@
 import { IscepError } from "../../errors.js";
-import type { CommandContext, CommandOutput } from "../../model/command.js";
 import { anonymous, type Identity } from "../../model/identity.js";
 import type { Outcome } from "../../model/outcome.js";
-import { noInput, RunInput } from "../streams/input.js";
-import { eachListener, withListener, withoutListener, type Listeners } from "./listeners.js";
+import { RunInput } from "../streams/input.js";
 import { RunOutput, type OutputLimits } from "../streams/output.js";
+import { stopped } from "./endings.js";
+import { eachListener, withListener, withoutListener, type Listeners } from "./listeners.js";
 import { createRunId } from "./run-id.js";
+import { runStates, type RunEvent, type RunState } from "./states.js";
 
 /**
- * One execution of a command. It lives apart from the connection that asked for it, and ends with exactly one outcome.
+ * One call that the server executes. It lives apart from the connection that asked for it, and ends with exactly one outcome.
+ * What is executed is its work, which it may share with runs that have joined it.
  *
- * Most calls are over within the same turn of the event loop, so the id, the output, the abort controller and the lists
- * of listeners are only made when somebody asks for them.
+ * Most calls are over within the same turn of the event loop, so the id, the output and the lists of listeners are only
+ * made when somebody asks for them.
  */
 export class Run {
   readonly command: string;
@@ -19,9 +21,12 @@ export class Run {
   /** IP address of the caller, or `unix`. */
   readonly source: string;
   readonly startedAtMs: number;
-  readonly context: CommandContext;
+  /** Undefined until its arguments have been checked. */
+  work: RunWork | undefined;
   /** How long it may take, the wait for a place included. */
   timeoutMs = Number.POSITIVE_INFINITY;
+  /** Its arguments as logs may have them: `secretValue` stands for each secret. */
+  loggedArgs: unknown;
   /** The texts that its call gave for secret arguments: no log may hold them. */
   secrets: readonly string[] = [];
   /** Its caller may ask for it later, also after a restart of the server. */
@@ -30,32 +35,27 @@ export class Run {
   isInJournal = false;
   /** It can be found, followed and listed, and its end is to be noted there. */
   isKept = false;
-  /** It goes on when nobody holds it. */
-  isDetached = false;
-  readonly #limits: OutputLimits;
+  /** So many calls want it to go on when nobody holds it. */
+  detachments = 0;
+  readonly #host: RunHost;
   #id: string | undefined;
+  #state: RunState = "checking";
   #outcome: Outcome | undefined;
   #endedAtMs = 0;
-  #state: RunState | undefined;
+  #lasting: LastingRun | undefined;
 
-  constructor(
-    command: string,
-    identity: Identity,
-    source: string,
-    limits: OutputLimits,
-    startedAtMs: number = Date.now(),
-  ) {
+  constructor(command: string, identity: Identity, source: string, host: RunHost, startedAtMs: number = Date.now()) {
     this.command = command;
     this.identity = identity;
     this.source = source;
     this.startedAtMs = startedAtMs;
-    this.#limits = limits;
-    this.context = new RunContext(this);
+    this.#host = host;
   }
 
   /** As it was kept: of an earlier process, or forgotten by this one. */
   static ended(start: EndedRun, outcome: Outcome, endedAtMs: number, output: RunOutput): Run {
     const run = Run.elsewhere(start, output);
+    run.#state = "ended";
     run.#outcome = outcome;
     run.#endedAtMs = endedAtMs;
     return run;
@@ -65,9 +65,11 @@ export class Run {
   static elsewhere(start: EndedRun, output: RunOutput): Run {
     // Nobody acts with it: whoever asks for the run shows an identity of its own.
     const identity = { ...anonymous, owner: start.owner, tokenId: start.tokenId, mayRun: () => false };
-    const run = new Run(start.command, identity, start.source, nothingMore, start.startedAtMs);
+    const run = new Run(start.command, identity, start.source, pastHost, start.startedAtMs);
     run.#id = start.run;
-    run.#lived().output = output;
+    run.#state = "running";
+    run.work = outOfReach;
+    run.#last().output = output;
     return run;
   }
 
@@ -75,7 +77,19 @@ export class Run {
     return (this.#id ??= createRunId(this.startedAtMs));
   }
 
-  /** undefined while it is under way. */
+  get state(): RunState {
+    return this.#state;
+  }
+
+  /** False, and nothing changes, where the event comes too late. */
+  happens(event: RunEvent): boolean {
+    const next = runStates[this.#state][event];
+    if (next === undefined) return false;
+    this.#state = next;
+    return true;
+  }
+
+  /** undefined until it has ended. */
   get outcome(): Outcome | undefined {
     return this.#outcome;
   }
@@ -86,37 +100,27 @@ export class Run {
   }
 
   get output(): RunOutput {
-    const state = this.#lived();
-    if (state.output === undefined) {
-      state.output = new RunOutput(this.#limits);
-      if (this.#outcome !== undefined) state.output.close();
+    const lasting = this.#last();
+    if (lasting.output === undefined) {
+      lasting.output = new RunOutput(this.#host.limits);
+      if (this.#outcome !== undefined) lasting.output.close();
     }
-    return state.output;
+    return lasting.output;
   }
 
   /** undefined where the caller sends no standard input. */
   get input(): RunInput | undefined {
-    return this.#state?.input;
+    return this.#lasting?.input;
   }
 
   /** To be called before the run begins, when its caller will send standard input. */
   openInput(): RunInput {
-    return (this.#lived().input ??= new RunInput());
+    return (this.#last().input ??= new RunInput());
   }
 
   /** Bytes of output so far, without making an output where there is none. */
   get outputBytes(): number {
-    return this.#state?.output?.end ?? 0;
-  }
-
-  /** Aborted when the run shall stop: timeout, cancel, close of the server. */
-  get signal(): AbortSignal {
-    const state = this.#lived();
-    if (state.controller === undefined) {
-      state.controller = new AbortController();
-      if (state.abortReason !== undefined) state.controller.abort(state.abortReason);
-    }
-    return state.controller.signal;
+    return this.#lasting?.output?.end ?? 0;
   }
 
   /** Tells at once that the run has ended already; else its place when it waits, and how far it was when it last said so. */
@@ -125,15 +129,15 @@ export class Run {
       follower.ended(this.#outcome);
       return;
     }
-    const state = this.#lived();
-    state.followers = withListener(state.followers, follower);
-    if (state.queuePosition > 0) follower.queued?.(state.queuePosition);
-    if (state.progress !== undefined) follower.progress?.(state.progress.fraction, state.progress.message);
+    const lasting = this.#last();
+    lasting.followers = withListener(lasting.followers, follower);
+    if (lasting.queuePosition > 0) follower.queued?.(lasting.queuePosition);
+    if (lasting.progress !== undefined) follower.progress?.(lasting.progress.fraction, lasting.progress.message);
   }
 
   unfollow(follower: RunFollower): void {
-    const state = this.#state;
-    if (state !== undefined) state.followers = withoutListener(state.followers, follower);
+    const lasting = this.#lasting;
+    if (lasting !== undefined) lasting.followers = withoutListener(lasting.followers, follower);
   }
 
   /** Calls at once when the run has ended already. */
@@ -142,97 +146,82 @@ export class Run {
   }
 
   progress(fraction: number, message: string | undefined): void {
-    const state = this.#lived();
-    state.progress = { fraction, message };
-    for (const follower of eachListener(state.followers)) follower.progress?.(fraction, message);
+    if (this.#outcome !== undefined) return;
+    const lasting = this.#last();
+    lasting.progress = { fraction, message };
+    for (const follower of eachListener(lasting.followers)) follower.progress?.(fraction, message);
   }
 
   /** From 1; 0 when it waits no more. */
   movedInQueue(position: number): void {
-    // Most runs never wait, and are not to have a state for that.
-    if (position === (this.#state?.queuePosition ?? 0)) return;
-    const state = this.#lived();
-    state.queuePosition = position;
-    for (const follower of eachListener(state.followers)) follower.queued?.(position);
+    // Most runs never wait, and need nothing for that.
+    if (position === (this.#lasting?.queuePosition ?? 0)) return;
+    const lasting = this.#last();
+    lasting.queuePosition = position;
+    for (const follower of eachListener(lasting.followers)) follower.queued?.(position);
   }
 
   /** The first outcome counts; whatever comes later changes nothing. */
-  end(outcome: Outcome, journal: RunEndJournal, given: unknown): void {
-    if (this.#outcome !== undefined) return;
+  end(outcome: Outcome): void {
+    if (!this.happens("ends")) return;
     this.#outcome = outcome;
-    const state = this.#state;
-    if (state === undefined) {
-      journal.ends(this, outcome, given);
+    const lasting = this.#lasting;
+    if (lasting === undefined) {
+      this.#host.ends(this, outcome);
       return;
     }
     this.#endedAtMs = Date.now();
-    state.output?.close();
-    state.input?.discard();
+    lasting.output?.close();
+    lasting.input?.discard();
     // Before anybody is told: what a caller has heard of is never lost.
-    journal.ends(this, outcome, given);
-    clearTimeout(state.timer);
-    const { followers } = state;
-    state.followers = undefined;
-    state.abortListeners = undefined;
+    this.#host.ends(this, outcome);
+    clearTimeout(lasting.timer);
+    const { followers } = lasting;
+    lasting.followers = undefined;
     for (const follower of eachListener(followers)) follower.ended(outcome);
   }
 
-  /** It has been asked to stop. */
-  get isAborted(): boolean {
-    return this.#state?.abortReason !== undefined;
-  }
-
-  /** Asks the command to stop; `reason` becomes `context.signal.reason`. */
+  /** Asks it to stop. Its outcome comes when it has, which may be at once. */
   abort(reason: IscepError): void {
-    const state = this.#lived();
-    if (state.abortReason !== undefined || this.#outcome !== undefined) return;
-    state.abortReason = reason;
-    state.controller?.abort(reason);
-    for (const listener of eachListener(state.abortListeners)) listener(reason);
+    if (!this.happens("stops")) return;
+    if (this.work === undefined) this.end(stopped(reason));
+    else this.work.drop(this, reason);
   }
 
-  /** Calls once, at an abort before the run has ended. Cheaper than the signal. */
-  whenAborted(listener: (reason: IscepError) => void): void {
-    const state = this.#lived();
-    if (state.abortReason !== undefined) listener(state.abortReason);
-    else state.abortListeners = withListener(state.abortListeners, listener);
-  }
-
-  /** From now on it is aborted when its timeout has passed. */
+  /** From now on it is aborted when its timeout has passed. Where it waited for its place, the wait counts. */
   limitTime(): void {
-    const state = this.#lived();
-    // Twice where it waited for its place: what counts is the first.
-    state.timer ??= setTimeout(timeOut, this.timeoutMs, this);
+    this.#last().timer ??= setTimeout(timeOut, this.timeoutMs, this);
   }
 
   /** A caller that wants the run to go on, until it releases it. */
   hold(holder: object): void {
-    const state = this.#lived();
-    if (!eachListener(state.holders).includes(holder)) state.holders = withListener(state.holders, holder);
+    const lasting = this.#last();
+    if (!eachListener(lasting.holders).includes(holder)) lasting.holders = withListener(lasting.holders, holder);
   }
 
   release(holder: object): void {
-    const state = this.#lived();
-    if (!eachListener(state.holders).includes(holder)) return;
-    state.holders = withoutListener(state.holders, holder);
-    if (state.holders === undefined && this.#outcome === undefined) state.onAbandoned?.(this);
+    const lasting = this.#last();
+    if (!eachListener(lasting.holders).includes(holder)) return;
+    lasting.holders = withoutListener(lasting.holders, holder);
+    if (lasting.holders === undefined && this.#outcome === undefined) this.#host.abandoned(this);
   }
 
   get isHeld(): boolean {
-    return this.#state?.holders !== undefined;
+    return this.#lasting?.holders !== undefined;
   }
 
-  /** Called each time when the last of those that held the run has let go of it. */
-  whenAbandoned(listener: (run: Run) => void): void {
-    this.#lived().onAbandoned = listener;
+  /** Whether anybody wants it beside this caller. */
+  isWantedWithout(holder: object, isDetached: boolean): boolean {
+    const others = eachListener(this.#lasting?.holders).filter((one) => one !== holder);
+    return others.length > 0 || this.detachments > (isDetached ? 1 : 0);
   }
 
-  #lived(): RunState {
-    return (this.#state ??= new RunState());
+  #last(): LastingRun {
+    return (this.#lasting ??= new LastingRun());
   }
 }
 
-/** Whoever wants to hear of a run: its caller's door, one who has attached, a run that has joined it. */
+/** Whoever wants to hear of a run: its caller's door, one who has attached. */
 export interface RunFollower {
   /** Once. */
   ended(outcome: Outcome): void;
@@ -241,9 +230,19 @@ export interface RunFollower {
   queued?(position: number): void;
 }
 
-/** Where the end of a run is written down. */
-export interface RunEndJournal {
-  ends(run: Run, outcome: Outcome, given: unknown): void;
+/** What is executed for it. */
+export interface RunWork {
+  /** The run is `ending`: it wants the work no more, and gets its outcome now or when the work has stopped. */
+  drop(run: Run, reason: IscepError): void;
+}
+
+/** Where runs are written down. */
+export interface RunHost {
+  readonly limits: OutputLimits;
+  /** It has its outcome, and nobody has been told yet. */
+  ends(run: Run, outcome: Outcome): void;
+  /** The last of those that held it has let go of it. */
+  abandoned(run: Run): void;
 }
 
 /** What is kept of a run beside its outcome and output. */
@@ -256,19 +255,23 @@ export interface EndedRun {
   readonly startedAtMs: number;
 }
 
-const nothingMore: OutputLimits = { maxRetainedOutputBytes: 0, streamWindowBytes: 0 };
+/** Only its own server can stop it. */
+const outOfReach: RunWork = { drop: () => {} };
+
+/** Nothing is written down of a run that is not this server's, or was before. */
+const pastHost: RunHost = {
+  limits: { maxRetainedOutputBytes: 0, streamWindowBytes: 0 },
+  ends: () => {},
+  abandoned: () => {},
+};
 
 /** What only a run has that lasts longer than its call, or that somebody follows. */
-class RunState {
+class LastingRun {
   output: RunOutput | undefined;
   input: RunInput | undefined;
-  controller: AbortController | undefined;
-  abortReason: IscepError | undefined;
-  abortListeners: Listeners<(reason: IscepError) => void>;
   followers: Listeners<RunFollower>;
   progress: { readonly fraction: number; readonly message: string | undefined } | undefined;
   queuePosition = 0;
-  onAbandoned: ((run: Run) => void) | undefined;
   /** Callers that want it to go on; without any, and not detached, it is abandoned. */
   holders: Listeners<object>;
   timer: NodeJS.Timeout | undefined;
@@ -276,37 +279,4 @@ class RunState {
 
 function timeOut(run: Run): void {
   run.abort(new IscepError("timeout", `the command took longer than its timeout of ${run.timeoutMs} ms`));
-}
-
-class RunContext implements CommandContext {
-  readonly #run: Run;
-
-  constructor(run: Run) {
-    this.#run = run;
-  }
-
-  get runId(): string {
-    return this.#run.id;
-  }
-
-  get identity(): Pick<Identity, "owner" | "tokenId"> {
-    return this.#run.identity;
-  }
-
-  get signal(): AbortSignal {
-    return this.#run.signal;
-  }
-
-  get output(): CommandOutput {
-    return this.#run.output;
-  }
-
-  get stdin(): AsyncIterable<Uint8Array> {
-    return this.#run.input ?? noInput;
-  }
-
-  /** Works without its context as well: commands take apart what they are given. */
-  get progress(): CommandContext["progress"] {
-    return (fraction, message) => this.#run.progress(Math.min(1, Math.max(0, fraction)), message);
-  }
 }

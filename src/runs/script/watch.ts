@@ -7,7 +7,8 @@ import type { ScriptOutput } from "./output.js";
 export interface ProcessWatchOptions {
   /** In the program's environment as ISCEP_RUN. */
   readonly runId: string;
-  readonly timeoutMs: number;
+  /** Undefined where another clock aborts the signal in time. */
+  readonly timeoutMs?: number;
   /** Its reason becomes the outcome's error: `timeout` by that code, all others are a cancel. */
   readonly signal: AbortSignal;
   readonly limits: Pick<Limits, "killGraceMs" | "pipeGraceMs">;
@@ -31,7 +32,7 @@ export class ProcessWatch {
   readonly #options: ProcessWatchOptions;
   #resolve: (end: ProcessEnd) => void = () => {};
   #reject: (error: Error) => void = () => {};
-  readonly #deadline: NodeJS.Timeout;
+  #deadline: NodeJS.Timeout | undefined;
   #pipeTimer: NodeJS.Timeout | undefined;
   #stopReason: IscepError | undefined;
   #exit: { readonly exitCode: number | null; readonly signal: string | null } | undefined;
@@ -54,6 +55,7 @@ export class ProcessWatch {
     child.on("close", this.#onClose);
     options.signal.addEventListener("abort", this.#onAbort);
     const { timeoutMs } = options;
+    if (timeoutMs === undefined) return;
     this.#deadline = setTimeout(() => {
       this.stop(new IscepError("timeout", `the script took longer than its timeout of ${timeoutMs} ms, and was ended`));
     }, timeoutMs);

@@ -1,6 +1,6 @@
 /**
- * When a run may begin: first its command's own concurrency has to allow it, then there has to be a place in the
- * server. Who waits for the first takes no place, and so holds up no other command.
+ * When work may begin: first its command's own concurrency has to allow it, then there has to be a place in the
+ * server. What waits for the first takes no place, and so holds up no other command.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Command, CommandConcurrency } from "../../model/command.js";
@@ -8,38 +8,42 @@ import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { Concurrency } from "./concurrency.js";
 import { Places } from "./places.js";
-import type { Run } from "../run/run.js";
+import type { Work } from "../run/work.js";
 
 /** To be given back once, when the work has really ended. */
 export interface Turn {
   release(): void;
 }
 
-/** What becomes of a run that asked for its turn. */
-export interface TurnListener {
-  /** Called first, and once, when it cannot begin at once. From here on an abort takes it out of the queue. */
-  waits(): void;
-  begins(turn: Turn): void;
-  /** It shall have the outcome and the output of this one. */
-  joins(first: Run, turn: Turn): void;
-}
+/** What becomes of work that asked for its turn. */
+export type TurnAnswer =
+  | { readonly kind: "begins"; readonly turn: Turn }
+  /** `begins` is called when its turn has come. */
+  | { readonly kind: "waits" }
+  /** Its run shall join this work instead. */
+  | { readonly kind: "joins"; readonly work: Work; readonly turn: Turn }
+  | { readonly kind: "refused"; readonly error: IscepError };
 
 interface Member {
-  readonly run: Run;
-  readonly args: unknown;
+  readonly work: Work;
   begin(): void;
 }
 
 export class Turns {
   readonly #limits: Limits;
+  readonly #begins: (work: Work, turn: Turn) => void;
   readonly #places: Places;
   /** Apart from the others: runs that wait for a thread hold up no function and no script. */
   readonly #threadPlaces: Places;
   readonly #concurrency: Concurrency<Member>;
+  /** How each that waits gives its place in the queue up. */
+  readonly #waiting = new Map<Work, () => void>();
   #telling: NodeJS.Timeout | undefined;
 
-  constructor(limits: Limits) {
+  /** @param begins called for work that had to wait, when its turn has come */
+  constructor(limits: Limits, begins: (work: Work, turn: Turn) => void) {
     this.#limits = limits;
+    this.#begins = begins;
     this.#places = new Places(limits.maxRuns, limits.maxQueuedRuns);
     this.#threadPlaces = new Places(limits.maxThreads, limits.maxQueuedRuns);
     this.#concurrency = new Concurrency(limits.maxQueuedRuns);
@@ -52,88 +56,83 @@ export class Turns {
     return places.tryTake() ? places : undefined;
   }
 
-  /** Tells the listener, now or later. Returns why not, and then the listener hears nothing. */
-  request(run: Run, command: Command, args: unknown, listener: TurnListener): IscepError | undefined {
-    const places = this.#placesFor(command);
+  request(work: Work): TurnAnswer {
+    const { command } = work;
     const { concurrency } = command;
-    if (concurrency === undefined) return this.#takePlace(run, places, undefined, listener);
+    if (concurrency === undefined) return this.#takePlace(work, undefined);
     let key: string;
     try {
-      key = `${command.name} ${concurrency.key(args)}`;
+      key = `${command.name} ${concurrency.key(work.args)}`;
     } catch (cause) {
       const sentence = "the command's concurrency key cannot be made; the command's author has to mend it";
-      return new IscepError("internal", sentence, { cause });
+      return { kind: "refused", error: new IscepError("internal", sentence, { cause }) };
     }
-    let waits = false;
-    const slot: Turn = { release: () => this.#leave(key, member) };
-    const member: Member = {
-      run,
-      args,
-      begin: () => {
-        waits = false;
-        if (!run.isAborted) this.#takePlace(run, places, slot, listener, true);
-      },
-    };
-    const { maxQueuedRunsPerKey } = this.#limits;
-    const rule = { maxQueued: maxQueuedRunsPerKey, ...concurrency };
-    const entry = this.#concurrency.enter(key, member, rule, (first) => mayJoin(first, member));
-    if (entry.verdict === "begin") return this.#takePlace(run, places, slot, listener);
-    if (entry.verdict === "full")
-      return entry.of === "key" ? fullKey(concurrency, rule.maxQueued) : fullServer(this.#concurrency.queued);
-    if (entry.verdict === "join") {
-      listener.joins(entry.first.run, slot);
-      return undefined;
+    const slot: Turn = { release: () => this.#leaveKey(key, member) };
+    const member: Member = { work, begin: () => this.#beginMember(work, slot) };
+    const rule = { maxQueued: this.#limits.maxQueuedRunsPerKey, ...concurrency };
+    const entry = this.#concurrency.enter(key, member, rule, (other) => mayJoin(other.work, work));
+    if (entry.verdict === "begin") return this.#takePlace(work, slot);
+    if (entry.verdict === "join") return { kind: "joins", work: entry.first.work, turn: slot };
+    if (entry.verdict === "full") {
+      const ofKey = entry.of === "key";
+      const error = ofKey ? fullKey(concurrency, rule.maxQueued) : fullServer(this.#concurrency.queued);
+      return { kind: "refused", error };
     }
-    waits = true;
-    listener.waits();
-    run.whenAborted(() => {
-      if (waits) slot.release();
-    });
-    run.movedInQueue(entry.position);
-    entry.replaces?.run.abort(new IscepError("cancelled", "a newer call of this command took its place"));
-    return undefined;
+    this.#waiting.set(work, () => slot.release());
+    work.moved(entry.position);
+    for (const run of entry.replaces?.work.runs ?? [])
+      run.abort(new IscepError("cancelled", "a newer call of this command took its place"));
+    return { kind: "waits" };
   }
 
-  /** @param hasWaited for its slot: what was let in is not refused later, and the queue is bounded all the same */
-  #takePlace(
-    run: Run,
-    places: Places,
-    slot: Turn | undefined,
-    listener: TurnListener,
-    hasWaited = false,
-  ): IscepError | undefined {
+  /** Its slot has been taken for it: what was let in is not refused later, and the queue is bounded all the same. */
+  #beginMember(work: Work, slot: Turn): void {
+    // It may have left since.
+    if (!this.#waiting.delete(work)) return;
+    const answer = this.#takePlace(work, slot, true);
+    if (answer.kind === "begins") this.#begins(work, answer.turn);
+  }
+
+  #takePlace(work: Work, slot: Turn | undefined, hasWaited = false): TurnAnswer {
+    const places = this.#placesFor(work.command);
     const turn = slot === undefined ? places : bothOf(places, slot);
-    const begins = (): void => {
-      run.movedInQueue(0);
-      listener.begins(turn);
-    };
     if (places.tryTake()) {
-      begins();
-      return undefined;
+      work.moved(0);
+      return { kind: "begins", turn };
     }
     const waiter = {
       start: () => {
         this.#tellSoon();
-        if (run.isAborted) turn.release();
-        else begins();
+        if (!this.#waiting.delete(work)) return turn.release();
+        work.moved(0);
+        this.#begins(work, turn);
       },
-      moved: (position: number) => run.movedInQueue(position),
+      moved: (position: number) => work.moved(position),
     };
     if (!places.wait(waiter, hasWaited)) {
       slot?.release();
-      return fullServer(places.waiting, places.taken);
+      return { kind: "refused", error: fullServer(places.waiting, places.taken) };
     }
-    if (!hasWaited) listener.waits();
-    run.movedInQueue(places.waiting);
-    run.whenAborted(() => {
+    this.#waiting.set(work, () => {
+      // Otherwise its place has been taken for it, and is given back when it would start.
       if (!places.leave(waiter)) return;
       this.#tellSoon();
       slot?.release();
     });
-    return undefined;
+    work.moved(places.waiting);
+    return { kind: "waits" };
   }
 
-  #leave(key: string, member: Member): void {
+  /** Nobody wants it any more. False when it does not wait. */
+  leave(work: Work): boolean {
+    const leave = this.#waiting.get(work);
+    if (leave === undefined) return false;
+    this.#waiting.delete(work);
+    leave();
+    return true;
+  }
+
+  #leaveKey(key: string, member: Member): void {
     const begun = this.#concurrency.leave(key, member);
     this.#tellSoon();
     // Not from here: one that ends at once would release from within, as deep as there are others who wait.
@@ -156,7 +155,7 @@ export class Turns {
   #tellPositions(): void {
     for (const queue of this.#concurrency.queues()) {
       let position = 0;
-      for (const { run } of queue) run.movedInQueue(++position);
+      for (const { work } of queue) work.moved(++position);
     }
     this.#places.tellPositions();
     this.#threadPlaces.tellPositions();
@@ -168,15 +167,14 @@ export class Turns {
 }
 
 /** Of another owner's run nothing is ever shown; and nobody gets the result of what he did not ask for. */
-function mayJoin(first: Member, member: Member): boolean {
+function mayJoin(other: Work, work: Work): boolean {
   return (
-    first.run.identity.owner === member.run.identity.owner &&
-    !first.run.isAborted &&
-    first.run.outcome === undefined &&
+    other.first.identity.owner === work.first.identity.owner &&
+    !other.isClosed &&
     // Each has a standard input of its own, and one of them would be lost.
-    first.run.input === undefined &&
-    member.run.input === undefined &&
-    isDeepStrictEqual(first.args, member.args)
+    other.first.input === undefined &&
+    work.first.input === undefined &&
+    isDeepStrictEqual(other.args, work.args)
   );
 }
 

@@ -260,6 +260,67 @@ describe("join:", () => {
     expect(begun).toEqual(["end"]);
   });
 
+  test("a first caller that cancels ends its own run alone: the work goes on until the last one has left", async () => {
+    const { command, begun, reasons, end, whenBegun } = backup(joining);
+    const { server } = await serve(command);
+    const clients = await Promise.all([1, 2, 3].map(() => server.client({ protocol: 2 })));
+    const [first, second, third] = clients.map((client) => client.run("back_up", { world: "end" }));
+    await whenBegun(1);
+    await Promise.all([first?.id, second?.id, third?.id]);
+    first?.cancel();
+    expect(await first?.outcome).toMatchObject({ status: "cancelled" });
+    // Whoever comes now joins as well.
+    const fourth = clients[0]?.run("back_up", { world: "end" });
+    await fourth?.id;
+    fourth?.cancel();
+    expect(await fourth?.outcome).toMatchObject({ status: "cancelled" });
+    second?.cancel();
+    expect(await second?.outcome).toMatchObject({ status: "cancelled" });
+    expect(reasons).toEqual([]);
+    end("end");
+    expect(await third?.outcome).toEqual({ status: "completed", value: "end" });
+    expect(String((await collect(third!)).all)).toBe("packing end\ndone\n");
+    expect(String((await collect(first!)).all)).toBe("packing end\n");
+    expect(begun).toEqual(["end"]);
+  });
+
+  test("work that still waits for its turn keeps its place in the queue when its first caller cancels", async () => {
+    const { command, begun, end, whenBegun } = backup({ limit: 1, whenFull: "join" });
+    const { server, client } = await serve(command);
+    const other = client.run("back_up", { world: "other" });
+    await whenBegun(1);
+    const [first, second] = [client.run("back_up", { world: "end" }), client.run("back_up", { world: "end" })];
+    await Promise.all([positionsOf(first).until(1), positionsOf(second).until(1)]);
+    first.cancel();
+    expect(await first.outcome).toMatchObject({ status: "cancelled" });
+    end("other");
+    await whenBegun(2);
+    end("end");
+    expect(await Promise.all([other.value, second.value])).toEqual(["other", "end"]);
+    expect(begun).toEqual(["other", "end"]);
+    // The place in the queue was given back, once.
+    const again = client.run("back_up", { world: "again" });
+    await whenBegun(3);
+    end("again");
+    expect(await again.value).toBe("again");
+    await server.server.close();
+  });
+
+  test("the time of the first call bounds the work, however many join it", async () => {
+    const { command, reasons, whenBegun } = backup(joining);
+    const { client } = await serve({ ...command, timeoutMs: 300 });
+    const first = client.run("back_up", { world: "end" });
+    await whenBegun(1);
+    const impatient = client.run("back_up", { world: "end" }, { timeoutMs: 20 });
+    expect(await impatient.outcome).toMatchObject({ status: "timeout" });
+    expect(reasons).toEqual([]);
+    const second = client.run("back_up", { world: "end" });
+    await second.id;
+    first.cancel();
+    expect(await second.outcome).toMatchObject({ status: "timeout" });
+    expect(reasons).toHaveLength(1);
+  });
+
   test("when all have gone, the run is cancelled after the grace", async () => {
     const { command, reasons, whenBegun } = backup(joining);
     const { server } = await serve(command, { callerGraceMs: 20 });
@@ -317,6 +378,45 @@ test("a call with an idempotency key joins its own run, and replaces nothing", a
   end("end");
   expect(await Promise.all(calls)).toEqual(["end", "end"]);
   expect(begun).toEqual(["end"]);
+});
+
+describe("callers with the same idempotency key have one run, and", () => {
+  const key = { idempotencyKey: "nightly" };
+
+  test.each([true, false])(
+    "it goes on for the one who waits when the other goes or cancels (cancels: %s)",
+    async (cancels) => {
+      const { command, reasons, end, whenBegun } = backup({ limit: 1 });
+      const { server } = await serve(command, { callerGraceMs: 20 });
+      const [one, two] = await Promise.all([1, 2].map(() => server.client({ protocol: 2 })));
+      const first = one?.run("back_up", { world: "end" }, key);
+      await whenBegun(1);
+      const second = two?.run("back_up", { world: "end" }, { ...key, detach: true });
+      expect(await second?.id).toBe(await first?.id);
+      if (cancels) first?.cancel();
+      else await one?.close();
+      expect(await first?.outcome).toMatchObject({ status: cancels ? "cancelled" : "lost" });
+      await sleep(60);
+      expect(reasons).toEqual([]);
+      end("end");
+      expect(await second?.value).toBe("end");
+    },
+  );
+
+  test("it is stopped when the last of them cancels, and by its id for all of them", async () => {
+    const { command, reasons, whenBegun } = backup({ limit: 1 });
+    const { client } = await serve(command);
+    for (const byId of [false, true]) {
+      const idempotencyKey = String(byId);
+      const runs = [1, 2].map(() => client.run("back_up", { world: "end" }, { idempotencyKey, detach: true }));
+      await whenBegun(reasons.length + 1);
+      const [id] = await Promise.all(runs.map((run) => run.id));
+      if (byId) await client.cancel(id as string);
+      else for (const run of runs) run.cancel();
+      for (const run of runs) expect(await run.outcome).toMatchObject({ status: "cancelled" });
+    }
+    expect(reasons).toHaveLength(2);
+  });
 });
 
 test("a call that waits for its turn is refused when the server closes, and the one that runs ends in peace", async () => {

@@ -1,0 +1,89 @@
+/** The output of a run that has joined another's work: a copy, with offsets of its own, and its own readers. */
+import { toIscepError } from "../../errors.js";
+import type { Outcome } from "../../model/outcome.js";
+import type { OutputPiece, OutputWatcher, RunOutput } from "../streams/output.js";
+import type { Run } from "./run.js";
+
+/** What is read, and how far: it is kept there until then, and its writer waits for a slow reader of ours. */
+interface Source extends OutputWatcher {
+  readonly output: RunOutput;
+  position: number;
+}
+
+export class JoinedOutput {
+  readonly run: Run;
+  /** The first is read to its end, then the next. */
+  readonly #sources: Source[] = [];
+  #isFull = false;
+  #outcome: Outcome | undefined;
+
+  /** Begins with what is still kept of `first`. */
+  constructor(run: Run, first: RunOutput) {
+    this.run = run;
+    this.#watch(first, first.start);
+    run.whenEnded(() => this.#leave());
+    this.#pump();
+  }
+
+  /** The first output is closed, and the work writes here from now on. */
+  continueWith(rest: RunOutput): void {
+    this.#watch(rest, 0);
+  }
+
+  /** The run ends with this when it has all of the output. */
+  end(outcome: Outcome): void {
+    this.#outcome = outcome;
+    this.#pump();
+  }
+
+  #watch(output: RunOutput, position: number): void {
+    const source: Source = { output, position, outputReady: () => this.#pump() };
+    output.watch(source);
+    this.#sources.push(source);
+  }
+
+  #pump(): void {
+    while (!this.#isFull) {
+      const source = this.#source();
+      const piece = source === undefined ? undefined : this.#next(source);
+      if (source === undefined || piece === undefined) break;
+      source.position += piece.bytes.length;
+      const room = this.run.output.write(piece.channel, piece.bytes);
+      source.output.positionChanged();
+      if (room !== undefined) this.#waitFor(room);
+    }
+    const source = this.#source();
+    // The last of it may have to be read from files, when the work is over already.
+    if (this.#outcome !== undefined && (source === undefined || source.position === source.output.end))
+      this.run.end(this.#outcome);
+  }
+
+  #source(): Source | undefined {
+    const [source, next] = this.#sources;
+    if (source === undefined || next === undefined || source.position < source.output.end) return source;
+    source.output.unwatch(source);
+    this.#sources.shift();
+    return next;
+  }
+
+  #next({ output, position }: Source): OutputPiece | undefined {
+    try {
+      return output.read(position, Number.POSITIVE_INFINITY);
+    } catch (error) {
+      this.run.end({ status: "lost", error: toIscepError(error) });
+      return undefined;
+    }
+  }
+
+  #waitFor(room: Promise<void>): void {
+    this.#isFull = true;
+    void room.then(() => {
+      this.#isFull = false;
+      this.#pump();
+    });
+  }
+
+  #leave(): void {
+    for (const source of this.#sources.splice(0)) source.output.unwatch(source);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * What is executed: for one run, and for those that have joined it. It goes on as long as one of them wants it. Each of them
+ * has an outcome of its own: who leaves is told so at once, and the others get what the work comes to.
+ */
+import type { Command, CommandContext, CommandOutput } from "../../model/command.js";
+import { IscepError } from "../../errors.js";
+import type { Identity } from "../../model/identity.js";
+import type { Outcome } from "../../model/outcome.js";
+import { noInput } from "../streams/input.js";
+import { RunOutput, type OutputChannel, type OutputLimits } from "../streams/output.js";
+import { JoinedOutput } from "./joined-output.js";
+import { stopped } from "./endings.js";
+import type { Run, RunWork } from "./run.js";
+
+export interface WorkHost {
+  readonly limits: OutputLimits;
+  /** Nobody wants it any more, and it is aborted: its last run is `ending`. */
+  unwanted(work: Work, run: Run, reason: IscepError): void;
+}
+
+export class Work implements RunWork {
+  readonly command: Command;
+  /** Checked, and converted where its schema does so. */
+  readonly args: unknown;
+  /** Whose output, input and id it has, also after that run has left. */
+  readonly first: Run;
+  /** How long the command may take, whatever the patience of a caller; counted from the first call. */
+  readonly timeoutMs: number;
+  readonly #host: WorkHost;
+  #firstHasLeft = false;
+  /** In the order in which they joined. */
+  #joined: JoinedOutput[] | undefined;
+  /** What is written after the first run has left. */
+  #rest: RunOutput | undefined;
+  #controller: AbortController | undefined;
+  #abortReason: IscepError | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #progress: { readonly fraction: number; readonly message: string | undefined } | undefined;
+  #position = 0;
+  #hasBegun = false;
+  #isOver = false;
+
+  constructor(first: Run, command: Command, args: unknown, timeoutMs: number, host: WorkHost) {
+    this.first = first;
+    this.command = command;
+    this.args = args;
+    this.timeoutMs = timeoutMs;
+    this.#host = host;
+  }
+
+  /** Those that want it. */
+  get runs(): Run[] {
+    const joined = this.#joined?.map(({ run }) => run) ?? [];
+    return this.#firstHasLeft ? joined : [this.first, ...joined];
+  }
+
+  /** Nothing of it goes on any more, and all who wanted it have their outcome. */
+  get isSettled(): boolean {
+    return this.#isOver && this.runs.every(({ state }) => state === "ended");
+  }
+
+  /** Why it was stopped; undefined where it was not. */
+  get abortReason(): IscepError | undefined {
+    return this.#abortReason;
+  }
+
+  /** Nobody can join it any more. */
+  get isClosed(): boolean {
+    return this.#isOver || this.#abortReason !== undefined;
+  }
+
+  /** Aborted when nobody wants it any more, at its timeout, and when the server closes. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** The run has shown nothing yet: it gets the output from where that is still kept, the progress and the outcome. */
+  join(run: Run): void {
+    const joined = new JoinedOutput(run, this.first.output);
+    if (this.#rest !== undefined) joined.continueWith(this.#rest);
+    (this.#joined ??= []).push(joined);
+    run.work = this;
+    run.happens(this.#hasBegun ? "begins" : "waits");
+    run.movedInQueue(this.#position);
+    if (this.#progress !== undefined) run.progress(this.#progress.fraction, this.#progress.message);
+  }
+
+  /** It has to wait for its turn. */
+  wait(): void {
+    this.first.happens("waits");
+  }
+
+  /** False when nobody wants it any more. */
+  begin(): boolean {
+    if (this.#abortReason !== undefined) return false;
+    this.#hasBegun = true;
+    for (const run of this.runs) run.happens("begins");
+    return true;
+  }
+
+  drop(run: Run, reason: IscepError): void {
+    const others = this.runs.filter((other) => other !== run);
+    if (others.length === 0) {
+      this.#abort(reason);
+      this.#host.unwanted(this, run, reason);
+      return;
+    }
+    if (run === this.first) this.#dropFirst();
+    else this.#joined = this.#joined?.filter((joined) => joined.run !== run);
+    run.end(stopped(reason));
+  }
+
+  /** Its output ends here, and what comes is for the others. */
+  #dropFirst(): void {
+    this.#firstHasLeft = true;
+    this.#rest = new RunOutput(this.#host.limits);
+    for (const joined of this.#joined ?? []) joined.continueWith(this.#rest);
+    const leftMs = this.first.startedAtMs + this.timeoutMs - Date.now();
+    // The time of the first run has bounded it so far; those that join later have times of their own, without end.
+    this.#timer = setTimeout(timeOut, Math.max(0, leftMs), this);
+  }
+
+  #abort(reason: IscepError): void {
+    this.#abortReason ??= reason;
+    this.#controller?.abort(this.#abortReason);
+  }
+
+  progress(fraction: number, message: string | undefined): void {
+    this.#progress = { fraction, message };
+    for (const run of this.runs) run.progress(fraction, message);
+  }
+
+  /** In the queue, from 1; 0 when it waits no more. */
+  moved(position: number): void {
+    this.#position = position;
+    for (const run of this.runs) run.movedInQueue(position);
+  }
+
+  write(channel: OutputChannel, data: string | Uint8Array): Promise<void> | undefined {
+    return (this.#rest ?? this.first.output).write(channel, data);
+  }
+
+  /** Nothing of it goes on any more: what each run ends with that has not left. */
+  end(outcome: Outcome): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    if (!this.#firstHasLeft) this.first.end(outcome);
+    this.#rest?.close();
+    for (const joined of this.#joined ?? []) joined.end(outcome);
+  }
+}
+
+function timeOut(work: Work): void {
+  const reason = new IscepError("timeout", `the command took longer than its timeout of ${work.timeoutMs} ms`);
+  for (const run of work.runs) run.abort(reason);
+}
+
+/** What a function gets. */
+export class WorkContext implements CommandContext {
+  readonly #work: Work;
+
+  constructor(work: Work) {
+    this.#work = work;
+  }
+
+  get runId(): string {
+    return this.#work.first.id;
+  }
+
+  get identity(): Pick<Identity, "owner" | "tokenId"> {
+    return this.#work.first.identity;
+  }
+
+  get signal(): AbortSignal {
+    return this.#work.signal;
+  }
+
+  // They work without their context as well: commands take apart what they are given.
+  get output(): CommandOutput {
+    const work = this.#work;
+    return { write: (channel, data) => work.write(channel, data) };
+  }
+
+  get stdin(): AsyncIterable<Uint8Array> {
+    return this.#work.first.input ?? noInput;
+  }
+
+  get progress(): CommandContext["progress"] {
+    const work = this.#work;
+    return (fraction, message) => work.progress(Math.min(1, Math.max(0, fraction)), message);
+  }
+}
