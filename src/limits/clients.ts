@@ -24,6 +24,13 @@ export const clientLimits = {
     max: forever,
     reason: "client: how long it tries to come back for its runs; then they are lost",
   },
+  maxProtocolFaults: {
+    min: 1,
+    default: 3,
+    max: 1_000,
+    reason:
+      "client: connections, one after the other, on which the server broke the protocol; after these its runs are lost",
+  },
   maxTokenConnections: {
     min: 1,
     default: 8,

@@ -18,7 +18,14 @@ export interface SessionLimits {
   readonly maxCallsInFlight: number;
   readonly streamWindowBytes: number;
   readonly connectionWindowBytes: number;
+  /** Cancels of runs younger than `earlyCancelAgeMs` that it takes within `earlyCancelPeriodMs`. */
+  readonly maxEarlyCancels: number;
+  /** Pings that come faster, on a connection without other work, are too many soon. */
+  readonly minPingIntervalMs: number;
 }
+
+export const earlyCancelAgeMs = 1_000;
+export const earlyCancelPeriodMs = 10_000;
 
 export interface ClientHello {
   readonly versions: readonly number[];
@@ -64,11 +71,11 @@ export function decodeServerHello(packet: PacketView, limits: JsonLimits): Serve
   if (!isJsonObject(hello) || hello["version"] !== 2 || !isJsonObject(hello["limits"])) throw wrongHello();
   const { nonce, agent, authentication, limits: told } = hello;
   if (authentication !== "token" && authentication !== "none") throw wrongHello();
-  const limit = (name: keyof SessionLimits): number => {
-    const value = told[name];
+  const limit = (name: keyof SessionLimits, min = 1, otherwise?: number): number => {
+    const value = told[name] ?? otherwise;
     // Beyond what any server can be set to it is a mistake, or wants this side to keep without end what it sends.
     const { max } = limitTable[name];
-    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1 || value > max) throw wrongHello();
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) throw wrongHello();
     return value;
   };
   return {
@@ -82,6 +89,9 @@ export function decodeServerHello(packet: PacketView, limits: JsonLimits): Serve
       maxCallsInFlight: limit("maxCallsInFlight"),
       streamWindowBytes: limit("streamWindowBytes"),
       connectionWindowBytes: limit("connectionWindowBytes"),
+      // Servers up to 0.1.0 say nothing of these, and have the defaults or more.
+      maxEarlyCancels: limit("maxEarlyCancels", 0, limitTable.maxEarlyCancels.default),
+      minPingIntervalMs: limit("minPingIntervalMs", 0, limitTable.minPingIntervalMs.default),
     },
   };
 }

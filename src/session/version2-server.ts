@@ -84,12 +84,21 @@ export class Version2ServerSession {
 
   helloAnswer(nonce: string, agent: string, authentication: "token" | "none"): Buffer {
     const { maxPacketBytes, maxDataBytes, maxCallsInFlight, streamWindowBytes, connectionWindowBytes } = this.#limits;
+    const { maxEarlyCancels, minPingIntervalMs } = this.#limits;
     const hello: ServerHello = {
       version: 2,
       nonce,
       agent,
       authentication,
-      limits: { maxPacketBytes, maxDataBytes, maxCallsInFlight, streamWindowBytes, connectionWindowBytes },
+      limits: {
+        maxPacketBytes,
+        maxDataBytes,
+        maxCallsInFlight,
+        streamWindowBytes,
+        connectionWindowBytes,
+        maxEarlyCancels,
+        minPingIntervalMs,
+      },
     };
     return encodeServerHello(hello);
   }

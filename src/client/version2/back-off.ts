@@ -14,21 +14,12 @@ export class BackOff {
     this.#delayMs = 0;
   }
 
-  /** Resolves early when it is abandoned. */
-  pause(abandoned: AbortSignal): Promise<void> {
+  /** How long to wait now; the next time it is twice as long, and never longer than `reconnectMaxDelayMs`. */
+  nextDelayMs(): number {
     const { reconnectMinDelayMs, reconnectMaxDelayMs } = this.#limits;
     // Jitter, so that the clients of a server that restarts do not come back in one moment.
-    const delayMs = this.#delayMs * (0.5 + Math.random());
+    const delayMs = this.#delayMs * (0.5 + Math.random() / 2);
     this.#delayMs = Math.min(reconnectMaxDelayMs, Math.max(reconnectMinDelayMs, 2 * this.#delayMs));
-    if (delayMs === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const over = (): void => {
-        clearTimeout(timer);
-        abandoned.removeEventListener("abort", over);
-        resolve();
-      };
-      const timer = setTimeout(over, delayMs);
-      abandoned.addEventListener("abort", over);
-    });
+    return delayMs;
   }
 }

@@ -2,6 +2,7 @@
 import { TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../../errors.js";
 import { clientKey, secretOf, serverKey, storedKeyOf } from "../../identity/tokens.js";
+import { forever } from "../../limits/limit.js";
 import type { Limits } from "../../limits/limits.js";
 import { Outbox } from "../../session/outbox.js";
 import {
@@ -70,7 +71,9 @@ export class Version2ClientConnection {
     socket.on("error", (error: Error) => {
       this.#ended(new IscepError("lost", `the connection broke: ${error.message}`, { cause: error }));
     });
-    this.#ping = setInterval(() => this.#checkAlive(), limits.pingIntervalMs);
+    // Some more than the server asks for, as pings that leave in time may arrive closer together.
+    const pingIntervalMs = Math.min(forever, Math.max(limits.pingIntervalMs, 1.2 * this.limits.minPingIntervalMs));
+    this.#ping = setInterval(() => this.#checkAlive(), pingIntervalMs);
     this.#ping.unref();
     if (negotiated.hello.authentication === "token") this.#authenticate();
     // Once whoever made this session has taken it.

@@ -1,9 +1,11 @@
 /** One request of a version 2 client on its way to its answer, over as many connections as that takes. */
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
+import { callText, requestText } from "../../session/version2-client.js";
 import type { JsonObject } from "../../wire/json.js";
 import type { InputSender } from "../protocol/input-sender.js";
 import type { OutputQueue } from "../protocol/run-output.js";
+import type { CallState } from "./call-states.js";
 
 export interface CallRequest {
   readonly method: "call" | "attach" | "list" | "runs" | "cancel" | "echo";
@@ -36,14 +38,15 @@ export class PendingCall {
   readonly request: CallRequest;
   /** By performance.now(). */
   readonly deadlineMs: number;
+  /** Changed by the client that holds it, and nobody else. */
+  state: CallState = "queued";
+  /** Over how many connections it was sent. */
+  sendings = 0;
   runId: string | undefined;
+  /** When the server was known to have begun, by performance.now(). */
+  startedAtMs = Number.POSITIVE_INFINITY;
   /** undefined once nobody wants it any more. */
   output: OutputQueue | undefined;
-  wasSent = false;
-  /** The server was told, or is to be told when it can be. */
-  isCancelled = false;
-  /** It goes on over another connection than it began on. */
-  isResumed = false;
   #signal: AbortSignal | undefined;
   #aborted: (() => void) | undefined;
 
@@ -56,7 +59,23 @@ export class PendingCall {
 
   /** Whether another connection can bring the answer without running the command twice. */
   get mayResume(): boolean {
-    return this.runId !== undefined || this.request.hasKey === true || this.request.method !== "call" || !this.wasSent;
+    return this.runId !== undefined || this.request.hasKey === true || this.request.method !== "call";
+  }
+
+  /** What the server refuses now may have begun over an earlier connection. */
+  get mayHaveBegunBefore(): boolean {
+    return this.sendings > 1 && (this.runId !== undefined || this.request.method === "call");
+  }
+
+  /** `attaches`: to the run that it began before. @throws IscepError `invalid_arguments` when JSON cannot hold it */
+  text(attaches: boolean, limits: Limits): string {
+    const { method, command, args, more, params, input } = this.request;
+    if (attaches) {
+      const stdin = input === undefined ? undefined : true;
+      return requestText(this.id, "attach", { run: this.runId, offset: this.output?.position, stdin }, limits);
+    }
+    if (method === "call") return callText(this.id, command ?? "", args, more ?? "", limits);
+    return requestText(this.id, method, params ?? {}, limits);
   }
 
   watch(signal: AbortSignal, aborted: () => void): void {
@@ -67,15 +86,16 @@ export class PendingCall {
 
   started(run: string): void {
     this.runId = run;
+    this.startedAtMs = performance.now();
     this.request.started?.(run);
   }
 
-  progressed(fraction: number, message: string | undefined): void {
-    this.request.progressed?.(fraction, message);
-  }
-
-  queued(position: number): void {
-    this.request.queued?.(position);
+  /** Of the server's notifications, those that change nothing here. */
+  heard(method: string, { fraction, message, position }: JsonObject): void {
+    if (method === "progress" && typeof fraction === "number") {
+      this.request.progressed?.(fraction, typeof message === "string" ? message : undefined);
+    }
+    if (method === "queued" && typeof position === "number") this.request.queued?.(position);
   }
 
   succeed(result: unknown): void {
@@ -90,13 +110,14 @@ export class PendingCall {
 
   /**
    * No answer will come any more. What may have begun is lost, whatever the reason: a token that has ended says nothing
-   * of how its run ends, nor does a patience of ours that has.
+   * of how its run ends, nor does a patience of ours that has. `nothingRan`: the server has read none of what was sent
+   * over the last connection.
    */
   failUnanswered(error: IscepError, nothingRan: boolean): void {
     const { method, waitsForCancel } = this.request;
-    const mayHaveBegun = this.isResumed || (this.wasSent && !nothingRan);
-    // Who waits for an answer alone is told that none came in time; who follows a run, that nobody knows how it ended.
-    const wantsReason = error.code === "timeout" && waitsForCancel !== true;
+    const mayHaveBegun = this.mayHaveBegunBefore || (this.sendings > 0 && !nothingRan);
+    // Who waits for an answer alone is told why none came; who follows a run, that nobody knows how it ended.
+    const wantsReason = waitsForCancel !== true && (error.code === "timeout" || error.code === "cancelled");
     if (!mayHaveBegun || wantsReason || (method !== "call" && method !== "attach")) this.fail(error, {});
     else if (error.code === "not_trusted" || error.code === "lost") this.fail(error, { status: "lost" });
     else this.fail(new IscepError("lost", `${error.message}; how the run ended is not known`, { cause: error }), {});

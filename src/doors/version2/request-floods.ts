@@ -1,4 +1,5 @@
 import type { Limits } from "../../limits/limits.js";
+import { earlyCancelAgeMs, earlyCancelPeriodMs } from "../../session/version2-hello.js";
 
 /** Counts what a peer can send for nothing: pings, unknown messages, cancels of runs that have only just begun. */
 export class RequestFloods {
@@ -35,8 +36,8 @@ export class RequestFloods {
   }
 
   cancel(runAgeMs: number, nowMs: number): string | undefined {
-    if (runAgeMs >= 1_000) return undefined;
-    if (nowMs - this.#cancelsSinceMs > 10_000) {
+    if (runAgeMs >= earlyCancelAgeMs) return undefined;
+    if (nowMs - this.#cancelsSinceMs > earlyCancelPeriodMs) {
       this.#cancelsSinceMs = nowMs;
       this.#earlyCancels = 0;
     }

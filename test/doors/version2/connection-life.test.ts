@@ -2,8 +2,10 @@
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { connect, isIscepError, type Client, type ConnectOptions } from "iscep";
+import { BackOff } from "#iscep/client/version2/back-off";
 import { watchForLeaks } from "../../support/leaks.js";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
@@ -101,6 +103,60 @@ test("a server that lets in and hangs up at once is asked less and less often", 
   expect(server.sessions.length).toBeLessThan(12);
   await client.close();
   expect(await run.outcome).toMatchObject({ status: "lost" });
+});
+
+test("a server that breaks the protocol again and again is left alone after a few tries", async () => {
+  const server = await handmade((session) => {
+    void session
+      .until(() => session.messages.length > 0)
+      .then(() => {
+        const call = Number(session.messages[0]?.["id"]);
+        const run = "01890a5d-ac96-774b-bcce-b302099a8057";
+        // First something that is right, as a server would send whose command is at fault.
+        session.send(messages(notification("started", { call, run })), data(call, 1, 0), data(call, 1, 9));
+      });
+  });
+  const client = await open(server.url, { limits: { reconnectMinDelayMs: 5, reconnectMaxDelayMs: 20 } });
+  const events = told(client);
+  expect(await client.run("any", {}).outcome).toMatchObject({ status: "lost", error: { cause: { code: "protocol" } } });
+  expect(server.sessions).toHaveLength(3);
+  expect(events.filter((event) => event === "reconnecting: protocol")).toHaveLength(2);
+  // What its caller asks for anew is tried once.
+  expect(await client.run("any", {}).outcome).toMatchObject({ status: "lost" });
+  expect(server.sessions).toHaveLength(4);
+});
+
+test("the pause before a client comes back grows, and is never longer than it may be", () => {
+  const milliseconds = fc.integer({ min: 1, max: 60_000 });
+  fc.assert(
+    fc.property(milliseconds, milliseconds, fc.integer({ min: 1, max: 40 }), (min, max, times) => {
+      const limits = { reconnectMinDelayMs: Math.min(min, max), reconnectMaxDelayMs: max };
+      const backOff = new BackOff(limits);
+      const delays = Array.from({ length: times }, () => backOff.nextDelayMs());
+      expect(delays[0]).toBe(0);
+      expect(Math.max(...delays)).toBeLessThanOrEqual(max);
+      for (const delayMs of delays.slice(1)) expect(delayMs).toBeGreaterThanOrEqual(limits.reconnectMinDelayMs / 2);
+      backOff.reset();
+      expect(backOff.nextDelayMs()).toBe(0);
+    }),
+  );
+});
+
+test("a client that is closed while the last output of a run is on its way ends that output", async () => {
+  const server = await handmade((session) => {
+    void session
+      .until(() => session.messages.length > 0)
+      .then(() => {
+        const id = Number(session.messages[0]?.["id"]);
+        session.send(data(id, 1, 0), messages({ jsonrpc: "2.0", id, result: { value: 1, run: "r", output: 2 } }));
+      });
+  });
+  const client = await open(server.url);
+  const run = client.run("any", {});
+  expect(await run.value).toBe(1);
+  const read = errorOf(collect(run));
+  await client.close();
+  expect(await read).toMatchObject({ code: "lost" });
 });
 
 test("a client that is closed while it waits to come back leaves at once", async () => {

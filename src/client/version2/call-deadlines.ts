@@ -1,0 +1,31 @@
+/** One timer for the deadlines of all calls of a client: one each would cost more than the rest of a call's bookkeeping. */
+
+export class CallDeadlines {
+  readonly #check: (nowMs: number) => number;
+  #timer: NodeJS.Timeout | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
+
+  /** `check` ends what is due, and returns when something is due next; Infinity for never. */
+  constructor(check: (nowMs: number) => number) {
+    this.#check = check;
+  }
+
+  /** By performance.now(). A call that is answered in time never touches the timer. */
+  watch(dueMs: number): void {
+    if (dueMs >= this.#dueMs) return;
+    clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
+    // No longer than Node's timers can: they look again then.
+    const delayMs = Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(dueMs - performance.now())));
+    this.#timer = setTimeout(() => {
+      this.#dueMs = Number.POSITIVE_INFINITY;
+      this.watch(this.#check(performance.now()));
+    }, delayMs);
+    // While a call is out, its socket keeps the process alive.
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}

@@ -1,0 +1,29 @@
+/** What a client says of calls that it ends itself. */
+import { IscepError } from "../../errors.js";
+
+export function cancelled(signal: AbortSignal): IscepError {
+  return new IscepError("cancelled", "the call was cancelled", { cause: signal.reason });
+}
+
+export function timedOut(timeoutMs: number): IscepError {
+  return new IscepError("timeout", `no answer came within ${timeoutMs} ms`);
+}
+
+export function lost(cause: unknown): IscepError {
+  return new IscepError("lost", undefined, { cause });
+}
+
+export function closedClient(): IscepError {
+  return new IscepError("closed", "the client is closed; connect again");
+}
+
+/** `wasSent`: it waits to be taken up again, so it did run, or may have. */
+export function closedWhileWaiting(wasSent: boolean): IscepError {
+  return wasSent
+    ? new IscepError("lost", "the client was closed before it could come back for the run")
+    : new IscepError("closed", "the client was closed before the call was sent; it did not run");
+}
+
+export function closedUnderWay(): IscepError {
+  return new IscepError("lost", "the client was closed while the call was under way; the command may have run");
+}

@@ -1,0 +1,85 @@
+/** The way back to a server whose connection is gone: tried at growing intervals, as long as something waits for it. */
+import { setTimeout as pause } from "node:timers/promises";
+import { toIscepError, type IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { ConnectionEvents } from "../protocol/connection-events.js";
+import { BackOff } from "./back-off.js";
+
+export interface ReconnectionOptions<Connection extends { destroy(): void }> {
+  readonly limits: Limits;
+  readonly events?: ConnectionEvents | undefined;
+  /** @throws IscepError */
+  open(abandoned: AbortSignal): Promise<Connection>;
+  arrived(connection: Connection): void;
+  /** An attempt has failed. Returns whether anything still waits for the next one. */
+  failed(error: IscepError, gaveUp: boolean): boolean;
+}
+
+export class Reconnection<Connection extends { destroy(): void }> {
+  readonly #options: ReconnectionOptions<Connection>;
+  readonly #backOff: BackOff;
+  readonly #closed = new AbortController();
+  #isUnderWay = false;
+  #arrivedAtMs = performance.now();
+  /** So many connections, one after the other, ended by a breach of the protocol. */
+  #breaches = 0;
+
+  constructor(options: ReconnectionOptions<Connection>) {
+    this.#options = options;
+    this.#backOff = new BackOff(options.limits);
+  }
+
+  /** The server has answered, or sent something of use. */
+  worked(): void {
+    if (this.#breaches === 0) this.#backOff.reset();
+  }
+
+  /** Whether another connection would end as this one did: to be asked once for each connection that is gone. */
+  isUseless(error: IscepError): boolean {
+    const { maxProtocolFaults, reconnectTimeoutMs } = this.#options.limits;
+    if (error.code === "unauthorized" || error.code === "not_trusted") return true;
+    const isBreach = error.code === "protocol";
+    // One that was of use for long has made up for those before it.
+    if (!isBreach || performance.now() - this.#arrivedAtMs > reconnectTimeoutMs) this.#breaches = 0;
+    return isBreach && ++this.#breaches >= maxProtocolFaults;
+  }
+
+  /** `reason`: why the connection is gone; undefined where there was none that a call was waiting on. */
+  begin(reason: IscepError | undefined): void {
+    if (this.#isUnderWay || this.#closed.signal.aborted) return;
+    this.#isUnderWay = true;
+    if (reason !== undefined) this.#options.events?.tell("reconnecting", reason);
+    void this.#comeBack(reason !== undefined).finally(() => (this.#isUnderWay = false));
+  }
+
+  async #comeBack(wasThere: boolean): Promise<void> {
+    const { limits, events } = this.#options;
+    const { signal } = this.#closed;
+    const startedMs = performance.now();
+    for (;;) {
+      const delayMs = this.#backOff.nextDelayMs();
+      // It only rejects when the client is closed.
+      if (delayMs > 0) await pause(delayMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        const connection = await this.#options.open(signal);
+        if (signal.aborted) {
+          connection.destroy();
+          return;
+        }
+        this.#arrivedAtMs = performance.now();
+        if (wasThere) events?.tell("connected");
+        this.#options.arrived(connection);
+        return;
+      } catch (thrown) {
+        if (signal.aborted) return;
+        const gaveUp = performance.now() - startedMs > limits.reconnectTimeoutMs;
+        if (!this.#options.failed(toIscepError(thrown, "connect_failed"), gaveUp)) return;
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed.abort();
+  }
+}
