@@ -1,6 +1,6 @@
 /**
  * JSON as iscep speaks it: strict UTF-8, bounded depth and number of keys, and no number that JavaScript would change.
- * JSON.parse itself takes a depth of a million and rounds integers in silence; JSON.stringify turns NaN into null.
+ * JSON.parse itself accepts a depth of a million and rounds integers silently. JSON.stringify turns NaN into null.
  */
 import { isAscii, isUtf8 } from "node:buffer";
 import { IscepError } from "../errors.js";
@@ -8,11 +8,11 @@ import { IscepError } from "../errors.js";
 export interface JsonLimits {
   readonly maxJsonDepth: number;
   readonly maxJsonKeys: number;
-  /** Of values that are written; what is read is bounded by its bytes. */
+  /** Bounds values that are written. What is read is bounded by its bytes. */
   readonly maxJsonItems: number;
 }
 
-/** A JSON object as it came from a peer: keys are the peer's, `__proto__` among them is an ordinary own key. */
+/** A JSON object as it came from a peer. The keys are the peer's, so `__proto__` is an ordinary own key. */
 export type JsonObject = { [key: string]: unknown };
 
 export function isJsonObject(value: unknown): value is JsonObject {
@@ -31,21 +31,21 @@ export function parseJson(bytes: Buffer, limits: JsonLimits): unknown {
     value = JSON.parse(text);
   } catch (error) {
     if (error instanceof IscepError) throw error;
-    // V8's message quotes the text around the fault, and a secret may stand there.
+    // The message of V8 quotes the text around the fault, and a secret may be there.
     throw new IscepError("protocol", "the content is not JSON");
   }
   return value;
 }
 
 function textOf(bytes: Buffer): string {
-  // The common case, and the fastest: each byte is a character.
+  // This is the common case, and the fastest: each byte is a character.
   if (isAscii(bytes)) return bytes.toString("latin1");
   if (!isUtf8(bytes)) throw new IscepError("protocol", "the content is not UTF-8");
-  // A byte order mark stays, and JSON.parse refuses it, as the original does.
+  // A byte order mark is kept, so that JSON.parse refuses it, as the original does.
   return bytes.toString();
 }
 
-/** Only what JSON.parse does not refuse by itself: depth, number of keys, numbers that would change. */
+/** Checks only what JSON.parse does not refuse by itself: depth, number of keys, and numbers that would change. */
 function checkJsonText(text: string, limits: JsonLimits): void {
   let depth = 0;
   let keys = 0;
@@ -65,7 +65,7 @@ function checkJsonText(text: string, limits: JsonLimits): void {
       depth--;
     } else if (character <= 0x39 && character >= 0x30) {
       const end = endOfNumber(text, index + 1);
-      // Fewer digits stay below 2^53, and overflow only with an exponent.
+      // A number with fewer digits is below 2^53. It overflows only with an exponent.
       if (end - index >= 16 || hasExponent(text, index, end)) checkNumber(text.slice(index, end));
       index = end - 1;
     }
@@ -87,7 +87,7 @@ function endOfNumber(text: string, from: number): number {
   return end;
 }
 
-/** Digits, `+`, `-`, `.`, `e`, `E`: JSON.parse judges whether they stand in a right order. */
+/** Finds the end of digits, `+`, `-`, `.`, `e`, `E`. JSON.parse checks their order. */
 function isNumberCharacter(character: number): boolean {
   if (character >= 0x30 && character <= 0x39) return true;
   return character === 0x2e || character === 0x2b || character === 0x2d || (character | 0x20) === 0x65;
@@ -104,7 +104,7 @@ function isIntegerLiteral(literal: string): boolean {
 
 function checkNumber(literal: string): void {
   const number = Number(literal);
-  // Without point and exponent it is an integer for the peer, and integers are exact there.
+  // Without point and exponent the peer reads an integer, and integers are exact there.
   if (isIntegerLiteral(literal) && !Number.isSafeInteger(number)) {
     throw new IscepError("protocol", "an integer beyond 2^53 - 1 cannot be kept exactly here; send it as a string");
   }
@@ -114,8 +114,8 @@ function checkNumber(literal: string): void {
 }
 
 /**
- * The text of a value; undefined for undefined.
- * @throws IscepError `invalid_arguments` when JSON cannot hold the value without changing it; the message says where.
+ * The JSON text of a value; undefined for undefined.
+ * @throws IscepError `invalid_arguments` when JSON cannot hold the value without changing it; the message says where
  */
 export function encodeJson(value: unknown, limits: JsonLimits): string | undefined {
   const findings = { keysLeft: limits.maxJsonKeys, itemsLeft: limits.maxJsonItems, largeIntegers: false };
@@ -125,7 +125,7 @@ export function encodeJson(value: unknown, limits: JsonLimits): string | undefin
     return findings.largeIntegers ? markDoubles(text) : text;
   } catch (error) {
     if (error instanceof IscepError) throw error;
-    // The error's own text stays in its cause: on a server it is not for the caller.
+    // The error's own text stays in its cause, because on a server it is not for the caller.
     throw new IscepError("invalid_arguments", "the value cannot be sent as JSON: a getter or toJSON of it failed", {
       cause: error,
     });
@@ -135,7 +135,7 @@ export function encodeJson(value: unknown, limits: JsonLimits): string | undefin
 interface Findings {
   keysLeft: number;
   itemsLeft: number;
-  /** There is a number beyond 2^53 without a fraction. */
+  /** True when there is a number beyond 2^53 without a fraction. */
   largeIntegers: boolean;
 }
 
@@ -170,7 +170,7 @@ function checkValue(value: unknown, depthLeft: number, path: string, findings: F
   }
   if (writesItself(value)) {
     const json = value.toJSON();
-    // What only a date without a time does; null would hide it.
+    // Only an invalid date does this. null would hide it.
     if (json === null && "getTime" in value) refuse(path, "it is an invalid date");
     if (json !== value) checkValue(json, depthLeft - 1, path, findings);
     return;
@@ -178,7 +178,7 @@ function checkValue(value: unknown, depthLeft: number, path: string, findings: F
   for (const key of Object.keys(value)) {
     if (--findings.keysLeft < 0) refuse("", "it has too many keys");
     const member: unknown = Reflect.get(value, key);
-    // The path is only worth building where there may be something to say about it.
+    // The path is built only when a fault is possible.
     if (typeof member === "string" || typeof member === "boolean") continue;
     checkValue(member, depthLeft - 1, `${path}.${key}`, findings);
   }
@@ -196,8 +196,8 @@ function refuse(path: string, reason: string): never {
 }
 
 /**
- * 1e16 becomes `10000000000000000.0`: it is a double here, and without the point a peer with exact integers would take
- * it for one of those, and our own reader would refuse it.
+ * 1e16 becomes `10000000000000000.0`, because it is a double here. Without the point, a peer with exact integers would
+ * read an integer, and our own reader would refuse it.
  */
 function markDoubles(text: string): string {
   let marked = "";

@@ -1,6 +1,6 @@
 /**
- * The packet that both versions share: Size 4 | Type 2 | Content x | Hash 32 (PROTOCOL.md, "The packet").
- * Size is unsigned, big-endian, and counts everything after itself. What the hash is, the version decides.
+ * The packet that both versions share: Size 4 | Type 2 | Content x | Hash 32 (PROTOCOL.md, "The packet"). Size is
+ * unsigned, big-endian, and counts everything after itself. Each version has its own hash.
  */
 import { IscepError } from "../errors.js";
 import { limitTable } from "../limits/limits.js";
@@ -13,7 +13,7 @@ export const PacketType = {
   CLOSE_CONNECTION: 4,
   UNAUTHORIZED: 5,
   ERROR: 6,
-  /** Opens version 2, and is unknown to version 1. */
+  /** This type opens version 2. Version 1 does not know it. */
   HELLO: 7,
   MESSAGES: 8,
   DATA: 9,
@@ -36,19 +36,19 @@ export interface PacketView {
   readonly end: number;
 }
 
-/** Nobody can allow more, so a larger size is no packet at all: "HTTP" reads as 1.2 GB. */
+/** No limit can be set higher, so a larger size cannot be a packet: "HTTP" reads as 1.2 GB. */
 const maxSizeOfAnyPacket = limitTable.maxPacketBytes.max;
 
 const nothing = Buffer.alloc(0);
 
 /**
- * Cuts a stream of bytes into packets, however it was split on the way.
+ * Cuts a stream of bytes into packets, however the network split it.
  *
  * A buffer grows with what has arrived, never with what a header claims. A packet that came whole in one chunk is not
- * copied: its view shares the chunk's memory.
+ * copied: its view shares the memory of the chunk.
  */
 export class PacketReader {
-  /** Upper bound of the Size field; may be raised once a peer has shown who it is. */
+  /** The upper bound of the Size field. It may be raised when a peer has authenticated. */
   maxPacketBytes: number;
   #buffer: Buffer = nothing;
   #offset = 0;
@@ -59,12 +59,12 @@ export class PacketReader {
     this.maxPacketBytes = maxPacketBytes;
   }
 
-  /** Bytes that have come and belong to no packet that was handed out. */
+  /** How many received bytes belong to no packet that was handed out. */
   get pendingBytes(): number {
     return this.#end - this.#offset;
   }
 
-  /** All that was received and not read, for another reader to go on with. */
+  /** The bytes that were received but not read, so that another reader can go on with them. */
   takeBytes(): Buffer {
     const bytes = this.#buffer.subarray(this.#offset, this.#end);
     this.#buffer = nothing;
@@ -82,9 +82,10 @@ export class PacketReader {
       return;
     }
     const needed = pending + chunk.length;
-    // Only ever writes behind #end: views handed out before stay as they were.
+    // This writes only behind #end, so views that were handed out before stay as they are.
     if (!this.#owned || this.#buffer.length - this.#end < chunk.length) {
-      // Doubling keeps the copying linear for a peer that sends single bytes; the packet's own size bounds the last step.
+      // Doubling keeps the copying linear for a peer that sends single bytes. The size of the packet bounds the last
+      // step.
       const packetBytes = pending >= sizeFieldBytes ? sizeFieldBytes + this.#buffer.readUInt32BE(this.#offset) : 64;
       const capacity = Math.max(needed, Math.min(needed * 2, packetBytes));
       const grown = Buffer.allocUnsafeSlow(capacity);
@@ -99,10 +100,10 @@ export class PacketReader {
   }
 
   /**
-   * The next whole packet; undefined when more bytes are needed; null for a Size of 0, by which a version 1 peer says
+   * The next whole packet. undefined when more bytes are needed. null for a Size of 0, by which a version 1 peer says
    * that it is gone.
-   * @throws IscepError `protocol` for a Size that no packet can have, `too_large` for one above `maxPacketBytes`.
-   *   The stream has lost step then: nothing more can be read from it.
+   * @throws IscepError `protocol` for a Size that no packet can have, `too_large` for one above `maxPacketBytes`. Then
+   *   the stream has lost step, and nothing more can be read from it.
    */
   next(): PacketView | null | undefined {
     const pending = this.#end - this.#offset;

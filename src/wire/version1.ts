@@ -1,13 +1,13 @@
 /**
- * Packets of version 1: the content is a JSON object of at most five known keys, the hash its MD5 in lower-case hex
- * (PROTOCOL.md, "Version 1"). The MD5 finds broken bytes; it protects nothing, and TLS does that.
+ * Packets of version 1. The content is a JSON object with at most five known keys, and the hash is its MD5 in
+ * lower-case hex (PROTOCOL.md, "The packet"). The MD5 finds broken bytes. It protects against nobody; TLS does that.
  */
 import { hash } from "node:crypto";
 import { IscepError } from "../errors.js";
 import { encodeJson, isJsonObject, parseJson, type JsonLimits } from "./json.js";
 import { hashBytes, headerBytes, minPacketSize, sizeFieldBytes, type PacketView } from "./packet.js";
 
-/** null and absent are the same in version 1, so a key that is here has a value. */
+/** In version 1, null and absent mean the same. So a key that is here has a value. */
 export interface Version1Content {
   readonly auth_token?: string;
   readonly command?: unknown;
@@ -18,7 +18,7 @@ export interface Version1Content {
 
 const knownKeys: ReadonlySet<string> = new Set(["auth_token", "command", "args", "error", "response"]);
 
-/** One packet, to be written in one write: the original reads a packet with one recv. */
+/** One packet. Write it in one write, because the original reads a packet with one recv. */
 export function encodePacket(type: number, contentText: string): Buffer {
   const contentBytes = Buffer.byteLength(contentText);
   const packet = Buffer.allocUnsafe(headerBytes + contentBytes + hashBytes);
@@ -49,7 +49,7 @@ export function encodeContent(content: Version1Content, limits: JsonLimits): str
 let lastToken = "";
 let lastEncoded = '""';
 
-/** A client sends the same token with every packet, and encoding it costs as much as the rest of a small call. */
+/** A client sends the same token with every packet, and to encode it costs as much as the rest of a small call. */
 function encodedToken(token: string): string {
   if (token !== lastToken) {
     lastToken = token;
@@ -77,7 +77,7 @@ export function decodeContent(packet: PacketView, limits: JsonLimits): Version1C
   const value = parseJson(content, limits);
   if (!isJsonObject(value)) throw new IscepError("protocol", "the content is not a JSON object");
   for (const key of Object.keys(value)) {
-    // Not named in the message: it is the peer's text, and goes to logs and terminals.
+    // The message does not name the key, which is the peer's text, because messages go to logs and terminals.
     if (!knownKeys.has(key)) throw new IscepError("protocol", "the content has a key that version 1 does not know");
     if (value[key] === null) delete value[key];
   }

@@ -1,12 +1,12 @@
 /**
- * Packets of version 2: the hash is the SHA-256 of type and content, raw (PROTOCOL.md, "Version 2"). MESSAGES carries a
- * JSON array of JSON-RPC 2.0 messages, DATA the raw bytes of one stream.
+ * Packets of version 2. The hash is the SHA-256 of type and content, raw (PROTOCOL.md, "Version 2"). MESSAGES carries a
+ * JSON array of JSON-RPC 2.0 messages. DATA carries the raw bytes of one stream.
  */
 import { createHash, hash } from "node:crypto";
 import { IscepError } from "../errors.js";
 import { hashBytes, headerBytes, minPacketSize, PacketType, sizeFieldBytes, type PacketView } from "./packet.js";
 
-/** In front of the bytes of a DATA packet: Stream 4 | Channel 1 | Offset 8. */
+/** The header before the bytes of a DATA packet: Stream 4 | Channel 1 | Offset 8. */
 export const dataHeaderBytes = 13;
 
 export const channels = ["stdin", "stdout", "stderr"] as const;
@@ -16,7 +16,7 @@ export interface DataView {
   /** The id of the call or attach that opened the stream. */
   readonly stream: number;
   readonly channel: Channel;
-  /** Of the first byte; counts all bytes of the run's output, or of its input, from 0. */
+  /** The offset of the first byte. It counts all bytes of the run's output, or of its input, from 0. */
   readonly offset: number;
   /** A view into the chunk that was received; empty at the end of stdin. */
   readonly bytes: Buffer;
@@ -24,7 +24,7 @@ export interface DataView {
 
 function seal(packet: Buffer): Buffer {
   const end = packet.length - hashBytes;
-  // As a binary string: making a Buffer of the digest costs more than the digest (docs/PERFORMANCE.md).
+  // The digest is a binary string, because to make a Buffer of it costs more than the digest (docs/PERFORMANCE.md).
   packet.write(hash("sha256", packet.subarray(sizeFieldBytes, end), "binary"), end, "binary");
   return packet;
 }
@@ -50,7 +50,7 @@ export function encodeDataPacket(stream: number, channel: Channel, offset: numbe
   return seal(packet);
 }
 
-/** The same packet in the three parts that are to be written behind each other: large bytes need not be copied. */
+/** The same packet in three parts, to be written one after the other, so that large bytes need not be copied. */
 export function encodeDataParts(
   stream: number,
   channel: Channel,
