@@ -1,17 +1,21 @@
 /**
- * Discovery in full over version 1: the command name `iscep.list`, which no user command can have. The original's
- * DISCOVER carries type names only and may not be extended; an original server answers this call with "command not
- * found", and the client then asks with DISCOVER. Pages, as a version 1 packet is small (PROTOCOL.md, "iscep.list").
+ * Full discovery over version 1, by the command name `iscep.list`, which no user command can have. The original's
+ * DISCOVER carries only names of types, and nothing may be added to it. An original server answers `iscep.list` with
+ * "command not found", and the client then uses DISCOVER. The list comes in pages, because a version 1 packet is small
+ * (PROTOCOL.md, "iscep.list").
  */
 export const listCommandName = "iscep.list";
 
 export interface ListPage<Description> {
   readonly commands: readonly Description[];
-  /** The name to give as `after` for the next page; absent on the last one. */
+  /** The name to give as `after` for the next page. The last page has none. */
   readonly next?: string;
 }
 
-/** As many descriptions as fit into `maxBytes` of JSON, at least one, of those that come behind the command `after`. */
+/**
+ * A page of the descriptions that come behind the command `after`: as many as fit into `maxBytes` of JSON, and at least
+ * one.
+ */
 export function listPage<Description extends { readonly name: string }>(
   descriptions: readonly Description[],
   after: string | undefined,

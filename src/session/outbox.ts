@@ -1,6 +1,6 @@
 /**
- * What one side of a version 2 session has to say. Messages that are ready in the same turn of the event loop leave in
- * one packet, so that hash, parse and system call are paid once for many calls.
+ * The messages that one side of a version 2 session will send. Messages that are ready in the same turn of the event
+ * loop leave in one packet. So many calls share one hash, one parse and one system call.
  */
 import { PacketType } from "../wire/packet.js";
 import { encodeTextPacket } from "../wire/version2.js";
@@ -9,7 +9,7 @@ export class Outbox {
   readonly #flushBytes: number;
   #text = "";
 
-  /** `flushBytes`: so much is worth a packet of its own before the turn ends; the peer can work on it meanwhile. */
+  /** @param flushBytes from this size on, messages are sent before the turn ends, so that the peer can begin to work */
   constructor(flushBytes: number) {
     this.#flushBytes = flushBytes;
   }

@@ -1,6 +1,6 @@
 /**
- * Proof of a token without sending it: the exchange of RFC 5802 (SCRAM) over both nonces and the channel binding of RFC
- * 9266, without the slow hash, as a token's secret is random (PROTOCOL.md, "Authentication").
+ * Proves a token without sending it. This is the exchange of RFC 5802 (SCRAM) over both nonces and the channel binding
+ * of RFC 9266. The slow hash is left out, because a token's secret is random (PROTOCOL.md, "Authentication").
  */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 
@@ -9,7 +9,7 @@ export const nonceBytes = 32;
 export const exporterLabel = "EXPORTER-Channel-Binding";
 export const exporterBytes = 32;
 
-/** What both proofs are made over: the contents of both HELLO packets as they were sent, and the TLS channel. */
+/** The bytes that both proofs cover: the contents of both HELLO packets as they were sent, and the TLS channel. */
 export function authenticationMessage(clientHello: Buffer, serverHello: Buffer, channelBinding: Buffer): Buffer {
   const parts = [Buffer.from("iscep 2"), clientHello, serverHello, channelBinding];
   return Buffer.concat(
@@ -22,15 +22,15 @@ export function authenticationMessage(clientHello: Buffer, serverHello: Buffer, 
 }
 
 export interface ClientKeys {
-  /** HMAC(secret, "client"); only who has the token has it. */
+  /** HMAC(secret, "client"). Only a client with the token can make it. */
   readonly clientKey: Buffer;
-  /** SHA-256(clientKey); the tokens file has it. */
+  /** SHA-256(clientKey), which is in the tokens file. */
   readonly storedKey: Buffer;
 }
 
 /**
- * How a client names its token without showing it: one-way from the stored key, so that whoever listens can neither
- * make proofs with it nor take one apart.
+ * Names a token without showing it. It is made one-way from the stored key, so a listener can neither make proofs with
+ * it nor compute the token.
  */
 export function tokenReference(storedKey: Buffer): string {
   return hmac(storedKey, "iscep 2 reference").subarray(0, 18).toString("base64url");

@@ -1,4 +1,4 @@
-/** The client's side of a version 1 conversation: one request is out at a time, and the next packet answers it. */
+/** The client's side of a version 1 conversation. Only one request is out at a time, and the next packet answers it. */
 import { IscepError, isErrorCode } from "../errors.js";
 import { decodeContent, encodeContent, encodePacket, type Version1Content } from "../wire/version1.js";
 import type { JsonLimits } from "../wire/json.js";
@@ -25,12 +25,12 @@ export class Version1ClientSession {
     this.#reader = new PacketReader(limits.maxPacketBytes);
   }
 
-  /** To be called once for each packet that `encodeRequest` made, when it is written. */
+  /** Call this once for each packet from `encodeRequest`, when the packet is written. */
   sent(type: Version1RequestType): void {
     this.#expected = type === PacketType.SEND_CMD ? PacketType.CMD_RESPONSE : type;
   }
 
-  /** Bytes that have come and belong to no answer that was handed out. */
+  /** How many received bytes belong to no answer that was handed out. */
   get pendingBytes(): number {
     return this.#reader.pendingBytes;
   }
@@ -41,7 +41,7 @@ export class Version1ClientSession {
 
   /**
    * The answer to the request that is out, or undefined when more bytes are needed.
-   * @throws IscepError `protocol` or `too_large`: what came cannot be an answer; the connection is of no more use.
+   * @throws IscepError `protocol` or `too_large` when the bytes cannot be an answer; the connection is of no more use
    */
   next(): Version1Answer | undefined {
     const packet = this.#reader.next();
@@ -88,7 +88,7 @@ function decodeAnswer(decode: () => Version1Content): Version1Content {
   }
 }
 
-/** `code: sentence` from our own servers; the original sends "command not found" or nothing at all. */
+/** Our servers send `code: sentence`. The original sends "command not found", or nothing at all. */
 export function readError(content: Version1Content): IscepError {
   const text = typeof content.error === "string" ? content.error : "";
   if (text === "command not found") return new IscepError("command_not_found");

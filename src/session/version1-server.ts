@@ -1,6 +1,6 @@
 /**
- * The server's side of a version 1 conversation. Three verbs: bytes in (`receive`), the next event out (`next`), an
- * answer to bytes (`…Answer`). Who may what, and running commands, is not known here.
+ * The server's side of a version 1 conversation. It has three verbs: `receive` takes bytes, `next` gives the next
+ * event, and `…Answer` makes bytes of an answer. It does not know who may do what, or how commands run.
  */
 import { IscepError, isIscepError, type ErrorCode } from "../errors.js";
 import { encodeContent, encodePacket, decodeContent, type Version1Content } from "../wire/version1.js";
@@ -16,14 +16,14 @@ export interface Version1ServerLimits extends JsonLimits {
 export type Version1Event =
   | {
       readonly kind: "packet";
-      /** 0 to 6: the types of version 1. */
+      /** The type of version 1, 0 to 6. */
       readonly type: number;
       readonly token: string | undefined;
       readonly content: Version1Content;
     }
-  /** The packet is unusable; `fatal` when the stream has lost step, so that nothing more can be read from it. */
+  /** The packet is unusable. With `fatal`, the stream has lost step, and nothing more can be read from it. */
   | { readonly kind: "malformed"; readonly error: IscepError; readonly fatal: boolean }
-  /** The first packet offers version 2: `bytes` are it and all that has come after it. */
+  /** The first packet offers version 2. `bytes` are this packet and everything after it. */
   | { readonly kind: "hello"; readonly bytes: Buffer }
   /** A Size of 0: the peer said that it is gone. */
   | { readonly kind: "gone" };
@@ -34,7 +34,7 @@ export class Version1ServerSession {
   readonly #maxAnswerBytes: number;
   #isFirst = true;
 
-  /** `maxAnswerBytes`: the largest whole packet that the peer can read (16,384 over TLS for the original). */
+  /** @param maxAnswerBytes the largest whole packet that the peer can read (16,384 over TLS for the original) */
   constructor(limits: Version1ServerLimits, maxAnswerBytes: number) {
     this.#limits = limits;
     this.#maxAnswerBytes = maxAnswerBytes;
@@ -70,7 +70,8 @@ export class Version1ServerSession {
       return { kind: "hello", bytes: Buffer.concat([hello, this.#reader.takeBytes()]) };
     }
     if (packet.type > PacketType.ERROR) {
-      // Answered even without a token, as by the original; version 2 begins with such a packet and learns from the answer.
+      // The original answers this even without a token. Version 2 begins with such a packet, and learns from the
+      // answer.
       const error = new IscepError("protocol", `unknown packet type ${packet.type}`);
       return { kind: "malformed", error, fatal: false };
     }
@@ -82,7 +83,7 @@ export class Version1ServerSession {
     }
   }
 
-  /** The content again, without the token: the original returns that as well, and an answer needs no secret. */
+  /** Returns the content without the token. The original returns the token as well, but an answer needs no secret. */
   echoAnswer(content: Version1Content): Buffer {
     const { auth_token: _token, ...rest } = content;
     return this.#bounded(PacketType.ECHO, rest);
@@ -92,16 +93,16 @@ export class Version1ServerSession {
     return this.#bounded(PacketType.DISCOVER, { response: commands });
   }
 
-  /** null and undefined are both an answer without a `response`. @throws IscepError when JSON cannot hold the value. */
+  /** For null and undefined, the answer has no `response`. @throws IscepError when JSON cannot hold the value */
   responseAnswer(value: unknown): Buffer {
     return this.#bounded(PacketType.CMD_RESPONSE, { response: value });
   }
 
-  /** A text that the peer could not read in one packet is cut. */
+  /** Cuts a text that the peer could not read in one packet. */
   errorAnswer(code: ErrorCode, message: string): Buffer {
     const packet = errorAnswer(code, message);
     if (packet.length <= this.#maxAnswerBytes) return packet;
-    // A character takes at most 6 bytes, as an escape; the rest is for the packet around it.
+    // A character takes at most 6 bytes, as an escape. The rest of the room is for the packet around the text.
     return errorAnswer(code, `${message.slice(0, Math.floor(this.#maxAnswerBytes / 8))} … (cut)`);
   }
 
@@ -117,14 +118,14 @@ export class Version1ServerSession {
 
 /** The code stands in front of the text, for our own clients; version 1 has no field for it. */
 export function errorAnswer(code: ErrorCode, message: string): Buffer {
-  // Word for word as the original says it, as its users compare it.
+  // This text is the original's, word for word, because its users compare it.
   const text = code === "command_not_found" ? "command not found" : `${code}: ${message}`;
   return encodePacket(PacketType.ERROR, `{"error":${JSON.stringify(text)}}`);
 }
 
 export const unauthorizedAnswer: Buffer = encodePacket(PacketType.UNAUTHORIZED, "{}");
 
-/** A HELLO of another kind is an unknown packet, and the conversation goes on in version 1. */
+/** Any other HELLO is an unknown packet, and the conversation goes on in version 1. */
 function offersVersion2(packet: PacketView, limits: JsonLimits): boolean {
   try {
     return decodeClientHello(packet, limits).versions.includes(2);

@@ -7,7 +7,7 @@ import { messagesOf } from "./version2-server.js";
 
 export type Version2ClientEvent =
   | { readonly kind: "result"; readonly id: number; readonly result: unknown }
-  /** `data` is the server's: `status`, `exitCode`, `signal`, `value`, `run`, `output`. */
+  /** `data` comes from the server: `status`, `exitCode`, `signal`, `value`, `run`, `output`. */
   | { readonly kind: "error"; readonly id: number; readonly error: IscepError; readonly data: JsonObject }
   | { readonly kind: "notification"; readonly method: string; readonly params: JsonObject }
   | {
@@ -33,7 +33,7 @@ export class Version2ClientSession {
     this.#reader.receive(chunk);
   }
 
-  /** @throws IscepError `protocol` or `too_large`: the connection is of no more use. */
+  /** @throws IscepError `protocol` or `too_large`; the connection is then of no more use */
   next(): Version2ClientEvent | undefined {
     while (this.#next === this.#messages.length) {
       const packet = this.#reader.next();
@@ -89,7 +89,10 @@ export function requestText(id: number, method: string, params: unknown, limits:
   return `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${encodeJson(params, limits) ?? "{}"}}`;
 }
 
-/** The hot one, without an object in between. @throws IscepError `invalid_arguments` */
+/**
+ * The text of a call. It is made most often, so it is made without an object in between.
+ * @throws IscepError `invalid_arguments`
+ */
 export function callText(id: number, command: string, args: unknown, more: string, limits: JsonLimits): string {
   const encoded = args === undefined ? undefined : encodeJson(args, limits);
   const member = encoded === undefined ? "" : `,"args":${encoded}`;

@@ -8,10 +8,10 @@ import { encodePacket } from "../wire/version1.js";
 import { checkHash, encodeTextPacket } from "../wire/version2.js";
 import { nonceBytes } from "./proof.js";
 
-/** By which TLS tells both sides beforehand that they speak version 2 (RFC 7301). */
+/** The protocol name by which TLS agrees on version 2 during the handshake (RFC 7301). */
 export const alpnProtocol = "iscep/2";
 
-/** What the server tells about its limits, for clients to keep to. */
+/** The limits that the server announces, and that clients must keep. */
 export interface SessionLimits {
   readonly maxPacketBytes: number;
   readonly maxDataBytes: number;
@@ -42,7 +42,10 @@ export interface ServerHello {
   readonly limits: SessionLimits;
 }
 
-/** With the checksum of version 1, as it may be read by a server of version 1: it then sees a sound packet of unknown type. */
+/**
+ * HELLO has the checksum of version 1, because a server of version 1 may read it. That server then sees a sound packet
+ * of an unknown type.
+ */
 export function encodeClientHello(hello: ClientHello): Buffer {
   return encodePacket(PacketType.HELLO, JSON.stringify(hello));
 }
@@ -73,7 +76,8 @@ export function decodeServerHello(packet: PacketView, limits: JsonLimits): Serve
   if (authentication !== "token" && authentication !== "none") throw wrongHello();
   const limit = (name: keyof SessionLimits, min = 1, otherwise?: number): number => {
     const value = told[name] ?? otherwise;
-    // Beyond what any server can be set to it is a mistake, or wants this side to keep without end what it sends.
+    // No server can be configured with more. So it is a mistake, or an attempt to make this side keep without end what
+    // it sends.
     const { max } = limitTable[name];
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) throw wrongHello();
     return value;

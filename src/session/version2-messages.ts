@@ -2,7 +2,7 @@
 import { IscepError } from "../errors.js";
 import { isJsonObject, type JsonObject } from "../wire/json.js";
 
-/** Ids of requests are also names of streams: a whole number that fits the Stream field of a DATA packet. */
+/** Ids of requests also name streams, so they must fit into the Stream field of a DATA packet. */
 export const maxRequestId = 2 ** 32 - 1;
 
 export interface CallParams {
@@ -15,7 +15,7 @@ export interface CallParams {
   readonly idempotencyKey?: string;
   /** The caller will send standard input. */
   readonly stdin?: boolean;
-  /** Output is wanted from this offset on; undefined for none. */
+  /** The offset from which on the caller wants output. undefined: no output. */
   readonly output?: number;
 }
 
@@ -50,14 +50,14 @@ export type ClientMessage =
   | RequestMessage
   | { readonly method: "window"; readonly stream: number; readonly bytes: number }
   | { readonly method: "leave"; readonly stream: number }
-  /** A request that this version does not know: answered, so that a newer peer can go on without it. */
+  /** A request that this version does not know. It gets an answer, so that a newer peer can go on without it. */
   | { readonly method: "unknown"; readonly id: number; readonly name: string }
   /** A request whose parameters are wrong. */
   | { readonly method: "invalid"; readonly id: number; readonly error: IscepError }
-  /** A notification that this version does not know: passed over. */
+  /** A notification that this version does not know. It is ignored. */
   | { readonly method: "ignored" };
 
-/** @throws IscepError `protocol` when it is no JSON-RPC 2.0 request or notification at all. */
+/** @throws IscepError `protocol` when it is not a JSON-RPC 2.0 request or notification */
 export function readClientMessage(message: unknown): ClientMessage {
   const method = isJsonObject(message) ? message["method"] : undefined;
   if (!isJsonObject(message) || message["jsonrpc"] !== "2.0" || typeof method !== "string") {
@@ -126,7 +126,7 @@ function readRequest(method: string, id: number, params: JsonObject): ClientMess
   }
 }
 
-/** The params themselves, once each member is known to be what it should be: a call is too frequent to copy it. */
+/** Returns the params themselves once each member is checked, because calls are too frequent to copy them. */
 function readCall(params: JsonObject): CallParams {
   if (!isCallParams(params)) throw invalid("the command of a call must be a string");
   if (optionalWholeNumber(params, "timeoutMs") === 0) throw invalid("timeoutMs is at least 1");

@@ -1,6 +1,6 @@
 /**
- * The server's side of a version 2 session: bytes in, events out, messages to text. Who may what, runs, sockets and
- * timers are not known here.
+ * The server's side of a version 2 session: it takes bytes, gives events, and makes text of messages. It knows no
+ * rights, runs, sockets or timers.
  */
 import { errorTable, IscepError, toIscepError } from "../errors.js";
 import { encodeJson, parseJson, type JsonLimits } from "../wire/json.js";
@@ -16,9 +16,9 @@ export interface Version2ServerLimits extends JsonLimits, SessionLimits {
 export type Version2ServerEvent =
   | { readonly kind: "hello"; readonly content: Buffer }
   | { readonly kind: "message"; readonly message: ClientMessage }
-  /** Bytes for the standard input of a call; none mean its end. */
+  /** Bytes for the standard input of a call. No bytes mean its end. */
   | { readonly kind: "stdin"; readonly stream: number; readonly offset: number; readonly bytes: Buffer }
-  /** The peer broke the rules: the session has to end, with this reason. */
+  /** The peer broke the rules. The session must end with this reason. */
   | { readonly kind: "violation"; readonly error: IscepError };
 
 export class Version2ServerSession {
@@ -63,7 +63,7 @@ export class Version2ServerSession {
       }
       const message: unknown = this.#messages[this.#next++];
       if (this.#next === this.#messages.length) {
-        // An idle session keeps nothing of what was said.
+        // An idle session keeps no bytes of earlier packets.
         this.#messages = [];
         this.#next = 0;
       }
@@ -107,9 +107,9 @@ export class Version2ServerSession {
 export function messagesOf(packet: PacketView, limits: JsonLimits): readonly unknown[] {
   const content = packet.bytes.subarray(packet.start, packet.end);
   const messages = parseJson(content, {
-    // The array around the messages, and each message's own object and params, are not the user's.
+    // The depth does not count the array around the messages, and each message's own object and params.
     maxJsonDepth: limits.maxJsonDepth + 3,
-    // A packet holds many messages, and each has some keys of its own in no fewer than 8 bytes.
+    // A packet holds many messages. Each has a few keys of its own, and at least 8 bytes for each of them.
     maxJsonKeys: limits.maxJsonKeys + Math.ceil(content.length / 8),
     maxJsonItems: limits.maxJsonItems,
   });
@@ -130,7 +130,7 @@ export function resultText(id: number, result: unknown, limits: JsonLimits): str
   return `{"jsonrpc":"2.0","id":${id},"result":${encodeJson(result, limits) ?? "null"}}`;
 }
 
-/** `data.code` is the stable word of the table, as several have no number of their own in JSON-RPC. */
+/** `data.code` is the stable word of the table. Several codes have no number of their own in JSON-RPC. */
 export function errorText(id: number, error: IscepError, data: Readonly<Record<string, unknown>> = {}): string {
   const content = {
     code: errorTable[error.code].jsonRpc,

@@ -6,10 +6,10 @@ export class SendWindow {
   #credit: number;
   readonly #max: number;
 
-  /** `creditBytes`: where not all of it may be used yet. */
+  /** @param creditBytes the first credit, if it is less than the window */
   constructor(sizeBytes: number, creditBytes: number = sizeBytes) {
     this.#credit = creditBytes;
-    // A peer that grants more than this has lost count, or tries to make us forget the limits.
+    // A peer that grants more than this has lost count, or wants us to forget the limits.
     this.#max = sizeBytes;
   }
 
@@ -36,13 +36,13 @@ export class ReceiveWindow {
   #expected: number;
   #consumed = 0;
 
-  /** `usedBytes`: of it, what is in our buffers already. */
+  /** @param usedBytes how much of the window is already in our buffers */
   constructor(sizeBytes: number, usedBytes: number = 0) {
     this.#size = sizeBytes;
     this.#expected = Math.max(0, sizeBytes - usedBytes);
   }
 
-  /** What was granted and has not come yet. */
+  /** The bytes that were granted and have not come yet. */
   get expectedBytes(): number {
     return this.#expected;
   }
@@ -54,8 +54,9 @@ export class ReceiveWindow {
   }
 
   /**
-   * What was taken out of our buffers. Returns how much to grant now, or 0: not each piece is worth a message. Grants of
-   * an eighth let the sender work on while we do: with halves both sides wait for each other half of the time.
+   * Counts bytes that have left our buffers. Returns how much to grant now, or 0, because not each piece is worth a
+   * message. With grants of an eighth the sender works while we do. With halves, both sides wait for each other half of
+   * the time.
    */
   consume(bytes: number): number {
     this.#consumed += bytes;
