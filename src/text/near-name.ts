@@ -1,6 +1,6 @@
-/** The name that was probably meant, if one is near. */
+/** Finds the name that was probably meant, if one is near. */
 export function nearName(given: string, names: Iterable<string>): string | undefined {
-  // A third of the letters may differ; and names come from callers, so what is very long is not compared at all.
+  // A third of the letters may differ. Names come from callers, so very long ones are not compared at all.
   let bestDistance = Math.floor(given.length / 3) + 1;
   let best: string | undefined;
   for (const name of names) {
@@ -14,7 +14,7 @@ export function nearName(given: string, names: Iterable<string>): string | undef
   return best;
 }
 
-/** `; did you mean "x"?` or, where nothing is near, what there is. */
+/** `; did you mean "x"?`, or the list of names if none is near. */
 export function didYouMean(given: string, names: Iterable<string>): string {
   const near = nearName(given, names);
   if (near !== undefined) return `; did you mean "${near}"?`;
@@ -22,7 +22,7 @@ export function didYouMean(given: string, names: Iterable<string>): string {
   return all.length === 0 ? "" : `; there ${all.length === 1 ? "is" : "are"} ${all.join(", ")}`;
 }
 
-/** Insertions, deletions, replacements, and swaps of neighbours. */
+/** Counts insertions, deletions, replacements, and swaps of neighbours. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);

@@ -1,7 +1,7 @@
 /* eslint-disable no-control-regex -- control characters are what this file is about */
 /**
- * The output of a command on its way to a terminal: colours and what progress bars need work, and everything else that
- * could steer the terminal is shown as text.
+ * Prepares the output of a command for a terminal. Colours and what progress bars need work. Everything else that could
+ * control the terminal is shown as text.
  */
 import { visibleControl } from "./visible-text.js";
 
@@ -14,9 +14,9 @@ export const allowedSequences: readonly {
   readonly meaning: string;
   readonly isStyle: boolean;
 }[] = [
-  // The parameters have no private prefix: `CSI > 4 ; 1 m` would change what the keyboard sends.
+  // The parameters must have no private prefix: `CSI > 4 ; 1 m` would change what the keyboard sends.
   { pattern: /\u001b\[[0-9;:]{0,64}m/y, meaning: "SGR: colours and styles", isStyle: true },
-  // `tput sgr0` writes it in front of its SGR.
+  // `tput sgr0` writes this before its SGR sequence.
   { pattern: /\u001b\(B/y, meaning: "the character set is ASCII", isStyle: true },
   { pattern: /\u001b\[[012]?K/y, meaning: "EL: erase in line", isStyle: false },
 ];
@@ -24,33 +24,33 @@ export const allowedSequences: readonly {
 /** Characters that move the cursor within its line, or to the next one. */
 export const allowedControls = "\b\t\n\r";
 
-// C0 and DEL, C1, line and paragraph separators, and the marks that change the direction of text.
+// These are C0 and DEL, C1, line and paragraph separators, and the marks that change the direction of text.
 const special = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
-/** What may become an allowed sequence when more text comes. */
+/** The beginning of an allowed sequence, which may be complete when more text comes. */
 const beginning = /\u001b(?:\(|\[[0-9;:]{0,64})?$/y;
 
 const reset = "\u001b[0m";
-// A style that is made of more than this is begun anew; no program needs so much between two resets.
+// A longer style is dropped and begins again. No program needs so many changes between two resets.
 const maxStyleLength = 512;
 
-/** The style that is in force on a terminal. Both channels of a run write to one terminal, so they share it. */
+/** The current style of a terminal. Both channels of a run write to one terminal, so they share it. */
 export class TerminalStyle {
   #sequences = "";
 
-  /** Brings the terminal back to this style, wherever it was: "" where no style is in force. */
+  /** The text that brings any terminal to this style, or "" when there is no style. */
   get sequences(): string {
     return this.#sequences;
   }
 
-  /** Brings the terminal back to its own style; "" where it has that. */
+  /** The text that brings the terminal back to its own style, or "" when it has that already. */
   get reset(): string {
     return this.#sequences === "" ? "" : reset;
   }
 
   add(sequence: string): void {
     if (sequence === "\u001b(B") return;
-    // An empty first parameter is 0, and 0 ends all that stands before it.
+    // An empty first parameter is 0, and 0 ends everything that was set before.
     if (/^\u001b\[0*(?:;|m$)/.test(sequence)) this.#sequences = "";
     if (/^\u001b\[[0;]*m$/.test(sequence)) return;
     const next = this.#sequences + sequence;
@@ -64,11 +64,11 @@ export class TerminalStyle {
 
 export interface TerminalTextOptions {
   readonly style: TerminalStyle;
-  /** The terminal shows no colours, or shall show none: sequences that are allowed elsewhere are left out. */
+  /** The terminal cannot or must not show colours, so sequences for them are left out. */
   readonly isPlain: boolean;
 }
 
-/** For one channel. Characters and sequences may be cut anywhere. */
+/** Works on one channel. Characters and sequences may be cut at any place. */
 export class TerminalText {
   readonly #options: TerminalTextOptions;
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -82,7 +82,7 @@ export class TerminalText {
     return this.#show(this.#held + this.#decoder.decode(bytes, { stream: true }), false);
   }
 
-  /** What is left when nothing more will come. */
+  /** The rest, when no more text will come. */
   end(): string {
     return this.#show(this.#held + this.#decoder.decode(), true);
   }

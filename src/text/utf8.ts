@@ -1,8 +1,8 @@
 import { IscepError } from "../errors.js";
 
 /**
- * Text from outside, without a byte order mark, which belongs to the file and not to its text.
- * @throws IscepError `invalid_arguments` where Node itself would put U+FFFD in place of what is no UTF-8
+ * Decodes text from outside, without its byte order mark, which belongs to the file and not to the text.
+ * @throws IscepError `invalid_arguments` for bytes that are not UTF-8, which Node itself would replace by U+FFFD
  */
 export function utf8Text(bytes: Uint8Array, source: string): string {
   try {
