@@ -1,4 +1,4 @@
-/** Files that are there as a whole or not at all, also after kill -9 or a power cut. */
+/** Writes files that are there as a whole or not at all, even after kill -9 or a power cut. */
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
@@ -18,7 +18,10 @@ import { isProcessGone, ownProcessMark } from "./process-mark.js";
 
 const temporaryPattern = /\.([0-9]+-[0-9]+-[0-9a-f]{8})-[0-9a-f]{16}\.tmp$/;
 
-/** Beside the file, so that it can be renamed to it; says who made it, so that it can be swept when that process is gone. */
+/**
+ * The file must be in the same folder, so that it can be renamed. Its name says who made it, so that it can be removed
+ * when that process is gone.
+ */
 export function temporaryPathOf(path: string): string {
   return `${path}.${ownProcessMark()}-${randomBytes(8).toString("hex")}.tmp`;
 }
@@ -36,7 +39,10 @@ export function writeFileAtomically(path: string, text: string, mode = 0o600): v
   syncFolderOf(path);
 }
 
-/** Its path: a file 0600 with this text on the disk, beside `path` and owned as that one is. */
+/**
+ * Makes a temporary file beside `path`, with this text, mode 0600 and the same owner. It is on the disk when its path
+ * is returned.
+ */
 export function writeTemporaryFile(path: string, text: string): string {
   const temporary = temporaryPathOf(path);
   const file = openSync(temporary, "wx", 0o600);
@@ -55,7 +61,10 @@ export function writeTemporaryFile(path: string, text: string): string {
   return temporary;
 }
 
-/** Makes a file with this text unless the name is taken; the name never shows a part of it. False when it is taken. */
+/**
+ * Makes a file with this text, unless the name is taken: then it returns false. Nobody ever sees a part of the file
+ * under this name.
+ */
 export function createFileExclusively(path: string, text: string): boolean {
   const temporary = temporaryPathOf(path);
   writeFileSync(temporary, text, { flag: "wx", mode: 0o600 });
@@ -70,9 +79,9 @@ export function createFileExclusively(path: string, text: string): boolean {
   }
 }
 
-/** A rename is only in memory until its folder is on the disk. */
+/** A rename is only in memory until its folder is written to the disk. */
 export function syncFolderOf(path: string): void {
-  if (process.platform === "win32") return; // folders cannot be opened there
+  if (process.platform === "win32") return; // Windows cannot open folders
   const folder = openSync(dirname(path), "r");
   try {
     fsyncSync(folder);
@@ -81,7 +90,7 @@ export function syncFolderOf(path: string): void {
   }
 }
 
-/** Temporary files for `path` (and for its locks) that were left by processes that are gone. */
+/** Finds temporary files of `path` and of its locks that were left by processes that are gone. */
 export function staleTemporaryFiles(path: string): string[] {
   return readdirSync(dirname(path))
     .filter((name) => name.startsWith(`${basename(path)}.`))
@@ -89,7 +98,7 @@ export function staleTemporaryFiles(path: string): string[] {
     .map((name) => join(dirname(path), name));
 }
 
-/** root, who adds a token to the file of a service's user, must not take it away from that user. */
+/** When root adds a token to the file of a service's user, the file must still belong to that user. */
 function keepOwner(path: string, file: number): void {
   const before = statSync(path, { throwIfNoEntry: false });
   if (before === undefined || process.getuid?.() !== 0) return;

@@ -1,11 +1,11 @@
 /**
- * One writer of a file at a time, over all processes of this machine: a file beside it (`.lock`) that can be made only
- * once, holds who made it, and is taken over when that process is gone.
+ * Lets one writer at a time change a file, over all processes of this machine. The lock is a file beside it (`.lock`).
+ * It can be made only once, names the process that made it, and is taken over when that process is gone.
  *
- * Taking over is where such locks break: two that wait both see the dead owner, one removes the lock and makes its own,
- * and the other then removes that one. So whoever removes the lock of a dead owner first takes a second lock that is
- * named after that very lock (each has a number of its own), and looks again. Should it die there as well, its second
- * lock is taken over in the same way.
+ * The danger is in taking over: two processes that wait both see the dead owner. One removes the lock and makes its
+ * own, and the other then removes that new lock. So a process that wants to remove the lock of a dead owner first takes
+ * a second lock, which is named after that very lock (each has its own number), and then looks again. If it dies there
+ * as well, its second lock is taken over in the same way.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync, rmSync } from "node:fs";
@@ -18,8 +18,8 @@ import { isProcessGone, ownProcessMark } from "./process-mark.js";
 const holderPattern = /^([0-9]+-[0-9]+-[0-9a-f]{8})-([0-9a-f]{16})$/;
 
 /**
- * @param timeoutMs for the waiting; `fileLockTimeoutMs`
- * @throws IscepError `busy` when another process holds the lock for longer, and what `work` throws
+ * @param timeoutMs how long to wait for the lock, usually `fileLockTimeoutMs`
+ * @throws IscepError `busy` when another process holds the lock for longer; and what `work` throws
  */
 export async function withFileLock<Result>(
   path: string,
@@ -39,7 +39,7 @@ export async function withFileLock<Result>(
 async function acquire(lock: string, base: string, deadlineMs: number, timeoutMs: number): Promise<() => void> {
   const holder = `${ownProcessMark()}-${randomBytes(8).toString("hex")}`;
   while (!createFileExclusively(lock, holder)) {
-    const found = readHolder(lock) ?? ""; // empty when it was released just now
+    const found = readHolder(lock) ?? ""; // it is empty when the lock was released just now
     const [, mark, number] = holderPattern.exec(found) ?? [];
     if (mark !== undefined && number !== undefined && isProcessGone(mark)) {
       const releaseTakeover = await acquire(`${base}.${number}`, base, deadlineMs, timeoutMs);
@@ -51,7 +51,7 @@ async function acquire(lock: string, base: string, deadlineMs: number, timeoutMs
       continue;
     }
     if (performance.now() >= deadlineMs) throw stillHeld(lock, found, timeoutMs);
-    // Not all at the same moment again.
+    // A random delay, so that not all waiting processes try again at the same moment.
     await pause(Math.max(1, (timeoutMs / 1000) * (0.5 + Math.random())));
   }
   return () => {
@@ -68,7 +68,7 @@ function readHolder(lock: string): string | undefined {
   }
 }
 
-/** Only with the lock held: then second locks that belong to earlier locks have no meaning any more. */
+/** Call this only while the lock is held. Then second locks of earlier locks have no meaning any more. */
 function sweep(path: string, lock: string): void {
   const takeovers = readdirSync(dirname(lock))
     .filter((name) => name.startsWith(`${basename(lock)}.`) && /\.[0-9a-f]{16}$/.test(name))

@@ -1,7 +1,7 @@
 /**
- * Names a process so that another can tell later whether it has ended: `PID-START-SCOPE`. Numbers of processes are used
- * again, so the time of its start is in it; and they mean something only on one machine and in one container, so a hash
- * of these is in it too. Used in names and contents of locks and temporary files.
+ * Names a process, so that another process can find out later whether it has ended: `PID-START-SCOPE`. Locks and
+ * temporary files use such names. The start time is part of the name because systems use process numbers again. The
+ * scope is a hash of the machine and the container, because a number means something only there.
  */
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
@@ -20,12 +20,12 @@ export function isProcessMark(text: string): boolean {
   return pattern.test(text);
 }
 
-/** Of this machine and container: only there can it be seen whether the process lives. */
+/** The scope of this machine and container. Only within it can a process see whether another one lives. */
 export function isOwnScope(mark: string): boolean {
   return pattern.exec(mark)?.[3] === ownScope();
 }
 
-/** True only when it is certain: for a process of another machine or container it never is. */
+/** True only when it is certain. It is never certain for a process of another machine or container. */
 export function isProcessGone(mark: string): boolean {
   const [, pidText, start, scope] = pattern.exec(mark) ?? [];
   if (pidText === undefined || scope !== ownScope()) return false;
@@ -33,11 +33,11 @@ export function isProcessGone(mark: string): boolean {
   if (!isRunning(pid)) return true;
   const stat = processStat(String(pid));
   if (stat === undefined) return false;
-  // A killed process whose parent does not ask for its end stays as a zombie.
+  // A killed process stays as a zombie until its parent asks for its end.
   return stat.state === "Z" || stat.state === "X" || (start !== "0" && stat.start !== start);
 }
 
-/** Not by /proc, which may hide the processes of other users. */
+/** This does not use /proc, because /proc may hide the processes of other users. */
 function isRunning(pid: number): boolean {
   if (!Number.isSafeInteger(pid) || pid === 0) return false;
   try {
@@ -48,13 +48,16 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** proc(5): the second field is the program's name in brackets, and may hold anything, so count from the last bracket. */
+/**
+ * proc(5): the second field is the program's name in brackets. It may contain anything, so the fields are counted from
+ * the last bracket.
+ */
 function processStat(pid: string): { state: string; start: string } | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, "utf8");
   } catch {
-    return undefined; // no /proc on this system, or it is hidden: then only the number counts
+    return undefined; // there is no /proc, or it is hidden: then only the number counts
   }
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [state, start] = [fields[0], fields[19]];
@@ -72,6 +75,6 @@ function pidNamespace(): string {
   try {
     return readlinkSync("/proc/self/ns/pid");
   } catch {
-    return ""; // a system without namespaces
+    return ""; // this system has no namespaces
   }
 }

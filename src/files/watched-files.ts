@@ -1,16 +1,16 @@
-/** Tells when files have changed: by what the system reports of their folders, and by their dates. */
+/** Reports when files have changed. It uses what the system reports about their folders, and the dates of the files. */
 import { realpathSync, statSync, watch, type FSWatcher } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Limits } from "../limits/limits.js";
 
 export interface WatchedFilesOptions {
   readonly limits: Pick<Limits, "configurationSettleMs" | "configurationCheckMs">;
-  /** Files that are different now, and have been left alone for `configurationSettleMs`. */
+  /** Called with files that have changed, and then stayed the same for `configurationSettleMs`. */
   onChange(files: readonly string[]): void;
 }
 
 export class WatchedFiles {
-  /** What each file was like when its change was told last, and at the last look. */
+  /** The state of each file when its last change was reported, and at the last look. */
   readonly #told = new Map<string, string>();
   readonly #seen = new Map<string, string>();
   readonly #watchers = new Map<string, FSWatcher>();
@@ -18,7 +18,7 @@ export class WatchedFiles {
   #interval: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** To be made before the files are read, so that no change is missed. */
+  /** Make this before you read the files, so that no change is missed. */
   constructor(files: readonly string[]) {
     this.add(files);
   }
@@ -47,8 +47,9 @@ export class WatchedFiles {
   }
 
   /**
-   * The folders, as an editor replaces the file by a rename; and those that symbolic links lead to, as Kubernetes
-   * replaces what a link leads to. Where the system cannot tell of changes, the interval finds them.
+   * Watches the folders, because an editor replaces the file by a rename, and the folders that symbolic links lead to,
+   * because Kubernetes replaces what a link leads to. Where the system does not report changes, the interval finds
+   * them.
    */
   #watch(): void {
     const folders = new Set([...this.#told.keys()].flatMap(foldersOf));
@@ -67,12 +68,12 @@ export class WatchedFiles {
           this.#watchers.delete(folder);
         });
       } catch {
-        // No such folder, or the system has no more watches to give.
+        // There is no such folder, or the system has no more watches to give.
       }
     }
   }
 
-  /** Not put off by further events: a log that is written in the same folder makes them all the time. */
+  /** Further events do not delay this: a log in the same folder makes events all the time. */
   #lookSoon(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
@@ -115,7 +116,7 @@ function signatureOf(file: string): string {
     const stats = statSync(file, { bigint: true });
     return [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(" ");
   } catch (error) {
-    // Missing, a link that leads to itself, behind a folder that is closed now: whoever reads it will say so.
+    // The file is missing, is a link to itself, or is behind a closed folder. Whoever reads it will report that.
     return error instanceof Error && "code" in error ? String(error.code) : "unreadable";
   }
 }
