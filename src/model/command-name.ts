@@ -1,10 +1,10 @@
 import { IscepError } from "../errors.js";
 
 const namePattern = /^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/;
-/** What begins with it is iscep's own, such as `iscep.list`. */
+/** Names that begin with this belong to iscep, such as `iscep.list`. */
 const reservedPrefix = "iscep.";
 
-/** Of JSON Schema. */
+/** The JSON Schema of a command's name. */
 export const commandNameSchema = {
   pattern: `^(?!${reservedPrefix.replace(".", String.raw`\.`)})${namePattern.source.slice(1)}`,
 };

@@ -1,8 +1,8 @@
 /**
- * From `typeof commands` to the names, arguments and results of a client's calls. `Commands` is an array or a record of
- * commands, or a module: of its other exports nothing is taken.
+ * Makes the names, arguments and results of a client's calls from `typeof commands`. `Commands` is an array or a record
+ * of commands, or a module. Other exports of a module are ignored.
  */
-/** What every command has; looser than `Command`, so that comparing does not look into schemas. */
+/** What every command has. It is looser than `Command`, so that the compiler does not compare schemas. */
 interface AnyCommand {
   readonly kind: "function" | "script";
   readonly name: string;
@@ -11,7 +11,7 @@ interface AnyCommand {
 
 type MemberOf<Set> = Set extends readonly (infer Member)[] ? Member : Set extends object ? Set[keyof Set] : never;
 
-/** The commands of a set as a union; as `serve` finds them, arrays and records within a module count too. */
+/** The commands of a set, as a union. As in `serve`, arrays and records within a module count too. */
 type CommandOf<Commands> = Found<MemberOf<Commands>>;
 type Found<Member> = Member extends AnyCommand
   ? Member
@@ -19,7 +19,10 @@ type Found<Member> = Member extends AnyCommand
     ? never
     : Extract<MemberOf<Member>, AnyCommand>;
 
-/** A set whose names are not known to the compiler, such as `Command[]`, allows any; what is no set at all, none. */
+/**
+ * When the compiler does not know the names of a set, such as `Command[]`, any name is allowed. When it is no set at
+ * all, none is.
+ */
 type IsUntyped<Commands> = [CommandOf<Commands>] extends [never]
   ? false
   : string extends CommandOf<Commands>["name"]
@@ -34,13 +37,13 @@ type TypesOf<Commands, Name> = NonNullable<Extract<CommandOf<Commands>, { readon
 export type InputOf<Commands, Name extends NameOf<Commands>> =
   IsUntyped<Commands> extends true ? object : TypesOf<Commands, Name>["input"];
 
-/** What a call gives. A function that returns nothing answers null. */
+/** The result of a call. It is null for a function that returns nothing. */
 export type ResultOf<Commands, Name extends NameOf<Commands>> =
   IsUntyped<Commands> extends true ? unknown : OverTheWire<TypesOf<Commands, Name>["result"]>;
 
 type OverTheWire<Result> = [Result] extends [void | undefined] ? null : Result;
 
-/** The parameters of a call behind the name; arguments may be left out when none is required. */
+/** The parameters of a call after the name. The arguments may be left out when none is required. */
 export type CallArguments<Commands, Name extends NameOf<Commands>, Options> =
   Record<string, never> extends InputOf<Commands, Name>
     ? [args?: InputOf<Commands, Name>, options?: Options]

@@ -3,79 +3,84 @@ import type { Identity } from "./identity.js";
 /** A JSON Schema (draft 2020-12) as plain data. */
 export type JsonSchema = { readonly [keyword: string]: unknown };
 
-/** What a function gets besides its arguments. */
+/** What a function gets in addition to its arguments. */
 export interface CommandContext {
-  /** UUIDv7 of this run. */
+  /** The id of this run, a UUIDv7. */
   readonly runId: string;
   readonly identity: Pick<Identity, "owner" | "tokenId">;
-  /** Aborted at the run's timeout, at a cancel, and when the server closes. Its reason is an IscepError. */
+  /** Aborted at the run's timeout, at a cancel, and when the server closes. The reason is an IscepError. */
   readonly signal: AbortSignal;
-  /** Shown to the caller while the command runs. */
+  /** The caller sees this output while the command runs. */
   readonly output: CommandOutput;
-  /** What the caller sends as standard input; ends at once where it sends none. To be read once. */
+  /** The standard input that the caller sends. It ends at once if the caller sends none. It can be read once. */
   readonly stdin: AsyncIterable<Uint8Array>;
-  /** How far the command is, from 0 to 1, and in which step. */
+  /** Tells the caller how far the command is, from 0 to 1, and in which step. */
   readonly progress: (fraction: number, message?: string) => void;
 }
 
 export interface CommandOutput {
-  /** Copies the bytes (text as UTF-8). Await the promise, where there is one: a reader is slower than the command. */
+  /**
+   * Writes a copy of the bytes (text as UTF-8). If it returns a promise, await it: a reader is slower than the command.
+   */
   write(channel: "stdout" | "stderr", data: string | Uint8Array): Promise<void> | undefined;
 }
 
 export type ArgumentsCheck =
   | { readonly ok: true; readonly args: unknown }
-  /** A sentence that names each wrong argument and why. Never a value: it may be a secret. */
+  /** A sentence that names each wrong argument and says why. It never contains a value, which may be a secret. */
   | { readonly ok: false; readonly message: string };
 
-/** What becomes of a call that finds the limit reached. */
+/** What happens to a call when the limit is reached. */
 export type WhenFull = "queue" | "reject" | "replace" | "join";
 
 /** How many runs of a command may go on at once. */
 export interface CommandConcurrency {
   readonly limit: number;
   readonly whenFull: WhenFull;
-  /** Undefined means the server's `maxQueuedRunsPerKey`. */
+  /** undefined: the server's `maxQueuedRunsPerKey`. */
   readonly maxQueued?: number;
-  /** Of checked arguments: runs with different keys do not count for each other. May throw whatever its author's code throws. */
+  /**
+   * Makes the key of a run from its checked arguments. Runs with different keys do not count for each other. It may
+   * throw anything, because it may be code of the command's author.
+   */
   key(args: unknown): string;
 }
 
-/** When a command runs by itself. */
+/** When the server runs a command without a caller. */
 export interface CommandSchedule {
   readonly cron: string;
   readonly timeZone: string;
-  /** As a caller would give them. */
+  /** The arguments, as a caller would give them. */
   readonly args: unknown;
-  /** The first planned time after this one, both as Unix time in milliseconds; undefined when none comes any more. */
+  /** The first planned time after this one, both as Unix time in milliseconds. undefined when there is none. */
   next(afterMs: number): number | undefined;
 }
 
 export interface ArgumentPaths {
   readonly bases: readonly { readonly argument: string; readonly base: string }[];
-  /** Of checked arguments, when the run begins: a queue may lie between the two. */
+  /** Checks the checked arguments once more when the run begins, because it may have waited in a queue. */
   checkAgain(args: unknown): Promise<ArgumentsCheck>;
 }
 
 interface CommandBase<Name extends string> {
   readonly name: Name;
   readonly description: string;
-  /** JSON Schema of the arguments: always an object schema; `additionalProperties: false`. */
+  /** The JSON Schema of the arguments. It is always an object schema with `additionalProperties: false`. */
   readonly argsSchema: JsonSchema;
   /** Arguments whose values appear in no log and no output. */
   readonly secretArguments?: readonly string[];
-  /** By argument, the command of the same server whose result is the list of its values. */
+  /** For each such argument, the name of the command of the same server that gives the list of its values. */
   readonly choicesFrom?: ReadonlyMap<string, string>;
-  /** JSON Schema of the result, where it is known. */
+  /** The JSON Schema of the result, if it is known. */
   readonly resultSchema?: JsonSchema;
-  /** Undefined means the server's `runTimeoutMs`. */
+  /** undefined: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
-  /** Undefined: as many as the server has places for. */
+  /** undefined: as many as the server has places for. */
   readonly concurrency?: CommandConcurrency;
   readonly schedule?: CommandSchedule;
-  /** Validates and, where the schema says so, converts. Refuses unknown arguments. */
+  /** Validates the arguments, and converts them where the schema says so. Unknown arguments are refused. */
   checkArguments(args: unknown): ArgumentsCheck | Promise<ArgumentsCheck>;
-  /** Undefined where no argument is a path. */
+  /** undefined when no argument is a path. */
   readonly paths?: ArgumentPaths;
 }
 
@@ -87,54 +92,60 @@ export interface FunctionCommand<
   Result = unknown,
 > extends CommandBase<Name> {
   readonly kind: "function";
-  /** file: URL of the module that a worker thread imports to find this command; undefined runs it in the event loop's thread. */
+  /**
+   * The file: URL of the module that a worker thread imports to find this command. undefined: it runs in the main
+   * thread.
+   */
   readonly threadModule?: string;
-  // A method, so that a command of precise types is still a `Command` (parameters of methods are bivariant).
+  // This is a method, so that a command with precise types is still a `Command`: parameters of methods are bivariant.
   run(args: Args, context: CommandContext): Result | Promise<Result>;
-  /** Carries types only; never there at run time. */
+  /** This carries types only. It does not exist at run time. */
   readonly types?: { readonly input: Input; readonly result: Result };
 }
 
-/** What a process of a script gets of one call. */
+/** What the process of a script gets from one call. */
 export interface ScriptInvocation {
-  /** Without the program. */
+  /** The arguments, without the program. */
   readonly argv: readonly string[];
-  /** The whole environment, but for ISCEP_RUN. */
+  /** The whole environment except ISCEP_RUN. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The whole standard input. Undefined: what the caller sends, if it sends any. */
+  /** The whole standard input. undefined: what the caller sends, if anything. */
   readonly stdin?: Buffer;
-  /** The nth one is open for reading as descriptor 3 + n, and as /dev/fd/ and that number: see `openDescriptor`. */
+  /** The nth value can be read from descriptor 3 + n, or from /dev/fd/ with that number: see `openDescriptor`. */
   readonly descriptors: readonly Buffer[];
-  /** To be masked in all that the process prints. */
+  /** Texts to mask in everything that the process prints. */
   readonly secrets: readonly string[];
 }
 
 export type ResultCheck =
   | { readonly ok: true; readonly value: unknown }
-  /** Never with a value in it. */
+  /** This never contains a value. */
   | { readonly ok: false; readonly message: string };
 
-/** Of what a script's end and output become: see `scriptResults`. */
+/** What becomes of a script's end and output: see `scriptResults`. */
 export interface ScriptResults {
-  /** Undefined is `text`: a ScriptResult, whatever the exit code. */
+  /** undefined is `text`: a ScriptResult, whatever the exit code is. */
   readonly output?: "text" | "json" | "lines" | "none";
-  /** Undefined is 0 alone. */
+  /** undefined: only 0. */
   readonly successCodes?: readonly number[];
-  /** Validates the value of `output: "json"` and, where the schema says so, converts it. */
+  /** Validates the value of `output: "json"`, and converts it where the schema says so. */
   checkResult?(value: unknown): ResultCheck | Promise<ResultCheck>;
 }
 
-/** Of a script's process: see `processSettings`. */
+/** How a script's process is started: see `processSettings`. */
 export interface ScriptProcess {
-  /** Programs and their arguments that stand before the script's own program, and become it. */
+  /** Launchers and their arguments, which stand before the script's own program and become it. */
   readonly launcher?: readonly string[];
-  /** Whom it runs as. Undefined: the server's own. */
+  /** The user that it runs as. undefined: the server's own. */
   readonly user?: { readonly uid: number; readonly gid: number };
-  /** The launcher becomes that user, with all groups of the user, and has to be started as the server's own. */
+  /**
+   * The launcher itself changes to that user with all the user's groups, so it must be started as the server's own
+   * user.
+   */
   readonly launcherSetsUser?: true;
-  /** Standard output and error together; undefined means the server's `maxScriptOutputBytes`. */
+  /** Standard output and error together. undefined: the server's `maxScriptOutputBytes`. */
   readonly maxOutputBytes?: number;
-  /** Undefined is `truncate`. */
+  /** undefined is `truncate`. */
   readonly whenOutputIsFull?: "truncate" | "kill";
 }
 
@@ -144,18 +155,18 @@ export interface ScriptCommand<Name extends string = string, Input = unknown, Re
   readonly kind: "script";
   /** Absolute path of the program. */
   readonly program: string;
-  /** What one call starts it with, from checked arguments. @throws IscepError `invalid_arguments` */
+  /** Makes what one call starts the program with, from checked arguments. @throws IscepError `invalid_arguments` */
   invocation(args: unknown): ScriptInvocation;
-  /** The fixed working folder, absolute. */
+  /** The fixed working folder, as an absolute path. */
   readonly folder: string;
-  /** What is in the environment at each call; that of an invocation has the arguments too. */
+  /** The environment of each call. The environment of an invocation has the arguments too. */
   readonly environment: Readonly<Record<string, string>>;
   readonly types?: { readonly input: Input; readonly result: Result };
 }
 
 export type Command = FunctionCommand | ScriptCommand;
 
-/** `commands` as users give them: an array, or a record whose keys are only for the program's own use. */
+/** `commands` as users give them: an array, or a record, whose keys only the user's own program needs. */
 export type CommandSet = readonly Command[] | Readonly<Record<string, Command>>;
 
 /** What discovery tells about a command. */

@@ -1,4 +1,4 @@
-/** Who is calling, and what they may. Made by the door that saw the token; read by the dispatcher, and nowhere else. */
+/** Who calls, and what they may do. The door that saw the token makes it. Only the dispatcher reads it. */
 export interface Identity {
   /** The name in the tokens file; `anonymous` on a server without tokens. */
   readonly owner: string;
@@ -18,7 +18,7 @@ export const anonymous: Identity = Object.freeze({
   mayRun: () => true,
 });
 
-/** Who runs what is scheduled. No token can have this owner (tokens-file.ts), and so no caller sees these runs. */
+/** The owner of scheduled runs. No token can have this owner (tokens-file.ts), so no caller sees these runs. */
 export const scheduler: Identity = Object.freeze({ ...anonymous, owner: "schedule" });
 
 /** Why no token may belong to this owner. */
@@ -27,29 +27,33 @@ export function reservedOwnerProblem(owner: string): string | undefined {
   return `the owner's name "${owner}" is iscep's own, for what runs by a schedule; give the owner another name`;
 }
 
-/** What a token of which only its keys are known can be proven with. */
+/** What is needed to check a proof for a token whose secret is not known. */
 export interface ProvableToken {
   readonly identity: Identity;
   readonly storedKey: Buffer;
   readonly serverKey: Buffer;
 }
 
-/** Knows the tokens. Synchronous, as version 1 asks at every packet. */
+/** Knows the tokens. It is synchronous, because version 1 asks it for every packet. */
 export interface Authenticator {
   /**
-   * A number that changes whenever the set of tokens changes. Reading it looks for a change first (cheaply: a flag set
-   * by the system's file notification, or the file's date a few times a second), so that a removed token is refused at
-   * the next packet.
+   * A number that changes when the set of tokens changes. To read it looks for a change first, so that a removed token
+   * is refused at the next packet. This is cheap: it reads a flag that the system's file notification sets, or looks at
+   * the file's date a few times a second.
    */
   currentGeneration(): number;
   /**
-   * The identity, or undefined for a token that is unknown, not yet valid, expired or disabled. Constant time in the secret.
-   * `source` is the caller's address: a token that is bound to networks (`cidrs`) counts only when it is given, and in one of them.
+   * The identity, or undefined for a token that is unknown, not yet valid, expired or disabled. The time is constant in
+   * the secret.
+   * @param source the caller's address. A token that is bound to networks (`cidrs`) is good only with an address in one
+   *   of them.
    */
   verify(token: string, source?: string): Identity | undefined;
-  /** The token with this reference (session/proof.ts), if it counts now: for a proof in version 2. */
+  /** The token with this reference (session/proof.ts), if it is valid now. Version 2 checks proofs with it. */
   find(reference: string, source?: string): ProvableToken | undefined;
-  /** What an identity that `verify` or `find` gave has become: undefined when its token no longer counts. */
+  /**
+   * The present state of an identity that came from `verify` or `find`. undefined when its token is no longer valid.
+   */
   refresh(identity: Identity, source?: string): Identity | undefined;
   close(): void;
 }

@@ -1,26 +1,26 @@
 import type { OutcomeStatus } from "./outcome.js";
 
-/** What the server tells its logs. Values are raw here, and may be hostile: making them safe is the logs' work. */
+/** What the server tells its logs. Values are raw here, and may be hostile. The logs must make them safe. */
 export interface Logs {
   access(event: AccessEvent): void;
   error(event: ErrorEvent): void;
   command(event: CommandEvent): void;
-  /** The file with the lines of `command`, where there is one: the history of runs is read from it. */
+  /** The file with the lines of `command`, if there is one. The history of runs is read from it. */
   readonly commandsFile?: string | undefined;
   /** Writes what is buffered and closes the files. */
   close(): Promise<void>;
 }
 
-/** A line of access.log: a connection came, was refused, or ended. */
+/** A line of access.log: a connection was opened, refused, or closed. */
 export interface AccessEvent {
   readonly event: "open" | "close" | "refused";
   readonly connection: number;
-  /** The peer: IP address, or `unix`. */
+  /** The peer's IP address, or `unix`. */
   readonly source: string;
   readonly port?: number;
   readonly tls?: boolean;
   readonly reason?: string;
-  /** On close: */
+  /** These are for `close`. */
   readonly durationMs?: number;
   readonly packets?: number;
   readonly owner?: string;
@@ -37,13 +37,13 @@ export interface ErrorEvent {
   readonly tokenId?: string;
   readonly command?: string;
   readonly runId?: string;
-  /** Its stack goes to the log, never to the caller. */
+  /** Its stack goes to the log, and never to the caller. */
   readonly error?: unknown;
 }
 
 /**
- * A line of commands.log: who ran what, when, how long, and how it ended. Arguments by name and type only, never their
- * values. A run that lasts longer than a turn of the event loop, or is kept, has a line when it begins as well.
+ * A line of commands.log: who ran what, when, how long, and how it ended. Arguments appear by name and type, never by
+ * value. A run that lasts longer than a turn of the event loop, or is kept, also has a line when it begins.
  */
 export interface CommandEvent {
   readonly runId: string;
@@ -58,9 +58,12 @@ export interface CommandEvent {
   readonly exitCode?: number;
   readonly signal?: string;
   readonly outputBytes?: number;
-  /** The server's process, of a run that has two lines: whoever finds the first alone can tell whether it still lives. */
+  /**
+   * Names the server's process, if the run has two lines. Who finds only the first line can find out whether that
+   * server still lives.
+   */
   readonly server?: string;
-  /** The line has to be with the system before the command starts. */
+  /** The line must be written before the command starts. */
   readonly isDurable?: boolean;
   readonly args: unknown;
 }

@@ -1,8 +1,8 @@
 import { errorTable, type ErrorCode, type IscepError } from "../errors.js";
 
 /**
- * How a run ended: exactly one of these. What cannot be known is `lost`, never success.
- * `rejected` never started; `error.code` says why. `truncated`: a script printed more than it may, and the rest of its
+ * How a run ended: exactly one of these. If nobody can know, it is `lost`, and never success. A `rejected` run never
+ * started; `error.code` says why. `truncated` says that a script printed more than it may, so that the rest of its
  * output was dropped.
  */
 export type Outcome =
@@ -11,7 +11,7 @@ export type Outcome =
       readonly value: unknown;
       readonly exitCode?: number;
       readonly truncated?: true;
-      /** Why `value` is undefined whatever the command gave back: it could not be sent, or is no longer kept. */
+      /** Why `value` is undefined, although the command gave one: it could not be sent, or is no longer kept. */
       readonly valueError?: IscepError;
     }
   /** A function threw (`error`), or a script ended with an exit code other than 0 (`exitCode` and its result as `value`). */
@@ -37,10 +37,10 @@ export type Outcome =
 export type OutcomeStatus = Outcome["status"];
 
 export interface OutcomeKind {
-  /** The usual one of its error; undefined where there is no error, or where only the reason tells. */
+  /** The usual code of its error. undefined when there is no error, or when the code depends on the reason. */
   readonly code: ErrorCode | undefined;
   readonly sentence: string;
-  /** What its answer has beside the error. */
+  /** What its answer has in addition to the error. */
   readonly beside: string;
 }
 
@@ -85,7 +85,7 @@ export function isOutcomeStatus(text: unknown): text is OutcomeStatus {
   return typeof text === "string" && Object.hasOwn(outcomeTable, text);
 }
 
-/** The numbers of a status whose error has the usual code; undefined where it has none. */
+/** The numbers of a status whose error has the usual code. undefined when it has none. */
 export function outcomeNumbers(status: OutcomeStatus): {
   readonly jsonRpc: number | undefined;
   readonly exitCode: number | undefined;
@@ -95,15 +95,15 @@ export function outcomeNumbers(status: OutcomeStatus): {
   return { jsonRpc: undefined, exitCode: status === "completed" ? 0 : undefined };
 }
 
-/** What a script's run gives back as its value, whatever its exit code. */
+/** The value of a script's run, whatever its exit code. */
 export interface ScriptResult {
-  /** null when a signal ended the process */
+  /** null when a signal ended the process. */
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** UTF-8; bytes that are not UTF-8 become U+FFFD in version 1, which can carry text only */
+  /** The output as text. Bytes that are not UTF-8 become U+FFFD, because version 1 can carry only text. */
   readonly stdout: string;
   readonly stderr: string;
-  /** true when something was left out: beyond `maxRunOutputBytes` of each output, or of all that it may print */
+  /** true when output was left out: more than `maxRunOutputBytes` of one channel, or more than the script may print. */
   readonly truncated: boolean;
   readonly durationMs: number;
 }

@@ -19,7 +19,7 @@ export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "
   return owner === identity.owner && identity.mayRun(command);
 }
 
-/** What logs and lists say of an outcome, beside its status. */
+/** What logs and lists say about an outcome, in addition to its status. */
 export function factsOf(outcome: Outcome): Pick<RunRecord, "code" | "exitCode" | "signal"> {
   return {
     ...("error" in outcome ? { code: outcome.error.code } : {}),

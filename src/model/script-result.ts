@@ -2,8 +2,8 @@ import { isJsonObject } from "../wire/json.js";
 import type { ScriptResult } from "./outcome.js";
 
 /**
- * The result with its output cut, so that its JSON has at most `maxBytes`: over version 1 an answer is one small packet,
- * and the exit code has to arrive whatever the script printed. Standard error gets up to half of the room.
+ * Cuts the output of a result, so that its JSON has at most `maxBytes`. Over version 1 an answer is one small packet,
+ * and the exit code must arrive whatever the script printed. Standard error gets up to half of the room.
  */
 export function fitScriptResult(result: ScriptResult, maxBytes: number): ScriptResult {
   if (jsonBytes(result) <= maxBytes) return result;
@@ -17,12 +17,12 @@ function jsonBytes(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));
 }
 
-/** Without the quotes, which stand there for an empty text too. */
+/** The size without the quotes, which an empty text has too. */
 function stringBytes(text: string): number {
   return jsonBytes(text) - 2;
 }
 
-/** The longest beginning whose JSON has at most `maxBytes`, never half of a surrogate pair. */
+/** The longest beginning whose JSON has at most `maxBytes`. It never ends with half of a surrogate pair. */
 function cutToJsonBytes(text: string, maxBytes: number): string {
   if (stringBytes(text) <= maxBytes) return text;
   let fits = 0;
@@ -39,9 +39,12 @@ function cutToJsonBytes(text: string, maxBytes: number): string {
 
 const members = ["durationMs", "exitCode", "signal", "stderr", "stdout", "truncated"];
 
-/** By its members, all and only these, as results also come from the other side of the wire. */
+/**
+ * Recognises a result by its members, all of them and no others, because results also come from the other side of the
+ * wire.
+ */
 export function isScriptResult(value: unknown): value is ScriptResult {
-  // Most values are none, and are seen to be none without a list of their members.
+  // Most values are no result, and this shows it without a list of their members.
   if (!isJsonObject(value) || !("durationMs" in value)) return false;
   if (Object.keys(value).sort().join() !== members.join()) return false;
   const { exitCode, signal, stdout, stderr, truncated, durationMs } = value;

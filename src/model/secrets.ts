@@ -1,10 +1,10 @@
-/** What logs get of a call with secret arguments: neither their values nor their lengths. */
+/** Hides secret arguments from logs: neither their values nor their lengths are shown. */
 
 /** Stands for the value of a secret argument. */
 export const secretValue: unique symbol = Symbol("secret");
 
 export interface HiddenSecrets {
-  /** As they were given, with `secretValue` for each secret. */
+  /** The arguments as they were given, with `secretValue` in place of each secret. */
   readonly args: unknown;
   /** The texts that were given as secrets. */
   readonly secrets: readonly string[];
@@ -22,7 +22,7 @@ export function hideSecrets(args: unknown, secretArguments: readonly string[] = 
     if (typeof value === "string" && value !== "") secrets.push(value);
     hidden[name] = secretValue;
   }
-  // The longest first: another one may be a part of it.
+  // The longest comes first, because another secret may be a part of it.
   return { args: hidden, secrets: secrets.sort((a, b) => b.length - a.length) };
 }
 
@@ -30,7 +30,7 @@ export function maskText(text: string, secrets: readonly string[]): string {
   return secrets.reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
 }
 
-/** What was thrown, with its causes, for a log: a command may have put its secret into a message. */
+/** What was thrown, with its causes, made safe for a log. A command may have put its secret into a message. */
 export function maskThrown(thrown: unknown, secrets: readonly string[], causesLeft: number): unknown {
   if (secrets.length === 0) return thrown;
   if (typeof thrown === "string") return maskText(thrown, secrets);
@@ -42,7 +42,7 @@ export function maskThrown(thrown: unknown, secrets: readonly string[], causesLe
 }
 
 function maskError(thrown: Error, secrets: readonly string[], causesLeft: number): Error {
-  // Whatever the types say, a program may have put anything there.
+  // The types promise less than they say: a program may have put anything there.
   const { message, name, stack, cause }: { message: unknown; name: unknown; stack?: unknown; cause?: unknown } = thrown;
   const code: unknown = "code" in thrown ? thrown.code : undefined;
   const masked = new Error(maskText(String(message), secrets));
