@@ -1,20 +1,20 @@
-/** Reads a file with secrets, and only when no other user could have read or changed it. */
+/** Reads a file with secrets, but only when no other user could have read or changed it. */
 import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from "node:fs";
 import { IscepError } from "../errors.js";
 
 export interface PrivateFile {
-  /** What messages call it: `tokens file`. */
+  /** The name of the file in messages, such as `tokens file`. */
   readonly kind: string;
   readonly maxBytes: number;
-  /** The name of the limit that is `maxBytes`, for messages. */
+  /** The name of the limit that gives `maxBytes`, for messages. */
   readonly limit: string;
-  /** What to do where there is no such file. */
+  /** What a person must do when there is no such file. */
   readonly whenMissing: string;
 }
 
 export interface PrivateText {
   readonly text: string;
-  /** Taken before the first byte was read: a change during or after the reading makes the next one differ. */
+  /** Taken before the first byte was read, so a change during or after the reading makes the next one differ. */
   readonly stats: BigIntStats;
 }
 
@@ -24,7 +24,7 @@ export function readPrivateText(path: string, { kind, maxBytes, limit, whenMissi
     new IscepError("configuration", `${kind} ${path}: ${message}`, cause === undefined ? {} : { cause });
   let file: number;
   try {
-    // Without O_NONBLOCK a pipe of that name would hold up the whole process.
+    // Without O_NONBLOCK, a pipe with that name would stop the whole process.
     file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
@@ -45,7 +45,7 @@ export function readPrivateText(path: string, { kind, maxBytes, limit, whenMissi
 
 function checkAccess(path: string, stats: BigIntStats, fail: (message: string) => IscepError): void {
   const user = process.getuid?.();
-  if (user === undefined) return; // Windows: neither modes nor numbers of users
+  if (user === undefined) return; // Windows has neither modes nor numbers of users
   if ((stats.mode & 0o077n) !== 0n) {
     const mode = (stats.mode & 0o777n).toString(8).padStart(4, "0");
     throw fail(`other users can read or change it (mode ${mode}); close it with: chmod 600 ${path}`);

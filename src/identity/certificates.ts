@@ -1,4 +1,4 @@
-/** Certificates and keys of servers: made, kept in a folder, loaded, and known by their pin. */
+/** Makes certificates and keys of servers, keeps them in a folder, loads them, and computes their pins. */
 import { X509Certificate, createHash, createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
@@ -10,7 +10,7 @@ import { staleTemporaryFiles, syncFolderOf, writeTemporaryFile } from "../files/
 import { withFileLock } from "../files/file-lock.js";
 import { createSelfSigned, type CertificateOptions } from "./self-signed.js";
 
-/** For both sides; peers of version 1 negotiate 1.2 or 1.3, depending on their Python. */
+/** This holds for both sides. Peers of version 1 negotiate 1.2 or 1.3, depending on their Python. */
 export const minTlsVersion: SecureVersion = "TLSv1.2";
 
 export interface Certificate {
@@ -20,8 +20,8 @@ export interface Certificate {
 }
 
 /**
- * A certificate that its key has signed itself. The key is a new one, EC P-256 (PKCS8), unless the options give one.
- * @throws IscepError `usage` for hosts that are none, and days out of range
+ * Makes a self-signed certificate. The key is new, EC P-256 (PKCS8), unless the options give one.
+ * @throws IscepError `usage` for hosts that are not valid, and days out of range
  */
 export async function createCertificate(options: CertificateOptions = {}): Promise<Certificate> {
   const made = await createSelfSigned(options);
@@ -29,15 +29,15 @@ export async function createCertificate(options: CertificateOptions = {}): Promi
 }
 
 /**
- * `sha256:` and the base64url SHA-256 of the public key (SPKI, DER), so it stays the same when a certificate is renewed
- * with its key. Of PEM text with several certificates the first one counts.
+ * The pin of a certificate: `sha256:` and the base64url SHA-256 of the public key (SPKI, DER). It stays the same when a
+ * certificate is renewed with its key. When the PEM text has several certificates, the first one counts.
  */
 export function pinOfCertificate(certificate: string | Uint8Array | X509Certificate): string {
   const { publicKey } = certificate instanceof X509Certificate ? certificate : new X509Certificate(certificate);
   return pinOfKey(publicKey);
 }
 
-/** The pin that a certificate for this private key has. @throws IscepError `configuration` when it is no key in PEM form */
+/** The pin of certificates for this private key. @throws IscepError `configuration` when it is not a key in PEM form */
 export function pinOfPrivateKey(keyPem: string, name: string): string {
   return pinOfKey(createPublicKey(parseKey(keyPem, name)));
 }
@@ -49,8 +49,8 @@ function pinOfKey(publicKey: KeyObject): string {
 }
 
 /**
- * @param files PEM text or the path of a PEM file, each; a chain has the server's own certificate first
- * @throws IscepError `configuration` when one is missing, unreadable, expired, or they do not belong together
+ * @param files each is PEM text or the path of a PEM file; a chain has the server's own certificate first
+ * @throws IscepError `configuration` when one is missing, unreadable or expired, or they do not belong together
  */
 export function loadServerCertificate(files: { readonly cert: string; readonly key: string }): Certificate {
   const certPem = readPem(files.cert, "certificate");
@@ -79,9 +79,10 @@ export function loadServerCertificate(files: { readonly cert: string; readonly k
 }
 
 /**
- * The certificate of the server that keeps its state in this folder: `server-cert.pem` and `server-key.pem`, made when
- * neither is there. Several servers may start at once and get the same one.
- * @throws IscepError `configuration`: one without the other, open to others, unreadable, expired; `busy`: locked for too long
+ * The certificate of the server that keeps its state in this folder: `server-cert.pem` and `server-key.pem`. Both are
+ * made when neither is there. Several servers may start at once and get the same ones.
+ * @throws IscepError `configuration` when one is there without the other, or is open to others, unreadable or expired;
+ *   `busy` when it is locked for too long
  */
 export async function ensureServerCertificate(folder: string): Promise<Certificate & { readonly created: boolean }> {
   const files = { cert: join(folder, "server-cert.pem"), key: join(folder, "server-key.pem") };
@@ -96,7 +97,10 @@ export async function ensureServerCertificate(folder: string): Promise<Certifica
   }
 }
 
-/** The one that `ensureServerCertificate` would take, and undefined where it would make one. @throws IscepError `configuration` */
+/**
+ * The certificate that `ensureServerCertificate` would take; undefined when it would make one.
+ * @throws IscepError `configuration`
+ */
 export function findServerCertificate(folder: string): Certificate | undefined {
   const files = { cert: join(folder, "server-cert.pem"), key: join(folder, "server-key.pem") };
   const [there, gone] = exists(files.cert) ? [files.cert, files.key] : [files.key, files.cert];
@@ -117,7 +121,7 @@ function homeFolder(): string {
   try {
     return homedir();
   } catch (cause) {
-    // A user that is a number only, as containers have them.
+    // The user may be only a number, as in containers.
     throw new IscepError(
       "configuration",
       "this user has no home folder where the server could keep its key; set ISCEP_STATE_DIR to a folder that stays",
@@ -126,7 +130,7 @@ function homeFolder(): string {
   }
 }
 
-/** False when another process was faster. */
+/** Returns false when another process was faster. */
 async function make(base: string, files: { readonly cert: string; readonly key: string }): Promise<boolean> {
   return withFileLock(base, defaultLimits.fileLockTimeoutMs, async () => {
     if (exists(files.key) && !exists(files.cert)) finishInterrupted(files);
@@ -135,7 +139,8 @@ async function make(base: string, files: { readonly cert: string; readonly key: 
     const [there, gone] = exists(files.cert) ? [files.cert, files.key] : [files.key, files.cert];
     if (exists(there)) throw halfPair(there, gone);
     const { certPem, keyPem } = await createCertificate();
-    // Both on the disk before either has its name, so that what is between the two names is as short as can be.
+    // Both are on the disk before either gets its name, so that the time between the two renames is as short as
+    // possible.
     const key = writeTemporaryFile(files.key, keyPem);
     const cert = writeTemporaryFile(files.cert, certPem);
     renameSync(key, files.key);
@@ -145,7 +150,7 @@ async function make(base: string, files: { readonly cert: string; readonly key: 
   });
 }
 
-/** A process that ended between the two renames left the certificate under its temporary name. */
+/** When a process ended between the two renames, it left the certificate under its temporary name. */
 function finishInterrupted(files: { readonly cert: string; readonly key: string }): void {
   for (const left of staleTemporaryFiles(files.cert)) {
     const certPem = readFileSync(left, "utf8");
@@ -176,13 +181,13 @@ function exists(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
-    // Below a file there is nothing.
+    // Nothing can be below a file.
     if (error instanceof Error && "code" in error && error.code === "ENOTDIR") return false;
     throw wrong(`${path} cannot be looked at: ${textOfThrown(error)}`, error);
   }
 }
 
-/** The text itself when it is PEM, else the file's. */
+/** Returns the text itself when it is PEM, else the text of the file with this path. */
 export function readPem(pemOrPath: string, what: string): string {
   if (isPem(pemOrPath)) return pemOrPath;
   try {

@@ -1,11 +1,11 @@
 import type { Limits } from "../limits/limits.js";
 
-/** What `earlyDropStart` names in its reason: the share that is dropped where dropping begins. */
+/** The share of new connections that is dropped where dropping begins. The reason of `earlyDropStart` names it. */
 const firstProbability = 0.3;
 
 /**
- * How likely a new connection is dropped, from 0 to 1, with so many connections open that have not shown a good token.
- * By chance rather than by turn: an attacker who holds the places cannot choose who is dropped.
+ * The probability, from 0 to 1, that a new connection is dropped, when so many open connections have not shown a good
+ * token. Chance decides, and not the order, so an attacker who holds the places cannot choose who is dropped.
  */
 export function earlyDropProbability(
   unauthenticated: number,

@@ -1,6 +1,6 @@
 /**
- * The first key that an object holds twice, in text that JSON.parse has accepted: it would silently take the last one,
- * and of two tokens of an owner the one that a person meant to remove may be the one that stays.
+ * Finds the first key that an object has twice, in text that JSON.parse has accepted. JSON.parse silently takes the
+ * last one. So of two tokens of an owner, the one that a person meant to remove could stay.
  */
 export function duplicateKey(json: string): { readonly key: string; readonly depth: number } | undefined {
   const open: (Set<string> | undefined)[] = []; // undefined for an array

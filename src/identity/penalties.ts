@@ -1,21 +1,24 @@
-/** Penalties of sources that show wrong tokens. Pure: the clock is passed in. */
+/** Counts penalties of sources that send wrong tokens. It is pure: the clock is passed in. */
 import type { Limits } from "../limits/limits.js";
 import { sourceKey } from "./source.js";
 
 export type PenaltyLimits = Pick<Limits, "penaltyMs" | "penaltyStartMs" | "maxPenaltyMs" | "maxPenalisedSources">;
 
 interface Penalty {
-  /** When it has decayed to nothing. */
+  /** The time when the penalty has decayed to nothing. */
   untilMs: number;
-  /** From the moment that it passed `penaltyStartMs` until it has decayed: otherwise it would flicker around the limit. */
+  /**
+   * True from the moment when it passed `penaltyStartMs` until it has decayed. Otherwise the source would be refused
+   * and admitted in turns.
+   */
   refused: boolean;
 }
 
 export class Penalties {
   readonly #limits: PenaltyLimits;
   /**
-   * Sources by the time their penalty ends, in steps of `penaltyMs`: so the least penalty is found without looking at
-   * every source, when someone with many addresses fails once from each.
+   * Sources by the time when their penalty ends, in steps of `penaltyMs`. So the smallest penalty is found without
+   * looking at every source, when somebody with many addresses fails once from each.
    */
   readonly #byEnd = new Map<number, Map<string, Penalty>>();
   readonly #stepOf = new Map<string, number>();
@@ -24,7 +27,7 @@ export class Penalties {
     this.#limits = limits;
   }
 
-  /** Sources that are remembered. */
+  /** The number of sources that are remembered. */
   get size(): number {
     return this.#stepOf.size;
   }
@@ -65,7 +68,7 @@ export class Penalties {
     if (bucket?.size === 0) this.#byEnd.delete(step);
   }
 
-  /** Makes room: all that have decayed, and if there are none the one that ends first. */
+  /** Makes room: removes all penalties that have decayed, or, if there are none, the one that ends first. */
   #evict(nowMs: number): void {
     let lowest = Number.POSITIVE_INFINITY;
     for (const [step, bucket] of this.#byEnd) {

@@ -1,6 +1,6 @@
 /**
- * What a token may do: `discover`, `run:GLOB` on names of commands, and `jobs:own` or `jobs:all`.
- * In a glob `*` is any run of characters and `?` is exactly one (UTF-16 unit); everything else is itself.
+ * What a token may do: `discover`, `run:GLOB` on names of commands, and `jobs:own` or `jobs:all`. In a glob, `*` stands
+ * for any characters and `?` for exactly one (UTF-16 unit). Everything else stands for itself.
  */
 import { quoteUnlessToken } from "./tokens.js";
 
@@ -12,7 +12,7 @@ export interface Permissions {
   readonly mayRun: (command: string) => boolean;
 }
 
-/** A sentence that says what is wrong with a scope, or undefined when it is one. */
+/** A sentence that says what is wrong with a scope, or undefined when it is valid. */
 export function scopeProblem(scope: string): string | undefined {
   if (scope === "discover" || scope === "jobs:own" || scope === "jobs:all") return undefined;
   if (scope.startsWith("run:")) {
@@ -21,7 +21,7 @@ export function scopeProblem(scope: string): string | undefined {
   return `${quoteUnlessToken(scope)} is not a scope; there are "discover", "run:PATTERN", "jobs:own" and "jobs:all"`;
 }
 
-/** `scopes` have been checked by `scopeProblem`; what is not a scope grants nothing. */
+/** `scopeProblem` must have checked the scopes. Text that is not a scope grants nothing. */
 export function compileScopes(scopes: readonly string[]): Permissions {
   const globs = scopes.filter((scope) => scope.startsWith("run:")).map((scope) => scope.slice("run:".length));
   const mayRun = globs.includes("*")
@@ -35,8 +35,9 @@ export function compileScopes(scopes: readonly string[]): Permissions {
 }
 
 /**
- * After a mismatch only the last `*` is tried one character further: an earlier one could not do better. So the text,
- * which a caller chooses, is never walked more often than the longest stretch of the glob, which the file's owner chose.
+ * After a mismatch, only the last `*` is tried one character further, because an earlier one could not do better. A
+ * caller chooses the text. This way it is never walked more often than the longest part of the glob, which the file's
+ * owner chose.
  */
 export function matchesGlob(glob: string, text: string): boolean {
   let atGlob = 0;

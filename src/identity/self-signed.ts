@@ -1,4 +1,7 @@
-/** A certificate for one server, signed by its own key (RFC 5280): EC P-256, ECDSA with SHA-256, unless a key is given. */
+/**
+ * Makes a certificate for one server, signed by its own key (RFC 5280). The key is EC P-256 and the signature is ECDSA
+ * with SHA-256, unless a key is given.
+ */
 import { createPrivateKey, createPublicKey, KeyObject, randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
@@ -7,39 +10,42 @@ import { IscepError } from "../errors.js";
 import { defaultLimits, limitTable } from "../limits/limits.js";
 
 export interface CertificateOptions {
-  /** Names and addresses that clients call the server by. Default: localhost, 127.0.0.1, ::1 and this machine's name. */
+  /**
+   * The names and addresses by which clients call the server. Default: localhost, 127.0.0.1, ::1 and this machine's
+   * name.
+   */
   readonly hosts?: readonly string[];
-  /** Default `certificateLifetimeDays`. */
+  /** Default: `certificateLifetimeDays`. */
   readonly days?: number;
-  /** PEM of the key that the certificate is for: its pin stays the same. Default: a new key, EC P-256. */
+  /** The key of the certificate, as PEM; with the same key the pin stays the same. Default: a new key, EC P-256. */
   readonly keyPem?: string;
-  /** When it begins to count, for tests. Default: now. */
+  /** The time from which it is valid, for tests. Default: now. */
   readonly nowMs?: number;
 }
 
 const dayMs = 86_400_000;
 
-/** @throws IscepError `usage` for hosts that are none, and days out of range */
+/** @throws IscepError `usage` for hosts that are not valid, and days out of range */
 export async function createSelfSigned(options: CertificateOptions = {}): Promise<{ certPem: string; keyPem: string }> {
   const { hosts = defaultHosts(), days = defaultLimits.certificateLifetimeDays, nowMs = Date.now() } = options;
   if (!Number.isInteger(days) || days < 1 || days > limitTable.certificateLifetimeDays.max) {
     throw new IscepError("usage", `days must be a whole number from 1 to ${limitTable.certificateLifetimeDays.max}`);
   }
   const names = hosts.map(hostName);
-  // Imported here only: it is heavy, and the library below it extends the global `Reflect` for its annotations.
+  // This is imported only here, because it is heavy, and because the library below it extends the global `Reflect`.
   await import("reflect-metadata");
   const x509 = await import("@peculiar/x509");
   x509.cryptoProvider.set(webcrypto);
   const { keys, algorithm } = await keyPair(options.keyPem);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
-    name: [{ CN: [names.find((name) => name.length <= 64) ?? "iscep"] }], // the longest that a common name may be
+    name: [{ CN: [names.find((name) => name.length <= 64) ?? "iscep"] }], // a common name has at most 64 characters
     notBefore: new Date(nowMs - dayMs), // clocks differ
     notAfter: new Date(nowMs + days * dayMs),
     signingAlgorithm: algorithm,
     keys,
     extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true), // no authority: its key cannot vouch for another host
+      new x509.BasicConstraintsExtension(false, undefined, true), // it is no authority, so its key cannot vouch for another host
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
       new x509.SubjectAlternativeNameExtension(names.map(generalName)),
@@ -98,7 +104,7 @@ function privateKeyOf(pem: string): KeyObject {
   }
 }
 
-/** Positive and not 0, as the first of its 16 bytes is from 0x40 to 0x7f. */
+/** The number is positive and not 0, because its first of 16 bytes is from 0x40 to 0x7f. */
 function serialNumber(): string {
   const bytes = randomBytes(16);
   bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;

@@ -1,23 +1,26 @@
-/** Where a caller comes from, as limits, penalties and tokens bound to networks count it. */
+/** Reads where a caller comes from, for limits, penalties, and tokens that are bound to networks. */
 import { BlockList, isIP } from "node:net";
 
 /**
- * The key that an address is counted under: an IPv4 address itself, also when it comes mapped into IPv6, and the /64 of
- * an IPv6 address, as one household has them all. Anything else (`unix`) is itself.
+ * The key under which an address is counted. An IPv4 address counts as itself, even when it comes mapped into IPv6. An
+ * IPv6 address counts as its /64, because one household has all of that. Anything else (`unix`) counts as itself.
  */
 export function sourceKey(address: string): string {
   const plain = plainAddress(address);
   return isIP(plain) === 6 ? `${ipv6Groups(plain).slice(0, 4).join(":")}::/64` : plain;
 }
 
-/** A sentence that says what is wrong with a network such as `10.0.0.0/8` or `2001:db8::1`, or undefined. */
+/**
+ * A sentence that says what is wrong with a network such as `10.0.0.0/8` or `2001:db8::1`, or undefined when it is
+ * valid.
+ */
 export function cidrProblem(cidr: string): string | undefined {
   return parseCidr(cidr) === undefined
     ? `${JSON.stringify(cidr)} is not an address or network such as "10.0.0.0/8"`
     : undefined;
 }
 
-/** `cidrs` have been checked by `cidrProblem`. Unix sockets and unknown sources are in no network. */
+/** `cidrProblem` must have checked the networks. Unix sockets and unknown sources are in no network. */
 export function compileCidrs(cidrs: readonly string[]): (address: string) => boolean {
   const networks = new BlockList();
   for (const cidr of cidrs) {
@@ -52,7 +55,7 @@ function plainAddress(address: string): string {
     .join(".");
 }
 
-/** The eight groups in lower-case hex without leading zeros; the address is valid. */
+/** The eight groups in lower-case hex without leading zeros. The address must be valid. */
 function ipv6Groups(address: string): string[] {
   const hex = address.replace(/[0-9]+(?:\.[0-9]+){3}$/, (dotted) => {
     const [a = 0, b = 0, c = 0, d = 0] = dotted.split(".").map(Number);

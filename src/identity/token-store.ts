@@ -1,4 +1,4 @@
-/** The tokens file as the server sees it: kept in memory, and read again when it has changed. */
+/** Keeps the tokens of the tokens file in memory for the server, and reads the file again when it has changed. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { realpathSync, statSync, watch, type BigIntStats, type FSWatcher } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -14,9 +14,12 @@ import { clientKey, parseToken, quoteUnlessToken, storedKeyOf } from "./tokens.j
 
 export interface TokenStoreOptions {
   readonly limits: Pick<Limits, "maxTokensFileBytes" | "tokensFileCheckMs" | "tokenWarningDays">;
-  /** Told once a change when the file cannot be used (the tokens of before go on counting), and once a token that expires soon. */
+  /**
+   * Called once for each change after which the file cannot be used (the earlier tokens stay valid), and once for a
+   * token that expires soon.
+   */
   onProblem(message: string, error?: IscepError): void;
-  /** The tokens have changed. */
+  /** Called when the tokens have changed. */
   onReload?(): void;
 }
 
@@ -32,15 +35,15 @@ interface KnownToken {
 interface KnownTokens {
   /** Tokens that carry their id. */
   readonly byId: ReadonlyMap<string, KnownToken>;
-  /** Others by their stored key, in hex. Several owners may have the same one, as in the original. */
+  /** Other tokens by their stored key, in hex. Several owners may have the same one, as in the original. */
   readonly byKey: ReadonlyMap<string, readonly KnownToken[]>;
-  /** All of them, by what version 2 calls them. */
+  /** All tokens, by the reference that version 2 uses. */
   readonly byReference: ReadonlyMap<string, KnownToken>;
 }
 
 /**
- * @throws IscepError `configuration` when the file is missing or wrong, open to others, or belongs to someone else: a
- *   server that was told to ask for tokens never starts without.
+ * @throws IscepError `configuration` when the file is missing or wrong, is open to others, or belongs to another user:
+ *   a server that must ask for tokens never starts without them
  */
 export function openTokenStore(path: string, options: TokenStoreOptions): Authenticator {
   return new TokenStore(path, options);
@@ -51,9 +54,9 @@ class TokenStore implements Authenticator {
   readonly #options: TokenStoreOptions;
   #tokens: KnownTokens;
   #generation = 1;
-  /** What the file was like when it was last read. */
+  /** The state of the file when it was last read. */
   #seen: string;
-  /** It had changed so shortly before the reading that another change may have left the same date. */
+  /** The file had changed so shortly before it was read that another change may have left the same date. */
   #unsettled: boolean;
   #digest: string;
   #problem: string | undefined;
@@ -66,7 +69,7 @@ class TokenStore implements Authenticator {
   constructor(path: string, options: TokenStoreOptions) {
     this.#path = resolve(path); // the process may change its folder
     this.#options = options;
-    this.#watch(); // before the reading, or a change between the two would wait for the next look
+    this.#watch(); // before the reading, or a change between the two would be missed for a while
     try {
       const { tokens, digest, stats } = this.#read();
       this.#tokens = tokens;
@@ -92,7 +95,7 @@ class TokenStore implements Authenticator {
 
   verify(token: string, source?: string): Identity | undefined {
     this.currentGeneration();
-    // HMAC fills its key up with zeros: with NULs behind it, a token would count as well as without.
+    // HMAC fills its key up with zeros. So a token with NULs at its end would count like the token without them.
     if (token === "" || token.endsWith("\0") || hasLoneSurrogate(token)) return undefined;
     const parsed = parseToken(token);
     const known = parsed === undefined ? undefined : this.#tokens.byId.get(parsed.id);
@@ -123,8 +126,8 @@ class TokenStore implements Authenticator {
   }
 
   /**
-   * The folder, as a file that is replaced by rename takes its own watch with it; and the folder that a symbolic link
-   * leads to. Whatever happens there may mean this file, and looking costs microseconds.
+   * Watches the folder, because a file that is replaced by rename takes its own watch with it, and the folder that a
+   * symbolic link leads to. Any event there may mean this file, and a look costs microseconds.
    */
   #watch(): void {
     const failed = (error: unknown): void => {
@@ -144,7 +147,7 @@ class TokenStore implements Authenticator {
       }
     } catch (error) {
       const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
-      if (!missing) failed(error); // a file that is missing is told by the reading
+      if (!missing) failed(error); // the reading reports a file that is missing
     }
   }
 
@@ -163,8 +166,8 @@ class TokenStore implements Authenticator {
       this.#tokens = tokens;
     } catch (thrown) {
       this.#seen = seen;
-      // It may have failed for a reason that passes, such as no file descriptor left: until a reading succeeds, each look
-      // reads again, or a token that was removed meanwhile would count on.
+      // It may have failed for a reason that passes, such as no free file descriptor. So each look reads again until a
+      // reading succeeds. Otherwise a token that was removed meanwhile would stay valid.
       this.#unsettled = true;
       const error = toIscepError(thrown, "configuration", `tokens file ${this.#path}: `);
       const problem = `${seen} ${error.message}`;
@@ -187,7 +190,7 @@ class TokenStore implements Authenticator {
     return { tokens: index(file), digest: createHash("sha256").update(text).digest("hex"), stats };
   }
 
-  /** Dates of files come from a clock that ticks every few milliseconds only. */
+  /** Dates of files come from a clock that ticks only every few milliseconds. */
   #isRecent(stats: BigIntStats): boolean {
     return Date.now() - Number(stats.ctimeMs) < this.#options.limits.tokensFileCheckMs;
   }

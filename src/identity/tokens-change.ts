@@ -1,4 +1,4 @@
-/** A change of a tokens file: read it, change it and replace it as a whole, with a lock around. */
+/** Changes a tokens file: it locks the file, reads it, changes it, and replaces it as a whole. */
 import { realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { IscepError, isIscepError } from "../errors.js";
@@ -13,8 +13,8 @@ export type ChangeLimits = Pick<Limits, "maxTokensFileBytes" | "fileLockTimeoutM
 export type Owners = Map<string, TokenEntry[]>;
 
 /**
- * @param path as the user gave it; a symbolic link is followed
- * @param mayCreate begins with an empty file where there is none
+ * @param path the path as the user gave it; a symbolic link is followed
+ * @param mayCreate true to begin with an empty file when there is none
  * @param edit changes the owners in place; when it throws, nothing is written
  * @throws IscepError `configuration`, `busy`, and what `edit` throws
  */

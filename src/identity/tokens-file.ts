@@ -1,6 +1,6 @@
 /**
- * The tokens file: a JSON object { OWNER: ENTRY | [ENTRY, …] }. An ENTRY is a text, which is a token in clear as the
- * original wrote it, or a record, from which no token can be had back.
+ * The tokens file: a JSON object { OWNER: ENTRY | [ENTRY, …] }. An ENTRY is a text or a record. A text is a token in
+ * clear, as the original wrote it. From a record nobody can compute the token.
  */
 import { IscepError } from "../errors.js";
 import { reservedOwnerProblem } from "../model/identity.js";
@@ -25,28 +25,31 @@ export interface TokenRecord {
   readonly storedKey: string;
   /** base64url of HMAC-SHA-256(secret, "server"). */
   readonly serverKey: string;
-  /** This and the next two: ISO 8601 date, or date and time with its zone. null or absent: no such bound. */
+  /** This and the next two are an ISO 8601 date, or a date and time with a zone. null or absent: no such bound. */
   readonly created: string;
   readonly notBefore?: string | null;
   readonly expires?: string | null;
   readonly scopes: readonly string[];
   readonly disabled?: boolean;
-  /** Networks that the token counts in; absent: everywhere. Unix sockets are in none. */
+  /** The networks from which the token may be used. Absent: from everywhere. Unix sockets are in no network. */
   readonly cidrs?: readonly string[];
-  /** Made from a token of the original: all of that token is the secret, and it does not carry this id. */
+  /**
+   * True when it was made from a token of the original. Then the whole token is the secret, and does not contain this
+   * id.
+   */
   readonly imported?: true;
 }
 
 export type TokenEntry = string | TokenRecord;
 
-/** Owners in the order of the file. A Map, as an owner may be called `__proto__`. */
+/** Owners in the order of the file. It is a Map, because an owner may be called `__proto__`. */
 export type TokensFile = ReadonlyMap<string, readonly TokenEntry[]>;
 
-/** What a token that is kept grants and when, in the form that checking needs. */
+/** What a kept token grants, and when, in the form in which it is checked. */
 export interface TokenGrant {
   /** null for a token of the original that is kept in clear. */
   readonly id: string | null;
-  /** What the token itself carries, and is found by: null when it is found by its stored key. */
+  /** The id that the token itself contains, and by which it is found. null: it is found by its stored key. */
   readonly carriedId: string | null;
   readonly storedKey: Buffer;
   readonly serverKey: Buffer;
@@ -58,15 +61,16 @@ export interface TokenGrant {
 }
 
 /**
- * @param name how messages call the file
- * @throws IscepError `configuration`, naming owner and field, never showing a token
+ * @param name the name of the file in messages
+ * @throws IscepError `configuration`, which names owner and field, and never shows a token
  */
 export function parseTokensFile(text: string, name: string): TokensFile {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // Neither V8's message nor the error as a cause: both quote the text around the fault, and tokens stand there.
+    // The message of V8 and the error as a cause are left out, because both quote the text around the fault, and tokens
+    // are there.
     const hint =
       text.trim() === "" ? "it is empty; a file without tokens is {}" : "it is not JSON: cut short, or edited wrongly";
     throw problem(name, hint);
@@ -104,10 +108,10 @@ export function parseTokensFile(text: string, name: string): TokensFile {
   return owners;
 }
 
-/** Ends with a newline; an owner with one token has it without a list around it, owners without tokens are left out. */
+/** The text ends with a newline. An owner with one token has it without a list. Owners without tokens are left out. */
 export function serialiseTokensFile(file: TokensFile): string {
   const owners = [...file].filter(([, entries]) => entries.length > 0);
-  // fromEntries defines own keys, `__proto__` too.
+  // fromEntries defines own keys, even `__proto__`.
   return `${JSON.stringify(Object.fromEntries(owners.map(([owner, entries]) => [owner, entries.length === 1 ? entries[0] : entries])), null, 2)}\n`;
 }
 
@@ -146,7 +150,7 @@ export interface RecordTerms {
   readonly cidrs?: readonly string[] | undefined;
 }
 
-/** What is kept of a token of ours, or of any other text that serves as one (then with an id of its own). */
+/** Makes the record of one of our tokens, or of any other text that serves as a token (then with an id of its own). */
 export function recordOf(token: string, terms: RecordTerms): TokenRecord {
   const parsed = parseToken(token);
   const secret = secretOf(token);
@@ -167,7 +171,7 @@ type Fail = (message: string) => IscepError;
 function parseEntry(entry: unknown, fail: Fail): TokenEntry {
   if (typeof entry === "string") {
     if (entry === "") throw fail("the token is empty");
-    // UTF-8 has no half characters: all tokens that differ only there would be one and the same.
+    // UTF-8 has no halves of surrogate pairs, so all tokens that differ only there would be the same.
     if (hasLoneSurrogate(entry)) throw fail("the token holds half a character (a lone surrogate)");
     return entry;
   }
@@ -244,7 +248,9 @@ function textsField(
   });
 }
 
-/** A time without a zone would mean something else on another machine, and Date.parse turns February 30 into March. */
+/**
+ * A time without a zone would mean something else on another machine. And Date.parse turns February 30 into March 2.
+ */
 function isIsoDate(text: string): boolean {
   const match =
     /^([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))?$/.exec(

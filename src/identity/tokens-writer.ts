@@ -1,4 +1,4 @@
-/** What `iscep tokens` does: add, remove, list, rotate and import tokens. */
+/** Does what `iscep tokens` does: it adds, removes, lists, rotates and imports tokens. */
 import { isDeepStrictEqual } from "node:util";
 import { IscepError } from "../errors.js";
 import { defaultLimits, type Limits } from "../limits/limits.js";
@@ -29,30 +29,30 @@ export interface AddTokenOptions extends WriterOptions {
   readonly owner: string;
   /** Default: discover, and run every command. */
   readonly scopes?: readonly string[];
-  /** null: never. Default `tokenLifetimeDays`. */
+  /** null: never. Default: `tokenLifetimeDays`. */
   readonly expiresInMs?: number | null;
   readonly cidrs?: readonly string[];
 }
 
 export interface RotateTokenOptions extends WriterOptions {
-  /** How long the old tokens still count. Default 0: they are removed at once. */
+  /** How long the old tokens stay valid. Default: 0, so they are removed at once. */
   readonly overlapMs?: number;
-  /** Default: as the old token; where that one never expired because it was the original's, `tokenLifetimeDays`. */
+  /** Default: as the old token. If that one never expired because it was the original's: `tokenLifetimeDays`. */
   readonly expiresInMs?: number | null;
 }
 
 export interface NewToken {
-  /** Shown once: the file holds nothing that it could be had from. */
+  /** The token is shown only here: nobody can compute it from the file. */
   readonly token: string;
   readonly record: TokenRecord;
 }
 
-/** What may be shown of a token that is in the file. */
+/** What may be shown about a token in the file. */
 export interface ListedToken {
   readonly owner: string;
   /** null for the original's. */
   readonly id: string | null;
-  /** It stands in the file in clear; rotate or import it. */
+  /** True when the token is in the file in clear; rotate or import it. */
   readonly clear: boolean;
   readonly created: string | null;
   readonly notBefore: string | null;
@@ -64,7 +64,7 @@ export interface ListedToken {
 }
 
 /**
- * Adds a token to the owner's; makes the file (0600) if there is none, in a folder that exists.
+ * Adds a token to an owner. Makes the file (0600) if there is none; its folder must exist.
  * @throws IscepError `usage` (owner, scopes, times), `configuration` (file), `busy` (locked for too long)
  */
 export async function addToken(path: string, options: AddTokenOptions): Promise<NewToken> {
@@ -89,7 +89,7 @@ export async function addToken(path: string, options: AddTokenOptions): Promise<
 /**
  * Removes all tokens of an owner, or the one with this id.
  * @returns the owner, and the ids that were removed (null for a token of the original)
- * @throws IscepError `usage` when there is neither; `configuration`, `busy`
+ * @throws IscepError `usage` when there is no such owner and no such id; `configuration`, `busy`
  */
 export async function removeToken(
   path: string,
@@ -110,10 +110,10 @@ export function listTokens(path: string, { limits = defaultLimits }: WriterOptio
 }
 
 /**
- * A new token with the rights of the owner's old ones, which are removed, or end after the overlap. With an id instead
- * of the owner only that one is replaced.
+ * Makes a new token with the rights of the owner's old ones. These are removed, or end after the overlap. With an id
+ * instead of an owner, only that token is replaced.
  * @throws IscepError `usage` when there is no such owner or id, when all its tokens are disabled, or when they have
- *   different rights (one token with all of them could do more than any of the old ones); `configuration`, `busy`
+ *   different rights (one token with all rights could do more than any of the old ones); `configuration`, `busy`
  */
 export async function rotateToken(
   path: string,
@@ -142,9 +142,9 @@ export async function rotateToken(
 }
 
 /**
- * Takes the tokens of another file, one of the original's or this file itself, as records: they go on working, without
- * an end, and nothing in this file tells what they are.
- * @returns how many were added or, having stood here in clear, replaced
+ * Imports the tokens of another file (the original's, or this file itself) as records. They stay valid and never
+ * expire, and nobody can compute them from this file.
+ * @returns how many were added, or replaced because they were here in clear
  * @throws IscepError `configuration`, `busy`
  */
 export async function importTokens(
@@ -153,7 +153,7 @@ export async function importTokens(
   { limits = defaultLimits }: WriterOptions = {},
 ): Promise<{ readonly imported: number }> {
   const readOriginal = (): TokensFile => parseTokensFile(readTokensText(originalFile, limits).text, originalFile);
-  readOriginal(); // before a file is made for nothing
+  readOriginal(); // read it before a file is made for nothing
   return changeTokensFile(path, limits, true, (owners) => {
     let imported = 0;
     const ids = new Set([...owners.values()].flat().map((entry) => (typeof entry === "string" ? null : entry.id)));
@@ -202,7 +202,7 @@ export function unknownOwner(ownerOrId: string): IscepError {
   );
 }
 
-/** The newest of the tokens that count, or of those that have expired when none counts. */
+/** The newest of the valid tokens, or, when none is valid, of those that have expired. */
 function modelOf(owner: string, entries: readonly TokenEntry[], nowMs: number): TokenEntry {
   const enabled = entries.filter((entry) => !grantOf(entry).disabled);
   const current = enabled.filter((entry) => grantOf(entry).expiresAtMs > nowMs);
@@ -227,7 +227,7 @@ function modelOf(owner: string, entries: readonly TokenEntry[], nowMs: number): 
   return model;
 }
 
-/** undefined: the usual one. null: never. */
+/** undefined: the usual lifetime. null: never. */
 function lifetimeOf(entry: TokenEntry): number | null | undefined {
   if (typeof entry === "string" || entry.imported === true) return undefined;
   return typeof entry.expires === "string" ? Math.max(Date.parse(entry.expires) - Date.parse(entry.created), 1) : null;
@@ -249,7 +249,7 @@ function expiry(nowMs: number, expiresInMs: number | null | undefined, limits: W
 }
 
 function checkDuration(name: string, value: number): void {
-  const latestMs = 100 * 366 * 86_400_000; // dates with more than four digits for the year are read by nobody
+  const latestMs = 100 * 366 * 86_400_000; // dates with more than four digits for the year cannot be read back
   if (!Number.isFinite(value) || value < 0 || value > latestMs) {
     throw new IscepError("usage", `${name} must be a number of milliseconds, from 0 to a hundred years`);
   }
@@ -260,7 +260,7 @@ function checkOwner(owner: string): void {
   const reserved = reservedOwnerProblem(owner);
   if (reserved !== undefined) throw new IscepError("usage", reserved);
   if (parseToken(owner) !== undefined) throw new IscepError("usage", "that is a token; give the name of its owner");
-  // Control characters and bidirectional marks could make two owners look alike in a list.
+  // Control characters and bidirectional marks could make two owners look the same in a list.
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(owner) || hasLoneSurrogate(owner)) {
     throw new IscepError("usage", "the owner's name must not hold control characters");
   }

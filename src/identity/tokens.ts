@@ -1,10 +1,10 @@
 /**
- * Tokens and what is kept of them.
+ * Makes and reads tokens, and the keys that are kept of them.
  *
  *     isct_ ID(12) _ SECRET(43) CRC(6)       all base62; CRC is the CRC-32 of everything before it
  *
- * The id is public (logs, listing, revocation, look-up); the secret has 256 bits; the checksum lets a typing error be
- * told from a wrong token, and lets scanners of source code recognise a leaked token without asking anybody.
+ * The id is public: logs, lists and revocation use it. The secret has 256 bits. The checksum tells a typing error from
+ * a wrong token, and scanners of source code recognise a leaked token by it.
  */
 import { createHash, createHmac, randomInt } from "node:crypto";
 import { crc32 } from "node:zlib";
@@ -33,7 +33,7 @@ export function mintTokenId(): string {
   return randomBase62(idLength);
 }
 
-/** undefined for anything that is not exactly a token with a good checksum; an original's token among them. */
+/** undefined for any text that is not exactly a token with a good checksum. A token of the original is such a text. */
 export function parseToken(text: string): ParsedToken | undefined {
   const match = tokenPattern.exec(text);
   const [, id, secret, claimed] = match ?? [];
@@ -42,8 +42,10 @@ export function parseToken(text: string): ParsedToken | undefined {
 }
 
 /**
- * A token as a client is given it, without white space around it: files and variables often end with a line end.
- * @throws IscepError `usage` for one that was cut or has other text around it; an original's token has no form to check
+ * The token that a client was given, without white space around it, because files and variables often end with a line
+ * end.
+ * @throws IscepError `usage` for a token that was cut or has other text around it; a token of the original has no form
+ *   to check
  */
 export function readToken(text: string): string {
   const token = text.trim();
@@ -58,29 +60,29 @@ export function isTokenId(text: string): boolean {
   return idPattern.test(text);
 }
 
-// RFC 5802, section 3, without the slow hash: the secret is random, so there is no dictionary to slow down.
+// RFC 5802, section 3, without the slow hash: the secret is random, so no dictionary helps an attacker.
 
-/** Proves who the client is; never stored, as whoever has it can log in. */
+/** This key proves who the client is. It is never stored, because whoever has it can log in. */
 export function clientKey(secret: string): Buffer {
   return createHmac("sha256", secret).update("client").digest();
 }
 
-/** Checks a client's key without being able to make one. */
+/** This key checks a client's key. Nobody can make a client's key from it. */
 export function storedKeyOf(key: Buffer): Buffer {
   return createHash("sha256").update(key).digest();
 }
 
-/** Lets the server prove in version 2 that it knows the token as well. */
+/** With this key, the server proves in version 2 that it knows the token too. */
 export function serverKey(secret: string): Buffer {
   return createHmac("sha256", secret).update("server").digest();
 }
 
-/** The part of a token that its keys are made from: all of it, for a token of the original. */
+/** The part of a token from which its keys are made. For a token of the original, this is the whole token. */
 export function secretOf(token: string): string {
   return parseToken(token)?.secret ?? token;
 }
 
-/** For messages about a value that a person may have confused with a token. */
+/** Shows a value in a message, unless a person may have put a token in its place. */
 export function quoteUnlessToken(text: string): string {
   return text.includes("isct_") || text.length > 100
     ? "(a text that may be a token, so it is not shown)"
@@ -88,7 +90,7 @@ export function quoteUnlessToken(text: string): string {
 }
 
 function randomBase62(length: number): string {
-  // randomInt draws again where a remainder would favour the first letters.
+  // randomInt draws again when a remainder would make the first letters more likely.
   return Array.from({ length }, () => alphabet.charAt(randomInt(alphabet.length))).join("");
 }
 

@@ -1,6 +1,6 @@
 /**
- * Whom a client takes for its server: the owner of one key (a pin), a certificate or authority (a CA file), or whoever
- * the system's authorities vouch for.
+ * Decides which server a client trusts: the owner of one key (a pin), of a certificate or authority (a CA file), or any
+ * server that the system's authorities vouch for.
  */
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
@@ -9,28 +9,31 @@ import { IscepError } from "../errors.js";
 import { minTlsVersion, pinOfCertificate, readPem } from "./certificates.js";
 
 export interface TrustOptions {
-  /** Name or address that the server is called by. */
+  /** The name or address by which the client calls the server. */
   readonly host: string;
-  /** Path of a PEM file, or PEM text: the server's certificate itself, or the authority that signed it. */
+  /** PEM text, or the path of a PEM file: the server's own certificate, or the authority that signed it. */
   readonly ca?: string;
   /**
-   * As `pinOfCertificate` and `iscep cert` give it; the server's key must fit one of them. The pins alone decide: dates and
-   * names of the certificate do not count.
+   * Pins, as `pinOfCertificate` and `iscep cert` give them. The server's key must fit one of them. The pins alone
+   * decide: dates and names of the certificate do not count.
    */
   readonly pin?: string | readonly string[];
 }
 
 export interface Trust {
-  /** For tls.connect, beside host and port. */
+  /** Options for tls.connect, in addition to host and port. */
   readonly connection: ConnectionOptions;
   /**
-   * Must be called at 'secureConnect', before the first write: with a pin it is what decides.
+   * Call this at 'secureConnect', before the first write. With a pin, this decides.
    * @throws IscepError `not_trusted`
    */
   check(socket: TLSSocket): void;
 }
 
-/** @throws IscepError `usage` for a pin that is none, `configuration` for a CA file that is missing or holds no certificate */
+/**
+ * @throws IscepError `usage` for text that is not a pin, `configuration` for a CA file that is missing or has no
+ *   certificate
+ */
 export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
   const name = host.replace(/^\[(.*)\]$/, "$1");
   const base: ConnectionOptions = {
@@ -38,7 +41,7 @@ export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
     rejectUnauthorized: true,
     ...(isIP(name) === 0 ? { servername: name } : {}), // RFC 6066 has no addresses there
   };
-  const authorities = ca === undefined ? undefined : readAuthorities(ca); // with a pin too: a missing file is never passed over
+  const authorities = ca === undefined ? undefined : readAuthorities(ca); // read it with a pin too: a missing file is never ignored
   if (pin !== undefined) {
     const expected = [pin].flat().map(normalPin);
     if (expected.length === 0)
@@ -55,7 +58,7 @@ export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
     connection: {
       ...base,
       ca: authorities.map((certificate) => certificate.toString()),
-      // The file may hold the server's own certificate although another authority signed it.
+      // The file may hold the server's own certificate, even if another authority signed it.
       allowPartialTrustChain: true,
       checkServerIdentity: (_, peer) => {
         const given = authorities.some((certificate) => certificate.raw.equals(peer.raw));
@@ -93,12 +96,12 @@ const reasons: Readonly<Record<string, string>> = {
 
 /**
  * What a failed TLS connection means to the caller: `not_trusted` for the server's certificate, `connect_failed` when
- * TLS itself failed, and undefined for errors that are not of TLS.
+ * TLS itself failed, and undefined for other errors.
  * @param error the socket's error, or its `authorizationError`
- * @param where how the message calls the server
+ * @param where how the message names the server
  */
 export function tlsFailure(error: unknown, where: string): IscepError | undefined {
-  // authorizationError is declared as Error, and is the code as a text.
+  // authorizationError is declared as an Error, but is the code as a text.
   const code = error instanceof Error && "code" in error ? error.code : error;
   if (typeof code !== "string") return undefined;
   if (Object.hasOwn(reasons, code)) return notTrusted(where, reasons[code] ?? "", error);
@@ -145,7 +148,7 @@ function checkPin(socket: TLSSocket, pins: readonly string[], where: string): vo
   );
 }
 
-/** Accepts the other alphabet of base64 and its padding, as other tools print SPKI hashes so. */
+/** Accepts the other alphabet of base64 and its padding too, because other tools print SPKI hashes so. */
 function normalPin(pin: string): string {
   const normal = pin.trim().replace(/=+$/, "").replaceAll("+", "-").replaceAll("/", "_");
   const bytes = Buffer.from(normal.slice("sha256:".length), "base64url");
