@@ -22,6 +22,7 @@ import { packageVersion } from "../../version.js";
 import type { Connection, ConnectionHost } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
 import { RequestFloods } from "./request-floods.js";
+import { writeOutputPacket } from "./output-packets.js";
 import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
 
@@ -69,8 +70,9 @@ export class Version2Connection implements Connection {
     this.#calls = new SessionCalls({
       dispatcher: host.dispatcher,
       limits,
-      socket,
       source,
+      mayWrite: () => !socket.destroyed && socket.writableLength < limits.maxPendingWriteBytes,
+      writeOutput: (stream, piece) => writeOutputPacket(socket, stream, piece),
       send: (text) => this.#send(text),
       flushSoon: () => this.#flushSoon(),
       violation: (error) => this.#violation(error),

@@ -2,19 +2,15 @@
 import type { OutputPiece } from "../../runs/streams/output-block.js";
 import type { OutputWatcher, RunOutput } from "../../runs/streams/output.js";
 import { SendWindow } from "../../session/window.js";
-import { encodeDataPacket, encodeDataParts } from "../../wire/version2.js";
-
-/** From here on copying costs more than writing in parts. */
-const worthPartsBytes = 8 * 1024;
 
 export interface OutputStreamHost {
   readonly maxDataBytes: number;
   /** Shared by all streams of the connection. */
   readonly connectionWindow: SendWindow;
-  /** False while the socket holds enough bytes already. */
+  /** False while the caller's side holds enough bytes already. */
   mayWrite(): boolean;
-  /** One packet, in parts that follow each other. */
-  write(parts: readonly Uint8Array[]): void;
+  /** `stream` is the id of the call. The bytes are those of the run: they must not be changed. */
+  writeOutput(stream: number, piece: OutputPiece): void;
   /** Asks for `pump` at the end of this turn of the event loop. */
   schedule(stream: OutputStream): void;
 }
@@ -71,17 +67,12 @@ export class OutputStream implements OutputWatcher {
       const piece = this.#output.read(this.#position, most);
       if (piece === undefined) break;
       const { length } = piece.bytes;
-      this.#write(piece);
+      this.#host.writeOutput(this.id, piece);
       this.window.spend(length);
       connectionWindow.spend(length);
       this.#position += length;
     }
     if (this.#position !== before) this.#output.positionChanged();
-  }
-
-  #write({ channel, offset, bytes }: OutputPiece): void {
-    if (bytes.length < worthPartsBytes) this.#host.write([encodeDataPacket(this.id, channel, offset, bytes)]);
-    else this.#host.write(encodeDataParts(this.id, channel, offset, bytes));
   }
 
   close(): void {

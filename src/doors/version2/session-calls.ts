@@ -8,16 +8,14 @@ import type { Run } from "../../runs/run/run.js";
 import type { CallParams } from "../../session/version2-messages.js";
 import { errorText, notificationText } from "../../session/version2-server.js";
 import { SendWindow } from "../../session/window.js";
-import type { ByteStream } from "../../transport/byte-stream.js";
 import { SessionInputs } from "./session-inputs.js";
 import { outcomeText, unsendableText, type AnswerExtras } from "./outcome-text.js";
 import { FollowedCall, type FollowedCallHost } from "./followed-call.js";
 import { OutputStream, type OutputStreamHost } from "./output-stream.js";
 
-export interface SessionCallsHost {
+export interface SessionCallsHost extends Pick<OutputStreamHost, "mayWrite" | "writeOutput"> {
   readonly dispatcher: Dispatcher;
   readonly limits: Limits;
-  readonly socket: ByteStream;
   readonly source: string;
   send(text: string): void;
   /** Asks for `flush` at the end of this turn of the event loop. */
@@ -49,7 +47,7 @@ export class SessionCalls {
   #scheduled = new Set<OutputStream>();
 
   constructor(host: SessionCallsHost) {
-    const { limits, socket } = host;
+    const { limits } = host;
     this.#host = host;
     this.#connectionWindow = new SendWindow(limits.connectionWindowBytes);
     this.#inputs = new SessionInputs(limits, (stream, bytes) =>
@@ -59,12 +57,8 @@ export class SessionCalls {
     this.#streamHost = {
       maxDataBytes: limits.maxDataBytes,
       connectionWindow: this.#connectionWindow,
-      mayWrite: () => !socket.destroyed && socket.writableLength < limits.maxPendingWriteBytes,
-      write: (parts) => {
-        socket.cork();
-        for (const part of parts) socket.write(part);
-        socket.uncork();
-      },
+      mayWrite: () => host.mayWrite(),
+      writeOutput: (stream, piece) => host.writeOutput(stream, piece),
       schedule: (stream) => this.#schedule(stream),
     };
   }
