@@ -5,5 +5,5 @@ import { flushStreams, ignoreClosedPipes } from "./terminal/streams.js";
 ignoreClosedPipes();
 const exitCode = await runCommandLine(process.argv.slice(2));
 await flushStreams();
-// Not left to the event loop: what a served module holds open would keep a server alive that has closed.
+// The process is ended explicitly: a served module may hold something open that would keep a closed server alive.
 process.exit(exitCode);

@@ -1,4 +1,4 @@
-/** From the words of the command line to an exit code. Only the verb that was named is loaded. */
+/** Turns the words of the command line into an exit code. Only the named verb is loaded. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { nearName } from "../text/near-name.js";
@@ -11,7 +11,7 @@ import { surroundings, within, type Surroundings } from "./terminal/surroundings
 
 interface Verb {
   readonly summary: string;
-  /** For other programs than people. */
+  /** This verb is for programs, not for people. */
   readonly isHidden?: true;
   load(): Promise<{ readonly define: DefineVerb }>;
 }
@@ -53,8 +53,9 @@ Exit codes: 0 done, 1 or the command's own, 64 usage, 65 bad arguments,
 77 not allowed, 124 timeout, 130 cancelled, 128+n killed by signal n.`;
 
 /**
- * Never throws: whatever goes wrong is reported, and becomes the exit code. `place` is for callers that go on after it;
- * without it the command line has streams, environment and signals of this process.
+ * Never throws: each fault is reported, and becomes the exit code.
+ * @param place for callers that go on after it; without it, the command line uses streams, environment and signals of
+ *   this process
  */
 export function runCommandLine(words: readonly string[], place?: Surroundings): Promise<number> {
   return place === undefined ? run(words) : within(place, () => run(words));
@@ -75,7 +76,7 @@ async function run(words: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return 0;
-      // Without a verb, commander has shown the help on standard error.
+      // Without a verb, commander has already shown the help on standard error.
       if (error.code === "commander.help") return 64;
       return reportError(usageError(error), invocation);
     }
@@ -93,7 +94,7 @@ async function makeProgram(words: readonly string[], invocation: Invocation): Pr
     .usage("VERB [options]")
     .enablePositionalOptions()
     .exitOverride()
-    // Errors are reported in one place, and in one form.
+    // All errors are reported in one place and in one form.
     .configureOutput({
       outputError: () => {},
       writeOut: (text) => void stdout.write(text),
@@ -105,7 +106,7 @@ async function makeProgram(words: readonly string[], invocation: Invocation): Pr
     .commandsGroup("Verbs:")
     .helpCommand("help [verb]", "show the help of a verb")
     .addHelpText("after", epilogue);
-  // The first word that is a verb: options before it take no values.
+  // Finds the first word that is a verb. Options before it take no values.
   const named = words.find((word) => Object.hasOwn(verbs, word));
   for (const [name, verb] of Object.entries(verbs)) {
     const command = summarise(program.command(name, { hidden: verb.isHidden === true }), verb.summary);
@@ -119,7 +120,7 @@ function packageVersion(): string {
   return isJsonObject(manifest) ? String(manifest["version"]) : "unknown";
 }
 
-/** Commander would show the help of all for a verb that is none. @throws IscepError `usage` */
+/** Commander would show the general help for an unknown verb. @throws IscepError `usage` */
 function checkHelpTopic([first, topic]: readonly string[]): void {
   if (first !== "help" || topic === undefined || topic === "help" || topic.startsWith("-")) return;
   if (Object.hasOwn(verbs, topic)) return;
@@ -128,7 +129,7 @@ function checkHelpTopic([first, topic]: readonly string[]): void {
   throw new IscepError("usage", `unknown command '${topic}'${meant}`);
 }
 
-/** Also in front of an unknown option, where no verb can say whether it has --json. */
+/** This also counts in front of an unknown option, when no verb can say whether it has --json. */
 function asksForJson(words: readonly string[]): boolean {
   const end = words.indexOf("--");
   return words.slice(0, end === -1 ? undefined : end).includes("--json");

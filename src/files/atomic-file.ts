@@ -26,7 +26,7 @@ export function temporaryPathOf(path: string): string {
   return `${path}.${ownProcessMark()}-${randomBytes(8).toString("hex")}.tmp`;
 }
 
-/** Replaces the file or makes it, with the owner as before. It is on the disk when this returns. */
+/** Replaces the file or makes it, with the owner as before and mode 0600 by default. It is on the disk when this returns. */
 export function writeFileAtomically(path: string, text: string, mode = 0o600): void {
   const temporary = writeTemporaryFile(path, text);
   try {

@@ -39,13 +39,13 @@ export async function createSelfSigned(options: CertificateOptions = {}): Promis
   const { keys, algorithm } = await keyPair(options.keyPem);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
-    name: [{ CN: [names.find((name) => name.length <= 64) ?? "iscep"] }], // a common name has at most 64 characters
+    name: [{ CN: [names.find((name) => name.length <= 64) ?? "iscep"] }], // a common name has at most 64
     notBefore: new Date(nowMs - dayMs), // clocks differ
     notAfter: new Date(nowMs + days * dayMs),
     signingAlgorithm: algorithm,
     keys,
     extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true), // it is no authority, so its key cannot vouch for another host
+      new x509.BasicConstraintsExtension(false, undefined, true), // no authority: its key signs for no other host
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
       new x509.SubjectAlternativeNameExtension(names.map(generalName)),

@@ -249,7 +249,7 @@ function textsField(
 }
 
 /**
- * A time without a zone would mean something else on another machine. And Date.parse turns February 30 into March 2.
+ * A time without a zone would mean something else on another machine. And Date.parse turns February 30 into a day in March.
  */
 function isIsoDate(text: string): boolean {
   const match =

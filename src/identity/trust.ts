@@ -41,7 +41,7 @@ export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
     rejectUnauthorized: true,
     ...(isIP(name) === 0 ? { servername: name } : {}), // RFC 6066 has no addresses there
   };
-  const authorities = ca === undefined ? undefined : readAuthorities(ca); // read it with a pin too: a missing file is never ignored
+  const authorities = ca === undefined ? undefined : readAuthorities(ca); // also with a pin: a missing file is a fault
   if (pin !== undefined) {
     const expected = [pin].flat().map(normalPin);
     if (expected.length === 0)

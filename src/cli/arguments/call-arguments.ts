@@ -1,6 +1,6 @@
 /**
- * The words after COMMAND. A word that begins with -- names an argument; the word after it is its value. A value that
- * itself begins with -- is written --name=VALUE, and behind a -- alone every word belongs to the command.
+ * Reads the words after COMMAND. A word that begins with -- names an argument, and the word after it is its value. A
+ * value that itself begins with -- is written --name=VALUE. Behind a single --, every word belongs to the command.
  */
 import type { JsonSchema } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
@@ -8,23 +8,23 @@ import { parametersOf, refusesUnknownArguments, type Parameter } from "./types.j
 import { valueOf } from "./values.js";
 import { nearName } from "../../text/near-name.js";
 
-/** Options of iscep itself that may also stand after COMMAND, and whether they take a value. */
+/** Options of iscep itself that may also stand after COMMAND, with whether they take a value. */
 export type OwnOptions = ReadonlyMap<string, { readonly takesValue: boolean }>;
 
 export interface SeparatedWords {
-  /** The last value that each was given; true for flags. */
+  /** The last value of each option; true for flags. */
   readonly own: ReadonlyMap<string, string | true>;
   readonly forCommand: readonly string[];
 }
 
-/** @throws IscepError `usage` when one of iscep's options lacks its value, or has one and takes none. */
+/** @throws IscepError `usage` when one of iscep's options has no value but needs one, or has one but takes none */
 export function separateOwnOptions(words: readonly string[], options: OwnOptions): SeparatedWords {
   const own = new Map<string, string | true>();
   const forCommand: string[] = [];
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? "";
     if (word === "--") {
-      // Stays in, so that a second reading separates in the same way.
+      // It stays in, so that a second reading separates the words in the same way.
       forCommand.push(...words.slice(index));
       break;
     }
@@ -45,8 +45,9 @@ export function separateOwnOptions(words: readonly string[], options: OwnOptions
 }
 
 /**
- * The arguments as the command's schema wants them. Without a schema they are strings, and a name without a value is true.
- * @throws IscepError `usage` for words that are no arguments, `invalid_arguments` for names and values that do not fit.
+ * Converts the arguments to what the command's schema wants. Without a schema they are strings, and a name without a
+ * value is true.
+ * @throws IscepError `usage` for words that are not arguments, `invalid_arguments` for names and values that do not fit
  */
 export function parseArguments(words: readonly string[], schema: JsonSchema | undefined): Record<string, unknown> {
   const parameters = schema === undefined ? [] : parametersOf(schema);
@@ -101,7 +102,7 @@ export function parseArguments(words: readonly string[], schema: JsonSchema | un
   return Object.fromEntries(args);
 }
 
-/** Whether the name stands alone, with `following` not being its value. */
+/** True when the name stands alone, so that `following` is not its value. */
 function isFlag({ types }: Parameter, negated: boolean, following: string | undefined): boolean {
   if (negated || following === undefined) return negated || types.has("boolean") || types.size === 0;
   return types.size === 1 && types.has("boolean") && following !== "true" && following !== "false";
@@ -112,7 +113,7 @@ function splitOption(word: string): { name: string; value: string | undefined } 
   return name === undefined ? undefined : { name, value };
 }
 
-/** `dry-run`, `dry_run` and `dryRun` are found by each other's form, where that is not ambiguous. */
+/** `dry-run`, `dry_run` and `dryRun` all find the same argument, unless this is ambiguous. */
 export function canonicalName(name: string): string {
   return name
     .replace(/([a-z0-9])([A-Z])/g, "$1-$2")

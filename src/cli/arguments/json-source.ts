@@ -7,7 +7,7 @@ import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import { json } from "./values.js";
 
 /**
- * The object that `--args` gives: JSON, `@FILE`, or `-` for standard input.
+ * Reads the object that `--args` gives: JSON, `@FILE`, or `-` for standard input.
  * @throws IscepError `invalid_arguments`, `too_large`, `configuration`
  */
 export async function readJsonSource(source: string, signal: AbortSignal): Promise<JsonObject> {
@@ -28,7 +28,7 @@ async function textOf(source: string, signal: AbortSignal): Promise<string> {
   return utf8Text(bytes, `the file of --args ${source}`);
 }
 
-/** To its end. @throws IscepError `too_large`, and `invalid_arguments` when it is not UTF-8 */
+/** Reads to the end. @throws IscepError `too_large`, and `invalid_arguments` for text that is not UTF-8 */
 export async function readStandardInput(signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -1,15 +1,15 @@
-/** Values of options, from text. Commander reports an InvalidArgumentError with the option's name in front. */
+/** Makes values of options from their text. For an InvalidArgumentError, Commander puts the option's name in front. */
 import { InvalidArgumentError } from "commander";
 import { durationForm, parseDuration } from "../../text/duration.js";
 
-/** `500ms`, `30s`, `10m`, `2h`, `90d`; a plain number is seconds. */
+/** Reads `500ms`, `30s`, `10m`, `2h`, `90d`. A plain number means seconds. */
 export function durationMs(text: string): number {
   const value = parseDuration(/[0-9]$/.test(text) ? `${text}s` : text);
   if (value === undefined) throw new InvalidArgumentError(`It must be ${durationForm}; a plain number is seconds.`);
   return value;
 }
 
-/** Infinity for never: commander takes a null for a value that is missing. */
+/** Infinity means never, because commander treats null as a missing value. */
 export function durationMsOrNever(text: string): number {
   return text === "never" ? Number.POSITIVE_INFINITY : durationMs(text);
 }

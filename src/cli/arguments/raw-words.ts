@@ -1,9 +1,9 @@
-/** The words of the command line as bytes: Node puts U+FFFD in place of what is no UTF-8, and says nothing. */
+/** Reads the words of the command line as bytes. Node silently puts U+FFFD in place of bytes that are not UTF-8. */
 import { readFileSync } from "node:fs";
 import { IscepError } from "../../errors.js";
 import { utf8Text } from "../../text/utf8.js";
 
-/** @throws IscepError `invalid_arguments` when a word is not UTF-8. Only Linux tells the bytes. */
+/** Only Linux gives the bytes. @throws IscepError `invalid_arguments` when a word is not UTF-8 */
 export function checkWords(words: readonly string[]): void {
   if (!words.some((word) => word.includes("\ufffd"))) return;
   let bytes: Buffer;

@@ -1,6 +1,6 @@
 /**
- * Secrets of a call: from a file (--NAME-file FILE), from standard input (--NAME -), or asked for on a terminal. In argv
- * others on the machine can see them; there they are taken with a warning.
+ * Reads the secrets of a call from a file (--NAME-file FILE), from standard input (--NAME -), or from a question on the
+ * terminal. In argv, other users of the machine can see them, so a warning follows.
  */
 import { readFile } from "node:fs/promises";
 import type { JsonSchema } from "../../model/command.js";
@@ -14,15 +14,15 @@ import { warn } from "../terminal/streams.js";
 
 export interface TakenSecrets {
   readonly values: Readonly<Record<string, string>>;
-  /** The words that are left. */
+  /** The words without the secrets. */
   readonly words: readonly string[];
   readonly hasReadStandardInput: boolean;
 }
 
 export interface SecretOptions {
-  /** What --args has given already. */
+  /** The arguments that --args gave. */
   readonly given: Readonly<Record<string, unknown>>;
-  /** By the run or by --args: then no secret comes from there. */
+  /** True when the run or --args uses standard input. Then no secret can come from there. */
   readonly standardInputIsTaken: boolean;
   readonly quiet: boolean;
   readonly signal: AbortSignal;
@@ -81,7 +81,7 @@ export async function takeSecrets(
   return { values: Object.fromEntries(values), words: left, hasReadStandardInput };
 }
 
-/** `--NAME`, or `--NAME-file` where no argument has that name. */
+/** Reads `--NAME`, or `--NAME-file` if no argument has that name. */
 function secretOf(
   option: string,
   parameters: readonly Parameter[],
@@ -105,7 +105,7 @@ async function readSecretFile(file: string): Promise<string> {
   return withoutLineEnd(utf8Text(bytes, `the file ${file} with a secret`));
 }
 
-/** Editors and `echo` write one that does not belong to the secret. */
+/** Editors and `echo` end a file with a line end, which does not belong to the secret. */
 function withoutLineEnd(text: string): string {
   return text.replace(/\r?\n$/, "");
 }

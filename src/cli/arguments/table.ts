@@ -1,10 +1,13 @@
-/** How the arguments of a command are shown to a person. */
+/** Shows the arguments of a command to a person. */
 import type { CommandDescription, JsonSchema } from "../../model/command.js";
 import { isJsonObject } from "../../wire/json.js";
 import { parametersOf, resolveReference, typesOf, type Parameter } from "./types.js";
 import { visibleLine } from "../../text/visible-text.js";
 
-/** `--message STRING --mode fast|slow [--times INTEGER (1)] [--dry-run]`: optional ones in brackets, lists with dots. */
+/**
+ * `--message STRING --mode fast|slow [--times INTEGER (1)] [--dry-run]`: optional arguments are in brackets, lists have
+ * dots.
+ */
 export function argumentSummary(description: CommandDescription): string {
   return parametersOf(description.args)
     .map((parameter) => {
@@ -14,7 +17,7 @@ export function argumentSummary(description: CommandDescription): string {
     .join(" ");
 }
 
-/** A long one, a list and false say little in a line of a table; the help has them. */
+/** Long values, lists and false say little in a line of a table. The help has them. */
 function defaultOf({ schema }: Parameter): string {
   const { default: value } = schema;
   if (value === undefined || value === false || typeof value === "object") return "";
@@ -22,7 +25,7 @@ function defaultOf({ schema }: Parameter): string {
   return text === "" || text.length > mostChoiceCharacters || /\s/.test(text) ? "" : ` (${text})`;
 }
 
-/** The help of a command, as its server tells it. */
+/** The help of a command, made from its server's description. */
 export function commandHelp(description: CommandDescription): string {
   const parameters = parametersOf(description.args);
   const lines = [
@@ -39,7 +42,7 @@ export function commandHelp(description: CommandDescription): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** Two spaces between columns; the last one has its own width. */
+/** Two spaces are between columns. The last column has any width. */
 export function alignColumns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) {
@@ -68,7 +71,7 @@ function itemsOf({ schema }: Parameter, description: CommandDescription): JsonSc
   return isJsonObject(items) ? resolveReference(items, description.args) : {};
 }
 
-// Longer lists of choices have a place of their own in the help.
+// The help has a place of its own for longer lists of choices.
 const mostChoiceCharacters = 30;
 
 function placeholder(schema: JsonSchema, types: ReadonlySet<string>): string {
@@ -108,7 +111,7 @@ function explanationOf(parameter: Parameter, description: CommandDescription): s
   return parts.join("; ");
 }
 
-/** What a value has to be beside its type. */
+/** What a value must be, in addition to its type. */
 function rulesOf(schema: JsonSchema): string[] {
   const { format, pattern } = schema;
   const least = boundOf(schema["minimum"]);
@@ -118,13 +121,13 @@ function rulesOf(schema: JsonSchema): string[] {
   else if (least !== undefined) rules.push(`at least ${least}`);
   else if (most !== undefined) rules.push(`at most ${most}`);
   if (typeof format === "string") rules.push(`in the form of ${visibleLine(format)}`);
-  // As it was declared, without what anchors it.
+  // The pattern as it was declared, without its anchors.
   if (typeof pattern === "string")
     rules.push(`like ${visibleLine(/^\^\(\?:(.*)\)\$$/s.exec(pattern)?.[1] ?? pattern)}`);
   return rules;
 }
 
-/** Some schemas say of an integer that it is one that JavaScript can hold. */
+/** Some schemas bound an integer to what JavaScript can hold, which says nothing to a person. */
 function boundOf(value: unknown): number | undefined {
   return typeof value === "number" && Math.abs(value) < Number.MAX_SAFE_INTEGER ? value : undefined;
 }

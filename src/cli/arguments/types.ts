@@ -1,4 +1,4 @@
-/** What a JSON Schema says about a value, as far as a command line has to know it. */
+/** Reads from a JSON Schema what a command line needs to know about a value. */
 import type { JsonSchema } from "../../model/command.js";
 import { isJsonObject } from "../../wire/json.js";
 
@@ -10,7 +10,7 @@ export interface Parameter {
   readonly name: string;
   readonly schema: JsonSchema;
   readonly required: boolean;
-  /** Empty when the schema does not say. */
+  /** Empty when the schema does not name them. */
   readonly types: ReadonlySet<JsonType>;
 }
 
@@ -29,7 +29,7 @@ export function refusesUnknownArguments(argsSchema: JsonSchema): boolean {
   return argsSchema["additionalProperties"] === false || argsSchema["unevaluatedProperties"] === false;
 }
 
-/** `root` holds the definitions that references point to. A schema comes from a server: it may refer to itself. */
+/** References point to definitions in `root`. A schema comes from a server, and may refer to itself. */
 export function typesOf(schema: JsonSchema, root: JsonSchema, depth = 0): ReadonlySet<JsonType> {
   const types = new Set<JsonType>();
   if (depth > maxDepth) return types;
@@ -52,7 +52,7 @@ export function typesOf(schema: JsonSchema, root: JsonSchema, depth = 0): Readon
 
 const maxDepth = 16;
 
-/** Only references within the same schema; whatever else stays as it is, and says nothing about types. */
+/** Follows only references within the same schema. Any other stays as it is, and says nothing about types. */
 export function resolveReference(schema: JsonSchema, root: JsonSchema): JsonSchema {
   let resolved = schema;
   for (let depth = 0; depth < maxDepth; depth++) {

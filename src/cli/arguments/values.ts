@@ -1,4 +1,4 @@
-/** From the text of an argument to the value that the command's schema asks for. */
+/** Converts the text of an argument to the value that the command's schema wants. */
 import type { JsonSchema } from "../../model/command.js";
 import { IscepError, isIscepError } from "../../errors.js";
 import { defaultLimits } from "../../limits/limits.js";
@@ -9,7 +9,7 @@ const jsonNumber = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
 const jsonInteger = /^-?(0|[1-9][0-9]*)$/;
 
 /**
- * A list takes each text as one item, or one text as a JSON array. Where a string may stand, the text stays a string.
+ * For a list, each text is one item, or one text is a JSON array. Where a string is allowed, the text stays a string.
  * @throws IscepError `invalid_arguments`
  */
 export function valueOf(parameter: Parameter, texts: readonly string[], root: JsonSchema): unknown {
@@ -27,7 +27,7 @@ export function valueOf(parameter: Parameter, texts: readonly string[], root: Js
 
 function convert(name: string, text: string, schema: JsonSchema, types: ReadonlySet<JsonType>): unknown {
   const values = schema["enum"];
-  // An enum of several types tells by itself what is meant.
+  // The values of an enum with several types say what is meant.
   if (Array.isArray(values) && !values.includes(text)) {
     const meant: unknown = values.find((value: unknown) => typeof value !== "string" && JSON.stringify(value) === text);
     if (meant !== undefined) return meant;
@@ -52,7 +52,7 @@ const describeType: Readonly<Record<JsonType, string>> = {
   object: 'a JSON object, like {"a":1}',
 };
 
-/** @throws IscepError `invalid_arguments` for what is no JSON, and for numbers that JavaScript would change */
+/** @throws IscepError `invalid_arguments` for text that is not JSON, and for numbers that JavaScript would change */
 export function json(name: string, text: string): unknown {
   try {
     return parseJson(Buffer.from(text), defaultLimits);
@@ -62,7 +62,7 @@ export function json(name: string, text: string): unknown {
   }
 }
 
-/** The place alone: the rest of V8's message quotes the text, and a secret may stand there. */
+/** Only the place is taken: the rest of the message of V8 quotes the text, and a secret may be there. */
 function faultPosition(text: string): string {
   try {
     JSON.parse(text);
@@ -78,7 +78,7 @@ function faultPosition(text: string): string {
 function itemSchema(schema: JsonSchema, root: JsonSchema, depth = 0): JsonSchema {
   const { items } = schema;
   if (isSchema(items)) return resolveReference(items, root);
-  // A list or nothing, a list or one item: the branch that is a list has the items.
+  // The schema may be "a list or nothing", or "a list or one item". The branch that is a list describes the items.
   for (const branches of [schema["anyOf"], schema["oneOf"], schema["allOf"]]) {
     if (!Array.isArray(branches) || depth > 4) continue;
     for (const branch of branches) {

@@ -1,4 +1,4 @@
-/** The options that all clients share: where to connect, whom to trust, who is calling. */
+/** The options that all clients share: where to connect, which server to trust, and who calls. */
 import { readFileSync, statSync } from "node:fs";
 import { Option, type Command } from "commander";
 import type { Client } from "../../client/client.js";
@@ -12,7 +12,7 @@ import { withHint } from "../terminal/report.js";
 import { warn } from "../terminal/streams.js";
 import { surroundings } from "../terminal/surroundings.js";
 
-/** As commander names them. */
+/** The names are commander's. */
 export interface ClientOptions {
   readonly url?: string;
   readonly server?: string;
@@ -59,11 +59,11 @@ export interface Caller {
   readonly url: string;
   readonly address: Address;
   readonly token: string | undefined;
-  /** Path of a PEM file. */
+  /** The path of a PEM file. */
   readonly ca: string | undefined;
 }
 
-/** Who calls whom, as the options, then the environment, say. @throws IscepError `usage`, `configuration` */
+/** Who calls which server: the options say it, else the environment. @throws IscepError `usage`, `configuration` */
 export function callerOf(options: ClientOptions): Caller {
   const { address: url, ca } = serverOf(options);
   const address = parseAddress(url);
@@ -89,8 +89,8 @@ function serverOf(options: ClientOptions): KnownServer {
 }
 
 /**
- * Connects as the options, then the environment, say. `options` come from argv, where others can see them.
- * @throws IscepError as `connect` does, and `usage` or `configuration` for options and files that are wrong.
+ * Connects as the options say, else the environment. `options` come from argv, where others can see them.
+ * @throws IscepError as `connect` does, and `usage` or `configuration` for options and files that are wrong
  */
 export async function openClient(options: ClientOptions, signal: AbortSignal): Promise<Client> {
   const client = await connectAs(options, signal);
@@ -124,7 +124,7 @@ async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<C
   };
   const { connect } = await import("../../client/client.js");
   if (address.kind !== "tls") {
-    // What the environment says of certificates is for every address; what the arguments say is for this one.
+    // Certificates in the environment are for every address; those in the arguments are for this one.
     const { pin } = options;
     return connect(url, {
       ...connectOptions,
@@ -143,7 +143,7 @@ async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<C
   return connectToOwnServer(url, connectOptions);
 }
 
-/** On this machine, the certificate that `iscep serve` made for this user is trusted without being asked for. */
+/** On this machine, the client trusts the certificate that `iscep serve` made for the same user. */
 async function connectToOwnServer(url: string, options: ConnectOptions): Promise<Client> {
   const [{ connect }, { ownServerPin }] = await Promise.all([
     import("../../client/client.js"),
@@ -164,7 +164,7 @@ async function connectToOwnServer(url: string, options: ConnectOptions): Promise
   }
 }
 
-/** What stands in argv counts more than the environment, and a token alone more than one in an address. */
+/** An option wins over the environment, and a separate token wins over the one in an address. */
 export function tokenOf(options: ClientOptions, addressToken: string | undefined): string | undefined {
   if (options.token !== undefined && options.tokenFile !== undefined) {
     throw new IscepError("usage", "give either --token or --token-file");
@@ -182,7 +182,7 @@ function readTokenFile(path: string): string {
   let text: string;
   try {
     const { mode } = statSync(path);
-    // As ssh does with keys: a secret that others can read is none. Windows has no such bits.
+    // As with the keys of ssh, a file that others can read is refused. Windows has no such modes.
     if (process.platform !== "win32" && (mode & 0o077) !== 0) {
       throw new IscepError(
         "configuration",
@@ -201,7 +201,7 @@ function readTokenFile(path: string): string {
   return token;
 }
 
-/** Undefined when nobody said one. @throws IscepError `usage` */
+/** undefined when nobody gave one. @throws IscepError `usage` */
 export function timeoutOf(options: ClientOptions): number | undefined {
   return options.timeout ?? timeoutFromEnvironment();
 }
@@ -218,7 +218,7 @@ function timeoutFromEnvironment(): number | undefined {
   }
 }
 
-/** An empty variable is one that is not set. */
+/** An empty variable counts as not set. */
 function environment(name: string): string | undefined {
   const value = surroundings().env[name];
   return value === "" ? undefined : value;

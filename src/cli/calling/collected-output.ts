@@ -1,4 +1,4 @@
-/** Output of a run that is to become part of one JSON value. */
+/** Collects the output of a run that becomes part of one JSON value. */
 import type { OutputChunk } from "../../client/protocol/run-output.js";
 import type { OutputTarget } from "./live-output.js";
 
@@ -13,7 +13,7 @@ export class CollectedOutput implements OutputTarget {
 
   take({ channel, bytes }: Pick<OutputChunk, "channel" | "bytes">): Promise<void> {
     this.#bytes[channel] += bytes.length;
-    // Half of it would be taken for the whole: what is too much is counted only.
+    // A part would look like the whole output, so bytes beyond the limit are only counted.
     if (this.isWhole) this.#chunks[channel].push(bytes);
     else this.#chunks[channel] = [];
     return Promise.resolve();

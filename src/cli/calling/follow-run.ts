@@ -1,4 +1,4 @@
-/** A run from its first byte of output to its outcome, as a person or a pipe sees it. */
+/** Follows a run from its first byte of output to its outcome, for a person or a pipe. */
 import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { IscepError } from "../../errors.js";
 import { defaultLimits } from "../../limits/limits.js";
@@ -14,17 +14,17 @@ import { outputIsRead, warn } from "../terminal/streams.js";
 import { surroundings } from "../terminal/surroundings.js";
 
 export interface FollowOptions extends ResultOptions {
-  /** Where the output was taken up; what stands before that is not shown from the result either. */
+  /** The offset from which the output is followed. What is before that is not taken from the result either. */
   readonly offset?: number;
-  /** Ends with 0 when nobody reads the output any more, whatever becomes of the run. */
+  /** True to end with 0 when nobody reads the output any more, whatever becomes of the run. */
   readonly leavesUnread?: boolean;
-  /** What is typed stands where the progress would. */
+  /** True when a person types into the run, so that there is no place for progress. */
   readonly stdin?: boolean;
 }
 
 /**
- * Shows the output while it comes, and then the value. Returns the exit code.
- * @throws IscepError the outcome's, where there is nothing else to show
+ * Shows the output as it comes, and then the value. Returns the exit code.
+ * @throws IscepError the outcome's error, if there is nothing else to show
  */
 export async function followRun(run: RunHandle, options: FollowOptions): Promise<number> {
   const progress = new ProgressBar();
@@ -47,7 +47,7 @@ export async function followRun(run: RunHandle, options: FollowOptions): Promise
 
 interface Taken {
   readonly isLeft: boolean;
-  /** Why the output ended before it was whole. */
+  /** Why the output ended before it was complete. */
   readonly fault?: unknown;
 }
 
@@ -65,7 +65,7 @@ async function takeAll(run: RunHandle, output: OutputTarget, leavesUnread: boole
   }
 }
 
-/** Whoever writes the output to a file has to learn that it is not whole. */
+/** A person who writes the output to a file must learn that it is not complete. */
 function outputLost({ status }: Outcome, cause: unknown): IscepError {
   return new IscepError("lost", `the run ended (${status}), and the rest of its output was lost with the connection`, {
     cause,
@@ -84,13 +84,13 @@ async function printOutcome(outcome: Outcome, output: OutputTarget, options: Fol
       return printResult(value, options, (options.offset ?? 0) > 0 ? { bytesOf: () => 1 } : output);
     }
     if (options.json === true) await printResult(value, options);
-    // Of a script it was made of the standard output, which has been shown.
+    // The value of a script was made from its standard output, which has been shown.
     else if (exitCode === undefined || output.bytesOf("stdout") === 0) await printValue(value, options);
     if (outcome.status !== "killed") return exitCode ?? 0;
     return exitCodeOfSignal(outcome.signal);
   }
   if (outcome.status === "completed") {
-    // Of a script it was made of the output, which has been shown.
+    // The value of a script was made from its output, which has been shown.
     if (outcome.valueError !== undefined && (exitCode === undefined || options.json === true)) throw outcome.valueError;
     if (options.json === true) await printResult(null, options);
     return exitCode ?? 0;
@@ -102,7 +102,7 @@ async function printOutcome(outcome: Outcome, output: OutputTarget, options: Fol
   return code;
 }
 
-/** The result holds less than what was followed when the output was large. */
+/** When the output was large, the result holds less than what was followed. */
 function withAllOutput<Result extends { readonly truncated: boolean }>(
   result: Result,
   output: CollectedOutput,

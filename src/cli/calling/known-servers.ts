@@ -1,6 +1,6 @@
 /**
- * Servers that this user has named with `iscep login`: a file of their own, 0600, so that addresses and tokens stay out of
- * the shell's history and out of the list of processes.
+ * Keeps the servers that this user named with `iscep login`. They are in a file of the user's own, 0600, so that
+ * addresses and tokens stay out of the shell's history and the list of processes.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
@@ -15,9 +15,9 @@ import { isJsonObject } from "../../wire/json.js";
 import { surroundings } from "../terminal/surroundings.js";
 
 export interface KnownServer {
-  /** As for --url, with the token of this user in it where there is one. */
+  /** The address, as for --url, with this user's token in it if there is one. */
   readonly address: string;
-  /** Absolute path of a PEM file. */
+  /** The absolute path of a PEM file. */
   readonly ca?: string;
 }
 
@@ -45,7 +45,7 @@ export function readKnownServers(): KnownServers {
   try {
     parsed = JSON.parse(text);
   } catch {
-    // The parser quotes the text, which holds tokens.
+    // The parser's message quotes the text, which holds tokens.
     throw wrong();
   }
   if (!isJsonObject(parsed)) throw wrong();
@@ -59,7 +59,7 @@ export function readKnownServers(): KnownServers {
   );
 }
 
-/** @throws IscepError `usage` when there is none of that name; `configuration` as `readKnownServers` */
+/** @throws IscepError `usage` when there is no server of that name; `configuration` as `readKnownServers` */
 export function knownServer(name: string): KnownServer {
   const servers = readKnownServers();
   const server = servers.get(name);
@@ -71,12 +71,12 @@ export function knownServer(name: string): KnownServer {
   );
 }
 
-/** Adds it, or replaces the one of that name. */
+/** Adds a server, or replaces the one of that name. */
 export function keepServer(name: string, server: KnownServer): Promise<void> {
   return change((servers) => servers.set(name, server));
 }
 
-/** @throws IscepError `usage` when there is none of that name */
+/** @throws IscepError `usage` when there is no server of that name */
 export function forgetServer(name: string): Promise<void> {
   return change((servers) => {
     knownServer(name);

@@ -1,4 +1,4 @@
-/** Output of a run on its way to the same streams here: as it is into pipes and files, harmless on a terminal. */
+/** Writes the output of a run to the same streams here: unchanged into pipes and files, made harmless on a terminal. */
 import type { OutputChunk } from "../../client/protocol/run-output.js";
 import { TerminalText } from "../../text/terminal-text.js";
 import { terminalStyle } from "../terminal/status-line.js";
@@ -7,13 +7,13 @@ import { surroundings, type Output } from "../terminal/surroundings.js";
 
 type Channel = OutputChunk["channel"];
 
-/** Who follows a run gives its chunks to one of these. */
+/** Takes the chunks of a run that is followed. */
 export interface OutputTarget {
   /** Resolves when the next chunk may come. */
   take(chunk: Pick<OutputChunk, "channel" | "bytes">): Promise<void>;
   /** No more will come. */
   end(): Promise<void>;
-  /** Bytes that came of a channel. */
+  /** How many bytes of a channel came. */
   bytesOf(channel: Channel): number;
 }
 
@@ -68,14 +68,14 @@ function terminalText(stream: Output): TerminalText {
   return new TerminalText({ style: terminalStyle, isPlain: !showsColour(stream) });
 }
 
-/** The whole output of one channel, for a stream that is a terminal or is none. */
+/** Writes the output of one channel to a stream, which may be a terminal. */
 export function shownOutput(stream: Output, output: string, options: { readonly raw?: boolean }): string {
   if (stream.isTTY !== true || options.raw === true) return output;
   const text = terminalText(stream);
   return text.push(Buffer.from(output)) + text.end();
 }
 
-/** The colours of a run end with it. */
+/** The colours of a run must end with the run. */
 export async function endStyle(): Promise<void> {
   const { reset } = terminalStyle;
   terminalStyle.end();

@@ -10,8 +10,8 @@ export interface OwnServerPin {
 }
 
 /**
- * The pin of the certificate that `iscep serve` made for this user; undefined when there is none.
- * @throws IscepError `configuration` when there is one and it cannot be used: trust is never decided by a broken file
+ * The pin of the certificate that `iscep serve` made for this user, or undefined when there is none.
+ * @throws IscepError `configuration` when the certificate cannot be used: a broken file never decides about trust
  */
 export function ownServerPin(): OwnServerPin | undefined {
   const certFile = join(defaultStateFolder(surroundings().env), "server-cert.pem");

@@ -1,4 +1,4 @@
-/** The value of a call, for people and for pipes. */
+/** Shows the value of a call to people and pipes. */
 import type { ScriptResult } from "../../model/outcome.js";
 import { isScriptResult } from "../../model/script-result.js";
 import { exitCodeOfSignal } from "../terminal/interrupt.js";
@@ -13,12 +13,12 @@ export interface ResultOptions {
   readonly quiet?: boolean;
 }
 
-/** Output that was followed while the command ran. */
+/** The output that was already shown while the command ran. */
 type Followed = Pick<OutputTarget, "bytesOf">;
 
 const nothing: Followed = { bytesOf: () => 0 };
 
-/** `followed` is not shown twice. Returns the exit code: a script's own, else 0. */
+/** Shows the result, without the output in `followed`. Returns the exit code: a script's own, else 0. */
 export async function printResult(value: unknown, options: ResultOptions, followed = nothing): Promise<number> {
   const script = isScriptResult(value) ? value : undefined;
   if (options.json === true) {
@@ -51,7 +51,7 @@ async function printScript(script: ScriptResult, options: ResultOptions, followe
   if (script.signal !== null) await noteLabelled("red", "iscep:", `the script was ended by ${script.signal}`);
 }
 
-/** A pipe gets what the server sent; a terminal obeys control characters, and the server is not its master. */
+/** A pipe gets the server's text unchanged. A terminal obeys control characters, so there they are made visible. */
 function shownOn(stream: Output, text: string, options: ResultOptions): string {
   return stream.isTTY === true && options.raw !== true ? visibleText(text) : text;
 }

@@ -1,9 +1,9 @@
-/** The runs that a server tells of. They come from the other side: nothing of them is believed unread. */
+/** Reads the runs that a server lists. They come from the other side, so everything is checked. */
 import type { Client } from "../../client/client.js";
 import { IscepError } from "../../errors.js";
 import type { RunRecord } from "../../model/run-record.js";
 
-/** All pages, newest first, up to `limit` runs. */
+/** Reads all pages, newest first, up to `limit` runs. */
 export async function listRuns(client: Client, limit: number, signal: AbortSignal): Promise<RunRecord[]> {
   const found: RunRecord[] = [];
   let after: string | undefined;

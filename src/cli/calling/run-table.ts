@@ -1,4 +1,4 @@
-/** How runs are shown to a person. */
+/** Shows runs to a person. */
 import type { RunRecord } from "../../model/run-record.js";
 import { alignColumns } from "../arguments/table.js";
 import { visibleLine } from "../../text/visible-text.js";
@@ -12,13 +12,13 @@ const columns: readonly (readonly [heading: string, cell: (run: RunRecord, nowMs
   ["OUTPUT", ({ outputBytes }) => bytesText(outputBytes)],
 ];
 
-/** Lines, the first of them the headings. */
+/** The lines of the table. The first one has the headings. */
 export function runTable(runs: readonly RunRecord[], nowMs: number): string[] {
   const rows = runs.map((run) => columns.map(([, cell]) => cell(run, nowMs)));
   return alignColumns([columns.map(([heading]) => heading), ...rows]);
 }
 
-/** One run, a line for each thing that is known of it. */
+/** One run, with a line for each thing that is known about it. */
 export function runText(run: RunRecord, nowMs: number): string {
   const rows = [
     ["run", visibleLine(run.run)],
@@ -40,7 +40,7 @@ function statusText({ status, code, exitCode, signal }: RunRecord): string {
   return visibleLine(detail === undefined ? status : `${status} (${detail})`);
 }
 
-/** Local time, to the second, in a form that sorts. */
+/** The local time, to the second, in a form that sorts. */
 function timeText(timeMs: number): string {
   const date = new Date(timeMs);
   if (Number.isNaN(date.getTime())) return "-";
@@ -51,7 +51,7 @@ function timeText(timeMs: number): string {
   );
 }
 
-/** Clocks differ, so a run of another machine may seem to begin in the future. */
+/** Clocks differ, so a run on another machine may seem to begin in the future. */
 export function durationText(durationMs: number): string {
   const ms = Math.max(0, Math.round(durationMs));
   if (ms < 1_000) return `${ms} ms`;

@@ -1,17 +1,17 @@
-/** Whether the standard input of this process becomes that of the run. */
+/** Decides whether the standard input of this process becomes that of the run. */
 import { IscepError } from "../../errors.js";
 import { surroundings, type InputKind } from "../terminal/surroundings.js";
 
 export interface StandardInputOptions {
-  /** --stdin and --no-stdin; undefined when neither was given. */
+  /** --stdin or --no-stdin; undefined when neither was given. */
   readonly stdin?: boolean;
   readonly args?: string;
   readonly detach?: boolean;
 }
 
 /**
- * `file` and `pipe` have something to say that somebody meant: to pass it over in silence would lose it. A `socket` is
- * mostly what programs give to those that they start.
+ * A `file` or a `pipe` holds input that somebody meant to send, so it must not be ignored silently. A `socket` is
+ * mostly what programs give to the programs that they start.
  */
 export type StandardInputKind = "none" | Extract<InputKind, "pipe" | "socket" | "file">;
 
@@ -24,20 +24,20 @@ export function checkStandardInput({ stdin, args, detach }: StandardInputOptions
 }
 
 /**
- * A pipe, a socket or a file, as ssh does it; a terminal only when asked for, as a call there seldom means to read it.
- * Of devices `/dev/null` is the one that is met, and it says nothing.
+ * As with ssh, a pipe, a socket or a file is sent. A terminal is sent only on request, because a call on a terminal
+ * seldom reads it. Of devices, `/dev/null` is the usual one, and it is empty.
  * @throws IscepError `usage` for a folder
  */
 export function standardInputKind({ stdin, args }: StandardInputOptions): StandardInputKind {
   if (stdin === true) return "pipe";
   if (stdin === false || args === "-") return "none";
   const kind = surroundings().inputKind();
-  // Node would take it for one that has ended.
+  // Node would treat it as input that has ended.
   if (kind === "folder") throw new IscepError("usage", "standard input is a folder, and cannot be read");
   return kind === "other" ? "none" : kind;
 }
 
-/** Reads no faster than the run takes it. @throws IscepError `configuration` */
+/** Reads no faster than the run takes the input. @throws IscepError `configuration` */
 export async function* readStandardInput(): AsyncGenerator<Uint8Array, void, void> {
   try {
     for await (const chunk of surroundings().stdin) yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));

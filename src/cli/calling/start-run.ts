@@ -1,4 +1,4 @@
-/** A call from its arguments to an exit code, over whichever version the server speaks. */
+/** Makes a call, from its arguments to an exit code, with a server of either version. */
 import type { Client } from "../../client/client.js";
 import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { IscepError } from "../../errors.js";
@@ -12,11 +12,11 @@ import { print, warn } from "../terminal/streams.js";
 export interface StartOptions extends ResultOptions, StandardInputOptions {
   readonly detach?: boolean;
   readonly idempotencyKey?: string;
-  /** Undefined when nobody said one, neither by an option nor in the environment. */
+  /** undefined when neither an option nor the environment gives one. */
   readonly timeoutMs: number | undefined;
 }
 
-/** @throws IscepError how the call ended, where that is not its own exit code */
+/** @throws IscepError how the call ended, if the run has no exit code of its own */
 export async function startRun(
   client: Client,
   name: string,
@@ -59,7 +59,7 @@ function checkVersion1(options: StartOptions): void {
   );
 }
 
-/** It goes on when this process is gone. */
+/** The run goes on when this process is gone. */
 async function printId(run: RunHandle, options: StartOptions): Promise<number> {
   const id = await run.id;
   await print(options.json === true ? `${JSON.stringify({ run: id })}\n` : `${id}\n`);

@@ -1,4 +1,4 @@
-/** What may stand at the cursor of a line that begins with iscep. */
+/** Finds what may stand at the cursor of a line that begins with iscep. */
 import type { Command, Option } from "commander";
 import type { CommandDescription } from "../../model/command.js";
 import { isJsonObject } from "../../wire/json.js";
@@ -8,25 +8,25 @@ import type { Candidate } from "./shell-candidate.js";
 import type { TypedLine, TypedWord } from "./typed-words.js";
 
 export interface ServerQuestions {
-  /** As far as the server tells. The words stand before COMMAND, and say which server it is. */
+  /** Describes commands, if the server tells. The words in front of COMMAND say which server it is. */
   commands(words: readonly TypedWord[]): Promise<readonly CommandDescription[]>;
   /** Ids of the newest runs. */
   runs(words: readonly TypedWord[]): Promise<readonly Candidate[]>;
 }
 
-/** Names of files are the shell's own business. */
+/** The shell completes names of files itself. */
 export type Candidates = readonly Candidate[] | "files";
 
-/** Where a line has come to: within which verb, behind which words. */
+/** Where the cursor is: in which verb, and behind which words. */
 interface Place {
   readonly command: Command;
-  /** Words that are no options. */
+  /** The words that are not options. */
   readonly operands: readonly string[];
-  /** All words in front of the command that is called. */
+  /** All words in front of the called command. */
   readonly before: readonly TypedWord[];
-  /** What belongs to the command that is called. */
+  /** The words that belong to the called command. */
   readonly forCommand: readonly string[];
-  /** The option whose value comes next. */
+  /** The option whose value comes next, if there is one. */
   readonly pending?: Option;
 }
 
@@ -111,7 +111,9 @@ function operandsOf(command: Command, operands: readonly string[], program: Comm
   return /^(?:files?|folder)$/.test(argument.name()) ? "files" : [];
 }
 
-/** Arguments as the server tells them, and those of iscep's own options that the command leaves to it. */
+/**
+ * The command's arguments, as the server describes them, and the options of iscep that the command does not use itself.
+ */
 function argumentsOf(described: CommandDescription | undefined, place: Place, typed: string): Candidates {
   const parameters = described === undefined ? [] : parametersOf(described.args);
   const claimed = new Set(parameters.map(({ name }) => canonicalName(name)));
@@ -144,7 +146,7 @@ function namesOf({ name, schema, types }: Parameter): Candidate[] {
 
 interface NamedParameter {
   readonly parameter: Parameter;
-  /** `--password-file`, the file that holds a secret. */
+  /** `--password-file` names the file that holds a secret. */
   readonly isFile: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** What the server that a line is about tells: by a short question, and its commands by a file that has the last answer. */
+/** Asks the server that a line is about. The question is short, and a file keeps the last answer about its commands. */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
@@ -18,7 +18,10 @@ import { surroundings } from "../terminal/surroundings.js";
 const filePrefix = "commands-";
 const mostRuns = 50;
 
-/** `words` hold options of clients, and others; nothing where they cannot be understood, or the server does not tell. */
+/**
+ * `words` may contain options of clients. The result is empty when they cannot be understood, or the server does not
+ * answer.
+ */
 export async function describedCommands(words: readonly TypedWord[]): Promise<readonly CommandDescription[]> {
   try {
     const options = clientOptionsIn(words);
@@ -30,12 +33,12 @@ export async function describedCommands(words: readonly TypedWord[]): Promise<re
     keep(file, found);
     return found;
   } catch {
-    // No server, no token, no cache: then there is nothing to offer, and a prompt is no place to say why.
+    // Without a server, a token or a cache there is nothing to offer, and a prompt is not the place to say why.
     return [];
   }
 }
 
-/** They change too soon to be kept. */
+/** These change too often to be kept. */
 export async function newestRuns(words: readonly TypedWord[]): Promise<readonly Candidate[]> {
   try {
     const options = clientOptionsIn(words);
@@ -54,11 +57,11 @@ async function ask<Answer>(
   const timeoutMs = defaultLimits.completionTimeoutMs;
   const signal = AbortSignal.timeout(timeoutMs);
   const client = await openClient({ ...options, timeout: timeoutMs, quiet: true }, signal);
-  // Not closed: this process is about to end, and a server that is slow would be waited for.
+  // The client is not closed: this process ends soon, and would wait for a slow server.
   return question(client, signal);
 }
 
-/** Undefined when a value would be expanded by the shell: what it will be is not known, and nothing is evaluated here. */
+/** undefined when the shell would expand a value: nobody knows the result, and nothing is evaluated here. */
 function clientOptionsIn(words: readonly TypedWord[]): ClientOptions | undefined {
   const parser = addClientOptions(new Command())
     .exitOverride()
@@ -76,7 +79,10 @@ function clientOptionsIn(words: readonly TypedWord[]): ClientOptions | undefined
   return parser.opts();
 }
 
-/** One for each server and caller. Its name tells neither, and its content is what the server tells anyhow. */
+/**
+ * There is one file for each server and caller. Its name reveals neither, and it contains only what the server tells
+ * anyway.
+ */
 function cacheFile(options: ClientOptions): string {
   const { address, token } = callerOf(options);
   const { owner: _owner, token: _token, ...place } = address;
@@ -98,7 +104,7 @@ function readKept(file: string): readonly CommandDescription[] | undefined {
   try {
     return readDescriptions(JSON.parse(readFileSync(file, "utf8")));
   } catch {
-    return undefined; // half a file, or one of another version: the server is asked again
+    return undefined; // half a file, or one of another version: ask the server again
   }
 }
 
@@ -107,7 +113,7 @@ function isOld(timeMs: number): boolean {
   return ageMs < 0 || ageMs > defaultLimits.completionCacheMs;
 }
 
-/** Without a folder to keep it in, completion works all the same, and is slower. */
+/** Completion also works without a folder for the file, but more slowly. */
 function keep(file: string, descriptions: readonly CommandDescription[]): void {
   const text = JSON.stringify(descriptions);
   if (Buffer.byteLength(text) > defaultLimits.maxCompletionCacheBytes) return;

@@ -1,6 +1,6 @@
 /**
- * What the shells run at TAB. The line is handed over as one word and stays data: no `eval`, and no expansion of what was
- * typed or of what comes back. Exit code 10 asks for the names of files.
+ * The code that shells run at TAB. They pass the line as one word, which stays data: there is no `eval`, and nothing
+ * that was typed or that comes back is expanded. Exit code 10 asks for names of files.
  */
 import type { Shell } from "./shell-candidate.js";
 

@@ -1,24 +1,24 @@
-/** The words of a line that is being typed, as a shell separates them. Nothing in it is ever expanded. */
+/** Splits a line that is being typed into words, as a shell does. Nothing in it is expanded. */
 
 export interface TypedWord {
-  /** Without its quotes and backslashes. */
+  /** The word without its quotes and backslashes. */
   readonly text: string;
-  /** Whether it stands for itself: nothing quoted, nothing that a shell would expand. */
+  /** True when the word means its own text: nothing is quoted, and a shell would expand nothing. */
   readonly isPlain: boolean;
-  /** The same but for single characters behind a backslash. */
+  /** The same, but single characters behind a backslash are allowed. */
   readonly isEscaped: boolean;
 }
 
 export interface TypedLine {
-  /** Of the command that stands before the cursor, its name first. */
+  /** The words of the command before the cursor, with its name first. */
   readonly words: readonly TypedWord[];
-  /** The word at the cursor; empty behind a space. */
+  /** The word at the cursor. It is empty behind a space. */
   readonly current: TypedWord;
 }
 
 const separator = /\s/;
 const endsCommand = /[;&|\n]/;
-// What a word may hold and still mean what it says.
+// The characters that a word may have and still mean its own text.
 const special = /[^\p{L}\p{N}_./:@%+,=-]/u;
 
 /** `line` ends at the cursor. */
@@ -69,7 +69,7 @@ export function typedLine(line: string): TypedLine {
     }
   }
   const current = { text, isPlain, isEscaped };
-  // NAME=VALUE in front of a command belongs to its environment.
+  // NAME=VALUE in front of a command sets its environment.
   const first = words.findIndex((word) => !/^\w+=/.test(word.text));
   return { words: first === -1 ? [] : words.slice(first), current };
 }
