@@ -1,10 +1,10 @@
-/** Whether files and folders are such that a server can use them. Nothing is made or changed. */
+/** Checks whether a server can use files and folders. It makes and changes nothing. */
 import { accessSync, constants, lstatSync, statSync, type Stats } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { IscepError } from "../../errors.js";
 import { checkSocketPath } from "../../transport/listener.js";
 
-/** A folder that is there, or that can be made. @throws IscepError `configuration` */
+/** Checks a folder that exists or can be made. @throws IscepError `configuration` */
 export function checkFolder(folder: string): void {
   const found = nearest(resolve(folder));
   const stats = statOf(found);
@@ -29,7 +29,7 @@ export function checkSocket(path: string): void {
     throw wrong(`${path} is there already, and is no socket; choose another path`);
 }
 
-/** The sticky bit keeps others from removing what is not theirs. */
+/** The sticky bit prevents others from removing files that are not theirs. */
 export function othersMayReplaceIn(path: string): boolean {
   const stats = statOf(dirname(path));
   return stats !== undefined && (stats.mode & 0o002) !== 0 && (stats.mode & 0o1000) === 0;
@@ -48,7 +48,7 @@ function nearest(folder: string): string {
   return statOf(folder) !== undefined || dirname(folder) === folder ? folder : nearest(dirname(folder));
 }
 
-/** Undefined also for what stands below a file. */
+/** undefined also for a path below a file. */
 function statOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });

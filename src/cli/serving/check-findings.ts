@@ -1,4 +1,4 @@
-/** What `iscep check` finds, in the order in which `iscep serve` would come upon it. */
+/** Makes the findings of `iscep check`, in the order in which `iscep serve` would meet them. */
 import type { Command } from "../../model/command.js";
 import { Registry } from "../../commands/registry.js";
 import { IscepError, isIscepError } from "../../errors.js";
@@ -22,7 +22,7 @@ export interface Finding {
   readonly message: string;
 }
 
-/** Codes that say that what was given is wrong, and not that this program is. */
+/** Codes of faults in what was given, and not in this program. */
 const faultCodes: readonly string[] = ["usage", "configuration", "listen_failed", "busy"];
 
 class Findings {
@@ -33,7 +33,7 @@ class Findings {
     this.all.push({ level, about, message });
   }
 
-  /** What `look` returns is well; what it throws is wrong. */
+  /** What `look` returns is a good finding, and what it throws is a fault. */
   async examine(about: string, look: () => string | Promise<string>): Promise<boolean> {
     try {
       this.add("ok", about, await look());
@@ -48,7 +48,7 @@ class Findings {
   }
 }
 
-/** @param withFlags what the command line adds to the settings of the files */
+/** @param withFlags adds the options of the command line to the settings of the files */
 export async function check(
   names: readonly string[],
   withFlags: (settings: ServeSettings) => ServeSettings,
@@ -62,7 +62,7 @@ export async function check(
     );
     readable &&= isGood;
   }
-  // What else would hold is not known then.
+  // Then nobody knows what else would be true.
   if (!readable) return findings.all;
   const { commands, settings, places: named } = await loadSources(names);
   findings.places = named;
@@ -73,7 +73,7 @@ export async function check(
   for (const command of commands) await checkFolders(findings, command);
   for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);
   await findings.examine("listen", () => {
-    // Its constructor opens nothing, and refuses options that contradict each other or open what was not asked for.
+    // The constructor opens nothing. It refuses options that contradict each other, or that open what nobody asked for.
     void new Server(options);
     return places.map((place) => placeWords(place, options.tls !== false)).join(", ");
   });
@@ -86,7 +86,7 @@ export async function check(
   return findings.all;
 }
 
-/** Without them each call fails. */
+/** Without these, each call fails. */
 async function checkFolders(findings: Findings, command: Command): Promise<void> {
   const bases = command.paths?.bases ?? [];
   const folders = bases.map(({ argument, base }) => [`the base of argument "${argument}"`, base] as const);

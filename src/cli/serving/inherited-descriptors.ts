@@ -1,15 +1,15 @@
 /**
- * What the process that started us left open for us, and would so leave open for each script: Node makes it close at the
- * start of another program only up to the first number that is free. All that Node opens itself closes then.
+ * Closes what the process that started us left open, because each script would inherit it. Node itself closes such
+ * descriptors for other programs only up to the first free number. All that Node opens itself is closed for them.
  */
 import { closeSync, fstatSync, readdirSync, readFileSync } from "node:fs";
 
 const closesOnExec = 0o2000000;
 
 /**
- * Closes them, but for standard input, output and error, and those that the command line names by their paths, as
- * `--tls-key <(…)` does. Call it before anything else can have opened one. Only Linux tells what is open.
- * @returns closes these too, when they have been read
+ * Closes all of them, except standard input, output and error, and those that the command line names by their paths, as
+ * `--tls-key <(…)` does. Call it before anything else can open one. Only Linux says what is open.
+ * @returns a function that closes the named ones too, when they have been read
  */
 export function closeInherited(commandLine: readonly string[]): () => void {
   const named: number[] = [];
@@ -34,15 +34,15 @@ function isInherited(descriptor: number): boolean {
   if (descriptor <= 2 || descriptor === parentChannel()) return false;
   try {
     const [, flags] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1")) ?? [];
-    // What the system made for waiting has no type of a file, and is no way to anything.
+    // Descriptors that the system made for waiting have no file type, and give access to nothing.
     const isFile = (fstatSync(descriptor).mode & 0o170000) !== 0;
     return flags !== undefined && (Number.parseInt(flags, 8) & closesOnExec) === 0 && isFile;
   } catch {
-    return false; // closed meanwhile: it was the one that read the folder
+    return false; // it is closed now: it was the one that read the folder
   }
 }
 
-/** Of `fork()`, which we speak through. */
+/** The channel of `fork()`, which this process uses. */
 function parentChannel(): unknown {
   return process.channel === undefined ? undefined : Reflect.get(process.channel, "fd");
 }

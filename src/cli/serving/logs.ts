@@ -1,4 +1,4 @@
-/** What `iscep serve` tells the terminal and its log files. */
+/** Makes what `iscep serve` writes to the terminal and to its log files. */
 import { IscepError } from "../../errors.js";
 import { resolveLimits, type Limits } from "../../limits/limits.js";
 import type { Logs } from "../../model/logs.js";
@@ -26,7 +26,7 @@ export function logLevelOf(flags: LevelFlags): LogLevel {
 }
 
 export interface ServeLogs {
-  /** For the server: the terminal, and the files where there are any. */
+  /** The logs for the server: the terminal, and the files if there are any. */
   readonly all: Logs | undefined;
   readonly files: Logs | undefined;
 }

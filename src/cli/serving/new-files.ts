@@ -9,7 +9,7 @@ export interface NewFile {
   readonly mode: number;
 }
 
-/** @throws IscepError `usage` that lists the files that are there already */
+/** @throws IscepError `usage` that lists the files that already exist */
 export function refuseExisting(paths: readonly string[], advice: string): void {
   const there = paths.filter((path) => existsSync(path));
   if (there.length > 0) {
@@ -19,7 +19,7 @@ export function refuseExisting(paths: readonly string[], advice: string): void {
 }
 
 /**
- * Makes the files, and their folders. Without `overwrite` a file that has come to be meanwhile is not touched either.
+ * Makes the files and their folders. Without `overwrite`, a file that appears meanwhile is not changed either.
  * @throws IscepError `configuration`
  */
 export async function writeNewFiles(files: readonly NewFile[], overwrite = false): Promise<void> {
@@ -35,7 +35,7 @@ export async function writeNewFiles(files: readonly NewFile[], overwrite = false
   }
 }
 
-/** By rename, so that a key is never in a file that others could open before. */
+/** Uses a rename, so that a key is never in a file that others could have opened before. */
 async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   const temporary = `${path}.${process.pid}.new`;
   try {

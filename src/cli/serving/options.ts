@@ -1,4 +1,4 @@
-/** The options of `iscep serve` that say how to serve, and what becomes of them together with the files. */
+/** The options of `iscep serve` that say how to serve, and how they combine with the files. */
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { IscepError } from "../../errors.js";
@@ -8,7 +8,7 @@ import { defaultHost, defaultPort } from "../../transport/address.js";
 import { nonEmpty, wholeNumber } from "../arguments/option-values.js";
 import type { ServeSettings } from "./sources.js";
 
-/** As commander names them. */
+/** The names are commander's. */
 export interface SettingFlags {
   readonly host?: string;
   readonly port?: number;
@@ -68,7 +68,7 @@ export function checkFlags(flags: SettingFlags): void {
   for (const [wrong, sentence] of contradictions) if (wrong) throw new IscepError("usage", sentence);
 }
 
-/** What was said on the command line counts more than the file. */
+/** The command line wins over the file. */
 export function withFlags(settings: ServeSettings, flags: SettingFlags): ServeSettings {
   const { listen, tls, ...rest } = settings;
   const places = placesWith(flags, listen);
@@ -92,7 +92,10 @@ export function withFlags(settings: ServeSettings, flags: SettingFlags): ServeSe
   });
 }
 
-/** One place that is named replaces all of the file; of a host and a port alone, the file's only place gives the other. */
+/**
+ * A place on the command line replaces all places of the file. If it is only a host or only a port, the file's single
+ * place gives the other one.
+ */
 function placesWith(
   { host, port, unix }: SettingFlags,
   listen: readonly ListenPlace[] | undefined,
@@ -106,7 +109,7 @@ function placesWith(
 
 type Defined<Values> = { [Key in keyof Values]?: Exclude<Values[Key], undefined> };
 
-/** Without the keys whose value is undefined. */
+/** Removes the keys whose value is undefined. */
 function defined<Values extends object>(values: Values): Defined<Values> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<Values>;
 }

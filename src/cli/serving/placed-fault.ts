@@ -1,7 +1,7 @@
-/** Where a configuration names the file that a fault is about. */
+/** Finds the place in a configuration that names the file of a fault. */
 import { IscepError, isIscepError } from "../../errors.js";
 
-/** The same fault; with `FILE:LINE:COLUMN` before it where it names a path that stands in a configuration. */
+/** Returns the same fault, with `FILE:LINE:COLUMN` in front when it names a path that stands in a configuration. */
 export function placed(fault: unknown, places: ReadonlyMap<string, string>): unknown {
   if (!isIscepError(fault) || fault.code !== "configuration") return fault;
   const place = placeIn(fault.message, places);
@@ -9,7 +9,7 @@ export function placed(fault: unknown, places: ReadonlyMap<string, string>): unk
   return new IscepError(fault.code, `${place}: ${fault.message}`, { cause: fault, details: fault.details });
 }
 
-/** Of several paths the longest: others may be how it begins. */
+/** The longest path counts, because a shorter one may be its beginning. */
 export function placeIn(message: string, places: ReadonlyMap<string, string>): string | undefined {
   const named = [...places.keys()].filter((path) => message.includes(path));
   return places.get(named.toSorted((one, other) => other.length - one.length)[0] ?? "");

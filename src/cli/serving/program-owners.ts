@@ -1,7 +1,10 @@
 import { statSync } from "node:fs";
 import type { Command } from "../../model/command.js";
 
-/** A line for each script that root starts, and whose program belongs to a user that it does not run as. */
+/**
+ * A line for each script that root would start, and whose program belongs to a user other than root and the one that it
+ * runs as.
+ */
 export function programsOfOthers(commands: readonly Command[]): string[] {
   if (process.getuid?.() !== 0) return [];
   return commands.flatMap((command) => {

@@ -1,4 +1,4 @@
-/** `iscep serve` while it runs: its files are read again when they change, and at SIGHUP. */
+/** Reads the files of `iscep serve` again while it runs: when they change, and at SIGHUP. */
 import { isDeepStrictEqual } from "node:util";
 import { toIscepError } from "../../errors.js";
 import type { Logs } from "../../model/logs.js";
@@ -10,12 +10,12 @@ import { note, warn } from "../terminal/streams.js";
 import type { WatchedFiles } from "../../files/watched-files.js";
 
 export interface ReloadOptions {
-  /** What was loaded when the server started; its settings are in force. */
+  /** What was loaded when the server started. Its settings stay in force. */
   readonly sources: Sources;
   readonly server: Pick<Server, "reload">;
   readonly served: ServedCommands;
   readonly watched: WatchedFiles;
-  /** The log files, where there are any. */
+  /** The log files, if there are any. */
   readonly logs: Logs | undefined;
   readonly level: LogLevel;
 }
@@ -32,7 +32,7 @@ export class Reload {
     options.watched.add(options.sources.modules);
   }
 
-  /** Tokens need none: they are looked at all the time. */
+  /** Tokens need no reload, because they are always checked. */
   all(): void {
     this.#options.server
       .reload()
@@ -40,16 +40,16 @@ export class Reload {
     this.commands();
   }
 
-  /** For files that have changed. */
+  /** Reads files that have changed. */
   changed(files: readonly string[]): void {
     const modules = files.filter((file) => this.#modules.has(file));
-    // Node cannot unload a module, and a second copy beside the first would share nothing with it.
+    // Node cannot unload a module, and a second copy would share nothing with the first one.
     for (const module of modules)
       this.#tell(`${module} has changed; the functions in it stay as they are until the server is started again`);
     if (modules.length < files.length) this.commands();
   }
 
-  /** One reading at a time; what changes meanwhile is read after it. */
+  /** Only one reading runs at a time. Files that change meanwhile are read after it. */
   commands(): void {
     if (this.#running !== undefined) {
       this.#again = true;
@@ -86,7 +86,7 @@ export class Reload {
   }
 }
 
-/** As iscep.yaml calls them. */
+/** The names are those in iscep.yaml. */
 async function changedSettings(before: ServeSettings, now: ServeSettings): Promise<string[]> {
   const { configurationKeys } = await import("../../configuration/configuration.js");
   const valueOf = (settings: ServeSettings, field: string): unknown => Reflect.get(settings, field);

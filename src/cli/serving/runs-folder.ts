@@ -1,4 +1,4 @@
-/** Where `iscep serve` keeps its runs: for each set of files and tokens a folder of its own. */
+/** Finds where `iscep serve` keeps its runs: each set of files and tokens has its own folder. */
 import { createHash } from "node:crypto";
 import { accessSync, constants, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -8,7 +8,9 @@ import type { ServeSettings } from "./sources.js";
 import { warn } from "../terminal/streams.js";
 import { surroundings } from "../terminal/surroundings.js";
 
-/** Undefined, with a warning, where nothing can be written and nobody said that it shall: runs are then in memory only. */
+/**
+ * undefined, with a warning, when nothing can be written and nobody asked for a folder. Runs are then only in memory.
+ */
 export async function runsFolderOf(files: readonly string[], settings: ServeSettings): Promise<string | undefined> {
   const tokens = typeof settings.tokens === "string" ? resolve(settings.tokens) : null;
   const served = JSON.stringify([files.map((file) => resolve(file)), tokens]);

@@ -1,6 +1,6 @@
 import type { Command } from "../../model/command.js";
 
-/** A line for each that is scheduled. A pattern that was meant for another zone shows by the time that comes next. */
+/** A line for each scheduled command. The next time shows when a pattern was meant for another zone. */
 export function scheduleLines(commands: readonly Command[]): string[] {
   return commands.flatMap(({ name, schedule }) => {
     const nextMs = schedule?.next(Date.now());

@@ -2,7 +2,7 @@ import type { Command } from "../../model/command.js";
 import { Registry } from "../../commands/registry.js";
 import type { Server } from "../../server/server.js";
 
-/** The commands that the files of `iscep serve` gave, so that they can be given again. */
+/** Holds the commands from the files of `iscep serve`, so that they can be replaced. */
 export class ServedCommands {
   readonly #server: Pick<Server, "register" | "unregister">;
   #commands: readonly Command[];
@@ -12,7 +12,10 @@ export class ServedCommands {
     this.#commands = commands;
   }
 
-  /** In one turn, so that no caller meets half of it; runs under way go on. @throws IscepError `usage` for a name that is there twice */
+  /**
+   * Replaces them in one turn, so that no caller sees a part of the change. Runs go on.
+   * @throws IscepError `usage` for a name that is there twice
+   */
   replace(commands: readonly Command[]): void {
     const next = new Registry(commands).list();
     for (const command of this.#commands) if (!next.includes(command)) this.#server.unregister(command.name);

@@ -1,4 +1,4 @@
-/** The FILEs of `iscep serve`: what they serve, and what they say about how. */
+/** Reads the FILEs of `iscep serve`: what they serve, and how. */
 import { existsSync } from "node:fs";
 import { extname, resolve } from "node:path";
 import type { Command } from "../../model/command.js";
@@ -10,20 +10,23 @@ import { surroundings } from "../terminal/surroundings.js";
 export type ServeSettings = Omit<ServerOptions, "commands" | "host" | "port" | "unix">;
 
 export interface Sources {
-  /** The files themselves: modules, and configurations. */
+  /** The files themselves: modules and configurations. */
   readonly files: readonly string[];
   readonly commands: readonly Command[];
-  /** Absolute paths of all modules, those that the configurations name among them. */
+  /** Absolute paths of all modules, including those that the configurations name. */
   readonly modules: readonly string[];
-  /** By absolute path, where a configuration names it: `FILE:LINE:COLUMN`. */
+  /** For each absolute path, the place where a configuration names it: `FILE:LINE:COLUMN`. */
   readonly places: ReadonlyMap<string, string>;
-  /** Of several files, what a later one says counts more. */
+  /** A later file wins over an earlier one. */
   readonly settings: ServeSettings;
 }
 
 const defaultFile = "iscep.yaml";
 
-/** Without files: the one that ISCEP_CONFIG names, or ./iscep.yaml. @throws IscepError `usage` when there is none */
+/**
+ * The files to use when none is given: the one that ISCEP_CONFIG names, or ./iscep.yaml.
+ * @throws IscepError `usage` when there is none
+ */
 export function filesOf(files: readonly string[]): readonly string[] {
   if (files.length > 0) return files;
   const named = surroundings().env["ISCEP_CONFIG"] ?? "";

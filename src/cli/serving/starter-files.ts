@@ -1,4 +1,4 @@
-/** What `iscep init` writes beside tokens, key and certificate. */
+/** The files that `iscep init` writes, except tokens, key and certificate. */
 import { join } from "node:path";
 
 export interface StarterFile {

@@ -1,4 +1,4 @@
-/** Asks for a secret on the terminal. What is typed is not shown. */
+/** Asks for a secret on the terminal, without showing what is typed. */
 import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
@@ -6,7 +6,7 @@ import { IscepError } from "../../errors.js";
 import { visibleLine } from "../../text/visible-text.js";
 import { surroundings } from "./surroundings.js";
 
-/** Whether there is a terminal to ask on. */
+/** True when there is a terminal to ask on. */
 export function mayAsk(): boolean {
   const { stdin, stderr } = surroundings();
   return stdin.isTTY === true && stderr.isTTY === true;
@@ -17,13 +17,13 @@ export async function askHidden(label: string, refusal: string, signal: AbortSig
   const { stdin, stderr } = surroundings();
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: stdin, output: silent, terminal: true, historySize: 0 });
-  // In this mode the terminal gives the key, and no signal.
+  // In this mode, the terminal passes Ctrl-C as a key and sends no signal.
   lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
-  // Some versions of Node never reject a question whose input has ended.
+  // Some versions of Node never reject a question when its input has ended.
   const closed = once(lines, "close").then(() => {
     throw new Error("the input has ended");
   });
-  // The terminal shows what is typed until here, so the question comes after.
+  // Until here the terminal shows what is typed, so the question comes only now.
   stderr.write(`${visibleLine(label)}: `);
   try {
     return await Promise.race([lines.question("", { signal }), closed]);

@@ -1,4 +1,4 @@
-/** Ctrl-C and SIGTERM: the first one ends the work in good order, the second ends the process. */
+/** Handles Ctrl-C and SIGTERM. The first one ends the work in good order, and the second one ends the process. */
 import { constants } from "node:os";
 import { IscepError } from "../../errors.js";
 import type { Invocation } from "./invocation.js";
@@ -12,7 +12,7 @@ export function exitCodeOfSignal(signal: string): number {
   return 128 + (Object.entries(constants.signals).find(([name]) => name === signal)?.[1] ?? 0);
 }
 
-/** `onFirst` is called once, `onSecond` before the process ends at once. Returns how to stop listening. */
+/** Calls `onFirst` once, and `onSecond` just before the process ends. Returns a function that stops listening. */
 export function onStopSignals(onFirst: (signal: StopSignal) => void, onSecond?: () => void): () => void {
   const { events, exit } = surroundings();
   let stopped = false;
@@ -34,7 +34,9 @@ export function onStopSignals(onFirst: (signal: StopSignal) => void, onSecond?: 
   };
 }
 
-/** Runs a client's work under a signal that Ctrl-C and SIGTERM abort; the exit code then tells which one it was. */
+/**
+ * Runs a client's work under a signal that Ctrl-C and SIGTERM abort. The exit code then says which of the two it was.
+ */
 export async function interruptible(
   invocation: Invocation,
   work: (signal: AbortSignal) => Promise<void>,
@@ -51,7 +53,7 @@ export async function interruptible(
   }
 }
 
-/** The first Ctrl-C: the run has to hear of it, and to end. */
+/** After the first Ctrl-C, the run must learn of it and end. */
 export function sayCancelling(): void {
   eraseEcho();
   void noteLabelled("yellow", "iscep:", "cancelling the run; once more leaves at once");

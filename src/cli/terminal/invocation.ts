@@ -1,20 +1,20 @@
 import type { Command } from "commander";
 
-/** What a verb leaves behind for the end of the process. */
+/** What a verb leaves for the end of the process. */
 export interface Invocation {
   exitCode: number;
-  /** Whether errors go to standard output, as JSON. */
+  /** True when errors go to standard output, as JSON. */
   json: boolean;
-  /** Set by a stop signal: the exit code in place of the one for `cancelled`. */
+  /** A stop signal sets this: the exit code that replaces the one of `cancelled`. */
   interruptedExitCode?: number;
-  /** iscep with its verbs; the one among the words has its options. */
+  /** The program iscep with its verbs. Only the verb among the words has its options. */
   programFor(words: readonly string[]): Promise<Command>;
 }
 
 /** Gives a verb its options and its action. */
 export type DefineVerb = (command: Command, invocation: Invocation) => void;
 
-/** `summary` is a line in the help of others, and a sentence in the verb's own. */
+/** @param summary a line in the general help, and a sentence in the verb's own help */
 export function summarise(command: Command, summary: string): Command {
   return command.summary(summary).description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`);
 }

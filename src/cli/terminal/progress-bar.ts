@@ -1,10 +1,10 @@
-/** How far a run is, as its command tells it: a share, and the step that it is at. */
+/** Draws how far a run is, as its command tells it: a share, and the present step. */
 import { canShowStatus, showStatus } from "./status-line.js";
 import { styled } from "./streams.js";
 import { surroundings } from "./surroundings.js";
 import { visibleLine } from "../../text/visible-text.js";
 
-// A command may tell its progress for each of a million rows; a terminal need not follow all of that.
+// A command may report progress for each of a million rows. A terminal need not show all of them.
 const drawIntervalMs = 50;
 const mostCells = 30;
 const percentColumns = "100%".length;
@@ -24,7 +24,7 @@ export class ProgressBar {
     else this.#timer ??= setTimeout(() => this.#draw(), waitMs).unref();
   }
 
-  /** At this place of the queue, from 1; 0 when its turn has come. */
+  /** The position in the queue, from 1; 0 when the wait is over. */
   wait(position: number): void {
     const text = `waiting for its turn; place ${position} in the queue`;
     showStatus(position === 0 ? undefined : (columns) => cutToColumns(text, columns));
@@ -43,10 +43,10 @@ export class ProgressBar {
   }
 }
 
-/** At most `columns` wide: first the message goes, then the bar. */
+/** The line is at most `columns` wide. If it is too long, first the message is left out, then the bar. */
 export function progressLine(fraction: number, message: string, columns: number): string {
   const percent = `${Math.floor(fraction * 100)}%`.padStart(percentColumns);
-  // Brackets, and a space in front of them.
+  // The bar needs two brackets and a space in front.
   const cells = Math.min(mostCells, Math.floor(columns / 2), columns - percentColumns - 3);
   if (cells < 5) return percent.slice(0, Math.max(0, columns));
   const filled = Math.round(fraction * cells);
@@ -55,7 +55,7 @@ export function progressLine(fraction: number, message: string, columns: number)
   return `${percent} [${bar}]${text === "" ? "" : ` ${text}`}`;
 }
 
-/** Beyond ASCII a character may take two columns: counted as if all of them did, so that a line never wraps. */
+/** A character beyond ASCII may take two columns. All of them are counted as two, so that a line never wraps. */
 function cutToColumns(text: string, columns: number): string {
   let width = 0;
   const characters: string[] = [];

@@ -1,11 +1,11 @@
-/** The one place where errors meet people and scripts. */
+/** Reports errors to people and scripts. This is the only place that does so. */
 import { inspect } from "node:util";
 import { toIscepError, type ErrorCode } from "../../errors.js";
 import { note, noteLabelled, print } from "./streams.js";
 import { surroundings } from "./surroundings.js";
 
 export interface ReportOptions {
-  /** `{"error":{"code":…,"message":…}}` on standard output instead of a sentence on standard error. */
+  /** True to print `{"error":{"code":…,"message":…}}` on standard output, instead of a sentence on standard error. */
   readonly json: boolean;
 }
 
@@ -14,20 +14,20 @@ const generalHints: Partial<Record<ErrorCode, string>> = {
   unauthorized: "a token is given in ISCEP_TOKEN, with --token-file, or in the address in ISCEP_URL",
 };
 
-/** The server says no more than `unauthorized`: to callers without a good token it does not tell which it was. */
+/** The server says only `unauthorized`, because it does not tell callers without a good token what is wrong with it. */
 export const mayNotList =
   "no token, a wrong one, or one that may call commands and not list them (without discover, as " +
   "`iscep tokens list` shows it); call such commands by name";
 
 const ownHints = new WeakMap<object, string>();
 
-/** What to do about this error; shown on a line of its own. Returns the error, to be thrown. */
+/** Adds what to do about this error, which is shown on a line of its own. Returns the error, to be thrown. */
 export function withHint<Thrown>(thrown: Thrown, hint: string): Thrown {
   if (typeof thrown === "object" && thrown !== null) ownHints.set(thrown, hint);
   return thrown;
 }
 
-/** Says what went wrong, with causes and stacks only when ISCEP_DEBUG is set. Returns the exit code of the error. */
+/** Says what went wrong, with causes and stacks only when ISCEP_DEBUG is set. Returns the error's exit code. */
 export async function reportError(thrown: unknown, options: ReportOptions): Promise<number> {
   const error = toIscepError(thrown);
   if (options.json) {

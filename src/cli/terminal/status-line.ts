@@ -1,16 +1,16 @@
 /**
- * One line below all other output, on a terminal only: how far a run is. Whatever is written to the terminal clears it
- * first, and it comes back below that when the cursor stands at the beginning of a line.
+ * Shows how far a run is, in one line below all other output, on a terminal only. All other output first clears the
+ * line, and it returns below that output when the cursor is at the beginning of a line.
  */
 import { TerminalStyle } from "../../text/terminal-text.js";
 import { surroundings, type Output } from "./surroundings.js";
 
 const eraseLine = "\r\u001b[K";
 
-/** The colours that a run has switched on: the line is shown without them, and they are back when it is gone. */
+/** The colours that a run has switched on. The line is shown without them, and they return when the line is gone. */
 export const terminalStyle = new TerminalStyle();
 
-/** Makes the line, for a terminal of that width; it must not be wider. */
+/** Makes the line for a terminal of that width. The line must not be wider. */
 type Line = (columns: number) => string;
 
 let line: Line | undefined;
@@ -23,13 +23,13 @@ export function canShowStatus(): boolean {
   return stderr.isTTY === true && env["TERM"] !== "dumb";
 }
 
-/** Shows this line in place of the one before; undefined takes it away. */
+/** Shows this line instead of the one before. undefined removes the line. */
 export function showStatus(next: Line | undefined): void {
   if (!canShowStatus()) return;
   const { stderr, events } = surroundings();
   if (next !== undefined && line === undefined) {
     stderr.on("resize", draw);
-    // A second Ctrl-C leaves at once, and the prompt of the shell should have the line for itself.
+    // After a second Ctrl-C the process ends at once. Then the shell's prompt needs a line of its own.
     events.once("exit", clear);
   } else if (next === undefined && line !== undefined) {
     stderr.off("resize", draw);
@@ -62,7 +62,7 @@ function clear(): void {
 
 function draw(): void {
   if (line === undefined || !cursorAtStart) return;
-  // The last column stays free: with a letter in it, some terminals go on in the next line.
+  // The last column stays free, because some terminals begin a new line when it has a letter.
   const { stderr } = surroundings();
   stderr.write(`${terminalStyle.reset}${eraseLine}${line((stderr.columns || 80) - 1)}`);
   isDrawn = true;

@@ -12,12 +12,12 @@ export function print(text: string): Promise<void> {
   return write(surroundings().stdout, text);
 }
 
-/** A line for people. What a server sent may be in it, so it cannot steer the terminal. */
+/** Prints a line for people. Text from a server may be in it, so it is made harmless for the terminal. */
 export function note(message: string): Promise<void> {
   return write(surroundings().stderr, `${visibleText(message)}\n`);
 }
 
-/** For a problem that does not end the verb. */
+/** Prints a warning about a problem that does not end the verb. */
 export function warn(message: string): Promise<void> {
   return noteLabelled("yellow", "iscep: warning:", message);
 }
@@ -27,7 +27,7 @@ export function noteLabelled(style: Style, label: string, message: string): Prom
   return write(stderr, `${styled(stderr, style, label)} ${visibleText(message)}\n`);
 }
 
-/** Colour on a terminal only, and never with NO_COLOR (no-color.org). */
+/** Colour is used only on a terminal, and never with NO_COLOR (no-color.org). */
 export function styled(stream: Output, style: Style, text: string): string {
   return showsColour(stream) ? styleText(style, text, { stream }) : text;
 }
@@ -59,12 +59,12 @@ export async function flushStreams(): Promise<void> {
 /** Node leaves its standard streams writable after EPIPE. */
 const closedPipes = new WeakSet<Output>();
 
-/** Whether somebody may still read what is printed. */
+/** True while somebody may still read what is printed. */
 export function outputIsRead(): boolean {
   return !closedPipes.has(surroundings().stdout);
 }
 
-/** A reader like `head` may stop reading: the verb goes on in silence, and keeps its exit code. */
+/** A reader like `head` may stop reading. Then the verb goes on silently, and keeps its exit code. */
 export function ignoreClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {

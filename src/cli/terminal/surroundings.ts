@@ -1,4 +1,4 @@
-/** What surrounds a command line: the process that it is, or what a caller in the same process gives in its place. */
+/** The surroundings of a command line: its process, or what a caller in the same process gives instead. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { fstatSync } from "node:fs";
 import type { EventEmitter } from "node:events";
@@ -13,7 +13,7 @@ export interface Output extends Writable {
   readonly columns?: number;
 }
 
-/** What the system says standard input is. A `socket` is mostly what programs give to those that they start. */
+/** What the system says standard input is. A `socket` is mostly what programs give to the programs that they start. */
 export type InputKind = "folder" | "file" | "pipe" | "socket" | "other";
 
 export interface Surroundings {
@@ -21,17 +21,20 @@ export interface Surroundings {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Signals by their names, and the events `exit`, `unhandledRejection` and `uncaughtException` of a process. */
+  /**
+   * Listens to signals by their names, and to the events `exit`, `unhandledRejection` and `uncaughtException` of a
+   * process.
+   */
   readonly events: Pick<EventEmitter, "on" | "once" | "off">;
   inputKind(): InputKind;
-  /** Ends all at once. In a process nothing after it is reached. */
+  /** Ends everything at once. In a real process, nothing after it is reached. */
   readonly exit: (exitCode: number) => void;
-  /** Whether the process has nothing else to do: only then what its starter left open may be closed. */
+  /** True when the process does nothing else. Only then may what its starter left open be closed. */
   readonly ownsProcess: boolean;
 }
 
 const ownProcess: Surroundings = {
-  // Node opens each of them at its first use, which is not at the start of every verb.
+  // Node opens each stream at its first use. Not every verb uses them at its start.
   get stdin() {
     return process.stdin;
   },
@@ -58,7 +61,8 @@ const ownProcess: Surroundings = {
   ownsProcess: true,
 };
 
-// A process is its own surroundings and never enters this, as following each promise costs a server much of its speed.
+// A process is its own surroundings, and never enters this storage, because following each promise would make a server
+// much slower.
 const given = new AsyncLocalStorage<Surroundings>();
 
 export function surroundings(): Surroundings {

@@ -24,7 +24,7 @@ interface CallOptions extends ClientOptions {
   readonly stdin?: boolean;
   readonly detach?: boolean;
   readonly idempotencyKey?: string;
-  /** Only behind COMMAND; in front of it, it is the help of `call`. */
+  /** --help behind COMMAND. In front of COMMAND, --help is the help of `call`. */
   readonly help?: boolean;
 }
 
@@ -66,13 +66,13 @@ function addCallOptions(command: Command): Command {
 interface Call {
   readonly name: string;
   readonly words: readonly string[];
-  /** Those in front of COMMAND. */
+  /** The options in front of COMMAND. */
   readonly options: CallOptions;
   readonly invocation: Invocation;
   readonly signal: AbortSignal;
 }
 
-/** What was said, once it is known which words are whose. */
+/** The parsed words, once it is known which of them belong to the command. */
 interface ReadCall {
   readonly options: CallOptions;
   readonly wordsForCommand: readonly string[];
@@ -125,7 +125,7 @@ async function callCommand(call: Call): Promise<void> {
   }
 }
 
-/** The command may have an argument of that name: nobody can tell before there is a connection. */
+/** The command may have an argument of that name. Nobody knows before there is a connection. */
 async function openFirst(read: ReadCall, call: Call): Promise<Client> {
   try {
     return await openClient(read.options, call.signal);
@@ -135,7 +135,7 @@ async function openFirst(read: ReadCall, call: Call): Promise<Client> {
   }
 }
 
-/** What was given in front of COMMAND is settled: behind it, the same name belongs to the command. */
+/** An option in front of COMMAND belongs to iscep. Behind COMMAND, the same name belongs to the command. */
 function acceptedOptions(settled: CallOptions): OwnOptions {
   const accepted = new Map<string, { takesValue: boolean }>([["help", { takesValue: false }]]);
   for (const option of addCallOptions(new Command()).options) {
@@ -161,13 +161,13 @@ function readCall(call: Call, accepted: OwnOptions): ReadCall {
   return { options: { ...behind, ...call.options, help: help === true }, wordsForCommand: forCommand };
 }
 
-/** Without arguments of its own there is nothing to convert or to ask for; and --args says everything by itself. */
+/** If the command has no arguments, there is nothing to convert or to ask for. And --args says everything by itself. */
 function needsDescription(call: Call, read: ReadCall): boolean {
   if (read.wordsForCommand.length > 0 || read.options.help === true) return true;
   return read.options.args === undefined && (call.words.length > 0 || mayAsk());
 }
 
-/** Undefined when the server does not tell. */
+/** undefined when the server does not say. */
 async function describe(client: Client, name: string, signal: AbortSignal): Promise<CommandDescription | undefined> {
   const descriptions = await listOrNothing(client, signal);
   const description = descriptions?.find((candidate) => candidate.name === name);
@@ -175,7 +175,7 @@ async function describe(client: Client, name: string, signal: AbortSignal): Prom
   return description;
 }
 
-/** Discovery may be refused where calls are not; its answer may be too large for version 1. */
+/** A token may call without the right to list, and the list may be too large for version 1. */
 async function listOrNothing(client: Client, signal: AbortSignal): Promise<CommandDescription[] | undefined> {
   try {
     return await client.list({ signal });
@@ -200,7 +200,7 @@ function hasOption(options: CallOptions, settled: CallOptions, name: string): bo
   return value !== undefined && value !== absent && !Object.hasOwn(settled, attribute);
 }
 
-/** `--no-stdin` is the other side of `--stdin`, in arguments as in options. */
+/** `--no-stdin` is the opposite of `--stdin`, for arguments as for options. */
 function positive(option: string): string {
   return option.startsWith("no-") ? option.slice("no-".length) : option;
 }
@@ -217,7 +217,7 @@ function notFound(name: string, descriptions: readonly CommandDescription[]): un
   );
 }
 
-/** Adds to the server's refusal what a person needs next. */
+/** Adds to the server's refusal what a person can do next. */
 async function explained<Value>(
   client: Client,
   name: string,

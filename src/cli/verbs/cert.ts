@@ -77,7 +77,7 @@ async function makeCertificate(options: CertOptions): Promise<void> {
 }
 
 /**
- * The text of a key that is there and was named: its certificate is renewed, and clients keep their pin. Undefined where
+ * The text of a key that exists and was named: its certificate is renewed, and clients keep their pin. undefined when
  * there is no such key.
  * @throws IscepError `usage` when the certificate file belongs to another key
  */
@@ -95,7 +95,7 @@ async function renewable(cert: string, key: string): Promise<string | undefined>
   return keyPem;
 }
 
-/** Only the key: its pin can be given to clients long before a certificate for it is needed. */
+/** Makes only the key. Its pin can be given to clients long before it needs a certificate. */
 async function makeNextKey(options: CertOptions): Promise<void> {
   const { key = "next-key.pem", force = false } = options;
   if (!force) refuseExisting([key], "it may be the key to come already; choose another, or say --force");

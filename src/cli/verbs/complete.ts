@@ -1,4 +1,7 @@
-/** What the completion script of a shell calls at TAB. It is quick or silent: nobody wants to read errors in a prompt. */
+/**
+ * The verb that the completion script of a shell calls at TAB. It is quick or silent, because nobody wants to read
+ * errors in a prompt.
+ */
 import { candidatesAt } from "../completion/candidates.js";
 import { candidateLine, shells, type Shell } from "../completion/shell-candidate.js";
 import { filesExitCode } from "../completion/scripts.js";
@@ -24,7 +27,7 @@ export const define: DefineVerb = (command, invocation) => {
     });
 };
 
-/** An unknown one inserts what it gets, as bash does. */
+/** An unknown shell inserts what it gets, as bash does. */
 function shellNamed(name: string): Shell {
   return shells.find((shell) => shell === name) ?? "bash";
 }

@@ -54,7 +54,10 @@ async function init(folder: string, options: InitOptions): Promise<void> {
   await print(nextSteps(paths, folder, url));
 }
 
-/** For editors, where the package is installed in the folder or above it: then the line leads there on other machines too. */
+/**
+ * The line that editors read, if the package is installed in the folder or above it. Its relative path works on other
+ * machines too.
+ */
 function schemaLine(folder: string): string {
   const start = resolve(folder);
   for (let above = start; ; above = dirname(above)) {
@@ -65,7 +68,7 @@ function schemaLine(folder: string): string {
 }
 
 function nextSteps(paths: readonly string[], folder: string, url: string): string {
-  // npx sets it: then there is no `iscep` in the PATH.
+  // npx sets this variable. Then there may be no `iscep` in the PATH.
   const iscep = surroundings().env["npm_command"] === "exec" ? "npx iscep" : "iscep";
   const change = relative("", folder) === "" ? [] : [`    cd ${quoted(folder)}`];
   return [
@@ -86,7 +89,7 @@ function nextSteps(paths: readonly string[], folder: string, url: string): strin
   ].join("\n");
 }
 
-/** For a POSIX shell. */
+/** Quotes a word for a POSIX shell. */
 function quoted(text: string): string {
   return /^[\w./-]+$/.test(text) && !text.startsWith("-") ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -58,7 +58,7 @@ async function greet(known: { readonly address: string; readonly ca?: string }, 
   try {
     return { client, commands: (await client.list({ signal })).length };
   } catch (error) {
-    // A token that may run commands need not be allowed to list them.
+    // A token may run commands without the right to list them.
     if (error instanceof IscepError && error.code === "unauthorized") {
       const isGood = await client.echo("login", { signal }).then(
         () => true,
@@ -71,7 +71,7 @@ async function greet(known: { readonly address: string; readonly ca?: string }, 
   }
 }
 
-/** A server without tokens is answered by an empty line. */
+/** For a server without tokens, the answer is an empty line. */
 async function askedToken(name: string, signal: AbortSignal): Promise<string | undefined> {
   if (!mayAsk()) return undefined;
   const token = await askHidden(`token for ${name} (empty for none)`, "no token was given", signal);

@@ -15,7 +15,7 @@ export const define: DefineVerb = (command, invocation) => {
       await interruptible(invocation, async (signal) => {
         await using client = await openClient(options, signal);
         const timesMs: number[] = [];
-        // Ends early when nobody reads the times any more.
+        // The loop ends early when nobody reads the times any more.
         while (timesMs.length < options.count && outputIsRead()) {
           const timeMs = await client.ping({ signal });
           timesMs.push(timeMs);

@@ -102,7 +102,7 @@ async function printList(client: Client, options: ListOptions, signal: AbortSign
   }
 }
 
-/** Leaving does not end the run: others may watch it, and it has its caller. */
+/** To leave does not end the run: others may follow it, and it has its caller. */
 async function attach(
   client: Client,
   id: string,

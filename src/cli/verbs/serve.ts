@@ -65,7 +65,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
     ...(logs.all === undefined ? {} : { logs: logs.all }),
     ...(runsFolder === undefined ? {} : { runsFolder }),
   });
-  // From here on a signal stops in good order; whoever sends it has seen the line that says we listen.
+  // From here on a signal stops the server in good order. Who sends one has seen the line that says that it listens.
   const stopListening: (() => void)[] = [];
   const stopped = new Promise<unknown>((stop) => {
     stopListening.push(
@@ -101,9 +101,9 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
 }
 
 /**
- * Faults of commands that nobody waits for. A promise that was left alone harms no other run. After an exception that
- * nobody caught nobody knows what still holds: the server ends its runs and scripts in good order, and its supervisor
- * starts a new one.
+ * Handles faults of commands that nobody waits for. A rejected promise without a handler harms no other run. After an
+ * uncaught exception, nobody knows what still works: the server ends its runs and scripts in good order, and its
+ * supervisor starts a new one.
  */
 function onStrayFaults(logs: Logs | undefined, stop: (fault: unknown) => void): () => void {
   const { events } = surroundings();
@@ -118,14 +118,17 @@ function onStrayFaults(logs: Logs | undefined, stop: (fault: unknown) => void): 
   return () => void events.off("unhandledRejection", onRejection).off("uncaughtException", onException);
 }
 
-/** Said at each start: nobody should come to live with it unseen. */
+/** This is printed at each start, so that nobody overlooks it for long. */
 async function warnOfOpenDoors({ listen = [], tls, tokens }: ServeSettings): Promise<void> {
   if (listen.every((place) => "unix" in place || isLoopbackHost(place.host))) return;
   if (tls === false) await warn("without TLS, the network can see tokens and data");
   if (tokens === false) await warn("without tokens, everybody who can connect may run the commands");
 }
 
-/** What a script leaves behind becomes a child of process 1 when its parent ends, and Node waits for none but its own. */
+/**
+ * A process that a script leaves behind becomes a child of process 1 when its parent ends, and Node waits only for its
+ * own children.
+ */
 async function warnOfOrphans(): Promise<void> {
   if (process.pid !== 1) return;
   await warn(

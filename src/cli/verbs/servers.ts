@@ -8,7 +8,7 @@ import { surroundings } from "../terminal/surroundings.js";
 
 interface ListedServer {
   readonly name: string;
-  /** Without the token. */
+  /** The address without the token. */
   readonly address: string;
   readonly hasToken: boolean;
   readonly ca?: string;

@@ -19,7 +19,7 @@ interface TokensOptions {
 }
 
 interface AddressOptions extends TokensOptions {
-  /** true: the default address. */
+  /** true means the default address. */
   readonly url?: string | true;
   readonly cert?: string;
 }
@@ -139,7 +139,7 @@ function scopesOf({ run, discover }: AddOptions): { scopes: readonly string[] } 
   return { scopes: discover ? ["discover", ...runScopes] : runScopes };
 }
 
-/** As `tokens list` shows it, it would be a pattern for names that begin with `run:`. */
+/** Accepts the form that `tokens list` shows too. Otherwise it would be a pattern for names that begin with `run:`. */
 function runScope(pattern: string): string {
   return pattern.startsWith("run:") ? pattern : `run:${pattern}`;
 }
@@ -148,7 +148,7 @@ function lifetimeOf({ expires }: { readonly expires?: number }): { expiresInMs?:
   return expires === undefined ? {} : { expiresInMs: Number.isFinite(expires) ? expires : null };
 }
 
-/** Checked before a token is made, as that is shown only once. */
+/** The address is checked before a token is made, because the token is shown only once. */
 async function addressOf({ url, cert }: AddressOptions): Promise<Address | undefined> {
   if (url === undefined) {
     if (cert !== undefined)
@@ -163,7 +163,7 @@ async function addressOf({ url, cert }: AddressOptions): Promise<Address | undef
   if (cert !== undefined) return { ...address, pin: await pinOfFile(cert) };
   if (address.pin !== undefined) return address;
   if (isLoopbackHost(address.host)) {
-    // Without it too, the client of the same user would know the server; other users of this machine would not.
+    // Even without the pin, a client of the same user would know the server. Other users of this machine would not.
     const { ownServerPin } = await import("../calling/own-server-pin.js");
     const own = ownServerPin();
     if (own !== undefined) return { ...address, pin: own.pin };
