@@ -8,6 +8,7 @@ import type { Registry } from "./commands/registry.js";
 import { IscepError, isIscepError } from "./errors.js";
 import type { Identity } from "./model/identity.js";
 import type { Limits } from "./limits/limits.js";
+import { useSecrets } from "./logs/known-secrets.js";
 import { hideSecrets } from "./model/secrets.js";
 import { Choices } from "./runs/choices.js";
 import type { Outcome } from "./model/outcome.js";
@@ -164,6 +165,7 @@ export class Dispatcher {
     const hidden = hideSecrets(args, command.secretArguments);
     run.loggedArgs = hidden.args;
     run.secrets = hidden.secrets;
+    if (run.secrets.length > 0) run.whenEnded(useSecrets(run.secrets));
     // The caller may wait for less than the command is allowed, and not for more.
     run.timeoutMs = Math.min(command.timeoutMs ?? this.#limits.runTimeoutMs, timeoutMs);
     let check: ArgumentsCheck | Promise<ArgumentsCheck>;

@@ -7,7 +7,7 @@ import { argumentDeclarations, inYamlWords } from "./arguments.js";
 import type { JsonSchema, ScriptCommand } from "../model/command.js";
 import { concurrency } from "./concurrency.js";
 import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./keys.js";
-import { bytes, choice, duration, filePath, listOf, text, wholeNumber, wholeSeconds } from "./values.js";
+import { bytes, choice, duration, filePath, flag, listOf, text, wholeNumber, wholeSeconds } from "./values.js";
 import type { ArgumentDeclarations } from "../commands/arguments/declaration.js";
 import { defineScript, type ScriptDefinition } from "../commands/define-script.js";
 import { commandNameSchema } from "../model/command-name.js";
@@ -153,8 +153,14 @@ export const scriptKeys = {
   when_output_is_full: {
     field: "whenOutputIsFull",
     kind: choice(waysWhenOutputIsFull),
-    says: "Whether the rest of its output is dropped, which its result tells, or the script is ended.",
-    default: "`truncate`",
+    says: "What is beyond is dropped, and a script that ends well is then `failed` with code `too_large`, or completed (`truncate`); or the script is ended (`kill`).",
+    default: "`fail`",
+  },
+  mask: {
+    field: "mask",
+    kind: flag,
+    says: "`false` for output that is data, such as an archive: secret arguments in it stay as they are.",
+    default: "`true`: they become `***`",
   },
   output: {
     field: "output",

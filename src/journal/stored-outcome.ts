@@ -1,14 +1,24 @@
 /** How a run ended, as lines of its file: what is known of it, and then its value. */
 import { errorTable, IscepError, isErrorCode } from "../errors.js";
 import { encodeJson, isJsonObject, type JsonLimits } from "../wire/json.js";
-import { isOutcomeStatus, outcomeTable, type Outcome, type OutcomeKind, type OutcomeStatus } from "../model/outcome.js";
+import {
+  isOutcomeStatus,
+  outcomeTable,
+  outputChangesOf,
+  type Outcome,
+  type OutcomeKind,
+  type OutcomeStatus,
+  type OutputChanges,
+} from "../model/outcome.js";
 import { factsOf, type RunRecord } from "../model/run-record.js";
 
-export interface StoredEnd extends Pick<RunRecord, "code" | "exitCode" | "signal" | "outputBytes"> {
+export interface StoredEnd extends Pick<
+  RunRecord,
+  "code" | "exitCode" | "signal" | "outputBytes" | keyof OutputChanges
+> {
   readonly endedAtMs: number;
   readonly status: OutcomeStatus;
   readonly message?: string;
-  readonly truncated?: true;
   /** Where the value is: in the next line, nowhere as there was none, or nowhere as it could not be kept. */
   readonly value: "next" | "none" | "gone";
 }
@@ -28,7 +38,6 @@ export function endLines(
     status: outcome.status,
     ...factsOf(outcome),
     ...("error" in outcome ? { message: outcome.error.message.slice(0, maxMessageLength) } : {}),
-    ...("truncated" in outcome ? { truncated: true } : {}),
     outputBytes,
     value: "valueError" in outcome || value === "gone" ? "gone" : value === undefined ? "none" : "next",
   };
@@ -51,7 +60,7 @@ function storedValue(
 /** Undefined for a line that is none: half of it, or somebody else's. */
 export function readEnd(line: unknown): StoredEnd | undefined {
   if (!isJsonObject(line)) return undefined;
-  const { endedAtMs, status, code, exitCode, signal, message, truncated, outputBytes, value } = line;
+  const { endedAtMs, status, code, exitCode, signal, message, outputBytes, value } = line;
   if (typeof endedAtMs !== "number" || typeof outputBytes !== "number" || !isOutcomeStatus(status)) return undefined;
   return {
     endedAtMs,
@@ -60,25 +69,25 @@ export function readEnd(line: unknown): StoredEnd | undefined {
     ...(typeof exitCode === "number" ? { exitCode } : {}),
     ...(typeof signal === "string" ? { signal } : {}),
     ...(typeof message === "string" ? { message } : {}),
-    ...(truncated === true ? { truncated } : {}),
+    ...outputChangesOf(line),
     outputBytes,
     value: value === "next" || value === "none" ? value : "gone",
   };
 }
 
-export type KnownEnd = Pick<StoredEnd, "status" | "code" | "exitCode" | "signal" | "message" | "truncated">;
+export type KnownEnd = Pick<StoredEnd, "status" | "code" | "exitCode" | "signal" | "message" | keyof OutputChanges>;
 
 /** @param value undefined when there was none, or it is not kept: `isGone` */
 export function outcomeOf(end: KnownEnd, value: unknown, isGone: boolean): Outcome {
   const { status, exitCode, signal = "SIGKILL" } = end;
   const exit = exitCode === undefined ? {} : { exitCode };
-  const cut = end.truncated === true ? { truncated: true as const } : {};
+  const changes = outputChangesOf(end);
   if (status === "completed")
-    return { status, value, ...exit, ...cut, ...(isGone ? { valueError: new IscepError("value_gone") } : {}) };
+    return { status, value, ...exit, ...changes, ...(isGone ? { valueError: new IscepError("value_gone") } : {}) };
   const kind: OutcomeKind = outcomeTable[status];
   const code = end.code !== undefined && isErrorCode(end.code) ? end.code : (kind.code ?? "failed");
   const error = new IscepError(code, end.message ?? errorTable[code].sentence);
-  const kept = { ...(value === undefined ? {} : { value }), ...cut };
+  const kept = { ...(value === undefined ? {} : { value }), ...changes };
   if (status === "failed") return { status, error, ...exit, ...kept };
   return status === "killed" ? { status, error, signal, ...kept } : { status, error };
 }

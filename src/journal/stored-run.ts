@@ -22,6 +22,6 @@ export interface StoredRun {
 export function recordOf({ start, end }: StoredRun): RunRecord {
   const { run, command, owner, startedAtMs } = start;
   if (end === undefined) return { run, command, owner, startedAtMs, status: "running", outputBytes: 0 };
-  const { value: _, message: __, truncated: ___, ...facts } = end;
+  const { value: _, message: __, ...facts } = end;
   return { run, command, owner, startedAtMs, ...facts };
 }

@@ -47,9 +47,10 @@ export const limitTable = {
   },
 
   maxScriptOutputBytes: {
-    default: 64 * MiB,
+    default: 1024 * 1024 * 1024 * MiB,
     max: 1024 * 1024 * 1024 * MiB,
-    reason: "output of a script that sets no max_output of its own; the rest is dropped, or the script is ended",
+    reason:
+      "output of a script that sets no max_output of its own. A reader holds the script back, and what is kept has its own limits",
   },
   maxProgressLineBytes: {
     default: 1 * KiB,

@@ -1,3 +1,4 @@
+import { maskKnown } from "./known-secrets.js";
 import { jsonText } from "./safe.js";
 import { secretValue } from "../model/secrets.js";
 
@@ -57,10 +58,10 @@ export function describeError(thrown: unknown, maxErrors: number, maxFieldBytes:
   function describe(value: unknown): string {
     if (left <= 0) return '"…"';
     left -= 1;
-    if (!isError(value)) return jsonText(typeof value === "string" ? value : `[${typeof value}]`, maxFieldBytes);
+    if (!isError(value)) return faultText(typeof value === "string" ? value : `[${typeof value}]`, maxFieldBytes);
     let json = `{"name":${part(() => value.name)},"message":${part(() => value.message)}`;
     const code = read(() => ("code" in value ? value.code : undefined));
-    if (typeof code === "string") json += `,"code":${jsonText(code, maxFieldBytes)}`;
+    if (typeof code === "string") json += `,"code":${faultText(code, maxFieldBytes)}`;
     json += `,"stack":${part(() => value.stack)}`;
     const cause = read(() => value.cause);
     if (cause !== undefined) json += `,"cause":${describe(cause)}`;
@@ -70,8 +71,13 @@ export function describeError(thrown: unknown, maxErrors: number, maxFieldBytes:
   }
 
   function part(get: () => unknown): string {
-    return jsonText(read(get), maxFieldBytes);
+    return faultText(read(get), maxFieldBytes);
   }
+}
+
+/** Text of a fault, which may come from a command: no secret stands in it. Masked before it is cut, as half a secret is known no more. */
+export function faultText(text: unknown, maxFieldBytes: number): string {
+  return jsonText(typeof text === "string" ? maskKnown(text) : text, maxFieldBytes);
 }
 
 export function messageOf(thrown: unknown): unknown {

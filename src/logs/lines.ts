@@ -3,7 +3,7 @@
  * costs 2.8 µs so and 6 to 8 µs with pino 10.4.0, which would still have to be given values that are safe.
  */
 import type { Limits } from "../limits/limits.js";
-import { describeArguments, describeError } from "./describe.js";
+import { describeArguments, describeError, faultText } from "./describe.js";
 import type { AccessEvent, CommandEvent, ErrorEvent } from "../model/logs.js";
 import { jsonNumber, jsonText, jsonTime } from "./safe.js";
 
@@ -32,7 +32,7 @@ export function accessLine(event: AccessEvent, nowMs: number, limits: LineLimits
 export function errorLine(event: ErrorEvent, nowMs: number, limits: LineLimits): string {
   const max = limits.maxLogFieldBytes;
   return (
-    `{"time":${jsonTime(nowMs)},"event":${jsonText(event.event, max)},"message":${jsonText(event.message, max)}` +
+    `{"time":${jsonTime(nowMs)},"event":${jsonText(event.event, max)},"message":${faultText(event.message, max)}` +
     optionalNumber("connection", event.connection) +
     optionalText("source", event.source, max) +
     optionalText("owner", event.owner, max) +

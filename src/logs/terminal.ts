@@ -3,6 +3,7 @@ import { styleText } from "node:util";
 import { defaultLimits, type Limits } from "../limits/limits.js";
 import { describeArguments, messageOf } from "./describe.js";
 import type { AccessEvent, CommandEvent, ErrorEvent, Logs } from "../model/logs.js";
+import { maskKnown } from "./known-secrets.js";
 import { jsonText, terminalText } from "./safe.js";
 
 export interface TerminalLogsOptions {
@@ -87,9 +88,13 @@ function errorWords(event: ErrorEvent, max: number): string[] {
     event.tokenId === undefined ? "" : `token=${word(event.tokenId, max)}`,
     event.command === undefined ? "" : `command=${word(event.command, max)}`,
     event.runId === undefined ? "" : `run=${word(event.runId, max)}`,
-    terminalText(event.message, max),
-    cause === undefined || cause === event.message ? "" : `(${terminalText(cause, max)})`,
+    shownFault(event.message, max),
+    cause === undefined || cause === event.message ? "" : `(${shownFault(cause, max)})`,
   ];
+}
+
+function shownFault(text: unknown, max: number): string {
+  return terminalText(typeof text === "string" ? maskKnown(text) : text, max);
 }
 
 function commandWords(event: CommandEvent, limits: Pick<Limits, "maxLogFieldBytes" | "maxLogArguments">): string[] {

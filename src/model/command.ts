@@ -145,8 +145,10 @@ export interface ScriptProcess {
   readonly launcherSetsUser?: true;
   /** Standard output and error together. undefined: the server's `maxScriptOutputBytes`. */
   readonly maxOutputBytes?: number;
-  /** undefined is `truncate`. */
-  readonly whenOutputIsFull?: "truncate" | "kill";
+  /** undefined is `fail`. */
+  readonly whenOutputIsFull?: "fail" | "truncate" | "kill";
+  /** The output is data: secrets in it stay as they are. */
+  readonly mask?: false;
 }
 
 /** A program with an argv array, never a shell. Made by `defineScript` and by iscep.yaml. */

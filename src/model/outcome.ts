@@ -1,34 +1,46 @@
 import { errorTable, type ErrorCode, type IscepError } from "../errors.js";
 
+/** What became of a script's output on its way: it is not what the script printed. */
+export interface OutputChanges {
+  /** The script printed more than it may, and the rest was dropped. */
+  readonly truncated?: true;
+  /** A secret argument stood in it, and became `***`. */
+  readonly masked?: true;
+}
+
+/** Of any record that may tell of them: a message, a line of a file. */
+export function outputChangesOf(record: object): OutputChanges {
+  return {
+    ...("truncated" in record && record.truncated === true ? { truncated: true } : {}),
+    ...("masked" in record && record.masked === true ? { masked: true } : {}),
+  };
+}
+
 /**
  * How a run ended: exactly one of these. If nobody can know, it is `lost`, and never success. A `rejected` run never
- * started; `error.code` says why. `truncated` says that a script printed more than it may, so that the rest of its
- * output was dropped.
+ * started; `error.code` says why.
  */
 export type Outcome =
-  | {
+  | ({
       readonly status: "completed";
       readonly value: unknown;
       readonly exitCode?: number;
-      readonly truncated?: true;
       /** Why `value` is undefined, although the command gave one: it could not be sent, or is no longer kept. */
       readonly valueError?: IscepError;
-    }
+    } & OutputChanges)
   /** A function threw (`error`), or a script ended with an exit code other than 0 (`exitCode` and its result as `value`). */
-  | {
+  | ({
       readonly status: "failed";
       readonly error: IscepError;
       readonly exitCode?: number;
       readonly value?: unknown;
-      readonly truncated?: true;
-    }
-  | {
+    } & OutputChanges)
+  | ({
       readonly status: "killed";
       readonly error: IscepError;
       readonly signal: string;
       readonly value?: unknown;
-      readonly truncated?: true;
-    }
+    } & OutputChanges)
   | { readonly status: "timeout"; readonly error: IscepError }
   | { readonly status: "cancelled"; readonly error: IscepError }
   | { readonly status: "rejected"; readonly error: IscepError }

@@ -1,8 +1,8 @@
 import type { Identity } from "./identity.js";
-import type { Outcome, OutcomeStatus } from "./outcome.js";
+import { outputChangesOf, type Outcome, type OutcomeStatus, type OutputChanges } from "./outcome.js";
 
 /** A run as others may see it. */
-export interface RunRecord {
+export interface RunRecord extends OutputChanges {
   readonly run: string;
   readonly command: string;
   readonly owner: string;
@@ -20,10 +20,11 @@ export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "
 }
 
 /** What logs and lists say about an outcome, in addition to its status. */
-export function factsOf(outcome: Outcome): Pick<RunRecord, "code" | "exitCode" | "signal"> {
+export function factsOf(outcome: Outcome): Pick<RunRecord, "code" | "exitCode" | "signal" | keyof OutputChanges> {
   return {
     ...("error" in outcome ? { code: outcome.error.code } : {}),
     ...("exitCode" in outcome && outcome.exitCode !== undefined ? { exitCode: outcome.exitCode } : {}),
     ...("signal" in outcome ? { signal: outcome.signal } : {}),
+    ...outputChangesOf(outcome),
   };
 }

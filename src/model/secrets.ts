@@ -1,4 +1,5 @@
 /** Hides secret arguments from logs: neither their values nor their lengths are shown. */
+import { formsOf, maskForms } from "../text/secret-forms.js";
 
 /** Stands for the value of a secret argument. */
 export const secretValue: unique symbol = Symbol("secret");
@@ -22,12 +23,12 @@ export function hideSecrets(args: unknown, secretArguments: readonly string[] = 
     if (typeof value === "string" && value !== "") secrets.push(value);
     hidden[name] = secretValue;
   }
-  // The longest comes first, because another secret may be a part of it.
-  return { args: hidden, secrets: secrets.sort((a, b) => b.length - a.length) };
+  return { args: hidden, secrets };
 }
 
+/** In whichever of its usual forms a secret stands there: see `formsOf`. */
 export function maskText(text: string, secrets: readonly string[]): string {
-  return secrets.reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
+  return secrets.length === 0 ? text : maskForms(text, secrets.flatMap(formsOf));
 }
 
 /** What was thrown, with its causes, made safe for a log. A command may have put its secret into a message. */

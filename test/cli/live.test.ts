@@ -77,13 +77,27 @@ describe("a script", () => {
     expect(stdout).toBe("x".repeat(1_500_000));
   });
 
-  test("that prints more than it may is cut, and a warning says so", async () => {
+  test("that prints more than it may has failed, and says so, also when it shall be quiet", async () => {
     const { call } = await served();
-    const cut = "iscep: warning: the script printed more than it may; the rest of its output was dropped\n";
-    expect(await call("too_much")).toMatchObject({ code: 0, stdout: "12345", stderr: cut });
-    expect((await call("--quiet", "too_much")).stderr).toBe("");
-    const json = await call("--json", "too_much");
+    const stderr = 'iscep: the script "too_much" printed more than the 5 bytes that it may, and the rest was dropped\n';
+    expect(await call("too_much")).toMatchObject({ code: 65, stdout: "12345", stderr });
+    expect(await call("--quiet", "too_much")).toMatchObject({ code: 65, stdout: "12345", stderr });
+  });
+
+  test("that may be cut completes, and a warning says so, also when it shall be quiet; and so does its record", async () => {
+    const { call, options } = await served();
+    const stderr = "iscep: warning: the script printed more than it may; the rest of its output was dropped\n";
+    expect(await call("cut_short")).toMatchObject({ code: 0, stdout: "12345", stderr });
+    expect(await call("--quiet", "cut_short")).toMatchObject({ code: 0, stdout: "12345", stderr });
+    const json = await call("--json", "cut_short");
     expect(JSON.parse(json.stdout)).toMatchObject({ stdout: "12345", truncated: true });
+    const id = (await call("--detach", "cut_short")).stdout.trim();
+    await expect
+      .poll(async () => (await iscep(["runs", "show", id], options)).stdout)
+      .toContain("5 B (truncated: the rest");
+    expect(JSON.parse((await iscep(["runs", "show", id, "--json"], options)).stdout)).toMatchObject({
+      truncated: true,
+    });
   });
 });
 

@@ -95,7 +95,7 @@ describe("limits", () => {
     [{ limits: { memoryBytes: 1.5 } }, "limits", /limits\.memoryBytes/],
     [{ limits: { threads: 3 } }, "limits", /no limit "threads"/],
     [{ maxOutputBytes: -1 }, "maxOutputBytes", /maxOutputBytes .* from 0 to/],
-    [{ whenOutputIsFull: "wait" }, "whenOutputIsFull", /truncate or kill/],
+    [{ whenOutputIsFull: "wait" }, "whenOutputIsFull", /fail, truncate, kill/],
     [{ user: "nobody-of-this-name" }, "user", /no user "nobody-of-this-name" in \/etc\/passwd/],
   ])("%j is refused", (changes, field, message) => {
     expect(wrong(changes)).toMatchObject({
@@ -168,9 +168,17 @@ describe("user", () => {
 describe("output that is more than it may be", () => {
   const flood = "head -c 100000 /dev/zero | tr '\\0' x; echo too late >&2; exit 0";
 
-  test("is cut and flagged, and the script goes on to its end", async () => {
+  test("is cut, and a script that ends well has failed", async () => {
+    const outcome = await run(script(flood, { maxOutputBytes: 5_000 }));
+    expect(outcome).toMatchObject({ status: "failed", truncated: true, error: { code: "too_large" } });
+    expect(outcome).not.toHaveProperty("value");
+    const failing = await run(script("yes | head -c 6000; exit 3", { maxOutputBytes: 5_000 }));
+    expect(failing).toMatchObject({ status: "failed", truncated: true, exitCode: 3 });
+  });
+
+  test("is cut and flagged, and the script goes on to its end, where it may be cut", async () => {
     const output = new RunOutput({ maxRetainedOutputBytes: 1_000_000, streamWindowBytes: 1_000_000 });
-    const outcome = await run(script(flood, { maxOutputBytes: 5_000 }), { output });
+    const outcome = await run(script(flood, { maxOutputBytes: 5_000, whenOutputIsFull: "truncate" }), { output });
     expect(outcome).toMatchObject({ status: "completed", exitCode: 0, value: { truncated: true, stderr: "" } });
     expect(resultOf(outcome).stdout).toBe("x".repeat(5_000));
     expect(output.end).toBe(5_000);
@@ -191,7 +199,9 @@ describe("output that is more than it may be", () => {
   });
 
   test("is what the server's own limit says, where the script says nothing", async () => {
-    const outcome = await run(script(flood), { limits: { maxScriptOutputBytes: 10 } });
+    const limits = { maxScriptOutputBytes: 10 };
+    expect(await run(script(flood), { limits })).toMatchObject({ error: { code: "too_large" } });
+    const outcome = await run(script(flood, { whenOutputIsFull: "truncate" }), { limits });
     expect(outcome).toMatchObject({ status: "completed", value: { truncated: true, stdout: "xxxxxxxxxx" } });
   });
 });

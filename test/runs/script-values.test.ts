@@ -12,7 +12,10 @@ import { resultOf, run, temporaryFolder, type Changes } from "../support/scripts
 
 watchForLeaks();
 
-type Form = Pick<Parameters<typeof defineScript>[0], "output" | "result" | "successCodes" | "maxOutputBytes">;
+type Form = Pick<
+  Parameters<typeof defineScript>[0],
+  "output" | "result" | "successCodes" | "maxOutputBytes" | "whenOutputIsFull"
+>;
 
 function script(lines: string, form: Form): ScriptCommand {
   const file = path.join(temporaryFolder(), "it.sh");
@@ -181,7 +184,7 @@ describe("the other forms", () => {
       value: null,
       exitCode: 0,
     });
-    expect(await outcomeOf(flood, { output: "none", maxOutputBytes: 10 })).toStrictEqual({
+    expect(await outcomeOf(flood, { output: "none", maxOutputBytes: 10, whenOutputIsFull: "truncate" })).toStrictEqual({
       status: "completed",
       value: null,
       exitCode: 0,

@@ -2,7 +2,7 @@
 import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { IscepError } from "../../errors.js";
 import { defaultLimits } from "../../limits/limits.js";
-import type { Outcome } from "../../model/outcome.js";
+import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import { isScriptResult } from "../../model/script-result.js";
 import { CollectedOutput } from "./collected-output.js";
 import { exitCodeOfSignal } from "../terminal/interrupt.js";
@@ -74,14 +74,18 @@ function outputLost({ status }: Outcome, cause: unknown): IscepError {
 
 async function printOutcome(outcome: Outcome, output: OutputTarget, options: FollowOptions): Promise<number> {
   const exitCode = "exitCode" in outcome ? outcome.exitCode : undefined;
-  const isCut = "truncated" in outcome && outcome.truncated;
-  if (isCut && options.json !== true && options.quiet !== true)
+  const { truncated: isCut = false, masked = false } = outputChangesOf(outcome);
+  // Said to those as well who want to hear little: what they have is not what the script printed.
+  if (isCut && outcome.status === "completed" && options.json !== true)
     await warn("the script printed more than it may; the rest of its output was dropped");
+  if (masked && options.quiet !== true)
+    await warn("*** in the output stands for a secret; `mask: false` in the command's definition leaves data as it is");
   if ("value" in outcome && outcome.value !== undefined) {
     const { value } = outcome;
     if (isScriptResult(value)) {
-      if (output instanceof CollectedOutput) return printResult(withAllOutput(value, output, isCut, options), options);
-      return printResult(value, options, (options.offset ?? 0) > 0 ? { bytesOf: () => 1 } : output);
+      if (output instanceof CollectedOutput)
+        return printResult(withAllOutput(value, output, isCut, options), options, output, isCut);
+      return printResult(value, options, (options.offset ?? 0) > 0 ? { bytesOf: () => 1 } : output, isCut);
     }
     if (options.json === true) await printResult(value, options);
     // The value of a script was made from its standard output, which has been shown.

@@ -1,4 +1,5 @@
 /** Shows the value of a call to people and pipes. */
+import { errorTable } from "../../errors.js";
 import type { ScriptResult } from "../../model/outcome.js";
 import { isScriptResult } from "../../model/script-result.js";
 import { exitCodeOfSignal } from "../terminal/interrupt.js";
@@ -18,8 +19,16 @@ type Followed = Pick<OutputTarget, "bytesOf">;
 
 const nothing: Followed = { bytesOf: () => 0 };
 
-/** Shows the result, without the output in `followed`. Returns the exit code: a script's own, else 0. */
-export async function printResult(value: unknown, options: ResultOptions, followed = nothing): Promise<number> {
+/**
+ * Shows the result, without the output in `followed`. Returns the exit code: a script's own, else 0. When that would be 0 and
+ * a part of the output is missing, it is the exit code of `too_large`, unless the command was meant to be cut (`mayBeCut`).
+ */
+export async function printResult(
+  value: unknown,
+  options: ResultOptions,
+  followed = nothing,
+  mayBeCut = false,
+): Promise<number> {
   const script = isScriptResult(value) ? value : undefined;
   if (options.json === true) {
     await print(`${JSON.stringify(value)}\n`);
@@ -29,7 +38,9 @@ export async function printResult(value: unknown, options: ResultOptions, follow
     await printValue(value, options);
   }
   if (script === undefined) return 0;
-  return script.exitCode ?? exitCodeOfSignal(script.signal ?? "");
+  const isCut = script.truncated && !mayBeCut && (options.json === true || !wasFollowed(followed));
+  const exitCode = script.exitCode ?? exitCodeOfSignal(script.signal ?? "");
+  return exitCode === 0 && isCut ? errorTable.too_large.exitCode : exitCode;
 }
 
 export async function printValue(value: unknown, options: ResultOptions): Promise<void> {
@@ -38,15 +49,17 @@ export async function printValue(value: unknown, options: ResultOptions): Promis
   await print(`${shownOn(surroundings().stdout, text, options)}\n`);
 }
 
+function wasFollowed(followed: Followed): boolean {
+  return followed.bytesOf("stdout") + followed.bytesOf("stderr") > 0;
+}
+
 async function printScript(script: ScriptResult, options: ResultOptions, followed: Followed): Promise<void> {
-  const wasFollowed = followed.bytesOf("stdout") + followed.bytesOf("stderr") > 0;
-  if (!wasFollowed) {
+  if (!wasFollowed(followed)) {
     const { stdout, stderr } = surroundings();
     await write(stdout, shownOutput(stdout, script.stdout, options));
     await write(stderr, shownOutput(stderr, script.stderr, options));
     await endStyle();
-    if (script.truncated && options.quiet !== true)
-      await warn("the script wrote more than the server keeps; the rest is cut off");
+    if (script.truncated) await warn("the script wrote more than the server keeps; the rest is cut off");
   }
   if (script.signal !== null) await noteLabelled("red", "iscep:", `the script was ended by ${script.signal}`);
 }

@@ -28,9 +28,17 @@ export function runText(run: RunRecord, nowMs: number): string {
     ["started", timeText(run.startedAtMs)],
     ...(run.endedAtMs === undefined ? [] : [["ended", timeText(run.endedAtMs)]]),
     ["duration", durationText((run.endedAtMs ?? nowMs) - run.startedAtMs)],
-    ["output", bytesText(run.outputBytes)],
+    ["output", bytesText(run.outputBytes) + changesText(run)],
   ];
   return `${alignColumns(rows).join("\n")}\n`;
+}
+
+function changesText({ truncated, masked }: RunRecord): string {
+  const changes = [
+    ...(truncated === true ? ["truncated: the rest of what it printed was dropped"] : []),
+    ...(masked === true ? ["masked: *** stands for secrets"] : []),
+  ];
+  return changes.length === 0 ? "" : ` (${changes.join("; ")})`;
 }
 
 /** `failed (exit code 3)`, `killed (SIGKILL)`, `rejected (busy)`. */

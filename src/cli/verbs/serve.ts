@@ -1,5 +1,6 @@
 import { IscepError, textOfThrown } from "../../errors.js";
 import { resolveLimits } from "../../limits/limits.js";
+import { maskKnown } from "../../logs/known-secrets.js";
 import type { Logs } from "../../model/logs.js";
 import { isLoopbackHost } from "../../transport/address.js";
 import { closeInherited } from "../serving/inherited-descriptors.js";
@@ -94,9 +95,10 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   await server.close();
   for (const stopListeningTo of stopListening) stopListeningTo();
   if (fault !== undefined) {
-    throw new IscepError("internal", `an exception that nobody caught ended the server: ${textOfThrown(fault)}`, {
-      cause: fault,
-    });
+    throw new IscepError(
+      "internal",
+      `an exception that nobody caught ended the server: ${maskKnown(textOfThrown(fault))}`,
+    );
   }
 }
 

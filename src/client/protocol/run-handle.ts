@@ -1,5 +1,5 @@
 import type { IscepError } from "../../errors.js";
-import type { Outcome } from "../../model/outcome.js";
+import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import type { OutputChunk } from "./run-output.js";
 
 /** A run, as its caller or a watcher holds it. */
@@ -30,12 +30,12 @@ export function outcomeOfError(error: IscepError, data: Readonly<Record<string, 
   const { status, exitCode, signal, value } = data;
   const result = {
     ...(value === undefined ? {} : { value }),
-    ...(data["truncated"] === true ? { truncated: true as const } : {}),
+    ...outputChangesOf(data),
   };
   const exit = typeof exitCode === "number" ? { exitCode } : {};
   switch (status) {
     case "completed":
-      return { status, value: undefined, ...exit, valueError: error };
+      return { status, value: undefined, ...exit, ...outputChangesOf(data), valueError: error };
     case "failed":
       return { status, error, ...exit, ...result };
     case "killed":

@@ -41,11 +41,25 @@ function readRecord(record: unknown): RunRecord {
 
 function isRunRecord(record: unknown): record is RunRecord {
   if (!isJsonObject(record)) return false;
-  const { run, command, owner, status, startedAtMs, endedAtMs, outputBytes, code, exitCode, signal } = record;
+  const {
+    run,
+    command,
+    owner,
+    status,
+    startedAtMs,
+    endedAtMs,
+    outputBytes,
+    code,
+    exitCode,
+    signal,
+    truncated,
+    masked,
+  } = record;
   return (
     [run, command, owner].every((text) => typeof text === "string") &&
     [startedAtMs, outputBytes].every((number) => typeof number === "number") &&
     [endedAtMs, exitCode].every((number) => number === undefined || typeof number === "number") &&
+    [truncated, masked].every((flag) => flag === undefined || flag === true) &&
     [code, signal].every((text) => text === undefined || typeof text === "string") &&
     typeof status === "string" &&
     statuses.has(status)

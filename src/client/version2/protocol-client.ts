@@ -2,7 +2,7 @@
 import type { CommandDescription } from "../../model/command.js";
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import type { Outcome } from "../../model/outcome.js";
+import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import { InputSender } from "../protocol/input-sender.js";
 import { checkTimeout } from "../protocol/call-timeout.js";
@@ -131,9 +131,11 @@ export class Version2ProtocolClient implements ProtocolClient {
         const fields = isJsonObject(result) ? result : {};
         if (typeof fields["run"] === "string") gotId(fields["run"]);
         const exit = typeof fields["exitCode"] === "number" ? { exitCode: fields["exitCode"] } : {};
-        const cut = fields["truncated"] === true ? { truncated: true as const } : {};
         queueMicrotask(() =>
-          finish({ status: "completed", value: valueOf(result), ...exit, ...cut }, fields["output"]),
+          finish(
+            { status: "completed", value: valueOf(result), ...exit, ...outputChangesOf(fields) },
+            fields["output"],
+          ),
         );
       },
       reject: (error, data) => {

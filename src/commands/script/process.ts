@@ -28,11 +28,16 @@ export interface ProcessDefinition {
   readonly limits?: ProcessLimits;
   /** Standard output and error together. Default: the server's `maxScriptOutputBytes`. */
   readonly maxOutputBytes?: number;
-  /** Drops what is beyond, and says so (the default), or ends the script. */
+  /**
+   * What is beyond is dropped, and a script that ends well is `failed` with code `too_large` (`fail`, the default), or
+   * completed, which `truncated` tells (`truncate`); or the script is ended (`kill`).
+   */
   readonly whenOutputIsFull?: WhenOutputIsFull;
+  /** false for output that is data, such as an archive: secret arguments in it stay as they are. Default: true. */
+  readonly mask?: boolean;
 }
 
-export const waysWhenOutputIsFull = ["truncate", "kill"] as const;
+export const waysWhenOutputIsFull = ["fail", "truncate", "kill"] as const;
 export type WhenOutputIsFull = (typeof waysWhenOutputIsFull)[number];
 
 /**
@@ -42,13 +47,14 @@ export type WhenOutputIsFull = (typeof waysWhenOutputIsFull)[number];
 export function processSettings(definition: ProcessDefinition): ScriptProcess & {
   readonly userEnvironment: Readonly<Record<string, string>>;
 } {
-  const { maxOutputBytes, whenOutputIsFull } = definition;
+  const { maxOutputBytes, whenOutputIsFull, mask } = definition;
   if (maxOutputBytes !== undefined) {
     checkWhole("maxOutputBytes", maxOutputBytes, { min: 0, max: limitTable.maxScriptOutputBytes.max });
   }
   if (whenOutputIsFull !== undefined && !waysWhenOutputIsFull.includes(whenOutputIsFull)) {
-    throw wrong("whenOutputIsFull", `whenOutputIsFull must be ${waysWhenOutputIsFull.join(" or ")}`);
+    throw wrong("whenOutputIsFull", `whenOutputIsFull must be one of ${waysWhenOutputIsFull.join(", ")}`);
   }
+  if (mask !== undefined && typeof mask !== "boolean") throw wrong("mask", "mask must be true or false");
   const user = definition.user === undefined ? undefined : findUser(definition.user);
   const launcher = [...limitSetter(definition.limits ?? {}), ...(user?.launcher ?? [])];
   return {
@@ -57,6 +63,7 @@ export function processSettings(definition: ProcessDefinition): ScriptProcess & 
     ...(user === undefined || user.launcher.length === 0 ? {} : { launcherSetsUser: true as const }),
     ...(maxOutputBytes === undefined ? {} : { maxOutputBytes }),
     ...(whenOutputIsFull === undefined ? {} : { whenOutputIsFull }),
+    ...(mask === false ? { mask } : {}),
     userEnvironment: user?.environment ?? {},
   };
 }

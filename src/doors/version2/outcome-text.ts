@@ -1,6 +1,6 @@
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import type { Outcome } from "../../model/outcome.js";
+import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import { fitScriptResult, isScriptResult } from "../../model/script-result.js";
 import { errorText, resultText } from "../../session/version2-server.js";
 import { encodeJson, type JsonLimits } from "../../wire/json.js";
@@ -21,13 +21,14 @@ export function outcomeText(
   limits: JsonLimits & Pick<Limits, "maxPacketBytes" | "flushBytes">,
 ): string {
   if (outcome.status === "completed") {
-    const { exitCode, truncated } = outcome;
+    const { exitCode } = outcome;
+    const changes = outputChangesOf(outcome);
     if (outcome.valueError !== undefined) {
       const exit = exitCode === undefined ? {} : { exitCode };
-      return errorText(id, outcome.valueError, { status: "completed", ...exit, ...extras });
+      return errorText(id, outcome.valueError, { status: "completed", ...exit, ...changes, ...extras });
     }
     const value = fitted(outcome.value, extras, limits);
-    if (extras === undefined && exitCode === undefined && truncated === undefined) {
+    if (extras === undefined && exitCode === undefined && Object.keys(changes).length === 0) {
       return `{"jsonrpc":"2.0","id":${id},"result":{"value":${encodeJson(value, limits) ?? "null"}}}`;
     }
     return resultText(
@@ -35,7 +36,7 @@ export function outcomeText(
       {
         value,
         ...(exitCode === undefined ? {} : { exitCode }),
-        ...(truncated === undefined ? {} : { truncated }),
+        ...changes,
         ...extras,
       },
       limits,
@@ -46,7 +47,7 @@ export function outcomeText(
     status,
     ...("exitCode" in outcome && outcome.exitCode !== undefined ? { exitCode: outcome.exitCode } : {}),
     ...("signal" in outcome ? { signal: outcome.signal } : {}),
-    ...("truncated" in outcome ? { truncated: true } : {}),
+    ...outputChangesOf(outcome),
     ...("value" in outcome && outcome.value !== undefined ? { value: fitted(outcome.value, extras, limits) } : {}),
     ...extras,
   });

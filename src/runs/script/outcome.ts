@@ -4,7 +4,7 @@ import { IscepError, isIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { parseJson } from "../../wire/json.js";
 import { findJsonFault } from "./json-fault.js";
-import type { Outcome, ScriptResult } from "../../model/outcome.js";
+import { outputChangesOf, type Outcome, type OutputChanges, type ScriptResult } from "../../model/outcome.js";
 import type { ScriptOutput } from "./output.js";
 
 export interface ScriptEnd {
@@ -12,6 +12,8 @@ export interface ScriptEnd {
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly durationMs: number;
+  /** That it may print. */
+  readonly maxBytes: number;
   readonly output: ScriptOutput;
   readonly limits: ValueLimits;
 }
@@ -26,26 +28,39 @@ export async function outcomeOfScript(command: ScriptCommand, end: ScriptEnd): P
   const isText = command.output === undefined || command.output === "text";
   // A script with a value of its own gives no other in its place.
   const result = isText ? { value: textResult(end) } : {};
-  const cut = output.isFull ? { truncated: true as const } : {};
   if (signal !== null) {
     const why = signal === "SIGXCPU" ? "as it has used up its time of computing" : "which did not come from iscep";
     const message = `the script "${command.name}" was ended by ${signal}, ${why}`;
     const error = new IscepError("killed", message, { details: { runId, signal } });
-    return { status: "killed", error, signal, ...result, ...cut };
+    return { status: "killed", error, signal, ...result, ...changesOf(output) };
   }
   if (exitCode === null || !(command.successCodes ?? [0]).includes(exitCode)) {
     const words = isText ? "its output may say why" : `its last words: ${lastLine(end)}`;
     const message = `the script "${command.name}" ended with exit code ${exitCode}; ${words}`;
     const error = new IscepError("failed", message, { details: { runId, exitCode } });
-    return { status: "failed", error, ...(exitCode === null ? {} : { exitCode }), ...result, ...cut };
+    return { status: "failed", error, ...(exitCode === null ? {} : { exitCode }), ...result, ...changesOf(output) };
   }
-  if (isText) return { status: "completed", ...result, value: result.value, exitCode, ...cut };
+  if (output.isFull && command.whenOutputIsFull !== "truncate") {
+    const message = `the script "${command.name}" printed more than the ${end.maxBytes} bytes that it may, and the rest was dropped`;
+    return {
+      status: "failed",
+      error: new IscepError("too_large", message, { details: { runId } }),
+      ...changesOf(output),
+    };
+  }
+  if (isText) return { status: "completed", ...result, value: result.value, exitCode, ...changesOf(output) };
   try {
-    return { status: "completed", value: await valueOf(command, end), exitCode, ...cut };
+    const value = await valueOf(command, end);
+    return { status: "completed", value, exitCode, ...changesOf(output) };
   } catch (error) {
     if (!isIscepError(error)) throw error;
-    return { status: "failed", error, ...cut };
+    return { status: "failed", error, ...changesOf(output) };
   }
+}
+
+/** Asked last, as the reading of a value may find secrets too. */
+function changesOf({ isFull, hasMasked }: ScriptOutput): OutputChanges {
+  return outputChangesOf({ truncated: isFull, masked: hasMasked });
 }
 
 function textResult({ exitCode, signal, durationMs, output }: ScriptEnd): ScriptResult {

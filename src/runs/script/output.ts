@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import type { Limits } from "../../limits/limits.js";
 import { CappedOutput } from "./capped-output.js";
 import type { OutputChannel } from "../streams/output.js";
-import { SecretMask } from "./mask.js";
+import { SecretMask } from "../../text/secret-mask.js";
 import { PacedProgress, ProgressLines, type ProgressListener } from "./progress-lines.js";
 
 /** Takes the bytes while they come; a promise asks for a pause until it resolves. */
@@ -62,6 +62,11 @@ export class ScriptOutput {
   /** Something of it was dropped: it was more than it may be, or more than is kept for the result. */
   get truncated(): boolean {
     return this.#isFull || this.stdout.truncated || this.stderr.truncated;
+  }
+
+  /** A secret stood in it. */
+  get hasMasked(): boolean {
+    return this.#masks.stdout.hasMasked || this.#masks.stderr.hasMasked;
   }
 
   get isHeldBack(): boolean {

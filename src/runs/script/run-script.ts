@@ -52,7 +52,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
     limits,
     live: options.output,
     progress: options.progress,
-    secrets: invocation.secrets,
+    secrets: command.mask === false ? [] : invocation.secrets,
   });
   const input = inputOf(invocation, options.input);
   let end: ProcessEnd;
@@ -79,7 +79,15 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
   if (tooMuch !== undefined && (end.stopReason ?? tooMuch) === tooMuch) return { status: "failed", error: tooMuch };
   if (end.stopReason !== undefined) return stopped(end.stopReason);
   const durationMs = Math.round(performance.now() - startedAtMs);
-  return outcomeOfScript(command, { runId, exitCode: end.exitCode, signal: end.signal, durationMs, output, limits });
+  return outcomeOfScript(command, {
+    runId,
+    exitCode: end.exitCode,
+    signal: end.signal,
+    durationMs,
+    maxBytes,
+    output,
+    limits,
+  });
 }
 
 /** Arguments that go by standard input are all of it: what the caller may send beside them is dropped. */

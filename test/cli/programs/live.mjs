@@ -60,6 +60,12 @@ export const live = [
   defineScript({ name: "deaf", run: ["/bin/echo", "done"] }),
   defineScript({ name: "much", run: ["/bin/sh", "-c", "head -c 1500000 /dev/zero | tr '\\0' x"] }),
   defineScript({ name: "too_much", run: ["/bin/sh", "-c", "printf 123456789"], maxOutputBytes: 5 }),
+  defineScript({
+    name: "cut_short",
+    run: ["/bin/sh", "-c", "printf 123456789"],
+    maxOutputBytes: 5,
+    whenOutputIsFull: "truncate",
+  }),
   defineScript({ name: "answers", run: ["/bin/sh", "-c", "echo thinking >&2; echo '[1, 2]'"], output: "json" }),
   defineScript({ name: "exits", run: ["/bin/sh", "-c", "printf out; printf err >&2; exit 3"] }),
   defineScript({ name: "dies", run: ["/bin/sh", "-c", "kill -KILL $$"] }),

@@ -73,7 +73,14 @@ test("output that was cut is told with the outcome, whatever its value is", asyn
     [3, "failed"],
   ] as const) {
     writeFileSync(file, `#!/bin/sh\nprintf 1234567890\nexit ${exitCode}\n`, { mode: 0o700 });
-    const command = defineScript({ name: "dump", run: [file], folder, output: "none", maxOutputBytes: 4 });
+    const command = defineScript({
+      name: "dump",
+      run: [file],
+      folder,
+      output: "none",
+      maxOutputBytes: 4,
+      whenOutputIsFull: "truncate",
+    });
     const run = (await clientFor(command)).run("dump", {});
     expect((await collect(run)).stdout.toString()).toBe("1234");
     expect(await run.outcome).toMatchObject({ status, exitCode, truncated: true });

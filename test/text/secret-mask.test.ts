@@ -1,7 +1,7 @@
 /** PITFALLS 18 (OliveTin PR #601, rundeck/rundeck#1556): a secret that a script prints is masked, however it is cut. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SecretMask } from "#iscep/runs/script/mask";
+import { SecretMask } from "#iscep/text/secret-mask";
 
 function masked(secrets: readonly string[], chunks: readonly Buffer[]): string {
   const mask = new SecretMask(secrets);

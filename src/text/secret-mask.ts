@@ -1,3 +1,5 @@
+import { formsOf, merged, type Span } from "./secret-forms.js";
+
 /**
  * Takes secrets out of a stream of bytes, wherever its chunks are cut: whatever belongs to one becomes `***`. Overlapping
  * and neighbouring secrets become one mark, so the mark tells neither length nor number. Holds back only what may be the
@@ -11,6 +13,7 @@ export class SecretMask {
   #found: Span[] = [];
   /** Whether the last byte that went out was masked: what follows at once is the same mark. */
   #marked = false;
+  #hasMasked = false;
 
   constructor(secrets: readonly string[]) {
     this.#needles = [...new Set(secrets.flatMap(formsOf))].map((form) => new Needle(Buffer.from(form)));
@@ -58,6 +61,7 @@ export class SecretMask {
       if (start > at) this.#pass(parts, all.subarray(at, start));
       if (!this.#marked) parts.push(mark);
       this.#marked = true;
+      this.#hasMasked = true;
       at = Math.min(end, count);
     }
     if (at < count) this.#pass(parts, all.subarray(at, count));
@@ -69,62 +73,18 @@ export class SecretMask {
     return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
   }
 
+  /** Something was masked: what went out is not what came in. */
+  get hasMasked(): boolean {
+    return this.#hasMasked;
+  }
+
   #pass(parts: Buffer[], bytes: Buffer): void {
     parts.push(bytes);
     this.#marked = false;
   }
 }
 
-interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** In order and apart: those that overlap or touch become one. */
-function merged(spans: Span[]): Span[] {
-  const apart: Span[] = [];
-  for (const span of spans.sort((a, b) => a.start - b.start)) {
-    const last = apart.at(-1);
-    if (last === undefined || last.end < span.start) apart.push(span);
-    else apart[apart.length - 1] = { start: last.start, end: Math.max(last.end, span.end) };
-  }
-  return apart;
-}
-
 const mark = Buffer.from("***");
-
-/** Shorter lines of a longer secret are common words, and masking them would only make output unreadable. */
-const minLineCharacters = 8;
-
-/** As it is; as JSON has it within quotes; and, as programs print line by line, the lines of a key. */
-function formsOf(secret: string): string[] {
-  const lines = secret.split(/[\r\n]+/);
-  const longLines = lines.length === 1 ? [] : lines.filter((line) => line.length >= minLineCharacters);
-  return [secret, ...jsonFormsOf(secret), ...longLines].filter((form) => form !== "");
-}
-
-/** As the usual writers of JSON have it: all of Unicode or ASCII alone, with "/" or "\/", and safe within HTML or not. */
-function jsonFormsOf(secret: string): string[] {
-  const plain = JSON.stringify(secret).slice(1, -1);
-  const escaped = [
-    plain,
-    plain.replaceAll(/[^ -~]/g, escape),
-    // Python counts DEL among what is not ASCII, the others do not.
-    plain.replaceAll(/[^ -\x7f]/g, escape),
-    plain.replaceAll(/[^ -~]/g, escapeInCapitals),
-    plain.replaceAll(/[<>&\u2028\u2029]/g, escape),
-  ];
-  return escaped.flatMap((form) => [form, form.replaceAll("/", "\\/")]);
-}
-
-/** Of one UTF-16 unit. */
-function escape(unit: string): string {
-  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
-}
-
-function escapeInCapitals(unit: string): string {
-  return `\\u${unit.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-}
 
 /** The search of Knuth, Morris and Pratt: no byte is looked at again, whatever a caller chose as its secret. */
 class Needle {
