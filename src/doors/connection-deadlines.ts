@@ -39,15 +39,12 @@ export class ConnectionDeadlines {
   }
 
   /** Bytes came, an answer went out, or a run ended. */
-  progress(
-    nowMs: number,
-    state: { pendingBytes: number; unsentBytes: number; running: boolean; packetCompleted: boolean },
-  ): void {
+  progress(nowMs: number, state: { pendingBytes: number; isHeldBack: boolean; packetCompleted: boolean }): void {
     this.#lastProgressMs = nowMs;
     if (state.packetCompleted) this.#packetStartedMs = 0;
     this.#packetBytes = state.pendingBytes;
-    // A packet that waits behind a run, or behind a reader that is slow, is late by our doing.
-    if (state.pendingBytes === 0 || state.running || state.unsentBytes > this.#limits.maxPendingWriteBytes) {
+    // A packet that waits behind a run, for its turn, or for a reader that is slow, is late by our doing.
+    if (state.pendingBytes === 0 || state.isHeldBack) {
       this.#packetStartedMs = 0;
     } else if (this.#packetStartedMs === 0) {
       this.#packetStartedMs = nowMs;

@@ -4,6 +4,7 @@ import type { Authenticator } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
 import type { Logs } from "../model/logs.js";
 import type { ByteStream } from "../transport/byte-stream.js";
+import type { FairWork } from "./fair-work.js";
 
 /** What a server does with its connections, whatever they speak. */
 export interface Connection {
@@ -23,6 +24,8 @@ export interface ConnectionHost {
   readonly authenticator: Authenticator | undefined;
   readonly limits: Limits;
   readonly logs: Logs | undefined;
+  /** What has come is worked off through it. */
+  readonly work: FairWork;
   awaited(source: string, change: 1 | -1): void;
   failedToken(source: string): void;
   /** Bounded in lines a source: what a peer without a token can write to the log must not grow with what it sends. */

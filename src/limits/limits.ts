@@ -18,6 +18,12 @@ export const limitTable = {
     max: 64 * MiB,
     reason: "packet before a good token: no stranger may make the server hold more",
   },
+  maxUnauthenticatedBytes: {
+    default: 256 * KiB,
+    max: 1024 * MiB,
+    reason:
+      "bytes that a connection may send in all before a good token; a greeting, a proof and some mistakes need less",
+  },
   maxPacketBytes: {
     min: 1,
     default: 4 * MiB,
@@ -173,7 +179,8 @@ export const limitTable = {
   maxFailedTokensPerConnection: {
     default: 6,
     max: 1_000,
-    reason: "wrong tokens on one connection before it is closed",
+    reason:
+      "wrong tokens, or unreadable packets of version 1 before a good token, on one connection before it is closed",
   },
   maxPenalisedSources: {
     default: 65_536,
@@ -217,6 +224,13 @@ export const limitTable = {
     max: forever,
     reason:
       "time from connect to the first packet with a good token; the original closes an idle connection after as long",
+  },
+  workSliceMs: {
+    min: 1,
+    default: 2,
+    max: 1_000,
+    reason:
+      "time for what one connection has sent, before others have their turn; all connections without a token share one such time",
   },
   packetTimeoutMs: {
     default: 10_000,

@@ -13,6 +13,7 @@ import { LineRate } from "../logs/malformed-rate.js";
 import { insideCommandWorker } from "../runs/thread/worker-flag.js";
 import { Admission } from "./admission.js";
 import type { Connection, ConnectionHost } from "../doors/connection.js";
+import { FairWork } from "../doors/fair-work.js";
 import { checkPlaces, placesOf } from "./listen-places.js";
 import { Listeners } from "./listeners.js";
 import { openLogs } from "./open-logs.js";
@@ -20,7 +21,8 @@ import { openRuns, type OpenRuns } from "../journal/open-runs.js";
 import type { ListeningServer, ServerOptions } from "./options.js";
 import { Scheduler } from "../schedule/scheduler.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
-import { refuse, Version1Connection } from "../doors/version1/connection.js";
+import { Version1Connection } from "../doors/version1/connection.js";
+import { refuse } from "../doors/version1/refuse.js";
 import { choseVersion2, Version2Connection } from "../doors/version2/connection.js";
 
 interface Listening {
@@ -131,6 +133,7 @@ export class Server {
       authenticator,
       limits,
       logs,
+      work: new FairWork(limits.workSliceMs),
       awaited: (source, change) => admission.awaited(source, change),
       failedToken: (source) => admission.failedToken(source, performance.now()),
       logRefusedPacket: (event, message, connection, source) => {

@@ -42,6 +42,11 @@ export class Version2ServerSession {
     return this.#reader.pendingBytes;
   }
 
+  /** Of what has come something may be left: messages of the last packet, or bytes of the next. */
+  get hasMore(): boolean {
+    return this.#next < this.#messages.length || this.#reader.pendingBytes > 0;
+  }
+
   receive(chunk: Buffer): void {
     this.#reader.receive(chunk);
   }

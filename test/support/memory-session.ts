@@ -10,6 +10,7 @@ import { resolveLimits, type Limits } from "#iscep/limits/limits";
 import { Version1Connection } from "#iscep/doors/version1/connection";
 import { Version2Connection } from "#iscep/doors/version2/connection";
 import type { Connection, ConnectionHost } from "#iscep/doors/connection";
+import { FairWork } from "#iscep/doors/fair-work";
 import type { CommandEvent, CommandSet, IscepError, Logs } from "iscep";
 import type { MemoryNetwork } from "./memory-network.js";
 
@@ -50,6 +51,7 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
     authenticator: undefined,
     limits,
     logs: undefined,
+    work: new FairWork(limits.workSliceMs),
     awaited: () => {},
     failedToken: () => {},
     logRefusedPacket: (_event, message) => void refused.push(message),

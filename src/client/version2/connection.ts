@@ -179,6 +179,10 @@ export class Version2ClientConnection {
       const reason = typeof message === "string" ? message : "it gave no reason";
       const code = event.params["code"] === "unauthorized" ? "unauthorized" : "lost";
       this.#goingAway = new IscepError(code, `the server ended the session: ${reason}`);
+      // Without a token, what was sent was refused unread.
+      const { token, negotiated } = this.#options;
+      if (code === "unauthorized" && token === undefined && negotiated.hello.authentication === "token")
+        this.#ended(this.#goingAway, true);
       return;
     }
     // Until the server has proven itself, what it says counts for nothing.

@@ -3,18 +3,13 @@
  * the outcomes back as packets, one at a time and in order. A caller that goes away leaves its run going: the
  * original's client gives up after 5 seconds, and its users rely on the long backup that goes on.
  */
-import { IscepError, toIscepError } from "../../errors.js";
+import { toIscepError } from "../../errors.js";
 import type { CommandDescription } from "../../model/command.js";
 import { describeVersion1 } from "../../commands/describe.js";
-import { anonymous, type Identity } from "../../model/identity.js";
+import type { Identity } from "../../model/identity.js";
 import type { Outcome } from "../../model/outcome.js";
 import { fitScriptResult, isScriptResult } from "../../model/script-result.js";
-import {
-  errorAnswer,
-  unauthorizedAnswer,
-  Version1ServerSession,
-  type Version1Event,
-} from "../../session/version1-server.js";
+import { unauthorizedAnswer, Version1ServerSession, type Version1Event } from "../../session/version1-server.js";
 import { listCommandName, listPage } from "../../session/list-page.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 import { isJsonObject } from "../../wire/json.js";
@@ -22,8 +17,11 @@ import { PacketType } from "../../wire/packet.js";
 import type { Version1Content } from "../../wire/version1.js";
 import type { Connection, ConnectionHost } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
+import type { Workload } from "../fair-work.js";
+import { ReadAllowance } from "../read-allowance.js";
+import { Version1Caller } from "./caller.js";
 
-export class Version1Connection implements Connection {
+export class Version1Connection implements Connection, Workload {
   readonly id: number;
   readonly source: string;
   readonly #socket: ByteStream;
@@ -31,6 +29,8 @@ export class Version1Connection implements Connection {
   readonly #session: Version1ServerSession;
   readonly #maxAnswerBytes: number;
   readonly #deadlines: ConnectionDeadlines;
+  readonly #caller: Version1Caller;
+  readonly #allowance: ReadAllowance;
   readonly #onData = (chunk: Buffer): void => this.#received(chunk);
   readonly #onEnd = (): void => this.#ended();
   readonly #onDrain = (): void => this.#proceed();
@@ -40,10 +40,8 @@ export class Version1Connection implements Connection {
   #peerEnded = false;
   /** Why we are closing; nothing more is read then. */
   #closing: string | undefined;
-  #token: string | undefined;
-  #identity: Identity | undefined;
-  #generation = -1;
-  #failedTokens = 0;
+  /** Packets without a good token; before the first good one also those that cannot be read. */
+  #refusals = 0;
   #packets = 0;
 
   constructor(id: number, socket: ByteStream, source: string, tls: boolean, host: ConnectionHost) {
@@ -54,6 +52,8 @@ export class Version1Connection implements Connection {
     this.#maxAnswerBytes = tls ? host.limits.maxVersion1TlsAnswerBytes : host.limits.maxVersion1PlainAnswerBytes;
     this.#session = new Version1ServerSession(host.limits, this.#maxAnswerBytes);
     this.#deadlines = new ConnectionDeadlines(host.limits, performance.now(), host.authenticator !== undefined);
+    this.#caller = new Version1Caller(host.authenticator, source);
+    this.#allowance = new ReadAllowance(host.limits);
     if (host.authenticator === undefined) this.#session.authenticated();
     else host.awaited(source, 1);
     socket.on("data", this.#onData);
@@ -64,9 +64,17 @@ export class Version1Connection implements Connection {
   }
 
   #received(chunk: Buffer): void {
-    if (this.#closing !== undefined) return;
+    if (this.#closing !== undefined) {
+      if (!this.#allowance.mayDrop(chunk.length)) this.#socket.destroy();
+      return;
+    }
+    if (this.isStranger) this.#allowance.countStranger(chunk.length);
     this.#session.receive(chunk);
     this.#proceed();
+  }
+
+  get isStranger(): boolean {
+    return !this.#caller.isKnown;
   }
 
   /** The first packet decides: HELLO opens version 2, on this connection and with the bytes that have come. */
@@ -86,9 +94,15 @@ export class Version1Connection implements Connection {
     this.#proceed();
   }
 
-  /** Handles packets until one has to be waited for: its run, more bytes, or a reader that is slow. */
   #proceed(): void {
+    if (!this.#host.work.offer(this)) this.#socket.pause();
+  }
+
+  /** Handles packets until the time is up, or until something has to be waited for: a run, more bytes, a slow reader. */
+  work(nowMs: number, untilMs: number): boolean {
+    if (this.#closing !== undefined) return false;
     const packets = this.#packets;
+    let isTimeUp = false;
     while (!this.#running && this.#closing === undefined && this.#mayWrite()) {
       const event = this.#session.next();
       if (event === undefined) {
@@ -96,20 +110,26 @@ export class Version1Connection implements Connection {
         break;
       }
       this.#handle(event);
+      isTimeUp = performance.now() >= untilMs && this.#session.pendingBytes > 0;
+      if (isTimeUp) break;
     }
-    if (this.#closing !== undefined) return;
-    this.#deadlines.progress(performance.now(), {
+    if (this.#closing !== undefined) return false;
+    if (this.isStranger && this.#allowance.isSpent) {
+      this.#finish("too much came before a good token");
+      return false;
+    }
+    // A peer that sends ahead is held back by TCP, not by our memory.
+    const isAhead = isTimeUp || (this.#session.pendingBytes > 0 && (this.#running || !this.#mayWrite()));
+    this.#deadlines.progress(nowMs, {
       pendingBytes: this.#session.pendingBytes,
-      unsentBytes: this.#socket.writableLength,
-      running: this.#running,
+      isHeldBack: isAhead,
       packetCompleted: packets !== this.#packets,
     });
-    // A peer that sends ahead is held back by TCP, not by our memory.
-    const ahead = this.#session.pendingBytes > 0 && (this.#running || !this.#mayWrite());
-    if (ahead !== this.#socket.isPaused()) {
-      if (ahead) this.#socket.pause();
+    if (isAhead !== this.#socket.isPaused()) {
+      if (isAhead) this.#socket.pause();
       else this.#socket.resume();
     }
+    return isTimeUp && !this.#running && this.#mayWrite();
   }
 
   #mayWrite(): boolean {
@@ -133,6 +153,7 @@ export class Version1Connection implements Connection {
     this.#host.logRefusedPacket("malformed", event.error.message, this.id, this.source);
     this.#write(this.#session.errorAnswer(event.error.code, event.error.message));
     if (event.fatal) this.#finish(`malformed: ${event.error.message}`);
+    else if (this.isStranger) this.#refused();
   }
 
   #packet(type: number, token: string | undefined, content: Version1Content): void {
@@ -141,7 +162,7 @@ export class Version1Connection implements Connection {
       this.#unauthorized(token !== undefined);
       return;
     }
-    this.#failedTokens = 0;
+    this.#refusals = 0;
     switch (type) {
       case PacketType.ECHO:
         this.#write(this.#session.echoAnswer(content));
@@ -160,34 +181,26 @@ export class Version1Connection implements Connection {
     }
   }
 
-  /** The token travels in each packet and counts for that packet. Seen again on the same connection, it is known. */
   #identify(token: string | undefined): Identity | undefined {
-    const { authenticator } = this.#host;
-    if (authenticator === undefined) return anonymous;
-    if (token === undefined) return undefined;
-    const generation = authenticator.currentGeneration();
-    if (token === this.#token && generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) {
-      return this.#identity;
-    }
-    const identity = authenticator.verify(token, this.source);
-    if (identity === undefined) return undefined;
-    if (this.#identity === undefined) {
+    const { isStranger } = this;
+    const identity = this.#caller.identify(token);
+    if (isStranger && identity !== undefined) {
       this.#session.authenticated();
       this.#deadlines.authenticated();
       this.#host.awaited(this.source, -1);
     }
-    this.#token = token;
-    this.#identity = identity;
-    this.#generation = generation;
     return identity;
   }
 
   #unauthorized(wrongToken: boolean): void {
-    this.#failedTokens++;
     if (wrongToken) this.#host.failedToken(this.source);
     this.#host.logRefusedPacket("unauthorized", wrongToken ? "a wrong token" : "no token", this.id, this.source);
     this.#write(unauthorizedAnswer);
-    if (this.#failedTokens >= this.#host.limits.maxFailedTokensPerConnection) this.#finish("too many failed tokens");
+    this.#refused();
+  }
+
+  #refused(): void {
+    if (++this.#refusals >= this.#host.limits.maxFailedTokensPerConnection) this.#finish("too many failed tokens");
   }
 
   #call(identity: Identity, content: Version1Content): void {
@@ -287,7 +300,6 @@ export class Version1Connection implements Connection {
     if (this.#closing !== undefined) return;
     this.#closing = reason;
     this.#deadlines.closing(performance.now());
-    // Read and dropped: a socket that is closed with bytes unread is reset, and the peer would lose our last packet.
     this.#socket.resume();
     if (!this.#running) this.#socket.end();
   }
@@ -307,7 +319,6 @@ export class Version1Connection implements Connection {
     return new Promise((resolve) => this.#socket.once("close", () => resolve()));
   }
 
-  /** Called by the server's sweep, so that 10,000 connections need one timer. */
   checkDeadlines(nowMs: number): void {
     const { bytesWritten, writableLength } = this.#socket;
     const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
@@ -319,8 +330,9 @@ export class Version1Connection implements Connection {
   }
 
   #closed(): void {
-    const { authenticator, logs } = this.#host;
-    if (authenticator !== undefined && this.#identity === undefined) this.#host.awaited(this.source, -1);
+    const { logs } = this.#host;
+    const { owner } = this.#caller;
+    if (this.isStranger) this.#host.awaited(this.source, -1);
     logs?.access({
       event: "close",
       connection: this.id,
@@ -328,17 +340,8 @@ export class Version1Connection implements Connection {
       reason: this.#closing ?? "the connection was cut",
       durationMs: Math.round(performance.now() - this.#deadlines.openedAtMs),
       packets: this.#packets,
-      ...(this.#identity === undefined ? {} : { owner: this.#identity.owner }),
+      ...(owner === undefined ? {} : { owner }),
     });
     this.#host.closed(this);
   }
-}
-
-/** For a connection over a limit: says why, and closes. */
-export function refuse(socket: ByteStream, reason: string, lingerTimeoutMs: number): void {
-  socket.on("error", () => socket.destroy());
-  socket.resume();
-  socket.end(errorAnswer("busy", new IscepError("busy", reason).message));
-  const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs);
-  socket.once("close", () => clearTimeout(timer));
 }

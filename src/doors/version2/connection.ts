@@ -3,37 +3,30 @@
  * and output flows beside them as far as windows allow.
  */
 import { TLSSocket } from "node:tls";
-import { IscepError, toIscepError } from "../../errors.js";
-import type { Identity } from "../../model/identity.js";
+import { toIscepError, type IscepError } from "../../errors.js";
 import { Outbox } from "../../session/outbox.js";
-import type { CommandDescription } from "../../model/command.js";
-import { listPage } from "../../session/list-page.js";
 import { alpnProtocol } from "../../session/version2-hello.js";
-import type { ClientMessage } from "../../session/version2-messages.js";
-import {
-  errorText,
-  notificationText,
-  resultText,
-  Version2ServerSession,
-  type Version2ServerEvent,
-} from "../../session/version2-server.js";
+import { notificationText, Version2ServerSession, type Version2ServerEvent } from "../../session/version2-server.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 import { packageVersion } from "../../version.js";
 import type { Connection, ConnectionHost } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
-import { RequestFloods } from "./request-floods.js";
+import type { Workload } from "../fair-work.js";
+import { ReadAllowance } from "../read-allowance.js";
 import { writeOutputPacket } from "./output-packets.js";
 import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
+import { SessionRequests } from "./session-requests.js";
 
 /** The peer said so in the TLS handshake, and was told that it may: the connection begins with HELLO. */
 export function choseVersion2(socket: ByteStream): boolean {
   return socket instanceof TLSSocket && socket.alpnProtocol === alpnProtocol;
 }
 
-type IdentifiedRequest = Extract<ClientMessage, { method: "call" | "attach" | "cancel" | "echo" | "list" | "runs" }>;
+/** Handled between two looks at the clock. */
+const messagesALook = 16;
 
-export class Version2Connection implements Connection {
+export class Version2Connection implements Connection, Workload {
   readonly id: number;
   readonly source: string;
   readonly #socket: ByteStream;
@@ -41,10 +34,10 @@ export class Version2Connection implements Connection {
   readonly #session: Version2ServerSession;
   readonly #identity: SessionIdentity;
   readonly #calls: SessionCalls;
+  readonly #requests: SessionRequests;
   readonly #outbox: Outbox;
   readonly #deadlines: ConnectionDeadlines;
-  readonly #floods: RequestFloods;
-  #failedTokens = 0;
+  readonly #allowance: ReadAllowance;
   #flushIsScheduled = false;
   /** The server closes: no new requests, but what is in flight is not cut. */
   #draining = false;
@@ -60,8 +53,8 @@ export class Version2Connection implements Connection {
     this.#host = host;
     this.#session = new Version2ServerSession(limits);
     this.#identity = new SessionIdentity(authenticator, source);
+    this.#allowance = new ReadAllowance(limits);
     this.#outbox = new Outbox(limits.flushBytes);
-    this.#floods = new RequestFloods(limits);
     this.#deadlines = new ConnectionDeadlines(
       { ...limits, idleTimeoutMs: 3 * limits.pingIntervalMs },
       performance.now(),
@@ -80,6 +73,19 @@ export class Version2Connection implements Connection {
         host.logs?.error({ event: "answer", message: error.message, connection: id, source, error }),
       idle: () => this.#endIfIdle(),
     });
+    this.#requests = new SessionRequests({
+      server: host,
+      identity: this.#identity,
+      calls: this.#calls,
+      send: (text) => this.#send(text),
+      authenticated: () => this.#authenticated(),
+      wrongToken: () => {
+        host.failedToken(source);
+        host.logRefusedPacket("unauthorized", "a wrong token", id, source);
+      },
+      violation: (error) => this.#violation(error),
+      goAway: (code, message) => this.#goAway(code, message),
+    });
     if (authenticator === undefined) this.#session.authenticated();
     else host.awaited(source, 1);
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
@@ -91,21 +97,57 @@ export class Version2Connection implements Connection {
   }
 
   #received(chunk: Buffer): void {
-    if (this.#closing !== undefined) return;
-    const before = this.#events;
+    if (this.#closing !== undefined) {
+      if (!this.#allowance.mayDrop(chunk.length)) this.#socket.destroy();
+      return;
+    }
+    if (this.isStranger) this.#allowance.countStranger(chunk.length);
     this.#session.receive(chunk);
+    if (!this.#host.work.offer(this)) this.#socket.pause();
+  }
+
+  get isStranger(): boolean {
+    return !this.#identity.isKnown;
+  }
+
+  work(nowMs: number, untilMs: number): boolean {
+    if (this.#closing !== undefined) return false;
+    const before = this.#events;
+    const more = this.#handleUntil(untilMs);
+    if (this.#isClosing()) return false;
+    if (this.isStranger && this.#allowance.isSpent) {
+      this.#goAway("too_large", "too much came before the authentication");
+      return false;
+    }
+    this.#flush();
+    this.#deadlines.progress(nowMs, {
+      pendingBytes: this.#session.pendingBytes,
+      isHeldBack: more,
+      packetCompleted: before !== this.#events,
+    });
+    // A peer that sends ahead is held back by TCP, not by our memory.
+    if (more !== this.#socket.isPaused()) {
+      if (more) this.#socket.pause();
+      else this.#socket.resume();
+    }
+    return more;
+  }
+
+  /** True when the time is up and there is more. */
+  #handleUntil(untilMs: number): boolean {
+    let sinceLook = 0;
+    let inFlight = this.#calls.inFlight;
     for (let event = this.#session.next(); event !== undefined; event = this.#session.next()) {
       this.#events++;
       this.#handle(event);
-      if (this.#isClosing()) return;
+      if (this.#isClosing()) return false;
+      // A look at the clock costs a tenth of a small call, and to start a run costs more than many of these.
+      if (++sinceLook < messagesALook && this.#calls.inFlight === inFlight) continue;
+      sinceLook = 0;
+      inFlight = this.#calls.inFlight;
+      if (performance.now() >= untilMs) return this.#session.hasMore;
     }
-    this.#flush();
-    this.#deadlines.progress(performance.now(), {
-      pendingBytes: this.#session.pendingBytes,
-      unsentBytes: this.#socket.writableLength,
-      running: false,
-      packetCompleted: before !== this.#events,
-    });
+    return false;
   }
 
   /** A peer that says no more does not listen either, in version 2: its runs wait for it to come back elsewhere. */
@@ -121,7 +163,7 @@ export class Version2Connection implements Connection {
   #handle(event: Version2ServerEvent): void {
     switch (event.kind) {
       case "message":
-        this.#message(event.message);
+        this.#requests.handle(event.message);
         break;
       case "hello": {
         const authentication = this.#host.authenticator === undefined ? "none" : "token";
@@ -138,137 +180,16 @@ export class Version2Connection implements Connection {
     }
   }
 
-  #message(message: ClientMessage): void {
-    switch (message.method) {
-      case "ignored":
-        this.#closeIf(this.#floods.unknown());
-        return;
-      case "unknown": {
-        const name = JSON.stringify(message.name.slice(0, 64));
-        this.#send(errorText(message.id, new IscepError("command_not_found", `there is no method ${name}`)));
-        this.#closeIf(this.#floods.unknown());
-        return;
-      }
-      case "invalid":
-        this.#send(errorText(message.id, message.error, { status: "rejected" }));
-        return;
-      case "window":
-        this.#window(message.stream, message.bytes);
-        return;
-      case "leave":
-        this.#calls.leave(message.stream);
-        return;
-      case "authenticate":
-        this.#authenticate(message.id, message.token, message.proof);
-        return;
-      case "ping":
-        this.#send(resultText(message.id, {}, this.#host.limits));
-        this.#closeIf(this.#floods.ping(performance.now()));
-        return;
-      default:
-        this.#identified(message);
-    }
-  }
-
-  #identified(message: IdentifiedRequest): void {
-    const identity = this.#identity.current();
-    if (identity === undefined || identity === "revoked") {
-      // Before the session ends: its caller has to know that this one never began.
-      this.#send(errorText(message.id, new IscepError("unauthorized"), { status: "rejected" }));
-      if (identity === "revoked") this.#endRevoked();
-      return;
-    }
-    this.#floods.worked();
-    try {
-      this.#request(identity, message);
-    } catch (error) {
-      const refusal = toIscepError(error);
-      this.#send(errorText(message.id, refusal, { ...refusal.details, status: "rejected" }));
-    }
-  }
-
-  #request(identity: Identity, message: IdentifiedRequest): void {
-    const { dispatcher, limits } = this.#host;
-    switch (message.method) {
-      case "call":
-        this.#calls.call(identity, message.id, message.call);
-        break;
-      case "attach":
-        this.#calls.attach(message.id, dispatcher.find(identity, message.run), message.offset, message.stdin);
-        break;
-      case "cancel":
-        this.#cancel(identity, message);
-        break;
-      case "echo":
-        this.#send(resultText(message.id, { value: message.value }, limits));
-        break;
-      case "list":
-        this.#list(identity, message.id, message.after);
-        break;
-      case "runs":
-        this.#send(resultText(message.id, dispatcher.runs(identity, message), limits));
-    }
-  }
-
-  #list(identity: Identity, id: number, after: string | undefined): void {
-    const { dispatcher, limits } = this.#host;
-    const described = dispatcher.describe(identity);
-    const answer = (descriptions: readonly CommandDescription[]): void =>
-      this.#send(resultText(id, listPage(descriptions, after, limits.maxPacketBytes / 4), limits));
-    if (described instanceof Promise) void described.then(answer);
-    else answer(described);
-  }
-
-  /** A token is looked at for each request, and by the sweep: one that was removed or has expired ends the session. */
-  #endRevoked(): void {
-    this.#goAway("unauthorized", "the token of this session is no longer valid");
-  }
-
-  #authenticate(id: number, reference: string, proof: string): void {
-    const { limits } = this.#host;
-    const answer = this.#identity.isKnown ? undefined : this.#identity.prove(reference, proof);
-    if (answer !== undefined) {
-      this.#host.awaited(this.source, -1);
-      this.#session.authenticated();
-      this.#deadlines.authenticated();
-      this.#send(resultText(id, answer, limits));
-      return;
-    }
-    if (this.#identity.isKnown) {
-      this.#send(errorText(id, new IscepError("invalid_arguments", "this session is authenticated already")));
-      return;
-    }
-    this.#host.failedToken(this.source);
-    this.#host.logRefusedPacket("unauthorized", "a wrong token", this.id, this.source);
-    this.#send(errorText(id, new IscepError("unauthorized")));
-    if (++this.#failedTokens >= limits.maxFailedTokensPerConnection) {
-      this.#goAway("unauthorized", "too many failed tokens");
-    }
-  }
-
-  #cancel(identity: Identity, message: Extract<ClientMessage, { method: "cancel" }>): void {
-    const { dispatcher, limits } = this.#host;
-    const { id, run: runId = "", call } = message;
-    const run = call === undefined ? dispatcher.find(identity, runId) : this.#calls.cancel(call);
-    const ageMs = Date.now() - run.startedAtMs;
-    // By its id it is stopped for all who want it.
-    if (call === undefined) run.abort(new IscepError("cancelled", "the run was cancelled"));
-    this.#send(resultText(id, {}, limits));
-    this.#closeIf(this.#floods.cancel(ageMs, performance.now()));
+  #authenticated(): void {
+    this.#host.awaited(this.source, -1);
+    this.#session.authenticated();
+    this.#deadlines.authenticated();
   }
 
   #stdin(stream: number, offset: number, bytes: Buffer): void {
-    this.#floods.worked();
+    this.#requests.worked();
     try {
       this.#calls.stdin(stream, offset, bytes);
-    } catch (error) {
-      this.#violation(toIscepError(error, "protocol"));
-    }
-  }
-
-  #window(stream: number, bytes: number): void {
-    try {
-      this.#calls.window(stream, bytes);
     } catch (error) {
       this.#violation(toIscepError(error, "protocol"));
     }
@@ -298,10 +219,6 @@ export class Version2Connection implements Connection {
     this.#goAway(error.code, error.message);
   }
 
-  #closeIf(reason: string | undefined): void {
-    if (reason !== undefined) this.#goAway("busy", reason);
-  }
-
   /** Says why, and ends: the peer can read it before the socket closes. */
   #goAway(code: string, message: string): void {
     if (this.#closing !== undefined) return;
@@ -316,6 +233,7 @@ export class Version2Connection implements Connection {
     this.#closing = reason;
     this.#flush();
     this.#deadlines.closing(performance.now());
+    this.#socket.resume();
     this.#endIfIdle();
   }
 
@@ -336,6 +254,9 @@ export class Version2Connection implements Connection {
   /** What is in flight goes on, and is read for windows and cancels, until all of it was answered. */
   close(): void {
     if (this.#closing !== undefined || this.#draining) return;
+    // What has come before still counts, as far as there is time for it.
+    const nowMs = performance.now();
+    this.work(nowMs, nowMs + this.#host.limits.workSliceMs);
     this.#draining = true;
     this.#send(notificationText("goaway", { code: "busy", message: "the server closes" }));
     this.#endIfIdle();
@@ -347,7 +268,7 @@ export class Version2Connection implements Connection {
   }
 
   checkDeadlines(nowMs: number): void {
-    if (this.#closing === undefined && this.#identity.current() === "revoked") this.#endRevoked();
+    if (this.#closing === undefined && this.#identity.current() === "revoked") this.#requests.endRevoked();
     const { bytesWritten, writableLength } = this.#socket;
     const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
     const due = this.#deadlines.due(nowMs, this.#calls.inFlight > 0, written);

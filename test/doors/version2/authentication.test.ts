@@ -199,21 +199,35 @@ test("guesses are counted, and end the connection with a reason", async () => {
   expect(session.messages.filter(({ id }) => id !== undefined)).toHaveLength(3);
 });
 
-test("before a proof nothing but a refusal is to be had", async () => {
+test("before a proof nothing but a refusal is to be had, and the session ends with it", async () => {
   const slow = gate();
   const server = await startServer({ commands: [slow.command] });
-  const session = await rawSession(server);
-  session.send(
-    messages(
-      request(1, "call", { command: "gate" }),
-      request(2, "list"),
-      request(3, "runs"),
-      request(4, "attach", { run: "x" }),
-      request(5, "cancel", { run: "x" }),
-    ),
-  );
-  for (let id = 1; id <= 5; id++) {
-    expect(await session.response(id)).toMatchObject({ error: { data: { code: "unauthorized", status: "rejected" } } });
+  const requests = [
+    request(1, "call", { command: "gate" }),
+    request(1, "list"),
+    request(1, "runs"),
+    request(1, "attach", { run: "x" }),
+    request(1, "cancel", { run: "x" }),
+    request(1, "echo", { value: 1 }),
+  ];
+  for (const first of requests) {
+    const session = await rawSession(server);
+    session.send(messages(first, request(2, "call", { command: "gate" })));
+    expect(await session.response(1)).toMatchObject({ error: { data: { code: "unauthorized", status: "rejected" } } });
+    expect(await session.goaway()).toMatchObject({ code: "unauthorized" });
+    await session.closed;
+    expect(session.messages).toHaveLength(2);
+  }
+  expect(slow.state.started).toBe(0);
+});
+
+test("calls of a client without a token are all rejected, however many it makes at once", async () => {
+  const slow = gate();
+  const server = await startServer({ commands: [slow.command] });
+  const client = await open(server.url);
+  const outcomes = await Promise.all(Array.from({ length: 50 }, () => client.run("gate", {}).outcome));
+  for (const outcome of outcomes) {
+    expect(outcome).toMatchObject({ status: "rejected", error: { code: "unauthorized" } });
   }
   expect(slow.state.started).toBe(0);
 });

@@ -1,0 +1,42 @@
+/** Who speaks in version 1: the token travels in each packet, and counts for that packet. */
+import { anonymous, type Authenticator, type Identity } from "../../model/identity.js";
+
+export class Version1Caller {
+  readonly #authenticator: Authenticator | undefined;
+  readonly #source: string;
+  #token: string | undefined;
+  #identity: Identity | undefined;
+  #generation = -1;
+
+  constructor(authenticator: Authenticator | undefined, source: string) {
+    this.#authenticator = authenticator;
+    this.#source = source;
+  }
+
+  /** A good token was shown, or none is needed. */
+  get isKnown(): boolean {
+    return this.#authenticator === undefined || this.#identity !== undefined;
+  }
+
+  /** For the log. */
+  get owner(): string | undefined {
+    return this.#identity?.owner;
+  }
+
+  /** Undefined for a token that is missing or not good. Seen again on the same connection, it is known. */
+  identify(token: string | undefined): Identity | undefined {
+    const authenticator = this.#authenticator;
+    if (authenticator === undefined) return anonymous;
+    if (token === undefined) return undefined;
+    const generation = authenticator.currentGeneration();
+    if (token === this.#token && generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) {
+      return this.#identity;
+    }
+    const identity = authenticator.verify(token, this.#source);
+    if (identity === undefined) return undefined;
+    this.#token = token;
+    this.#identity = identity;
+    this.#generation = generation;
+    return identity;
+  }
+}

@@ -1,0 +1,174 @@
+/** The requests of one version 2 session: each goes to its place in the server, and gets its one answer. */
+import { IscepError, toIscepError } from "../../errors.js";
+import type { CommandDescription } from "../../model/command.js";
+import type { Identity } from "../../model/identity.js";
+import { listPage } from "../../session/list-page.js";
+import type { ClientMessage } from "../../session/version2-messages.js";
+import { errorText, resultText } from "../../session/version2-server.js";
+import type { ConnectionHost } from "../connection.js";
+import { RequestFloods } from "./request-floods.js";
+import type { SessionCalls } from "./session-calls.js";
+import type { SessionIdentity } from "./session-identity.js";
+
+export interface SessionRequestsHost {
+  readonly server: ConnectionHost;
+  readonly identity: SessionIdentity;
+  readonly calls: SessionCalls;
+  send(text: string): void;
+  authenticated(): void;
+  wrongToken(): void;
+  violation(error: IscepError): void;
+  /** Says why, and ends the session. */
+  goAway(code: string, message: string): void;
+}
+
+type IdentifiedRequest = Extract<ClientMessage, { method: "call" | "attach" | "cancel" | "echo" | "list" | "runs" }>;
+
+export class SessionRequests {
+  readonly #host: SessionRequestsHost;
+  readonly #floods: RequestFloods;
+  #failedTokens = 0;
+
+  constructor(host: SessionRequestsHost) {
+    this.#host = host;
+    this.#floods = new RequestFloods(host.server.limits);
+  }
+
+  /** Real work came: pings are welcome again. */
+  worked(): void {
+    this.#floods.worked();
+  }
+
+  handle(message: ClientMessage): void {
+    switch (message.method) {
+      case "ignored":
+        this.#closeIf(this.#floods.unknown());
+        return;
+      case "unknown": {
+        const name = JSON.stringify(message.name.slice(0, 64));
+        this.#host.send(errorText(message.id, new IscepError("command_not_found", `there is no method ${name}`)));
+        this.#closeIf(this.#floods.unknown());
+        return;
+      }
+      case "invalid":
+        this.#host.send(errorText(message.id, message.error, { status: "rejected" }));
+        if (!this.#host.identity.isKnown) this.#host.goAway(message.error.code, message.error.message);
+        return;
+      case "window":
+      case "leave":
+        this.#flow(message);
+        return;
+      case "authenticate":
+        this.#authenticate(message.id, message.token, message.proof);
+        return;
+      case "ping":
+        this.#host.send(resultText(message.id, {}, this.#host.server.limits));
+        this.#closeIf(this.#floods.ping(performance.now()));
+        return;
+      default:
+        this.#identified(message);
+    }
+  }
+
+  #flow(message: Extract<ClientMessage, { method: "window" | "leave" }>): void {
+    const { identity, calls } = this.#host;
+    try {
+      if (!identity.isKnown) throw new IscepError("protocol", `${message.method} came before the authentication`);
+      if (message.method === "window") calls.window(message.stream, message.bytes);
+      else calls.leave(message.stream);
+    } catch (error) {
+      this.#host.violation(toIscepError(error, "protocol"));
+    }
+  }
+
+  #identified(message: IdentifiedRequest): void {
+    const identity = this.#host.identity.current();
+    if (identity === undefined || identity === "revoked") {
+      // Before the session ends: its caller has to know that this one never began.
+      this.#host.send(errorText(message.id, new IscepError("unauthorized"), { status: "rejected" }));
+      if (identity === "revoked") this.endRevoked();
+      else this.#host.goAway("unauthorized", "a request came before the authentication");
+      return;
+    }
+    this.#floods.worked();
+    try {
+      this.#request(identity, message);
+    } catch (error) {
+      const refusal = toIscepError(error);
+      this.#host.send(errorText(message.id, refusal, { ...refusal.details, status: "rejected" }));
+    }
+  }
+
+  #request(identity: Identity, message: IdentifiedRequest): void {
+    const { calls, server } = this.#host;
+    const { dispatcher, limits } = server;
+    switch (message.method) {
+      case "call":
+        calls.call(identity, message.id, message.call);
+        break;
+      case "attach":
+        calls.attach(message.id, dispatcher.find(identity, message.run), message.offset, message.stdin);
+        break;
+      case "cancel":
+        this.#cancel(identity, message);
+        break;
+      case "echo":
+        this.#host.send(resultText(message.id, { value: message.value }, limits));
+        break;
+      case "list":
+        this.#list(identity, message.id, message.after);
+        break;
+      case "runs":
+        this.#host.send(resultText(message.id, dispatcher.runs(identity, message), limits));
+    }
+  }
+
+  #list(identity: Identity, id: number, after: string | undefined): void {
+    const { dispatcher, limits } = this.#host.server;
+    const described = dispatcher.describe(identity);
+    const answer = (descriptions: readonly CommandDescription[]): void =>
+      this.#host.send(resultText(id, listPage(descriptions, after, limits.maxPacketBytes / 4), limits));
+    if (described instanceof Promise) void described.then(answer);
+    else answer(described);
+  }
+
+  /** A token is looked at for each request, and by the sweep: one that was removed or has expired ends the session. */
+  endRevoked(): void {
+    this.#host.goAway("unauthorized", "the token of this session is no longer valid");
+  }
+
+  #authenticate(id: number, reference: string, proof: string): void {
+    const { identity, server } = this.#host;
+    if (identity.isKnown) {
+      const error = new IscepError("invalid_arguments", "this session is authenticated already");
+      this.#host.send(errorText(id, error));
+      return;
+    }
+    const answer = identity.prove(reference, proof);
+    if (answer !== undefined) {
+      this.#host.authenticated();
+      this.#host.send(resultText(id, answer, server.limits));
+      return;
+    }
+    this.#host.wrongToken();
+    this.#host.send(errorText(id, new IscepError("unauthorized")));
+    if (++this.#failedTokens >= server.limits.maxFailedTokensPerConnection) {
+      this.#host.goAway("unauthorized", "too many failed tokens");
+    }
+  }
+
+  #cancel(identity: Identity, message: Extract<ClientMessage, { method: "cancel" }>): void {
+    const { calls, server } = this.#host;
+    const { id, run: runId = "", call } = message;
+    const run = call === undefined ? server.dispatcher.find(identity, runId) : calls.cancel(call);
+    const ageMs = Date.now() - run.startedAtMs;
+    // By its id it is stopped for all who want it.
+    if (call === undefined) run.abort(new IscepError("cancelled", "the run was cancelled"));
+    this.#host.send(resultText(id, {}, server.limits));
+    this.#closeIf(this.#floods.cancel(ageMs, performance.now()));
+  }
+
+  #closeIf(reason: string | undefined): void {
+    if (reason !== undefined) this.#host.goAway("busy", reason);
+  }
+}
