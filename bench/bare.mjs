@@ -1,8 +1,8 @@
-// The bare program that everything is measured against: node:net, a 4-byte length, JSON, no checksum, no token, no
+// The bare program that iscep is compared with: node:net, a 4-byte length and JSON, without checksum, token or
 // validation. All answers of one turn of the event loop leave in one write, and frames that came whole are not copied.
 import net from "node:net";
 
-/** Frames out of a stream of chunks. */
+/** Reads frames from a stream of chunks. */
 export function frameParser(onFrame) {
   let rest = null;
   return (chunk) => {
@@ -27,7 +27,7 @@ export function frame(value) {
   return bytes;
 }
 
-/** Writes what one turn of the event loop makes in one piece. */
+/** Writes the frames of one turn of the event loop as one piece. */
 export function coalescedWriter(socket) {
   let frames = [];
   return (bytes) => {
@@ -39,7 +39,7 @@ export function coalescedWriter(socket) {
   };
 }
 
-/** Pieces of text as JSON, many of them in a write, and no faster than the socket takes them. */
+/** Writes pieces of text as JSON, many in one write, and no faster than the socket takes them. */
 async function streamPieces(socket, id, { pieces, pieceBytes }) {
   const piece = "x".repeat(pieceBytes);
   let frames = [];
@@ -100,7 +100,7 @@ export async function barePipelinedClient(port) {
   };
 }
 
-/** Asks for the output of one run, and resolves when all of its pieces have come. */
+/** Asks for the output of one run. Resolves when all of its pieces have come. */
 export async function bareOutput(port, args) {
   const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
   await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
@@ -118,7 +118,7 @@ export async function bareOutput(port, args) {
   socket.destroy();
 }
 
-/** A client with one call in flight: a promise for each call, as callers want it. */
+/** A client with one call in flight. Each call returns a promise, as callers want it. */
 export async function bareClient(port) {
   const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
   await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));

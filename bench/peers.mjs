@@ -1,10 +1,10 @@
-// Server and client of a measurement are processes of their own: forked here, and told what to do by messages.
+// Server and client of a measurement are processes of their own. They are forked here and get their orders by messages.
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const roleFile = fileURLToPath(new URL("role.mjs", import.meta.url));
 
-/** A process that has one role and does what it is told. */
+/** A process with one role, which obeys messages. */
 class Peer {
   #child = fork(roleFile, { execArgv: ["--expose-gc"], stdio: ["ignore", "inherit", "inherit", "ipc"] });
 
@@ -37,7 +37,7 @@ async function withPeers(count, work) {
   }
 }
 
-/** One server and one client that measures something; the answer is the client's. */
+/** Runs one server and one client, and returns what the client measured. */
 export function measureOnce(serverRole, serverOptions, clientRole, clientOptions) {
   return withPeers(2, async (server, client) => {
     const { port, pin } = await server.ask({ role: serverRole, options: serverOptions });
@@ -48,11 +48,13 @@ export function measureOnce(serverRole, serverOptions, clientRole, clientOptions
   });
 }
 
-/** Bytes of the server for each thing that a client holds open: memory with `count` of them, less that with `few`. */
+/**
+ * The server's bytes for each thing that a client holds open: its memory with `count` things, minus that with `few`.
+ */
 export function bytesOfEach(serverRole, serverOptions, clientRole, { few, count, ...clientOptions }) {
   return withPeers(2, async (server, client) => {
     const { port, pin } = await server.ask({ role: serverRole, options: serverOptions });
-    // The first ones make what all share: code, pools, tables.
+    // The first things also pay for what all share: code, pools, tables.
     await client.ask({ role: clientRole, options: { port, pin, ...clientOptions, count: few } });
     const before = await server.ask({ measure: "memory" });
     const { open } = await client.ask({ role: clientRole, options: { port, pin, ...clientOptions, count } });

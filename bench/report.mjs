@@ -1,4 +1,5 @@
-// Medians of ratios, as machines are noisy and drift; the two programs in turn, and each first every other time.
+// Makes medians of ratios, because machines are noisy and change over time. The two programs take turns, and each goes
+// first every other time.
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 function spread(numbers, digits) {
@@ -6,8 +7,8 @@ function spread(numbers, digits) {
 }
 
 /**
- * Both programs `rounds` times. `figures` name what is compared of their answers: `{ key, what, unit, digits, promise,
- * atMost }`, where the promise is a ratio of iscep to bare, at least that or at most.
+ * Runs both programs `rounds` times. `figures` name what is compared in their answers: `{ key, what, unit, digits,
+ * promise, atMost }`. The promise is a ratio of iscep to bare: at least that, or at most with `atMost`.
  */
 export async function compare({ title, rounds, bare, iscep, names = ["bare", "iscep"], figures }) {
   const pairs = [];
@@ -33,7 +34,7 @@ export async function compare({ title, rounds, bare, iscep, names = ["bare", "is
   console.log("");
 }
 
-/** `values`: bytes by program. */
+/** @param values the bytes of each program */
 export function tellBytes(title, values, promise) {
   console.log(title);
   for (const [name, bytes] of Object.entries(values))

@@ -1,4 +1,4 @@
-// One process of a measurement: `node bench/role.mjs`, told what to do by messages from bench/peers.mjs.
+// One process of a measurement: `node bench/role.mjs`. It gets its orders by messages from bench/peers.mjs.
 import net from "node:net";
 import { connect, defineCommand, declareArguments, Server } from "iscep";
 import { bareClient, bareOutput, barePipelinedClient, bareServer } from "./bare.mjs";
@@ -35,7 +35,7 @@ function check(answer) {
   if (answer.message !== "hello" || answer.numb !== 1) throw new Error("a wrong answer");
 }
 
-/** `inFlight` callers on each of the clients, each calling again as soon as it has its answer. */
+/** Runs `inFlight` callers on each client. Each one calls again as soon as it has its answer. */
 async function manyInFlight(clients, inFlight, ms) {
   let calls = 0;
   const caller = async (client, until) => {
@@ -57,7 +57,7 @@ async function manyInFlight(clients, inFlight, ms) {
   return round(ms);
 }
 
-/** Calls one after another for `ms`; every answer is checked, and every call timed. */
+/** Makes calls one after another for `ms`. Every answer is checked, and every call is timed. */
 async function oneInFlight(call, ms) {
   const microseconds = new Float64Array(1_000_000);
   const round = async (duration) => {
@@ -84,7 +84,7 @@ async function outputPerSecond({ pieces, pieceBytes }, receive) {
   return { piecesPerSecond: pieces / seconds, megabytesPerSecond: (pieces * pieceBytes) / 1e6 / seconds };
 }
 
-/** What a process of a role holds open until it ends. */
+/** What this process holds open until it ends. */
 const held = [];
 
 async function inBatches(count, batch, open) {
@@ -144,7 +144,7 @@ const roles = {
     await receive(Math.ceil(pieces / 10));
     return outputPerSecond({ pieces, pieceBytes }, () => receive(pieces));
   },
-  /** Connections that say nothing. */
+  /** Opens connections that send nothing. */
   "idle-sockets": async ({ port, count }) => {
     await inBatches(count, 250, () => {
       const socket = net.connect({ port, host: "127.0.0.1" });
@@ -152,7 +152,7 @@ const roles = {
     });
     return { open: held.slice(-count).filter((socket) => !socket.destroyed).length };
   },
-  /** Authenticated sessions of version 2, each of which has made a call. */
+  /** Opens authenticated sessions of version 2. Each has made one call. */
   "idle-sessions": async ({ count, token, ...server }) => {
     const url = urlOf(server);
     await inBatches(count, 50, async () => {
@@ -170,7 +170,7 @@ const roles = {
         held.push(client.call("wait").catch(() => begun--));
         begun++;
       }
-      // Answered after the calls before it were read.
+      // The answer to this comes after the server has read the calls before it.
       await client.ping();
     }
     return { open: begun };
@@ -189,14 +189,14 @@ const measures = {
   },
   memory: async () => {
     memory();
-    // With turns of the event loop between: what was just freed is given back then.
+    // Turns of the event loop between the collections give back what was just freed.
     await new Promise((resolve) => setTimeout(resolve, 200));
     return { rss: memory() };
   },
 };
 
 process.on("message", ({ role, options, measure }) => {
-  // A rejection ends the process, and the other side is told by its exit.
+  // A rejection ends the process. The other side learns of it by the exit.
   const work = measure === undefined ? roles[role](options ?? {}) : measures[measure]();
   void work.then((answer) => process.send(answer));
 });

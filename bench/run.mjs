@@ -1,5 +1,5 @@
-// `npm run bench`: figures as ratios to a bare program of the same run. `npm run bench -- calls output` measures some of
-// them; ROUNDS=25 SECONDS=3 more thoroughly.
+// `npm run bench` prints figures as ratios to a bare program of the same run. `npm run bench -- calls output` measures
+// only some of them. ROUNDS=25 SECONDS=3 measures more thoroughly.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { compare, tellBytes } from "./report.mjs";
 const rounds = Number(process.env.ROUNDS ?? 7);
 const ms = Number(process.env.SECONDS ?? 1) * 1000;
 
-// Both programs send it; it has the form and length of those that `iscep tokens add` makes.
+// Both programs send this token. It has the form and length of those that `iscep tokens add` makes.
 const token = `isct_${"0".repeat(12)}_${"1".repeat(49)}`;
 const folder = await mkdtemp(join(tmpdir(), "iscep-bench-"));
 const tokens = join(folder, "tokens.json");

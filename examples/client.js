@@ -1,5 +1,5 @@
 // @ts-check
-/** A client of server.js, which prints the address that is wanted in ISCEP_URL. */
+/** A client of server.js. ISCEP_URL must have the address that the server printed. */
 import assert from "node:assert/strict";
 import { connect } from "iscep";
 
@@ -15,7 +15,7 @@ console.log(`the server offers ${commands.map(({ name }) => name).join(", ")}`);
 assert.equal(await client.call("greet"), "hello world");
 assert.equal(await client.call("greet", { name: "Ada" }), "hello Ada");
 
-// A run shows its output and its progress while it goes on, and ends with exactly one outcome.
+// A run shows its output and progress while it goes on, and ends with exactly one outcome.
 const run = client.run("count_down", { from: 3 });
 run.onProgress((fraction) => console.log(`${Math.round(fraction * 100)}%`));
 let counted = "";
@@ -23,10 +23,10 @@ for await (const { channel, bytes } of run.output) if (channel === "stdout") cou
 assert.equal(counted, "3\n2\n1\n");
 assert.deepEqual(await run.outcome, { status: "completed", value: "zero" });
 
-// Many calls may be in flight at once, and are answered in any order.
+// Many calls may be in flight at once. Their answers come in any order.
 assert.deepEqual(await Promise.all([1, 2, 3].map((n) => client.call("add", { a: n, b: n }))), [2, 4, 6]);
 
-// Every way to fail has a stable code, and a sentence for people.
+// Every fault has a stable code, and a sentence for people.
 await assert.rejects(client.call("withdraw", { coins: 5 }), {
   code: "failed",
   message: "there are 0 coins, and 5 were asked for",

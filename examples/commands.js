@@ -16,14 +16,14 @@ export const add = defineCommand({
   run: ({ a, b }) => a + b,
 });
 
-/** The context says who is calling, and its signal says when to stop. */
+/** The context says who calls, and its signal says when to stop. */
 export const whoami = defineCommand({
   name: "whoami",
   description: "Tell the caller who it is",
   run: (_args, { identity }) => identity.owner,
 });
 
-/** Output and progress reach the caller while the command runs; a slow reader makes `write` wait. */
+/** Output and progress reach the caller while the command runs. A slow reader makes `write` wait. */
 export const countDown = defineCommand({
   name: "count_down",
   description: "Count down to zero",
@@ -37,7 +37,7 @@ export const countDown = defineCommand({
   },
 });
 
-/** What an IscepError says is for the caller; any other exception stays in the server's error.log. */
+/** The caller gets the text of an IscepError. Any other exception stays in the server's error.log. */
 export const withdraw = defineCommand({
   name: "withdraw",
   description: "Take coins out of an empty purse",

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm run demo`: a real server in a process of its own, with TLS, a token and commands, and calls from this process.
- * All of it lives in a temporary folder, and nothing is left behind.
+ * `npm run demo` starts a real server in a process of its own, with TLS, a token and commands, and calls it from this
+ * process. Everything is in a temporary folder, which is removed again.
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -45,7 +45,7 @@ async function makeBigWorld() {
 }
 
 async function start() {
-  // A tokens file is never assumed: it has to be there when the server starts.
+  // The server never starts without the tokens file that it was told to use, so the file must exist first.
   await iscep(["tokens", "add", "somebody-else"], world);
   const functions = fileURLToPath(new URL("commands.js", import.meta.url));
   const started = await startServer(["iscep.yaml", functions, "--port", "0"], world);
@@ -53,7 +53,7 @@ async function start() {
   return started;
 }
 
-/** @param {string} url gives the address back with a new token in it */
+/** Returns the address with a new token in it. @param {string} url */
 async function makeToken(url) {
   const made = await iscep(["tokens", "add", "operator", "--url", url, "--json"], world);
   const token = /** @type {{ id: string, url: string }} */ (JSON.parse(made));

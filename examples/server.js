@@ -12,5 +12,5 @@ const server = new Server({ commands, port: Number(process.env["PORT"] ?? 8989) 
 const { url } = await server.listen();
 console.log(`listening on ${url}`);
 
-// Takes no more calls, lets those under way end, and then nothing keeps the process alive.
+// This accepts no more calls and lets the present ones end. Then nothing keeps the process alive.
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void server.close());

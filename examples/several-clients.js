@@ -1,5 +1,5 @@
 // @ts-check
-/** Several clients at once: each has a connection of its own, and gets its own answers, whatever the others do. */
+/** Several clients at once. Each has its own connection and gets its own answers, whatever the others do. */
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import { connect, declareArguments, defineCommand, Server } from "iscep";

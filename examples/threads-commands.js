@@ -1,5 +1,5 @@
 // @ts-check
-/** Work that blocks. `thread: true` has a worker thread import this module and run the command there. */
+/** Work that blocks. With `thread: true`, a worker thread imports this module and runs the command. */
 import { threadId } from "node:worker_threads";
 import { declareArguments, defineCommand } from "iscep";
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** Commands in worker threads: four of them compute, and the server still answers everybody else at once. */
+/** Commands in worker threads. Four of them compute, and the server still answers everybody else at once. */
 import assert from "node:assert/strict";
 import { threadId } from "node:worker_threads";
 import { connect, Server } from "iscep";

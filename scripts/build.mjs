@@ -1,6 +1,6 @@
 /**
- * Builds src/ into dist/. The compiler never deletes, so what is left of a source file that was renamed or removed goes
- * first: dist/ is what is packed and what the tests load.
+ * Builds src/ into dist/. The compiler never deletes, so outputs of source files that were renamed or removed are
+ * deleted first. dist/ is what is packed and what the tests load.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
@@ -24,7 +24,7 @@ function sweep() {
   }
 }
 
-/** The compiler trusts its record of what it wrote, so an output that is gone would stay gone. */
+/** The compiler trusts its record of what it wrote. So an output that was deleted would not come back. */
 function forgetRecordIfIncomplete() {
   const complete = filesIn(source)
     .filter((file) => file.endsWith(".ts"))
@@ -42,7 +42,7 @@ export function build() {
   );
   const run = spawnSync(process.execPath, [compiler, "-b", path.join(root, "tsconfig.json")], { stdio: "inherit" });
   if (run.error) console.error(`The compiler could not be started: ${run.error.message}`);
-  // npm does so when it installs the package; in a checkout the file is run as it is.
+  // npm makes this file executable when it installs the package. In a checkout it is run as it is.
   if (run.status === 0) chmodSync(path.join(dist, "cli/main.js"), 0o755);
   return run.status === 0;
 }

@@ -28,7 +28,7 @@ export class ClosingLine {
         const { state } = test.result();
         if (state === "passed") passed += 1;
         else if (state === "failed") failed += 1;
-        else skipped += 1; // also those that an error kept from running
+        else skipped += 1; // also those that an error prevented
       }
     }
     if (passed + failed === 0) {
@@ -37,7 +37,7 @@ export class ClosingLine {
       failed = 1;
     }
     const print = () => console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
-    // Other reporters, and the coverage, still write after this event; the line has to be the last one.
+    // Other reporters and the coverage still write after this event, but this line must be the last one.
     if (this.#watch) print();
     else process.once("exit", print);
   }

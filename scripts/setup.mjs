@@ -1,8 +1,10 @@
 /**
- * What a fresh clone needs before anything else runs: the dependencies and dist/. Plain Node, as nothing is installed yet.
- * Installs only when the lock file or the Node major changed since the last time; building is incremental.
+ * Prepares a fresh clone: it installs the dependencies and builds dist/. It needs only Node, because nothing is
+ * installed yet. It installs only when the lock file or the Node major has changed since the last time. Building is
+ * incremental.
  *
- * `--record` only notes that node_modules is up to date: npm's postprepare step calls it after an install by hand.
+ * With `--record` it only notes that node_modules is up to date. npm's prepare step calls it so after an install by
+ * hand.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -26,10 +28,11 @@ function wantedStamp() {
 }
 
 function install() {
-  // npm names itself to the scripts that it runs; without it (node scripts/setup.mjs) the one on the PATH is taken.
+  // npm tells the scripts that it runs where it is. Without that (node scripts/setup.mjs), the npm on the PATH is used.
   const npmScript = process.env["npm_execpath"];
   const byName = npmScript === undefined || !npmScript.endsWith(".js");
-  // Neither NODE_ENV=production nor the install scripts of others have a say here; dist/ is built below.
+  // NODE_ENV=production must not leave out packages, and install scripts of other packages must not run. dist/ is built
+  // below.
   const args = ["ci", "--include=dev", "--ignore-scripts", "--loglevel=error", "--no-audit", "--no-fund"];
   const run = byName
     ? spawnSync("npm", args, { cwd: root, stdio: "inherit", shell: process.platform === "win32" })

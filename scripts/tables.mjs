@@ -1,7 +1,7 @@
 /**
- * Keeps the tables of the documentation true: between `<!-- table:NAME -->` and `<!-- /table -->` in any Markdown file at
- * the root or in docs/ it writes what the code says, and iscep.schema.json as well. `--check` writes nothing and fails
- * where the text differs, or where a table stands nowhere.
+ * Keeps the tables of the documents true. In each Markdown file at the root or in docs/, it writes what the code says
+ * between `<!-- table:NAME -->` and `<!-- /table -->`. It writes iscep.schema.json too. With `--check` it writes
+ * nothing, and fails when a text differs or no document has a table.
  */
 /** @import { AnyKeyTable } from "#iscep/configuration/keys" */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -20,7 +20,7 @@ import { broughtDependencies, developmentDependencies, licences, runtimeDependen
 
 const root = path.dirname(import.meta.dirname);
 
-/** @param {readonly (readonly string[])[]} rows the first one is the head */
+/** @param {readonly (readonly string[])[]} rows the first row is the head */
 function markdownTable(rows) {
   const lines = rows.map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", String.raw`\|`)).join(" | ")} |`);
   return [lines[0], `|${" --- |".repeat(rows[0]?.length ?? 0)}`, ...lines.slice(1)].join("\n");
@@ -40,7 +40,7 @@ const timeUnits = [
 ];
 
 /**
- * A value as people read it; the unit follows from the end of the limit's name.
+ * A value as people read it. The end of the limit's name is the unit.
  * @param {string} name
  * @param {number} value
  */

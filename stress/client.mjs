@@ -1,5 +1,8 @@
 // @ts-check
-/** A client that is killed: `COUNT` connections with one run each; it tells the runs' ids when all of them have begun. */
+/**
+ * A client that will be killed. It opens `COUNT` connections with one run each, and prints the ids of the runs when all
+ * of them have begun.
+ */
 import { connect } from "iscep";
 
 const [url = "", count = "1"] = process.argv.slice(2);
@@ -12,5 +15,5 @@ const runs = await Promise.all(
   }),
 );
 process.send?.({ runs });
-// Until it is killed.
+// It waits here until it is killed.
 setInterval(() => {}, 1_000);

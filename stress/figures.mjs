@@ -1,5 +1,8 @@
 // @ts-check
-/** What is measured of scripts, each with its promise. `npm run stress` asks for much, the tests for little of the same. */
+/**
+ * Measures scripts; each figure has its promise. `npm run stress` measures with large numbers, and the tests with small
+ * ones.
+ */
 import { fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -28,7 +31,7 @@ export async function startServer(limits = {}) {
   };
 }
 
-/** The first that it sends. @param {import("node:child_process").ChildProcess} child */
+/** The first message that it sends. @param {import("node:child_process").ChildProcess} child */
 async function messageOf(child) {
   const [message] = /** @type {[{ readonly url: string, readonly runs: readonly string[] }]} */ (
     await once(child, "message")
@@ -47,7 +50,8 @@ function median(numbers) {
 }
 
 /**
- * From call to first byte of output, and from a bare spawn of the same file to its first byte, in turns.
+ * Measures the time from a call to the first byte of output, and from a bare spawn of the same file to its first byte,
+ * in turns.
  * @param {StressServer} server @param {number} rounds
  */
 export async function firstByte({ url, folder }, rounds) {
@@ -70,7 +74,7 @@ export async function firstByte({ url, folder }, rounds) {
   };
   let fromMs = 0;
   for (let round = -3; round < rounds; round++) {
-    // The first of each load code.
+    // The first one of each kind also loads code, so it is not counted.
     if (round === 0) times.bare.length = times.iscep.length = 0;
     for (const measure of round % 2 === 0 ? [measures.bare, measures.iscep] : [measures.iscep, measures.bare]) {
       fromMs = performance.now();
@@ -82,7 +86,7 @@ export async function firstByte({ url, folder }, rounds) {
 }
 
 /**
- * Scripts at once, each with lines of its own on both channels; every byte is looked at.
+ * Runs scripts at once, each with its own lines on both channels. Every byte is checked.
  * @param {StressServer} server @param {number} count @param {number} lines
  */
 export async function manyAtOnce({ url }, count, lines) {
@@ -113,21 +117,21 @@ export async function manyAtOnce({ url }, count, lines) {
   return { count, bytes, wrong, ms: performance.now() - fromMs };
 }
 
-/** Peak of the memory that a process has had in use, in bytes. @param {number} pid */
+/** The peak of the memory that a process has used, in bytes. @param {number} pid */
 function peakBytes(pid) {
   const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Number(kilobytes) * 1024;
 }
 
 /**
- * A script that prints much to a reader who takes a rest after each MiB, and stands still once for a second.
+ * Runs a script that prints much to a reader that pauses after each MiB, and once for a whole second.
  * @param {StressServer} server @param {number} bytes
  */
 export async function slowReader({ url, pid }, bytes) {
   const client = await connectTo(url);
-  // What the first output of all costs is no growth by much output.
+  // The first output also pays for loaded code, which is not growth.
   for await (const _chunk of client.run("zeros", { bytes: 8 * 1024 * 1024 }).output);
-  // From here on the peak is counted anew: see proc(5).
+  // From here on the peak counts again from now: see proc(5).
   writeFileSync(`/proc/${pid}/clear_refs`, "5");
   const before = peakBytes(pid);
   const run = client.run("zeros", { bytes });
@@ -145,7 +149,8 @@ export async function slowReader({ url, pid }, bytes) {
 }
 
 /**
- * Cancels that come when the scripts have begun; from each to its outcome, by when nothing of it may be left.
+ * Cancels scripts after they have begun. Measures the time from each cancel to its outcome; by then none of its
+ * processes may be left.
  * @param {StressServer} server @param {string} command @param {number} count
  */
 export async function cancels({ url }, command, count) {
@@ -155,7 +160,7 @@ export async function cancels({ url }, command, count) {
   let waiting = count;
   await Promise.all(
     Array.from({ length: 12 }, async () => {
-      // One for each: the server takes hundreds of cancels on one connection for a flood.
+      // Each call has a client of its own, because the server treats hundreds of cancels on one connection as a flood.
       const client = await connectTo(url);
       while (waiting-- > 0) {
         const run = client.run(command, {});
@@ -175,8 +180,8 @@ export async function cancels({ url }, command, count) {
 }
 
 /**
- * Clients that are killed in the middle of their runs, some connections in each process; after the grace for coming back
- * nothing may be left.
+ * Kills clients in the middle of their runs, with some connections in each process. After the grace for coming back, no
+ * process of a run may be left.
  * @param {StressServer} server @param {number} count @param {number} each
  */
 export async function killedClients({ url }, count, each) {
@@ -208,7 +213,7 @@ function processesOf(runs) {
   });
 }
 
-/** Children of a process that have ended and that it has not asked about. @param {number} pid */
+/** Children of a process that have ended, and whose end it has not asked for. @param {number} pid */
 export function zombiesOf(pid) {
   return readdirSync("/proc").filter((name) => {
     try {

@@ -1,5 +1,5 @@
-// @ts-check
-// `npm run stress`: the figures of scripts, which take a minute or two. `npm run stress -- cancels` measures one of them.
+// `npm run stress` measures the figures of scripts, which takes a minute or two. `npm run stress -- cancels` measures
+// one of them.
 import { cancels, firstByte, killedClients, manyAtOnce, slowReader, startServer, zombiesOf } from "./figures.mjs";
 
 const MiB = 1024 * 1024;

@@ -1,5 +1,7 @@
 // @ts-check
-/** The server that is measured, in a process of its own: scripts in a folder that is given, a port of loopback that it tells. */
+/**
+ * The measured server, in a process of its own. It serves scripts in a given folder, and prints its port on loopback.
+ */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { defineScript, Server } from "iscep";
@@ -28,7 +30,8 @@ const server = new Server({
       output: "none",
       maxOutputBytes: 2 ** 40,
     }),
-    // One of each kind that is hard to find: in the group, outside it with the pipes and without.
+    // It leaves one process of each kind that is hard to find: in the group, outside the group with the pipes, and
+    // outside without them.
     defineScript({
       name: "stay",
       run: [file("stay", "sleep 600 & setsid sleep 600 & setsid sleep 600 >/dev/null 2>&1 & echo begun; wait")],

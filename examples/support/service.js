@@ -1,5 +1,5 @@
 // @ts-check
-/** What the examples and their tests need around a service: a folder of its own, a process, and the end of both. */
+/** What the examples and their tests need around a service: a folder, a process, and a clean end of both. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
@@ -11,12 +11,12 @@ import { fileURLToPath } from "node:url";
 const packageFolder = fileURLToPath(new URL("../..", import.meta.url));
 /** @typedef {[code: number | null, signal: string | null]} Ending */
 
-/** What `npx iscep` runs. */
+/** The file that `npx iscep` runs. */
 const commandLine = join(packageFolder, "dist/cli/main.js");
 
 /**
- * A copy of examples/world in a temporary folder, as if somebody had installed iscep there. `environment` is for
- * everything that runs in it: whatever iscep keeps, stays in that folder.
+ * Makes a copy of examples/world in a temporary folder, as if somebody had installed iscep there. `environment` is for
+ * everything that runs in it, so that iscep keeps all its files in that folder.
  */
 export async function makeWorldFolder() {
   const folder = await mkdtemp(join(tmpdir(), "iscep-world-"));
@@ -77,7 +77,7 @@ export async function startServer(words, { folder, environment }) {
   await ended;
   throw new Error(`the server did not start: ${said}${stderr()}`);
 
-  /** Ends it in good order, and says how it ended and what it said to people. */
+  /** Ends the server in good order. Returns how it ended, and what it printed for people. */
   async function stop() {
     server.kill("SIGTERM");
     const [code, signal] = /** @type {Ending} */ (await ended);

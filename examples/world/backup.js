@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // @ts-check
 /**
- * backup.js WORLD LIMIT: archives worlds/WORLD into backups/, reading at most LIMIT MiB a second, and prints the path of
- * the archive. Any program would do; of iscep it knows how to tell on standard error how far it is.
+ * backup.js WORLD LIMIT: archives worlds/WORLD into backups/. It reads at most LIMIT MiB a second, and prints the path
+ * of the archive. Any program would do. It uses only one feature of iscep: it tells on standard error how far it is.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,9 +21,9 @@ if (!existsSync(`worlds/${world}/level.json`)) {
 }
 await mkdir("backups", { recursive: true });
 const archive = `backups/${world}-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.tar.gz`;
-// An archive has its name only when it is whole.
+// An archive gets its name only when it is complete.
 const unfinished = `${archive}.part`;
-// At its timeout a run gets SIGTERM, and some seconds later SIGKILL.
+// At its timeout, a run gets SIGTERM, and SIGKILL some seconds later.
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
 try {
@@ -37,7 +37,7 @@ try {
 }
 console.log(archive);
 
-/** With the system's tar, or our own where there is none. @param {string} name */
+/** Uses the system's tar, or our own if there is none. @param {string} name */
 async function* archiveOf(name) {
   const tar = spawn("tar", ["-cf", "-", "-C", "worlds", name], { stdio: ["ignore", "pipe", "inherit"] });
   try {
@@ -68,7 +68,7 @@ async function* atMost(bytesPerSecond, source) {
 }
 
 /**
- * A line for each percent. Headers of the archive come on top of the files' bytes, so the end is a little early.
+ * Prints a line for each percent. The archive has headers in addition to the files, so it reaches 100% a little early.
  * @param {number} totalBytes
  * @param {AsyncIterable<Buffer>} source
  */

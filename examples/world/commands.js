@@ -1,5 +1,5 @@
 // @ts-check
-/** Archive a world: a script, which takes its time. Make a player an operator: a function. */
+/** Two commands: a script that archives a world, and a function that makes a player an operator. */
 import { randomUUID } from "node:crypto";
 import { open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,7 +27,10 @@ export const backupWorld = defineScript({
   timeoutMs: 10 * 60_000,
 });
 
-/** The last change that is under way: two at once would each write what they read, and one would be lost. */
+/**
+ * The last change that is under way. Two changes at once would each write what they read, and one of them would be
+ * lost.
+ */
 let lastChange = Promise.resolve();
 
 export const makeOperator = defineCommand({
@@ -59,7 +62,7 @@ async function addOperator(operator) {
 }
 
 /**
- * Whoever reads the file sees the old one or the new one, also when the power fails in between.
+ * A reader of the file sees the old text or the new one, even when the power fails in between.
  * @param {string} file
  * @param {string} text
  */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# export.sh WORLD: writes an archive of worlds/WORLD to standard output, and tells on standard error how far it is.
+# export.sh WORLD: writes an archive of worlds/WORLD to standard output. It tells on standard error how far it is.
 set -euo pipefail
 world=$1
 if [ ! -e "worlds/$world/level.json" ]; then
@@ -8,7 +8,7 @@ if [ ! -e "worlds/$world/level.json" ]; then
 fi
 total=$(find "worlds/$world" | wc -l)
 done_so_far=0
-# tar names on standard error what it packs, as the archive has standard output.
+# The archive uses standard output, so tar lists what it packs on standard error.
 { tar -czvf - -C worlds -- "$world" 2>&1 >&3 3>&- | while IFS= read -r name; do
   done_so_far=$((done_so_far + 1))
   case $name in

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# restore.sh WORLD: makes worlds/WORLD of an archive on standard input, such as export.sh and backup.js write it.
-# A world is there when it is whole, or not at all.
+# restore.sh WORLD: makes worlds/WORLD from an archive on standard input, such as export.sh and backup.js write it.
+# The world appears when it is complete, or not at all.
 set -euo pipefail
 world=$1
 if [ -e "worlds/$world" ]; then
@@ -11,9 +11,9 @@ unpacked=$(mktemp -d "worlds/.restoring-XXXXXX")
 trap 'rm -rf "$unpacked"' EXIT
 trap 'exit 143' TERM
 
-# Names as they are unpacked, for whoever watches.
+# A follower of the run sees the names as they are unpacked.
 tar -xzvf - --no-same-owner -C "$unpacked" >&2
-# One folder, with a world in it; whatever its name is in the archive.
+# The archive must have one folder, with a world in it. The name of the folder does not matter.
 names=("$unpacked"/*)
 if [ ${#names[@]} != 1 ] || [ ! -f "${names[0]}/level.json" ]; then
   echo "this is no archive of a world" >&2

@@ -1,5 +1,5 @@
 // @ts-check
-/** A tar archive (POSIX ustar) of files and folders, for machines without the tar program. */
+/** Makes a tar archive (POSIX ustar) of files and folders, for machines without the tar program. */
 import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 const blockBytes = 512;
 
 /**
- * @param {string} base folder that the names in the archive are relative to
+ * @param {string} base the folder that the names in the archive are relative to
  * @param {string} name
  */
 export async function* tarOf(base, name) {
@@ -28,7 +28,7 @@ async function* entriesOf(base, name) {
     for (const member of (await readdir(path)).toSorted()) yield* entriesOf(base, `${name}/${member}`);
   } else if (stats.isFile()) {
     yield header(name, stats.size, stats.mtimeMs, "0");
-    // A file that grows meanwhile must not run into the next entry.
+    // A file that grows meanwhile must not overlap the next entry.
     if (stats.size > 0) yield* createReadStream(path, { end: stats.size - 1 });
     yield Buffer.alloc((blockBytes - (stats.size % blockBytes)) % blockBytes);
   }
@@ -49,7 +49,7 @@ function header(name, size, mtimeMs, type) {
   block.write(octal(type === "5" ? 0o755 : 0o644, 7), 100);
   block.write(octal(0, 7) + octal(0, 7), 108);
   block.write(octal(size, 11) + octal(mtimeMs / 1000, 11), 124);
-  // The checksum counts its own field as spaces.
+  // For the checksum, its own field counts as spaces.
   block.write(" ".repeat(8), 148);
   block.write(type, 156);
   block.write("ustar\u000000", 257);
