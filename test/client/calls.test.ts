@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { connect, isIscepError, type IscepError } from "iscep";
+import { connect } from "iscep";
 import { errorTable } from "#iscep/errors";
 import { formatAddress, parseAddress } from "#iscep/transport/address";
 import { createCertificate } from "#iscep/identity/certificates";
@@ -10,7 +10,9 @@ import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { contentOf, rawPacket, Type } from "../support/raw-packets.js";
 import { rawServer, type RawPeer } from "../support/raw-peer.js";
-import { canary, startServer, temporaryFolder, tokens } from "../support/servers.js";
+import { canary, startServer, tokens } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { errorOf } from "../support/error-of.js";
 
 watchForLeaks();
 
@@ -21,16 +23,6 @@ async function open(url: string, options: Parameters<typeof connect>[1] = {}) {
   const client = await connect(url, { token: tokens.alice, protocol: 1, ...options });
   later(() => client.close());
   return client;
-}
-
-async function errorOf(work: Promise<unknown>): Promise<IscepError> {
-  try {
-    await work;
-  } catch (error) {
-    if (isIscepError(error)) return error;
-    throw error;
-  }
-  throw new Error("it did not fail");
 }
 
 function tagOf(packet: { body: string } | undefined): unknown {

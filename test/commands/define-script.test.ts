@@ -1,16 +1,10 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { declareArguments, defineScript } from "iscep";
-
-async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), "iscep-script-"));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  return folder;
-}
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 async function program(folder: string, name: string, mode: number): Promise<string> {
   const file = path.join(folder, name);
@@ -25,7 +19,7 @@ function configurationError(message: RegExp): unknown {
 
 describe("the program of a script", () => {
   test("is a path, one relative to the folder, or a name in the fixed PATH, whatever PATH the server has", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     const file = await program(folder, "it.sh", 0o755);
     expect(defineScript({ name: "a", run: [file] }).program).toBe(file);
     expect(defineScript({ name: "a", run: ["./it.sh"], folder }).program).toBe(file);
@@ -46,7 +40,7 @@ describe("the program of a script", () => {
     ["its group may write", 0o775, /chmod go-w .*it\.sh/],
     ["everybody may write", 0o757, /chmod go-w .*it\.sh/],
   ])("is refused when %s, and the fix is told", async (_, mode, message) => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await program(folder, "it.sh", mode);
     expect(() => defineScript({ name: "a", run: ["./it.sh"], folder })).toThrow(configurationError(message));
     await symlink("it.sh", path.join(folder, "link"));
@@ -55,7 +49,7 @@ describe("the program of a script", () => {
 
   // PITFALLS 7: batch files are run by a shell with rules of its own (CVE-2024-27980).
   test("is refused when it is missing, a folder, a batch file, a template, or nothing", async () => {
-    const folder = await temporaryFolder();
+    const folder = temporaryFolder();
     await mkdir(path.join(folder, "inner"));
     for (const name of ["it.bat", "it.CMD", "it.Bat "]) await program(folder, name, 0o755);
     const cases: [string, RegExp][] = [

@@ -9,7 +9,8 @@ import { loadConfiguration } from "#iscep/configuration/configuration";
 import type { ArgumentDeclarations } from "#iscep/commands/arguments/declaration";
 import { RunOutput } from "#iscep/runs/streams/output";
 import { watchForLeaks } from "../support/leaks.js";
-import { resultOf, run, temporaryFolder } from "../support/scripts.js";
+import { resultOf, run } from "../support/scripts.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
 

@@ -5,8 +5,9 @@ import { mintToken } from "#iscep/identity/tokens";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { testCertificate } from "../support/servers.js";
-import { collect, errorOf, patternBytes } from "../support/output.js";
+import { collect, patternBytes } from "../support/output.js";
 import { serve } from "../support/conformance/server.mjs";
+import { errorOf } from "../support/error-of.js";
 
 watchForLeaks();
 

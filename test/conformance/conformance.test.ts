@@ -5,9 +5,10 @@ import { z } from "zod";
 import { defineCommand, IscepError, Server, type ServerOptions } from "iscep";
 import { addToken } from "#iscep/identity/tokens-writer";
 import { cleanUp, later } from "../support/cleanup.js";
-import { temporaryFolder, testCertificate } from "../support/servers.js";
+import { testCertificate } from "../support/servers.js";
 import { readVersion2Vectors } from "../support/version2-vectors.js";
 import { AnswerError, type Followed, Peer, proofs, secretOf } from "../support/conformance/peer.mjs";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 afterEach(cleanUp);
 

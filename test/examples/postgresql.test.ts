@@ -7,12 +7,12 @@ import { once } from "node:events";
 import { closeSync, cpSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type Client } from "iscep";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { iscep, startServer } from "../../examples/support/service.js";
 import { mainFile } from "../support/iscep-process.js";
 import { PostgresServer, postgresPrograms } from "../support/postgres-server.js";
+import { until } from "../support/until.js";
 
 const programs = postgresPrograms();
 const mayBeSkipped = process.env["CI"] === undefined;
@@ -221,11 +221,3 @@ describe.skipIf(programs === undefined && mayBeSkipped)(
 );
 
 const vacuums = (log: string): number => log.match(/statement: VACUUM .*\bpublic\.player\b/g)?.length ?? 0;
-
-async function until(condition: () => boolean, complaint: string): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (condition()) return;
-    await sleep(50);
-  }
-  throw new Error(complaint);
-}

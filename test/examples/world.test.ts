@@ -40,7 +40,7 @@ const worldFile = (file: string): string => path.join(world.folder, file);
 const archives = (): string[] => readdirSync(worldFile("backups"));
 
 /** Resolves when the folder has a file that `wanted` accepts. */
-async function appears(wanted: (name: string) => boolean): Promise<string> {
+async function archiveAppears(wanted: (name: string) => boolean): Promise<string> {
   const changes = watch(worldFile("backups"), { signal: AbortSignal.timeout(20_000) });
   for await (const _ of changes) {
     const name = archives().find(wanted);
@@ -78,7 +78,7 @@ test("the long backup of a caller who gave up after 5 seconds, as the original's
 
   const client = await connect(url, { timeoutMs: 5_000, protocol: 1 });
   const call = client.call("backup_world", { world: "big", limit: 1 });
-  const finished = appears((name) => /^big-.*\.tar\.gz$/.test(name));
+  const finished = archiveAppears((name) => /^big-.*\.tar\.gz$/.test(name));
   await expect(call).rejects.toMatchObject({ code: "timeout" });
   expect(archives().filter((name) => /^big-.*\.gz$/.test(name))).toEqual([]);
   // The late answer is not taken for the next call's.
@@ -182,7 +182,7 @@ describe("backup.js", () => {
   test("leaves no half archive when it is told to stop", async () => {
     mkdirSync(worldFile("worlds/stopped"));
     writeFileSync(worldFile("worlds/stopped/level.json"), randomBytes(4 * MiB));
-    const started = appears((name) => name.startsWith("stopped-"));
+    const started = archiveAppears((name) => name.startsWith("stopped-"));
     const child = spawn(process.execPath, [backup(), "stopped", "1"], { cwd: world.folder, stdio: "ignore" });
     await started;
     child.kill("SIGTERM");

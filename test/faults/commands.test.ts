@@ -6,7 +6,7 @@ import { connect, defineCommand } from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
-import { contentOf, errorOf, rawPacket, Type, type RawPacket } from "../support/raw-packets.js";
+import { errorOf, contentOf, rawPacket, Type, type RawPacket } from "../support/raw-packets.js";
 import type { RawPeer } from "../support/raw-peer.js";
 import { startServer, tokens } from "../support/servers.js";
 

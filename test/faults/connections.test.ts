@@ -7,8 +7,9 @@ import { openFiles, watchForLeaks } from "../support/leaks.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { errorOf, rawPacket, Type } from "../support/raw-packets.js";
 import { rawClient, rawServer, type RawPeer } from "../support/raw-peer.js";
-import { canary, startServer, temporaryFolder, testCertificate, tokens, writeTokens } from "../support/servers.js";
+import { canary, startServer, testCertificate, tokens, writeTokens } from "../support/servers.js";
 import { later } from "../support/cleanup.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { watchForLeaks } from "../support/leaks.js";
-import { contentOf, errorOf, rawPacket, Type, type RawPacket } from "../support/raw-packets.js";
+import { errorOf, contentOf, rawPacket, Type, type RawPacket } from "../support/raw-packets.js";
 import type { RawPeer } from "../support/raw-peer.js";
 import { canary, startServer, tokens } from "../support/servers.js";
 

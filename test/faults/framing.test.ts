@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
-import { contentOf, errorOf, rawPacket, Type } from "../support/raw-packets.js";
+import { errorOf, contentOf, rawPacket, Type } from "../support/raw-packets.js";
 import { rawClient, type RawPeer } from "../support/raw-peer.js";
 import { startServer, tokens, type TestServer } from "../support/servers.js";
 

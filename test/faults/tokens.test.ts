@@ -11,7 +11,9 @@ import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { contentOf, rawPacket, Type, type RawPacket } from "../support/raw-packets.js";
 import type { RawPeer } from "../support/raw-peer.js";
-import { canary, startServer, temporaryFolder, tokens, writeTokens, type TestServer } from "../support/servers.js";
+import { canary, startServer, tokens, writeTokens, type TestServer } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { until } from "../support/until.js";
 
 watchForLeaks();
 
@@ -192,12 +194,3 @@ describe("tokens", () => {
     await until(async () => (await echo(expiring, short.token)).type === Type.unauthorized);
   });
 });
-
-/** Asks again and again, for at most the time of a test. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt++) {
-    if (await condition()) return;
-    await sleep(5);
-  }
-  throw new Error("it did not come to that");
-}

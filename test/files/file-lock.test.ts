@@ -5,7 +5,9 @@ import { describe, expect, test } from "vitest";
 import { createFileExclusively, temporaryPathOf, writeFileAtomically } from "#iscep/files/atomic-file";
 import { withFileLock } from "#iscep/files/file-lock";
 import { isProcessGone, ownProcessMark } from "#iscep/files/process-mark";
-import { errorOf, runProgram, startProgram, temporaryFolder } from "../support/programs.js";
+import { runProgram, startProgram } from "../support/programs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { errorOf } from "../support/error-of.js";
 
 describe("marks of processes", () => {
   test("tell the living from the dead", async () => {

@@ -11,7 +11,9 @@ import {
   loadServerCertificate,
   pinOfCertificate,
 } from "#iscep/identity/certificates";
-import { errorOf, runProgram, temporaryFolder } from "../support/programs.js";
+import { runProgram } from "../support/programs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { errorOf } from "../support/error-of.js";
 
 const dayMs = 86_400_000;
 const hasOpenssl = spawnSync("openssl", ["version"]).status === 0; // these tests are skipped where there is no openssl

@@ -10,7 +10,9 @@ import { openTokenStore } from "#iscep/identity/token-store";
 import { recordOf } from "#iscep/identity/tokens-file";
 import { mintToken } from "#iscep/identity/tokens";
 import { addToken } from "#iscep/identity/tokens-writer";
-import { errorOf, runProgram, temporaryFolder } from "../support/programs.js";
+import { runProgram } from "../support/programs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { errorOf } from "../support/error-of.js";
 
 const dayMs = 86_400_000;
 

@@ -7,7 +7,8 @@ import { duplicateKey } from "#iscep/identity/json-duplicates";
 import { grantOf, parseTokensFile, recordOf, serialiseTokensFile, type TokenEntry } from "#iscep/identity/tokens-file";
 import { readTokensText } from "#iscep/identity/tokens-reader";
 import { mintToken } from "#iscep/identity/tokens";
-import { errorOf, temporaryFolder } from "../support/programs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { errorOf } from "../support/error-of.js";
 
 const canary = "canary-5c1f0b7e";
 const record = { ...recordOf(mintToken(), { scopes: ["run:a"], createdMs: 0, expiresAtMs: null }), id: "0123456789AB" };

@@ -16,7 +16,9 @@ import { defaultLimits } from "#iscep/limits/limits";
 import type { Authenticator } from "#iscep/model/identity";
 import { openTokenStore } from "#iscep/identity/token-store";
 import { addToken, importTokens, listTokens, removeToken, rotateToken } from "#iscep/identity/tokens-writer";
-import { errorOf, runProgram, startProgram, temporaryFolder } from "../support/programs.js";
+import { runProgram, startProgram } from "../support/programs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { errorOf } from "../support/error-of.js";
 
 const dayMs = 86_400_000;
 const stress = process.env["ISCEP_STRESS"] === "1";

@@ -7,7 +7,8 @@ import { connect, createServer, type TLSSocket, type TlsOptions } from "node:tls
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createCertificate, loadServerCertificate, minTlsVersion } from "#iscep/identity/certificates";
 import { tlsFailure, trustOptions, type TrustOptions } from "#iscep/identity/trust";
-import { errorOf, temporaryFolder } from "../support/programs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { errorOf } from "../support/error-of.js";
 
 const dayMs = 86_400_000;
 const hasOpenssl = spawnSync("openssl", ["version"]).status === 0; // these tests are skipped where there is no openssl

@@ -15,16 +15,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { watchForLeaks } from "../support/leaks.js";
 import { tokens } from "../support/servers.js";
-import { collect, errorOf, patternBytes } from "../support/output.js";
-import {
-  endsOf,
-  keepingFolder,
-  linesOf,
-  processesOf,
-  runsOf,
-  startKeeping,
-  textOfFolder,
-} from "../support/keeping-server.js";
+import { collect, patternBytes } from "../support/output.js";
+import { endsOf, keepingFolder, linesOf, runsOf, startKeeping, textOfFolder } from "../support/keeping-server.js";
+import { processesOf } from "../support/processes.js";
+import { errorOf } from "../support/error-of.js";
 
 watchForLeaks();
 

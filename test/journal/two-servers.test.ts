@@ -7,11 +7,12 @@ import { defaultLimits, type Client } from "iscep";
 import { anonymous } from "#iscep/model/identity";
 import { RunStore } from "#iscep/journal/store";
 import { Run } from "#iscep/runs/run/run";
-import { endsOf, keepingFolder, linesOf, processesOf, runsOf, startKeeping } from "../support/keeping-server.js";
-import { temporaryFolder } from "../support/servers.js";
+import { endsOf, keepingFolder, linesOf, runsOf, startKeeping } from "../support/keeping-server.js";
 import { collect, patternBytes } from "../support/output.js";
 import { later } from "../support/cleanup.js";
 import { watchForLeaks } from "../support/leaks.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { processesOf } from "../support/processes.js";
 
 watchForLeaks();
 

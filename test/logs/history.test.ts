@@ -7,7 +7,7 @@ import { openLogFiles } from "#iscep/logs/files";
 import { readHistory } from "#iscep/logs/history";
 import type { CommandEvent } from "#iscep/model/logs";
 import { HandClock } from "../support/hand-clock.js";
-import { temporaryFolder } from "../support/log-files.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const dayMs = 24 * 3_600_000;
 

@@ -6,8 +6,9 @@ import { openLogFiles } from "#iscep/logs/files";
 import type { Logs } from "#iscep/model/logs";
 import { defaultLimits } from "#iscep/limits/limits";
 import { accessEvent, commandEvent, errorEvent } from "../support/log-events.js";
-import { linesOf, temporaryFolder } from "../support/log-files.js";
+import { linesOf } from "../support/log-files.js";
 import { canaryHex, canaryToken, forbidden, hasSecret, hostileText, numRuns } from "../support/hostile-text.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const fields: Record<string, (logs: Logs, text: string) => void> = {
   "access.source": (logs, source) => logs.access({ ...accessEvent, source }),

@@ -6,7 +6,8 @@ import { openLogFiles } from "#iscep/logs/files";
 import { defaultLimits, type Limits } from "#iscep/limits/limits";
 import { accessEvent } from "../support/log-events.js";
 import { HandClock } from "../support/hand-clock.js";
-import { linesOf, temporaryFolder } from "../support/log-files.js";
+import { linesOf } from "../support/log-files.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const hourMs = 3_600_000;
 const zone = process.env["TZ"];

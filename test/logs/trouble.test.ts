@@ -7,16 +7,12 @@ import { openLogFiles } from "#iscep/logs/files";
 import { defaultLimits } from "#iscep/limits/limits";
 import { accessEvent } from "../support/log-events.js";
 import { HandClock } from "../support/hand-clock.js";
-import { linesOf, temporaryFolder } from "../support/log-files.js";
+import { linesOf } from "../support/log-files.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { until } from "../support/until.js";
 
 const run = promisify(execFile);
 const hasFullDevice = existsSync("/dev/full");
-
-/** Until something that the system does by itself has happened. */
-async function until(condition: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 2_000 && !condition(); turn++) await new Promise((resolve) => setTimeout(resolve, 5));
-  expect(condition()).toBe(true);
-}
 
 function size(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;

@@ -7,11 +7,12 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { imageSettings, readDockerfile } from "../support/dockerfile.js";
-import { run, temporaryFolder } from "../support/package-programs.js";
+import { run } from "../support/package-programs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const dockerfile = "examples/container/Dockerfile";
 const image = imageSettings(dockerfile);
-const folder = temporaryFolder("dockerfile");
+const folder = temporaryFolder();
 const reason = whyNot();
 const mayBeSkipped = process.env["CI"] === undefined;
 if (reason !== undefined && mayBeSkipped) console.warn(`skipped: the steps of the Dockerfile, as ${reason}`);

@@ -7,10 +7,11 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { run, temporaryFolder, tryRun } from "../support/package-programs.js";
+import { run, tryRun } from "../support/package-programs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const root = process.cwd();
-const temporary = temporaryFolder("package");
+const temporary = temporaryFolder();
 
 const packReport = z.tuple([
   z.object({

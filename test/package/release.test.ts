@@ -5,11 +5,12 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { run, temporaryFolder, tryRun } from "../support/package-programs.js";
+import { run, tryRun } from "../support/package-programs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const root = process.cwd();
 const script = path.join(root, "scripts/release.mjs");
-const temporary = temporaryFolder("release");
+const temporary = temporaryFolder();
 
 function git(folder: string, ...args: string[]): string {
   return run(folder, "git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid", ...args);

@@ -2,9 +2,10 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { run, temporaryFolder, tryRun } from "../support/package-programs.js";
+import { run, tryRun } from "../support/package-programs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
-const clone = path.join(temporaryFolder("setup"), "iscep");
+const clone = path.join(temporaryFolder(), "iscep");
 const setUp = (): ReturnType<typeof tryRun> => tryRun(clone, process.execPath, "scripts/setup.mjs");
 
 beforeAll(() => {

@@ -7,7 +7,7 @@ import { RunOutput, type OutputChannel, type OutputWatcher } from "#iscep/runs/s
 import { OutputFiles } from "#iscep/runs/streams/output-files";
 import { foundSegments, measureSegment, segmentName } from "#iscep/runs/streams/output-segments";
 import { watchForLeaks } from "../support/leaks.js";
-import { temporaryFolder } from "../support/scripts.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
 

@@ -5,7 +5,9 @@ import { expect, test } from "vitest";
 import { IscepError } from "#iscep/errors";
 import { createRunId } from "#iscep/runs/run/run-id";
 import { watchForLeaks } from "../support/leaks.js";
-import { appears, expectGone, node, processesOf, run, shell } from "../support/scripts.js";
+import { node, run, shell } from "../support/scripts.js";
+import { expectGone, processesOf } from "../support/processes.js";
+import { appears } from "../support/until.js";
 
 watchForLeaks();
 

@@ -8,7 +8,9 @@ import { RunInput } from "#iscep/runs/streams/input";
 import { RunOutput } from "#iscep/runs/streams/output";
 import { createRunId } from "#iscep/runs/run/run-id";
 import { watchForLeaks } from "../support/leaks.js";
-import { appears, expectGone, node, resultOf, run, shell, until } from "../support/scripts.js";
+import { node, resultOf, run, shell } from "../support/scripts.js";
+import { expectGone } from "../support/processes.js";
+import { appears, until } from "../support/until.js";
 
 watchForLeaks();
 

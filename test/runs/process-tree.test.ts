@@ -13,7 +13,9 @@ import { isSameProcess, scanProcesses } from "#iscep/runs/script/scan";
 import { createRunId } from "#iscep/runs/run/run-id";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
-import { appears, processesOf, run, shell, until } from "../support/scripts.js";
+import { run, shell } from "../support/scripts.js";
+import { processesOf } from "../support/processes.js";
+import { appears, until } from "../support/until.js";
 
 watchForLeaks();
 

@@ -9,7 +9,9 @@ import { RunOutput } from "#iscep/runs/streams/output";
 import { createRunId } from "#iscep/runs/run/run-id";
 import { openFiles, watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
-import { expectGone, node, resultOf, run, script, shell, temporaryFolder } from "../support/scripts.js";
+import { node, resultOf, run, script, shell } from "../support/scripts.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { expectGone } from "../support/processes.js";
 
 watchForLeaks();
 

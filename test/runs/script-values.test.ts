@@ -8,7 +8,8 @@ import type { ScriptCommand } from "#iscep/model/command";
 import { loadConfiguration } from "#iscep/configuration/configuration";
 import { RunOutput } from "#iscep/runs/streams/output";
 import { watchForLeaks } from "../support/leaks.js";
-import { resultOf, run, temporaryFolder, type Changes } from "../support/scripts.js";
+import { resultOf, run, type Changes } from "../support/scripts.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
 

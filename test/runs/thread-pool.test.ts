@@ -11,7 +11,7 @@ import { ThreadPool } from "#iscep/runs/thread/pool";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import * as commands from "./modules/commands.mjs";
-import { until } from "../support/scripts.js";
+import { until } from "../support/until.js";
 
 watchForLeaks();
 

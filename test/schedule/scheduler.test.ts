@@ -12,7 +12,7 @@ import { readScheduleFile } from "#iscep/schedule/schedule-file";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate } from "../support/commands.js";
-import { temporaryFolder } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
 

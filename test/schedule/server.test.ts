@@ -4,8 +4,9 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { defineScript } from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
-import { logLines, readLogs, startServer, temporaryFolder } from "../support/servers.js";
-import { errorOf } from "../support/output.js";
+import { logLines, readLogs, startServer } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { errorOf } from "../support/error-of.js";
 
 watchForLeaks();
 

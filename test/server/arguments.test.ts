@@ -2,8 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { declareArguments, defineCommand, defineScript, type ScriptResult } from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
-import { logLines, startServer, temporaryFolder, tokens } from "../support/servers.js";
-import { errorOf } from "../support/output.js";
+import { logLines, startServer, tokens } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { errorOf } from "../support/error-of.js";
 
 watchForLeaks();
 

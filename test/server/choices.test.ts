@@ -4,7 +4,8 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { declareArguments, defineCommand, defineScript, Server, type Client, type Command } from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
-import { logLines, startServer, temporaryFolder, writeTokens } from "../support/servers.js";
+import { logLines, startServer, writeTokens } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
 

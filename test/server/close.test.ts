@@ -4,7 +4,7 @@ import { connect, defineCommand, Server } from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
-import { contentOf, errorOf, rawPacket, Type } from "../support/raw-packets.js";
+import { errorOf, contentOf, rawPacket, Type } from "../support/raw-packets.js";
 import { startServer, tokens } from "../support/servers.js";
 
 watchForLeaks();

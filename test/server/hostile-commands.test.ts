@@ -6,7 +6,8 @@ import { fitScriptResult } from "#iscep/model/script-result";
 import { watchForLeaks } from "../support/leaks.js";
 import { gate } from "../support/commands.js";
 import { errorOf, rawPacket, Type } from "../support/raw-packets.js";
-import { startServer, temporaryFolder, tokens } from "../support/servers.js";
+import { startServer, tokens } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
 

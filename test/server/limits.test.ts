@@ -9,7 +9,7 @@ import { resolveLimits } from "#iscep/limits/limits";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
-import { contentOf, errorOf, rawPacket, Type } from "../support/raw-packets.js";
+import { errorOf, contentOf, rawPacket, Type } from "../support/raw-packets.js";
 import type { RawPeer } from "../support/raw-peer.js";
 import { startServer, tokens, type TestServer } from "../support/servers.js";
 import { block } from "./modules/blocking.mjs";

@@ -6,7 +6,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect, type Client, type ConnectOptions, type Limits } from "iscep";
 import { later } from "./cleanup.js";
-import { temporaryFolder, tokens, writeTokens } from "./servers.js";
+import { tokens, writeTokens } from "./servers.js";
+import { temporaryFolder } from "./temporary-folder.js";
 
 const program = fileURLToPath(new URL("programs/keeping-server.mjs", import.meta.url));
 
@@ -117,22 +118,6 @@ export function endsOf(lines: readonly LogLine[]): Map<string, string[]> {
     ends.set(runId, list);
   }
   return ends;
-}
-
-/** The pids of processes that were started for a run. */
-export function processesOf(runIds: ReadonlySet<string>): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
-        const run = /(?:^|\0)ISCEP_RUN=([^\0]*)/.exec(environment)?.[1];
-        return run !== undefined && runIds.has(run);
-      } catch {
-        return false; // it has ended, or is another user's
-      }
-    })
-    .map(Number);
 }
 
 export function textOfFolder(folder: string): string {

@@ -1,7 +1,7 @@
 /** Commands with output, and what reads it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { defineCommand, isIscepError, type IscepError } from "iscep";
+import { defineCommand } from "iscep";
 import type { RunHandle } from "#iscep/client/protocol/run-handle";
 
 /** Each byte tells its place, so that one lost or doubled shows. */
@@ -50,14 +50,4 @@ export async function collect(run: Pick<RunHandle, "output">, from = 0): Promise
     parts.all.push(bytes);
   }
   return { stdout: Buffer.concat(parts.stdout), stderr: Buffer.concat(parts.stderr), all: Buffer.concat(parts.all) };
-}
-
-export async function errorOf(work: Promise<unknown>): Promise<IscepError> {
-  try {
-    await work;
-  } catch (error) {
-    if (isIscepError(error)) return error;
-    throw error;
-  }
-  throw new Error("it did not fail");
 }

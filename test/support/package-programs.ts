@@ -1,8 +1,4 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import os from "node:os";
-import path from "node:path";
-import { afterAll } from "vitest";
 
 /** npm tells its scripts about the package that it runs for; a second npm in another folder must not believe it. */
 const environment = Object.fromEntries(
@@ -22,11 +18,4 @@ export function run(folder: string, program: string, ...args: readonly string[])
 export function tryRun(folder: string, program: string, ...args: readonly string[]) {
   const shell = process.platform === "win32" && program !== process.execPath;
   return spawnSync(program, args, { cwd: folder, env: environment, encoding: "utf8", shell, timeout: 200_000 });
-}
-
-/** A folder that is gone after the tests of the file. */
-export function temporaryFolder(purpose: string): string {
-  const folder = mkdtempSync(path.join(os.tmpdir(), `iscep-${purpose}-`));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }

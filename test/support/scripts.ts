@@ -1,20 +1,12 @@
 /** Real programs in a temporary folder, and a look at the system for what they leave behind. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ScriptCommand } from "#iscep/model/command";
 import { defaultLimits } from "#iscep/limits/limits";
 import type { Outcome, ScriptResult } from "#iscep/model/outcome";
 import { runScript, type ScriptRunOptions } from "#iscep/runs/script/run-script";
 import { createRunId } from "#iscep/runs/run/run-id";
-import { later } from "./cleanup.js";
-
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(path.join(tmpdir(), "iscep-runs-"));
-  later(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
+import { temporaryFolder } from "./temporary-folder.js";
 
 interface CommandChanges extends Partial<ScriptCommand> {
   readonly argv?: (args: unknown) => string[];
@@ -75,35 +67,4 @@ export function resultOf(outcome: Outcome): ScriptResult {
 
 function isResult(value: unknown): value is ScriptResult {
   return typeof value === "object" && value !== null && "stdout" in value && "truncated" in value;
-}
-
-/** Processes of a run that are there and are no zombies. */
-export function processesOf(runId: string): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(`ISCEP_RUN=${runId}`);
-      } catch {
-        return false; // it has ended meanwhile, or is somebody else's
-      }
-    })
-    .map(Number);
-}
-
-/** Nothing of the run is left, nor will be: what was killed may take the system a moment. */
-export async function expectGone(runId: string): Promise<void> {
-  await until(() => processesOf(runId).length === 0, `processes of the run are left: ${processesOf(runId).join(", ")}`);
-}
-
-export function appears(file: string): Promise<void> {
-  return until(() => existsSync(file), `${path.basename(file)} did not appear`);
-}
-
-export async function until(condition: () => boolean, complaint: string): Promise<void> {
-  for (let tries = 0; tries < 1_000; tries++) {
-    if (condition()) return;
-    await sleep(10);
-  }
-  throw new Error(complaint);
 }

@@ -1,12 +1,12 @@
 /** Real servers on loopback, each with a folder of its own, closed after the test. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { connect, Server, type Client, type ConnectOptions, type ServerOptions } from "iscep";
 import { createCertificate } from "#iscep/identity/certificates";
 import { later } from "./cleanup.js";
 import { originalTasks } from "./commands.js";
 import { rawClient, type RawPeer } from "./raw-peer.js";
+import { temporaryFolder } from "./temporary-folder.js";
 
 /** Found in no log, answer or error: the tests that look for it say where. */
 export const canary = "canary-3fb1c07e";
@@ -16,12 +16,6 @@ export const tokens = {
   alice: `${canary}-alice-0123456789abcdef`,
   bob: `${canary}-bob-fedcba9876543210`,
 } as const;
-
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(path.join(tmpdir(), "iscep-test-"));
-  later(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 let certificate: Promise<{ readonly cert: string; readonly key: string; readonly pin: string }> | undefined;
 

@@ -8,7 +8,8 @@ import { createCertificate } from "#iscep/identity/certificates";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { originalTasks } from "../support/commands.js";
-import { readLogs, temporaryFolder, testCertificate, tokens, writeTokens } from "../support/servers.js";
+import { readLogs, testCertificate, tokens, writeTokens } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
 

@@ -7,7 +7,8 @@ import { connect, Server } from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { originalTasks } from "../support/commands.js";
-import { startServer, temporaryFolder } from "../support/servers.js";
+import { startServer } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
 

@@ -11,8 +11,8 @@ import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
 import { faultProxy } from "../../support/fault-proxy.js";
 import { canary, startServer, tokens, writeTokens } from "../../support/servers.js";
-import { errorOf } from "../../support/output.js";
 import { HELLO, messages, nonce, packet2, rawSession, recorder, request } from "../../support/raw-session.js";
+import { errorOf } from "../../support/error-of.js";
 
 watchForLeaks();
 

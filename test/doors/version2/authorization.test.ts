@@ -6,8 +6,8 @@ import { addToken } from "#iscep/identity/tokens-writer";
 import { watchForLeaks } from "../../support/leaks.js";
 import { later } from "../../support/cleanup.js";
 import { gate } from "../../support/commands.js";
-import { temporaryFolder } from "../../support/servers.js";
-import { errorOf } from "../../support/output.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
+import { errorOf } from "../../support/error-of.js";
 
 watchForLeaks();
 

@@ -4,8 +4,8 @@ import { watchForLeaks } from "../../support/leaks.js";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
 import { startServer, tokens } from "../../support/servers.js";
-import { errorOf } from "../../support/output.js";
 import { MESSAGES, recorder, split2 } from "../../support/raw-session.js";
+import { errorOf } from "../../support/error-of.js";
 
 watchForLeaks();
 

@@ -7,9 +7,11 @@ import { z } from "zod";
 import { defineCommand, defineScript, type Command, type ConcurrencyDefinition } from "iscep";
 import type { RunHandle } from "#iscep/client/protocol/run-handle";
 import { watchForLeaks } from "../../support/leaks.js";
-import { logLines, startServer, temporaryFolder, tokens, type TestServerOptions } from "../../support/servers.js";
-import { collect, errorOf } from "../../support/output.js";
+import { logLines, startServer, tokens, type TestServerOptions } from "../../support/servers.js";
+import { collect } from "../../support/output.js";
 import * as threadCommands from "./modules/thread-commands.mjs";
+import { temporaryFolder } from "../../support/temporary-folder.js";
+import { errorOf } from "../../support/error-of.js";
 
 watchForLeaks();
 

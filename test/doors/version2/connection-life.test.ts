@@ -11,8 +11,9 @@ import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
 import { rawServer, type RawPeer } from "../../support/raw-peer.js";
 import { startServer, tokens } from "../../support/servers.js";
-import { collect, errorOf, writer } from "../../support/output.js";
+import { collect, writer } from "../../support/output.js";
 import { HELLO, messages, nonce, notification, packet2, RawSession, recorder } from "../../support/raw-session.js";
+import { errorOf } from "../../support/error-of.js";
 
 watchForLeaks();
 

@@ -9,9 +9,11 @@ import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
 import { contentOf, rawPacket, Type, type RawPacket } from "../../support/raw-packets.js";
 import { RawPeer, rawServer } from "../../support/raw-peer.js";
-import { startServer, temporaryFolder, testCertificate, tokens } from "../../support/servers.js";
-import { collect, errorOf } from "../../support/output.js";
+import { startServer, testCertificate, tokens } from "../../support/servers.js";
+import { collect } from "../../support/output.js";
 import { HELLO, messages, nonce, notification, packet2, RawSession, request } from "../../support/raw-session.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
+import { errorOf } from "../../support/error-of.js";
 
 watchForLeaks();
 

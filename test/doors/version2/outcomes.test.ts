@@ -9,8 +9,9 @@ import { watchForLeaks } from "../../support/leaks.js";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
 import { startServer } from "../../support/servers.js";
-import { collect, errorOf } from "../../support/output.js";
+import { collect } from "../../support/output.js";
 import * as threadCommands from "./modules/thread-commands.mjs";
+import { errorOf } from "../../support/error-of.js";
 
 watchForLeaks();
 

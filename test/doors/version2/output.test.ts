@@ -4,9 +4,10 @@ import { watchForLeaks } from "../../support/leaks.js";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
 import { startServer, tokens } from "../../support/servers.js";
-import { collect, errorOf, patternBytes, writer } from "../../support/output.js";
+import { collect, patternBytes, writer } from "../../support/output.js";
 import { recorder } from "../../support/raw-session.js";
 import * as threadCommands from "./modules/thread-commands.mjs";
+import { errorOf } from "../../support/error-of.js";
 
 watchForLeaks();
 

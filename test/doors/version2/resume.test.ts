@@ -6,8 +6,9 @@ import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
 import { faultProxy } from "../../support/fault-proxy.js";
 import { startServer, tokens } from "../../support/servers.js";
-import { collect, errorOf, patternBytes, writer } from "../../support/output.js";
+import { collect, patternBytes, writer } from "../../support/output.js";
 import { recorder } from "../../support/raw-session.js";
+import { errorOf } from "../../support/error-of.js";
 
 watchForLeaks();
 

@@ -4,9 +4,10 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { defineScript, type Command } from "iscep";
 import { watchForLeaks } from "../../support/leaks.js";
-import { expectGone } from "../../support/scripts.js";
-import { startServer, temporaryFolder, type TestServerOptions } from "../../support/servers.js";
+import { startServer, type TestServerOptions } from "../../support/servers.js";
 import { collect } from "../../support/output.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
+import { expectGone } from "../../support/processes.js";
 
 watchForLeaks();
 

@@ -9,8 +9,9 @@ import { gate, originalTasks } from "../../support/commands.js";
 import { faultProxy } from "../../support/fault-proxy.js";
 import { startServer, tokens } from "../../support/servers.js";
 import { connect, type ConnectOptions } from "iscep";
-import { collect, errorOf, patternBytes } from "../../support/output.js";
+import { collect, patternBytes } from "../../support/output.js";
 import { recorder } from "../../support/raw-session.js";
+import { errorOf } from "../../support/error-of.js";
 
 watchForLeaks();
 
