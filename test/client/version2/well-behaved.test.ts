@@ -7,7 +7,7 @@ import { PacketReader } from "#iscep/wire/packet";
 import { watchForLeaks } from "../../support/leaks.js";
 import { gate } from "../../support/commands.js";
 import { startServer } from "../../support/servers.js";
-import { errorOf } from "../../support/output.js";
+import { errorOf } from "../../support/error-of.js";
 import { packet2 } from "../../support/raw-session.js";
 
 watchForLeaks();
