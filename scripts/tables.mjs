@@ -10,7 +10,7 @@ import { argumentKeys, toSnakeCase } from "#iscep/configuration/arguments";
 import { concurrencyKeys } from "#iscep/configuration/concurrency";
 import { configurationKeys, configurationSchema } from "#iscep/configuration/configuration";
 import { limitKeys } from "#iscep/configuration/limits";
-import { keysOfArgument } from "#iscep/commands/arguments/declaration";
+import { keysOfArgument } from "#iscep/commands/arguments/declaration-table";
 import { scheduleKeys } from "#iscep/configuration/schedule";
 import { scriptKeys } from "#iscep/configuration/script";
 import { errorTable } from "#iscep/errors";
@@ -89,10 +89,10 @@ const tables = {
   arguments: () =>
     markdownTable([
       ["key", "of the types", "value", "meaning"],
-      ...Object.entries(argumentKeys).map(([key, { words, says }]) => [
+      ...Object.entries(argumentKeys).map(([key, { kind, says }]) => [
         `\`${toSnakeCase(key)}\``,
         typesWith(key),
-        words,
+        kind.words,
         says,
       ]),
     ]),

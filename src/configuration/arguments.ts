@@ -4,99 +4,21 @@ import { circleOf, circleSentence } from "../commands/choices-circle.js";
 import { filePath } from "./values.js";
 import type { Command, JsonSchema } from "../model/command.js";
 import type { ReadContext, ValueKind } from "./keys.js";
-import { checkDeclaration } from "../commands/arguments/declaration-check.js";
+import { checkDeclaration, faultOfType, faultOfValue } from "../commands/arguments/declaration-check.js";
+import type { ArgumentDeclaration, ArgumentDeclarations } from "../commands/arguments/declaration.js";
 import {
+  declarationTable,
   keysOfArgument,
-  allowances,
   keysOfItem,
-  pathKinds,
-  presences,
-  stringFormats,
-  type ArgumentDeclaration,
-  type ArgumentDeclarations,
-} from "../commands/arguments/declaration.js";
+  type DeclarationKey,
+} from "../commands/arguments/declaration-table.js";
 import { didYouMean } from "../text/near-name.js";
 import type { YamlEntry, YamlValue } from "./yaml-source.js";
 
-interface ArgumentKey {
-  readonly words: string;
-  readonly schema: JsonSchema;
-  readonly says: string;
-}
+type KeysByType = Readonly<Record<string, readonly string[]>>;
 
-const count: JsonSchema = { type: "integer", minimum: 0 };
-const scalar: JsonSchema = { type: ["string", "number", "boolean"] };
-
-/** What each key of a declaration may be; to which types it belongs, declaration.ts says. */
-export const argumentKeys: Readonly<Record<string, ArgumentKey>> = {
-  description: { words: "text", schema: { type: "string" }, says: "Shown to callers." },
-  pattern: {
-    words: "regular expression",
-    schema: { type: "string", format: "regex" },
-    says: "The whole text has to match it; no ^ and $ are needed.",
-  },
-  format: { words: stringFormats.join(", "), schema: { enum: stringFormats }, says: "A known form of texts." },
-  minLength: { words: "whole number", schema: count, says: "Characters at least." },
-  maxLength: { words: "whole number", schema: count, says: "Characters at most." },
-  multiline: {
-    words: "`true` or `false`",
-    schema: { type: "boolean" },
-    says: "Allows tabs and line ends; without it a text has no control characters at all.",
-  },
-  minimum: { words: "number", schema: { type: "number" }, says: "The least value." },
-  maximum: { words: "number", schema: { type: "number" }, says: "The greatest value." },
-  values: {
-    words: "list of texts",
-    schema: { type: "array", items: { type: "string" }, minItems: 1, uniqueItems: true },
-    says: "What it may be.",
-  },
-  choices: {
-    words: "list of texts, or `{ from: COMMAND }`",
-    schema: {
-      anyOf: [
-        { type: "array", items: { type: "string" }, minItems: 1, uniqueItems: true },
-        {
-          type: "object",
-          properties: { from: { type: "string" } },
-          required: ["from"],
-          additionalProperties: false,
-        },
-      ],
-    },
-    says: "What it may be; or the command of this server that gives the values: a list of texts, or one a line.",
-  },
-  allow: {
-    words: `list of ${allowances.join(", ")}`,
-    schema: { type: "array", items: { enum: allowances }, minItems: 1 },
-    says: "What is refused otherwise: `dash`, a - at the beginning; `control` characters of all kinds but NUL.",
-  },
-  base: {
-    words: "path",
-    schema: { type: "string", minLength: 1 },
-    says: "The folder that the path lies in, wherever links lead. The program gets the whole path, without links.",
-  },
-  presence: {
-    words: presences.join(", "),
-    schema: { enum: presences },
-    says: "Whether the path has to be there, must not be there yet, or may be either. Default: existing.",
-  },
-  kind: { words: pathKinds.join(", "), schema: { enum: pathKinds }, says: "What the path has to be, where it exists." },
-  items: { words: "a declaration", schema: {}, says: "What each element of the list is; no list again." },
-  minItems: { words: "whole number", schema: count, says: "Elements at least." },
-  maxItems: { words: "whole number", schema: count, says: "Elements at most." },
-  default: {
-    words: "a value of the type",
-    schema: { anyOf: [scalar, { type: "array", items: scalar }] },
-    says: "Taken where the caller gives none.",
-  },
-  optional: {
-    words: "`true` or `false`",
-    schema: { type: "boolean" },
-    says: "The caller may leave it out; then it disappears from `run`, together with the option before it, unless that has a value of its own, as `--format=zip` does.",
-  },
-};
-
-const neededKeys: Readonly<Record<string, readonly string[]>> = { list: ["items"], path: ["base"] };
+/** By the names in TypeScript. */
+export const argumentKeys: Readonly<Record<string, DeclarationKey>> = declarationTable;
 
 export const argumentDeclarations: ValueKind<ArgumentDeclarations> = {
   words: "map of names and declarations",
@@ -110,26 +32,26 @@ export const argumentDeclarations: ValueKind<ArgumentDeclarations> = {
   },
 };
 
-function declarationSchema(keysByType: Readonly<Record<string, readonly string[]>>): JsonSchema {
+function declarationSchema(keysByType: KeysByType): JsonSchema {
   return { anyOf: Object.entries(keysByType).map(([type, keys]) => typeSchema(type, keys)) };
 }
 
 function typeSchema(type: string, keys: readonly string[]): JsonSchema {
-  const schema = {
+  const isNeeded = (key: string): boolean =>
+    argumentKeys[key]?.neededBy?.types.some((needing) => needing === type) === true;
+  return {
     type: "object",
     properties: Object.fromEntries(
       keys.map((key) => [toSnakeCase(key), key === "type" ? { const: type } : keySchema(key)]),
     ),
-    required: ["type", ...(neededKeys[type] ?? [])],
+    required: ["type", ...keys.filter(isNeeded).map(toSnakeCase)],
     additionalProperties: false,
   };
-  return type === "enum" ? { ...schema, oneOf: [{ required: ["values"] }, { required: ["choices"] }] } : schema;
 }
 
 function keySchema(key: string): JsonSchema {
   if (key === "items") return declarationSchema(keysOfItem);
-  const { schema, says } = argumentKeys[key] ?? { schema: {}, says: "" };
-  return { ...schema, description: says };
+  return { ...argumentKeys[key]?.kind.schema, description: argumentKeys[key]?.says };
 }
 
 function readArgument(name: string, { key, value }: YamlEntry, context: ReadContext): ArgumentDeclaration {
@@ -143,30 +65,25 @@ function readArgument(name: string, { key, value }: YamlEntry, context: ReadCont
   return declaration;
 }
 
-/** Keys are checked here, where their places are known; what their values may be is checkDeclaration's to say. */
-function readDeclaration(
-  value: YamlValue,
-  keysByType: Readonly<Record<string, readonly string[]>>,
-  context: ReadContext,
-): Record<string, unknown> {
-  const types = Object.keys(keysByType);
-  const type = value.named((name) => `\`${name}\``).get("type")?.value;
-  if (type === undefined) throw value.error(`${value.what} needs a \`type\`: ${types.join(", ")}`);
-  const keys = Object.hasOwn(keysByType, type.text()) ? keysByType[type.text()] : undefined;
-  if (keys === undefined) throw type.error(`there is no type "${type.text()}"${didYouMean(type.text(), types)}`);
-  const fields = value.fields(keys.map(toSnakeCase), [], context.problems);
-  return Object.fromEntries([...fields].map(([name, field]) => [toCamelCase(name), readKey(name, field, context)]));
+/** Keys and their values are checked here, where their places are known; what they may not be together, checkDeclaration says. */
+function readDeclaration(value: YamlValue, keysByType: KeysByType, context: ReadContext): Record<string, unknown> {
+  const place = value.named((name) => `\`${name}\``).get("type")?.value;
+  const type = place?.text();
+  const fault = faultOfType(type, keysByType);
+  if (type === undefined) throw value.error(`${value.what} ${fault ?? ""}`);
+  if (fault !== undefined) throw (place ?? value).error(fault);
+  const fields = value.fields((keysByType[type] ?? []).map(toSnakeCase), [], context.problems);
+  return Object.fromEntries(
+    [...fields].map(([name, field]) => [toCamelCase(name), readKey(name, field, type, context)]),
+  );
 }
 
-function readKey(name: string, value: YamlValue, context: ReadContext): unknown {
-  switch (name) {
-    case "items":
-      return readDeclaration(value, keysOfItem, context);
-    case "base":
-      return filePath.read(value, context);
-    default:
-      return plainOf(toCamelCase(name), value);
-  }
+function readKey(name: string, value: YamlValue, type: string, context: ReadContext): unknown {
+  if (name === "items") return readDeclaration(value, keysOfItem, context);
+  if (name === "base") return filePath.read(value, context);
+  const fault = faultOfValue(toCamelCase(name), value.plain, type, name);
+  if (fault !== undefined) throw value.error(fault);
+  return value.plain;
 }
 
 /**
@@ -208,14 +125,6 @@ function checkGiver(asking: string, from: YamlValue, commands: readonly Command[
   const choicesFrom = new Map([["", name]]);
   const circle = circleOf({ name: asking, choicesFrom }, (other) => commands.find((command) => command.name === other));
   if (circle !== undefined) throw from.error(circleSentence(circle));
-}
-
-/** In YAML 1.2 `yes` is a text, and would count as false here. */
-function plainOf(key: string, value: YamlValue): unknown {
-  const type = argumentKeys[key]?.schema["type"];
-  if (type === "boolean") return value.flag();
-  if (type === "string" && typeof value.scalar !== "string") throw value.error(`${value.what} must be a text`);
-  return value.plain;
 }
 
 export function toSnakeCase(name: string): string {

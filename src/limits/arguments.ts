@@ -38,10 +38,16 @@ export const argumentLimits = {
     max: forever,
     reason: "how long a listing or a call waits for a command that gives choices, with its wait for a place",
   },
-  patternTimeoutMs: {
-    default: 250,
-    max: forever,
+  maxPatternSize: {
+    default: 20_000,
+    max: 1_000_000,
     reason:
-      "how long one text is checked against a declared pattern; some patterns need years, and the whole server would wait",
+      "characters and choices of one pattern, its counts written out; a character of a text may take that many steps",
+  },
+  maxPatternSteps: {
+    default: 10_000_000,
+    max: 1_000_000_000,
+    reason:
+      "steps that the texts of one call may take against their patterns, some 250 ms; the whole server waits for them",
   },
 } as const satisfies Record<string, Limit>;

@@ -84,7 +84,7 @@ describe("numbers, choices and lists", () => {
     whole: { type: "integer", minimum: -3, optional: true },
     ratio: { type: "number", maximum: 1, optional: true },
     flag: { type: "boolean", optional: true },
-    mode: { type: "enum", values: ["fast", "full"], optional: true },
+    mode: { type: "enum", choices: ["fast", "full"], optional: true },
     names: { type: "list", items: { type: "string", pattern: "[a-z]+" }, minItems: 1, maxItems: 2, optional: true },
   });
 
@@ -202,7 +202,7 @@ describe("defaults and absence", () => {
 test("JSON Schema tells types, bounds, defaults and what is required", () => {
   const declared = declareArguments({
     world: { type: "string", pattern: "[a-z]+", default: "overworld", description: "which world" },
-    mode: { type: "enum", values: ["fast", "full"] },
+    mode: { type: "enum", choices: ["fast", "full"] },
     sizes: { type: "list", items: { type: "integer", minimum: 1 }, maxItems: 3, optional: true },
   });
   expect(declared["~standard"].jsonSchema.input({ target: "draft-2020-12" })).toMatchObject({
@@ -242,16 +242,20 @@ describe("a wrong declaration is refused when it is made:", () => {
     ["an unknown type", { a: { type: "strin" } }, /did you mean "string"/],
     ["an unknown key", { a: { type: "string", patern: "x" } }, /did you mean "pattern"/],
     ["a key of another type", { a: { type: "boolean", minimum: 1 } }, /"minimum" does not belong to type boolean/],
+    ["a pattern that refers back", { a: { type: "string", pattern: "(a|b)x\\1" } }, /"a".*refers back to a group/],
+    ["a pattern of a million steps", { a: { type: "string", pattern: "(?:a{1000}){1000}" } }, /"a".*is too large/],
+    ["optional that is no truth value", { a: { type: "string", optional: "no" } }, /`optional` must be true or false/],
     ["a broken pattern", { a: { type: "string", pattern: "(" } }, /"a".*regular expression/],
     ["a pattern that only a group would mend", { a: { type: "string", pattern: "a)|(b" } }, /regular expression/],
-    ["an enum without values", { a: { type: "enum", values: [] } }, /values/],
-    ["an enum of numbers", { a: { type: "enum", values: [1] } }, /quotes/],
+    ["an enum without choices", { a: { type: "enum" } }, /needs `choices`/],
+    ["an enum with none", { a: { type: "enum", choices: [] } }, /needs `choices`/],
+    ["an enum with values", { a: { type: "enum", values: ["a"] } }, /`values` is called `choices`/],
+    ["an enum of numbers", { a: { type: "enum", choices: [1] } }, /quotes/],
     ["choices that are none", { a: { type: "string", choices: "a" } }, /`choices`/],
     ["choices without any", { a: { type: "string", choices: [] } }, /`choices`/],
     ["choices from no name", { a: { type: "enum", choices: { from: "rm -rf" } } }, /no name for a command/],
     ["choices from a command of our own", { a: { type: "enum", choices: { from: "iscep.list" } } }, /iscep's own/],
     ["choices from two places", { a: { type: "enum", choices: { from: "a", to: "b" } } }, /\{ from: COMMAND \}/],
-    ["an enum with values and choices", { a: { type: "enum", values: ["a"], choices: ["a"] } }, /needs `choices`/],
     ["a default that is no choice", { a: { type: "string", choices: ["a"], default: "b" } }, /default does not fit/],
     ["allow without a list", { a: { type: "string", allow: "dash" } }, /`allow` must be a list of dash, control/],
     ["allow of something else", { a: { type: "string", allow: ["nul"] } }, /`allow` has no "nul"/],
@@ -261,7 +265,7 @@ describe("a wrong declaration is refused when it is made:", () => {
       { a: { type: "string", multiline: "no" } },
       /`multiline` must be true or false/,
     ],
-    ["an enum with a value twice", { a: { type: "enum", values: ["x", "x"] } }, /twice/],
+    ["an enum with a value twice", { a: { type: "enum", choices: ["x", "x"] } }, /twice/],
     ["a list of lists", { a: { type: "list", items: { type: "list", items: { type: "string" } } } }, /items/],
     ["bounds without anything between", { a: { type: "integer", minimum: 2, maximum: 1 } }, /larger/],
     ["a length below 0", { a: { type: "string", minLength: -1 } }, /minLength/],

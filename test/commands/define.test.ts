@@ -34,7 +34,7 @@ const libraries: [string, StandardSchemaV1][] = [
     declareArguments({
       message: { type: "string" },
       numb: { type: "integer", minimum: 3, optional: true },
-      mode: { type: "enum", values: ["fast", "full"], optional: true },
+      mode: { type: "enum", choices: ["fast", "full"], optional: true },
     }),
   ],
 ];

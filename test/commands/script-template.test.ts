@@ -206,7 +206,7 @@ describe("a wrong template is refused when it is made:", () => {
       { n: { type: "integer", default: -1 } },
       /"n" has the value "-1".*allow: \[dash\]/,
     ],
-    ["a value that is taken for an option", ["{e}"], { e: { type: "enum", values: ["a", "-b"] } }, /"-b"/],
+    ["a value that is taken for an option", ["{e}"], { e: { type: "enum", choices: ["a", "-b"] } }, /"-b"/],
     [
       "a choice that is taken for an option",
       ["{e}"],

@@ -59,7 +59,7 @@ commands:
     run: [./backup.sh, --world, "{world}", "--mode={mode}", "{names}"]
     args:
       world: { type: string, pattern: "[a-z0-9_-]+", default: world, max_length: 20 }
-      mode: { type: enum, values: [fast, full] }
+      mode: { type: enum, choices: [fast, full] }
       names: { type: list, items: { type: integer, minimum: 0 }, max_items: 3, optional: true }
     timeout: 10m
     folder: worlds
@@ -268,7 +268,7 @@ describe("what is wrong is told with line, column and what to do", () => {
     [
       "a pattern that is none",
       command('run: [date, "{b}"]\nargs:\n  b: { type: string, pattern: "a)|(b" }'),
-      /^5:7: .*pattern/,
+      /^5:35: .*pattern/,
     ],
     [
       "a default that does not fit",
@@ -295,7 +295,7 @@ describe("what is wrong is told with line, column and what to do", () => {
     [
       "a presence that is none",
       command('run: [date, "{b}"]\nargs:\n  b: { type: path, base: worlds, presence: gone }'),
-      /^5:7: .*existing, new, either/,
+      /^5:48: .*existing, new, either/,
     ],
     ["no argument on standard input", command("run: [date]\nstdin: sql"), /^4:12: stdin must be args/],
     ["braces without quotes", command("run: [date]\nstdin: {sql}"), /^4:12: .*write "\{sql\}" in quotes/],

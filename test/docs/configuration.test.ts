@@ -15,7 +15,7 @@ import {
   type Configuration,
 } from "#iscep/configuration/configuration";
 import { limitKeys } from "#iscep/configuration/limits";
-import { keysOfArgument } from "#iscep/commands/arguments/declaration";
+import { keysOfArgument } from "#iscep/commands/arguments/declaration-table";
 import type { scriptKeys } from "#iscep/configuration/script";
 import { starterFiles } from "#iscep/cli/serving/starter-files";
 

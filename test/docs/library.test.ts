@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { keysOfArgument, stringFormats } from "#iscep/commands/arguments/declaration";
+import { keysOfArgument } from "#iscep/commands/arguments/declaration-table";
+import { stringFormats } from "#iscep/commands/arguments/declaration";
 
 const text = readFileSync("docs/LIBRARY.md", "utf8");
 

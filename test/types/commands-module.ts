@@ -28,7 +28,7 @@ export const backup = defineScript({
   run: ["tar", "--mode={mode}", "--", "{world}", "{files}"],
   args: {
     world: { type: "string", pattern: "[a-z]+", default: "overworld" },
-    mode: { type: "enum", values: ["fast", "full"] },
+    mode: { type: "enum", choices: ["fast", "full"] },
     files: { type: "list", items: { type: "string" }, optional: true },
   },
 });

@@ -19,11 +19,11 @@ defineCommand({
   name: "declared",
   args: declareArguments({
     world: { type: "string", default: "overworld" },
-    mode: { type: "enum", values: ["fast", "full"], default: "fast" },
+    mode: { type: "enum", choices: ["fast", "full"], default: "fast" },
     count: { type: "integer" },
     ratio: { type: "number", optional: true },
     sizes: { type: "list", items: { type: "number" }, default: [] },
-    modes: { type: "list", items: { type: "enum", values: ["a", "b"] } },
+    modes: { type: "list", items: { type: "enum", choices: ["a", "b"] } },
     flag: { type: "boolean", optional: false },
     level: { type: "enum", choices: ["low", "high"] },
     color: { type: "string", choices: ["red"], optional: true },
@@ -77,14 +77,14 @@ defineCommand({ run: () => 1 });
 declareArguments({ a: {} });
 // @ts-expect-error no such type
 declareArguments({ a: { type: "text" } });
-// @ts-expect-error an enum has values
+// @ts-expect-error an enum has choices
 declareArguments({ a: { type: "enum" } });
 // @ts-expect-error a path lies in a folder
 declareArguments({ a: { type: "path" } });
 // @ts-expect-error a secret in the program is none
 declareArguments({ a: { type: "secret", default: "x" } });
-// @ts-expect-error values of an enum stand in one place
-declareArguments({ a: { type: "enum", values: ["a"], choices: ["a"] } });
+// @ts-expect-error they are called choices
+declareArguments({ a: { type: "enum", values: ["a"] } });
 // @ts-expect-error no number has control characters
 declareArguments({ a: { type: "integer", allow: ["control"] } });
 // @ts-expect-error a default of another type

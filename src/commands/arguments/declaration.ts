@@ -13,11 +13,11 @@ export const allowances = ["dash", "control"] as const;
 type Allowance = (typeof allowances)[number];
 
 /** Texts, or the command of the same server that gives them: its result is a list of texts, or it prints one a line. */
-type Choices = readonly string[] | { readonly from: string };
+export type Choices = readonly string[] | { readonly from: string };
 
 interface StringDeclaration extends CommonDeclaration {
   readonly type: "string";
-  /** A regular expression (with the flag u) that the whole text has to match. */
+  /** A regular expression (with the flag u) that the whole text has to match. It cannot refer back to a group. */
   readonly pattern?: string;
   readonly format?: StringFormat;
   /** In characters (code points). */
@@ -29,19 +29,22 @@ interface StringDeclaration extends CommonDeclaration {
   readonly allow?: readonly Allowance[];
 }
 
-/** No `uri`: it lets file: and more through (GHSA-45pc-w4ph-hrq4). Say what is meant in a pattern. */
-export const stringFormats = [
-  "date",
-  "date-time",
-  "duration",
-  "email",
-  "hostname",
-  "ipv4",
-  "ipv6",
-  "time",
-  "uuid",
-] as const;
-type StringFormat = (typeof stringFormats)[number];
+/** What each looks like. No `uri`: it lets file: and more through (GHSA-45pc-w4ph-hrq4). Say what is meant in a pattern. */
+export const formatExamples = {
+  date: "2026-01-31",
+  "date-time": "2026-01-31T10:30:00Z",
+  duration: "P1DT12H",
+  email: "name@example.org",
+  hostname: "www.example.org",
+  ipv4: "192.0.2.1",
+  ipv6: "2001:db8::1",
+  time: "10:30:00Z",
+  uuid: "0190163d-8694-739b-aea5-966c26f8ad91",
+} as const;
+
+export type StringFormat = keyof typeof formatExamples;
+
+export const stringFormats = Object.keys(formatExamples) as StringFormat[];
 
 interface NumberDeclaration extends CommonDeclaration {
   /** `integer` is within ±(2^53 - 1). */
@@ -55,14 +58,11 @@ interface BooleanDeclaration extends CommonDeclaration {
   readonly type: "boolean";
 }
 
-interface EnumCommon extends CommonDeclaration {
+interface EnumDeclaration extends CommonDeclaration {
   readonly type: "enum";
+  readonly choices: Choices;
   readonly allow?: readonly "dash"[];
 }
-
-type EnumDeclaration =
-  | (EnumCommon & { readonly values: readonly string[]; readonly choices?: never })
-  | (EnumCommon & { readonly choices: Choices; readonly values?: never });
 
 /** Whether a path has to be there, must not be there yet, or may be either. */
 export const presences = ["existing", "new", "either"] as const;
@@ -116,25 +116,6 @@ export type ArgumentDeclaration =
 
 export type ArgumentDeclarations = Readonly<Record<string, ArgumentDeclaration>>;
 
-const itemKeys = {
-  string: ["type", "description", "pattern", "format", "minLength", "maxLength", "multiline", "choices", "allow"],
-  integer: ["type", "description", "minimum", "maximum", "allow"],
-  number: ["type", "description", "minimum", "maximum", "allow"],
-  boolean: ["type", "description"],
-  enum: ["type", "description", "values", "choices", "allow"],
-  path: ["type", "description", "base", "presence", "kind"],
-} as const;
-
-/** What may be said of an item of a list, by its type. */
-export const keysOfItem: Readonly<Record<string, readonly string[]>> = itemKeys;
-
-/** What may be said of an argument, by its type. */
-export const keysOfArgument: Readonly<Record<string, readonly string[]>> = {
-  ...Object.fromEntries(Object.entries(itemKeys).map(([type, keys]) => [type, [...keys, "default", "optional"]])),
-  list: ["type", "description", "items", "minItems", "maxItems", "default", "optional"],
-  secret: ["type", "description", "pattern", "minLength", "maxLength", "multiline", "optional"],
-};
-
 type ValueOf<Declaration> = Declaration extends {
   readonly type: "string" | "enum";
   readonly choices: readonly (infer Value)[];
@@ -142,19 +123,15 @@ type ValueOf<Declaration> = Declaration extends {
   ? Value
   : ValueByType<Declaration>;
 
-type ValueByType<Declaration> = Declaration extends { readonly type: "string" | "path" | "secret" }
+type ValueByType<Declaration> = Declaration extends { readonly type: "string" | "enum" | "path" | "secret" }
   ? string
   : Declaration extends { readonly type: "integer" | "number" }
     ? number
     : Declaration extends { readonly type: "boolean" }
       ? boolean
-      : Declaration extends { readonly type: "enum"; readonly values: readonly (infer Value)[] }
-        ? Value
-        : Declaration extends { readonly type: "enum" }
-          ? string
-          : Declaration extends { readonly type: "list"; readonly items: infer Item }
-            ? ValueOf<Item>[]
-            : never;
+      : Declaration extends { readonly type: "list"; readonly items: infer Item }
+        ? ValueOf<Item>[]
+        : never;
 
 type HasDefault<Declaration> = Declaration extends { readonly default: string | number | boolean | readonly unknown[] }
   ? true

@@ -1,13 +1,12 @@
 import path from "node:path";
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
 import { IscepError } from "../../errors.js";
-import { defaultLimits } from "../../limits/limits.js";
 import { givenValue } from "./text.js";
-import type { ArgumentPaths, ArgumentsCheck, JsonSchema } from "../../model/command.js";
+import type { ArgumentPaths, ArgumentsCheck } from "../../model/command.js";
 import { checkDeclaration } from "./declaration-check.js";
-import { schemaOf, type SchemaPurpose } from "./declaration-schema.js";
+import { argumentsSchema } from "./declaration-schema.js";
 import type { ArgumentDeclaration, ArgumentDeclarations, DeclaredInput, DeclaredOutput } from "./declaration.js";
-import { compileCheck, type DeclaredIssue } from "./declared-check.js";
+import { declaredCheck, declaredIssue } from "./declared-check.js";
 import { declaredPath, faultByNow, resolveInside, type DeclaredPath } from "./path-argument.js";
 
 /** A Standard Schema with Standard JSON Schema. */
@@ -21,7 +20,7 @@ export interface DeclaredArguments<Input, Output> {
  *     declareArguments({
  *       world: { type: "string", pattern: "[a-z0-9_-]+", default: "world" },
  *       count: { type: "integer", minimum: 1, maximum: 9 },
- *       mode: { type: "enum", values: ["fast", "full"] },
+ *       mode: { type: "enum", choices: ["fast", "full"] },
  *       names: { type: "list", items: { type: "string" }, maxItems: 20, optional: true },
  *       target: { type: "path", base: "archives", presence: "new" },
  *       password: { type: "secret" },
@@ -39,7 +38,7 @@ export function declareArguments<const Declarations extends ArgumentDeclarations
   checkRecord(declarations);
   const declared = Object.entries<ArgumentDeclaration>(declarations);
   for (const [name, declaration] of declared) checkDeclaration(name, declaration);
-  const jsonSchema = objectSchema(declared, { forCheck: false, maxItems: defaultLimits.maxArgumentItems });
+  const jsonSchema = argumentsSchema(declared);
   const folder = path.resolve(options.folder ?? "");
   const paths = declared.flatMap(([name, declaration]) => declaredPath(name, declaration, folder) ?? []);
   const validate = validator(declared, paths);
@@ -98,20 +97,6 @@ function checkRecord(declarations: unknown): void {
   }
 }
 
-function objectSchema(
-  declared: readonly (readonly [string, ArgumentDeclaration])[],
-  purpose: SchemaPurpose,
-): JsonSchema {
-  const mayMiss = ({ optional = false, default: fallback }: ArgumentDeclaration): boolean =>
-    optional || (!purpose.forCheck && fallback !== undefined);
-  return {
-    type: "object",
-    properties: Object.fromEntries(declared.map(([name, declaration]) => [name, schemaOf(declaration, purpose)])),
-    required: declared.filter(([, declaration]) => !mayMiss(declaration)).map(([name]) => name),
-    additionalProperties: false,
-  };
-}
-
 type ArgsResult = StandardSchemaV1.Result<Record<string, unknown>>;
 
 /** Synchronous where there is no path: the system is only asked about those. */
@@ -119,7 +104,7 @@ function validator(
   declared: readonly (readonly [string, ArgumentDeclaration])[],
   paths: readonly DeclaredPath[],
 ): (value: unknown) => ArgsResult | Promise<ArgsResult> {
-  const check = compileCheck(objectSchema(declared, { forCheck: true, maxItems: defaultLimits.maxArgumentItems }));
+  const check = declaredCheck(declared);
   const names = declared.map(([name]) => name);
   const defaults = declared.map(([, declaration]) => declaration.default);
   for (const [name, declaration] of declared) checkDefault(name, declaration);
@@ -144,8 +129,8 @@ function validator(
         return { issues: [{ message: "there is no such argument", path: [name] }] };
       }
     }
-    const issues = check(args);
-    if (issues !== undefined) return { issues };
+    const issue = check(args);
+    if (issue !== undefined) return { issues: [issue] };
     return paths.length === 0 ? { value: args } : withResolvedPaths(args, paths);
   };
 }
@@ -158,7 +143,8 @@ async function withResolvedPaths(args: Record<string, unknown>, paths: readonly 
     const resolved: string[] = [];
     for (const [index, text] of (isList ? (given as string[]) : [given as string]).entries()) {
       const result = await resolveInside(text, declaration);
-      if ("expected" in result) return { issues: [pathIssue(isList ? [name, index] : [name], result.expected)] };
+      if ("expected" in result)
+        return { issues: [declaredIssue(result.expected, text, isList ? [name, index] : [name])] };
       resolved.push(result.path);
     }
     args[name] = isList ? resolved : resolved[0];
@@ -166,14 +152,9 @@ async function withResolvedPaths(args: Record<string, unknown>, paths: readonly 
   return { value: args };
 }
 
-function pathIssue(at: PropertyKey[], expected: string): DeclaredIssue {
-  return { message: `expected ${expected}, received string`, path: at, expected };
-}
-
 function checkDefault(name: string, declaration: ArgumentDeclaration): void {
   if (declaration.default === undefined) return;
-  const schema = objectSchema([[name, declaration]], { forCheck: true, maxItems: defaultLimits.maxArgumentItems });
-  const [issue] = compileCheck(schema)({ [name]: declaration.default }) ?? [];
+  const issue = declaredCheck([[name, declaration]])({ [name]: declaration.default });
   if (issue === undefined) return;
   throw new IscepError("usage", `argument "${name}": its own default does not fit: ${issue.message}`, {
     details: { argument: name },

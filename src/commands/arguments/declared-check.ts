@@ -1,106 +1,124 @@
-/** The check of declared arguments, compiled by ajv. */
+/** The check of declared arguments. Nothing is compiled into code: what a definition says stays data. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type { Ajv2020, ErrorObject } from "ajv/dist/2020.js";
 import { defaultLimits } from "../../limits/limits.js";
-import { compileOnce, openAjv } from "./ajv.js";
-import { boundedPattern } from "./bounded-pattern.js";
-import type { JsonSchema } from "../../model/command.js";
-import { stringFormats } from "./declaration.js";
-import { textFormats } from "./declaration-schema.js";
-
-export type CompiledCheck = (args: unknown) => readonly StandardSchemaV1.Issue[] | undefined;
-
-let ajv: Ajv2020 | undefined;
-
-/** Undefined from the check means that all is well. */
-export function compileCheck(schema: JsonSchema): CompiledCheck {
-  ajv ??= ajvOfDeclarations();
-  const validate = compileOnce(ajv, schema);
-  return (args) => (validate(args) ? undefined : (validate.errors ?? []).map(toIssue));
-}
-
-function ajvOfDeclarations(): Ajv2020 {
-  const made = openAjv(
-    {
-      meta: false,
-      validateSchema: false,
-      strict: false,
-      strictNumbers: true,
-      verbose: true,
-      unicodeRegExp: true,
-      // ajv writes this name into code that it is never asked for.
-      code: { regExp: Object.assign(boundedPattern, { code: "boundedPattern" }) },
-    },
-    [...stringFormats],
-  );
-  made.addFormat(textFormats.oneLine, (text: string) => !/[\p{Cc}\p{Cs}]/u.test(text));
-  made.addFormat(textFormats.multiline, (text: string) => !/[\p{Cs}]|(?![\t\n\r])\p{Cc}/u.test(text));
-  made.addFormat(textFormats.any, (text: string) => !/[\0\p{Cs}]/u.test(text));
-  made.addFormat(textFormats.short, isShort);
-  return made;
-}
-
-function isShort(text: string): boolean {
-  const { maxArgumentBytes } = defaultLimits;
-  return text.length * 3 <= maxArgumentBytes || Buffer.byteLength(text) <= maxArgumentBytes;
-}
+import type { ArgumentDeclaration, ItemDeclaration } from "./declaration.js";
+import { saidKeys, type Rule } from "./declaration-table.js";
+import { PatternBudget, PatternTooSlow } from "./linear-pattern.js";
+import { characterRule, shortRule } from "./text-format.js";
 
 export interface DeclaredIssue extends StandardSchemaV1.Issue {
-  /** What the schema wants; never anything of the value. */
+  /** What the declaration wants; never anything of the value. */
   readonly expected: string;
 }
 
-function toIssue(error: ErrorObject): DeclaredIssue {
-  const path = error.instancePath
-    .split("/")
-    .slice(1)
-    .map((key, index) => (index === 0 ? key : Number(key)));
-  if (error.keyword === "required") {
-    const missing = String(error.params["missingProperty"]);
-    return { message: "missing", path: [missing], expected: "" };
-  }
-  const expected = expectation(error);
-  return { message: `expected ${expected}, received ${typeName(error.data)}`, path, expected };
+export function declaredIssue(expected: string, value: unknown, path: PropertyKey[]): DeclaredIssue {
+  return { message: `expected ${expected}, received ${typeName(value)}`, path, expected };
 }
 
-function expectation(error: ErrorObject): string {
-  const { keyword, params } = error;
-  switch (keyword) {
-    case "type":
-      return String(params["type"]);
+type DeclaredCheck = (args: Readonly<Record<string, unknown>>) => DeclaredIssue | undefined;
+
+/** The check gives the first fault: a list of a million wrong items would else become a million of them. */
+export function declaredCheck(declared: readonly (readonly [string, ArgumentDeclaration])[]): DeclaredCheck {
+  const checks = declared.map(([name, declaration]) => ({
+    name,
+    isNeeded: declaration.optional !== true,
+    check: valueCheck(declaration),
+  }));
+  return (args) => {
+    const missing = checks.find(({ name, isNeeded }) => isNeeded && args[name] === undefined);
+    if (missing !== undefined) return { message: "missing", path: [missing.name], expected: "" };
+    const budget = new PatternBudget();
+    for (const { name, check } of checks) {
+      const value = args[name];
+      const fault = value === undefined ? undefined : withinBudget(() => check(value, budget), value);
+      if (fault !== undefined) return declaredIssue(fault.expected, fault.value, [name, ...fault.at]);
+    }
+    return undefined;
+  };
+}
+
+interface Fault {
+  readonly expected: string;
+  readonly value: unknown;
+  /** The place in a list. */
+  readonly at: readonly number[];
+}
+
+type ValueCheck = (value: unknown, budget: PatternBudget) => Fault | undefined;
+
+const tooSlow = `texts that can be compared with their patterns in ${defaultLimits.maxPatternSteps} steps; fewer or shorter ones`;
+
+function withinBudget(check: () => Fault | undefined, value: unknown): Fault | undefined {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof PatternTooSlow)) throw error;
+    return { expected: tooSlow, value, at: [] };
+  }
+}
+
+function valueCheck(declaration: ArgumentDeclaration | ItemDeclaration): ValueCheck {
+  const rules = [
+    ...rulesOfType(declaration),
+    ...saidKeys(declaration).flatMap(({ row, said }) => row.rule?.(said) ?? []),
+  ];
+  const checkItem = declaration.type === "list" ? valueCheck(declaration.items) : undefined;
+  return (value, budget) => {
+    for (const rule of rules) {
+      // The first one has seen the type, which the others are written for.
+      const expected = rule(value as never, budget);
+      if (expected !== undefined) return { expected, value, at: [] };
+    }
+    if (checkItem === undefined) return undefined;
+    for (const [index, item] of (value as readonly unknown[]).entries()) {
+      const fault = checkItem(item, budget);
+      if (fault !== undefined) return { ...fault, at: [index, ...fault.at] };
+    }
+    return undefined;
+  };
+}
+
+const isText: Rule = (value: unknown) => (typeof value === "string" ? undefined : "string");
+
+/** What holds for each value of the type, whatever else is said. */
+function rulesOfType(declaration: ArgumentDeclaration | ItemDeclaration): Rule[] {
+  switch (declaration.type) {
+    case "string":
+    case "secret":
+      return [isText, ...(declaration.maxLength === undefined ? [shortRule] : []), characterRule(declaration)];
     case "enum":
-      return `one of ${(params["allowedValues"] as readonly string[]).map((value) => JSON.stringify(value)).join(", ")}`;
-    case "pattern":
-      return `text that matches ${String(params["pattern"])}`;
-    case "format":
-      return formatName(String(params["format"]));
-    case "minimum":
-    case "maximum":
-      return `a number ${String(params["comparison"])} ${String(params["limit"])}`;
-    case "minLength":
-    case "maxLength":
-      return `${keyword === "minLength" ? "at least" : "at most"} ${String(params["limit"])} characters`;
-    case "minItems":
-    case "maxItems":
-      return `${keyword === "minItems" ? "at least" : "at most"} ${String(params["limit"])} items`;
+      return "from" in declaration.choices ? [isText, shortRule, characterRule({})] : [isText];
+    case "path":
+      return [
+        isText,
+        shortRule,
+        characterRule({}),
+        (value: string) => (value === "" ? "at least 1 characters" : undefined),
+      ];
+    case "number":
+      return [(value: unknown) => (Number.isFinite(value) ? undefined : "number")];
+    case "integer":
+      return [(value: unknown) => (Number.isInteger(value) ? undefined : "integer"), withinSafeRange];
+    case "boolean":
+      return [(value: unknown) => (typeof value === "boolean" ? undefined : "boolean")];
+    case "list":
+      return [
+        (value: unknown) => (Array.isArray(value) ? undefined : "array"),
+        ...(declaration.maxItems === undefined ? [isShortList] : []),
+      ];
     default:
-      return `what its ${keyword} allows`;
+      return declaration satisfies never;
   }
 }
 
-function formatName(format: string): string {
-  switch (format) {
-    case textFormats.oneLine:
-      return "well-formed text without control characters";
-    case textFormats.multiline:
-      return "well-formed text without control characters but tabs and line ends";
-    case textFormats.any:
-      return "well-formed text without NUL";
-    case textFormats.short:
-      return `text of at most ${defaultLimits.maxArgumentBytes} bytes`;
-    default:
-      return `text in the format ${format}`;
-  }
+function isShortList({ length }: readonly unknown[]): string | undefined {
+  const { maxArgumentItems } = defaultLimits;
+  return length <= maxArgumentItems ? undefined : `at most ${maxArgumentItems} items`;
+}
+
+function withinSafeRange(value: number): string | undefined {
+  if (value > Number.MAX_SAFE_INTEGER) return `a number <= ${Number.MAX_SAFE_INTEGER}`;
+  return value < Number.MIN_SAFE_INTEGER ? `a number >= ${Number.MIN_SAFE_INTEGER}` : undefined;
 }
 
 function typeName(value: unknown): string {

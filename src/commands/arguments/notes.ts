@@ -1,6 +1,6 @@
 /** What a schema notes of its arguments beside their types: which are secrets, and whose values another command gives. */
 import type { JsonSchema } from "../../model/command.js";
-import { choicesKeyword } from "./declaration-schema.js";
+import { choicesKeyword } from "./declaration-table.js";
 
 export interface ArgumentNotes {
   /** The schema without our own keyword: callers must not learn of commands that they may not run. */

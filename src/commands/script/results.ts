@@ -1,12 +1,11 @@
 /** What a script's end and output become: which exit codes are success, and what the value of the call is. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type { Ajv2020 } from "ajv/dist/2020.js";
 import { IscepError } from "../../errors.js";
 import type { ScriptResult } from "../../model/outcome.js";
-import { compileOnce, openAjv } from "../arguments/ajv.js";
 import { resultJsonSchema } from "../arguments/schema.js";
 import type { JsonSchema, ResultCheck, ScriptResults } from "../../model/command.js";
 import type { ValueOfSchema } from "../arguments/schema-value.js";
+import { compileResultSchema } from "./result-schema.js";
 
 export const outputForms = ["text", "json", "lines", "none"] as const;
 export type OutputForm = (typeof outputForms)[number];
@@ -85,18 +84,9 @@ function readStandard(checked: StandardSchemaV1.Result<unknown>): ResultCheck {
   return { ok: false, message: checked.issues.map((issue) => issue.message).join("; ") };
 }
 
-let ajv: Ajv2020 | undefined;
-
 function compileSchema(name: string, schema: JsonSchema): (value: unknown) => ResultCheck {
-  // Strict about keywords, as a misspelt one would check nothing.
-  ajv ??= openAjv({ strict: true, strictTypes: false, strictTuples: false, strictRequired: false });
   try {
-    const validate = compileOnce(ajv, schema);
-    return (value) => {
-      if (validate(value)) return { ok: true, value };
-      const [fault] = validate.errors ?? [];
-      return { ok: false, message: `${fault?.instancePath ?? ""} ${fault?.message ?? "it does not fit"}`.trim() };
-    };
+    return compileResultSchema(schema);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw wrong("result", `result of script "${name}" is no JSON Schema of draft 2020-12: ${reason}`, cause);

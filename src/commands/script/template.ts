@@ -162,7 +162,6 @@ function allowsDash(declaration: ArgumentDeclaration): boolean {
 function dashedValue(declaration: ArgumentDeclaration): string | undefined {
   const item = declaration.type === "list" ? declaration.items : declaration;
   const named: unknown[] = [declaration.default ?? []].flat();
-  if (item.type === "enum") named.push(...(item.values ?? []));
   const choices: unknown = "choices" in item ? item.choices : undefined;
   if (Array.isArray(choices)) named.push(...(choices as unknown[]));
   return item.type === "path" ? undefined : named.map(String).find((value) => value.startsWith("-"));

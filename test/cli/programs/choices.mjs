@@ -18,8 +18,8 @@ export const commands = [
     name: "choose",
     description: "Takes one of hostile choices",
     args: declareArguments({
-      value: { type: "enum", values: choices, description: "which" },
-      many: { type: "list", items: { type: "enum", values: ["one", "two"] }, optional: true },
+      value: { type: "enum", choices: choices, description: "which" },
+      many: { type: "list", items: { type: "enum", choices: ["one", "two"] }, optional: true },
       fast: { type: "boolean", optional: true },
       times: { type: "integer", default: 1 },
     }),

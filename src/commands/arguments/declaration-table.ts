@@ -1,0 +1,243 @@
+/**
+ * All that a declared argument can say, a row for each key: where it belongs, what it may be, how it is told as JSON
+ * Schema, and what a value has to be because of it. The check of declarations, the check of values, the schema for
+ * callers, iscep.yaml, iscep.schema.json and the tables of the documents follow from it.
+ */
+import type { JsonSchema } from "../../model/command.js";
+import {
+  anyValue,
+  baseFolder,
+  choices,
+  count,
+  flag,
+  listOfWords,
+  number,
+  pattern,
+  text,
+  wordOf,
+  type DeclaredKind,
+} from "./declaration-kinds.js";
+import {
+  allowances,
+  formatExamples,
+  pathKinds,
+  presences,
+  stringFormats,
+  type ArgumentDeclaration,
+  type ItemDeclaration,
+} from "./declaration.js";
+import { compilePattern, type PatternBudget } from "./linear-pattern.js";
+import { formatCheck } from "./text-format.js";
+
+export type ArgumentType = ArgumentDeclaration["type"];
+
+/** What was expected of the value; undefined when it fits. It never tells anything of the value. */
+export type Rule = (value: never, budget: PatternBudget) => string | undefined;
+
+export interface DeclarationKey<Value = unknown> {
+  readonly kind: DeclaredKind<Value>;
+  /** For the documentation, and for editors. */
+  readonly says: string;
+  readonly types: readonly ArgumentType[];
+  /** Where it may not be left out, what to write. */
+  readonly neededBy?: { readonly types: readonly ArgumentType[]; readonly what: string };
+  /** True where it is said of whole arguments only, not of the items of a list. */
+  readonly ofArgument?: boolean;
+  /** Another key, whose value must not be less. */
+  readonly upTo?: string;
+  /** As JSON Schema. Nothing where it has no word for this. */
+  tells?(said: Value): JsonSchema;
+  /** What the values have to be, which have the argument's type already. */
+  rule?(said: Value): Rule;
+}
+
+const texts = ["string", "secret"] as const;
+const numbers = ["integer", "number"] as const;
+const all = ["string", "integer", "number", "boolean", "enum", "path", "list", "secret"] as const;
+
+/** Names the command that gives the values of an argument. Only within a server: discovery has the values instead. */
+export const choicesKeyword = "x-iscep-choices-from";
+
+function key<Value>(row: DeclarationKey<Value>): DeclarationKey {
+  // The check of a declaration has asked the kind whether the value is one, before anything else sees it.
+  return row;
+}
+
+type KeyOf<Declaration> = Declaration extends unknown ? Exclude<keyof Declaration, "type"> : never;
+
+/** In this order the rules are asked: no pattern sees an over-long text. */
+export const declarationTable = {
+  description: key({
+    kind: text,
+    says: "Shown to callers.",
+    types: all,
+    tells: (description) => ({ description }),
+  }),
+  choices: key({
+    kind: choices,
+    says: "What it may be; or the command of this server that gives the values: a list of texts, or one a line.",
+    types: ["string", "enum"],
+    neededBy: { types: ["enum"], what: "a list of texts, or { from: COMMAND }" },
+    tells: (said) => ("from" in said ? { [choicesKeyword]: said.from } : { enum: said }),
+    rule: (said) => {
+      if ("from" in said) return () => undefined;
+      const known = new Set(said);
+      const expected = `one of ${said.map((each) => JSON.stringify(each)).join(", ")}`;
+      return (value: string) => (known.has(value) ? undefined : expected);
+    },
+  }),
+  maxLength: key({
+    kind: count,
+    says: "Characters at most.",
+    types: texts,
+    tells: (maxLength) => ({ maxLength }),
+    rule: (most) => (value: string) => (isLongerThan(value, most) ? `at most ${most} characters` : undefined),
+  }),
+  minLength: key({
+    kind: count,
+    says: "Characters at least.",
+    types: texts,
+    upTo: "maxLength",
+    tells: (minLength) => ({ minLength }),
+    rule: (least) => (value: string) => (isLongerThan(value, least - 1) ? undefined : `at least ${least} characters`),
+  }),
+  format: key({
+    kind: wordOf(stringFormats),
+    says: "A known form of texts.",
+    types: ["string"],
+    tells: (format) => ({ format }),
+    rule: (format) => {
+      const fits = formatCheck(format);
+      const expected = `text in the format ${format}, such as ${formatExamples[format]}`;
+      return (value: string) => (fits(value) ? undefined : expected);
+    },
+  }),
+  pattern: key({
+    kind: pattern,
+    says: "The whole text has to match it; no ^ and $ are needed. It cannot refer back to a group of its own.",
+    types: texts,
+    tells: (source) => ({ pattern: `^(?:${source})$` }),
+    rule: (source) => {
+      const compiled = compilePattern(source);
+      const expected = `text that matches ^(?:${source})$`;
+      return (value: string, budget) => (compiled.matches(value, budget) ? undefined : expected);
+    },
+  }),
+  multiline: key({
+    kind: flag,
+    says: "Allows tabs and line ends; without it a text has no control characters at all.",
+    types: texts,
+  }),
+  allow: key({
+    kind: listOfWords(allowances, { integer: ["dash"], number: ["dash"], enum: ["dash"] }),
+    says: "What is refused otherwise: `dash`, a - at the beginning; `control` characters of all kinds but NUL.",
+    types: ["string", "integer", "number", "enum"],
+  }),
+  minimum: key({
+    kind: number,
+    says: "The least value.",
+    types: numbers,
+    upTo: "maximum",
+    tells: (minimum) => ({ minimum }),
+    rule: (least) => (value: number) => (value >= least ? undefined : `a number >= ${least}`),
+  }),
+  maximum: key({
+    kind: number,
+    says: "The greatest value.",
+    types: numbers,
+    tells: (maximum) => ({ maximum }),
+    rule: (most) => (value: number) => (value <= most ? undefined : `a number <= ${most}`),
+  }),
+  base: key({
+    kind: baseFolder,
+    says: "The folder that the path lies in, wherever links lead. The program gets the whole path, without links.",
+    types: ["path"],
+    neededBy: { types: ["path"], what: "the folder that the path lies in" },
+  }),
+  presence: key({
+    kind: wordOf(presences),
+    says: "Whether the path has to be there, must not be there yet, or may be either. Default: existing.",
+    types: ["path"],
+  }),
+  kind: key({
+    kind: wordOf(pathKinds),
+    says: "What the path has to be, where it exists.",
+    types: ["path"],
+  }),
+  items: key({
+    kind: { words: "a declaration", schema: {}, fault: () => undefined },
+    says: "What each element of the list is; no list again.",
+    types: ["list"],
+    neededBy: { types: ["list"], what: "what each element of the list is, such as { type: string }" },
+  }),
+  minItems: key({
+    kind: count,
+    says: "Elements at least.",
+    types: ["list"],
+    upTo: "maxItems",
+    tells: (minItems) => ({ minItems }),
+    rule: (least) => (value: readonly unknown[]) => (value.length >= least ? undefined : `at least ${least} items`),
+  }),
+  maxItems: key({
+    kind: count,
+    says: "Elements at most.",
+    types: ["list"],
+    tells: (maxItems) => ({ maxItems }),
+    rule: (most) => (value: readonly unknown[]) => (value.length <= most ? undefined : `at most ${most} items`),
+  }),
+  default: key({
+    kind: anyValue,
+    says: "Taken where the caller gives none.",
+    types: all.filter((type) => type !== "secret"),
+    ofArgument: true,
+    tells: (fallback) => ({ default: fallback }),
+  }),
+  optional: key({
+    kind: flag,
+    says: "The caller may leave it out; then it disappears from `run`, together with the option before it, unless that has a value of its own, as `--format=zip` does.",
+    types: all,
+    ofArgument: true,
+  }),
+} satisfies Record<KeyOf<ArgumentDeclaration>, DeclarationKey>;
+
+const rows: readonly (readonly [string, DeclarationKey])[] = Object.entries<DeclarationKey>(declarationTable);
+
+function keysByType(types: readonly string[], withKey: (row: DeclarationKey) => boolean) {
+  return Object.fromEntries(
+    types.map((type) => {
+      const own = rows.filter(([, row]) => row.types.some((each) => each === type) && withKey(row));
+      return [type, ["type", ...own.map(([name]) => name)]];
+    }),
+  );
+}
+
+/** What may be said of an argument, by its type. */
+export const keysOfArgument: Readonly<Record<string, readonly string[]>> = keysByType(all, () => true);
+
+/** What may be said of an item of a list, by its type. */
+export const keysOfItem: Readonly<Record<string, readonly string[]>> = keysByType(
+  ["string", "integer", "number", "boolean", "enum", "path"] satisfies ItemDeclaration["type"][],
+  ({ ofArgument = false }) => !ofArgument,
+);
+
+export interface SaidKey {
+  readonly name: string;
+  readonly row: DeclarationKey;
+  readonly said: unknown;
+}
+
+/** What a declaration says, in the order of the table. */
+export function saidKeys(declaration: ArgumentDeclaration | ItemDeclaration): SaidKey[] {
+  return rows.flatMap(([name, row]) => {
+    const said: unknown = Reflect.get(declaration, name);
+    return said === undefined ? [] : [{ name, row, said }];
+  });
+}
+
+/** In characters, and without counting further than it has to. */
+function isLongerThan(value: string, length: number): boolean {
+  if (value.length <= length) return false;
+  // A character is two units at most.
+  if (value.length > length * 2) return true;
+  return Array.from(value).length > length;
+}
