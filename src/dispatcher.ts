@@ -6,7 +6,8 @@ import type { ArgumentsCheck, Command, CommandDescription } from "./model/comman
 import { describeCommand } from "./commands/describe.js";
 import type { Registry } from "./commands/registry.js";
 import { IscepError, isIscepError } from "./errors.js";
-import type { Identity } from "./model/identity.js";
+import { narrowedDescription, refusalOf } from "./identity/argument-rules.js";
+import type { ArgumentRules, Identity } from "./model/identity.js";
 import type { Limits } from "./limits/limits.js";
 import { useSecrets } from "./logs/known-secrets.js";
 import { hideSecrets } from "./model/secrets.js";
@@ -89,12 +90,15 @@ export class Dispatcher {
 
   /** Values that other commands give for their arguments have to be asked for first. @throws IscepError as `list` */
   describe(identity: Identity): CommandDescription[] | Promise<CommandDescription[]> {
-    return this.#choices.describe(
+    const described = this.#choices.describe(
       this.list(identity).map((command) => ({
         description: describeCommand(command, this.#limits.runTimeoutMs),
         choicesFrom: command.choicesFrom,
       })),
     );
+    return described instanceof Promise
+      ? described.then((descriptions) => narrowed(descriptions, identity))
+      : narrowed(described, identity);
   }
 
   /** Never throws: whatever is wrong becomes the run's outcome. */
@@ -172,6 +176,8 @@ export class Dispatcher {
     try {
       check = command.checkArguments(args);
       if (command.choicesFrom !== undefined) check = this.#choices.check(command.choicesFrom, check);
+      const rules = identity.argumentRules(command.name);
+      if (rules !== undefined) check = withRules(check, rules, args);
     } catch (error) {
       run.end(rejected(schemaFault(error)));
       return;
@@ -197,7 +203,7 @@ export class Dispatcher {
 
   #admit(run: Run, command: Command, check: ArgumentsCheck): void {
     if (run.state !== "checking") return;
-    if (!check.ok) run.end(rejected(new IscepError("invalid_arguments", check.message)));
+    if (!check.ok) run.end(rejected(new IscepError(check.code ?? "invalid_arguments", check.message)));
     else if (this.#closing) run.end(rejected(closingError()));
     else this.#take(new Work(run, command, check.args, command.timeoutMs ?? this.#limits.runTimeoutMs, this.#host));
   }
@@ -322,6 +328,25 @@ export class Dispatcher {
       };
     });
   }
+}
+
+/** The commands as this caller may use them. */
+function narrowed(descriptions: CommandDescription[], identity: Identity): CommandDescription[] {
+  return descriptions.map((description) => {
+    const rules = identity.argumentRules(description.name);
+    return rules === undefined ? description : narrowedDescription(description, rules);
+  });
+}
+
+/** The token of the caller binds the command to some values of its arguments. */
+function withRules(
+  check: ArgumentsCheck | Promise<ArgumentsCheck>,
+  rules: readonly ArgumentRules[],
+  given: unknown,
+): ArgumentsCheck | Promise<ArgumentsCheck> {
+  if (check instanceof Promise) return check.then((checked) => withRules(checked, rules, given));
+  const refusal = check.ok ? refusalOf(rules, given, check.args) : undefined;
+  return refusal === undefined ? check : { ok: false, code: "unauthorized", message: refusal };
 }
 
 /** A fault in our own code must not vanish in a promise. */

@@ -1,64 +1,82 @@
 /**
- * What a token may do: `discover`, `run:GLOB` on names of commands, and `jobs:own` or `jobs:all`. In a glob, `*` stands
- * for any characters and `?` for exactly one (UTF-16 unit). Everything else stands for itself.
+ * What a token may do:
+ *
+ *     discover                          list the commands that it may run
+ *     run:PATTERN                       run commands of such names
+ *     run:PATTERN(ARGUMENT=PATTERN,…)   run them with such values only
+ *     runs:PATTERN, runs:all            see, follow and cancel runs of such commands, whoever started them
+ *
+ * A PATTERN is that of glob.ts.
  */
+import type { ArgumentRules } from "../model/identity.js";
+import { parseArgumentRules } from "./argument-rules.js";
+import { matchesGlob } from "./glob.js";
 import { quoteUnlessToken } from "./tokens.js";
 
 export const defaultScopes: readonly string[] = Object.freeze(["discover", "run:*"]);
+/** For those who look after a server: they see what goes on, and run nothing. */
+export const operatorScopes: readonly string[] = Object.freeze(["discover", "runs:all"]);
 
 export interface Permissions {
   readonly mayDiscover: boolean;
-  readonly jobs: "none" | "own" | "all";
   readonly mayRun: (command: string) => boolean;
+  /** Undefined: with all values. Otherwise one of them must fit. */
+  readonly argumentRules: (command: string) => readonly ArgumentRules[] | undefined;
+  readonly maySeeRunsOf: (command: string) => boolean;
 }
 
-/** A sentence that says what is wrong with a scope, or undefined when it is valid. */
+interface RunScope {
+  readonly glob: string;
+  readonly rules: ArgumentRules | undefined;
+}
+
+/** A sentence that says what is wrong with a scope, or undefined if it is a scope. */
 export function scopeProblem(scope: string): string | undefined {
-  if (scope === "discover" || scope === "jobs:own" || scope === "jobs:all") return undefined;
-  if (scope.startsWith("run:")) {
-    return scope.length > "run:".length ? undefined : '"run:" needs a pattern, as in "run:backup_*"';
+  if (scope === "discover") return undefined;
+  if (scope.startsWith("run:")) return runScopeProblem(scope.slice("run:".length));
+  if (scope.startsWith("runs:")) {
+    return scope.length > "runs:".length ? undefined : '"runs:" needs a pattern, as in "runs:backup_*", or "runs:all"';
   }
-  return `${quoteUnlessToken(scope)} is not a scope; there are "discover", "run:PATTERN", "jobs:own" and "jobs:all"`;
+  const instead = /^jobs:(?:own|all)$/.test(scope)
+    ? "; an owner always sees their own runs, and runs:all shows those of every owner"
+    : "";
+  return `${quoteUnlessToken(scope)} is not a scope; there are "discover", "run:PATTERN", "run:PATTERN(ARGUMENT=PATTERN)", "runs:PATTERN" and "runs:all"${instead}`;
+}
+
+function runScopeProblem(text: string): string | undefined {
+  if (text === "") return '"run:" needs a pattern, as in "run:backup_*"';
+  if (readRunScope(text) !== undefined) return undefined;
+  const scope = quoteUnlessToken(`run:${text}`);
+  if (/[()]/.test(text))
+    return `${scope} is not a scope; values are bound as in "run:backup_world(world=nether*,keep=1)"`;
+  return `${scope} is not a scope: a pattern has neither commas nor spaces; write a scope for each pattern`;
+}
+
+function readRunScope(text: string): RunScope | undefined {
+  const [, glob, bound] = /^([^()\s,]+)(?:\((.*)\))?$/s.exec(text) ?? [];
+  if (glob === undefined) return undefined;
+  if (bound === undefined) return { glob, rules: undefined };
+  const rules = parseArgumentRules(bound);
+  return rules === undefined ? undefined : { glob, rules };
 }
 
 /** `scopeProblem` must have checked the scopes. Text that is not a scope grants nothing. */
 export function compileScopes(scopes: readonly string[]): Permissions {
-  const globs = scopes.filter((scope) => scope.startsWith("run:")).map((scope) => scope.slice("run:".length));
-  const mayRun = globs.includes("*")
-    ? () => true
-    : (command: string) => globs.some((glob) => matchesGlob(glob, command));
+  const after = (prefix: string): string[] =>
+    scopes.filter((scope) => scope.startsWith(prefix)).map((scope) => scope.slice(prefix.length));
+  const runScopes = after("run:").flatMap((text) => readRunScope(text) ?? []);
+  const mayRunWithAll = matcher(runScopes.flatMap(({ glob, rules }) => (rules === undefined ? glob : [])));
   return {
     mayDiscover: scopes.includes("discover"),
-    jobs: scopes.includes("jobs:all") ? "all" : scopes.includes("jobs:own") ? "own" : "none",
-    mayRun,
+    mayRun: matcher(runScopes.map(({ glob }) => glob)),
+    argumentRules: (command) => {
+      if (mayRunWithAll(command)) return undefined;
+      return runScopes.flatMap(({ glob, rules }) => (rules !== undefined && matchesGlob(glob, command) ? [rules] : []));
+    },
+    maySeeRunsOf: matcher(after("runs:").map((glob) => (glob === "all" ? "*" : glob))),
   };
 }
 
-/**
- * After a mismatch, only the last `*` is tried one character further, because an earlier one could not do better. A
- * caller chooses the text. This way it is never walked more often than the longest part of the glob, which the file's
- * owner chose.
- */
-export function matchesGlob(glob: string, text: string): boolean {
-  let atGlob = 0;
-  let atText = 0;
-  let star = -1;
-  let starText = 0;
-  while (atText < text.length) {
-    const wanted = glob[atGlob];
-    if (wanted === "*") {
-      star = atGlob++;
-      starText = atText;
-    } else if (wanted !== undefined && (wanted === "?" || wanted === text[atText])) {
-      atGlob++;
-      atText++;
-    } else if (star !== -1) {
-      atGlob = star + 1;
-      atText = ++starText;
-    } else {
-      return false;
-    }
-  }
-  while (glob[atGlob] === "*") atGlob++;
-  return atGlob === glob.length;
+function matcher(globs: readonly string[]): (name: string) => boolean {
+  return globs.includes("*") ? () => true : (name) => globs.some((glob) => matchesGlob(glob, name));
 }

@@ -219,8 +219,7 @@ function index(file: TokensFile): KnownTokens {
   for (const [owner, entries] of file) {
     for (const entry of entries) {
       const { id, carriedId, storedKey, serverKey, notBeforeMs, expiresAtMs, scopes, disabled, cidrs } = grantOf(entry);
-      const { mayDiscover, mayRun } = compileScopes(scopes);
-      const identity: Identity = Object.freeze({ owner, tokenId: id, expiresAtMs, mayDiscover, mayRun });
+      const identity: Identity = Object.freeze({ owner, tokenId: id, expiresAtMs, ...compileScopes(scopes) });
       const known: KnownToken = {
         identity,
         storedKey,

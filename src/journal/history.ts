@@ -1,6 +1,5 @@
 /** The list of runs, those under way and those that have ended, in the order of their start. Bounded: the oldest go first. */
-import type { Identity } from "../model/identity.js";
-import { maySee, type RunRecord } from "../model/run-record.js";
+import type { RunRecord } from "../model/run-record.js";
 import { recordOfRun } from "../runs/run/record.js";
 import type { Run } from "../runs/run/run.js";
 
@@ -48,13 +47,14 @@ export class RunHistory {
     return entry === undefined ? undefined : recordOf(entry);
   }
 
-  /** Newest first, those that this identity may see. */
-  page(identity: Identity, after: string | undefined, limit: number): RunsPage {
+  /** A page of those that `take` gives something for, newest first. */
+  page(after: string | undefined, limit: number, take: (record: RunRecord) => RunRecord | undefined): RunsPage {
     const runs: RunRecord[] = [];
     for (let index = this.#place(after) - 1; index >= 0; index--) {
       const entry = this.#entries[index];
-      const record = entry === undefined ? undefined : recordOf(entry);
-      if (record === undefined || !maySee(identity, record)) continue;
+      const known = entry === undefined ? undefined : recordOf(entry);
+      const record = known === undefined ? undefined : take(known);
+      if (record === undefined) continue;
       const last = runs.at(-1);
       if (runs.length === limit && last !== undefined) return { runs, next: last.run };
       runs.push(record);

@@ -28,6 +28,14 @@ export interface RunsQuery {
   readonly run?: string | undefined;
   readonly after?: string | undefined;
   readonly limit?: number | undefined;
+  /** Not only the runs of this owner, but all that it may see. */
+  readonly all?: boolean | undefined;
+  readonly command?: string | undefined;
+  /** `running`, or how it ended. */
+  readonly status?: string | undefined;
+  readonly owner?: string | undefined;
+  /** Unix time in milliseconds: started then or later. */
+  readonly sinceMs?: number | undefined;
 }
 
 export class RunJournal {
@@ -135,11 +143,15 @@ export class RunJournal {
   }
 
   /** Of this owner, newest first; or the one with this id. @throws IscepError `run_not_found` */
-  list(identity: Identity, { run, after, limit }: RunsQuery): RunsPage {
+  list(identity: Identity, query: RunsQuery): RunsPage {
+    const { run, after, limit } = query;
     if (run === undefined) {
       const most = this.#limits.maxRunsPage;
-      const page = this.#history.page(identity, after, Math.max(1, Math.min(limit ?? most, most)));
-      return { ...page, runs: page.runs.map((record) => this.#current(record)) };
+      return this.#history.page(after, Math.max(1, Math.min(limit ?? most, most)), (entry) => {
+        if (!maySee(identity, entry) || !isAskedFor(entry, query, identity)) return undefined;
+        const record = this.#current(entry);
+        return query.status === undefined || query.status === record.status ? record : undefined;
+      });
     }
     const record = this.#history.get(run);
     if (record === undefined || !maySee(identity, record)) throw new IscepError("run_not_found");
@@ -152,6 +164,12 @@ export class RunJournal {
     if (!mayChange || this.#kept.byId(record.run) !== undefined) return record;
     return this.#store?.record(record.run) ?? record;
   }
+}
+
+function isAskedFor(record: RunRecord, query: RunsQuery, identity: Identity): boolean {
+  const { all = false, owner, command, sinceMs = 0 } = query;
+  if (owner === undefined ? !all && record.owner !== identity.owner : record.owner !== owner) return false;
+  return (command === undefined || record.command === command) && record.startedAtMs >= sinceMs;
 }
 
 function notFound(): never {

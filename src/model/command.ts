@@ -28,7 +28,7 @@ export interface CommandOutput {
 export type ArgumentsCheck =
   | { readonly ok: true; readonly args: unknown }
   /** A sentence that names each wrong argument and says why. It never contains a value, which may be a secret. */
-  | { readonly ok: false; readonly message: string };
+  | { readonly ok: false; readonly message: string; readonly code?: "unauthorized" };
 
 /** What happens to a call when the limit is reached. */
 export type WhenFull = "queue" | "reject" | "replace" | "join";

@@ -8,7 +8,14 @@ export interface Identity {
   readonly expiresAtMs: number;
   readonly mayDiscover: boolean;
   mayRun(command: string): boolean;
+  /** For a command that it may run. Undefined: with all values. Otherwise one of them must fit. */
+  argumentRules(command: string): readonly ArgumentRules[] | undefined;
+  /** Whether it may see, follow and cancel the runs of this command that other owners have started. */
+  maySeeRunsOf(command: string): boolean;
 }
+
+/** By argument, the pattern that its value must match. */
+export type ArgumentRules = ReadonlyMap<string, string>;
 
 export const anonymous: Identity = Object.freeze({
   owner: "anonymous",
@@ -16,9 +23,11 @@ export const anonymous: Identity = Object.freeze({
   expiresAtMs: Number.POSITIVE_INFINITY,
   mayDiscover: true,
   mayRun: () => true,
+  argumentRules: () => undefined,
+  maySeeRunsOf: () => true,
 });
 
-/** The owner of scheduled runs. No token can have this owner (tokens-file.ts), so no caller sees these runs. */
+/** The owner of scheduled runs. No token can have this owner (tokens-file.ts); the scope `runs:all` shows these runs. */
 export const scheduler: Identity = Object.freeze({ ...anonymous, owner: "schedule" });
 
 /** Why no token may belong to this owner. */

@@ -1,6 +1,18 @@
 import type { Identity } from "./identity.js";
 import { outputChangesOf, type Outcome, type OutcomeStatus, type OutputChanges } from "./outcome.js";
 
+/** `running`, or how the run ended. */
+export const runStatuses = [
+  "running",
+  "completed",
+  "failed",
+  "killed",
+  "timeout",
+  "cancelled",
+  "rejected",
+  "lost",
+] as const satisfies readonly (OutcomeStatus | "running")[];
+
 /** A run as others may see it. */
 export interface RunRecord extends OutputChanges {
   readonly run: string;
@@ -16,7 +28,7 @@ export interface RunRecord extends OutputChanges {
 }
 
 export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "owner" | "command">): boolean {
-  return owner === identity.owner && identity.mayRun(command);
+  return (owner === identity.owner && identity.mayRun(command)) || identity.maySeeRunsOf(command);
 }
 
 /** What logs and lists say about an outcome, in addition to its status. */

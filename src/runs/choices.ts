@@ -159,6 +159,8 @@ function asker(command: string): Identity {
     expiresAtMs: Number.POSITIVE_INFINITY,
     mayDiscover: false,
     mayRun: (name) => name === command,
+    argumentRules: () => undefined,
+    maySeeRunsOf: () => false,
   };
 }
 

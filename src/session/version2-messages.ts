@@ -42,6 +42,11 @@ export type RequestMessage =
       readonly run: string | undefined;
       readonly after: string | undefined;
       readonly limit: number | undefined;
+      readonly all: boolean;
+      readonly command: string | undefined;
+      readonly status: string | undefined;
+      readonly owner: string | undefined;
+      readonly sinceMs: number | undefined;
     }
   | { readonly method: "echo"; readonly id: number; readonly value: unknown }
   | { readonly method: "ping"; readonly id: number };
@@ -116,6 +121,11 @@ function readRequest(method: string, id: number, params: JsonObject): ClientMess
         run: optionalText(params, "run"),
         after: optionalText(params, "after"),
         limit: optionalWholeNumber(params, "limit"),
+        all: optionalBoolean(params, "all") === true,
+        command: optionalText(params, "command"),
+        status: optionalText(params, "status"),
+        owner: optionalText(params, "owner"),
+        sinceMs: optionalWholeNumber(params, "sinceMs"),
       };
     case "echo":
       return { method, id, value: params["value"] };

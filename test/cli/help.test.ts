@@ -261,6 +261,16 @@ describe("help", () => {
                                 output
         --quiet                 no warnings, and no progress
         --limit <number>        list no more than so many
+        --all                   runs of all owners, as far as the token may see them
+                                (scope runs:all)
+        --command <name>        only runs of this command
+        --status <status>       only runs that are running, or that ended so (choices:
+                                "running", "completed", "failed", "killed", "timeout",
+                                "cancelled", "rejected", "lost")
+        --owner <name>          only runs of this owner; schedule has those that were
+                                planned
+        --since <time>          only runs that started then or later: 2h ago, or
+                                2026-11-28
         -h, --help              display help for command
 
       Verbs:
@@ -372,21 +382,23 @@ describe("help", () => {
       Add, remove, list, rotate and import tokens.
 
       Options:
-        --tokens-path <file>      the tokens file (ISCEP_TOKENS_FILE; default:
-                                  "tokens.json")
-        -h, --help                display help for command
+        --tokens-path <file>                 the tokens file (ISCEP_TOKENS_FILE;
+                                             default: "tokens.json")
+        -h, --help                           display help for command
 
       Verbs:
-        add [options] <owner>     make a token for an owner, and print it: it is shown
-                                  this once
-        remove [options] <owner>  remove the tokens of an owner, or the one with an
-                                  id; a server follows at once
-        list [options] [owner]    show owners, ids, rights and ends of the tokens, and
-                                  never a secret
-        rotate [options] <owner>  replace the token of an owner by a new one, and
-                                  print it
-        import [options] [file]   take over the tokens of a file of the original, and
-                                  keep no token in clear
+        add [options] <owner>                make a token for an owner, and print it:
+                                             it is shown this once
+        remove [options] <owner>             remove the tokens of an owner, or the one
+                                             with an id; a server follows at once
+        list [options] [owner]               show owners, ids, rights and ends of the
+                                             tokens, and never a secret
+        explain [options] <owner> [command]  tell what an owner may do, and why; with
+                                             COMMAND, whether they may run it
+        rotate [options] <owner>             replace the token of an owner by a new
+                                             one, and print it
+        import [options] [file]              take over the tokens of a file of the
+                                             original, and keep no token in clear
       "
     `);
     expect(await output(["tokens", "add", "--help"])).toMatchInlineSnapshot(`
@@ -405,8 +417,10 @@ describe("help", () => {
         --url [address]       print address, pin and token in one, for ISCEP_URL
                               (default address: iscep://127.0.0.1:8989)
         --cert <file>         certificate of the server, for the pin in that address
-        --run <pattern>       only commands of such names, like backup_* (or
-                              run:backup_*, as list shows it); may be repeated
+        --run <pattern>       only commands of such names, like backup_*, or with such
+                              values: 'backup_world(world=nether*)'; may be repeated
+        --operator            see, follow and cancel the runs of every owner; run
+                              commands only with --run
         --no-discover         the token may not list the commands
         --expires <duration>  90d, 12h, or never
         -h, --help            display help for command

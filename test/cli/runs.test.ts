@@ -210,3 +210,26 @@ test.each([
 ])("%i bytes are %s", (bytes, text) => {
   expect(bytesText(bytes)).toBe(text);
 });
+
+test("runs of every owner are listed with --all, and filtered", async () => {
+  const folder = temporaryFolder();
+  const server = new Server({
+    commands: [
+      defineCommand({
+        name: "say",
+        args: declareArguments({}),
+        run: (_, { output }) => void output.write("stdout", "x"),
+      }),
+    ],
+    unix: join(folder, "s.sock"),
+  });
+  onTestFinished(() => server.close({ graceMs: 0 }));
+  const environment = { ISCEP_URL: (await server.listen()).url };
+  await iscep(["call", "say"], { folder, environment });
+  const listed = await iscep(["runs", "--all", "--since", "1h", "--status", "completed"], { folder, environment });
+  expect(listed.stdout.split("\n")[0]).toMatch(/^RUN +COMMAND +OWNER +STATUS/);
+  expect(listed.stdout).toMatch(/ say +anonymous +completed /);
+  const none = await iscep(["runs", "--command", "other"], { folder, environment });
+  expect(none).toMatchObject({ code: 0, stdout: "", stderr: "the server knows of no such run of this caller\n" });
+  expect(await iscep(["runs", "--since", "soon"], { folder, environment })).toMatchObject({ code: 64 });
+});

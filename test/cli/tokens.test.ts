@@ -155,3 +155,28 @@ describe("iscep tokens remove, list, rotate, import", () => {
     expect(ended.stderr).not.toMatch(/^\s+at /m);
   });
 });
+
+test("tokens explain tells what an owner may do, and why", async () => {
+  const folder = temporaryFolder();
+  await iscep(["tokens", "add", "ada", "--run", "backup_*", "--run", "stop(force=false)"], { folder });
+  await iscep(["tokens", "add", "ada", "--operator", "--expires", "1s"], { folder });
+  const all = await iscep(["tokens", "explain", "ada"], { folder });
+  expect(all.stdout.replaceAll(/token \w{12}/g, "token ID").replace(/expired at .*/, "expired at …")).toContain(
+    "token ID\n" +
+      "  discover: list the commands that it may run\n" +
+      "  run:backup_*: run commands named backup_*\n" +
+      "  run:stop(force=false): run commands named stop, only with force=false\n",
+  );
+  expect(all.stdout).toContain("  runs:all: see, follow and cancel the runs of every owner, of every command\n");
+  expect((await iscep(["tokens", "explain", "ada", "stop"], { folder })).stdout).toContain("ada may run stop\n");
+  const not = await iscep(["tokens", "explain", "ada", "start", "--json"], { folder });
+  expect(JSON.parse(not.stdout)).toMatchObject([{ mayRun: false, scopes: [] }, { mayRun: false }]);
+  expect(await iscep(["tokens", "explain", "eve"], { folder })).toMatchObject({ code: 64, stdout: "" });
+});
+
+test("a list of patterns in one --run is refused, with what to do", async () => {
+  const folder = temporaryFolder();
+  const refused = await iscep(["tokens", "add", "ada", "--run", "a,b"], { folder });
+  expect(refused).toMatchObject({ code: 64 });
+  expect(refused.stderr).toContain("write a scope for each pattern");
+});

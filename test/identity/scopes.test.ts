@@ -1,29 +1,67 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileScopes, matchesGlob, scopeProblem } from "#iscep/identity/scopes";
+import { matchesGlob } from "#iscep/identity/glob";
+import { compileScopes, scopeProblem } from "#iscep/identity/scopes";
 
 describe("scopes", () => {
-  test.each(["discover", "run:*", "run:backup_*", "run:a", "jobs:own", "jobs:all"])("%s is one", (scope) => {
+  const good = [
+    "discover",
+    "run:*",
+    "run:backup_*",
+    "run:a",
+    "run:a(world=nether*)",
+    "run:a(b=1,c=*)",
+    "runs:all",
+    "runs:a*",
+  ];
+  test.each(good)("%s is one", (scope) => {
     expect(scopeProblem(scope)).toBeUndefined();
   });
 
-  test.each(["", "run", "run:", "Discover", "discover ", "jobs", "jobs:", "jobs:mine", "*", "execute:*", " run:*"])(
-    "%j is none, and the message says which there are",
-    (scope) => expect(scopeProblem(scope)).toMatch(/run:/),
-  );
+  test.each([
+    ...["", "run", "run:", "Discover", "discover ", "jobs", "jobs:", "*", "execute:*", " run:*", "runs", "runs:"],
+    ...[
+      "run:a,b",
+      "run:a b",
+      "run:a(",
+      "run:a()",
+      "run:a(b)",
+      "run:a(=1)",
+      "run:a(b=1,b=2)",
+      "run:(b=1)",
+      "run:a(b=1)c",
+    ],
+  ])("%j is none, and the message says what there is", (scope) => expect(scopeProblem(scope)).toMatch(/runs?:/));
+
+  test.each(["jobs:own", "jobs:all"])("%s granted nothing, and its message names what shows runs", (scope) => {
+    expect(scopeProblem(scope)).toContain("runs:all");
+  });
 
   test("grant what they say and nothing else", () => {
-    const some = compileScopes(["run:backup_*", "run:list", "jobs:own"]);
+    const some = compileScopes(["run:backup_*", "run:list", "runs:back*"]);
     expect(some.mayDiscover).toBe(false);
-    expect(some.jobs).toBe("own");
     expect(["backup_world", "backup_", "list"].map(some.mayRun)).toEqual([true, true, true]);
     expect(["backup", "Backup_world", "xbackup_world", "list2", "", "*"].map(some.mayRun)).toEqual(
       Array(6).fill(false),
     );
+    expect(["backup_world", "list"].map(some.maySeeRunsOf)).toEqual([true, false]);
     const none = compileScopes([]);
-    expect([none.mayDiscover, none.mayRun("x"), none.jobs]).toEqual([false, false, "none"]);
+    expect([none.mayDiscover, none.mayRun("x"), none.maySeeRunsOf("x")]).toEqual([false, false, false]);
     expect(compileScopes(["discover", "run:*"]).mayRun("anything")).toBe(true);
-    expect(compileScopes(["jobs:own", "jobs:all"]).jobs).toBe("all");
+    expect(compileScopes(["run:*"]).maySeeRunsOf("anything")).toBe(false);
+    expect(compileScopes(["runs:all"]).maySeeRunsOf("anything")).toBe(true);
+    expect(compileScopes(["runs:all"]).mayRun("anything")).toBe(false);
+  });
+
+  test("bind values only where no other scope allows all of them", () => {
+    const bound = compileScopes(["run:backup(world=nether*)", "run:backup(world=end,keep=1)", "run:stop"]);
+    expect(bound.mayRun("backup")).toBe(true);
+    expect(bound.argumentRules("backup")?.map((rules) => Object.fromEntries(rules))).toEqual([
+      { world: "nether*" },
+      { world: "end", keep: "1" },
+    ]);
+    expect(bound.argumentRules("stop")).toBeUndefined();
+    expect(compileScopes(["run:backup(world=a)", "run:b*"]).argumentRules("backup")).toBeUndefined();
   });
 
   test("globs match as the same pattern written as a regular expression", () => {

@@ -14,6 +14,17 @@ export function durationMsOrNever(text: string): number {
   return text === "never" ? Number.POSITIVE_INFINITY : durationMs(text);
 }
 
+/** Reads `2h`, which is so long ago, or a date as ISO 8601 writes it. Gives Unix time in milliseconds. */
+export function pastTimeMs(text: string): number {
+  const agoMs = parseDuration(text);
+  const timeMs = agoMs !== undefined ? Date.now() - agoMs : /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : NaN;
+  if (Number.isNaN(timeMs))
+    throw new InvalidArgumentError(
+      "It must be a duration like 2h or 7d, or a date like 2026-11-28 or 2026-11-28T09:00.",
+    );
+  return Math.max(0, timeMs);
+}
+
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);

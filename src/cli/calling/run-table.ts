@@ -6,6 +6,7 @@ import { visibleLine } from "../../text/visible-text.js";
 const columns: readonly (readonly [heading: string, cell: (run: RunRecord, nowMs: number) => string])[] = [
   ["RUN", ({ run }) => visibleLine(run)],
   ["COMMAND", ({ command }) => visibleLine(command)],
+  ["OWNER", ({ owner }) => visibleLine(owner)],
   ["STATUS", statusText],
   ["STARTED", ({ startedAtMs }) => timeText(startedAtMs)],
   ["DURATION", ({ startedAtMs, endedAtMs }, nowMs) => durationText((endedAtMs ?? nowMs) - startedAtMs)],
@@ -13,9 +14,10 @@ const columns: readonly (readonly [heading: string, cell: (run: RunRecord, nowMs
 ];
 
 /** The lines of the table. The first one has the headings. */
-export function runTable(runs: readonly RunRecord[], nowMs: number): string[] {
-  const rows = runs.map((run) => columns.map(([, cell]) => cell(run, nowMs)));
-  return alignColumns([columns.map(([heading]) => heading), ...rows]);
+export function runTable(runs: readonly RunRecord[], nowMs: number, withOwners = false): string[] {
+  const shown = columns.filter(([heading]) => withOwners || heading !== "OWNER");
+  const rows = runs.map((run) => shown.map(([, cell]) => cell(run, nowMs)));
+  return alignColumns([shown.map(([heading]) => heading), ...rows]);
 }
 
 /** One run, with a line for each thing that is known about it. */

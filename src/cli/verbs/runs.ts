@@ -1,13 +1,14 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import type { Client } from "../../client/client.js";
 import { IscepError } from "../../errors.js";
 import { defaultLimits } from "../../limits/limits.js";
+import { runStatuses, type RunRecord } from "../../model/run-record.js";
 import { didYouMean } from "../../text/near-name.js";
 import { addClientOptions, openClient, timeoutOf, type ClientOptions } from "../calling/client-options.js";
 import { followRun } from "../calling/follow-run.js";
 import { interruptible } from "../terminal/interrupt.js";
 import { summarise, type DefineVerb, type Invocation } from "../terminal/invocation.js";
-import { wholeNumber } from "../arguments/option-values.js";
+import { nonEmpty, pastTimeMs, wholeNumber } from "../arguments/option-values.js";
 import { withHint } from "../terminal/report.js";
 import { listRuns, runRecord } from "../calling/run-list.js";
 import { runTable, runText } from "../calling/run-table.js";
@@ -16,6 +17,11 @@ import { surroundings } from "../terminal/surroundings.js";
 
 interface ListOptions extends ClientOptions {
   readonly limit?: number;
+  readonly all?: boolean;
+  readonly command?: string;
+  readonly status?: RunRecord["status"];
+  readonly owner?: string;
+  readonly since?: number;
 }
 
 interface AttachOptions extends ClientOptions {
@@ -42,6 +48,11 @@ export const define: DefineVerb = (command, invocation) => {
     .commandsGroup("Verbs:")
     .argument("[words...]")
     .option("--limit <number>", "list no more than so many", wholeNumber(1, 1_000_000))
+    .option("--all", "runs of all owners, as far as the token may see them (scope runs:all)")
+    .option("--command <name>", "only runs of this command", nonEmpty)
+    .addOption(new Option("--status <status>", "only runs that are running, or that ended so").choices(runStatuses))
+    .option("--owner <name>", "only runs of this owner; schedule has those that were planned", nonEmpty)
+    .option("--since <time>", "only runs that started then or later: 2h ago, or 2026-11-28", pastTimeMs)
     .addHelpText("after", explanation)
     .action(async ([word]: readonly string[], options: ListOptions) => {
       if (word !== undefined) throw unknownVerb(word, command);
@@ -91,13 +102,24 @@ function unknownVerb(word: string, command: Command): IscepError {
 }
 
 async function printList(client: Client, options: ListOptions, signal: AbortSignal): Promise<void> {
-  const runs = await listRuns(client, options.limit ?? Number.POSITIVE_INFINITY, signal);
+  const { limit = Number.POSITIVE_INFINITY, all, command, status, owner, since } = options;
+  const runs = await listRuns(client, limit, {
+    signal,
+    ...(all === undefined ? {} : { all }),
+    ...(command === undefined ? {} : { command }),
+    ...(status === undefined ? {} : { status }),
+    ...(owner === undefined ? {} : { owner }),
+    ...(since === undefined ? {} : { sinceMs: since }),
+  });
+  const isFiltered = [command, status, owner, since].some((filter) => filter !== undefined);
   if (options.json === true) {
     await print(`${JSON.stringify(runs)}\n`);
   } else if (runs.length === 0) {
-    await note("the server knows of no run of this caller");
+    await note(
+      `the server knows of no ${isFiltered ? "such run" : "run"}${all === true ? " that this caller may see" : " of this caller"}`,
+    );
   } else {
-    const [header = "", ...lines] = runTable(runs, Date.now());
+    const [header = "", ...lines] = runTable(runs, Date.now(), all === true || owner !== undefined);
     await print(`${[styled(surroundings().stdout, "bold", header), ...lines].join("\n")}\n`);
   }
 }

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { IscepError } from "../../errors.js";
-import { defaultScopes } from "../../identity/scopes.js";
+import { defaultScopes, operatorScopes } from "../../identity/scopes.js";
 import type { ListedToken, NewToken } from "../../identity/tokens-writer.js";
 import { formatAddress, isLoopbackHost, parseAddress, type Address } from "../../transport/address.js";
 import { alignColumns } from "../arguments/table.js";
@@ -26,6 +26,7 @@ interface AddressOptions extends TokensOptions {
 
 interface AddOptions extends AddressOptions {
   readonly run?: readonly string[];
+  readonly operator?: boolean;
   /** False with --no-discover. */
   readonly discover: boolean;
   readonly expires?: number;
@@ -44,9 +45,10 @@ export const define: DefineVerb = (command) => {
     .argument("<owner>", "name of who gets it")
     .option(
       "--run <pattern>",
-      "only commands of such names, like backup_* (or run:backup_*, as list shows it); may be repeated",
+      "only commands of such names, like backup_*, or with such values: 'backup_world(world=nether*)'; may be repeated",
       collect,
     )
+    .option("--operator", "see, follow and cancel the runs of every owner; run commands only with --run")
     .option("--no-discover", "the token may not list the commands")
     .option("--expires <duration>", "90d, 12h, or never", durationMsOrNever)
     .action(async (owner: string, _: AddOptions, self: Command) => {
@@ -77,6 +79,19 @@ export const define: DefineVerb = (command) => {
       if (options.json === true) await print(`${JSON.stringify(tokens)}\n`);
       else if (tokens.length === 0) await note("there are no tokens");
       else await print(tokensTable(tokens));
+    });
+
+  subVerb(command, "explain", "tell what an owner may do, and why; with COMMAND, whether they may run it")
+    .argument("<owner>", "name of the owner")
+    .argument("[command]", "name of a command")
+    .action(async (owner: string, name: string | undefined, _: TokensOptions, self: Command) => {
+      const options: TokensOptions = self.optsWithGlobals();
+      const { listTokens, unknownOwner } = await import("../../identity/tokens-writer.js");
+      const { explainTokens, explanationText } = await import("../arguments/token-explanation.js");
+      const tokens = listTokens(tokensPath(options)).filter((token) => token.owner === owner);
+      if (tokens.length === 0) throw unknownOwner(owner);
+      const explained = explainTokens(tokens, name, Date.now());
+      await print(options.json === true ? `${JSON.stringify(explained)}\n` : explanationText(explained, owner, name));
     });
 
   addressOptions(subVerb(command, "rotate", "replace the token of an owner by a new one, and print it"))
@@ -134,9 +149,10 @@ function tokensPath(options: TokensOptions): string {
   return options.tokensPath ?? (surroundings().env["ISCEP_TOKENS_FILE"] || "tokens.json");
 }
 
-function scopesOf({ run, discover }: AddOptions): { scopes: readonly string[] } {
-  const runScopes = run === undefined ? defaultScopes.filter((scope) => scope !== "discover") : run.map(runScope);
-  return { scopes: discover ? ["discover", ...runScopes] : runScopes };
+function scopesOf({ run, operator, discover }: AddOptions): { scopes: readonly string[] } {
+  const scopes = [...(operator === true ? operatorScopes : run === undefined ? defaultScopes : ["discover"])];
+  if (run !== undefined) scopes.push(...run.map(runScope));
+  return { scopes: discover ? scopes : scopes.filter((scope) => scope !== "discover") };
 }
 
 /** Accepts the form that `tokens list` shows too. Otherwise it would be a pattern for names that begin with `run:`. */

@@ -1,4 +1,5 @@
 import type { Limits } from "../../limits/limits.js";
+import type { RunRecord } from "../../model/run-record.js";
 import type { StdinSource } from "./input-sender.js";
 
 export interface ConnectOptions {
@@ -33,9 +34,20 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
+
 export interface RunsOptions extends Omit<CallOptions, "idempotencyKey"> {
-  /** Of this run alone; its error is `run_not_found` where there is none. */
+  /** Only this run. The error is `run_not_found` if there is none that the caller may see. */
   readonly run?: string;
+  /** Default false: only the caller's own runs. true: all that the caller may see (scope `runs:PATTERN`). */
+  readonly all?: boolean;
+  /** Only runs of this command. */
+  readonly command?: string;
+  /** Only runs that are `running`, or that ended so. */
+  readonly status?: RunRecord["status"];
+  /** Only runs of this owner; `schedule` for those that a schedule started. */
+  readonly owner?: string;
+  /** Only runs that started at this time or later, as Unix time in milliseconds. */
+  readonly sinceMs?: number;
   /** The `next` of the page before. */
   readonly after?: string;
   /** At most so many; the server has a limit of its own. */

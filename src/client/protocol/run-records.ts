@@ -1,6 +1,6 @@
 /** What a server tells of its runs, read with suspicion. */
 import { IscepError } from "../../errors.js";
-import type { RunRecord } from "../../model/run-record.js";
+import { runStatuses, type RunRecord } from "../../model/run-record.js";
 import { isJsonObject } from "../../wire/json.js";
 
 export interface RunsPage {
@@ -10,16 +10,7 @@ export interface RunsPage {
   readonly next?: string;
 }
 
-const statuses: ReadonlySet<string> = new Set<RunRecord["status"]>([
-  "running",
-  "completed",
-  "failed",
-  "killed",
-  "timeout",
-  "cancelled",
-  "rejected",
-  "lost",
-]);
+const statuses: ReadonlySet<string> = new Set(runStatuses);
 
 /** @throws IscepError `protocol` */
 export function readRunsPage(answer: unknown, after: string | undefined): RunsPage {

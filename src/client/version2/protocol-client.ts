@@ -197,8 +197,9 @@ export class Version2ProtocolClient implements ProtocolClient {
   }
 
   async runs(options: RunsOptions | undefined): Promise<RunsPage> {
-    const { run, after, limit } = options ?? {};
-    return readRunsPage(await this.#request("runs", { run, after, limit }, options), after);
+    const { run, after, limit, all, command, status, owner, sinceMs } = options ?? {};
+    const query = { run, after, limit, all, command, status, owner, sinceMs };
+    return readRunsPage(await this.#request("runs", query, options), after);
   }
 
   list(options: CallOptions | undefined): Promise<CommandDescription[]> {

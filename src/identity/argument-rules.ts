@@ -1,0 +1,80 @@
+/**
+ * Scopes that bind a command to values of its arguments: `run:backup_world(world=nether*)`. The value that a caller gives,
+ * or the default where they give none, must match; in a list each value must. What is no text, number or boolean never does.
+ */
+import type { ArgumentRules } from "../model/identity.js";
+import type { CommandDescription, JsonSchema } from "../model/command.js";
+import { isJsonObject, type JsonObject } from "../wire/json.js";
+import { matchesGlob } from "./glob.js";
+
+/** `world=nether*,keep=1`. Undefined where that is not the form. */
+export function parseArgumentRules(text: string): ArgumentRules | undefined {
+  const rules = new Map<string, string>();
+  for (const part of text.split(",")) {
+    const [, name, glob] = /^\s*([^=\s]+)=(.*)$/s.exec(part) ?? [];
+    if (name === undefined || glob === undefined || rules.has(name)) return undefined;
+    rules.set(name, glob);
+  }
+  return rules;
+}
+
+/**
+ * Why these arguments are not allowed; undefined when one of the alternatives allows them.
+ * @param given as the caller gave them; `checked`: with defaults
+ */
+export function refusalOf(
+  alternatives: readonly ArgumentRules[],
+  given: unknown,
+  checked: unknown,
+): string | undefined {
+  const fits = (rules: ArgumentRules): boolean =>
+    [...rules].every(([name, glob]) => valueFits(memberOf(given, name) ?? memberOf(checked, name), glob));
+  if (alternatives.some(fits)) return undefined;
+  return `this token may run the command only with ${alternatives.map(rulesText).join(", or with ")}`;
+}
+
+function memberOf(args: unknown, name: string): unknown {
+  return isJsonObject(args) && Object.hasOwn(args, name) ? args[name] : undefined;
+}
+
+function valueFits(value: unknown, glob: string): boolean {
+  if (Array.isArray(value)) return value.length > 0 && value.every((item) => valueFits(item, glob));
+  const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+  return isPlain && matchesGlob(glob, String(value));
+}
+
+function rulesText(rules: ArgumentRules): string {
+  return [...rules].map(([name, glob]) => `${name}=${glob}`).join(", ");
+}
+
+/** The description as this caller may use the command: choices that no alternative allows are left out. */
+export function narrowedDescription(
+  description: CommandDescription,
+  alternatives: readonly ArgumentRules[],
+): CommandDescription {
+  const { properties } = description.args;
+  if (!isJsonObject(properties)) return description;
+  const narrowed: Record<string, unknown> = { ...properties };
+  for (const name of Object.keys(properties)) {
+    const globs = alternatives.map((rules) => rules.get(name));
+    const schema = properties[name];
+    // An alternative that says nothing of this argument allows every value of it.
+    if (isJsonObject(schema) && globs.every((glob) => glob !== undefined))
+      narrowed[name] = narrowedSchema(schema, globs);
+  }
+  return { ...description, args: { ...description.args, properties: narrowed } };
+}
+
+function narrowedSchema(schema: JsonObject, globs: readonly string[]): JsonSchema {
+  const allowed = (values: readonly unknown[]): unknown[] =>
+    values.filter((value) => globs.some((glob) => valueFits(value, glob)));
+  if (Array.isArray(schema["enum"])) return { ...schema, enum: allowed(schema["enum"]) };
+  const { items, description } = schema;
+  if (isJsonObject(items) && Array.isArray(items["enum"]))
+    return { ...schema, items: { ...items, enum: allowed(items["enum"]) } };
+  const note = `this token: ${globs.join(" or ")}`;
+  return {
+    ...schema,
+    description: typeof description === "string" && description !== "" ? `${description} (${note})` : note,
+  };
+}

@@ -1,0 +1,98 @@
+/** What tokens allow beyond whole commands: values of arguments, and the runs of others. On every door, by every way. */
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { connect, defineCommand, type Client } from "iscep";
+import { addToken } from "#iscep/identity/tokens-writer";
+import { later } from "../support/cleanup.js";
+import { startServer } from "../support/servers.js";
+
+const backUp = defineCommand({
+  name: "back_up",
+  args: z.strictObject({ world: z.enum(["nether", "nether_roof", "end"]), keep: z.int().default(1) }),
+  run: ({ world, keep }) => `${world} ${keep}`,
+});
+const wait = defineCommand({
+  name: "wait",
+  args: z.strictObject({}),
+  run: async (_, { signal, output }) => {
+    await output.write("stdout", "waiting");
+    await new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+  },
+});
+
+async function scene(
+  protocol: 1 | 2,
+  scopes: Readonly<Record<string, readonly string[]>>,
+): Promise<Record<string, Client>> {
+  const { url, tokensFile } = await startServer({ commands: [backUp, wait], tokens: {} });
+  const clients: Record<string, Client> = {};
+  for (const [owner, granted] of Object.entries(scopes)) {
+    const { token } = await addToken(tokensFile, { owner, scopes: granted });
+    const client = await connect(url, { token, protocol });
+    later(() => client.close());
+    clients[owner] = client;
+  }
+  return clients;
+}
+
+describe.each([1, 2] as const)("a token that is bound to values, version %i", (protocol) => {
+  test("runs the command with these, and is told which they are", async () => {
+    const { ada, bob } = await scene(protocol, {
+      ada: ["discover", "run:back_up(world=nether*)"],
+      bob: ["run:back_up(keep=1)"],
+    });
+    expect(await ada?.call("back_up", { world: "nether_roof" })).toBe("nether_roof 1");
+    await expect(ada?.call("back_up", { world: "end" })).rejects.toMatchObject({
+      code: "unauthorized",
+      message: expect.stringContaining("only with world=nether*") as string,
+    });
+    // The default counts too, and wrong arguments are told as such.
+    expect(await bob?.call("back_up", { world: "end" })).toBe("end 1");
+    await expect(bob?.call("back_up", { world: "end", keep: 2 })).rejects.toMatchObject({ code: "unauthorized" });
+    await expect(ada?.call("back_up", { world: "moon" })).rejects.toMatchObject({ code: "invalid_arguments" });
+    await expect(ada?.call("wait", {})).rejects.toMatchObject({ code: "command_not_found" });
+    const [described] = (await ada?.list()) ?? [];
+    expect(described?.args["properties"]).toMatchObject({ world: { enum: ["nether", "nether_roof"] } });
+  });
+});
+
+describe("an operator", () => {
+  test("lists, follows and cancels the runs of others, and starts none", async () => {
+    const { ada, operator, eve } = await scene(2, {
+      ada: ["run:*"],
+      operator: ["discover", "runs:all"],
+      eve: ["run:*", "runs:back_up"],
+    });
+    if (ada === undefined || operator === undefined || eve === undefined) throw new Error("no clients");
+    const handle = ada.run("wait", {});
+    const run = await handle.id;
+    await ada.run("back_up", { world: "end" }).outcome;
+
+    expect((await operator.runs()).runs).toEqual([]);
+    expect((await operator.runs({ all: true })).runs.map(({ command, owner }) => [command, owner])).toEqual([
+      ["back_up", "ada"],
+      ["wait", "ada"],
+    ]);
+    const one = (query: object): Promise<string[]> =>
+      operator.runs({ all: true, ...query }).then(({ runs }) => runs.map(({ command }) => command));
+    expect(await one({ command: "wait" })).toEqual(["wait"]);
+    expect(await one({ status: "running" })).toEqual(["wait"]);
+    expect(await one({ status: "completed" })).toEqual(["back_up"]);
+    expect(await one({ owner: "eve" })).toEqual([]);
+    expect(await one({ sinceMs: Date.now() + 60_000 })).toEqual([]);
+    await expect(operator.call("back_up", { world: "end" })).rejects.toMatchObject({ code: "command_not_found" });
+
+    // A right to see one command's runs is none to another's.
+    await expect(eve.runs({ run })).rejects.toMatchObject({ code: "run_not_found" });
+    await expect(eve.cancel(run)).rejects.toMatchObject({ code: "run_not_found" });
+    expect((await eve.attach(run).outcome).status).toBe("rejected");
+
+    const watched = operator.attach(run);
+    for await (const { bytes } of watched.output) {
+      expect(Buffer.from(bytes).toString()).toBe("waiting");
+      break;
+    }
+    await operator.cancel(run);
+    expect((await handle.outcome).status).toBe("cancelled");
+  });
+});
