@@ -15,6 +15,7 @@ import { Choices } from "./runs/choices.js";
 import type { Outcome } from "./model/outcome.js";
 import { closingError, rejected, schemaFault, stopped } from "./runs/run/endings.js";
 import { execute } from "./runs/execute.js";
+import { NewPaths } from "./runs/new-paths.js";
 import type { RunsPage } from "./journal/history.js";
 import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/journal.js";
 import { Run, type RunHost } from "./runs/run/run.js";
@@ -48,6 +49,7 @@ export class Dispatcher {
   readonly #limits: Limits;
   readonly #turns: Turns;
   readonly #threads: ThreadPool;
+  readonly #newPaths = new NewPaths();
   readonly #choices: Choices;
   readonly #journal: RunJournal;
   readonly #host: RunHost & WorkHost;
@@ -254,7 +256,7 @@ export class Dispatcher {
     }
     const isScript = work.command.kind === "script";
     for (const run of work.runs) if (isScript || run.retention !== undefined) this.#journal.begins(run);
-    const result = execute(work, { threads: this.#threads, limits: this.#limits });
+    const result = execute(work, { threads: this.#threads, limits: this.#limits, newPaths: this.#newPaths });
     if (!(result instanceof Promise)) {
       this.#ended(work, turn, result);
       return;
@@ -300,18 +302,20 @@ export class Dispatcher {
 
   /**
    * Starts nothing more, waits for what is under way, and stops it after `graceMs`: functions by their signal, scripts
-   * by TERM and KILL. Resolves when all has ended; a function that ignores its signal is waited for no longer than
-   * `killGraceMs`.
+   * by TERM and KILL. Resolves when all has ended, and `endMs` after the grace in any case: a function may ignore its signal.
    */
-  async close(graceMs: number): Promise<void> {
+  async close(graceMs: number, endMs = this.#limits.killGraceMs): Promise<void> {
     this.#closing = true;
+    let leftMs = endMs;
     for (const run of this.#underWay()) if (run.state !== "running") run.abort(closingError());
     if (!(await this.#idle(graceMs))) {
       for (const run of this.#underWay()) run.abort(new IscepError("cancelled", "the server was closed"));
-      await this.#idle(this.#limits.killGraceMs + 2 * this.#limits.pipeGraceMs);
+      const endsAtMs = performance.now() + endMs;
+      await this.#idle(endMs);
+      leftMs = Math.max(0, endsAtMs - performance.now());
     }
     this.#turns.close();
-    await this.#threads.close(0);
+    await this.#threads.close(0, leftMs);
   }
 
   #underWay(): Run[] {

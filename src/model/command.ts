@@ -60,6 +60,8 @@ export interface ArgumentPaths {
   readonly bases: readonly { readonly argument: string; readonly base: string }[];
   /** Checks the checked arguments once more when the run begins, because it may have waited in a queue. */
   checkAgain(args: unknown): Promise<ArgumentsCheck>;
+  /** Of the checked arguments, the paths where nothing must be yet, without links. Two runs must not make one of them at once. */
+  newPaths(args: unknown): string[];
 }
 
 interface CommandBase<Name extends string> {

@@ -1,9 +1,10 @@
 /** Executes a command whose arguments have been checked and that has its place: a function, a thread, or a process. */
-import type { FunctionCommand } from "../model/command.js";
+import type { ArgumentPaths, FunctionCommand } from "../model/command.js";
 import { IscepError, isIscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
 import { failed, rejected, stopped } from "./run/endings.js";
 import type { Outcome } from "../model/outcome.js";
+import type { NewPaths } from "./new-paths.js";
 import { runScript } from "./script/run-script.js";
 import { WorkContext, type Work } from "./run/work.js";
 import type { ThreadPool } from "./thread/pool.js";
@@ -11,6 +12,7 @@ import type { ThreadPool } from "./thread/pool.js";
 export interface ExecutionPlaces {
   readonly threads: ThreadPool;
   readonly limits: Limits;
+  readonly newPaths: NewPaths;
 }
 
 /**
@@ -18,17 +20,26 @@ export interface ExecutionPlaces {
  * promise of any other resolves when its work has really ended, which may be after its run was stopped.
  */
 export function execute(work: Work, places: ExecutionPlaces): Outcome | Promise<Outcome> {
-  const { paths } = work.command;
-  if (paths === undefined) return begin(work, places);
-  return paths.checkAgain(work.args).then(
-    (check) => {
-      if (!check.ok) return rejected(new IscepError("invalid_arguments", check.message));
-      // It may have been stopped meanwhile.
-      const { abortReason } = work;
-      return abortReason === undefined ? begin(work, places) : stopped(abortReason);
-    },
-    (error: unknown) => failed(toIscepError(error)),
-  );
+  return work.command.paths === undefined ? begin(work, places) : beginWithPaths(work, work.command.paths, places);
+}
+
+async function beginWithPaths(work: Work, paths: ArgumentPaths, places: ExecutionPlaces): Promise<Outcome> {
+  const giveBack = places.newPaths.take(paths.newPaths(work.args));
+  if (giveBack === undefined) {
+    const message = "another run that is under way makes the same new path; call again when it has ended";
+    return rejected(new IscepError("busy", message));
+  }
+  try {
+    const check = await paths.checkAgain(work.args);
+    if (!check.ok) return rejected(new IscepError("invalid_arguments", check.message));
+    // It may have been stopped meanwhile.
+    const { abortReason } = work;
+    return abortReason === undefined ? await begin(work, places) : stopped(abortReason);
+  } catch (error) {
+    return failed(toIscepError(error));
+  } finally {
+    giveBack();
+  }
 }
 
 function begin(work: Work, places: ExecutionPlaces): Outcome | Promise<Outcome> {

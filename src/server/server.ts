@@ -205,7 +205,8 @@ export class Server {
 
   /**
    * Takes no more connections and starts no more runs, lets what is under way end within `graceMs` (default
-   * `closeGraceMs`), then cancels it. Resolves when every run has ended and every file is closed. Safe to call twice.
+   * `closeGraceMs`), then cancels it. Resolves when every run has ended and every file is closed, and no later than `killGraceMs`
+   * and `lingerTimeoutMs` after the grace, whatever is stuck. Safe to call twice.
    */
   close(options: { readonly graceMs?: number } = {}): Promise<void> {
     return (this.#closed ??= this.#close(options.graceMs ?? this.#limits.closeGraceMs));
@@ -220,13 +221,17 @@ export class Server {
     listening.listeners.stopAccepting();
     for (const connection of listening.connections) connection.close();
     listening.scheduler.close();
-    await listening.dispatcher.close(graceMs);
-    await drained(listening.connections, this.#limits.lingerTimeoutMs);
+    const { killGraceMs, lingerTimeoutMs } = this.#limits;
+    const endsAtMs = performance.now() + graceMs + killGraceMs + lingerTimeoutMs;
+    // The other half is for what is sent and written last.
+    await listening.dispatcher.close(graceMs, killGraceMs + lingerTimeoutMs / 2);
+    const leftMs = (): number => Math.max(0, endsAtMs - performance.now());
+    await settled(drained(listening.connections), Math.min(lingerTimeoutMs, leftMs()));
     await listening.listeners.close();
     clearInterval(listening.sweep);
     listening.authenticator?.close();
-    await listening.runs?.close();
-    await listening.logs?.close();
+    await settled(listening.runs?.close(), leftMs());
+    await settled(listening.logs?.close(), leftMs());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -234,12 +239,16 @@ export class Server {
   }
 }
 
-/** The last answers are on their way; whoever does not take them in time is cut when the listener closes. */
-async function drained(connections: ReadonlySet<Connection>, timeoutMs: number): Promise<void> {
+/** The last answers are on their way. Peers that do not take them in time are cut when the listener closes. */
+async function drained(connections: ReadonlySet<Connection>): Promise<void> {
+  await Promise.all([...connections].map((connection) => connection.whenClosed()));
+}
+
+/** Waits for it, and no longer than this. What is written later, such as the end of a run of another server, is found by the next start. */
+async function settled(work: Promise<void> | undefined, timeoutMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-  await Promise.race([tooLate, Promise.all([...connections].map((connection) => connection.whenClosed()))]);
-  clearTimeout(timer);
+  await Promise.race([tooLate, work]).finally(() => clearTimeout(timer));
 }
 
 function openTokens(

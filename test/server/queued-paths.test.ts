@@ -122,3 +122,51 @@ test("so it is with a function, each path of a list looked at", async () => {
   expect(await waiting.outcome).toMatchObject({ status: "rejected", error: { code: "invalid_arguments" } });
   expect(began).toHaveLength(1);
 });
+
+describe("two calls at once that make the same new path", () => {
+  test("do not both run, whatever their commands; when the first has ended, the next may", async () => {
+    const making = (name: string): Command =>
+      defineScript({
+        name,
+        run: ["sh", "make.sh", "{paths}"],
+        args: { paths: { type: "list", items: { type: "path", base: "both", presence: "new" } } },
+        folder,
+      });
+    mkdirSync(path.join(folder, "both"));
+    writeFileSync(path.join(folder, "make.sh"), 'cat > /dev/null; test "$1" = "$PWD/both/fails" || touch "$@"\n');
+    const server = await startServer({ commands: [making("one"), making("other")] });
+    const client = await server.client({ protocol: 2 });
+    let end = (): void => {};
+    const held = new Promise<void>((resolve) => (end = resolve));
+    async function* input() {
+      yield "";
+      await held;
+    }
+    const first = client.run("one", { paths: ["fails", "a"] }, { stdin: input() });
+    await first.id;
+    const others = ["one", "other"].map((name) => client.run(name, { paths: ["b", "a"] }).outcome);
+    for (const outcome of await Promise.all(others))
+      expect(outcome).toMatchObject({ status: "rejected", error: { code: "busy" } });
+    // It took none of its paths.
+    expect(await client.run("other", { paths: ["b"] }).outcome).toMatchObject({ status: "completed" });
+    end();
+    expect((await first.outcome).status).toBe("completed");
+    expect(await client.run("other", { paths: ["a"] }).outcome).toMatchObject({ status: "completed" });
+    expect(await client.run("one", { paths: ["a"] }).outcome).toMatchObject({ error: { code: "invalid_arguments" } });
+  });
+
+  test("many at once: one runs", async () => {
+    mkdirSync(path.join(folder, "many"));
+    writeFileSync(path.join(folder, "line.sh"), 'sleep 0.1; echo line >> "$1"\n');
+    const command = defineScript({
+      name: "line",
+      run: ["sh", "line.sh", "{p}"],
+      args: { p: { type: "path", base: "many", presence: "new" } },
+      folder,
+    });
+    const client = await (await startServer({ commands: [command] })).client({ protocol: 2 });
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => client.run("line", { p: "it" }).outcome));
+    expect(outcomes.filter(({ status }) => status === "completed")).toHaveLength(1);
+    expect(readFileSync(path.join(folder, "many", "it"), "utf8")).toBe("line\n");
+  });
+});

@@ -5,7 +5,7 @@ import { IscepError } from "../../errors.js";
 import { limitTable } from "../../limits/limits.js";
 import type { ListenPlace } from "../../server/options.js";
 import { defaultHost, defaultPort } from "../../transport/address.js";
-import { nonEmpty, wholeNumber } from "../arguments/option-values.js";
+import { durationMs, nonEmpty, wholeNumber } from "../arguments/option-values.js";
 import type { ServeSettings } from "./sources.js";
 
 /** The names are commander's. */
@@ -24,6 +24,8 @@ export interface SettingFlags {
   readonly logs?: string;
   readonly maxConnections?: number;
   readonly threads?: number;
+  /** In milliseconds. */
+  readonly grace?: number;
 }
 
 export function addSettingOptions(command: Command): Command {
@@ -47,7 +49,8 @@ export function addSettingOptions(command: Command): Command {
       "--threads <number>",
       "worker threads for commands that ask for one",
       wholeNumber(1, limitTable.maxThreads.max),
-    );
+    )
+    .option("--grace <duration>", "how long runs may go on after SIGTERM: 30s, 10m (default: 10s)", durationMs);
 }
 
 /** @throws IscepError `usage` */
@@ -88,6 +91,7 @@ export function withFlags(settings: ServeSettings, flags: SettingFlags): ServeSe
       logs: flags.logs,
       maxConnections: flags.maxConnections,
       threads: flags.threads,
+      limits: flags.grace === undefined ? undefined : { ...rest.limits, closeGraceMs: flags.grace },
     }),
   });
 }

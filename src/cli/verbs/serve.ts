@@ -4,6 +4,7 @@ import { maskKnown } from "../../logs/known-secrets.js";
 import type { Logs } from "../../model/logs.js";
 import { isLoopbackHost } from "../../transport/address.js";
 import { closeInherited } from "../serving/inherited-descriptors.js";
+import { killAllGroups } from "../../runs/script/start.js";
 import { onStopSignals } from "../terminal/interrupt.js";
 import type { DefineVerb } from "../terminal/invocation.js";
 import { placed } from "../serving/placed-fault.js";
@@ -30,9 +31,9 @@ Options count more than what the file says. On TCP, TLS is on: without --tls-cer
 is made on the first start, and a pin that is printed as part of the address.
 
 When it is ready, one line on standard output tells the address: listening on iscep://127.0.0.1:8989?pin=…
-SIGTERM and Ctrl-C let what runs end, for a while, and exit with 0; a second one exits at once. The commands of
-iscep.yaml are read again when it changes, and at SIGHUP, which also reads the certificate again; tokens are always
-read again by themselves.`;
+SIGTERM and Ctrl-C let what runs end, for 10 s or what --grace says, then end it, and exit with 0, at most 6 s after
+that. A second one kills what runs and exits at once. The commands of iscep.yaml are read again when it changes, and at
+SIGHUP, which also reads the certificate again; tokens are always read again by themselves.`;
 
 export const define: DefineVerb = (command) => {
   command.argument("[files...]", "iscep.yaml, or modules that export commands");
@@ -70,7 +71,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const stopListening: (() => void)[] = [];
   const stopped = new Promise<unknown>((stop) => {
     stopListening.push(
-      onStopSignals(() => stop(undefined)),
+      onStopSignals(() => stop(undefined), killAllGroups),
       onStrayFaults(logs.all, stop),
     );
   });

@@ -66,14 +66,23 @@ export function pathsMember(schema: object | undefined): { paths?: ArgumentPaths
   const paths = schema === undefined ? undefined : pathsOfSchemas.get(schema);
   if (paths === undefined) return {};
   const bases = paths.map(({ name, declaration: { base } }) => ({ argument: name, base }));
-  return { paths: { bases, checkAgain: (args) => checkAgain(args, paths) } };
+  return { paths: { bases, checkAgain: (args) => checkAgain(args, paths), newPaths: (args) => newPaths(args, paths) } };
+}
+
+function newPaths(args: unknown, paths: readonly DeclaredPath[]): string[] {
+  return paths.filter(({ declaration }) => declaration.presence === "new").flatMap(({ name }) => pathsOf(args, name));
+}
+
+/** One text, or those of a list. */
+function pathsOf(args: unknown, name: string): string[] {
+  const given = typeof args === "object" && args !== null ? givenValue(args, name) : undefined;
+  return (Array.isArray(given) ? (given as unknown[]) : [given]).filter((item) => typeof item === "string");
 }
 
 async function checkAgain(args: unknown, paths: readonly DeclaredPath[]): Promise<ArgumentsCheck> {
   for (const { name, declaration } of paths) {
-    const given = typeof args === "object" && args !== null ? givenValue(args, name) : undefined;
-    for (const resolved of Array.isArray(given) ? (given as unknown[]) : [given]) {
-      const expected = typeof resolved === "string" ? await faultByNow(resolved, declaration) : undefined;
+    for (const resolved of pathsOf(args, name)) {
+      const expected = await faultByNow(resolved, declaration);
       if (expected !== undefined)
         return {
           ok: false,

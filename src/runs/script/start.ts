@@ -36,7 +36,7 @@ export function startInOwnGroup(start: ProgramStart): ChildProcess {
   };
   const previous = isMainThread ? process.umask(0o077) : undefined;
   try {
-    return spawn(first, argv, {
+    const child = spawn(first, argv, {
       cwd: folder,
       env: environment,
       ...(start.launcherSetsUser === true ? {} : user),
@@ -45,10 +45,24 @@ export function startInOwnGroup(start: ProgramStart): ChildProcess {
       shell: false,
       windowsHide: true,
     });
+    const { pid } = child;
+    if (pid !== undefined) {
+      leaders.add(pid);
+      child.once("exit", () => leaders.delete(pid));
+    }
+    return child;
   } finally {
     if (previous !== undefined) process.umask(previous);
     for (const descriptor of opened) closeSync(descriptor);
   }
+}
+
+/** Processes that lead a group, until Node has taken their exit status: so long nobody else can have their numbers. */
+const leaders = new Set<number>();
+
+/** For a process that has to end at once: nothing is waited for, and what has left its group stays. */
+export function killAllGroups(): void {
+  for (const pid of leaders) signalGroup(pid, "SIGKILL");
 }
 
 /** False when nothing of the group is left, or it belongs to somebody else by now. */

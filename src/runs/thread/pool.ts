@@ -115,14 +115,14 @@ export class ThreadPool {
     }
   }
 
-  /** Waits `graceMs` for the calls under way, ends their threads then, and all other threads. */
-  async close(graceMs: number): Promise<void> {
+  /** Waits `graceMs` for the calls under way, ends their threads then, for which it waits `endMs`, and all other threads. */
+  async close(graceMs: number, endMs = this.#options.killGraceMs): Promise<void> {
     this.#closed = true;
     const pool = await this.#pool?.catch(() => undefined);
     if (pool === undefined) return;
     await this.#idle(graceMs);
     for (const call of this.#calls) call.stop(new IscepError("cancelled", "the server was closed"));
-    await this.#idle(this.#options.killGraceMs);
+    await this.#idle(endMs);
     await pool.destroy();
   }
 
