@@ -23,12 +23,12 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   serve: { summary: "serve the commands of an iscep.yaml or of modules", load: () => import("./verbs/serve.js") },
   check: {
-    summary: "check an iscep.yaml and what it names, and start nothing",
+    summary: "check an iscep.yaml and the files that it names, and start nothing",
     load: () => import("./verbs/check.js"),
   },
   call: { summary: "call a command of a server", load: () => import("./verbs/call.js") },
   ls: { summary: "list the commands that a server offers", load: () => import("./verbs/ls.js") },
-  runs: { summary: "list runs; show, attach to and cancel one", load: () => import("./verbs/runs.js") },
+  runs: { summary: "list runs; show, follow or cancel one", load: () => import("./verbs/runs.js") },
   login: {
     summary: "give a server a name, and keep its address and your token",
     load: () => import("./verbs/login.js"),
@@ -38,7 +38,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   tokens: { summary: "add, remove, list, rotate and import tokens", load: () => import("./verbs/tokens.js") },
   cert: { summary: "make a key and a self-signed certificate, or show a pin", load: () => import("./verbs/cert.js") },
   completion: {
-    summary: "print what completes command lines of iscep in a shell",
+    summary: "print the script that completes command lines of iscep in a shell",
     load: () => import("./verbs/completion.js"),
   },
   __complete: { summary: "complete a line", isHidden: true, load: () => import("./verbs/complete.js") },

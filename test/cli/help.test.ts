@@ -23,16 +23,18 @@ describe("help", () => {
       Verbs:
         init           write a starter iscep.yaml, tokens file, key and certificate
         serve          serve the commands of an iscep.yaml or of modules
-        check          check an iscep.yaml and what it names, and start nothing
+        check          check an iscep.yaml and the files that it names, and start
+                       nothing
         call           call a command of a server
         ls             list the commands that a server offers
-        runs           list runs; show, attach to and cancel one
+        runs           list runs; show, follow or cancel one
         login          give a server a name, and keep its address and your token
         servers        list the servers that have a name; forget one
         ping           measure round trips to a server
         tokens         add, remove, list, rotate and import tokens
         cert           make a key and a self-signed certificate, or show a pin
-        completion     print what completes command lines of iscep in a shell
+        completion     print the script that completes command lines of iscep in a
+                       shell
         help [verb]    show the help of a verb
 
       Environment: ISCEP_URL, ISCEP_SERVER, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_TIMEOUT,
@@ -53,13 +55,13 @@ describe("help", () => {
       Write a starter iscep.yaml, tokens file, key and certificate.
 
       Arguments:
-        folder      where to write them; made when it is not there (default: ".")
+        folder      where to write them; made if it does not exist (default: ".")
 
       Options:
         --json      print one JSON value, and nothing else, on standard output
         -h, --help  display help for command
 
-      Nothing that is there is overwritten. What it writes can be served at once: cd FOLDER && iscep serve
+      Existing files are never overwritten. To serve what it wrote: cd FOLDER && iscep serve
       "
     `);
   });
@@ -77,7 +79,7 @@ describe("help", () => {
         --host <host>               address to listen on (default: 127.0.0.1)
         --port <number>             port; 0 picks a free one (default: 8989)
         --unix <path>               listen on a unix socket instead
-        --tokens-path <file>        the tokens file, like tokens.json; without one,
+        --tokens-path <file>        the tokens file, like tokens.json; without it,
                                     only this machine may call
         --tls-cert <file>           certificate
         --tls-key <file>            key of the certificate
@@ -87,22 +89,23 @@ describe("help", () => {
         --logs <folder>             folder for access.log, error.log and commands.log
         --max-connections <number>  connections at once
         --threads <number>          worker threads for commands that ask for one
-        --debug                     show all that happens, on standard error
+        --grace <duration>          how long runs may go on after SIGTERM: 30s, 10m
+                                    (default: 10s)
+        --debug                     show everything that happens, on standard error
                                     (ISCEP_LOG_LEVEL=debug)
         --quiet                     show nothing on standard error, not even errors of
                                     requests (ISCEP_LOG_LEVEL=quiet)
-        --json                      tell the address as {"event":"listening","url":…}
+        --json                      print the address as {"event":"listening","url":…}
         -h, --help                  display help for command
 
-      FILE is an iscep.yaml, or a module (.js, .mjs, .ts) that exports commands; without one, ISCEP_CONFIG or
-      ./iscep.yaml.
-      Options count more than what the file says. On TCP, TLS is on: without --tls-cert and --tls-key, with a key that
-      is made on the first start, and a pin that is printed as part of the address.
+      FILE is an iscep.yaml, or a module (.js, .mjs, .ts) that exports commands. Without one, it is the file that
+      ISCEP_CONFIG names, or ./iscep.yaml. Options win over the file. On TCP, TLS is on. Without --tls-cert and --tls-key, the
+      first start makes a key. The printed address contains its pin.
 
-      When it is ready, one line on standard output tells the address: listening on iscep://127.0.0.1:8989?pin=…
-      SIGTERM and Ctrl-C let what runs end, for a while, and exit with 0; a second one exits at once. The commands of
-      iscep.yaml are read again when it changes, and at SIGHUP, which also reads the certificate again; tokens are always
-      read again by themselves.
+      When the server is ready, it prints one line on standard output: listening on iscep://127.0.0.1:8989?pin=…
+      SIGTERM and Ctrl-C let runs go on for 10 s, or for --grace, then end them, and exit with 0 at most 6 s after that. A
+      second one kills all runs and exits at once. The commands of iscep.yaml are read again when the file changes, and at
+      SIGHUP, which also reads the certificate. Changed tokens are read at once.
       "
     `);
     expect(await output(["help", "serve"])).toBe(await output(["serve", "-h"]));
@@ -112,7 +115,7 @@ describe("help", () => {
     expect(await output(["check", "--help"])).toMatchInlineSnapshot(`
       "Usage: iscep check [options] [files...]
 
-      Check an iscep.yaml and what it names, and start nothing.
+      Check an iscep.yaml and the files that it names, and start nothing.
 
       Arguments:
         files                       iscep.yaml, or modules that export commands
@@ -121,7 +124,7 @@ describe("help", () => {
         --host <host>               address to listen on (default: 127.0.0.1)
         --port <number>             port; 0 picks a free one (default: 8989)
         --unix <path>               listen on a unix socket instead
-        --tokens-path <file>        the tokens file, like tokens.json; without one,
+        --tokens-path <file>        the tokens file, like tokens.json; without it,
                                     only this machine may call
         --tls-cert <file>           certificate
         --tls-key <file>            key of the certificate
@@ -131,16 +134,18 @@ describe("help", () => {
         --logs <folder>             folder for access.log, error.log and commands.log
         --max-connections <number>  connections at once
         --threads <number>          worker threads for commands that ask for one
+        --grace <duration>          how long runs may go on after SIGTERM: 30s, 10m
+                                    (default: 10s)
         --json                      print
                                     {"ok":…,"findings":[{"level":…,"about":…,"message":…}]},
                                     and nothing else
         -h, --help                  display help for command
 
-      Says what \`iscep serve\` with the same files and options would find, and starts nothing: whether the files can be
-      read, modules load, programs are there, key, certificate and tokens are good and closed to others, and folders can be
-      written. It makes no file. Whether a port is free it does not try, as the server may be running.
+      Says what \`iscep serve\` with the same files and options would find, but starts nothing and makes no file. It checks
+      that the files can be read, modules load, programs exist, key, certificate and tokens are good and closed to others,
+      and folders can be written. It does not check whether a port is free, because the server may be running.
 
-      Exit code 0 when all is well, 64 when something is wrong; a warning is no fault.
+      The exit code is 0 when all is well, and 64 when something is wrong. A warning is not a fault.
       "
     `);
   });
@@ -158,18 +163,18 @@ describe("help", () => {
       Options:
         --url <address>          address of the server (ISCEP_URL; default:
                                  iscep://127.0.0.1:8989)
-        --server <name>          a server that \`iscep login\` has given a name
+        --server <name>          name that \`iscep login\` gave to a server
                                  (ISCEP_SERVER)
-        --token <token>          better in ISCEP_TOKEN or --token-file: others can see
-                                 the arguments of a process
-        --token-file <file>      file with the token, open to its owner only
+        --token <token>          your token; ISCEP_TOKEN or --token-file is better,
+                                 because others can see the arguments of a process
+        --token-file <file>      file with the token, readable only by its owner
                                  (ISCEP_TOKEN_FILE)
-        --ca <file>              certificate of the server, or of who signed it
-                                 (ISCEP_CA_FILE)
+        --ca <file>              certificate of the server, or of the authority that
+                                 signed it (ISCEP_CA_FILE)
         --pin <pin>              pin of the server's certificate: sha256:…; may be
                                  repeated
         --timeout <duration>     how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
-        --allow-cleartext        allow iscep+tcp:// to other machines
+        --allow-cleartext        allow cleartext (iscep+tcp://) to other machines
         --protocol <version>     version of the protocol (default: what the server
                                  speaks) (choices: "1", "2")
         --json                   print one JSON value, and nothing else, on standard
@@ -177,25 +182,25 @@ describe("help", () => {
         --quiet                  no warnings, and no progress
         --args <json>            all arguments as one JSON object: JSON, @FILE, or -
                                  for standard input
-        --raw                    on a terminal, leave control characters in the output
-                                 as they are
-        --stdin                  send standard input to the command, also from a
+        --raw                    do not change control characters in the output on a
                                  terminal
-        --no-stdin               send none, also from a pipe or file
-        --detach                 print the id of the run, and leave it to itself;
-                                 \`iscep runs\` has the rest
+        --stdin                  send standard input to the command, even from a
+                                 terminal
+        --no-stdin               send no standard input, not even from a pipe or file
+        --detach                 print the id of the run, and do not wait for it; see
+                                 \`iscep runs\`
         --idempotency-key <key>  join the run that an earlier call with this key has
                                  started
         -h, --help               display help for command
 
-      Arguments are written --NAME VALUE or --NAME=VALUE; a flag as --NAME or --no-NAME; a list by repeating it.
-      The server tells their types. Options of iscep stand before COMMAND. Behind it they are accepted as well, as
-      long as the command has no argument of that name, and up to a -- alone: what follows is the command's.
+      Write an argument as --NAME VALUE or --NAME=VALUE, and a flag as --NAME or --no-NAME. Repeat it for a list. The server
+      knows the types. Options of iscep come before COMMAND. They may also come after it, if the command has no argument of
+      that name. Behind a single --, everything belongs to the command.
       \`iscep call COMMAND --help\` shows the arguments of that command.
 
-      Output is shown while it comes, on the same streams as on the server's machine; then the value of a function. The exit
-      code is the command's own. Ctrl-C cancels the run and waits for its end; a second one leaves at once. When the
-      reader of the output goes away, the run goes on.
+      Output is shown as it comes, on the same streams as in the command, and then the value of a function. The exit code
+      is the command's own. Ctrl-C cancels the run and waits for its end; a second one exits at once. When the reader of
+      the output goes away, the run goes on.
 
       A pipe or file as standard input is sent to the command: iscep call restore < dump.sql. A loop that reads its own
       standard input needs --no-stdin for the calls in it.
@@ -212,18 +217,17 @@ describe("help", () => {
       Options:
         --url <address>       address of the server (ISCEP_URL; default:
                               iscep://127.0.0.1:8989)
-        --server <name>       a server that \`iscep login\` has given a name
-                              (ISCEP_SERVER)
-        --token <token>       better in ISCEP_TOKEN or --token-file: others can see
-                              the arguments of a process
-        --token-file <file>   file with the token, open to its owner only
+        --server <name>       name that \`iscep login\` gave to a server (ISCEP_SERVER)
+        --token <token>       your token; ISCEP_TOKEN or --token-file is better,
+                              because others can see the arguments of a process
+        --token-file <file>   file with the token, readable only by its owner
                               (ISCEP_TOKEN_FILE)
-        --ca <file>           certificate of the server, or of who signed it
-                              (ISCEP_CA_FILE)
+        --ca <file>           certificate of the server, or of the authority that
+                              signed it (ISCEP_CA_FILE)
         --pin <pin>           pin of the server's certificate: sha256:…; may be
                               repeated
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
-        --allow-cleartext     allow iscep+tcp:// to other machines
+        --allow-cleartext     allow cleartext (iscep+tcp://) to other machines
         --protocol <version>  version of the protocol (default: what the server
                               speaks) (choices: "1", "2")
         --json                print one JSON value, and nothing else, on standard
@@ -238,29 +242,29 @@ describe("help", () => {
     expect(await output(["runs", "--help"])).toMatchInlineSnapshot(`
       "Usage: iscep runs [VERB] [options]
 
-      List runs; show, attach to and cancel one.
+      List runs; show, follow or cancel one.
 
       Options:
         --url <address>         address of the server (ISCEP_URL; default:
                                 iscep://127.0.0.1:8989)
-        --server <name>         a server that \`iscep login\` has given a name
+        --server <name>         name that \`iscep login\` gave to a server
                                 (ISCEP_SERVER)
-        --token <token>         better in ISCEP_TOKEN or --token-file: others can see
-                                the arguments of a process
-        --token-file <file>     file with the token, open to its owner only
+        --token <token>         your token; ISCEP_TOKEN or --token-file is better,
+                                because others can see the arguments of a process
+        --token-file <file>     file with the token, readable only by its owner
                                 (ISCEP_TOKEN_FILE)
-        --ca <file>             certificate of the server, or of who signed it
-                                (ISCEP_CA_FILE)
+        --ca <file>             certificate of the server, or of the authority that
+                                signed it (ISCEP_CA_FILE)
         --pin <pin>             pin of the server's certificate: sha256:…; may be
                                 repeated
         --timeout <duration>    how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
-        --allow-cleartext       allow iscep+tcp:// to other machines
+        --allow-cleartext       allow cleartext (iscep+tcp://) to other machines
         --protocol <version>    version of the protocol (default: what the server
                                 speaks) (choices: "1", "2")
         --json                  print one JSON value, and nothing else, on standard
                                 output
         --quiet                 no warnings, and no progress
-        --limit <number>        list no more than so many
+        --limit <number>        list at most this many
         --all                   runs of all owners, as far as the token may see them
                                 (scope runs:all)
         --command <name>        only runs of this command
@@ -274,12 +278,12 @@ describe("help", () => {
         -h, --help              display help for command
 
       Verbs:
-        show [options] <run>    show what is known of a run
+        show [options] <run>    show what is known about a run
         attach [options] <run>  show the output of a run from its beginning, and
                                 follow it to its end
         cancel [options] <run>  ask a run to stop
 
-      Without a verb, the runs of this caller are listed, newest first: those under way, and those that the server still knows.
+      Without a verb, it lists the runs of this caller that the server knows, the newest first.
       "
     `);
     expect(await output(["runs", "attach", "--help"])).toMatchInlineSnapshot(`
@@ -293,29 +297,28 @@ describe("help", () => {
       Options:
         --url <address>       address of the server (ISCEP_URL; default:
                               iscep://127.0.0.1:8989)
-        --server <name>       a server that \`iscep login\` has given a name
-                              (ISCEP_SERVER)
-        --token <token>       better in ISCEP_TOKEN or --token-file: others can see
-                              the arguments of a process
-        --token-file <file>   file with the token, open to its owner only
+        --server <name>       name that \`iscep login\` gave to a server (ISCEP_SERVER)
+        --token <token>       your token; ISCEP_TOKEN or --token-file is better,
+                              because others can see the arguments of a process
+        --token-file <file>   file with the token, readable only by its owner
                               (ISCEP_TOKEN_FILE)
-        --ca <file>           certificate of the server, or of who signed it
-                              (ISCEP_CA_FILE)
+        --ca <file>           certificate of the server, or of the authority that
+                              signed it (ISCEP_CA_FILE)
         --pin <pin>           pin of the server's certificate: sha256:…; may be
                               repeated
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
-        --allow-cleartext     allow iscep+tcp:// to other machines
+        --allow-cleartext     allow cleartext (iscep+tcp://) to other machines
         --protocol <version>  version of the protocol (default: what the server
                               speaks) (choices: "1", "2")
         --json                print one JSON value, and nothing else, on standard
                               output
         --quiet               no warnings, and no progress
-        --offset <bytes>      begin behind so many bytes of output (default: 0)
-        --raw                 on a terminal, leave control characters in the output as
-                              they are
+        --offset <bytes>      begin after this many bytes of output (default: 0)
+        --raw                 do not change control characters in the output on a
+                              terminal
         -h, --help            display help for command
 
-      The exit code is that of the run. Ctrl-C ends the watching; \`iscep runs cancel\` ends the run.
+      The exit code is that of the run. Ctrl-C ends only the watching; \`iscep runs cancel\` ends the run.
       "
     `);
   });
@@ -324,7 +327,7 @@ describe("help", () => {
     expect(await output(["completion", "--help"])).toMatchInlineSnapshot(`
       "Usage: iscep completion [options] <shell>
 
-      Print what completes command lines of iscep in a shell.
+      Print the script that completes command lines of iscep in a shell.
 
       Arguments:
         shell       the shell that it is for (choices: "bash", "zsh", "fish")
@@ -332,13 +335,13 @@ describe("help", () => {
       Options:
         -h, --help  display help for command
 
-      For this shell only, or in its start file for good:
+      Type this for the present shell, or put it into the start file of the shell:
         bash (~/.bashrc)                    source <(iscep completion bash)
         zsh (~/.zshrc, behind compinit)     source <(iscep completion zsh)
         fish (~/.config/fish/config.fish)   iscep completion fish | source
 
-      It completes verbs, options, commands, their arguments and choices. The server is asked for the last three, by the
-      options of the line and the environment, and its answer is kept for a minute in XDG_CACHE_HOME/iscep.
+      It completes verbs, options, commands, arguments and choices. For the last three it asks the server that the line and
+      the environment name, and keeps the answer for a minute in XDG_CACHE_HOME/iscep.
       "
     `);
   });
@@ -352,18 +355,17 @@ describe("help", () => {
       Options:
         --url <address>       address of the server (ISCEP_URL; default:
                               iscep://127.0.0.1:8989)
-        --server <name>       a server that \`iscep login\` has given a name
-                              (ISCEP_SERVER)
-        --token <token>       better in ISCEP_TOKEN or --token-file: others can see
-                              the arguments of a process
-        --token-file <file>   file with the token, open to its owner only
+        --server <name>       name that \`iscep login\` gave to a server (ISCEP_SERVER)
+        --token <token>       your token; ISCEP_TOKEN or --token-file is better,
+                              because others can see the arguments of a process
+        --token-file <file>   file with the token, readable only by its owner
                               (ISCEP_TOKEN_FILE)
-        --ca <file>           certificate of the server, or of who signed it
-                              (ISCEP_CA_FILE)
+        --ca <file>           certificate of the server, or of the authority that
+                              signed it (ISCEP_CA_FILE)
         --pin <pin>           pin of the server's certificate: sha256:…; may be
                               repeated
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
-        --allow-cleartext     allow iscep+tcp:// to other machines
+        --allow-cleartext     allow cleartext (iscep+tcp://) to other machines
         --protocol <version>  version of the protocol (default: what the server
                               speaks) (choices: "1", "2")
         --json                print one JSON value, and nothing else, on standard
@@ -387,27 +389,28 @@ describe("help", () => {
         -h, --help                           display help for command
 
       Verbs:
-        add [options] <owner>                make a token for an owner, and print it:
-                                             it is shown this once
+        add [options] <owner>                make a token for an owner, and print it,
+                                             which happens only this once
         remove [options] <owner>             remove the tokens of an owner, or the one
-                                             with an id; a server follows at once
-        list [options] [owner]               show owners, ids, rights and ends of the
-                                             tokens, and never a secret
+                                             with an id; a running server notices at
+                                             once
+        list [options] [owner]               show owners, ids, rights and expiry of
+                                             the tokens, and never a secret
         explain [options] <owner> [command]  tell what an owner may do, and why; with
                                              COMMAND, whether they may run it
         rotate [options] <owner>             replace the token of an owner by a new
                                              one, and print it
-        import [options] [file]              take over the tokens of a file of the
+        import [options] [file]              import the tokens of a file of the
                                              original, and keep no token in clear
       "
     `);
     expect(await output(["tokens", "add", "--help"])).toMatchInlineSnapshot(`
       "Usage: iscep tokens add [options] <owner>
 
-      Make a token for an owner, and print it: it is shown this once.
+      Make a token for an owner, and print it, which happens only this once.
 
       Arguments:
-        owner                 name of who gets it
+        owner                 name of the person or program that gets it
 
       Options:
         --tokens-path <file>  the tokens file (ISCEP_TOKENS_FILE; default:
@@ -416,9 +419,10 @@ describe("help", () => {
                               output
         --url [address]       print address, pin and token in one, for ISCEP_URL
                               (default address: iscep://127.0.0.1:8989)
-        --cert <file>         certificate of the server, for the pin in that address
-        --run <pattern>       only commands of such names, like backup_*, or with such
-                              values: 'backup_world(world=nether*)'; may be repeated
+        --cert <file>         certificate of the server, for the pin in the address
+        --run <pattern>       allow only commands with such names, like backup_*, or
+                              with such values: 'backup_world(world=nether*)'; may be
+                              repeated
         --operator            see, follow and cancel the runs of every owner; run
                               commands only with --run
         --no-discover         the token may not list the commands
@@ -442,10 +446,10 @@ describe("help", () => {
         --host <name>    name or address of the server; may be repeated (default:
                          localhost and this machine's name)
         --days <number>  how long it is valid
-        --force          overwrite files that are there; clients then need the new pin
+        --force          overwrite existing files; clients then need the new pin
         --next           make the key to come, and print its pin (default file:
                          "next-key.pem")
-        --show <file>    print the pin of a certificate that is there, and make none
+        --show <file>    print the pin of an existing certificate, and make none
         --json           print one JSON value, and nothing else, on standard output
         -h, --help       display help for command
 

@@ -32,18 +32,21 @@ export const defaultUrl = "iscep://127.0.0.1:8989";
 function clientOptions(): Option[] {
   return [
     new Option("--url <address>", `address of the server (ISCEP_URL; default: ${defaultUrl})`).argParser(nonEmpty),
-    new Option("--server <name>", "a server that `iscep login` has given a name (ISCEP_SERVER)").argParser(nonEmpty),
+    new Option("--server <name>", "name that `iscep login` gave to a server (ISCEP_SERVER)").argParser(nonEmpty),
     new Option(
       "--token <token>",
-      "better in ISCEP_TOKEN or --token-file: others can see the arguments of a process",
+      "your token; ISCEP_TOKEN or --token-file is better, because others can see the arguments of a process",
     ).argParser(nonEmpty),
-    new Option("--token-file <file>", "file with the token, open to its owner only (ISCEP_TOKEN_FILE)").argParser(
+    new Option("--token-file <file>", "file with the token, readable only by its owner (ISCEP_TOKEN_FILE)").argParser(
       nonEmpty,
     ),
-    new Option("--ca <file>", "certificate of the server, or of who signed it (ISCEP_CA_FILE)").argParser(nonEmpty),
+    new Option(
+      "--ca <file>",
+      "certificate of the server, or of the authority that signed it (ISCEP_CA_FILE)",
+    ).argParser(nonEmpty),
     new Option("--pin <pin>", "pin of the server's certificate: sha256:…; may be repeated").argParser(collect),
     new Option("--timeout <duration>", "how long a call may take: 30s, 10m (ISCEP_TIMEOUT)").argParser(durationMs),
-    new Option("--allow-cleartext", "allow iscep+tcp:// to other machines"),
+    new Option("--allow-cleartext", "allow cleartext (iscep+tcp://) to other machines"),
     new Option("--protocol <version>", "version of the protocol (default: what the server speaks)").choices(["1", "2"]),
     new Option("--json", "print one JSON value, and nothing else, on standard output"),
     new Option("--quiet", "no warnings, and no progress"),

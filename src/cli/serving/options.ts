@@ -35,7 +35,7 @@ export function addSettingOptions(command: Command): Command {
     .option("--unix <path>", "listen on a unix socket instead", nonEmpty)
     .option(
       "--tokens-path <file>",
-      "the tokens file, like tokens.json; without one, only this machine may call",
+      "the tokens file, like tokens.json; without it, only this machine may call",
       nonEmpty,
     )
     .option("--tls-cert <file>", "certificate", nonEmpty)

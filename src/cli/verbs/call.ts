@@ -29,14 +29,14 @@ interface CallOptions extends ClientOptions {
 }
 
 const explanation = `
-Arguments are written --NAME VALUE or --NAME=VALUE; a flag as --NAME or --no-NAME; a list by repeating it.
-The server tells their types. Options of iscep stand before COMMAND. Behind it they are accepted as well, as
-long as the command has no argument of that name, and up to a -- alone: what follows is the command's.
+Write an argument as --NAME VALUE or --NAME=VALUE, and a flag as --NAME or --no-NAME. Repeat it for a list. The server
+knows the types. Options of iscep come before COMMAND. They may also come after it, if the command has no argument of
+that name. Behind a single --, everything belongs to the command.
 \`iscep call COMMAND --help\` shows the arguments of that command.
 
-Output is shown while it comes, on the same streams as on the server's machine; then the value of a function. The exit
-code is the command's own. Ctrl-C cancels the run and waits for its end; a second one leaves at once. When the
-reader of the output goes away, the run goes on.
+Output is shown as it comes, on the same streams as in the command, and then the value of a function. The exit code
+is the command's own. Ctrl-C cancels the run and waits for its end; a second one exits at once. When the reader of
+the output goes away, the run goes on.
 
 A pipe or file as standard input is sent to the command: iscep call restore < dump.sql. A loop that reads its own
 standard input needs --no-stdin for the calls in it.`;
@@ -56,10 +56,10 @@ export const define: DefineVerb = (command, invocation) => {
 function addCallOptions(command: Command): Command {
   return addClientOptions(command)
     .option("--args <json>", "all arguments as one JSON object: JSON, @FILE, or - for standard input", nonEmpty)
-    .option("--raw", "on a terminal, leave control characters in the output as they are")
-    .option("--stdin", "send standard input to the command, also from a terminal")
-    .option("--no-stdin", "send none, also from a pipe or file")
-    .option("--detach", "print the id of the run, and leave it to itself; `iscep runs` has the rest")
+    .option("--raw", "do not change control characters in the output on a terminal")
+    .option("--stdin", "send standard input to the command, even from a terminal")
+    .option("--no-stdin", "send no standard input, not even from a pipe or file")
+    .option("--detach", "print the id of the run, and do not wait for it; see `iscep runs`")
     .option("--idempotency-key <key>", "join the run that an earlier call with this key has started", nonEmpty);
 }
 

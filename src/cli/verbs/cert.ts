@@ -31,9 +31,9 @@ export const define: DefineVerb = (command) => {
       collect,
     )
     .option("--days <number>", "how long it is valid", wholeNumber(1, 36_500))
-    .option("--force", "overwrite files that are there; clients then need the new pin")
+    .option("--force", "overwrite existing files; clients then need the new pin")
     .option("--next", 'make the key to come, and print its pin (default file: "next-key.pem")')
-    .option("--show <file>", "print the pin of a certificate that is there, and make none")
+    .option("--show <file>", "print the pin of an existing certificate, and make none")
     .option("--json", "print one JSON value, and nothing else, on standard output")
     .addHelpText("after", "\nPrints the pin, by which clients know the server: iscep://HOST:8989?pin=sha256:…")
     .action(async (options: CertOptions) => {

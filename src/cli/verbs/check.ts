@@ -11,11 +11,11 @@ interface CheckFlags extends SettingFlags {
 }
 
 const explanation = `
-Says what \`iscep serve\` with the same files and options would find, and starts nothing: whether the files can be
-read, modules load, programs are there, key, certificate and tokens are good and closed to others, and folders can be
-written. It makes no file. Whether a port is free it does not try, as the server may be running.
+Says what \`iscep serve\` with the same files and options would find, but starts nothing and makes no file. It checks
+that the files can be read, modules load, programs exist, key, certificate and tokens are good and closed to others,
+and folders can be written. It does not check whether a port is free, because the server may be running.
 
-Exit code 0 when all is well, 64 when something is wrong; a warning is no fault.`;
+The exit code is 0 when all is well, and 64 when something is wrong. A warning is not a fault.`;
 
 export const define: DefineVerb = (command, invocation) => {
   command.argument("[files...]", "iscep.yaml, or modules that export commands");

@@ -5,13 +5,13 @@ import { shells, type Shell } from "../completion/shell-candidate.js";
 import { print } from "../terminal/streams.js";
 
 const explanation = `
-For this shell only, or in its start file for good:
+Type this for the present shell, or put it into the start file of the shell:
   bash (~/.bashrc)                    source <(iscep completion bash)
   zsh (~/.zshrc, behind compinit)     source <(iscep completion zsh)
   fish (~/.config/fish/config.fish)   iscep completion fish | source
 
-It completes verbs, options, commands, their arguments and choices. The server is asked for the last three, by the
-options of the line and the environment, and its answer is kept for a minute in XDG_CACHE_HOME/iscep.`;
+It completes verbs, options, commands, arguments and choices. For the last three it asks the server that the line and
+the environment name, and keeps the answer for a minute in XDG_CACHE_HOME/iscep.`;
 
 export const define: DefineVerb = (command) => {
   command

@@ -15,12 +15,9 @@ const owner = "admin";
 
 export const define: DefineVerb = (command) => {
   command
-    .argument("[folder]", "where to write them; made when it is not there", ".")
+    .argument("[folder]", "where to write them; made if it does not exist", ".")
     .option("--json", "print one JSON value, and nothing else, on standard output")
-    .addHelpText(
-      "after",
-      "\nNothing that is there is overwritten. What it writes can be served at once: cd FOLDER && iscep serve",
-    )
+    .addHelpText("after", "\nExisting files are never overwritten. To serve what it wrote: cd FOLDER && iscep serve")
     .action(init);
 };
 

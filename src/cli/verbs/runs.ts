@@ -30,7 +30,7 @@ interface AttachOptions extends ClientOptions {
 }
 
 const explanation = `
-Without a verb, the runs of this caller are listed, newest first: those under way, and those that the server still knows.`;
+Without a verb, it lists the runs of this caller that the server knows, the newest first.`;
 
 export const define: DefineVerb = (command, invocation) => {
   const work = (options: ClientOptions, use: (client: Client, signal: AbortSignal) => Promise<void>): Promise<void> => {
@@ -47,7 +47,7 @@ export const define: DefineVerb = (command, invocation) => {
     .helpCommand(false)
     .commandsGroup("Verbs:")
     .argument("[words...]")
-    .option("--limit <number>", "list no more than so many", wholeNumber(1, 1_000_000))
+    .option("--limit <number>", "list at most this many", wholeNumber(1, 1_000_000))
     .option("--all", "runs of all owners, as far as the token may see them (scope runs:all)")
     .option("--command <name>", "only runs of this command", nonEmpty)
     .addOption(new Option("--status <status>", "only runs that are running, or that ended so").choices(runStatuses))
@@ -59,7 +59,7 @@ export const define: DefineVerb = (command, invocation) => {
       await work(options, (client, signal) => printList(client, options, signal));
     });
 
-  subVerb(command, "show", "show what is known of a run").action(async (run: string, _: unknown, self: Command) => {
+  subVerb(command, "show", "show what is known about a run").action(async (run: string, _: unknown, self: Command) => {
     const options: ClientOptions = self.optsWithGlobals();
     await work(options, async (client, signal) => {
       const record = await runRecord(client, run, signal);
@@ -68,11 +68,11 @@ export const define: DefineVerb = (command, invocation) => {
   });
 
   subVerb(command, "attach", "show the output of a run from its beginning, and follow it to its end")
-    .option("--offset <bytes>", "begin behind so many bytes of output", wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
-    .option("--raw", "on a terminal, leave control characters in the output as they are")
+    .option("--offset <bytes>", "begin after this many bytes of output", wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+    .option("--raw", "do not change control characters in the output on a terminal")
     .addHelpText(
       "after",
-      "\nThe exit code is that of the run. Ctrl-C ends the watching; `iscep runs cancel` ends the run.",
+      "\nThe exit code is that of the run. Ctrl-C ends only the watching; `iscep runs cancel` ends the run.",
     )
     .action(async (run: string, _: unknown, self: Command) => {
       const options: AttachOptions = self.optsWithGlobals();

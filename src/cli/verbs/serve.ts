@@ -25,22 +25,21 @@ interface ServeFlags extends SettingFlags, LevelFlags {
 }
 
 const explanation = `
-FILE is an iscep.yaml, or a module (.js, .mjs, .ts) that exports commands; without one, ISCEP_CONFIG or
-./iscep.yaml.
-Options count more than what the file says. On TCP, TLS is on: without --tls-cert and --tls-key, with a key that
-is made on the first start, and a pin that is printed as part of the address.
+FILE is an iscep.yaml, or a module (.js, .mjs, .ts) that exports commands. Without one, it is the file that
+ISCEP_CONFIG names, or ./iscep.yaml. Options win over the file. On TCP, TLS is on. Without --tls-cert and --tls-key, the
+first start makes a key. The printed address contains its pin.
 
-When it is ready, one line on standard output tells the address: listening on iscep://127.0.0.1:8989?pin=…
-SIGTERM and Ctrl-C let what runs end, for 10 s or what --grace says, then end it, and exit with 0, at most 6 s after
-that. A second one kills what runs and exits at once. The commands of iscep.yaml are read again when it changes, and at
-SIGHUP, which also reads the certificate again; tokens are always read again by themselves.`;
+When the server is ready, it prints one line on standard output: listening on iscep://127.0.0.1:8989?pin=…
+SIGTERM and Ctrl-C let runs go on for 10 s, or for --grace, then end them, and exit with 0 at most 6 s after that. A
+second one kills all runs and exits at once. The commands of iscep.yaml are read again when the file changes, and at
+SIGHUP, which also reads the certificate. Changed tokens are read at once.`;
 
 export const define: DefineVerb = (command) => {
   command.argument("[files...]", "iscep.yaml, or modules that export commands");
   addSettingOptions(command)
-    .option("--debug", "show all that happens, on standard error (ISCEP_LOG_LEVEL=debug)")
+    .option("--debug", "show everything that happens, on standard error (ISCEP_LOG_LEVEL=debug)")
     .option("--quiet", "show nothing on standard error, not even errors of requests (ISCEP_LOG_LEVEL=quiet)")
-    .option("--json", 'tell the address as {"event":"listening","url":…}')
+    .option("--json", 'print the address as {"event":"listening","url":…}')
     .addHelpText("after", explanation)
     .action(serve);
 };

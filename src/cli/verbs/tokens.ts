@@ -41,11 +41,11 @@ export const define: DefineVerb = (command) => {
   command.usage("VERB [options]").enablePositionalOptions().helpCommand(false).commandsGroup("Verbs:");
   addTokensPath(command);
 
-  addressOptions(subVerb(command, "add", "make a token for an owner, and print it: it is shown this once"))
-    .argument("<owner>", "name of who gets it")
+  addressOptions(subVerb(command, "add", "make a token for an owner, and print it, which happens only this once"))
+    .argument("<owner>", "name of the person or program that gets it")
     .option(
       "--run <pattern>",
-      "only commands of such names, like backup_*, or with such values: 'backup_world(world=nether*)'; may be repeated",
+      "allow only commands with such names, like backup_*, or with such values: 'backup_world(world=nether*)'; may be repeated",
       collect,
     )
     .option("--operator", "see, follow and cancel the runs of every owner; run commands only with --run")
@@ -59,7 +59,7 @@ export const define: DefineVerb = (command) => {
       await printToken(made, owner, target, options);
     });
 
-  subVerb(command, "remove", "remove the tokens of an owner, or the one with an id; a server follows at once")
+  subVerb(command, "remove", "remove the tokens of an owner, or the one with an id; a running server notices at once")
     .argument("<owner>", "owner, or id of a token")
     .action(async (ownerOrId: string, _: TokensOptions, self: Command) => {
       const options: TokensOptions = self.optsWithGlobals();
@@ -69,7 +69,7 @@ export const define: DefineVerb = (command) => {
       else await note(`removed ${count(removed.ids.length, "token")} of ${removed.owner}`);
     });
 
-  subVerb(command, "list", "show owners, ids, rights and ends of the tokens, and never a secret")
+  subVerb(command, "list", "show owners, ids, rights and expiry of the tokens, and never a secret")
     .argument("[owner]", "only this owner's")
     .action(async (owner: string | undefined, _: TokensOptions, self: Command) => {
       const options: TokensOptions = self.optsWithGlobals();
@@ -97,7 +97,7 @@ export const define: DefineVerb = (command) => {
   addressOptions(subVerb(command, "rotate", "replace the token of an owner by a new one, and print it"))
     .argument("<owner>", "owner, or id of a token")
     .option("--expires <duration>", "90d, 12h, or never (default: as the old one)", durationMsOrNever)
-    .option("--overlap <duration>", "how long the old one still counts (default: not at all)", durationMs)
+    .option("--overlap <duration>", "how long the old token stays valid (default: not at all)", durationMs)
     .action(async (ownerOrId: string, _: RotateOptions, self: Command) => {
       const options: RotateOptions = self.optsWithGlobals();
       const target = await addressOf(options);
@@ -111,7 +111,7 @@ export const define: DefineVerb = (command) => {
       await printToken(made, owner, target, options);
     });
 
-  subVerb(command, "import", "take over the tokens of a file of the original, and keep no token in clear")
+  subVerb(command, "import", "import the tokens of a file of the original, and keep no token in clear")
     .argument("[file]", "the other file (default: the tokens file itself)")
     .action(async (file: string | undefined, _: TokensOptions, self: Command) => {
       const options: TokensOptions = self.optsWithGlobals();
@@ -142,7 +142,7 @@ function addressOptions(command: Command): Command {
       `print address, pin and token in one, for ISCEP_URL (default address: ${defaultUrl})`,
       nonEmpty,
     )
-    .option("--cert <file>", "certificate of the server, for the pin in that address", nonEmpty);
+    .option("--cert <file>", "certificate of the server, for the pin in the address", nonEmpty);
 }
 
 function tokensPath(options: TokensOptions): string {
