@@ -19,18 +19,28 @@ describe("scopes", () => {
   });
 
   test.each([
-    ...["", "run", "run:", "Discover", "discover ", "jobs", "jobs:", "*", "execute:*", " run:*", "runs", "runs:"],
-    ...[
-      "run:a,b",
-      "run:a b",
-      "run:a(",
-      "run:a()",
-      "run:a(b)",
-      "run:a(=1)",
-      "run:a(b=1,b=2)",
-      "run:(b=1)",
-      "run:a(b=1)c",
-    ],
+    "",
+    "run",
+    "run:",
+    "Discover",
+    "discover ",
+    "jobs",
+    "jobs:",
+    "*",
+    "execute:*",
+    " run:*",
+    "runs",
+    "runs:",
+
+    "run:a,b",
+    "run:a b",
+    "run:a(",
+    "run:a()",
+    "run:a(b)",
+    "run:a(=1)",
+    "run:a(b=1,b=2)",
+    "run:(b=1)",
+    "run:a(b=1)c",
   ])("%j is none, and the message says what there is", (scope) => expect(scopeProblem(scope)).toMatch(/runs?:/));
 
   test.each(["jobs:own", "jobs:all"])("%s granted nothing, and its message names what shows runs", (scope) => {
