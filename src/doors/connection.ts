@@ -12,6 +12,8 @@ export interface Connection {
   readonly source: string;
   /** At the close of the server: no new requests; what is under way is answered. */
   close(): void;
+  /** Ends at once, without a word to the peer. */
+  cut(reason: string): void;
   whenClosed(): Promise<void>;
   /** Called by the server's sweep, so that 10,000 connections need one timer. */
   checkDeadlines(nowMs: number): void;
@@ -26,7 +28,10 @@ export interface ConnectionHost {
   readonly logs: Logs | undefined;
   /** What has come is worked off through it. */
   readonly work: FairWork;
-  awaited(source: string, change: 1 | -1): void;
+  /** It has yet to show a good token. */
+  awaited(connection: Connection): void;
+  /** It has shown one, or is gone. */
+  arrived(connection: Connection): void;
   failedToken(source: string): void;
   /** Bounded in lines a source: what a peer without a token can write to the log must not grow with what it sends. */
   logRefusedPacket(event: "malformed" | "unauthorized", message: string, connection: number, source: string): void;

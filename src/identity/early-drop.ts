@@ -1,18 +1,18 @@
 import type { Limits } from "../limits/limits.js";
 
-/** The share of new connections that is dropped where dropping begins. The reason of `earlyDropStart` names it. */
+/** What `earlyDropStart` names in its reason: the share that is dropped where dropping begins. */
 const firstProbability = 0.3;
 
 /**
- * The probability, from 0 to 1, that a new connection is dropped, when so many open connections have not shown a good
- * token. Chance decides, and not the order, so an attacker who holds the places cannot choose who is dropped.
+ * How likely a new connection is dropped, from 0 to 1, when its address has so many connections open that have not shown
+ * a good token. By chance rather than by turn: an attacker who shares the address with others cannot choose who is dropped.
  */
 export function earlyDropProbability(
-  unauthenticated: number,
+  unauthenticatedOfSource: number,
   limits: Pick<Limits, "earlyDropStart" | "maxUnauthenticatedConnections">,
 ): number {
   const { earlyDropStart: start, maxUnauthenticatedConnections: end } = limits;
-  if (unauthenticated >= end) return 1;
-  if (unauthenticated < start) return 0;
-  return firstProbability + ((1 - firstProbability) * (unauthenticated - start)) / (end - start);
+  if (unauthenticatedOfSource >= end) return 1;
+  if (unauthenticatedOfSource < start) return 0;
+  return firstProbability + ((1 - firstProbability) * (unauthenticatedOfSource - start)) / (end - start);
 }

@@ -32,7 +32,14 @@ export const fileLimits = {
   malformedLogIntervalMs: {
     default: 1_000,
     max: forever,
-    reason: "each address gets at most one line for malformed input in this time; the rest is counted",
+    reason:
+      "each address gets at most one line for malformed input, and each caller one for repeated refusals of calls, in this time; the rest is counted",
+  },
+  refusedCallLogBurst: {
+    min: 1,
+    default: 10,
+    max: 1_000_000,
+    reason: "lines for refused calls that one caller gets at once, before there is one in each of the times above",
   },
   logFlushMs: {
     default: 500,

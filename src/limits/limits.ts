@@ -168,13 +168,14 @@ export const limitTable = {
   maxUnauthenticatedConnections: {
     default: 512,
     max: 1_000_000,
-    reason: "connections without a token; beyond these, all new ones are dropped; loopback and unix sockets are exempt",
+    reason:
+      "connections without a token; one more takes the place of the oldest of the address that has the most, or is dropped when that is its own; loopback and unix sockets are exempt",
   },
   earlyDropStart: {
     default: 128,
     max: 1_000_000,
     reason:
-      "connections without a token from which on new ones are dropped at random: 30% at first, all at the limit above",
+      "connections without a token of one address from which on its new ones are dropped at random: 30% at first, all at the limit above",
   },
   maxFailedTokensPerConnection: {
     default: 6,

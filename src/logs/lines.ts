@@ -46,7 +46,7 @@ export function errorLine(event: ErrorEvent, nowMs: number, limits: LineLimits):
 
 /**
  * `{ time (its end, or its start while `status` is `running`), start, runId, command, owner, tokenId, source, args,
- * argsOmitted?, durationMs, status, code?, exitCode?, signal?, outputBytes?, server? }`; `args` has types and lengths, as in
+ * argsOmitted?, durationMs, status, code?, exitCode?, signal?, outputBytes?, server?, suppressed? }`; `args` has types and lengths, as in
  * `{ "world": "string(5)" }`.
  */
 export function commandLine(event: CommandEvent, limits: LineLimits): string {
@@ -62,6 +62,7 @@ export function commandLine(event: CommandEvent, limits: LineLimits): string {
     optionalText("signal", event.signal, max) +
     optionalNumber("outputBytes", event.outputBytes) +
     optionalText("server", event.server, max) +
+    optionalNumber("suppressed", event.suppressed) +
     "}\n"
   );
 }

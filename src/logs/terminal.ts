@@ -110,6 +110,7 @@ function commandWords(event: CommandEvent, limits: Pick<Limits, "maxLogFieldByte
     event.signal === undefined ? "" : `signal=${word(event.signal, max)}`,
     args.json === "{}" ? "" : args.json,
     args.omitted === 0 ? "" : `and ${args.omitted} more`,
+    event.suppressed === undefined ? "" : `(and ${event.suppressed} more refused since the last line)`,
   ];
 }
 

@@ -66,4 +66,6 @@ export interface CommandEvent {
   /** The line must be written before the command starts. */
   readonly isDurable?: boolean;
   readonly args: unknown;
+  /** Calls of the same caller that were refused since its last line, and have none of their own. */
+  readonly suppressed?: number;
 }

@@ -4,6 +4,7 @@ import { sourceKey } from "../identity/source.js";
 import type { Limits } from "../limits/limits.js";
 import { isLoopbackHost } from "../transport/address.js";
 import { unixSource, type Verdict } from "../transport/listener.js";
+import { Strangers, type Stranger } from "./strangers.js";
 
 /** Who may connect: counts of connections in all, by source, and without a token yet; and sources with failed tokens. */
 export class Admission {
@@ -11,10 +12,10 @@ export class Admission {
   readonly #exemptLocal: boolean;
   readonly #penalties: Penalties;
   readonly #bySource = new Map<string, number>();
+  readonly #strangers = new Strangers();
   #open = 0;
   /** Apart from the others: those that are only told so must not hold the place that becomes free. */
   #refused = 0;
-  #unauthenticated = 0;
 
   constructor(limits: Limits, exemptLocal: boolean) {
     this.#limits = limits;
@@ -30,14 +31,11 @@ export class Admission {
   admit(source: string, nowMs: number): Verdict {
     const { maxConnections, maxConnectionsPerSource } = this.#limits;
     const exempt = this.isExempt(source);
-    if (!exempt) {
-      if (this.#penalties.isRefused(source, nowMs)) return { verdict: "drop" };
-      if (Math.random() < earlyDropProbability(this.#unauthenticated, this.#limits)) return { verdict: "drop" };
-    }
+    const key = sourceKey(source);
+    if (!exempt && (this.#penalties.isRefused(source, nowMs) || !this.#mayWait(key))) return { verdict: "drop" };
     if (this.#open >= maxConnections) {
       return this.#refuse(`the server has its ${maxConnections} connections already; try again later`);
     }
-    const key = sourceKey(source);
     const fromSource = this.#bySource.get(key) ?? 0;
     if (!exempt && fromSource >= maxConnectionsPerSource) {
       return this.#refuse(`your address has its ${maxConnectionsPerSource} connections already`);
@@ -66,9 +64,19 @@ export class Admission {
     else this.#bySource.delete(key);
   }
 
-  /** For a connection that has yet to show a token; `awaited` again with -1 when it has, or is gone. */
-  awaited(source: string, change: 1 | -1): void {
-    if (!this.isExempt(source)) this.#unauthenticated += change;
+  /** A source with many that have shown no token is dropped before others are. */
+  #mayWait(key: string): boolean {
+    if (Math.random() < earlyDropProbability(this.#strangers.of(key), this.#limits)) return false;
+    return this.#strangers.count < this.#limits.maxUnauthenticatedConnections || this.#strangers.makeRoomFor(key);
+  }
+
+  /** For a connection that has yet to show a token; `arrived` follows when it has, or is gone. */
+  awaited(stranger: Stranger): void {
+    if (!this.isExempt(stranger.source)) this.#strangers.add(sourceKey(stranger.source), stranger);
+  }
+
+  arrived(stranger: Stranger): void {
+    if (!this.isExempt(stranger.source)) this.#strangers.delete(sourceKey(stranger.source), stranger);
   }
 
   failedToken(source: string, nowMs: number): void {

@@ -6,10 +6,12 @@ import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
 import { IscepError } from "../errors.js";
 import type { Authenticator } from "../model/identity.js";
+import { sourceKey } from "../identity/source.js";
 import { openTokenStore } from "../identity/token-store.js";
 import { resolveLimits, type Limits } from "../limits/limits.js";
 import type { Logs } from "../model/logs.js";
-import { LineRate } from "../logs/malformed-rate.js";
+import { countRefusals, suppressedText } from "../logs/counted-refusals.js";
+import { LineRate } from "../logs/line-rate.js";
 import { insideCommandWorker } from "../runs/thread/worker-flag.js";
 import { Admission } from "./admission.js";
 import type { Connection, ConnectionHost } from "../doors/connection.js";
@@ -97,6 +99,7 @@ export class Server {
       authenticator = openTokens(options.tokens, limits, logs);
       if (options.runsFolder !== undefined) runs = await openRuns(options.runsFolder, limits, logs);
       logs = runs?.logs ?? logs;
+      if (logs !== undefined) logs = countRefusals(logs, limits);
       return await this.#open(certificate, logs, authenticator, runs);
     } catch (error) {
       authenticator?.close();
@@ -134,13 +137,14 @@ export class Server {
       limits,
       logs,
       work: new FairWork(limits.workSliceMs),
-      awaited: (source, change) => admission.awaited(source, change),
+      awaited: (connection) => admission.awaited(connection),
+      arrived: (connection) => admission.arrived(connection),
       failedToken: (source) => admission.failedToken(source, performance.now()),
       logRefusedPacket: (event, message, connection, source) => {
         if (logs === undefined) return;
-        const line = refusedPackets.take(source, performance.now());
+        const line = refusedPackets.take(sourceKey(source), performance.now());
         if (line === undefined) return;
-        logs.error({ event, message: message + suppressed(line), connection, source });
+        logs.error({ event, message: message + suppressedText(line.suppressed), connection, source });
       },
       closed: (connection) => connections.delete(connection),
       upgraded: (connection, socket, bytes) => {
@@ -155,18 +159,19 @@ export class Server {
       admit: (source) => {
         const decision = admission.admit(source, performance.now());
         if (decision.verdict !== "admit" && logs !== undefined) {
-          const line = refusedConnections.take(source, performance.now());
+          const line = refusedConnections.take(sourceKey(source), performance.now());
           const reason = decision.verdict === "refuse" ? decision.reason : "dropped";
           if (line !== undefined)
-            logs.access({ event: "refused", connection: 0, source, reason: reason + suppressed(line) });
+            logs.access({ event: "refused", connection: 0, source, reason: reason + suppressedText(line.suppressed) });
         }
         return decision;
       },
       released: (source, refused) => admission.released(source, refused),
       // Silent handshakes are peers without a token too.
-      handshake: (source, change) => {
-        if (authenticator !== undefined) admission.awaited(source, change);
+      handshakeBegan: (handshake) => {
+        if (authenticator !== undefined) admission.awaited(handshake);
       },
+      handshakeOver: (handshake) => admission.arrived(handshake),
       onConnection: (socket, source, refusal, tls) => {
         if (refusal !== undefined) {
           refuse(socket, refusal, limits.lingerTimeoutMs);
@@ -278,10 +283,6 @@ function sweepIntervalMs(limits: Limits): number {
 /** OpenSSL's own text holds addresses and file names of its source; its code says as much. */
 function tlsFault(error: Error): string {
   return `TLS: ${"code" in error && typeof error.code === "string" ? error.code : error.message}`;
-}
-
-function suppressed(line: { readonly suppressed: number }): string {
-  return line.suppressed === 0 ? "" : ` (and ${line.suppressed} more since the last line)`;
 }
 
 function portOf(socket: Socket): { port?: number } {

@@ -23,14 +23,24 @@ export interface ListenerOptions {
   /** Asked at the accept, before any TLS, so that silent peers are counted too; `released` follows when the socket is gone. */
   admit(source: string): Verdict;
   released(source: string, refused: boolean): void;
-  /** With TLS: a handshake began (1), or it is over, one way or the other (-1). */
-  handshake(source: string, change: 1 | -1): void;
+  /** With TLS. */
+  handshakeBegan(handshake: Handshake): void;
+  /** One way or the other. */
+  handshakeOver(handshake: Handshake): void;
   /** `refusal` is there when `admit` said so: the socket only waits for the packet that says it. */
   onConnection(socket: Socket, source: string, refusal: string | undefined): void;
   onTlsFailure(source: string, error: Error): void;
 }
 
+/** A connection on its way to being encrypted. */
+export interface Handshake {
+  readonly source: string;
+  cut(): void;
+}
+
 export const unixSource = "unix";
+/** A peer that was gone before anybody could ask the system for its address. */
+export const unknownSource = "unknown";
 
 export class Listener {
   readonly #options: ListenerOptions;
@@ -38,8 +48,8 @@ export class Listener {
   readonly #tls: TlsServer | undefined;
   /** Refusals that wait for their handshake, by peer. */
   readonly #refusals = new Map<string, string>();
-  /** Peers whose handshake is under way. */
-  readonly #handshakes = new Set<string>();
+  /** Those that are under way, by peer. */
+  readonly #handshakes = new Map<string, Handshake>();
   readonly #sockets = new Set<Socket>();
   #stopped: Promise<void> | undefined;
 
@@ -62,11 +72,11 @@ export class Listener {
         const peer = peerOf(socket);
         const refusal = this.#refusals.get(peer);
         this.#refusals.delete(peer);
-        this.#handshakeOver(peer, sourceOf(socket));
-        options.onConnection(socket, sourceOf(socket), refusal);
+        this.#handshakeOver(peer);
+        options.onConnection(socket, this.#sourceOf(socket), refusal);
       });
       tls.on("tlsClientError", (error, socket) => {
-        options.onTlsFailure(sourceOf(socket), error);
+        options.onTlsFailure(this.#sourceOf(socket), error);
         socket.destroy();
       });
       this.#tls = tls;
@@ -105,7 +115,7 @@ export class Listener {
   }
 
   #accepted(socket: Socket): void {
-    const source = sourceOf(socket);
+    const source = this.#sourceOf(socket);
     const decision = this.#options.admit(source);
     if (decision.verdict === "drop") {
       socket.destroy();
@@ -117,23 +127,32 @@ export class Listener {
     socket.once("close", () => {
       this.#sockets.delete(socket);
       this.#refusals.delete(peer);
-      this.#handshakeOver(peer, source);
+      this.#handshakeOver(peer);
       this.#options.released(source, refusal !== undefined);
     });
     if (this.#tls === undefined) {
       this.#options.onConnection(socket, source, refusal);
     } else {
       if (refusal !== undefined) this.#refusals.set(peer, refusal);
-      this.#handshakes.add(peer);
-      this.#options.handshake(source, 1);
+      const handshake = { source, cut: () => socket.destroy() };
+      this.#handshakes.set(peer, handshake);
+      this.#options.handshakeBegan(handshake);
       // TLSSocket takes over errors after the handshake began; a reset before that is nobody's business.
       socket.on("error", () => socket.destroy());
       this.#tls.emit("connection", socket);
     }
   }
 
-  #handshakeOver(peer: string, source: string): void {
-    if (this.#handshakes.delete(peer)) this.#options.handshake(source, -1);
+  #sourceOf(socket: Socket): string {
+    if ("unix" in this.#options.endpoint) return unixSource;
+    return socket.remoteAddress?.replace(/^::ffff:/, "") ?? unknownSource;
+  }
+
+  #handshakeOver(peer: string): void {
+    const handshake = this.#handshakes.get(peer);
+    if (handshake === undefined) return;
+    this.#handshakes.delete(peer);
+    this.#options.handshakeOver(handshake);
   }
 
   /** For handshakes from now on. @throws when key and certificate do not belong together. */
@@ -174,12 +193,8 @@ export function checkCertificate(certificate: CertificatePem): void {
   }
 }
 
-function sourceOf(socket: Socket): string {
-  return socket.remoteAddress?.replace(/^::ffff:/, "") ?? unixSource;
-}
-
 function peerOf(socket: Socket): string {
-  return `${socket.remoteAddress ?? unixSource} ${socket.remotePort ?? 0}`;
+  return `${socket.remoteAddress ?? unknownSource} ${socket.remotePort ?? 0}`;
 }
 
 /**

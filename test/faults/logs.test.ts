@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { connect } from "iscep";
+import { addToken } from "#iscep/identity/tokens-writer";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { rawPacket, Type } from "../support/raw-packets.js";
@@ -145,6 +146,25 @@ describe("logs", () => {
     const logged = await server.logged();
     expect(logged.length).toBeLessThan((malformed.length * count) / 10);
     expect(logged).not.toContain(canary);
+  });
+
+  test("amplification: calls that a token may not make", async () => {
+    const server = await startServer({ tokens: {} });
+    const { token } = await addToken(server.tokensFile, { owner: "carol", scopes: ["run:nothing"] });
+    const client = await connect(server.url, { token });
+    const count = 3_000;
+    const calls = Array.from({ length: count }, () => client.call("add", { a: 1, b: 2 }));
+    for (const call of await Promise.allSettled(calls)) expect(call).toMatchObject({ status: "rejected" });
+    await client.close();
+    const logged = logLines(await server.logged());
+    const refused = logged.filter(({ command }) => command === "add");
+    expect(refused.length).toBeGreaterThan(0);
+    // One line a second in each of two files.
+    expect(refused.length).toBeLessThan(count / 50);
+    const counted = refused.filter(({ status }) => status === "rejected");
+    const known = counted.reduce((sum, { suppressed }) => sum + 1 + Number(suppressed ?? 0), 0);
+    expect(known).toBeLessThanOrEqual(count);
+    expect(JSON.stringify(refused)).not.toContain("stack");
   });
 
   test("a logger that prints once more for each client", async () => {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { connect as connectNet } from "node:net";
+import { connect as connectNet, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { connect, defineCommand, type Client } from "iscep";
@@ -70,6 +70,61 @@ describe("connections", () => {
     expect(await isDropped(await server.raw())).toBe(false);
   });
 
+  test("without a token of one address keep nobody else out: the oldest of the address that has the most goes", () => {
+    const limits = resolveLimits({ earlyDropStart: 1_000, maxUnauthenticatedConnections: 12 });
+    const admission = new Admission(limits, true);
+    const cut: string[] = [];
+    const arrive = (source: string, name: string): string => {
+      const { verdict } = admission.admit(source, 0);
+      if (verdict === "admit") admission.awaited({ source, cut: () => void cut.push(name) });
+      return verdict;
+    };
+    for (let count = 0; count < 7; count++) expect(arrive("192.0.2.1", `a${count}`)).toBe("admit");
+    for (let count = 0; count < 5; count++) expect(arrive("192.0.2.2", `b${count}`)).toBe("admit");
+    // All places are taken. The one that has the most gets no more; others take its places, until they have as many.
+    expect(arrive("192.0.2.1", "a7")).toBe("drop");
+    expect(arrive("198.51.100.1", "c")).toBe("admit");
+    expect(arrive("198.51.100.2", "d")).toBe("admit");
+    expect(arrive("2001:db8::1", "e")).toBe("admit");
+    expect(cut).toEqual(["a0", "a1", "a2"]);
+    expect(arrive("192.0.2.2", "b5")).toBe("drop");
+    expect(arrive("192.0.2.1", "a7")).toBe("admit");
+    expect(cut.at(-1)).toBe("b0");
+  });
+
+  test("without a token of few addresses keep nobody else out, over sockets", async () => {
+    const server = await startServer({ exemptLocalSources: false, limits: { authenticationTimeoutMs: 60_000 } });
+    const from = async (localAddress: string): Promise<Socket> => {
+      const socket = connectNet({ port: server.port ?? 0, host: "127.0.0.1", localAddress }).on("error", () => {});
+      later(() => socket.destroy());
+      await once(socket, "connect");
+      return socket;
+    };
+    for (const address of ["127.1.0.1", "127.1.0.2", "127.1.0.3"]) {
+      for (let count = 0; count < 250; count += 50) await Promise.all(Array.from({ length: 50 }, () => from(address)));
+    }
+    for (let count = 0; count < 40; count++) {
+      const socket = await from(`127.2.0.${count + 1}`);
+      socket.write(goodEcho);
+      expect(await once(socket, "data")).toHaveLength(1);
+      socket.destroy();
+    }
+  });
+
+  test("that are gone at once are told by their address, or as unknown", async () => {
+    const server = await startServer();
+    for (let count = 0; count < 50; count++) {
+      const socket = connectNet(server.port ?? 0, "127.0.0.1").on("error", () => {});
+      await once(socket, "connect");
+      socket.resetAndDestroy();
+    }
+    const peer = await server.raw();
+    await peer.send(goodEcho).answer();
+    await peer.destroy();
+    const sources = new Set([...(await server.logged()).matchAll(/"source":"([^"]*)"/g)].map(([, source]) => source));
+    expect([...sources].filter((source) => source !== "127.0.0.1" && source !== "unknown")).toEqual([]);
+  });
+
   test("count from the accept on with TLS, before their handshake", async () => {
     const server = await startServer({
       tls: true,
@@ -97,7 +152,7 @@ describe("connections", () => {
     for (const source of ["127.0.0.1", "::1", "unix", "127.8.8.8"]) {
       for (let count = 0; count < 5; count++) {
         expect(admission.admit(source, 0)).toEqual({ verdict: "admit" });
-        admission.awaited(source, 1);
+        admission.awaited({ source, cut: () => {} });
       }
     }
     expect(admission.admit("192.0.2.1", 0)).toEqual({ verdict: "admit" });

@@ -53,6 +53,7 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
     logs: undefined,
     work: new FairWork(limits.workSliceMs),
     awaited: () => {},
+    arrived: () => {},
     failedToken: () => {},
     logRefusedPacket: (_event, message) => void refused.push(message),
     closed: (connection) => void connections.delete(connection),

@@ -34,7 +34,7 @@ export class Version1Connection implements Connection, Workload {
   readonly #onData = (chunk: Buffer): void => this.#received(chunk);
   readonly #onEnd = (): void => this.#ended();
   readonly #onDrain = (): void => this.#proceed();
-  readonly #onError = (error: Error): void => this.#abandon(`the connection broke: ${error.message}`);
+  readonly #onError = (error: Error): void => this.cut(`the connection broke: ${error.message}`);
   readonly #onClose = (): void => this.#closed();
   #running = false;
   #peerEnded = false;
@@ -55,7 +55,7 @@ export class Version1Connection implements Connection, Workload {
     this.#caller = new Version1Caller(host.authenticator, source);
     this.#allowance = new ReadAllowance(host.limits);
     if (host.authenticator === undefined) this.#session.authenticated();
-    else host.awaited(source, 1);
+    else host.awaited(this);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);
@@ -85,7 +85,7 @@ export class Version1Connection implements Connection, Workload {
     this.#socket.off("drain", this.#onDrain);
     this.#socket.off("error", this.#onError);
     this.#socket.off("close", this.#onClose);
-    if (this.#host.authenticator !== undefined) this.#host.awaited(this.source, -1);
+    if (this.#host.authenticator !== undefined) this.#host.arrived(this);
     this.#host.upgraded(this, this.#socket, bytes);
   }
 
@@ -187,7 +187,7 @@ export class Version1Connection implements Connection, Workload {
     if (isStranger && identity !== undefined) {
       this.#session.authenticated();
       this.#deadlines.authenticated();
-      this.#host.awaited(this.source, -1);
+      this.#host.arrived(this);
     }
     return identity;
   }
@@ -304,7 +304,7 @@ export class Version1Connection implements Connection, Workload {
     if (!this.#running) this.#socket.end();
   }
 
-  #abandon(reason: string): void {
+  cut(reason: string): void {
     this.#closing ??= reason;
     this.#socket.destroy();
   }
@@ -325,14 +325,14 @@ export class Version1Connection implements Connection, Workload {
     const due = this.#deadlines.due(nowMs, this.#running, written);
     if (due === undefined) return;
     if (due.how === "tell") this.#write(this.#session.errorAnswer("timeout", due.reason));
-    if (due.how === "cut") this.#abandon(due.reason);
+    if (due.how === "cut") this.cut(due.reason);
     else this.#finish(due.reason);
   }
 
   #closed(): void {
     const { logs } = this.#host;
     const { owner } = this.#caller;
-    if (this.isStranger) this.#host.awaited(this.source, -1);
+    if (this.isStranger) this.#host.arrived(this);
     logs?.access({
       event: "close",
       connection: this.id,

@@ -87,11 +87,11 @@ export class Version2Connection implements Connection, Workload {
       goAway: (code, message) => this.#goAway(code, message),
     });
     if (authenticator === undefined) this.#session.authenticated();
-    else host.awaited(source, 1);
+    else host.awaited(this);
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
     socket.on("end", () => this.#peerEnded());
     socket.on("drain", () => this.#calls.pumpAll());
-    socket.on("error", (error: Error) => this.#abandon(`the connection broke: ${error.message}`));
+    socket.on("error", (error: Error) => this.cut(`the connection broke: ${error.message}`));
     socket.on("close", () => this.#closed());
     if (firstBytes !== undefined) this.#received(firstBytes);
   }
@@ -181,7 +181,7 @@ export class Version2Connection implements Connection, Workload {
   }
 
   #authenticated(): void {
-    this.#host.awaited(this.source, -1);
+    this.#host.arrived(this);
     this.#session.authenticated();
     this.#deadlines.authenticated();
   }
@@ -246,7 +246,7 @@ export class Version2Connection implements Connection, Workload {
     this.#socket.end();
   }
 
-  #abandon(reason: string): void {
+  cut(reason: string): void {
     this.#closing ??= reason;
     this.#socket.destroy();
   }
@@ -274,13 +274,13 @@ export class Version2Connection implements Connection, Workload {
     const due = this.#deadlines.due(nowMs, this.#calls.inFlight > 0, written);
     if (due === undefined) return;
     if (due.how === "tell") this.#goAway("timeout", due.reason);
-    else this.#abandon(due.reason);
+    else this.cut(due.reason);
   }
 
   #closed(): void {
     const { authenticator, logs } = this.#host;
     const { owner, isKnown } = this.#identity;
-    if (authenticator !== undefined && !isKnown) this.#host.awaited(this.source, -1);
+    if (authenticator !== undefined && !isKnown) this.#host.arrived(this);
     this.#calls.release();
     logs?.access({
       event: "close",

@@ -3,6 +3,8 @@ import type { Limits } from "../limits/limits.js";
 interface Source {
   lineAtMs: number;
   suppressed: number;
+  /** Lines that it may have at once; one more comes with each interval. */
+  left: number;
 }
 
 /**
@@ -15,9 +17,12 @@ export class LineRate {
   /** In the order of their last line, the oldest first. */
   readonly #sources = new Map<string, Source>();
   /** Counted together, when each remembered source had a line in this interval already. */
-  readonly #others: Source = { lineAtMs: Number.NEGATIVE_INFINITY, suppressed: 0 };
+  readonly #others: Source = { lineAtMs: Number.NEGATIVE_INFINITY, suppressed: 0, left: 0 };
+  readonly #burst: number;
 
-  constructor(limits: Pick<Limits, "malformedLogIntervalMs" | "maxLoggedSources">) {
+  /** `burst`: how many lines a source may have at once, where it had none for a while. */
+  constructor(limits: Pick<Limits, "malformedLogIntervalMs" | "maxLoggedSources">, burst = 1) {
+    this.#burst = burst;
     this.#intervalMs = limits.malformedLogIntervalMs;
     this.#maxSources = limits.maxLoggedSources;
   }
@@ -27,16 +32,18 @@ export class LineRate {
     const known = this.#sources.get(source);
     if (known !== undefined) return this.#line(known, nowMs, source);
     if (this.#sources.size >= this.#maxSources && !this.#forgetOldest(nowMs)) return this.#line(this.#others, nowMs);
-    this.#sources.set(source, { lineAtMs: nowMs, suppressed: 0 });
+    this.#sources.set(source, { lineAtMs: nowMs, suppressed: 0, left: this.#burst - 1 });
     return { suppressed: 0 };
   }
 
   #line(entry: Source, nowMs: number, name?: string): { readonly suppressed: number } | undefined {
-    if (nowMs - entry.lineAtMs < this.#intervalMs) {
+    const passed = this.#intervalMs === 0 ? this.#burst : Math.floor((nowMs - entry.lineAtMs) / this.#intervalMs);
+    if (passed < 1 && entry.left < 1) {
       entry.suppressed += 1;
       return undefined;
     }
     const { suppressed } = entry;
+    entry.left = Math.min(this.#burst, entry.left + Math.max(0, passed)) - 1;
     entry.lineAtMs = nowMs;
     entry.suppressed = 0;
     if (name !== undefined) {

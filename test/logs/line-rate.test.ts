@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { LineRate } from "#iscep/logs/malformed-rate";
+import { LineRate } from "#iscep/logs/line-rate";
 import { defaultLimits } from "#iscep/limits/limits";
 
 describe("lines about malformed input", () => {
