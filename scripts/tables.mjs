@@ -70,7 +70,7 @@ function tableOfKeys(keys) {
     ...Object.entries(keys).map(([name, { kind, says, default: fallback = "nothing", required }]) => [
       `\`${name}\``,
       kind.words,
-      required === undefined ? fallback : "(has to be there)",
+      required === undefined ? fallback : "(required)",
       says,
     ]),
   ]);

@@ -1,13 +1,17 @@
 /**
- * Every way in which iscep can say no. One class, one closed table: a code never changes its meaning, so programs match
- * on `error.code` (two copies of a library break `instanceof`), people read the message, and the cause is kept.
+ * Every way in which iscep can fail. There is one class and one closed table. A code never changes its meaning, so
+ * programs compare `error.code` (two copies of a library break `instanceof`), people read the message, and the cause is
+ * kept.
  */
 
-/** `jsonRpc`: the number used by version 2 and by gateways. `exitCode`: what the command line ends with (sysexits where it fits). */
+/**
+ * `jsonRpc` is the number that version 2 and gateways use. `exitCode` is what the command line ends with (from sysexits
+ * where it fits).
+ */
 export interface ErrorKind {
   readonly jsonRpc: number;
   readonly exitCode: number;
-  /** What happened in general, and what to do about it; a concrete message may say it more precisely. */
+  /** What happened in general, and what to do about it. A message may be more precise. */
   readonly sentence: string;
 }
 
@@ -63,7 +67,7 @@ export const errorTable = {
   lost: {
     jsonRpc: -32017,
     exitCode: 76,
-    sentence: "The connection ended before the answer came; the command may have run or not, nobody knows.",
+    sentence: "The connection ended before the answer came; nobody knows whether the command ran.",
   },
   protocol: {
     jsonRpc: -32700,
@@ -79,12 +83,13 @@ export const errorTable = {
   command_not_found: {
     jsonRpc: -32601,
     exitCode: 77,
-    sentence: "There is no such command, or this token may not run it; `iscep ls` shows the commands that it may.",
+    sentence: "There is no such command, or this token may not run it; `iscep ls` lists the commands that it may run.",
   },
   run_not_found: {
     jsonRpc: -32018,
     exitCode: 77,
-    sentence: "There is no such run any more, or it is somebody else's; `iscep runs` shows those that there are.",
+    sentence:
+      "There is no such run any more, or it belongs to another owner; `iscep runs` lists the runs that you may see.",
   },
   output_gone: {
     jsonRpc: -32019,
@@ -94,7 +99,7 @@ export const errorTable = {
   value_gone: {
     jsonRpc: -32020,
     exitCode: 76,
-    sentence: "The command completed, and its value is no longer kept.",
+    sentence: "The command completed, but its value is no longer kept.",
   },
   timeout: {
     jsonRpc: -32002,
@@ -161,7 +166,7 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(errorTable, text);
 }
 
-/** Matches by shape, as `instanceof` fails between two copies of the package. */
+/** Compares the shape, because `instanceof` fails between two copies of the package. */
 export function isIscepError(value: unknown): value is IscepError {
   try {
     return (
@@ -173,12 +178,12 @@ export function isIscepError(value: unknown): value is IscepError {
       typeof value.message === "string"
     );
   } catch {
-    // Anything can be thrown: a proxy, an object whose getters throw.
+    // Anything can be thrown, even a proxy or an object whose getters throw.
     return false;
   }
 }
 
-/** The text of anything that was thrown. Never throws itself, whatever that was. */
+/** The text of anything that was thrown. This function itself never throws. */
 export function textOfThrown(thrown: unknown): string {
   try {
     if (!(thrown instanceof Error)) return String(thrown);
@@ -189,7 +194,7 @@ export function textOfThrown(thrown: unknown): string {
   }
 }
 
-/** The funnel: anything that was thrown becomes an IscepError, with the original as its cause. */
+/** Makes an IscepError of anything that was thrown, with the original as its cause. */
 export function toIscepError(thrown: unknown, code: ErrorCode = "internal", prefix = ""): IscepError {
   if (isIscepError(thrown)) return thrown;
   return new IscepError(code, prefix + textOfThrown(thrown), { cause: thrown });

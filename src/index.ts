@@ -1,4 +1,4 @@
-/** The public surface of iscep, written by hand. What is not named here is internal. */
+/** The public surface of iscep, written by hand. Everything that is not named here is internal. */
 
 // Servers
 export { Server } from "./server/server.js";

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 
-/** From package.json, which stands beside dist/ in the package. */
+/** The version in package.json, which is beside dist/ in the package. */
 export const packageVersion: string = readVersion();
 
 function readVersion(): string {

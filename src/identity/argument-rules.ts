@@ -1,13 +1,14 @@
 /**
- * Scopes that bind a command to values of its arguments: `run:backup_world(world=nether*)`. The value that a caller gives,
- * or the default where they give none, must match; in a list each value must. What is no text, number or boolean never does.
+ * Scopes that allow a command only with certain values of its arguments: `run:backup_world(world=nether*)`. The value
+ * that a caller gives, or the default if they give none, must match. In a list, each value must match. Values that are
+ * not text, number or boolean never match.
  */
 import type { ArgumentRules } from "../model/identity.js";
 import type { CommandDescription, JsonSchema } from "../model/command.js";
 import { isJsonObject, type JsonObject } from "../wire/json.js";
 import { matchesGlob } from "./glob.js";
 
-/** `world=nether*,keep=1`. Undefined where that is not the form. */
+/** Reads `world=nether*,keep=1`. undefined for text of another form. */
 export function parseArgumentRules(text: string): ArgumentRules | undefined {
   const rules = new Map<string, string>();
   for (const part of text.split(",")) {
@@ -19,8 +20,9 @@ export function parseArgumentRules(text: string): ArgumentRules | undefined {
 }
 
 /**
- * Why these arguments are not allowed; undefined when one of the alternatives allows them.
- * @param given as the caller gave them; `checked`: with defaults
+ * Says why these arguments are not allowed. undefined when one of the alternatives allows them.
+ * @param given the arguments as the caller gave them
+ * @param checked the arguments with defaults
  */
 export function refusalOf(
   alternatives: readonly ArgumentRules[],
@@ -47,7 +49,7 @@ function rulesText(rules: ArgumentRules): string {
   return [...rules].map(([name, glob]) => `${name}=${glob}`).join(", ");
 }
 
-/** The description as this caller may use the command: choices that no alternative allows are left out. */
+/** The description of the command for this caller, without choices that no alternative allows. */
 export function narrowedDescription(
   description: CommandDescription,
   alternatives: readonly ArgumentRules[],
@@ -58,7 +60,7 @@ export function narrowedDescription(
   for (const name of Object.keys(properties)) {
     const globs = alternatives.map((rules) => rules.get(name));
     const schema = properties[name];
-    // An alternative that says nothing of this argument allows every value of it.
+    // An alternative that does not name this argument allows every value of it.
     if (isJsonObject(schema) && globs.every((glob) => glob !== undefined))
       narrowed[name] = narrowedSchema(schema, globs);
   }

@@ -1,4 +1,7 @@
-/** Patterns of names and values: `*` is any run of characters, `?` is exactly one UTF-16 unit, and all else is itself. */
+/**
+ * Patterns of names and values. `*` stands for any characters, `?` for exactly one UTF-16 unit, and everything else for
+ * itself.
+ */
 
 /**
  * After a mismatch, only the last `*` is tried one character further, because an earlier one could not do better. A

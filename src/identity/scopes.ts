@@ -14,13 +14,13 @@ import { matchesGlob } from "./glob.js";
 import { quoteUnlessToken } from "./tokens.js";
 
 export const defaultScopes: readonly string[] = Object.freeze(["discover", "run:*"]);
-/** For those who look after a server: they see what goes on, and run nothing. */
+/** The scopes of people who look after a server: they see what goes on, and run nothing. */
 export const operatorScopes: readonly string[] = Object.freeze(["discover", "runs:all"]);
 
 export interface Permissions {
   readonly mayDiscover: boolean;
   readonly mayRun: (command: string) => boolean;
-  /** Undefined: with all values. Otherwise one of them must fit. */
+  /** undefined: with all values. Otherwise one of the rules must fit. */
   readonly argumentRules: (command: string) => readonly ArgumentRules[] | undefined;
   readonly maySeeRunsOf: (command: string) => boolean;
 }

@@ -61,12 +61,12 @@ export const outcomeTable = {
   completed: {
     code: undefined,
     sentence: "It ran to its end, and the answer is a result.",
-    beside: "`value` (absent for none), `exitCode`? of a script",
+    beside: "`value` (absent if there is none), `exitCode`? of a script",
   },
   failed: {
     code: "failed",
     sentence:
-      "It ran and failed: a function threw, with a code of its choice, or a script ended with an exit code other than 0.",
+      "It ran and failed: a function threw an error (with the code that it chose), or a script ended with an exit code other than 0.",
     beside: "`exitCode`? and `value`? of a script",
   },
   killed: {
@@ -78,7 +78,7 @@ export const outcomeTable = {
   cancelled: {
     code: "cancelled",
     sentence:
-      "It was stopped by a cancel, for a caller that went away, by a newer call that took its place, or by the close of the server.",
+      "It was stopped by a cancel, because its caller went away, by a newer call that took its place, or because the server closed.",
     beside: "",
   },
   rejected: {
@@ -88,7 +88,7 @@ export const outcomeTable = {
   },
   lost: {
     code: "lost",
-    sentence: "Nobody knows how it ended, or whether it did. Never take it for success, nor for a rejection.",
+    sentence: "Nobody knows whether or how it ended. Never treat it as success or as a rejection.",
     beside: "",
   },
 } as const satisfies Record<OutcomeStatus, OutcomeKind>;

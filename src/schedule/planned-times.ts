@@ -1,39 +1,42 @@
 /**
- * Which planned time of a schedule is due, given what was started so far. Pure: the clock is an argument, and it may
- * jump, stand still or go back; what was started once is never due again.
+ * Says which planned time of a schedule is due, from what was started so far. It is pure: the clock is an argument, and
+ * may jump, stand still or go back. A time that was started once is never due again.
  */
 import type { CommandSchedule } from "../model/command.js";
 
 export interface ScheduleState {
-  /** Pattern and zone: with another one it begins anew. */
+  /** Pattern and zone. When they change, the schedule begins again. */
   readonly pattern: string;
-  /** Up to here it has been looked at. */
+  /** The schedule has been checked up to this time. */
   readonly seenMs: number;
   /**
-   * Planned times that were started: the first and the last of each unbroken row. A clock that goes back meets them
-   * again.
+   * Planned times that were started: the first and the last of each unbroken row. A clock that goes back meets these
+   * times again.
    */
   readonly started: readonly (readonly [firstMs: number, lastMs: number])[];
 }
 
 export interface ScheduleLook {
   readonly state: ScheduleState;
-  /** It has to be on the disk before anything is started. */
+  /** This must be on the disk before anything is started. */
   readonly hasNews: boolean;
-  /** To be started now. */
+  /** The planned time to start now. */
   readonly plannedMs?: number;
-  /** The first planned time that is given up: it is too long ago, or a later one stands for it. */
+  /** The first planned time that is given up, because it is too long ago, or because a later one replaces it. */
   readonly missedMs?: number;
 }
 
-/** A new row begins where a time was missed, and when the clock has jumped; older ones no clock will come back to. */
+/**
+ * A new row begins where a time was missed, and when the clock has jumped. Rows that no clock will come back to are
+ * dropped.
+ */
 const maxRows = 8;
 
 export function patternOf({ cron, timeZone }: CommandSchedule): string {
   return `${cron} ${timeZone}`;
 }
 
-/** @param windowMs a planned time longer ago is given up */
+/** @param windowMs planned times that are longer ago are given up */
 export function lookAtSchedule(
   schedule: CommandSchedule,
   before: ScheduleState | undefined,
@@ -41,19 +44,19 @@ export function lookAtSchedule(
   windowMs: number,
 ): ScheduleLook {
   const pattern = patternOf(schedule);
-  // What is new, or was changed, begins when it is first seen. That is kept too: from here on no time may be lost.
+  // A new or changed schedule begins when it is first seen. This is kept too, because from here on no time may be lost.
   if (before === undefined || before.pattern !== pattern)
     return { state: { pattern, seenMs: nowMs, started: [] }, hasNews: true };
   const state = { ...before, seenMs: nowMs };
   const first = nowMs <= before.seenMs ? undefined : schedule.next(before.seenMs);
-  // After a restart, too, a clock that was set back has to be known to have been there already.
+  // A restarted server must also notice that a clock which was set back has been at these times before.
   if (first === undefined || first > nowMs) return { state, hasNews: nowMs < before.seenMs };
   let last: number | undefined;
   let missedMs: number | undefined;
   const give = (plannedMs: number): void => {
     if (!wasStarted(before, plannedMs)) missedMs ??= plannedMs;
   };
-  // Years of minutes may lie between; only those within the window are looked at one by one.
+  // There may be years of minutes in between. Only those within the window are checked one by one.
   if (first < nowMs - windowMs) give(first);
   for (
     let planned = first < nowMs - windowMs ? schedule.next(nowMs - windowMs - 1) : first;

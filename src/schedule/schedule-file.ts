@@ -1,4 +1,7 @@
-/** What the schedules of a server have done so far, on the disk: a restart neither loses a planned time nor doubles one. */
+/**
+ * Keeps on the disk what the schedules of a server have done so far, so that a restart neither loses a planned time nor
+ * starts it twice.
+ */
 import { readFileSync } from "node:fs";
 import { IscepError, textOfThrown } from "../errors.js";
 import { writeFileAtomically } from "../files/atomic-file.js";
@@ -7,8 +10,8 @@ import type { ScheduleState } from "./planned-times.js";
 const version = 1;
 
 /**
- * By the names of commands; none when there is no file yet.
- * @throws IscepError `configuration` when it cannot be read: to begin anew might do a run twice
+ * The state of the schedules, by names of commands. It is empty when there is no file yet.
+ * @throws IscepError `configuration` when it cannot be read: to begin again could start a run twice
  */
 export function readScheduleFile(file: string): Map<string, ScheduleState> {
   let text: string;
@@ -34,7 +37,7 @@ export function readScheduleFile(file: string): Map<string, ScheduleState> {
   );
 }
 
-/** On the disk when it returns. Of a few commands, once a planned time: it need not be fast. */
+/** The file is on the disk when this returns. It need not be fast, because it is written once for each planned time. */
 export function writeScheduleFile(file: string, states: ReadonlyMap<string, ScheduleState>): void {
   writeFileAtomically(file, `${JSON.stringify({ version, schedules: Object.fromEntries(states) }, undefined, 2)}\n`);
 }

@@ -1,4 +1,7 @@
-/** Starts scheduled commands when their time has come. What is due, runs/schedule.ts says; here are timer, file and log. */
+/**
+ * Starts scheduled commands when their time has come. It has the timer, the file and the log; planned-times.ts says
+ * what is due.
+ */
 import type { Command, CommandSchedule } from "../model/command.js";
 import type { Registry } from "../commands/registry.js";
 import type { Dispatcher } from "../dispatcher.js";
@@ -13,11 +16,11 @@ import { readScheduleFile, writeScheduleFile } from "./schedule-file.js";
 export interface SchedulerOptions {
   readonly registry: Registry;
   readonly dispatcher: Pick<Dispatcher, "start">;
-  /** Without one nothing is known after a restart: what came while the server was down is lost. */
+  /** Without this, a restarted server knows nothing, and times that came while it was down are lost. */
   readonly file?: string | undefined;
   readonly limits: Pick<Limits, "scheduleCatchUpMs" | "scheduleCheckMs">;
   readonly logs?: Logs | undefined;
-  /** For tests: the clock, as Unix time. */
+  /** The clock as Unix time, for tests. */
   readonly now?: () => number;
 }
 
@@ -31,14 +34,14 @@ export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #now: () => number;
   readonly #states: Map<string, ScheduleState>;
-  /** The last run of each command that has no concurrency of its own to decide. */
+  /** The last run of each command that has no concurrency of its own. */
   readonly #lastRuns = new Map<string, Run>();
   #forgetRegistry: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #saidThatNothingIsKept = false;
   #closed = false;
 
-  /** @throws IscepError `configuration` when the file is there and cannot be read */
+  /** @throws IscepError `configuration` when the file exists but cannot be read */
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
@@ -46,12 +49,12 @@ export class Scheduler {
   }
 
   begin(): void {
-    // All of a reload comes in one turn, and is looked at after it.
+    // All changes of a reload come in one turn. The check follows after it.
     this.#forgetRegistry = this.#options.registry.whenChanged(() => this.#lookIn(0));
     this.look();
   }
 
-  /** Starts what is due, and comes back by itself when there is more to do. */
+  /** Starts what is due, and calls itself again when there is more to do. */
   look(): void {
     if (this.#closed) return;
     const { limits } = this.#options;
@@ -72,7 +75,7 @@ export class Scheduler {
     if (commands.length > 0) this.#lookIn(this.#pauseMs(commands));
   }
 
-  /** Short, so that a clock that was set is noticed soon. */
+  /** The timer is short, so that a clock that was set is noticed soon. */
   #pauseMs(commands: readonly ScheduledCommand[]): number {
     const nowMs = this.#now();
     const pauses = commands.map(({ schedule }) => (schedule.next(nowMs) ?? Number.POSITIVE_INFINITY) - nowMs);
@@ -95,7 +98,7 @@ export class Scheduler {
     return gone.length > 0;
   }
 
-  /** A disk that takes nothing shall not keep a backup from running. */
+  /** A full disk must not prevent a backup from running. */
   #keep(): void {
     const { file, logs } = this.#options;
     if (file === undefined) {
