@@ -10,7 +10,7 @@ export const concurrencyKeys = {
   limit: {
     field: "limit",
     kind: wholeNumber(1, limitTable.maxRuns.max),
-    says: "Runs at once, of each key.",
+    says: "How many runs of each key go on at once.",
     required: "the runs that go on at once, such as limit: 1",
   },
   key: {
@@ -22,13 +22,13 @@ export const concurrencyKeys = {
   when_full: {
     field: "whenFull",
     kind: choice(waysWhenFull),
-    says: "Whether one more waits, is refused, takes the place of the oldest, or gets what the same call of its owner gets.",
+    says: "What happens to one more call: it waits, is refused, replaces the oldest run, or joins the same call of its owner.",
     default: "`queue`",
   },
   max_queued: {
     field: "maxQueued",
     kind: wholeNumber(0, limitTable.maxQueuedRuns.max),
-    says: "For `queue` and `join`: calls of each key that wait or have joined.",
+    says: "With `queue` and `join`: how many calls of each key may wait or join.",
     default: "the limit `max_queued_runs_per_key`",
   },
 } satisfies KeyTable<ConcurrencyFields>;

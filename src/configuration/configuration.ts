@@ -41,13 +41,13 @@ const tlsFiles = mapOf<{ cert: string; key: string }>("map", {
   cert: {
     field: "cert",
     kind: filePath,
-    says: "The certificate, as PEM; of a chain the server's own comes first.",
+    says: "The certificate as PEM. In a chain, the server's own comes first.",
     required: "the certificate; `iscep cert` makes both cert and key",
   },
   key: {
     field: "key",
     kind: filePath,
-    says: "Its key, as PEM. Mode 0600.",
+    says: "The key of the certificate, as PEM, with mode 0600.",
     required: "the key of the certificate; `iscep cert` makes both cert and key",
   },
 });
@@ -74,38 +74,38 @@ export const configurationKeys = {
   listen: {
     field: "listen",
     kind: listenPlaces,
-    says: "Where it listens: `HOST:PORT`, `PORT`, `[::1]:8989`, or `unix:PATH`; port 0 picks a free one.",
+    says: "Where the server listens: `HOST:PORT`, `PORT`, `[::1]:8989`, or `unix:PATH`. Port 0 picks a free one.",
     default: "`127.0.0.1:8989`",
   },
   tls: {
     field: "tls",
     kind: tls,
-    says: "The certificate and its key. `true` takes those that the server makes and keeps in its state folder. Unix sockets carry no TLS.",
+    says: "The certificate and its key. With `true`, the server makes both and keeps them in its state folder. Unix sockets never use TLS.",
     default: "`true`",
   },
   tokens: {
     field: "tokens",
     kind: filePath,
-    says: "The tokens file, which `iscep tokens` writes. Without it everybody who reaches this machine's own addresses may call.",
+    says: "The tokens file, which `iscep tokens` writes. Without it, everybody on this machine may call.",
   },
-  logs: { field: "logs", kind: filePath, says: "Folder for access.log, error.log and commands.log." },
+  logs: { field: "logs", kind: filePath, says: "The folder for access.log, error.log and commands.log." },
   state: {
     field: "stateFolder",
     kind: filePath,
-    says: "Folder for what the server keeps between starts, such as the key that it made.",
+    says: "The folder for what the server keeps between starts, such as the key that it made.",
     default: "`ISCEP_STATE_DIR`, else `XDG_STATE_HOME/iscep`, else `~/.local/state/iscep`",
   },
   limits: { field: "limits", kind: limits, says: "Limits and timeouts that differ from their defaults." },
   max_connections: {
     field: "maxConnections",
     kind: wholeNumber(1, limitTable.maxConnections.max),
-    says: "Short for the limit of this name.",
+    says: "A short form of the limit with this name.",
     default: String(limitTable.maxConnections.default),
   },
   threads: {
     field: "threads",
     kind: wholeNumber(1, limitTable.maxThreads.max),
-    says: "Short for the limit `max_threads`: worker threads for functions that ask for one.",
+    says: "A short form of the limit `max_threads`: worker threads for functions that ask for one.",
     default: String(limitTable.maxThreads.default),
   },
   modules: {
@@ -123,7 +123,7 @@ export function configurationSchema(): JsonSchema {
   return {
     $schema: "http://json-schema.org/draft-07/schema#",
     title: "iscep.yaml",
-    description: "What an iscep server listens on, whom it lets in, and which commands it has.",
+    description: "What an iscep server listens on, who may call, and which commands it has.",
     ...mapSchema(configurationKeys),
   };
 }

@@ -26,7 +26,7 @@ export const scheduleKeys = {
     says: "The zone of these times, such as `Europe/Berlin`.",
     default: "the one of the server's machine",
   },
-  args: { field: "args", kind: values, says: "What the command is called with.", default: "no arguments" },
+  args: { field: "args", kind: values, says: "The arguments of the command.", default: "no arguments" },
 } satisfies KeyTable<ScheduleDefinition>;
 
 const longForm = mapOf<ScheduleDefinition>("map", scheduleKeys);

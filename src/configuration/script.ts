@@ -70,22 +70,22 @@ const jsonSchema: ValueKind<JsonSchema> = {
 };
 
 const processLimitKeys: KeyTable<ProcessLimits> = {
-  cpu: { field: "cpuSeconds", kind: wholeSeconds, says: "Time of computing." },
+  cpu: { field: "cpuSeconds", kind: wholeSeconds, says: "Time of computing that each process may use." },
   memory: {
     field: "memoryBytes",
     kind: bytes(processLimitBounds.memoryBytes.min, processLimitBounds.memoryBytes.max),
-    says: "Address space.",
+    says: "Address space that each process may use.",
   },
   files: {
     field: "files",
     kind: wholeNumber(processLimitBounds.files.min, processLimitBounds.files.max),
-    says: "Files that are open at once.",
+    says: "Files that each process may have open at once.",
   },
 };
 
 /** The keys of a command. Each is a field of what `defineScript` takes. */
 export const scriptKeys = {
-  description: { field: "description", kind: text, says: "Shown to callers, by `iscep ls`." },
+  description: { field: "description", kind: text, says: "What `iscep ls` shows to callers." },
   run: {
     field: "run",
     kind: programAndTemplate,
@@ -96,30 +96,30 @@ export const scriptKeys = {
   stdin: {
     field: "stdin",
     kind: standardInput,
-    says: 'What the program reads: `args` for all arguments as one JSON object, `"{argument}"` for the value of one.',
+    says: 'What the program reads from standard input: `args` for all arguments as one JSON object, `"{argument}"` for the value of one.',
     default: "what the caller sends",
   },
   argument_variables: {
     field: "argumentVariables",
     kind: argumentVariables,
-    says: "Arguments that the program gets as variables, `world` as `ISCEP_ARG_WORLD`, a list as JSON; `all` means all but secrets.",
+    says: "Arguments that the program gets as variables: `world` becomes `ISCEP_ARG_WORLD`, and a list becomes JSON. `all` means all except secrets.",
   },
   timeout: {
     field: "timeoutMs",
     kind: duration(limitTable.runTimeoutMs.max, "24d"),
-    says: "How long a run may take; then it is ended.",
+    says: "How long a run may take. Then it is ended.",
     default: "the limit `run_timeout_ms`",
   },
   concurrency: {
     field: "concurrency",
     kind: concurrency,
-    says: "How many runs go on at once, and what becomes of one more; see below.",
+    says: "How many runs go on at once, and what happens to one more call; see below.",
     default: "as many as the server has places for",
   },
   schedule: {
     field: "schedule",
     kind: schedule,
-    says: "The server runs it by itself at these times, as owner `schedule`; see below.",
+    says: "When the server runs it without a caller, as owner `schedule`; see below.",
   },
   time_zone: {
     field: "timeZone",
@@ -127,16 +127,21 @@ export const scriptKeys = {
     says: "The zone of `schedule`, such as `Europe/Berlin`.",
     default: "the one of the server's machine",
   },
-  folder: { field: "folder", kind: filePath, says: "What the program works in.", default: "the folder of the file" },
+  folder: {
+    field: "folder",
+    kind: filePath,
+    says: "The folder that the program works in.",
+    default: "the folder of the file",
+  },
   environment: {
     field: "environment",
     kind: environment,
-    says: "Variables, added to PATH, LANG, HOME and TZ; nothing of the server's own environment is passed on.",
+    says: "Variables in addition to PATH, LANG, HOME and TZ. The program gets nothing else of the server's environment.",
   },
   user: {
     field: "user",
     kind: text,
-    says: "Name of the user whom the program runs as. The server has to be root.",
+    says: "The name of the user that the program runs as. The server must be root.",
     default: "the server's own",
   },
   limits: {
@@ -147,13 +152,13 @@ export const scriptKeys = {
   max_output: {
     field: "maxOutputBytes",
     kind: bytes(0, limitTable.maxScriptOutputBytes.max),
-    says: "How much it may print, standard output and error together.",
+    says: "How much it may print, on standard output and error together.",
     default: "the limit `max_script_output_bytes`",
   },
   when_output_is_full: {
     field: "whenOutputIsFull",
     kind: choice(waysWhenOutputIsFull),
-    says: "What is beyond is dropped, and a script that ends well is then `failed` with code `too_large`, or completed (`truncate`); or the script is ended (`kill`).",
+    says: "What happens beyond `max_output`. `fail` and `truncate` drop the rest; a script that then ends well has `failed` with code `too_large`, or completed. `kill` ends the script.",
     default: "`fail`",
   },
   mask: {
@@ -165,18 +170,18 @@ export const scriptKeys = {
   output: {
     field: "output",
     kind: choice(outputForms),
-    says: "What standard output becomes in the value of a call: `json` its value, `lines` a list of texts, `none` nothing.",
+    says: "What the value of a call is: with `json` the parsed standard output, with `lines` a list of its lines, with `none` nothing.",
     default: "`text`: exit code, standard output and error",
   },
   result: {
     field: "result",
     kind: jsonSchema,
-    says: "With `output: json`, a JSON Schema that the value has to fit.",
+    says: "With `output: json`, a JSON Schema that the value must fit.",
   },
   success_codes: {
     field: "successCodes",
     kind: listOf("list of exit codes", wholeNumber(0, 255)),
-    says: "Exit codes of a run that completed.",
+    says: "The exit codes with which a run counts as completed.",
     default: "`[0]`",
   },
 } satisfies KeyTable<ScriptFields>;

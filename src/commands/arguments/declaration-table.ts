@@ -69,13 +69,13 @@ type KeyOf<Declaration> = Declaration extends unknown ? Exclude<keyof Declaratio
 export const declarationTable = {
   description: key({
     kind: text,
-    says: "Shown to callers.",
+    says: "What callers see about it.",
     types: all,
     tells: (description) => ({ description }),
   }),
   choices: key({
     kind: choices,
-    says: "What it may be; or the command of this server that gives the values: a list of texts, or one a line.",
+    says: "The allowed values, or the command of this server that gives them, as a list of texts or one on each line.",
     types: ["string", "enum"],
     neededBy: { types: ["enum"], what: "a list of texts, or { from: COMMAND }" },
     tells: (said) => ("from" in said ? { [choicesKeyword]: said.from } : { enum: said }),
@@ -88,14 +88,14 @@ export const declarationTable = {
   }),
   maxLength: key({
     kind: count,
-    says: "Characters at most.",
+    says: "The largest number of characters.",
     types: texts,
     tells: (maxLength) => ({ maxLength }),
     rule: (most) => (value: string) => (isLongerThan(value, most) ? `at most ${most} characters` : undefined),
   }),
   minLength: key({
     kind: count,
-    says: "Characters at least.",
+    says: "The smallest number of characters.",
     types: texts,
     upTo: "maxLength",
     tells: (minLength) => ({ minLength }),
@@ -103,7 +103,7 @@ export const declarationTable = {
   }),
   format: key({
     kind: wordOf(stringFormats),
-    says: "A known form of texts.",
+    says: "A known form of text.",
     types: ["string"],
     tells: (format) => ({ format }),
     rule: (format) => {
@@ -114,7 +114,7 @@ export const declarationTable = {
   }),
   pattern: key({
     kind: pattern,
-    says: "The whole text has to match it; no ^ and $ are needed. It cannot refer back to a group of its own.",
+    says: "The whole text must match it; ^ and $ are not needed. It cannot refer back to a group of its own.",
     types: texts,
     tells: (source) => ({ pattern: `^(?:${source})$` }),
     rule: (source) => {
@@ -125,17 +125,17 @@ export const declarationTable = {
   }),
   multiline: key({
     kind: flag,
-    says: "Allows tabs and line ends; without it a text has no control characters at all.",
+    says: "Allows tabs and line ends. Without it, a text has no control characters.",
     types: texts,
   }),
   allow: key({
     kind: listOfWords(allowances, { integer: ["dash"], number: ["dash"], enum: ["dash"] }),
-    says: "What is refused otherwise: `dash`, a - at the beginning; `control` characters of all kinds but NUL.",
+    says: "What is allowed in addition: `dash` allows a - at the beginning, `control` allows all control characters except NUL.",
     types: ["string", "integer", "number", "enum"],
   }),
   minimum: key({
     kind: number,
-    says: "The least value.",
+    says: "The smallest value.",
     types: numbers,
     upTo: "maximum",
     tells: (minimum) => ({ minimum }),
@@ -143,36 +143,36 @@ export const declarationTable = {
   }),
   maximum: key({
     kind: number,
-    says: "The greatest value.",
+    says: "The largest value.",
     types: numbers,
     tells: (maximum) => ({ maximum }),
     rule: (most) => (value: number) => (value <= most ? undefined : `a number <= ${most}`),
   }),
   base: key({
     kind: baseFolder,
-    says: "The folder that the path lies in, wherever links lead. The program gets the whole path, without links.",
+    says: "The folder that the path must be in, wherever links lead. The program gets the whole path, without links.",
     types: ["path"],
     neededBy: { types: ["path"], what: "the folder that the path lies in" },
   }),
   presence: key({
     kind: wordOf(presences),
-    says: "Whether the path has to be there, must not be there yet, or may be either. Default: existing.",
+    says: "Whether the path must exist, must not exist yet, or may do either. Default: existing.",
     types: ["path"],
   }),
   kind: key({
     kind: wordOf(pathKinds),
-    says: "What the path has to be, where it exists.",
+    says: "What the path must be, if it exists.",
     types: ["path"],
   }),
   items: key({
     kind: { words: "a declaration", schema: {}, fault: () => undefined },
-    says: "What each element of the list is; no list again.",
+    says: "What each element of the list is. It cannot be a list.",
     types: ["list"],
     neededBy: { types: ["list"], what: "what each element of the list is, such as { type: string }" },
   }),
   minItems: key({
     kind: count,
-    says: "Elements at least.",
+    says: "The smallest number of elements.",
     types: ["list"],
     upTo: "maxItems",
     tells: (minItems) => ({ minItems }),
@@ -180,21 +180,21 @@ export const declarationTable = {
   }),
   maxItems: key({
     kind: count,
-    says: "Elements at most.",
+    says: "The largest number of elements.",
     types: ["list"],
     tells: (maxItems) => ({ maxItems }),
     rule: (most) => (value: readonly unknown[]) => (value.length <= most ? undefined : `at most ${most} items`),
   }),
   default: key({
     kind: anyValue,
-    says: "Taken where the caller gives none.",
+    says: "The value if the caller gives none.",
     types: all.filter((type) => type !== "secret"),
     ofArgument: true,
     tells: (fallback) => ({ default: fallback }),
   }),
   optional: key({
     kind: flag,
-    says: "The caller may leave it out; then it disappears from `run`, together with the option before it, unless that has a value of its own, as `--format=zip` does.",
+    says: "The caller may leave it out. Then it disappears from `run`, together with the option before it, unless that has its own value, as `--format=zip` does.",
     types: all,
     ofArgument: true,
   }),
