@@ -6,6 +6,7 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
+  visit,
   type Document,
   type YAMLError,
   type YAMLMap,
@@ -26,7 +27,8 @@ export function parseYaml(file: string, text: string): YamlValue {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     version: "1.2",
-    uniqueKeys: true,
+    // The library compares each key with each: 10,000 commands take it seconds.
+    uniqueKeys: false,
     strict: true,
     prettyErrors: false,
     lineCounter: lines,
@@ -36,11 +38,29 @@ export function parseYaml(file: string, text: string): YamlValue {
     const { line, col } = lines.linePos(fault.pos[0]);
     throw new IscepError("configuration", `${file}:${line}:${col}: ${syntaxFault(fault, text)}`, { cause: fault });
   }
-  return new YamlValue({ name: file, document, lines }, document.contents, 0, "the file");
+  const root = new YamlValue({ name: file, document, lines }, document.contents, 0, "the file");
+  refuseKeysTwice(document, (key) => {
+    throw new YamlValue({ name: file, document, lines }, key, 0, "a key").error(twice);
+  });
+  return root;
+}
+
+const twice = "this key stands twice; remove one of the two";
+
+function refuseKeysTwice(document: Document, refuse: (key: unknown) => never): void {
+  visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        const name = isScalar(key) ? key.value : key;
+        if (seen.has(name)) refuse(key);
+        seen.add(name);
+      }
+    },
+  });
 }
 
 function syntaxFault({ code, message, pos }: YAMLError, text: string): string {
-  if (code === "DUPLICATE_KEY") return "this key stands twice; remove one of the two";
   if (code === "MULTIPLE_DOCS") return "a second document begins here, and a configuration is one; remove the ---";
   const line = text.slice(text.lastIndexOf("\n", pos[0] - 1) + 1).split("\n", 1)[0] ?? "";
   const hint = /[[{*&!%@`]/.test(line)

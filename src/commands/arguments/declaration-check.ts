@@ -55,15 +55,13 @@ function faultOfKey(key: string, type: string, keysByType: KeysByType): string |
 
 /** @param shownKey how the key is written where the declaration stands */
 export function faultOfValue(key: string, value: unknown, type: string, shownKey = key): string | undefined {
-  return rowOf(key)?.kind.fault(value, shownKey, type);
+  return rows[key]?.kind.fault(value, shownKey, type);
 }
 
-function rowOf(key: string): DeclarationKey | undefined {
-  return Object.entries<DeclarationKey>(declarationTable).find(([name]) => name === key)?.[1];
-}
+const rows: Readonly<Record<string, DeclarationKey>> = declarationTable;
 
 function faultBetweenKeys(said: ReadonlyMap<string, unknown>, type: string): string | undefined {
-  for (const [key, { neededBy, upTo }] of Object.entries<DeclarationKey>(declarationTable)) {
+  for (const [key, { neededBy, upTo }] of Object.entries(rows)) {
     if (neededBy?.types.some((each) => each === type) === true && !said.has(key))
       return `needs \`${key}\`: ${neededBy.what}`;
     const [low, high] = [said.get(key), upTo === undefined ? undefined : said.get(upTo)];

@@ -221,17 +221,18 @@ export const keysOfItem: Readonly<Record<string, readonly string[]>> = keysByTyp
 );
 
 export interface SaidKey {
-  readonly name: string;
   readonly row: DeclarationKey;
   readonly said: unknown;
 }
 
 /** What a declaration says, in the order of the table. */
 export function saidKeys(declaration: ArgumentDeclaration | ItemDeclaration): SaidKey[] {
-  return rows.flatMap(([name, row]) => {
+  const keys: SaidKey[] = [];
+  for (const [name, row] of rows) {
     const said: unknown = Reflect.get(declaration, name);
-    return said === undefined ? [] : [{ name, row, said }];
-  });
+    if (said !== undefined) keys.push({ row, said });
+  }
+  return keys;
 }
 
 /** In characters, and without counting further than it has to. */
