@@ -3,15 +3,16 @@
  * and the commands log live here once, and nowhere else.
  */
 import type { ArgumentsCheck, Command, CommandDescription } from "./model/command.js";
-import { describeCommand } from "./commands/describe.js";
 import type { Registry } from "./commands/registry.js";
 import { IscepError, isIscepError } from "./errors.js";
-import { narrowedDescription, refusalOf } from "./identity/argument-rules.js";
+import { refusalOf } from "./identity/argument-rules.js";
 import type { ArgumentRules, Identity } from "./model/identity.js";
 import type { Limits } from "./limits/limits.js";
 import { useSecrets } from "./logs/known-secrets.js";
 import { hideSecrets } from "./model/secrets.js";
 import { Choices } from "./runs/choices.js";
+import { Listing } from "./runs/listing.js";
+import type { ListPage, PageRoom } from "./session/list-page.js";
 import type { Outcome } from "./model/outcome.js";
 import { closingError, rejected, schemaFault, stopped } from "./runs/run/endings.js";
 import { execute } from "./runs/execute.js";
@@ -51,6 +52,7 @@ export class Dispatcher {
   readonly #threads: ThreadPool;
   readonly #newPaths = new NewPaths();
   readonly #choices: Choices;
+  readonly #listing: Listing;
   readonly #journal: RunJournal;
   readonly #host: RunHost & WorkHost;
   /** Runs whose arguments are still looked at. */
@@ -79,28 +81,21 @@ export class Dispatcher {
       this.#start(run, {}, limits.choicesTimeoutMs);
       return run;
     }, limits);
+    this.#listing = new Listing(options.registry, this.#choices, limits);
   }
 
-  /**
-   * The commands that this identity may run.
-   * @throws IscepError `unauthorized` when it may not ask.
-   */
+  /** The commands that this identity may run. @throws IscepError `unauthorized` when it may not ask */
   list(identity: Identity): Command[] {
-    if (!identity.mayDiscover) throw new IscepError("unauthorized", "this token may run commands, and not list them");
-    return this.#registry.list().filter((command) => identity.mayRun(command.name));
+    return this.#listing.commands(identity);
   }
 
-  /** Values that other commands give for their arguments have to be asked for first. @throws IscepError as `list` */
-  describe(identity: Identity): CommandDescription[] | Promise<CommandDescription[]> {
-    const described = this.#choices.describe(
-      this.list(identity).map((command) => ({
-        description: describeCommand(command, this.#limits.runTimeoutMs),
-        choicesFrom: command.choicesFrom,
-      })),
-    );
-    return described instanceof Promise
-      ? described.then((descriptions) => narrowed(descriptions, identity))
-      : narrowed(described, identity);
+  /** A page of their descriptions, behind the command `after`. @throws IscepError as `list` */
+  describe(
+    identity: Identity,
+    after: string | undefined,
+    room: PageRoom,
+  ): ListPage<CommandDescription> | Promise<ListPage<CommandDescription>> {
+    return this.#listing.page(identity, after, room);
   }
 
   /** Never throws: whatever is wrong becomes the run's outcome. */
@@ -332,14 +327,6 @@ export class Dispatcher {
       };
     });
   }
-}
-
-/** The commands as this caller may use them. */
-function narrowed(descriptions: CommandDescription[], identity: Identity): CommandDescription[] {
-  return descriptions.map((description) => {
-    const rules = identity.argumentRules(description.name);
-    return rules === undefined ? description : narrowedDescription(description, rules);
-  });
 }
 
 /** The token of the caller binds the command to some values of its arguments. */

@@ -7,6 +7,7 @@ import type { Command, CommandSet } from "../model/command.js";
 export class Registry {
   readonly #commands = new Map<string, Command>();
   readonly #listeners = new Set<() => void>();
+  #sorted: readonly Command[] | undefined;
 
   /** @throws IscepError `usage` when two have one name, give each other choices, or something is no command */
   constructor(commands: CommandSet) {
@@ -42,6 +43,7 @@ export class Registry {
   }
 
   #changed(): void {
+    this.#sorted = undefined;
     for (const listener of this.#listeners) listener();
   }
 
@@ -51,5 +53,11 @@ export class Registry {
 
   list(): Command[] {
     return [...this.#commands.values()];
+  }
+
+  /** In the order of their names. @param after those behind this name only */
+  *sorted(after?: string): Generator<Command> {
+    this.#sorted ??= this.list().sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const command of this.#sorted) if (after === undefined || command.name > after) yield command;
   }
 }

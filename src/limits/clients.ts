@@ -24,6 +24,11 @@ export const clientLimits = {
     max: forever,
     reason: "client: how long it tries to come back for its runs; then they are lost",
   },
+  maxListedCommands: {
+    default: 100_000,
+    max: 10_000_000,
+    reason: "client: commands that it takes from a server's list, which comes in pages; more would fill its memory",
+  },
   maxProtocolFaults: {
     min: 1,
     default: 3,

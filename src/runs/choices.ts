@@ -16,11 +16,6 @@ type ChoicesLimits = Pick<Limits, "choicesCacheMs" | "maxChoices" | "maxOfferedC
 /** By argument, the command that gives its values. */
 type ChoicesFrom = ReadonlyMap<string, string>;
 
-interface DescribedCommand {
-  readonly description: CommandDescription;
-  readonly choicesFrom: ChoicesFrom | undefined;
-}
-
 interface Asked {
   readonly values: Promise<ReadonlySet<string>>;
   /** Of the clock that only goes forward; not before the values are there. */
@@ -71,17 +66,18 @@ export class Choices {
     }
   }
 
-  /** At once where no argument has such values. Never rejects. */
-  describe(commands: readonly DescribedCommand[]): CommandDescription[] | Promise<CommandDescription[]> {
-    if (commands.every(({ choicesFrom }) => choicesFrom === undefined))
-      return commands.map(({ description }) => description);
-    return Promise.all(
-      commands.map(async ({ description, choicesFrom }) =>
-        choicesFrom === undefined
-          ? description
-          : { ...description, args: await this.#offer(description.args, choicesFrom) },
-      ),
-    );
+  /** With the values; undefined where no argument has such ones. Never rejects. */
+  describe(
+    descriptions: readonly CommandDescription[],
+    choicesOf: (command: string) => ChoicesFrom | undefined,
+  ): Promise<CommandDescription[]> | undefined {
+    if (descriptions.every(({ name }) => choicesOf(name) === undefined)) return undefined;
+    const offered = async (description: CommandDescription): Promise<CommandDescription> => {
+      const choicesFrom = choicesOf(description.name);
+      if (choicesFrom === undefined) return description;
+      return { ...description, args: await this.#offer(description.args, choicesFrom) };
+    };
+    return Promise.all(descriptions.map(offered));
   }
 
   /**

@@ -12,26 +12,34 @@ export interface ListPage<Description> {
   readonly next?: string;
 }
 
+/** What a page may hold: its reader bounds the JSON by both. */
+export interface PageRoom {
+  readonly bytes: number;
+  readonly keys: number;
+}
+
 /**
- * A page of the descriptions that come behind the command `after`: as many as fit into `maxBytes` of JSON, and at least
- * one.
+ * A page of descriptions: as many as there is room for, and at least one.
+ * @param descriptions in the order of their names; no more of them are asked for than the page shows
  */
 export function listPage<Description extends { readonly name: string }>(
-  descriptions: readonly Description[],
-  after: string | undefined,
-  maxBytes: number,
+  descriptions: Iterable<Description>,
+  room: PageRoom,
 ): ListPage<Description> {
-  const sorted = [...descriptions].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const remaining = after === undefined ? sorted : sorted.filter((description) => description.name > after);
   const commands: Description[] = [];
-  let bytes = 0;
-  for (const description of remaining) {
-    bytes += Buffer.byteLength(JSON.stringify(description)) + 1;
-    if (commands.length > 0 && bytes > maxBytes) {
-      const last = commands.at(-1);
-      return last === undefined ? { commands } : { commands, next: last.name };
-    }
+  let { bytes, keys } = room;
+  for (const description of descriptions) {
+    bytes -= Buffer.byteLength(JSON.stringify(description)) + 1;
+    keys -= keyCount(description);
+    const last = commands.at(-1);
+    if (last !== undefined && (bytes < 0 || keys < 0)) return { commands, next: last.name };
     commands.push(description);
   }
   return { commands };
+}
+
+function keyCount(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
+  return Object.values(value).reduce((sum: number, member) => sum + keyCount(member), own);
 }

@@ -200,7 +200,8 @@ describe("a page of the list of commands", () => {
     const seen: string[] = [];
     let after: string | undefined;
     do {
-      const page = listPage(commands.toReversed(), after, 1_000);
+      const behind = commands.filter(({ name }) => after === undefined || name > after);
+      const page = listPage(behind, { bytes: 1_000, keys: 1_000 });
       expect(JSON.stringify(page.commands).length).toBeLessThanOrEqual(1_001);
       expect(page.commands.length).toBeGreaterThan(0);
       seen.push(...page.commands.map(({ name }) => name));
@@ -210,7 +211,25 @@ describe("a page of the list of commands", () => {
   });
 
   it("holds at least one, however large that is", () => {
-    expect(listPage(commands, undefined, 1)).toEqual({ commands: [commands[0]], next: "c00" });
-    expect(listPage([], undefined, 1)).toEqual({ commands: [] });
+    expect(listPage(commands, { bytes: 1, keys: 1_000 })).toEqual({ commands: [commands[0]], next: "c00" });
+    expect(listPage(commands, { bytes: 1_000, keys: 0 })).toEqual({ commands: [commands[0]], next: "c00" });
+    expect(listPage([], { bytes: 1, keys: 1 })).toEqual({ commands: [] });
+  });
+
+  it("has no more keys than its reader takes", () => {
+    const rich = commands.map(({ name }) => ({ name, args: { a: [{ b: 1, c: { d: 2 } }] } }));
+    expect(listPage(rich, { bytes: 1_000_000, keys: 20 })).toMatchObject({ commands: { length: 3 }, next: "c02" });
+  });
+
+  it("asks for no more descriptions than it shows, and one", () => {
+    let asked = 0;
+    const counted = function* () {
+      for (const command of commands) {
+        asked++;
+        yield command;
+      }
+    };
+    expect(listPage(counted(), { bytes: 1_000, keys: 10 }).commands).toHaveLength(5);
+    expect(asked).toBe(6);
   });
 });

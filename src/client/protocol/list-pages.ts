@@ -23,8 +23,10 @@ export async function listPages(
     if (next !== undefined && !movesOn) {
       throw new IscepError("protocol", "the server's list of commands does not end");
     }
-    descriptions.push(...found);
+    for (const description of found) descriptions.push(description);
+    if (descriptions.length > maxCommands)
+      throw new IscepError("protocol", `the server's list has more than ${maxCommands} commands`);
     after = typeof next === "string" ? next : undefined;
-  } while (after !== undefined && descriptions.length <= maxCommands);
+  } while (after !== undefined);
   return descriptions;
 }

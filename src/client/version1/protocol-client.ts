@@ -61,7 +61,7 @@ export class Version1ProtocolClient implements ProtocolClient {
     const ask = (after: string | undefined): Promise<unknown> =>
       this.#send(listCommandName, after === undefined ? {} : { after }, options);
     try {
-      return await listPages(ask, this.#limits.maxJsonKeys);
+      return await listPages(ask, this.#limits.maxListedCommands);
     } catch (error) {
       // An original server knows no such command, and has another way to ask.
       if (!isIscepError(error) || error.code !== "command_not_found") throw error;

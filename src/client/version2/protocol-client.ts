@@ -205,7 +205,7 @@ export class Version2ProtocolClient implements ProtocolClient {
   list(options: CallOptions | undefined): Promise<CommandDescription[]> {
     const ask = (after: string | undefined): Promise<unknown> =>
       this.#request("list", after === undefined ? {} : { after }, options);
-    return listPages(ask, this.#options.limits.maxJsonKeys);
+    return listPages(ask, this.#options.limits.maxListedCommands);
   }
 
   async echo(value: unknown, options: CallOptions | undefined): Promise<unknown> {

@@ -4,13 +4,12 @@
  * original's client gives up after 5 seconds, and its users rely on the long backup that goes on.
  */
 import { toIscepError } from "../../errors.js";
-import type { CommandDescription } from "../../model/command.js";
 import { describeVersion1 } from "../../commands/describe.js";
 import type { Identity } from "../../model/identity.js";
 import type { Outcome } from "../../model/outcome.js";
 import { fitScriptResult, isScriptResult } from "../../model/script-result.js";
 import { unauthorizedAnswer, Version1ServerSession, type Version1Event } from "../../session/version1-server.js";
-import { listCommandName, listPage } from "../../session/list-page.js";
+import { listCommandName } from "../../session/list-page.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 import { isJsonObject } from "../../wire/json.js";
 import { PacketType } from "../../wire/packet.js";
@@ -242,14 +241,20 @@ export class Version1Connection implements Connection, Workload {
 
   #list(identity: Identity, args: unknown): void {
     const after = isJsonObject(args) && typeof args["after"] === "string" ? args["after"] : undefined;
-    const page = (descriptions: readonly CommandDescription[]): Buffer =>
-      // The packet around the page has a header, a hash, and some keys.
-      this.#session.responseAnswer(listPage(descriptions, after, this.#maxAnswerBytes - 512));
+    // The packet around the page has a header, a hash, and some keys.
+    const room = { bytes: this.#maxAnswerBytes - 512, keys: this.#host.limits.maxJsonKeys / 2 };
     this.#answer(() => {
-      const described = this.#host.dispatcher.describe(identity);
-      if (!(described instanceof Promise)) return page(described);
+      const page = this.#host.dispatcher.describe(identity, after, room);
+      if (!(page instanceof Promise)) return this.#session.responseAnswer(page);
       this.#running = true;
-      void described.then((descriptions) => this.#answerLater(() => this.#answer(() => page(descriptions))));
+      const answer = (encode: () => Buffer): void => this.#answerLater(() => this.#answer(encode));
+      page.then(
+        (found) => answer(() => this.#session.responseAnswer(found)),
+        (error: unknown) =>
+          answer(() => {
+            throw error;
+          }),
+      );
       return undefined;
     });
   }

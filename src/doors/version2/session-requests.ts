@@ -2,7 +2,7 @@
 import { IscepError, toIscepError } from "../../errors.js";
 import type { CommandDescription } from "../../model/command.js";
 import type { Identity } from "../../model/identity.js";
-import { listPage } from "../../session/list-page.js";
+import type { ListPage } from "../../session/list-page.js";
 import type { ClientMessage } from "../../session/version2-messages.js";
 import { errorText, resultText } from "../../session/version2-server.js";
 import type { ConnectionHost } from "../connection.js";
@@ -94,9 +94,13 @@ export class SessionRequests {
     try {
       this.#request(identity, message);
     } catch (error) {
-      const refusal = toIscepError(error);
-      this.#host.send(errorText(message.id, refusal, { ...refusal.details, status: "rejected" }));
+      this.#refuse(message.id, error);
     }
+  }
+
+  #refuse(id: number, error: unknown): void {
+    const refusal = toIscepError(error);
+    this.#host.send(errorText(id, refusal, { ...refusal.details, status: "rejected" }));
   }
 
   #request(identity: Identity, message: IdentifiedRequest): void {
@@ -125,11 +129,11 @@ export class SessionRequests {
 
   #list(identity: Identity, id: number, after: string | undefined): void {
     const { dispatcher, limits } = this.#host.server;
-    const described = dispatcher.describe(identity);
-    const answer = (descriptions: readonly CommandDescription[]): void =>
-      this.#host.send(resultText(id, listPage(descriptions, after, limits.maxPacketBytes / 4), limits));
-    if (described instanceof Promise) void described.then(answer);
-    else answer(described);
+    const room = { bytes: limits.maxPacketBytes / 4, keys: limits.maxJsonKeys / 2 };
+    const page = dispatcher.describe(identity, after, room);
+    const answer = (found: ListPage<CommandDescription>): void => this.#host.send(resultText(id, found, limits));
+    if (page instanceof Promise) page.then(answer).catch((error: unknown) => this.#refuse(id, error));
+    else answer(page);
   }
 
   /** A token is looked at for each request, and by the sweep: one that was removed or has expired ends the session. */
