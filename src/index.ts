@@ -2,7 +2,7 @@
 
 // Servers
 export { Server } from "./server/server.js";
-export type { ListeningServer, ListenPlace, ServerOptions, TlsFiles } from "./server/options.js";
+export type { ClientCertificates, ListeningServer, ListenPlace, ServerOptions, TlsFiles } from "./server/options.js";
 
 // Commands
 export { defineCommand, type CommandDefinition } from "./commands/define.js";

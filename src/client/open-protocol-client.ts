@@ -1,6 +1,7 @@
 /** From an address to a connection on which both sides know which version they speak. */
 import type { Socket } from "node:net";
 import { IscepError } from "../errors.js";
+import { loadClientCertificate } from "../identity/certificates.js";
 import { readToken } from "../identity/tokens.js";
 import { tlsFailure, trustOptions } from "../identity/trust.js";
 import { resolveLimits, type Limits } from "../limits/limits.js";
@@ -111,6 +112,7 @@ async function greet(
 
 function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
   const { ca, pin } = options;
+  const own = ownCertificate(options);
   if (address.kind === "tls") {
     const { host } = address;
     const expected = pin ?? address.pin;
@@ -119,13 +121,27 @@ function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
       ...(ca === undefined ? {} : { ca }),
       ...(expected === undefined ? {} : { pin: expected }),
     });
-    return { ...trust, explain: (error) => tlsFailure(error, host) };
+    const connection = { ...trust.connection, ...own };
+    return { ...trust, connection, explain: (error) => tlsFailure(error, host) };
   }
-  if (ca !== undefined || pin !== undefined) {
+  if (ca !== undefined || pin !== undefined || own !== undefined) {
     throw new IscepError(
       "usage",
       "a certificate or pin was given for a cleartext address; use one that begins with iscep://",
     );
   }
   return undefined;
+}
+
+/** @throws IscepError `usage` for one without the other, `configuration` for files that are missing or wrong */
+function ownCertificate({ certificate, key }: ConnectOptions): { cert: string; key: string } | undefined {
+  if (certificate === undefined && key === undefined) return undefined;
+  if (certificate === undefined || key === undefined) {
+    throw new IscepError(
+      "usage",
+      "a client certificate and its key belong together; give both (--cert FILE --key FILE)",
+    );
+  }
+  const { certPem, keyPem } = loadClientCertificate({ cert: certificate, key });
+  return { cert: certPem, key: keyPem };
 }

@@ -7,6 +7,7 @@ import { checkChoices } from "./arguments.js";
 import type { Command, JsonSchema, ScriptCommand } from "../model/command.js";
 import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./keys.js";
 import { limits } from "./limits.js";
+import { clients, type ClientsSettings } from "./clients.js";
 import { listenPlaces, type ListenPlace } from "./listen.js";
 import { ConfigurationProblems } from "./problems.js";
 import { filePath, flag, listOf, wholeNumber } from "./values.js";
@@ -29,6 +30,7 @@ interface Settings {
   readonly tls?: boolean | { readonly cert: string; readonly key: string };
   /** Path of the tokens file. */
   readonly tokens?: string;
+  readonly clientCertificates?: ClientsSettings;
   /** Folder of the logs. */
   readonly logs?: string;
   readonly stateFolder?: string;
@@ -87,6 +89,12 @@ export const configurationKeys = {
     field: "tokens",
     kind: filePath,
     says: "The tokens file, which `iscep tokens` writes. Without it, everybody on this machine may call.",
+  },
+  clients: {
+    field: "clientCertificates",
+    kind: clients,
+    says: "How clients say who they are: by a token, by a certificate that the tokens file knows, or by both.",
+    default: "by a token",
   },
   logs: { field: "logs", kind: filePath, says: "The folder for access.log, error.log and commands.log." },
   state: {

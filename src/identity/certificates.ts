@@ -167,13 +167,23 @@ function halfPair(there: string, gone: string): IscepError {
   );
 }
 
+/**
+ * What a client shows to servers that ask for a certificate.
+ * @param files PEM text or the path of a PEM file, each
+ * @throws IscepError `configuration` also for a key file that other users can read
+ */
+export function loadClientCertificate(files: { readonly cert: string; readonly key: string }): Certificate {
+  if (!isPem(files.key) && exists(files.key)) checkKeyAccess(files.key);
+  return loadServerCertificate(files);
+}
+
 function checkKeyAccess(path: string): void {
   if (process.getuid === undefined) return; // Windows
   const { mode } = statSync(path);
   if ((mode & 0o077) === 0) return;
   const octal = (mode & 0o777).toString(8).padStart(4, "0");
   throw wrong(
-    `the server's key ${path} can be read or changed by other users (mode ${octal}); close it with: chmod 600 ${path}`,
+    `the key ${path} can be read or changed by other users (mode ${octal}); close it with: chmod 600 ${path}`,
   );
 }
 

@@ -5,10 +5,10 @@ import { dirname, resolve } from "node:path";
 import { toIscepError, type IscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
 import { tokenReference } from "../session/proof.js";
-import type { Authenticator, Identity, ProvableToken } from "../model/identity.js";
+import type { ClientCertificate, Identity, ProvableToken, TokensAuthenticator } from "../model/identity.js";
 import { compileScopes } from "./scopes.js";
 import { compileCidrs } from "./source.js";
-import { grantOf, hasLoneSurrogate, parseTokensFile, type TokensFile } from "./tokens-file.js";
+import { grantOf, hasLoneSurrogate, isCertificateRecord, parseTokensFile, type TokensFile } from "./tokens-file.js";
 import { readTokensText } from "./tokens-reader.js";
 import { clientKey, parseToken, quoteUnlessToken, storedKeyOf } from "./tokens.js";
 
@@ -23,13 +23,16 @@ export interface TokenStoreOptions {
   onReload?(): void;
 }
 
-interface KnownToken {
+interface KnownEntry {
   readonly identity: Identity;
-  readonly storedKey: Buffer;
-  readonly serverKey: Buffer;
   readonly notBeforeMs: number;
   readonly disabled: boolean;
   readonly countsAt: ((source: string) => boolean) | null;
+}
+
+interface KnownToken extends KnownEntry {
+  readonly storedKey: Buffer;
+  readonly serverKey: Buffer;
 }
 
 interface KnownTokens {
@@ -39,17 +42,20 @@ interface KnownTokens {
   readonly byKey: ReadonlyMap<string, readonly KnownToken[]>;
   /** All tokens, by the reference that version 2 uses. */
   readonly byReference: ReadonlyMap<string, KnownToken>;
+  /** Client certificates, by what the file calls them. */
+  readonly byCertificate: ReadonlyMap<string, KnownEntry>;
 }
 
 /**
  * @throws IscepError `configuration` when the file is missing or wrong, is open to others, or belongs to another user:
  *   a server that must ask for tokens never starts without them
  */
-export function openTokenStore(path: string, options: TokenStoreOptions): Authenticator {
+export function openTokenStore(path: string, options: TokenStoreOptions): TokensAuthenticator {
   return new TokenStore(path, options);
 }
 
-class TokenStore implements Authenticator {
+class TokenStore implements TokensAuthenticator {
+  readonly needsToken = true;
   readonly #path: string;
   readonly #options: TokenStoreOptions;
   #tokens: KnownTokens;
@@ -113,6 +119,22 @@ class TokenStore implements Authenticator {
     if (known === undefined || !counts(known, Date.now(), source)) return undefined;
     this.#references.set(known.identity, reference);
     return known;
+  }
+
+  refusal(): undefined {
+    return undefined;
+  }
+
+  findCertificate({ names, validFromMs, validToMs }: ClientCertificate, source?: string): Identity | undefined {
+    this.currentGeneration();
+    const nowMs = Date.now();
+    if (nowMs < validFromMs || nowMs >= validToMs) return undefined;
+    for (const name of names) {
+      const known = this.#tokens.byCertificate.get(name);
+      if (known === undefined || !counts(known, nowMs, source)) continue;
+      return Object.freeze({ ...known.identity, expiresAtMs: Math.min(known.identity.expiresAtMs, validToMs) });
+    }
+    return undefined;
   }
 
   refresh(identity: Identity, source?: string): Identity | undefined {
@@ -205,7 +227,9 @@ class TokenStore implements Authenticator {
         this.#warned.add(id);
         const day = new Date(expiresAtMs).toISOString();
         this.#options.onProblem(
-          `token ${id} of ${quoteUnlessToken(owner)} expires at ${day}; \`iscep tokens rotate\` makes a new one`,
+          isCertificateRecord(entry)
+            ? `certificate ${id} of ${quoteUnlessToken(owner)} counts until ${day}; remove it, and add it again with \`iscep tokens add\``
+            : `token ${id} of ${quoteUnlessToken(owner)} expires at ${day}; \`iscep tokens rotate\` makes a new one`,
         );
       }
     }
@@ -216,18 +240,20 @@ function index(file: TokensFile): KnownTokens {
   const byId = new Map<string, KnownToken>();
   const byKey = new Map<string, KnownToken[]>();
   const byReference = new Map<string, KnownToken>();
+  const byCertificate = new Map<string, KnownEntry>();
   for (const [owner, entries] of file) {
     for (const entry of entries) {
-      const { id, carriedId, storedKey, serverKey, notBeforeMs, expiresAtMs, scopes, disabled, cidrs } = grantOf(entry);
-      const identity: Identity = Object.freeze({ owner, tokenId: id, expiresAtMs, ...compileScopes(scopes) });
-      const known: KnownToken = {
-        identity,
-        storedKey,
-        serverKey,
-        notBeforeMs,
-        disabled,
-        countsAt: cidrs === null ? null : compileCidrs(cidrs),
-      };
+      const grant = grantOf(entry);
+      const { id, notBeforeMs, expiresAtMs, disabled, cidrs } = grant;
+      const identity: Identity = Object.freeze({ owner, tokenId: id, expiresAtMs, ...compileScopes(grant.scopes) });
+      const countsAt = cidrs === null ? null : compileCidrs(cidrs);
+      const terms: KnownEntry = { identity, notBeforeMs, disabled, countsAt };
+      if ("certificate" in grant) {
+        byCertificate.set(grant.certificate, terms);
+        continue;
+      }
+      const { carriedId, storedKey, serverKey } = grant;
+      const known: KnownToken = { ...terms, storedKey, serverKey };
       byReference.set(tokenReference(storedKey), known);
       if (carriedId !== null) {
         byId.set(carriedId, known);
@@ -237,10 +263,10 @@ function index(file: TokensFile): KnownTokens {
       }
     }
   }
-  return { byId, byKey, byReference };
+  return { byId, byKey, byReference, byCertificate };
 }
 
-function counts(token: KnownToken, nowMs: number, source: string | undefined): boolean {
+function counts(token: KnownEntry, nowMs: number, source: string | undefined): boolean {
   if (token.disabled || nowMs < token.notBeforeMs || nowMs >= token.identity.expiresAtMs) return false;
   return token.countsAt === null || (source !== undefined && token.countsAt(source));
 }

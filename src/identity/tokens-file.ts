@@ -4,6 +4,7 @@
  */
 import { IscepError } from "../errors.js";
 import { reservedOwnerProblem } from "../model/identity.js";
+import { certificateProblem } from "./certificate-entry.js";
 import { duplicateKey } from "./json-duplicates.js";
 import { defaultScopes, scopeProblem } from "./scopes.js";
 import { cidrProblem } from "./source.js";
@@ -18,13 +19,9 @@ import {
   storedKeyOf,
 } from "./tokens.js";
 
-export interface TokenRecord {
+interface EntryTerms {
   /** 12 base62 characters, unique in the file. */
   readonly id: string;
-  /** base64url of SHA-256(HMAC-SHA-256(secret, "client")). */
-  readonly storedKey: string;
-  /** base64url of HMAC-SHA-256(secret, "server"). */
-  readonly serverKey: string;
   /** This and the next two are an ISO 8601 date, or a date and time with a zone. null or absent: no such bound. */
   readonly created: string;
   readonly notBefore?: string | null;
@@ -33,6 +30,13 @@ export interface TokenRecord {
   readonly disabled?: boolean;
   /** The networks from which the token may be used. Absent: from everywhere. Unix sockets are in no network. */
   readonly cidrs?: readonly string[];
+}
+
+export interface TokenRecord extends EntryTerms {
+  /** base64url of SHA-256(HMAC-SHA-256(secret, "client")). */
+  readonly storedKey: string;
+  /** base64url of HMAC-SHA-256(secret, "server"). */
+  readonly serverKey: string;
   /**
    * True when it was made from a token of the original. Then the whole token is the secret, and does not contain this
    * id.
@@ -40,24 +44,41 @@ export interface TokenRecord {
   readonly imported?: true;
 }
 
-export type TokenEntry = string | TokenRecord;
+/** A client certificate in place of a token, for a server that asks for certificates. */
+export interface CertificateRecord extends EntryTerms {
+  /** `sha256:` and the base64url SHA-256 of its public key (SPKI), or `cn:NAME`; unique in the file. */
+  readonly certificate: string;
+}
+
+export type TokenEntry = string | TokenRecord | CertificateRecord;
+
+export function isCertificateRecord(entry: TokenEntry): entry is CertificateRecord {
+  return typeof entry !== "string" && "certificate" in entry;
+}
 
 /** Owners in the order of the file. It is a Map, because an owner may be called `__proto__`. */
 export type TokensFile = ReadonlyMap<string, readonly TokenEntry[]>;
 
-/** What a kept token grants, and when, in the form in which it is checked. */
-export interface TokenGrant {
+/** What a kept entry grants, and when, in the form in which it is checked. */
+interface Grant {
   /** null for a token of the original that is kept in clear. */
   readonly id: string | null;
-  /** The id that the token itself contains, and by which it is found. null: it is found by its stored key. */
-  readonly carriedId: string | null;
-  readonly storedKey: Buffer;
-  readonly serverKey: Buffer;
   readonly notBeforeMs: number;
   readonly expiresAtMs: number;
   readonly scopes: readonly string[];
   readonly disabled: boolean;
   readonly cidrs: readonly string[] | null;
+}
+
+export interface TokenGrant extends Grant {
+  /** The id that the token itself contains, and by which it is found. null: it is found by its stored key. */
+  readonly carriedId: string | null;
+  readonly storedKey: Buffer;
+  readonly serverKey: Buffer;
+}
+
+export interface CertificateGrant extends Grant {
+  readonly certificate: string;
 }
 
 /**
@@ -83,6 +104,7 @@ export function parseTokensFile(text: string, name: string): TokensFile {
   }
   const owners = new Map<string, TokenEntry[]>();
   const ids = new Map<string, string>();
+  const certificates = new Map<string, string>();
   for (const [owner, entryOrList] of Object.entries(value)) {
     const reserved = reservedOwnerProblem(owner);
     if (reserved !== undefined) throw problem(name, reserved);
@@ -92,6 +114,11 @@ export function parseTokensFile(text: string, name: string): TokensFile {
       return parseEntry(entry, (message) => problem(name, `${place}: ${message}`));
     });
     for (const entry of entries) {
+      if (isCertificateRecord(entry)) {
+        const other = certificates.get(entry.certificate);
+        if (other !== undefined) throw problem(name, twoOfOneCertificate(entry.certificate, other, owner));
+        certificates.set(entry.certificate, owner);
+      }
       const id = typeof entry === "string" ? parseToken(entry)?.id : entry.id;
       if (id === undefined) continue;
       const other = ids.get(id);
@@ -115,7 +142,14 @@ export function serialiseTokensFile(file: TokensFile): string {
   return `${JSON.stringify(Object.fromEntries(owners.map(([owner, entries]) => [owner, entries.length === 1 ? entries[0] : entries])), null, 2)}\n`;
 }
 
-export function grantOf(entry: TokenEntry): TokenGrant {
+function twoOfOneCertificate(certificate: string, one: string, other: string): string {
+  const owners = one === other ? quoteUnlessToken(one) : `${quoteUnlessToken(one)} and ${quoteUnlessToken(other)}`;
+  return `the certificate ${certificate} is there twice (${owners}), so nobody could tell whom it speaks for; remove one`;
+}
+
+export function grantOf(entry: string | TokenRecord): TokenGrant;
+export function grantOf(entry: TokenEntry): TokenGrant | CertificateGrant;
+export function grantOf(entry: TokenEntry): TokenGrant | CertificateGrant {
   if (typeof entry === "string") {
     return {
       id: parseToken(entry)?.id ?? null,
@@ -129,16 +163,20 @@ export function grantOf(entry: TokenEntry): TokenGrant {
       cidrs: null,
     };
   }
-  return {
+  const granted: Grant = {
     id: entry.id,
-    carriedId: entry.imported === true ? null : entry.id,
-    storedKey: Buffer.from(entry.storedKey, "base64url"),
-    serverKey: Buffer.from(entry.serverKey, "base64url"),
     notBeforeMs: typeof entry.notBefore === "string" ? Date.parse(entry.notBefore) : Number.NEGATIVE_INFINITY,
     expiresAtMs: typeof entry.expires === "string" ? Date.parse(entry.expires) : Number.POSITIVE_INFINITY,
     scopes: entry.scopes,
     disabled: entry.disabled === true,
     cidrs: entry.cidrs ?? null,
+  };
+  if (isCertificateRecord(entry)) return { ...granted, certificate: entry.certificate };
+  return {
+    ...granted,
+    carriedId: entry.imported === true ? null : entry.id,
+    storedKey: Buffer.from(entry.storedKey, "base64url"),
+    serverKey: Buffer.from(entry.serverKey, "base64url"),
   };
 }
 
@@ -158,15 +196,29 @@ export function recordOf(token: string, terms: RecordTerms): TokenRecord {
     id: parsed?.id ?? mintTokenId(),
     storedKey: storedKeyOf(clientKey(secret)).toString("base64url"),
     serverKey: serverKey(secret).toString("base64url"),
-    created: new Date(terms.createdMs).toISOString(),
-    expires: terms.expiresAtMs === null ? null : new Date(terms.expiresAtMs).toISOString(),
-    scopes: terms.scopes,
-    ...(terms.cidrs === undefined ? {} : { cidrs: terms.cidrs }),
+    ...termsOf(terms),
     ...(parsed === undefined ? { imported: true as const } : {}),
   };
 }
 
+/** @param certificate as `certificateName` gives it */
+export function certificateRecordOf(certificate: string, terms: RecordTerms): CertificateRecord {
+  return { id: mintTokenId(), certificate, ...termsOf(terms) };
+}
+
+function termsOf({ createdMs, expiresAtMs, scopes, cidrs }: RecordTerms): Omit<EntryTerms, "id"> {
+  return {
+    created: new Date(createdMs).toISOString(),
+    expires: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString(),
+    scopes,
+    ...(cidrs === undefined ? {} : { cidrs }),
+  };
+}
+
 type Fail = (message: string) => IscepError;
+
+const termFields = ["id", "created", "notBefore", "expires", "scopes", "disabled", "cidrs"];
+const keyFields = ["storedKey", "serverKey", "imported"];
 
 function parseEntry(entry: unknown, fail: Fail): TokenEntry {
   if (typeof entry === "string") {
@@ -176,20 +228,12 @@ function parseEntry(entry: unknown, fail: Fail): TokenEntry {
     return entry;
   }
   if (!isObject(entry)) throw fail("a token must be a text or a record");
-  const known = new Set([
-    "id",
-    "storedKey",
-    "serverKey",
-    "created",
-    "notBefore",
-    "expires",
-    "scopes",
-    "disabled",
-    "cidrs",
-    "imported",
-  ]);
+  const isCertificate = Object.hasOwn(entry, "certificate");
+  const known = new Set([...termFields, ...(isCertificate ? ["certificate"] : keyFields)]);
   for (const field of Object.keys(entry)) {
-    if (!known.has(field)) throw fail(`there is no field ${quoteUnlessToken(field)}`);
+    if (known.has(field)) continue;
+    const why = isCertificate && keyFields.includes(field) ? ", as this is a certificate, which has none" : "";
+    throw fail(`there is no field ${quoteUnlessToken(field)}${why}`);
   }
   const { id, disabled, imported } = entry;
   if (typeof id !== "string" || !isTokenId(id)) throw fail("id must be 12 letters or digits");
@@ -202,16 +246,25 @@ function parseEntry(entry: unknown, fail: Fail): TokenEntry {
   const scopes = textsField(entry, "scopes", scopeProblem, fail);
   if (scopes === undefined) throw fail("scopes are missing");
   const cidrs = textsField(entry, "cidrs", cidrProblem, fail);
-  return {
+  const terms: EntryTerms = {
     id,
-    storedKey: keyField(entry, "storedKey", fail),
-    serverKey: keyField(entry, "serverKey", fail),
     created,
     ...(notBefore === undefined ? {} : { notBefore }),
     ...(expires === undefined ? {} : { expires }),
     scopes,
     ...(disabled === undefined ? {} : { disabled }),
     ...(cidrs === undefined ? {} : { cidrs }),
+  };
+  if (isCertificate) {
+    const { certificate } = entry;
+    const wrong = typeof certificate === "string" ? certificateProblem(certificate) : "it must be a text";
+    if (typeof certificate !== "string" || wrong !== undefined) throw fail(`certificate: ${wrong}`);
+    return { ...terms, certificate };
+  }
+  return {
+    ...terms,
+    storedKey: keyField(entry, "storedKey", fail),
+    serverKey: keyField(entry, "serverKey", fail),
     ...(imported === undefined ? {} : { imported }),
   };
 }

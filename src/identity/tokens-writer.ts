@@ -8,8 +8,11 @@ import { cidrProblem } from "./source.js";
 import {
   grantOf,
   hasLoneSurrogate,
+  isCertificateRecord,
   parseTokensFile,
   recordOf,
+  type CertificateRecord,
+  type RecordTerms,
   type TokenEntry,
   type TokenRecord,
   type TokensFile,
@@ -52,6 +55,8 @@ export interface ListedToken {
   readonly owner: string;
   /** null for the original's. */
   readonly id: string | null;
+  /** The client certificate that this is in place of a token: its pin, or `cn:NAME`. null for tokens. */
+  readonly certificate: string | null;
   /** True when the token is in the file in clear; rotate or import it. */
   readonly clear: boolean;
   readonly created: string | null;
@@ -68,18 +73,9 @@ export interface ListedToken {
  * @throws IscepError `usage` (owner, scopes, times), `configuration` (file), `busy` (locked for too long)
  */
 export async function addToken(path: string, options: AddTokenOptions): Promise<NewToken> {
-  const { owner, scopes = defaultScopes, cidrs, limits = defaultLimits } = options;
-  checkOwner(owner);
-  checkTexts(scopes, scopeProblem);
-  checkTexts(cidrs ?? [], cidrProblem);
-  const createdMs = Date.now();
+  const { owner, limits = defaultLimits } = options;
   const token = mintToken();
-  const record = recordOf(token, {
-    scopes,
-    cidrs,
-    createdMs,
-    expiresAtMs: expiry(createdMs, options.expiresInMs, limits),
-  });
+  const record = recordOf(token, checkedTerms(options));
   await changeTokensFile(path, limits, true, (owners) => {
     owners.set(owner, [...(owners.get(owner) ?? []), record]);
   });
@@ -124,7 +120,11 @@ export async function rotateToken(
   checkDuration("overlapMs", overlapMs);
   return changeTokensFile(path, limits, false, (owners) => {
     const nowMs = Date.now();
-    const { owner, chosen, others } = choose(owners, ownerOrId);
+    const { owner, chosen: found, others: foreign } = choose(owners, ownerOrId);
+    const certificates = found.filter(isCertificateRecord);
+    const chosen = found.filter((entry): entry is string | TokenRecord => !isCertificateRecord(entry));
+    if (chosen.length === 0) throw nothingToRotate(owner);
+    const others = [...foreign, ...certificates];
     const model = modelOf(owner, chosen, nowMs);
     const { scopes, cidrs } = grantOf(model);
     const lifetimeMs = expiresInMs === undefined ? lifetimeOf(model) : expiresInMs;
@@ -156,28 +156,44 @@ export async function importTokens(
   readOriginal(); // read it before a file is made for nothing
   return changeTokensFile(path, limits, true, (owners) => {
     let imported = 0;
-    const ids = new Set([...owners.values()].flat().map((entry) => (typeof entry === "string" ? null : entry.id)));
+    const taken = new Set([...owners.values()].flat().flatMap(namesOf));
     for (const [owner, entries] of readOriginal()) {
       for (const entry of entries) {
         const here = owners.get(owner) ?? [];
         const record = typeof entry === "string" ? imports(entry) : entry;
-        const known = here.some((other) => typeof other !== "string" && other.storedKey === record.storedKey);
-        const rest = here.filter((other) => typeof other === "string" && imports(other).storedKey !== record.storedKey);
+        const known = here.some((other) => isSame(other, record));
+        const rest = here.filter((other) => typeof other === "string" && !isSame(imports(other), record));
         const records = here.filter((other) => typeof other !== "string");
         if (known && rest.length + records.length === here.length) continue;
-        if (!known && ids.has(record.id)) {
+        const twice = known ? undefined : namesOf(record).find((name) => taken.has(name));
+        if (twice !== undefined) {
           throw new IscepError(
             "configuration",
-            `tokens file ${originalFile}: its token id ${record.id} is taken in ${path}`,
+            `tokens file ${originalFile}: its token id ${twice} is taken in ${path}`,
           );
         }
         owners.set(owner, [...rest, ...records, ...(known ? [] : [record])]);
-        ids.add(record.id);
+        for (const name of namesOf(record)) taken.add(name);
         imported++;
       }
     }
     return { imported };
   });
+}
+
+/** @throws IscepError `usage` */
+export function checkedTerms({
+  owner,
+  scopes = defaultScopes,
+  cidrs,
+  expiresInMs,
+  limits = defaultLimits,
+}: AddTokenOptions): RecordTerms {
+  checkOwner(owner);
+  checkTexts(scopes, scopeProblem);
+  checkTexts(cidrs ?? [], cidrProblem);
+  const createdMs = Date.now();
+  return { scopes, cidrs, createdMs, expiresAtMs: expiry(createdMs, expiresInMs, limits) };
 }
 
 function imports(token: string): TokenRecord {
@@ -195,6 +211,13 @@ function choose(owners: Owners, ownerOrId: string): { owner: string; chosen: Tok
   throw unknownOwner(ownerOrId);
 }
 
+function nothingToRotate(owner: string): IscepError {
+  return new IscepError(
+    "usage",
+    `${quoteUnlessToken(owner)} has a certificate there, and no token to rotate; add the new certificate, then remove the old one`,
+  );
+}
+
 export function unknownOwner(ownerOrId: string): IscepError {
   return new IscepError(
     "usage",
@@ -202,8 +225,21 @@ export function unknownOwner(ownerOrId: string): IscepError {
   );
 }
 
-/** The newest of the valid tokens, or, when none is valid, of those that have expired. */
-function modelOf(owner: string, entries: readonly TokenEntry[], nowMs: number): TokenEntry {
+/** What no two entries of a file may share. */
+function namesOf(entry: TokenEntry): string[] {
+  if (typeof entry === "string") return [];
+  return isCertificateRecord(entry) ? [entry.id, entry.certificate] : [entry.id];
+}
+
+/** Of one token or one certificate, whatever else the records say. */
+function isSame(one: TokenEntry, other: TokenRecord | CertificateRecord): boolean {
+  if (typeof one === "string") return false;
+  if (isCertificateRecord(one)) return isCertificateRecord(other) && one.certificate === other.certificate;
+  return !isCertificateRecord(other) && one.storedKey === other.storedKey;
+}
+
+/** The newest of the tokens that count, or of those that have expired when none counts. */
+function modelOf(owner: string, entries: readonly (string | TokenRecord)[], nowMs: number): string | TokenRecord {
   const enabled = entries.filter((entry) => !grantOf(entry).disabled);
   const current = enabled.filter((entry) => grantOf(entry).expiresAtMs > nowMs);
   const candidates = current.length > 0 ? current : enabled;
@@ -214,7 +250,7 @@ function modelOf(owner: string, entries: readonly TokenEntry[], nowMs: number): 
       `all tokens of ${quoteUnlessToken(owner)} are disabled; add a new one if the owner may come back`,
     );
   }
-  const rights = (entry: TokenEntry): unknown => [
+  const rights = (entry: string | TokenRecord): unknown => [
     [...grantOf(entry).scopes].sort(),
     [...(grantOf(entry).cidrs ?? ["everywhere"])].sort(),
   ];
@@ -227,13 +263,13 @@ function modelOf(owner: string, entries: readonly TokenEntry[], nowMs: number): 
   return model;
 }
 
-/** undefined: the usual lifetime. null: never. */
-function lifetimeOf(entry: TokenEntry): number | null | undefined {
+/** undefined: the usual one. null: never. */
+function lifetimeOf(entry: string | TokenRecord): number | null | undefined {
   if (typeof entry === "string" || entry.imported === true) return undefined;
   return typeof entry.expires === "string" ? Math.max(Date.parse(entry.expires) - Date.parse(entry.created), 1) : null;
 }
 
-function endingAt(entry: TokenEntry, nowMs: number, endMs: number): TokenRecord {
+function endingAt(entry: string | TokenRecord, nowMs: number, endMs: number): TokenRecord {
   const expiresAtMs = Math.min(grantOf(entry).expiresAtMs, endMs);
   if (typeof entry === "string") return recordOf(entry, { scopes: defaultScopes, createdMs: nowMs, expiresAtMs });
   return { ...entry, expires: new Date(expiresAtMs).toISOString() };
@@ -279,6 +315,7 @@ function listed(owner: string, entry: TokenEntry): ListedToken {
   return {
     owner,
     id,
+    certificate: isCertificateRecord(entry) ? entry.certificate : null,
     clear: record === undefined,
     created: record?.created ?? null,
     notBefore: record?.notBefore ?? null,

@@ -7,6 +7,7 @@ import { isIP } from "node:net";
 import { checkServerIdentity, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { IscepError } from "../errors.js";
 import { minTlsVersion, pinOfCertificate, readPem } from "./certificates.js";
+import { normalPin } from "./pin.js";
 
 export interface TrustOptions {
   /** The name or address by which the client calls the server. */
@@ -43,7 +44,7 @@ export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
   };
   const authorities = ca === undefined ? undefined : readAuthorities(ca); // also with a pin: a missing file is a fault
   if (pin !== undefined) {
-    const expected = [pin].flat().map(normalPin);
+    const expected = [pin].flat().map(checkedPin);
     if (expected.length === 0)
       throw new IscepError("usage", "the list of pins is empty, so no server would be trusted");
     return { connection: { ...base, rejectUnauthorized: false }, check: (socket) => checkPin(socket, expected, name) };
@@ -148,17 +149,15 @@ function checkPin(socket: TLSSocket, pins: readonly string[], where: string): vo
   );
 }
 
-/** Accepts the other alphabet of base64 and its padding too, because other tools print SPKI hashes so. */
-function normalPin(pin: string): string {
-  const normal = pin.trim().replace(/=+$/, "").replaceAll("+", "-").replaceAll("/", "_");
-  const bytes = Buffer.from(normal.slice("sha256:".length), "base64url");
-  if (!/^sha256:[0-9A-Za-z_-]{43}$/.test(normal) || `sha256:${bytes.toString("base64url")}` !== normal) {
-    throw new IscepError("usage", "a pin is sha256: and 43 characters of base64url, as `iscep cert` prints it");
-  }
-  return normal;
+/** @throws IscepError `usage` */
+function checkedPin(pin: string): string {
+  const normal = normalPin(pin);
+  if (normal !== undefined) return normal;
+  throw new IscepError("usage", "a pin is sha256: and 43 characters of base64url, as `iscep cert` prints it");
 }
 
-function readAuthorities(ca: string): X509Certificate[] {
+/** @throws IscepError `configuration` */
+export function readAuthorities(ca: string): X509Certificate[] {
   const name = ca.includes("-----BEGIN ") ? "the ca text" : `the ca file ${ca}`;
   const blocks = readPem(ca, "ca").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0)

@@ -43,8 +43,21 @@ export interface ProvableToken {
   readonly serverKey: Buffer;
 }
 
-/** Knows the tokens. It is synchronous, because version 1 asks it for every packet. */
+/** A certificate that a client showed, and proved that it has its key. */
+export interface ClientCertificate {
+  /** What the tokens file may call it by: the pin of its key, and `cn:NAME` where an authority of the server vouches for the name. */
+  readonly names: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly validFromMs: number;
+  readonly validToMs: number;
+}
+
+/** Knows who may speak on a connection. It is synchronous, because version 1 asks it for every packet. */
 export interface Authenticator {
+  /** False where a client certificate alone says who is calling: `verify` then takes any text for the token. */
+  readonly needsToken: boolean;
+  /** Why nobody on this connection is let in, whatever token they have; for the peer. Undefined when the token decides. */
+  refusal(): string | undefined;
   /**
    * A number that changes when the set of tokens changes. To read it looks for a change first, so that a removed token
    * is refused at the next packet. This is cheap: it reads a flag that the system's file notification sets, or looks at
@@ -64,5 +77,11 @@ export interface Authenticator {
    * The present state of an identity that came from `verify` or `find`. undefined when its token is no longer valid.
    */
   refresh(identity: Identity, source?: string): Identity | undefined;
+}
+
+/** The tokens file. */
+export interface TokensAuthenticator extends Authenticator {
+  /** Whom a client certificate speaks for, if it counts now. */
+  findCertificate(certificate: ClientCertificate, source?: string): Identity | undefined;
   close(): void;
 }

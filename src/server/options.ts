@@ -8,6 +8,19 @@ export interface TlsFiles {
   readonly key: string;
 }
 
+export interface ClientCertificates {
+  /**
+   * Default `certificate`: the certificate alone says who is calling. `certificate+token`: a token of the same owner must
+   * come with it, and says what the caller may. `token`: no certificate is asked for.
+   */
+  readonly mode?: "token" | "certificate" | "certificate+token";
+  /**
+   * PEM text, or the path of a PEM file, or several: authorities that vouch for the common names of certificates. Entries
+   * `cn:NAME` of the tokens file count only with one. Default: none; entries with a pin need none.
+   */
+  readonly ca?: string | readonly string[];
+}
+
 export type ListenPlace = { readonly host: string; readonly port: number } | { readonly unix: string };
 
 export interface ServerOptions {
@@ -32,6 +45,11 @@ export interface ServerOptions {
    * false: everyone everywhere may; say so only when something else guards the port.
    */
   readonly tokens?: string | false;
+  /**
+   * Asks clients for a certificate (TLS on every place, and a tokens file, that says by pin or name whose it is). Default:
+   * none is asked for.
+   */
+  readonly clientCertificates?: ClientCertificates;
   readonly allowCleartext?: boolean;
   /** Folder for access.log, error.log and commands.log, or an implementation of your own. Default: no logs at all. */
   readonly logs?: string | Logs;

@@ -1,5 +1,6 @@
 import { defaultStateFolder, ensureServerCertificate, loadServerCertificate } from "../identity/certificates.js";
 import { checkCertificate, type CertificatePem } from "../transport/listener.js";
+import { clientAuthorities } from "./client-certificates.js";
 import { placesOf } from "./listen-places.js";
 import type { ServerOptions } from "./options.js";
 
@@ -17,6 +18,7 @@ export async function serverCertificate(options: ServerOptions): Promise<ServerC
     typeof options.tls === "object"
       ? loadServerCertificate(options.tls)
       : await ensureServerCertificate(options.stateFolder ?? defaultStateFolder());
-  checkCertificate(certificate);
-  return certificate;
+  const asked = { ...certificate, clientAuthorities: clientAuthorities(options) };
+  checkCertificate(asked);
+  return asked;
 }

@@ -5,7 +5,7 @@ import type { Command } from "../model/command.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
 import { IscepError } from "../errors.js";
-import type { Authenticator } from "../model/identity.js";
+import type { Authenticator, TokensAuthenticator } from "../model/identity.js";
 import { sourceKey } from "../identity/source.js";
 import { openTokenStore } from "../identity/token-store.js";
 import { resolveLimits, type Limits } from "../limits/limits.js";
@@ -16,6 +16,7 @@ import { insideCommandWorker } from "../runs/thread/worker-flag.js";
 import { Admission } from "./admission.js";
 import type { Connection, ConnectionHost } from "../doors/connection.js";
 import { FairWork } from "../doors/fair-work.js";
+import { authenticatorOf, checkClientCertificates } from "./client-certificates.js";
 import { checkPlaces, placesOf } from "./listen-places.js";
 import { Listeners } from "./listeners.js";
 import { openLogs } from "./open-logs.js";
@@ -30,7 +31,7 @@ import { choseVersion2, Version2Connection } from "../doors/version2/connection.
 interface Listening {
   readonly listeners: Listeners;
   readonly dispatcher: Dispatcher;
-  readonly authenticator: Authenticator | undefined;
+  readonly authenticator: TokensAuthenticator | undefined;
   readonly logs: Logs | undefined;
   readonly scheduler: Scheduler;
   readonly runs: OpenRuns | undefined;
@@ -50,6 +51,7 @@ export class Server {
   /** @throws IscepError `usage` when options contradict each other, or two commands have one name. */
   constructor(options: ServerOptions = {}) {
     checkPlaces(options);
+    checkClientCertificates(options);
     this.#options = options;
     this.#limits = resolveLimits({
       ...options.limits,
@@ -93,7 +95,7 @@ export class Server {
     const limits = this.#limits;
     const certificate = await serverCertificate(options);
     let logs = await openLogs(options.logs, limits);
-    let authenticator: Authenticator | undefined;
+    let authenticator: TokensAuthenticator | undefined;
     let runs: OpenRuns | undefined;
     try {
       authenticator = openTokens(options.tokens, limits, logs);
@@ -112,7 +114,7 @@ export class Server {
   async #open(
     certificate: ServerCertificate | undefined,
     logs: Logs | undefined,
-    authenticator: Authenticator | undefined,
+    authenticator: TokensAuthenticator | undefined,
     runs: OpenRuns | undefined,
   ): Promise<ListeningServer> {
     const options = this.#options;
@@ -131,9 +133,8 @@ export class Server {
     const refusedConnections = new LineRate(limits);
     const connections = new Set<Connection>();
     let connectionId = 0;
-    const host: ConnectionHost = {
+    const shared: Omit<ConnectionHost, "authenticator" | "upgraded"> = {
       dispatcher,
-      authenticator,
       limits,
       logs,
       work: new FairWork(limits.workSliceMs),
@@ -147,11 +148,19 @@ export class Server {
         logs.error({ event, message: message + suppressedText(line.suppressed), connection, source });
       },
       closed: (connection) => connections.delete(connection),
-      upgraded: (connection, socket, bytes) => {
-        connections.delete(connection);
-        connections.add(new Version2Connection(connection.id, socket, connection.source, host, bytes));
-      },
     };
+    const hostOf = (identities: Authenticator | undefined): ConnectionHost => {
+      const host: ConnectionHost = {
+        ...shared,
+        authenticator: identities,
+        upgraded: (connection, socket, bytes) => {
+          connections.delete(connection);
+          connections.add(new Version2Connection(connection.id, socket, connection.source, host, bytes));
+        },
+      };
+      return host;
+    };
+    const tokensHost = hostOf(authenticator);
     const listeners = await Listeners.open(placesOf(options), {
       certificate,
       backlog: limits.listenBacklog,
@@ -179,13 +188,18 @@ export class Server {
         }
         const id = ++connectionId;
         logs?.access({ event: "open", connection: id, source, ...portOf(socket), tls });
+        const own = authenticatorOf(options, authenticator, socket, source);
+        const host = own.authenticator === authenticator ? tokensHost : hostOf(own.authenticator);
+        const why = own.authenticator?.refusal();
+        if (why !== undefined) host.logRefusedPacket("unauthorized", why, id, source);
+        if (why !== undefined && own.showedCertificate) host.failedToken(source);
         connections.add(
           choseVersion2(socket)
             ? new Version2Connection(id, socket, source, host)
             : new Version1Connection(id, socket, source, tls, host),
         );
       },
-      onTlsFailure: (source, error) => host.logRefusedPacket("malformed", tlsFault(error), 0, source),
+      onTlsFailure: (source, error) => shared.logRefusedPacket("malformed", tlsFault(error), 0, source),
     });
     const sweep = setInterval(() => {
       const nowMs = performance.now();
@@ -260,7 +274,7 @@ function openTokens(
   tokens: string | false | undefined,
   limits: Limits,
   logs: Logs | undefined,
-): Authenticator | undefined {
+): TokensAuthenticator | undefined {
   if (typeof tokens !== "string") return undefined;
   return openTokenStore(tokens, {
     limits,

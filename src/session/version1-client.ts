@@ -48,7 +48,10 @@ export class Version1ClientSession {
     if (packet === undefined) return undefined;
     if (packet === null) throw new IscepError("protocol", "the server said that it is gone (a packet of size 0)");
     const content = decodeAnswer(() => decodeContent(packet, this.#limits));
-    if (packet.type === PacketType.UNAUTHORIZED) return { kind: "error", error: new IscepError("unauthorized") };
+    if (packet.type === PacketType.UNAUTHORIZED) {
+      const error = content.error === undefined ? new IscepError("unauthorized") : readError(content);
+      return { kind: "error", error };
+    }
     if (packet.type === PacketType.ERROR) return { kind: "error", error: readError(content) };
     if (packet.type !== this.#expected) {
       throw new IscepError(

@@ -123,7 +123,13 @@ export function errorAnswer(code: ErrorCode, message: string): Buffer {
   return encodePacket(PacketType.ERROR, `{"error":${JSON.stringify(text)}}`);
 }
 
-export const unauthorizedAnswer: Buffer = encodePacket(PacketType.UNAUTHORIZED, "{}");
+const plainUnauthorized = encodePacket(PacketType.UNAUTHORIZED, "{}");
+
+/** @param reason for people, where it is not the token that was refused */
+export function unauthorizedAnswer(reason?: string): Buffer {
+  if (reason === undefined) return plainUnauthorized;
+  return encodePacket(PacketType.UNAUTHORIZED, JSON.stringify({ error: `unauthorized: ${reason}` }));
+}
 
 /** Any other HELLO is an unknown packet, and the conversation goes on in version 1. */
 function offersVersion2(packet: PacketView, limits: JsonLimits): boolean {

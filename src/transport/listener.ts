@@ -1,7 +1,13 @@
 /** Listening: TCP, TLS or a unix socket, from the accept to a connected (and, with TLS, encrypted) socket. */
+import { constants } from "node:crypto";
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
-import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type Server as TlsServer,
+} from "node:tls";
 import { isMainThread } from "node:worker_threads";
 import { IscepError } from "../errors.js";
 import { alpnProtocol } from "../session/version2-hello.js";
@@ -9,6 +15,11 @@ import { alpnProtocol } from "../session/version2-hello.js";
 export interface CertificatePem {
   readonly certPem: string;
   readonly keyPem: string;
+  /**
+   * PEM texts of the authorities of client certificates; empty: every certificate is taken for what its key is. Undefined: no
+   * certificate is asked for.
+   */
+  readonly clientAuthorities?: readonly string[] | undefined;
 }
 
 /** `admit`: serve it. `refuse`: say why in a packet, then close. `drop`: close at once. */
@@ -62,6 +73,9 @@ export class Listener {
     if (options.certificate !== undefined) {
       const tls = createTlsServer({
         ...secureOptions(options.certificate),
+        // A peer with a wrong certificate, or none, is told so in a packet: an alert of TLS says nothing to people.
+        requestCert: options.certificate.clientAuthorities !== undefined,
+        rejectUnauthorized: false,
         // A client that offers nothing, as those of version 1, is served as ever; one that offers only others is refused.
         ALPNProtocols: [alpnProtocol],
         allowHalfOpen: true,
@@ -174,8 +188,11 @@ export class Listener {
   }
 }
 
-function secureOptions(certificate: CertificatePem): { cert: string; key: string } {
-  return { cert: certificate.certPem, key: certificate.keyPem };
+function secureOptions({ certPem, keyPem, clientAuthorities }: CertificatePem): SecureContextOptions {
+  if (clientAuthorities === undefined) return { cert: certPem, key: keyPem };
+  // Without an entry here, OpenSSL would take the system's authorities. Without tickets no session is resumed, so each
+  // connection proves its key again, to the authorities of today.
+  return { cert: certPem, key: keyPem, ca: [...clientAuthorities], secureOptions: constants.SSL_OP_NO_TICKET };
 }
 
 /** @throws IscepError `configuration` when OpenSSL refuses the pair. */

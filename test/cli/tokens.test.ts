@@ -1,10 +1,10 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openTokenStore } from "#iscep/identity/token-store";
 import { defaultLimits } from "#iscep/limits/limits";
 import type { Identity } from "#iscep/model/identity";
-import { iscep } from "../support/iscep.js";
+import { iscep, serve } from "../support/iscep.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
 const token = /^isct_[A-Za-z0-9]{12}_[A-Za-z0-9]{49}$/;
@@ -17,6 +17,62 @@ function identify(path: string, text: string): Identity | undefined {
     store.close();
   }
 }
+
+describe("iscep tokens add --certificate", () => {
+  test("takes a file, a pin or a name; list, remove and rotate know it", async () => {
+    const folder = temporaryFolder();
+    const run = (...words: string[]) => iscep(words, { folder });
+    await run("cert", "--cert", "alice.pem", "--key", "alice-key.pem");
+    const added = await run("tokens", "add", "alice", "--certificate", "alice.pem", "--run", "backup_*", "--json");
+    expect({ code: added.code, stderr: added.stderr }).toEqual({ code: 0, stderr: "" });
+    const entry = JSON.parse(added.stdout) as { id: string; certificate: string };
+    expect(entry).toMatchObject({ owner: "alice", scopes: ["discover", "run:backup_*"] });
+    expect((await run("cert", "--show", "alice.pem")).stdout).toContain(entry.certificate);
+
+    const again = await run("tokens", "add", "bob", "--certificate", entry.certificate);
+    expect(again.stderr).toContain(`"alice" has this certificate already (${entry.id})`);
+    expect(again.code).toBe(64);
+    expect((await run("tokens", "add", "bob", "--certificate", "cn:bob")).stderr).toMatch(
+      /^bob may call with the certificate cn:bob \(\w{12}\), valid until /,
+    );
+    for (const wrong of ["cn:", "sha256:short", "missing.pem"])
+      expect((await run("tokens", "add", "bob", "--certificate", wrong)).code).toBe(64);
+
+    const listed = (await run("tokens", "list")).stdout;
+    expect(listed).toMatch(/^OWNER +ID +MAY +EXPIRES +STATE +BY\n/);
+    expect(listed).toContain(entry.certificate);
+    expect((await run("tokens", "rotate", "alice")).stderr).toContain("no token to rotate");
+    const removed = await run("tokens", "remove", entry.id, "--json");
+    expect(JSON.parse(removed.stdout)).toEqual({ owner: "alice", ids: [entry.id] });
+    expect((await run("tokens", "list")).stdout).not.toContain("alice");
+  });
+
+  test("lets the command line call with --cert and --key, or with the variables of these names", async () => {
+    const folder = temporaryFolder();
+    const run = (words: string[], environment = {}) => iscep(words, { folder, environment });
+    await run(["cert", "--cert", "alice.pem", "--key", "alice-key.pem"]);
+    await run(["tokens", "add", "alice", "--certificate", "alice.pem"]);
+    await writeFile(
+      join(folder, "iscep.yaml"),
+      "listen: 127.0.0.1:0\ntokens: tokens.json\nclients: { mode: certificate }\ncommands:\n  hello: { run: [echo, hello] }\n",
+    );
+    expect((await run(["check"])).stdout).not.toContain("wrong");
+    const { url, stop } = await serve([], { folder });
+    try {
+      const named = ["--url", url, "--cert", "alice.pem", "--key", "alice-key.pem"];
+      expect(await run(["call", ...named, "hello"])).toMatchObject({ code: 0, stdout: "hello\n" });
+      const variables = { ISCEP_URL: url, ISCEP_CERT_FILE: "alice.pem", ISCEP_KEY_FILE: "alice-key.pem" };
+      expect(await run(["call", "hello"], variables)).toMatchObject({ code: 0, stdout: "hello\n" });
+      const without = await run(["call", "hello"], { ISCEP_URL: url });
+      expect(without.code).toBe(77);
+      expect(without.stderr).toContain("asks for a client certificate, and none was shown");
+      await chmod(join(folder, "alice-key.pem"), 0o644);
+      expect((await run(["call", "hello"], variables)).stderr).toContain("can be read or changed by other users");
+    } finally {
+      await stop();
+    }
+  });
+});
 
 describe("iscep tokens add", () => {
   test("prints the token alone, and keeps nothing of it but a hash, in a file of mode 0600", async () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { IscepError } from "#iscep/errors";
 import { defaultLimits } from "#iscep/limits/limits";
-import type { Authenticator } from "#iscep/model/identity";
+import type { TokensAuthenticator } from "#iscep/model/identity";
 import { openTokenStore } from "#iscep/identity/token-store";
 import { recordOf } from "#iscep/identity/tokens-file";
 import { mintToken } from "#iscep/identity/tokens";
@@ -17,7 +17,7 @@ import { errorOf } from "../support/error-of.js";
 const dayMs = 86_400_000;
 
 interface Opened {
-  store: Authenticator;
+  store: TokensAuthenticator;
   problems: { message: string; error: IscepError | undefined }[];
   reloads: () => number;
 }

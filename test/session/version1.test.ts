@@ -129,7 +129,7 @@ describe("the client's side of version 1", () => {
       error: { code: "busy", message: "come back later" },
     });
     expect(read(errorAnswer("command_not_found", "whatever"))).toMatchObject({ error: { code: "command_not_found" } });
-    expect(read(unauthorizedAnswer)).toMatchObject({ error: { code: "unauthorized" } });
+    expect(read(unauthorizedAnswer())).toMatchObject({ error: { code: "unauthorized" } });
     expect(read(encodePacket(PacketType.ERROR, "{}"))).toMatchObject({ error: { code: "failed" } });
     expect(read(encodePacket(PacketType.ERROR, '{"error":"boom: 3"}'))).toMatchObject({
       error: { code: "failed", message: "boom: 3" },

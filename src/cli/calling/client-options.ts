@@ -20,6 +20,8 @@ export interface ClientOptions {
   readonly tokenFile?: string;
   readonly ca?: string;
   readonly pin?: readonly string[];
+  readonly cert?: string;
+  readonly key?: string;
   readonly timeout?: number;
   readonly allowCleartext?: boolean;
   readonly protocol?: string;
@@ -45,6 +47,10 @@ function clientOptions(): Option[] {
       "certificate of the server, or of the authority that signed it (ISCEP_CA_FILE)",
     ).argParser(nonEmpty),
     new Option("--pin <pin>", "pin of the server's certificate: sha256:…; may be repeated").argParser(collect),
+    new Option("--cert <file>", "certificate to show to a server that asks for one (ISCEP_CERT_FILE)").argParser(
+      nonEmpty,
+    ),
+    new Option("--key <file>", "key of that certificate, open to its owner only (ISCEP_KEY_FILE)").argParser(nonEmpty),
     new Option("--timeout <duration>", "how long a call may take: 30s, 10m (ISCEP_TIMEOUT)").argParser(durationMs),
     new Option("--allow-cleartext", "allow cleartext (iscep+tcp://) to other machines"),
     new Option("--protocol <version>", "version of the protocol (default: what the server speaks)").choices(["1", "2"]),
@@ -116,8 +122,14 @@ async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<C
   }
   const timeoutMs = timeoutOf(options);
   const ca = namedCa ?? environment("ISCEP_CA_FILE");
+  // What the environment says of certificates is for every address with TLS; what the arguments say is for this one.
+  const fromArguments = address.kind !== "tls" || options.cert !== undefined || options.key !== undefined;
+  const cert = fromArguments ? options.cert : environment("ISCEP_CERT_FILE");
+  const key = fromArguments ? options.key : environment("ISCEP_KEY_FILE");
   const connectOptions: ConnectOptions = {
     signal,
+    ...(cert === undefined ? {} : { certificate: cert }),
+    ...(key === undefined ? {} : { key }),
     ...(options.allowCleartext === undefined ? {} : { allowCleartext: options.allowCleartext }),
     ...(token === undefined ? {} : { token }),
     ...(options.protocol === undefined ? {} : { protocol: options.protocol === "1" ? 1 : 2 }),
@@ -127,7 +139,6 @@ async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<C
   };
   const { connect } = await import("../../client/client.js");
   if (address.kind !== "tls") {
-    // Certificates in the environment are for every address; those in the arguments are for this one.
     const { pin } = options;
     return connect(url, {
       ...connectOptions,

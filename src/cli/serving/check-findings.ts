@@ -6,6 +6,7 @@ import { defaultStateFolder, findServerCertificate, loadServerCertificate } from
 import { listTokens, type ListedToken } from "../../identity/tokens-writer.js";
 import { defaultLimits, resolveLimits } from "../../limits/limits.js";
 import type { ListenPlace } from "../../server/options.js";
+import { clientAuthorities } from "../../server/client-certificates.js";
 import { placesOf } from "../../server/listen-places.js";
 import { Server } from "../../server/server.js";
 import { checkFolder, checkSocket, isFolder, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
@@ -124,7 +125,14 @@ async function checkUnixPlace(findings: Findings, path: string): Promise<void> {
     findings.add("warning", "listen", `every user may write to the folder of ${path}, and put a socket there instead`);
 }
 
-async function checkCertificate(findings: Findings, { tls, stateFolder }: ServeSettings): Promise<void> {
+async function checkCertificate(findings: Findings, settings: ServeSettings): Promise<void> {
+  const { tls, stateFolder } = settings;
+  const authorities = settings.clientCertificates?.ca;
+  if (authorities !== undefined)
+    await findings.examine(
+      "clients",
+      () => plural(clientAuthorities(settings)?.length ?? 0, "certificate") + " of authorities",
+    );
   if (typeof tls === "object") {
     const isGood = await findings.examine("certificate", () => `${tls.cert}: ${loadServerCertificate(tls).pin}`);
     if (isGood && isOpenToOthers(tls.key))

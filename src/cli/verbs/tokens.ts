@@ -30,6 +30,7 @@ interface AddOptions extends AddressOptions {
   /** False with --no-discover. */
   readonly discover: boolean;
   readonly expires?: number;
+  readonly certificate?: string;
 }
 
 interface RotateOptions extends AddressOptions {
@@ -50,9 +51,18 @@ export const define: DefineVerb = (command) => {
     )
     .option("--operator", "see, follow and cancel the runs of every owner; run commands only with --run")
     .option("--no-discover", "the token may not list the commands")
+    .option(
+      "--certificate <file>",
+      "a client certificate instead of a token: its file, its pin (sha256:…), or cn:NAME where the server trusts an authority",
+      nonEmpty,
+    )
     .option("--expires <duration>", "90d, 12h, or never", durationMsOrNever)
     .action(async (owner: string, _: AddOptions, self: Command) => {
       const options: AddOptions = self.optsWithGlobals();
+      if (options.certificate !== undefined) {
+        await addCertificateEntry(owner, options.certificate, options);
+        return;
+      }
       const target = await addressOf(options);
       const { addToken } = await import("../../identity/tokens-writer.js");
       const made = await addToken(tokensPath(options), { owner, ...scopesOf(options), ...lifetimeOf(options) });
@@ -124,6 +134,16 @@ export const define: DefineVerb = (command) => {
         await warn(`${file} still holds them in clear; delete it`);
     });
 };
+
+async function addCertificateEntry(owner: string, certificate: string, options: AddOptions): Promise<void> {
+  if (options.url !== undefined || options.cert !== undefined)
+    throw new IscepError("usage", "--url and --cert make an address with a token in it, and a certificate has none");
+  const { addCertificate } = await import("../../identity/certificate-writer.js");
+  const terms = { owner, certificate, ...scopesOf(options), ...lifetimeOf(options) };
+  const { id, scopes, expires = null, certificate: name } = await addCertificate(tokensPath(options), terms);
+  if (options.json === true) await print(`${JSON.stringify({ owner, id, certificate: name, scopes, expires })}\n`);
+  else await note(`${owner} may call with the certificate ${name} (${id}), ${expiryOf(expires)}`);
+}
 
 function subVerb(command: Command, name: string, summary: string): Command {
   const sub = summarise(command.command(name), summary);
@@ -212,14 +232,17 @@ function expiryOf(expires: string | null): string {
 }
 
 function tokensTable(tokens: readonly ListedToken[]): string {
+  const hasCertificates = tokens.some(({ certificate }) => certificate !== null);
+  const head = ["OWNER", "ID", "MAY", "EXPIRES", "STATE", ...(hasCertificates ? ["BY"] : [])];
   const rows = tokens.map((token) => [
     visibleLine(token.owner),
     token.id ?? "-",
     token.scopes.map(visibleLine).join(" "),
     token.expires?.slice(0, 10) ?? "never",
     stateOf(token),
+    ...(hasCertificates ? [token.certificate === null ? "token" : visibleLine(token.certificate)] : []),
   ]);
-  const [header = "", ...lines] = alignColumns([["OWNER", "ID", "MAY", "EXPIRES", "STATE"], ...rows]);
+  const [header = "", ...lines] = alignColumns([head, ...rows]);
   return `${[styled(surroundings().stdout, "bold", header), ...lines].join("\n")}\n`;
 }
 

@@ -12,6 +12,13 @@ export interface ConnectOptions {
    * server must have one of these keys: so a server can be given a new key while its clients know both.
    */
   readonly pin?: string | readonly string[];
+  /**
+   * Path of a PEM file, or PEM text: the certificate that this client shows to a server that asks for one, with its chain
+   * behind it. With `key`, and for addresses with TLS only.
+   */
+  readonly certificate?: string;
+  /** Path of a PEM file (mode 0600), or PEM text: the key of `certificate`. */
+  readonly key?: string;
   /** For a call, from when it is made to its answer. Default `callTimeoutMs`. */
   readonly timeoutMs?: number;
   /** Ends the attempt to connect. */

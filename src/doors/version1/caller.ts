@@ -24,9 +24,11 @@ export class Version1Caller {
   }
 
   /** Undefined for a token that is missing or not good. Seen again on the same connection, it is known. */
-  identify(token: string | undefined): Identity | undefined {
+  identify(sent: string | undefined): Identity | undefined {
     const authenticator = this.#authenticator;
     if (authenticator === undefined) return anonymous;
+    // Where the certificate of the connection says who is calling, the token of an original client says nothing.
+    const token = authenticator.needsToken ? sent : "";
     if (token === undefined) return undefined;
     const generation = authenticator.currentGeneration();
     if (token === this.#token && generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) {

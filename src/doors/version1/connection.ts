@@ -192,9 +192,16 @@ export class Version1Connection implements Connection, Workload {
   }
 
   #unauthorized(wrongToken: boolean): void {
+    const refusal = this.#host.authenticator?.refusal();
+    if (refusal !== undefined) {
+      // No other token would do better. The server counted the certificate when the connection came.
+      this.#write(unauthorizedAnswer(refusal));
+      this.#finish(refusal);
+      return;
+    }
     if (wrongToken) this.#host.failedToken(this.source);
     this.#host.logRefusedPacket("unauthorized", wrongToken ? "a wrong token" : "no token", this.id, this.source);
-    this.#write(unauthorizedAnswer);
+    this.#write(unauthorizedAnswer());
     this.#refused();
   }
 
@@ -278,7 +285,7 @@ export class Version1Connection implements Connection, Workload {
     } catch (thrown) {
       const error = toIscepError(thrown);
       if (error.code === "unauthorized") {
-        packet = unauthorizedAnswer;
+        packet = unauthorizedAnswer();
       } else {
         packet = this.#session.errorAnswer(
           "failed",

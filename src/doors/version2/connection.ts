@@ -58,7 +58,7 @@ export class Version2Connection implements Connection, Workload {
     this.#deadlines = new ConnectionDeadlines(
       { ...limits, idleTimeoutMs: 3 * limits.pingIntervalMs },
       performance.now(),
-      authenticator !== undefined,
+      !this.#identity.isKnown,
     );
     this.#calls = new SessionCalls({
       dispatcher: host.dispatcher,
@@ -86,7 +86,7 @@ export class Version2Connection implements Connection, Workload {
       violation: (error) => this.#violation(error),
       goAway: (code, message) => this.#goAway(code, message),
     });
-    if (authenticator === undefined) this.#session.authenticated();
+    if (this.#identity.isKnown) this.#session.authenticated();
     else host.awaited(this);
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
     socket.on("end", () => this.#peerEnded());
@@ -166,8 +166,8 @@ export class Version2Connection implements Connection, Workload {
         this.#requests.handle(event.message);
         break;
       case "hello": {
-        const authentication = this.#host.authenticator === undefined ? "none" : "token";
-        const answer = this.#session.helloAnswer(this.#identity.nonce, `iscep/${packageVersion}`, authentication);
+        const { nonce, authentication } = this.#identity;
+        const answer = this.#session.helloAnswer(nonce, `iscep/${packageVersion}`, authentication);
         this.#identity.greeted(event.content, answer, this.#socket);
         this.#socket.write(answer);
         break;
@@ -278,9 +278,9 @@ export class Version2Connection implements Connection, Workload {
   }
 
   #closed(): void {
-    const { authenticator, logs } = this.#host;
+    const { logs } = this.#host;
     const { owner, isKnown } = this.#identity;
-    if (authenticator !== undefined && !isKnown) this.#host.arrived(this);
+    if (!isKnown) this.#host.arrived(this);
     this.#calls.release();
     logs?.access({
       event: "close",

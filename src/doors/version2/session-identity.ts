@@ -25,6 +25,15 @@ export class SessionIdentity {
     this.#authenticator = authenticator;
     this.#source = source;
     if (authenticator === undefined) this.#identity = anonymous;
+    else if (!authenticator.needsToken) {
+      this.#generation = authenticator.currentGeneration();
+      this.#identity = authenticator.verify("", source);
+    }
+  }
+
+  /** What HELLO says: whether `authenticate` must come first. A certificate alone needs no further word. */
+  get authentication(): "token" | "none" {
+    return this.#authenticator?.needsToken === true ? "token" : "none";
   }
 
   get isKnown(): boolean {
@@ -46,6 +55,7 @@ export class SessionIdentity {
   prove(reference: string, proof: string): { readonly owner: string; readonly proof?: string } | undefined {
     const authenticator = this.#authenticator;
     if (authenticator === undefined) return { owner: anonymous.owner };
+    if (!authenticator.needsToken) return undefined;
     if (this.#message === undefined) return undefined;
     const token = authenticator.find(reference, this.#source);
     // The same work for a token that does not exist: the time tells nobody which ones do.

@@ -85,9 +85,10 @@ export class SessionRequests {
     const identity = this.#host.identity.current();
     if (identity === undefined || identity === "revoked") {
       // Before the session ends: its caller has to know that this one never began.
-      this.#host.send(errorText(message.id, new IscepError("unauthorized"), { status: "rejected" }));
+      const why = this.#host.server.authenticator?.refusal();
+      this.#host.send(errorText(message.id, new IscepError("unauthorized", why), { status: "rejected" }));
       if (identity === "revoked") this.endRevoked();
-      else this.#host.goAway("unauthorized", "a request came before the authentication");
+      else this.#host.goAway("unauthorized", why ?? "a request came before the authentication");
       return;
     }
     this.#floods.worked();
@@ -138,7 +139,8 @@ export class SessionRequests {
 
   /** A token is looked at for each request, and by the sweep: one that was removed or has expired ends the session. */
   endRevoked(): void {
-    this.#host.goAway("unauthorized", "the token of this session is no longer valid");
+    const why = this.#host.server.authenticator?.refusal() ?? "the token of this session is no longer valid";
+    this.#host.goAway("unauthorized", why);
   }
 
   #authenticate(id: number, reference: string, proof: string): void {
@@ -152,6 +154,13 @@ export class SessionRequests {
     if (answer !== undefined) {
       this.#host.authenticated();
       this.#host.send(resultText(id, answer, server.limits));
+      return;
+    }
+    const refusal = server.authenticator?.refusal();
+    if (refusal !== undefined) {
+      // No other token would do better.
+      this.#host.send(errorText(id, new IscepError("unauthorized", refusal)));
+      this.#host.goAway("unauthorized", refusal);
       return;
     }
     this.#host.wrongToken();
