@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { connect, isIscepError, type Client } from "iscep";
+import { rounds, roundsTimeoutMs } from "../support/rounds.js";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { rawPacket, Type } from "../support/raw-packets.js";
@@ -9,8 +10,6 @@ import { rawServer, type RawPeer } from "../support/raw-peer.js";
 import { vectors } from "../support/vectors.js";
 
 watchForLeaks();
-
-const stress = process.env["ISCEP_STRESS"] === "1";
 
 /** Answers the first request with those bytes, and any later one, on whatever connection, in good order. */
 async function hostile(bytes: Buffer, then: "stay" | "end" = "stay"): Promise<{ client: Client; peers: RawPeer[] }> {
@@ -223,10 +222,10 @@ describe("whatever comes", () => {
           bytes = good;
           expect(await client.call("any", {})).toBe("asked");
         }),
-        { numRuns: stress ? 5_000 : 120 },
+        { numRuns: rounds(40, 120, 5_000) },
       );
       // Garbage that looks like half a packet is waited for, up to the call's timeout.
     },
-    stress ? 300_000 : 15_000,
+    roundsTimeoutMs,
   );
 });

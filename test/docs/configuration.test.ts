@@ -18,6 +18,7 @@ import { limitKeys } from "#iscep/configuration/limits";
 import { keysOfArgument } from "#iscep/commands/arguments/declaration-table";
 import type { scriptKeys } from "#iscep/configuration/script";
 import { starterFiles } from "#iscep/cli/serving/starter-files";
+import { rounds } from "../support/rounds.js";
 
 type FieldOf<Keys extends Record<string, { readonly field: string }>> = Keys[keyof Keys]["field"];
 type Expect<Truth extends true> = Truth;
@@ -222,7 +223,7 @@ describe("iscep.schema.json", () => {
           });
         },
       ),
-      { numRuns: 200 },
+      { numRuns: rounds(50, 200, 2_000) },
     );
     expect(accepted).toBeGreaterThan(5);
   });

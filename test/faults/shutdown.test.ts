@@ -61,7 +61,7 @@ describe("shutdown", () => {
     const [code] = (await once(server.child, "exit")) as [number | null];
     clearInterval(talking);
     expect(code).toBe(0);
-    // The grace of 2 s, then the run is cancelled and its caller told; no later packet is answered.
+    // The grace of 1 s, then the run is cancelled and its caller told; no later packet is answered.
     expect(performance.now() - startedMs).toBeLessThan(5_000);
     expect((await peer.rest()).map(({ body }) => body)).toEqual([expect.stringMatching(/"cancelled: /)]);
   });

@@ -18,11 +18,10 @@ import { openTokenStore } from "#iscep/identity/token-store";
 import { addToken, importTokens, listTokens, removeToken, rotateToken } from "#iscep/identity/tokens-writer";
 import { runProgram, startProgram } from "../support/programs.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
+import { rounds, roundsTimeoutMs } from "../support/rounds.js";
 import { errorOf } from "../support/error-of.js";
 
 const dayMs = 86_400_000;
-const stress = process.env["ISCEP_STRESS"] === "1";
-
 function newPath(content?: object): string {
   const path = join(temporaryFolder(), "tokens.json");
   if (content !== undefined) writeFileSync(path, JSON.stringify(content), { mode: 0o600 });
@@ -237,6 +236,8 @@ describe("importing the original's tokens", () => {
   });
 });
 
+const kills = rounds(8, 60, 1_000);
+
 describe("many writers", () => {
   test("sixteen at once lose nothing", async () => {
     const path = newPath();
@@ -246,10 +247,9 @@ describe("many writers", () => {
   }, 60_000);
 
   test(
-    `killed in the middle (${stress ? 1_000 : 30} times) lose nothing that was acknowledged, and never corrupt the file`,
+    `killed in the middle (${kills} times) lose nothing that was acknowledged, and never corrupt the file`,
     async () => {
       const path = newPath({});
-      const kills = stress ? 1_000 : 30;
       for (let round = 0; round < kills; round += 2) {
         // Two at a time, so that one often dies while the other waits for its lock.
         await Promise.all([0, 1].map((side) => writeUntilKilled(path, `r${round + side}`)));
@@ -262,7 +262,7 @@ describe("many writers", () => {
       await addToken(path, { owner: "last" });
       expect(readdirSync(join(path, ".."))).toEqual(["tokens.json"]);
     },
-    stress ? 600_000 : 60_000,
+    roundsTimeoutMs,
   );
 });
 

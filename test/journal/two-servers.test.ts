@@ -13,6 +13,7 @@ import { later } from "../support/cleanup.js";
 import { watchForLeaks } from "../support/leaks.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 import { processesOf } from "../support/processes.js";
+import { rounds } from "../support/rounds.js";
 
 watchForLeaks();
 
@@ -194,7 +195,7 @@ test("whatever the order in which one server ends a run and another opens, looks
         await Promise.all(stores.map((store) => store.close()));
       },
     ),
-    { numRuns: 150 },
+    { numRuns: rounds(40, 150, 1_500) },
   );
 });
 

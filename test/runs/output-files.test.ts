@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { RunOutput, type OutputChannel, type OutputWatcher } from "#iscep/runs/streams/output";
 import { OutputFiles } from "#iscep/runs/streams/output-files";
 import { foundSegments, measureSegment, segmentName } from "#iscep/runs/streams/output-segments";
+import { rounds } from "../support/rounds.js";
 import { watchForLeaks } from "../support/leaks.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
@@ -151,7 +152,7 @@ test("any offset can be read while it is written, after the end, and by another 
         rmSync(folder, { recursive: true });
       },
     ),
-    { numRuns: 25 },
+    { numRuns: rounds(6, 25, 200) },
   );
 });
 

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RunOutput, type OutputChannel, type OutputWatcher } from "#iscep/runs/streams/output";
 import { maxBlockBytes } from "#iscep/runs/streams/output-block";
+import { rounds } from "../support/rounds.js";
 
 const limits = { maxRetainedOutputBytes: 100_000, streamWindowBytes: 20_000 };
 
@@ -129,7 +130,7 @@ describe("the output of a run", () => {
           expect(reader.position).toBe(model.end);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: rounds(15, 60, 600) },
     );
   });
 

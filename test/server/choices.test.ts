@@ -161,7 +161,10 @@ describe("values that cannot be had", () => {
 
   test("a command that takes too long", async () => {
     const slow = defineCommand({ name: "list_worlds", run: () => new Promise<never>(() => {}) });
-    const server = await startServer({ commands: [slow, backup], limits: { choicesTimeoutMs: 100 } });
+    const server = await startServer({
+      commands: [slow, backup],
+      limits: { choicesTimeoutMs: 100, killGraceMs: 50, lingerTimeoutMs: 50 },
+    });
     const client = await server.client({ protocol: 2 });
     await expect(client.call("backup", { world: "nether" })).rejects.toMatchObject({ code: "failed" });
     expect(await client.list()).toHaveLength(2);

@@ -14,6 +14,7 @@ import { encodePacket } from "#iscep/wire/version1";
 import { PacketType } from "#iscep/wire/packet";
 import { someSplits } from "../support/splits.js";
 import { vectors } from "../support/vectors.js";
+import { rounds } from "../support/rounds.js";
 
 function eventsOf(chunks: readonly Buffer[]): Version1Event[] {
   const session = new Version1ServerSession(defaultLimits, 65_535);
@@ -163,7 +164,7 @@ describe("the client's side of version 1", () => {
           expect(error).toBeInstanceOf(IscepError);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: rounds(500, 2_000, 20_000) },
     );
   });
 });

@@ -21,7 +21,7 @@ const server = new Server({
   port: 0,
   tls: false,
   ...(tokens === undefined || tokens === "open" ? {} : { tokens }),
-  limits: { closeGraceMs: 2_000 },
+  limits: { closeGraceMs: 1_000 },
 });
 const { port } = await server.listen();
 process.stdout.write(`${port}\n`);
