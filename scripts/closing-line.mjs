@@ -1,7 +1,10 @@
 /** @import { Reporter, TestModule, Vitest } from "vitest/node" */
 
+const slowFiles = 10;
+
 /**
- * A reporter that ends every run with one plain line, "N passed, N failed, N skipped", for people and programs alike.
+ * A reporter that ends every run with its slowest files, and then with one plain line, "N passed, N failed, N skipped", for
+ * people and programs alike.
  * A file that could not be loaded and an error that no test caught count as failures, and so does a run without any test.
  * @implements {Reporter}
  */
@@ -36,9 +39,33 @@ export class ClosingLine {
       process.exitCode = 1;
       failed = 1;
     }
-    const print = () => console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+    const slowest = slowestOf(modules);
+    const print = () => {
+      for (const line of slowest) console.log(line);
+      console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+    };
     // Other reporters and the coverage still write after this event, but this line must be the last one.
     if (this.#watch) print();
     else process.once("exit", print);
   }
+}
+
+/**
+ * Only where there are many: who runs a file or two sees its time anyhow.
+ * @param {readonly TestModule[]} modules
+ */
+function slowestOf(modules) {
+  if (modules.length <= slowFiles) return [];
+  const times = modules.map((testModule) => {
+    const { duration, collectDuration } = testModule.diagnostic();
+    return { file: testModule.relativeModuleId, ms: duration + collectDuration };
+  });
+  const allMs = times.reduce((sum, { ms }) => sum + ms, 0);
+  return [
+    `The slowest of ${times.length} files, which took ${(allMs / 1000).toFixed(0)} s in all:`,
+    ...times
+      .toSorted((a, b) => b.ms - a.ms)
+      .slice(0, slowFiles)
+      .map(({ file, ms }) => `${(ms / 1000).toFixed(1).padStart(6)} s  ${file}`),
+  ];
 }

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { connect, isIscepError, type Client } from "iscep";
-import { rounds, roundsTimeoutMs } from "../support/rounds.js";
+import { rounds } from "../support/rounds.js";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { rawPacket, Type } from "../support/raw-packets.js";
@@ -193,39 +193,35 @@ describe("packets that nobody asked for", () => {
 describe("whatever comes", () => {
   const good = rawPacket(Type.response, { response: "asked" });
 
-  test(
-    "a call ends with its value or a code, within its timeout",
-    async () => {
-      const mutated = fc
-        .tuple(
-          fc.constantFrom(...vectors.exchanges.flatMap(({ server_to_client }) => server_to_client?.hex ?? [])),
-          fc.nat(),
-          fc.nat(255),
-        )
-        .map(([hex, at, byte]) => {
-          const bytes = Buffer.from(hex, "hex");
-          bytes[at % bytes.length] = byte;
-          return bytes;
-        });
-      const garbage = fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes) => Buffer.from(bytes));
-      let bytes = good;
-      const server = await rawServer(async (peer) => {
-        for (let packet = await peer.next(); packet !== undefined; packet = await peer.next()) peer.send(bytes);
+  test("a call ends with its value or a code, within its timeout", async () => {
+    const mutated = fc
+      .tuple(
+        fc.constantFrom(...vectors.exchanges.flatMap(({ server_to_client }) => server_to_client?.hex ?? [])),
+        fc.nat(),
+        fc.nat(255),
+      )
+      .map(([hex, at, byte]) => {
+        const bytes = Buffer.from(hex, "hex");
+        bytes[at % bytes.length] = byte;
+        return bytes;
       });
-      const client = await connect(server.url, { protocol: 1 });
-      later(() => client.close());
-      await fc.assert(
-        fc.asyncProperty(fc.oneof(mutated, garbage), async (next) => {
-          bytes = next;
-          const result = await codeOf(client.call("any", {}, { timeoutMs: 25 }));
-          expect(typeof result === "string" || typeof result === "object").toBe(true);
-          bytes = good;
-          expect(await client.call("any", {})).toBe("asked");
-        }),
-        { numRuns: rounds(40, 120, 5_000) },
-      );
-      // Garbage that looks like half a packet is waited for, up to the call's timeout.
-    },
-    roundsTimeoutMs,
-  );
+    const garbage = fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes) => Buffer.from(bytes));
+    let bytes = good;
+    const server = await rawServer(async (peer) => {
+      for (let packet = await peer.next(); packet !== undefined; packet = await peer.next()) peer.send(bytes);
+    });
+    const client = await connect(server.url, { protocol: 1 });
+    later(() => client.close());
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(mutated, garbage), async (next) => {
+        bytes = next;
+        const result = await codeOf(client.call("any", {}, { timeoutMs: 25 }));
+        expect(typeof result === "string" || typeof result === "object").toBe(true);
+        bytes = good;
+        expect(await client.call("any", {})).toBe("asked");
+      }),
+      { numRuns: rounds(40, 120, 5_000) },
+    );
+    // Garbage that looks like half a packet is waited for, up to the call's timeout.
+  });
 });

@@ -9,6 +9,3 @@ export const isStress = column > 0;
 export function rounds(few: number, short: number, long: number): number {
   return [few, short, long][column] ?? few;
 }
-
-/** Milliseconds for a test with that many rounds; few of them have the usual ones. */
-export const roundsTimeoutMs = [60_000, 120_000, 1_200_000][column] ?? 60_000;

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineCommand, isIscepError, type RunHandle } from "iscep";
-import { isStress, rounds, roundsTimeoutMs } from "../../support/rounds.js";
+import { isStress, rounds } from "../../support/rounds.js";
 import { watchForLeaks } from "../../support/leaks.js";
 import { MemoryNetwork } from "../../support/memory-network.js";
 import { memoryServer, type MemoryClient } from "../../support/memory-session.js";
@@ -267,28 +267,20 @@ const seeds = fc.integer();
 const plan = fc.array(step, { minLength: 60, maxLength: 180 });
 
 describe("over a network in memory", () => {
-  test(
-    "that only splits, merges and delays, every call has its own answer, and everything is whole",
-    async () => {
-      await fc.assert(
-        fc.asyncProperty(seeds, plan, (seed, steps) => play(seed, steps, [])),
-        { numRuns: rounds(25, 85, 1_000), endOnFailure: !isStress },
-      );
-    },
-    roundsTimeoutMs,
-  );
+  test("that only splits, merges and delays, every call has its own answer, and everything is whole", async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, plan, (seed, steps) => play(seed, steps, [])),
+      { numRuns: rounds(25, 85, 1_000), endOnFailure: !isStress },
+    );
+  });
 
-  test(
-    "that cuts connections as well, nothing runs twice, and no byte is lost or comes twice",
-    async () => {
-      const cuts = fc.array(fc.integer({ min: 600, max: 40_000 }), { minLength: 1, maxLength: 12 });
-      await fc.assert(
-        fc.asyncProperty(seeds, plan, cuts, (seed, steps, at) => play(seed, steps, at)),
-        { numRuns: rounds(25, 85, 1_000), endOnFailure: !isStress },
-      );
-    },
-    roundsTimeoutMs,
-  );
+  test("that cuts connections as well, nothing runs twice, and no byte is lost or comes twice", async () => {
+    const cuts = fc.array(fc.integer({ min: 600, max: 40_000 }), { minLength: 1, maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(seeds, plan, cuts, (seed, steps, at) => play(seed, steps, at)),
+      { numRuns: rounds(25, 85, 1_000), endOnFailure: !isStress },
+    );
+  });
 
   test("some thousand calls were made in that way", () => {
     expect(calls).toBeGreaterThan(rounds(2_500, 10_000, 100_000));
