@@ -1,5 +1,5 @@
 /** Rules for the tests themselves, and for what lets them run quickly. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 
@@ -41,6 +41,33 @@ test("what test/support has is defined there only, and once", () => {
       .map((name) => `${file}: ${name}`),
   );
   expect(again).toEqual([]);
+});
+
+test("each folder that .ci/run names is there, and most are named", () => {
+  const [, words = ""] = /^core=\(([^)]*)\)/m.exec(readFileSync(".ci/run", "utf8")) ?? [];
+  const core = words.split(/\s+/).filter(Boolean);
+  expect(core.filter((folder) => !existsSync(folder))).toEqual([]);
+  // These start whole programs, and tell nothing of a version of Node that the others do not.
+  const others = [
+    "cli",
+    "conformance",
+    "container",
+    "docs",
+    "examples",
+    "faults",
+    "house",
+    "package",
+    "support",
+    "types",
+    "vectors",
+  ];
+  const folders = readdirSync("test", { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  expect(
+    folders
+      .map(({ name }) => name)
+      .filter((name) => !others.includes(name))
+      .toSorted(),
+  ).toEqual(core.map((folder) => path.basename(folder)).toSorted());
 });
 
 test("the command line knows streams and environment by its surroundings alone, so that it runs in a test's process", () => {
