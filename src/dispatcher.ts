@@ -5,21 +5,24 @@
 import type { ArgumentsCheck, Command, CommandDescription } from "./model/command.js";
 import type { Registry } from "./commands/registry.js";
 import { IscepError, isIscepError } from "./errors.js";
-import { refusalOf } from "./identity/argument-rules.js";
-import type { ArgumentRules, Identity } from "./model/identity.js";
+import { withRules } from "./identity/argument-rules.js";
+import type { Identity } from "./model/identity.js";
 import type { Limits } from "./limits/limits.js";
 import { useSecrets } from "./logs/known-secrets.js";
 import { hideSecrets } from "./model/secrets.js";
 import { Choices } from "./runs/choices.js";
 import { Listing } from "./runs/listing.js";
 import type { ListPage, PageRoom } from "./session/list-page.js";
-import type { Outcome } from "./model/outcome.js";
+import type { RunOutcome } from "./model/outcome.js";
 import { closingError, rejected, schemaFault, stopped } from "./runs/run/endings.js";
-import { execute } from "./runs/execute.js";
+import { execute, type ExecutionPlaces } from "./runs/execute.js";
 import { NewPaths } from "./runs/new-paths.js";
 import type { RunsPage } from "./journal/history.js";
 import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/journal.js";
 import { Run, type RunHost } from "./runs/run/run.js";
+import { fingerprint, repetitionFault } from "./runs/run/fingerprint.js";
+import { packetRoom } from "./runs/run/settle.js";
+import type { ValueRoom } from "./runs/run/value-room.js";
 import { Work, type WorkHost } from "./runs/run/work.js";
 import { ThreadPool } from "./runs/thread/pool.js";
 import { Turns, type Turn } from "./runs/turns/turns.js";
@@ -41,6 +44,8 @@ export interface StartOptions {
   readonly stdin?: boolean;
   /** Its outcome and output can be asked for after its end, even if it ends at once. */
   readonly kept?: boolean;
+  /** How large a value the caller's door can carry; undefined for what a packet of version 2 can. */
+  readonly valueRoom?: ValueRoom | undefined;
   /** Called before the command starts, as it may write more in its first turn than is kept for those who come later. */
   readonly begins?: ((run: Run) => void) | undefined;
 }
@@ -50,7 +55,7 @@ export class Dispatcher {
   readonly #limits: Limits;
   readonly #turns: Turns;
   readonly #threads: ThreadPool;
-  readonly #newPaths = new NewPaths();
+  readonly #places: ExecutionPlaces;
   readonly #choices: Choices;
   readonly #listing: Listing;
   readonly #journal: RunJournal;
@@ -69,6 +74,7 @@ export class Dispatcher {
     this.#turns = new Turns(limits, (work, turn) => this.#begin(work, turn));
     this.#journal = new RunJournal(options);
     this.#threads = new ThreadPool(limits);
+    this.#places = { threads: this.#threads, limits, newPaths: new NewPaths(), room: packetRoom(limits) };
     this.#host = {
       limits,
       ends: (run, outcome) => this.#journal.ends(run, outcome),
@@ -104,8 +110,11 @@ export class Dispatcher {
     const earlier = idempotencyKey === undefined ? undefined : this.#journal.byKey(identity, idempotencyKey);
     if (earlier !== undefined) return this.#repeated(earlier, identity, name, args, options);
     const run = new Run(name, identity, options.source, this.#host);
-    if (options.kept === true || idempotencyKey !== undefined) run.retention = { idempotencyKey };
+    if (idempotencyKey !== undefined)
+      run.retention = { idempotencyKey, fingerprint: fingerprint(idempotencyKey, args) };
+    else if (options.kept === true) run.retention = {};
     if (detached) run.detachments++;
+    run.valueRoom = options.valueRoom;
     if (options.stdin === true) run.openInput();
     options.begins?.(run);
     this.#start(run, args, options.timeoutMs);
@@ -116,19 +125,16 @@ export class Dispatcher {
   }
 
   /** A call with the key of an earlier one gets that run, where it is the same call again. */
-  #repeated(earlier: Run, identity: Identity, name: string, args: unknown, { source, detached }: StartOptions): Run {
-    // Whoever may not run it may not have its result either.
-    if (earlier.command === name && identity.mayRun(name)) {
+  #repeated(earlier: Run, identity: Identity, name: string, args: unknown, options: StartOptions): Run {
+    const { idempotencyKey = "", detached, source } = options;
+    const fault = repetitionFault(earlier, { identity, name, args, idempotencyKey });
+    if (fault === undefined) {
       if (detached === true) earlier.detachments++;
       return earlier;
     }
-    const sentence = "this idempotency key belongs to a call of another command; choose a new key";
     const run = new Run(name, identity, source, this.#host);
-    run.loggedArgs = args;
-    const error = identity.mayRun(name)
-      ? new IscepError("invalid_arguments", sentence)
-      : new IscepError("command_not_found");
-    run.end(rejected(error));
+    run.loggedArgs = hideSecrets(args, this.#registry.get(name)?.secretArguments).args;
+    run.end(rejected(fault));
     return run;
   }
 
@@ -251,7 +257,7 @@ export class Dispatcher {
     }
     const isScript = work.command.kind === "script";
     for (const run of work.runs) if (isScript || run.retention !== undefined) this.#journal.begins(run);
-    const result = execute(work, { threads: this.#threads, limits: this.#limits, newPaths: this.#newPaths });
+    const result = execute(work, this.#places);
     if (!(result instanceof Promise)) {
       this.#ended(work, turn, result);
       return;
@@ -264,7 +270,7 @@ export class Dispatcher {
     result.then((outcome) => this.#ended(work, turn, outcome)).catch(rethrowLater);
   }
 
-  #ended(work: Work, turn: Turn, outcome: Outcome): void {
+  #ended(work: Work, turn: Turn, outcome: RunOutcome): void {
     work.end(outcome);
     turn.release();
     this.#settle(work);
@@ -327,17 +333,6 @@ export class Dispatcher {
       };
     });
   }
-}
-
-/** The token of the caller binds the command to some values of its arguments. */
-function withRules(
-  check: ArgumentsCheck | Promise<ArgumentsCheck>,
-  rules: readonly ArgumentRules[],
-  given: unknown,
-): ArgumentsCheck | Promise<ArgumentsCheck> {
-  if (check instanceof Promise) return check.then((checked) => withRules(checked, rules, given));
-  const refusal = check.ok ? refusalOf(rules, given, check.args) : undefined;
-  return refusal === undefined ? check : { ok: false, code: "unauthorized", message: refusal };
 }
 
 /** A fault in our own code must not vanish in a promise. */

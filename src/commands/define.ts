@@ -81,6 +81,7 @@ export function defineCommand<
     timeZone,
   } = definition;
   checkCommandName(name);
+  checkRun(definition);
   checkTimeout(name, timeoutMs);
   const notes = readNotes(args === undefined ? noArgumentsSchema : argumentsJsonSchema(name, args));
   const { argsSchema } = notes;
@@ -118,6 +119,15 @@ export function defineCommand<
   >;
   if (threadModule !== undefined) registerThreadCommand(threadModule, command);
   return command;
+}
+
+/** A generator function runs nothing when it is called. */
+function checkRun({ name, run }: { readonly name: string; readonly run: unknown }): void {
+  if (!/Generator/.test(Object.prototype.toString.call(run))) return;
+  throw new IscepError(
+    "usage",
+    `run of "${name}" is a generator function, and calling it runs nothing; return an array, or write the parts to context.output`,
+  );
 }
 
 /** The result as its schema makes it; what does not fit is the command's fault, and stays in error.log with its cause. */

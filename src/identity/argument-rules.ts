@@ -4,7 +4,7 @@
  * not text, number or boolean never match.
  */
 import type { ArgumentRules } from "../model/identity.js";
-import type { CommandDescription, JsonSchema } from "../model/command.js";
+import type { ArgumentsCheck, CommandDescription, JsonSchema } from "../model/command.js";
 import { isJsonObject, type JsonObject } from "../wire/json.js";
 import { matchesGlob } from "./glob.js";
 
@@ -79,4 +79,15 @@ function narrowedSchema(schema: JsonObject, globs: readonly string[]): JsonSchem
     ...schema,
     description: typeof description === "string" && description !== "" ? `${description} (${note})` : note,
   };
+}
+
+/** The token of the caller binds the command to some values of its arguments. */
+export function withRules(
+  check: ArgumentsCheck | Promise<ArgumentsCheck>,
+  rules: readonly ArgumentRules[],
+  given: unknown,
+): ArgumentsCheck | Promise<ArgumentsCheck> {
+  if (check instanceof Promise) return check.then((checked) => withRules(checked, rules, given));
+  const refusal = check.ok ? refusalOf(rules, given, check.args) : undefined;
+  return refusal === undefined ? check : { ok: false, code: "unauthorized", message: refusal };
 }

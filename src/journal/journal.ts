@@ -6,7 +6,7 @@ import type { CommandEvent, Logs } from "../model/logs.js";
 import { maskText, maskThrown } from "../model/secrets.js";
 import { ownProcessMark } from "../files/process-mark.js";
 import { KeptRuns } from "./kept-runs.js";
-import type { Outcome } from "../model/outcome.js";
+import type { RunOutcome } from "../model/outcome.js";
 import { RunOutput } from "../runs/streams/output.js";
 import { RunHistory, type RunsPage } from "./history.js";
 import { factsOf, maySee, type RunRecord } from "../model/run-record.js";
@@ -58,7 +58,7 @@ export class RunJournal {
   /** Before it begins, for one that has to be known whatever happens to this process. */
   begins(run: Run): void {
     if (run.isInJournal) return;
-    this.#store?.begin(run, run.retention?.idempotencyKey);
+    this.#store?.begin(run);
     this.#begun(run, this.#store !== undefined);
   }
 
@@ -86,7 +86,7 @@ export class RunJournal {
   }
 
   /** It has its outcome, before anybody is told. */
-  ends(run: Run, outcome: Outcome): void {
+  ends(run: Run, outcome: RunOutcome): void {
     if (run.isInJournal) this.#store?.end(run, outcome);
     if (run.isKept) this.#keptEnded(run);
     if (this.#logs === undefined) return;

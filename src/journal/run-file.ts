@@ -4,6 +4,7 @@
  */
 import { appendFileSync, closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
+import { JsonText } from "../wire/json-text.js";
 import type { EndedRun } from "../runs/run/run.js";
 import { readEnd, type StoredEnd } from "./stored-outcome.js";
 
@@ -12,6 +13,8 @@ export interface RunStart extends EndedRun {
   readonly server: string;
   /** A hash of owner and key. */
   readonly key?: string;
+  /** Of the arguments: see src/runs/run/fingerprint.ts. */
+  readonly fingerprint?: string;
 }
 
 // Both lines, with names of usual length; what is longer is read in a second go.
@@ -90,7 +93,7 @@ function wholeLines(text: string): (string | undefined)[] {
 
 function readStart(line: unknown): RunStart | undefined {
   if (!isJsonObject(line)) return undefined;
-  const { run, command, owner, tokenId, source, startedAtMs, server, key } = line;
+  const { run, command, owner, tokenId, source, startedAtMs, server, key, fingerprint } = line;
   if (typeof run !== "string" || typeof command !== "string" || typeof owner !== "string") return undefined;
   if (typeof startedAtMs !== "number" || typeof server !== "string" || typeof source !== "string") return undefined;
   const token = typeof tokenId === "string" ? tokenId : null;
@@ -103,6 +106,7 @@ function readStart(line: unknown): RunStart | undefined {
     startedAtMs,
     server,
     ...(typeof key === "string" ? { key } : {}),
+    ...(typeof fingerprint === "string" ? { fingerprint } : {}),
   };
 }
 
@@ -116,10 +120,12 @@ function parsed(line: string | undefined): unknown {
 }
 
 /** The value of a run that has one. Undefined when it is not there as a whole: its disk was full, or it was removed. */
-export function readValue(path: string, limits: JsonLimits): { readonly value: unknown } | undefined {
+export function readValue(path: string, limits: JsonLimits): JsonText | undefined {
   try {
     const text = endAmong(wholeLines(readFileSync(path, "utf8")))?.next;
-    return text === undefined ? undefined : { value: parseJson(Buffer.from(text), limits) };
+    if (text === undefined) return undefined;
+    parseJson(Buffer.from(text), limits);
+    return new JsonText(text);
   } catch {
     return undefined; // the run says then that its value is gone
   }

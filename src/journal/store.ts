@@ -4,12 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
-import { IscepError } from "../errors.js";
 import type { Identity } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
-import { maskText } from "../model/secrets.js";
 import { ownProcessMark } from "../files/process-mark.js";
-import type { Outcome } from "../model/outcome.js";
+import type { RunOutcome } from "../model/outcome.js";
 import { OutputFiles } from "../runs/streams/output-files.js";
 import { bytesOf, laterSegments, measureSegment, type Segment } from "../runs/streams/output-segments.js";
 import { RunOutput } from "../runs/streams/output.js";
@@ -77,7 +75,8 @@ export class RunStore {
   }
 
   /** Before the run begins: from here on it is known, whatever happens to this process. */
-  begin(run: Run, key: string | undefined): void {
+  begin(run: Run): void {
+    const { idempotencyKey: key, fingerprint } = run.retention ?? {};
     const start: RunStart = {
       run: run.id,
       command: run.command,
@@ -87,6 +86,7 @@ export class RunStore {
       startedAtMs: run.startedAtMs,
       server: ownProcessMark(),
       ...(key === undefined ? {} : { key: keyHash(run.identity, key) }),
+      ...(fingerprint === undefined ? {} : { fingerprint }),
     };
     let fileBytes: number;
     try {
@@ -115,13 +115,13 @@ export class RunStore {
       this.#clean();
   }
 
-  end(run: Run, outcome: Outcome): void {
+  end(run: Run, outcome: RunOutcome): void {
     const stored = this.#runs.get(run.id);
     if (stored === undefined || stored.end !== undefined) return;
-    this.#writeEnd(stored, withoutSecrets(outcome, run.secrets), run.endedAtMs ?? Date.now(), run.outputBytes);
+    this.#writeEnd(stored, outcome, run.endedAtMs ?? Date.now(), run.outputBytes);
   }
 
-  #writeEnd(stored: StoredRun, outcome: Outcome, endedAtMs: number, outputBytes: number): void {
+  #writeEnd(stored: StoredRun, outcome: RunOutcome, endedAtMs: number, outputBytes: number): void {
     const lines = endLines(outcome, endedAtMs, outputBytes, this.#options.limits);
     stored.end = lines.end;
     this.#append(stored, lines.text);
@@ -193,7 +193,7 @@ export class RunStore {
   lose(stored: StoredRun, seen: RunRecord | undefined): void {
     this.#lookForOutput(stored);
     const { end } = this.#filesOf(stored);
-    const outcome: Outcome =
+    const outcome: RunOutcome =
       seen === undefined || seen.status === "running"
         ? { status: "lost", error: lostError() }
         : outcomeOf({ ...seen, status: seen.status }, undefined, true);
@@ -277,10 +277,10 @@ export class RunStore {
     return (stored.files = new OutputFiles(this.#outputOptions(run), found));
   }
 
-  #outcome({ start }: StoredRun, end: StoredEnd): Outcome {
+  #outcome({ start }: StoredRun, end: StoredEnd): RunOutcome {
     if (end.value !== "next") return outcomeOf(end, undefined, end.value === "gone");
     const kept = readValue(this.#files.path(start.run), this.#options.limits);
-    return outcomeOf(end, kept?.value, kept === undefined);
+    return outcomeOf(end, kept, kept === undefined);
   }
 
   #clean(): void {
@@ -331,12 +331,6 @@ export class RunStore {
     clearInterval(this.#sweep);
     await Promise.all([...this.#runs.values()].map(async ({ files }) => files?.settled()));
   }
-}
-
-/** A command may have put a secret argument into its message. */
-function withoutSecrets(outcome: Outcome, secrets: readonly string[]): Outcome {
-  if (secrets.length === 0 || !("error" in outcome)) return outcome;
-  return { ...outcome, error: new IscepError(outcome.error.code, maskText(outcome.error.message, secrets)) };
 }
 
 /** Owners and keys are not to be found in the folder. JSON keeps the two apart, whatever they hold. */

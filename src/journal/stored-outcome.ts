@@ -1,14 +1,15 @@
 /** How a run ended, as lines of its file: what is known of it, and then its value. */
 import { errorTable, IscepError, isErrorCode } from "../errors.js";
-import { encodeJson, isJsonObject, type JsonLimits } from "../wire/json.js";
+import { isJsonObject } from "../wire/json.js";
+import type { JsonText } from "../wire/json-text.js";
 import {
   isOutcomeStatus,
   outcomeTable,
   outputChangesOf,
-  type Outcome,
   type OutcomeKind,
   type OutcomeStatus,
   type OutputChanges,
+  type RunOutcome,
 } from "../model/outcome.js";
 import { factsOf, type RunRecord } from "../model/run-record.js";
 
@@ -23,38 +24,23 @@ export interface StoredEnd extends Pick<
   readonly value: "next" | "none" | "gone";
 }
 
-// A message is for a person; this keeps the line short enough to be read with the start of the file.
-const maxMessageLength = 2_000;
-
 export function endLines(
-  outcome: Outcome,
+  outcome: RunOutcome,
   endedAtMs: number,
   outputBytes: number,
-  limits: JsonLimits & { readonly maxStoredValueBytes: number },
+  { maxStoredValueBytes }: { readonly maxStoredValueBytes: number },
 ): { readonly end: StoredEnd; readonly text: string } {
-  const value = "value" in outcome ? storedValue(outcome.value, limits) : undefined;
+  const value = "value" in outcome ? outcome.value : undefined;
+  const isGone = "valueError" in outcome || (value !== undefined && value.bytes > maxStoredValueBytes);
   const end: StoredEnd = {
     endedAtMs,
     status: outcome.status,
     ...factsOf(outcome),
-    ...("error" in outcome ? { message: outcome.error.message.slice(0, maxMessageLength) } : {}),
+    ...("error" in outcome ? { message: outcome.error.message } : {}),
     outputBytes,
-    value: "valueError" in outcome || value === "gone" ? "gone" : value === undefined ? "none" : "next",
+    value: isGone ? "gone" : value === undefined ? "none" : "next",
   };
-  return { end, text: `${JSON.stringify(end)}\n${end.value === "next" ? `${value}\n` : ""}` };
-}
-
-function storedValue(
-  value: unknown,
-  limits: JsonLimits & { readonly maxStoredValueBytes: number },
-): string | undefined {
-  if (value === undefined) return undefined;
-  try {
-    const text = encodeJson(value, limits);
-    return text === undefined || Buffer.byteLength(text) <= limits.maxStoredValueBytes ? text : "gone";
-  } catch {
-    return "gone"; // its caller was told why it is no JSON
-  }
+  return { end, text: `${JSON.stringify(end)}\n${end.value === "next" ? `${value?.text}\n` : ""}` };
 }
 
 /** Undefined for a line that is none: half of it, or somebody else's. */
@@ -78,7 +64,7 @@ export function readEnd(line: unknown): StoredEnd | undefined {
 export type KnownEnd = Pick<StoredEnd, "status" | "code" | "exitCode" | "signal" | "message" | keyof OutputChanges>;
 
 /** @param value undefined when there was none, or it is not kept: `isGone` */
-export function outcomeOf(end: KnownEnd, value: unknown, isGone: boolean): Outcome {
+export function outcomeOf(end: KnownEnd, value: JsonText | undefined, isGone: boolean): RunOutcome {
   const { status, exitCode, signal = "SIGKILL" } = end;
   const exit = exitCode === undefined ? {} : { exitCode };
   const changes = outputChangesOf(end);

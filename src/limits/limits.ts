@@ -58,10 +58,22 @@ export const limitTable = {
     reason:
       "output of a script that sets no max_output of its own. A reader holds the script back, and what is kept has its own limits",
   },
+  maxErrorMessageCharacters: {
+    min: 256,
+    default: 8_192,
+    max: 64 * KiB,
+    reason: "the message of the error that a run ends with; a longer one is cut before anybody is told",
+  },
   maxProgressLineBytes: {
     default: 1 * KiB,
     max: 64 * KiB,
     reason: "a ::progress line of a script; a longer line is output like any other",
+  },
+
+  maxProgressMessageCharacters: {
+    default: 1_024,
+    max: 64 * KiB,
+    reason: "the message of one report of progress; a longer one is cut",
   },
 
   // Version 2
@@ -284,7 +296,7 @@ export const limitTable = {
   progressIntervalMs: {
     default: 100,
     max: forever,
-    reason: "how often at most progress of a script is sent, because windows do not hold it back; the latest counts",
+    reason: "how often at most progress of a run is sent, because windows do not hold it back; the latest counts",
   },
   threadIdleMs: {
     default: 60_000,

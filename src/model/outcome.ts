@@ -1,4 +1,5 @@
 import { errorTable, type ErrorCode, type IscepError } from "../errors.js";
+import type { JsonText } from "../wire/json-text.js";
 
 /** What became of a script's output on its way: it is not what the script printed. */
 export interface OutputChanges {
@@ -20,12 +21,12 @@ export function outputChangesOf(record: object): OutputChanges {
  * How a run ended: exactly one of these. If nobody can know, it is `lost`, and never success. A `rejected` run never
  * started; `error.code` says why.
  */
-export type Outcome =
+export type Outcome<Value = unknown> =
   | ({
       readonly status: "completed";
-      readonly value: unknown;
+      readonly value: Value;
       readonly exitCode?: number;
-      /** Why `value` is undefined, although the command gave one: it could not be sent, or is no longer kept. */
+      /** Why `value` is undefined, although the command gave one: it is no longer kept. */
       readonly valueError?: IscepError;
     } & OutputChanges)
   /** A function threw (`error`), or a script ended with an exit code other than 0 (`exitCode` and its result as `value`). */
@@ -33,18 +34,21 @@ export type Outcome =
       readonly status: "failed";
       readonly error: IscepError;
       readonly exitCode?: number;
-      readonly value?: unknown;
+      readonly value?: Value;
     } & OutputChanges)
   | ({
       readonly status: "killed";
       readonly error: IscepError;
       readonly signal: string;
-      readonly value?: unknown;
+      readonly value?: Value;
     } & OutputChanges)
   | { readonly status: "timeout"; readonly error: IscepError }
   | { readonly status: "cancelled"; readonly error: IscepError }
   | { readonly status: "rejected"; readonly error: IscepError }
   | { readonly status: "lost"; readonly error: IscepError };
+
+/** As a server has it: whether a value can be sent is decided before the run ends (src/runs/run/settle.ts), and never again. */
+export type RunOutcome = Outcome<JsonText | undefined>;
 
 export type OutcomeStatus = Outcome["status"];
 

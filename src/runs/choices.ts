@@ -7,7 +7,7 @@ import { IscepError } from "../errors.js";
 import type { Identity } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
 import { isJsonObject } from "../wire/json.js";
-import type { Outcome } from "../model/outcome.js";
+import type { RunOutcome } from "../model/outcome.js";
 import type { Run } from "./run/run.js";
 import { isScriptResult } from "../model/script-result.js";
 
@@ -106,7 +106,7 @@ export class Choices {
     const known = this.#asked.get(command);
     if (known !== undefined && performance.now() < known.expiresAtMs) return known.values;
     const run = this.#start(asker(command), command);
-    const values = new Promise<Outcome>((resolve) => run.whenEnded(resolve)).then((outcome) =>
+    const values = new Promise<RunOutcome>((resolve) => run.whenEnded(resolve)).then((outcome) =>
       this.#valuesOf(command, outcome),
     );
     const asked: Asked = { values, expiresAtMs: Number.POSITIVE_INFINITY };
@@ -118,9 +118,9 @@ export class Choices {
     return values;
   }
 
-  #valuesOf(command: string, outcome: Outcome): ReadonlySet<string> {
+  #valuesOf(command: string, outcome: RunOutcome): ReadonlySet<string> {
     if (outcome.status !== "completed") throw outcome.error;
-    const values = listOf(outcome.value);
+    const values = listOf(outcome.value?.parse());
     const { maxChoices } = this.#limits;
     if (values === undefined || values.length > maxChoices) {
       throw new IscepError(

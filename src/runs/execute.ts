@@ -3,9 +3,11 @@ import type { ArgumentPaths, FunctionCommand } from "../model/command.js";
 import { IscepError, isIscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
 import { failed, rejected, stopped } from "./run/endings.js";
-import type { Outcome } from "../model/outcome.js";
+import type { Outcome, RunOutcome } from "../model/outcome.js";
+import { settle } from "./run/settle.js";
 import type { NewPaths } from "./new-paths.js";
 import { runScript } from "./script/run-script.js";
+import type { ValueRoom } from "./run/value-room.js";
 import { WorkContext, type Work } from "./run/work.js";
 import type { ThreadPool } from "./thread/pool.js";
 
@@ -13,13 +15,23 @@ export interface ExecutionPlaces {
   readonly threads: ThreadPool;
   readonly limits: Limits;
   readonly newPaths: NewPaths;
+  /** How large a value may be that any door can carry. */
+  readonly room: ValueRoom;
 }
 
 /**
  * Never throws, and the promise never rejects. A function that is over within its call has its outcome at once; the
  * promise of any other resolves when its work has really ended, which may be after its run was stopped.
  */
-export function execute(work: Work, places: ExecutionPlaces): Outcome | Promise<Outcome> {
+export function execute(work: Work, places: ExecutionPlaces): RunOutcome | Promise<RunOutcome> {
+  const result = run(work, places);
+  const { limits, room } = places;
+  return result instanceof Promise
+    ? result.then((outcome) => settle(outcome, limits, room))
+    : settle(result, limits, room);
+}
+
+function run(work: Work, places: ExecutionPlaces): Outcome | Promise<Outcome> {
   return work.command.paths === undefined ? begin(work, places) : beginWithPaths(work, work.command.paths, places);
 }
 
@@ -51,7 +63,7 @@ function begin(work: Work, places: ExecutionPlaces): Outcome | Promise<Outcome> 
     limits: places.limits,
     input: first.input,
     output: work,
-    progress: (fraction, message) => work.progress(fraction, message),
+    progress: (fraction, message) => work.progress({ fraction, message }),
   }).catch((error: unknown) => failed(toIscepError(error)));
 }
 

@@ -98,6 +98,20 @@ export class Version1ServerSession {
     return this.#bounded(PacketType.CMD_RESPONSE, { response: value });
   }
 
+  /** The same for a value as JSON, which has to have at most `maxValueBytes`. */
+  valueAnswer(json: string | undefined): Buffer {
+    const isNothing = json === undefined || json === "null";
+    return encodePacket(PacketType.CMD_RESPONSE, isNothing ? "{}" : `{"response":${json}}`);
+  }
+
+  get maxValueBytes(): number {
+    return this.#maxAnswerBytes - aroundValueBytes;
+  }
+
+  tooLarge(valueBytes: number): IscepError {
+    return new IscepError("too_large", tooLargeText(valueBytes + aroundValueBytes, this.#maxAnswerBytes));
+  }
+
   /** Cuts a text that the peer could not read in one packet. */
   errorAnswer(code: ErrorCode, message: string): Buffer {
     const packet = errorAnswer(code, message);
@@ -109,11 +123,14 @@ export class Version1ServerSession {
   #bounded(type: number, content: Version1Content): Buffer {
     const packet = encodePacket(type, encodeContent(content, this.#limits));
     if (packet.length <= this.#maxAnswerBytes) return packet;
-    return errorAnswer(
-      "too_large",
-      `response too large for version 1 (${packet.length} bytes, and at most ${this.#maxAnswerBytes} can be read on this connection)`,
-    );
+    return errorAnswer("too_large", tooLargeText(packet.length, this.#maxAnswerBytes));
   }
+}
+
+const aroundValueBytes = encodePacket(PacketType.CMD_RESPONSE, '{"response":}').length;
+
+function tooLargeText(bytes: number, most: number): string {
+  return `response too large for version 1 (${bytes} bytes, and at most ${most} can be read on this connection)`;
 }
 
 /** The code stands in front of the text, for our own clients; version 1 has no field for it. */

@@ -135,14 +135,20 @@ export function resultText(id: number, result: unknown, limits: JsonLimits): str
   return `{"jsonrpc":"2.0","id":${id},"result":${encodeJson(result, limits) ?? "null"}}`;
 }
 
-/** `data.code` is the stable word of the table. Several codes have no number of their own in JSON-RPC. */
-export function errorText(id: number, error: IscepError, data: Readonly<Record<string, unknown>> = {}): string {
-  const content = {
-    code: errorTable[error.code].jsonRpc,
-    message: error.message,
-    data: { code: error.code, ...data },
-  };
-  return `{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify(content)}}`;
+/**
+ * `data.code` is the stable word of the table, and several codes have no number of their own in JSON-RPC.
+ * @param valueJson becomes `value` in the data
+ */
+export function errorText(
+  id: number,
+  { code, message }: IscepError,
+  data: Readonly<Record<string, unknown>> = {},
+  valueJson?: string,
+): string {
+  const value = valueJson === undefined ? "" : `,"value":${valueJson}`;
+  const dataText = `${JSON.stringify({ code, ...data }).slice(0, -1)}${value}}`;
+  const number = errorTable[code].jsonRpc;
+  return `{"jsonrpc":"2.0","id":${id},"error":{"code":${number},"message":${JSON.stringify(message)},"data":${dataText}}}`;
 }
 
 export function notificationText(method: string, params: Readonly<Record<string, unknown>>): string {

@@ -115,18 +115,19 @@ function checkNumber(literal: string): void {
 
 /**
  * The JSON text of a value; undefined for undefined.
+ * @param root what the message calls the value
  * @throws IscepError `invalid_arguments` when JSON cannot hold the value without changing it; the message says where
  */
-export function encodeJson(value: unknown, limits: JsonLimits): string | undefined {
+export function encodeJson(value: unknown, limits: JsonLimits, root = "value"): string | undefined {
   const findings = { keysLeft: limits.maxJsonKeys, itemsLeft: limits.maxJsonItems, largeIntegers: false };
   try {
-    checkValue(value, limits.maxJsonDepth, "", findings);
+    checkValue(value, limits.maxJsonDepth, root, findings);
     const text = JSON.stringify(value);
     return findings.largeIntegers ? markDoubles(text) : text;
   } catch (error) {
     if (error instanceof IscepError) throw error;
     // The error's own text stays in its cause, because on a server it is not for the caller.
-    throw new IscepError("invalid_arguments", "the value cannot be sent as JSON: a getter or toJSON of it failed", {
+    throw new IscepError("invalid_arguments", `${root} cannot be sent as JSON: a getter or toJSON of it failed`, {
       cause: error,
     });
   }
@@ -161,13 +162,16 @@ function checkValue(value: unknown, depthLeft: number, path: string, findings: F
     findings.itemsLeft -= value.length;
     if (findings.itemsLeft < 0) refuse(path, "its arrays have too many elements");
     for (let index = 0; index < value.length; index++) {
-      checkValue(value[index], depthLeft - 1, `${path}[${index}]`, findings);
+      const element: unknown = value[index];
+      // The path is only worth building where there may be something to say about it.
+      if (typeof element === "string" || Number.isSafeInteger(element)) continue;
+      // A member of an object is left out; here it would become null.
+      if (element === undefined) refuse(`${path}[${index}]`, "undefined has no form in a JSON array; use null");
+      checkValue(element, depthLeft - 1, `${path}[${index}]`, findings);
     }
     return;
   }
-  if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
-    refuse(path, `a ${value.constructor.name} has no form in JSON; make it an array, an object or a string`);
-  }
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) refuseKind(path, nameOf(value));
   if (writesItself(value)) {
     const json = value.toJSON();
     // Only an invalid date does this. null would hide it.
@@ -175,8 +179,10 @@ function checkValue(value: unknown, depthLeft: number, path: string, findings: F
     if (json !== value) checkValue(json, depthLeft - 1, path, findings);
     return;
   }
-  for (const key of Object.keys(value)) {
-    if (--findings.keysLeft < 0) refuse("", "it has too many keys");
+  const keys = Object.keys(value);
+  if (!isPlain(value)) checkInstance(value, keys.length, path);
+  for (const key of keys) {
+    if (--findings.keysLeft < 0) refuse(path, "it has too many keys");
     const member: unknown = Reflect.get(value, key);
     // The path is built only when a fault is possible.
     if (typeof member === "string" || typeof member === "boolean") continue;
@@ -188,11 +194,32 @@ function writesItself(value: object): value is { toJSON(): unknown } {
   return "toJSON" in value && typeof value.toJSON === "function";
 }
 
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // The last is an object of another realm, such as a vm context.
+  return prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** JSON.stringify would empty it, or leave out what matters, without a word. Instances with members of their own are data. */
+function checkInstance(value: object, ownKeys: number, path: string): void {
+  if (value instanceof Error) refuseKind(path, "Error", "its message");
+  if ("then" in value && typeof value.then === "function") refuseKind(path, "Promise", "what it resolves to: await it");
+  if ("next" in value && typeof value.next === "function") refuseKind(path, "iterator or generator", "an array of it");
+  if (Symbol.asyncIterator in value) refuseKind(path, "stream", "what it gives, or write that to context.output");
+  if (Symbol.iterator in value || ownKeys === 0) refuseKind(path, nameOf(value));
+}
+
+function nameOf(value: object): string {
+  const { name }: { name?: unknown } = value.constructor;
+  return typeof name === "string" && name !== "" ? name : "class instance";
+}
+
+function refuseKind(path: string, kind: string, instead = "an array, an object or a text"): never {
+  refuse(path, `${/^[AEIO]/i.test(kind) ? "an" : "a"} ${kind} has no form in JSON; send ${instead}`);
+}
+
 function refuse(path: string, reason: string): never {
-  throw new IscepError(
-    "invalid_arguments",
-    `the value cannot be sent as JSON: ${path === "" ? "" : `${path}: `}${reason}`,
-  );
+  throw new IscepError("invalid_arguments", `${path}: ${reason}`);
 }
 
 /**

@@ -256,7 +256,7 @@ describe("idempotency keys", () => {
     const joined = again.run("count", { tag: "ended", ms: 0 }, { idempotencyKey: "one" });
     expect(await joined.value).toBe("ended");
     expect(await joined.id).toBe(await ended.id);
-    const lost = again.run("count", { tag: "cut", ms: 0 }, { idempotencyKey: "two" });
+    const lost = again.run("count", { tag: "cut", ms: 60_000 }, { idempotencyKey: "two" });
     expect(await lost.outcome).toMatchObject({ status: "lost" });
     expect(await lost.id).toBe(await cut.id);
     expect(readFileSync(path.join(folder, "counted"), "utf8")).toBe("ended\ncut\n");

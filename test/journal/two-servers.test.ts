@@ -8,6 +8,7 @@ import { anonymous } from "#iscep/model/identity";
 import { RunStore } from "#iscep/journal/store";
 import { Run } from "#iscep/runs/run/run";
 import { endsOf, keepingFolder, linesOf, runsOf, startKeeping } from "../support/keeping-server.js";
+import { JsonText } from "#iscep/wire/json-text";
 import { collect, patternBytes } from "../support/output.js";
 import { later } from "../support/cleanup.js";
 import { watchForLeaks } from "../support/leaks.js";
@@ -151,7 +152,7 @@ test("whatever the order in which one server ends a run and another opens, looks
         const problems: string[] = [];
         const options = { folder, limits: defaultLimits, onProblem: (message: string) => problems.push(message) };
         const a = new RunStore(options);
-        const outcome = { status: "completed", value } as const;
+        const outcome = { status: "completed", value: JsonText.of(value, defaultLimits) } as const;
         const run = new Run("count", { ...anonymous, owner: "alice", mayRun: () => true }, "", {
           limits: defaultLimits,
           ends: (ended) => a.end(ended, outcome),
@@ -168,7 +169,7 @@ test("whatever the order in which one server ends a run and another opens, looks
         };
         for (const moment of [...order, "begin", "open", "follow", "end", "look"] as const) {
           const stored = hasBegun ? b?.get(run.id) : undefined;
-          if (moment === "begin" && !hasBegun) a.begin(run, "key");
+          if (moment === "begin" && !hasBegun) a.begin(run);
           if (moment === "begin") hasBegun = true;
           if (moment === "output" && hasBegun) void run.output.write("stdout", "some");
           if (moment === "end" && hasBegun) run.end(outcome);

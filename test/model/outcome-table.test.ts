@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { OutcomeStatus } from "iscep";
 import { errorTable, IscepError } from "#iscep/errors";
-import { defaultLimits } from "#iscep/limits/limits";
-import { outcomeNumbers, outcomeTable, type Outcome, type OutcomeKind } from "#iscep/model/outcome";
+import { outcomeNumbers, outcomeTable, type OutcomeKind, type RunOutcome } from "#iscep/model/outcome";
+import { JsonText } from "#iscep/wire/json-text";
 import { outcomeText } from "#iscep/doors/version2/outcome-text";
 import { outcomeOf } from "#iscep/journal/stored-outcome";
 
@@ -20,10 +20,10 @@ const statuses: Record<OutcomeStatus, true> = {
 };
 const all = Object.keys(statuses) as OutcomeStatus[];
 
-function sample(status: OutcomeStatus): Outcome {
+function sample(status: OutcomeStatus): RunOutcome {
   const { code = "command_not_found" }: OutcomeKind = outcomeTable[status];
   const error = new IscepError(code);
-  if (status === "completed") return { status, value: 1 };
+  if (status === "completed") return { status, value: new JsonText("1") };
   return status === "killed" ? { status, error, signal: "SIGKILL" } : { status, error };
 }
 
@@ -45,7 +45,7 @@ describe.each(all)("%s", (status) => {
   });
 
   test("is answered with its status and number", () => {
-    const answer = JSON.parse(outcomeText(1, sample(status), undefined, defaultLimits)) as {
+    const answer = JSON.parse(outcomeText(1, sample(status), undefined)) as {
       result?: unknown;
       error?: { code: number; data: { status: string } };
     };

@@ -12,29 +12,22 @@ function newRun(runHost: RunHost = host): Run {
 function follower(name: string, heard: string[]): RunFollower {
   return {
     ended: (outcome) => void heard.push(`${name} ended ${outcome.status}`),
-    progress: (fraction) => void heard.push(`${name} progress ${fraction}`),
+    progress: ({ fraction }) => void heard.push(`${name} progress ${fraction}`),
     queued: (position) => void heard.push(`${name} queued ${position}`),
   };
 }
 
-test("each follower hears all of it, and one that has left hears nothing more", () => {
+test("each follower hears the latest of it, and one that has left hears nothing more", () => {
   const run = newRun();
   const heard: string[] = [];
   const [first, second, third] = ["a", "b", "c"].map((name) => follower(name, heard));
   for (const each of [first, second, third]) run.follow(each!);
-  run.progress(0.5, undefined);
+  run.progress({ fraction: 0.5, message: undefined });
   run.unfollow(second!);
-  run.progress(0.75, undefined);
+  run.progress({ fraction: 0.75, message: undefined });
   run.unfollow(first!);
-  run.end({ status: "completed", value: 1 });
-  expect(heard).toEqual([
-    "a progress 0.5",
-    "b progress 0.5",
-    "c progress 0.5",
-    "a progress 0.75",
-    "c progress 0.75",
-    "c ended completed",
-  ]);
+  run.end({ status: "completed", value: undefined });
+  expect(heard).toEqual(["a progress 0.5", "b progress 0.5", "c progress 0.5", "c progress 0.75", "c ended completed"]);
 });
 
 test("one who comes late is told the place in the queue, or the outcome, at once", () => {
@@ -42,7 +35,7 @@ test("one who comes late is told the place in the queue, or the outcome, at once
   const heard: string[] = [];
   run.movedInQueue(3);
   run.follow(follower("a", heard));
-  run.end({ status: "completed", value: 1 });
+  run.end({ status: "completed", value: undefined });
   run.follow(follower("b", heard));
   expect(heard).toEqual(["a queued 3", "a ended completed", "b ended completed"]);
 });

@@ -31,7 +31,7 @@ function newRun() {
     waits: () => work.wait(),
     begins: () => void work.begin(),
     stops: () => run.abort(reason),
-    ends: () => run.end({ status: "completed", value: 1 }),
+    ends: () => run.end({ status: "completed", value: undefined }),
   };
   return { run, work, told, happen };
 }
@@ -88,7 +88,7 @@ test("what begins too late does not begin, and what ends too late tells nothing"
   run.abort(reason);
   run.end(stopped(reason));
   expect(work.begin()).toBe(false);
-  work.end({ status: "completed", value: 1 });
+  work.end({ status: "completed", value: undefined });
   expect(told).toEqual(["unwanted", "journal: cancelled", "follower: cancelled"]);
 });
 

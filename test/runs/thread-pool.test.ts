@@ -26,8 +26,14 @@ function openPool(maxThreads = 4, killGraceMs = 50): ThreadPool {
 /** Nobody listens to what the command writes, nor sends anything. */
 const unheard = { output: { write: () => undefined }, progress: () => {}, stdin: noInput };
 
-function run(pool: ThreadPool, command: FunctionCommand, args: unknown = {}, signal = new AbortController().signal) {
-  return pool.run(command, args, { runId: createRunId(), identity, signal, ...unheard });
+async function run(
+  pool: ThreadPool,
+  command: FunctionCommand,
+  args: unknown = {},
+  signal = new AbortController().signal,
+): Promise<unknown> {
+  const json = await pool.run(command, args, { runId: createRunId(), identity, signal, ...unheard });
+  return json?.parse();
 }
 
 async function thrownBy(promise: Promise<unknown>): Promise<Error> {
@@ -57,8 +63,8 @@ test("a command runs in another thread, with its arguments and context", async (
   const runId = createRunId();
   const signal = new AbortController().signal;
   const result = await openPool().run(commands.echo, { a: [1, null, "ä"] }, { runId, identity, signal, ...unheard });
-  expect(result).toMatchObject({ args: { a: [1, null, "ä"] }, runId, identity, aborted: false });
-  expect(result).not.toHaveProperty("threadId", threadId);
+  expect(result?.parse()).toMatchObject({ args: { a: [1, null, "ä"] }, runId, identity, aborted: false });
+  expect(result?.parse()).not.toHaveProperty("threadId", threadId);
 });
 
 test("four that block hold up neither each other nor the event loop", async () => {
@@ -207,7 +213,7 @@ describe("standard input of a command in a thread", () => {
     // It has asked for one piece, and has not gone on.
     expect(consumed).toBe(2_000);
     letGo(shared);
-    expect(Buffer.from(Object(await ended)).equals(Buffer.concat(pieces))).toBe(true);
+    expect((await ended)?.parse()).toBe(Buffer.concat(pieces).toString("latin1"));
     expect(consumed).toBe(100_000);
   });
 
@@ -263,12 +269,14 @@ describe("what a command throws", () => {
     await expect(run(pool, commands.strange)).rejects.toBe("something that has no text");
   });
 
-  test("a result or arguments that cannot be copied are told as such, and the thread lives on", async () => {
+  test("a result that is no JSON and arguments that cannot be copied are told as such, and the thread lives on", async () => {
     const pool = openPool(1);
     const { threadId: before } = Object(await run(pool, commands.echo));
     const error = await thrownBy(run(pool, commands.func));
     expect(error).toMatchObject({ code: "failed" });
-    expect(error.message).toContain('the result of "func"');
+    expect(error.message).toBe(
+      "the command ran, and its result could not be sent: result.call: a function has no form in JSON",
+    );
     expect(await thrownBy(run(pool, commands.echo, { a: () => 1 }))).toMatchObject({ code: "failed" });
     expect(await run(pool, commands.echo)).toMatchObject({ threadId: before });
   });

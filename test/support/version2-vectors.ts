@@ -1,4 +1,5 @@
 /** The worked example of version 2 (PROTOCOL.md, "Worked example of version 2"), made by the code with fixed nonces. */
+import { JsonText } from "#iscep/wire/json-text";
 import { readFileSync } from "node:fs";
 import { outcomeText } from "#iscep/doors/version2/outcome-text";
 import { Outbox } from "#iscep/session/outbox";
@@ -85,7 +86,7 @@ export function makeVersion2Vectors(): Version2Vectors {
   };
   const cleartext = proofFor("cleartext", Buffer.alloc(0));
   const reference = tokenReference(keys.storedKey);
-  const completed = { status: "completed", value: "hello Ada" } as const;
+  const completed = { status: "completed", value: new JsonText('"hello Ada"') } as const;
   const notFound = { status: "rejected", error: new IscepError("command_not_found") } as const;
   const output = Buffer.from("looking for Ada\n");
   const input = Buffer.from("one\ntwo\n");
@@ -101,7 +102,7 @@ export function makeVersion2Vectors(): Version2Vectors {
     ["call", "client", messages(callText(3, "greet", { name: "Ada" }, ',"output":0', limits))],
     ["started", "server", messages(notificationText("started", { call: 3, run }))],
     ["data", "server", encodeDataPacket(3, "stdout", 0, output)],
-    ["answer", "server", messages(outcomeText(3, completed, { run, output: output.length }, limits))],
+    ["answer", "server", messages(outcomeText(3, completed, { run, output: output.length }))],
     ["window", "client", messages(notificationText("window", { stream: 0, bytes: output.length }))],
     [
       "two-calls",
@@ -112,8 +113,8 @@ export function makeVersion2Vectors(): Version2Vectors {
       "two-answers",
       "server",
       messages(
-        outcomeText(4, { status: "completed", value: 3 }, undefined, limits),
-        outcomeText(5, notFound, undefined, limits),
+        outcomeText(4, { status: "completed", value: new JsonText("3") }, undefined),
+        outcomeText(5, notFound, undefined),
       ),
     ],
     ["unknown-method", "client", messages(requestText(6, "sing", {}, limits))],

@@ -3,13 +3,13 @@
  * the outcomes back as packets, one at a time and in order. A caller that goes away leaves its run going: the
  * original's client gives up after 5 seconds, and its users rely on the long backup that goes on.
  */
-import { toIscepError } from "../../errors.js";
+import { toIscepError, type IscepError } from "../../errors.js";
 import { describeVersion1 } from "../../commands/describe.js";
 import type { Identity } from "../../model/identity.js";
-import type { Outcome } from "../../model/outcome.js";
-import { fitScriptResult, isScriptResult } from "../../model/script-result.js";
+import type { RunOutcome } from "../../model/outcome.js";
 import { unauthorizedAnswer, Version1ServerSession, type Version1Event } from "../../session/version1-server.js";
 import { listCommandName } from "../../session/list-page.js";
+import type { ValueRoom } from "../../runs/run/value-room.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 import { isJsonObject } from "../../wire/json.js";
 import { PacketType } from "../../wire/packet.js";
@@ -27,6 +27,7 @@ export class Version1Connection implements Connection, Workload {
   readonly #host: ConnectionHost;
   readonly #session: Version1ServerSession;
   readonly #maxAnswerBytes: number;
+  readonly #valueRoom: ValueRoom;
   readonly #deadlines: ConnectionDeadlines;
   readonly #caller: Version1Caller;
   readonly #allowance: ReadAllowance;
@@ -50,6 +51,9 @@ export class Version1Connection implements Connection, Workload {
     this.#host = host;
     this.#maxAnswerBytes = tls ? host.limits.maxVersion1TlsAnswerBytes : host.limits.maxVersion1PlainAnswerBytes;
     this.#session = new Version1ServerSession(host.limits, this.#maxAnswerBytes);
+    const { maxValueBytes } = this.#session;
+    const tooLarge = (bytes: number): IscepError => this.#session.tooLarge(bytes);
+    this.#valueRoom = { maxBytes: maxValueBytes, maxScriptResultBytes: maxValueBytes, tooLarge };
     this.#deadlines = new ConnectionDeadlines(host.limits, performance.now(), host.authenticator !== undefined);
     this.#caller = new Version1Caller(host.authenticator, source);
     this.#allowance = new ReadAllowance(host.limits);
@@ -224,6 +228,7 @@ export class Version1Connection implements Connection, Workload {
       source: this.source,
       // The original's client gives up after 5 s, and its users rely on the long backup that goes on.
       detached: true,
+      valueRoom: this.#valueRoom,
     });
     if (run.outcome !== undefined) {
       this.#answerOutcome(run.outcome);
@@ -266,39 +271,22 @@ export class Version1Connection implements Connection, Workload {
     });
   }
 
-  #answerOutcome(outcome: Outcome): void {
+  #answerOutcome(outcome: RunOutcome): void {
     if (outcome.status === "completed" || ("value" in outcome && outcome.value !== undefined)) {
-      const { value } = outcome;
-      // The packet around the value has a header, a hash, and a key.
-      const fitting = isScriptResult(value) ? fitScriptResult(value, this.#maxAnswerBytes - 64) : value;
-      this.#answer(() => this.#session.responseAnswer(fitting));
+      this.#write(this.#session.valueAnswer(outcome.value?.text));
     } else {
       this.#write(this.#session.errorAnswer(outcome.error.code, outcome.error.message));
     }
   }
 
-  /** What cannot be put into an answer becomes an ERROR that says so. Undefined: the answer comes later. */
+  /** A refusal becomes an answer too. Undefined: the answer comes later. */
   #answer(encode: () => Buffer | undefined): void {
     let packet: Buffer | undefined;
     try {
       packet = encode();
     } catch (thrown) {
-      const error = toIscepError(thrown);
-      if (error.code === "unauthorized") {
-        packet = unauthorizedAnswer();
-      } else {
-        packet = this.#session.errorAnswer(
-          "failed",
-          `the command ran, and its result could not be sent. ${error.message}`,
-        );
-        this.#host.logs?.error({
-          event: "answer",
-          message: error.message,
-          connection: this.id,
-          source: this.source,
-          error,
-        });
-      }
+      const { code, message } = toIscepError(thrown);
+      packet = code === "unauthorized" ? unauthorizedAnswer() : this.#session.errorAnswer(code, message);
     }
     if (packet !== undefined) this.#write(packet);
   }

@@ -69,8 +69,6 @@ export class Version2Connection implements Connection, Workload {
       send: (text) => this.#send(text),
       flushSoon: () => this.#flushSoon(),
       violation: (error) => this.#violation(error),
-      unsendable: (error) =>
-        host.logs?.error({ event: "answer", message: error.message, connection: id, source, error }),
       idle: () => this.#endIfIdle(),
     });
     this.#requests = new SessionRequests({

@@ -1,5 +1,6 @@
 import type { RunInput } from "../../runs/streams/input.js";
 import type { Outcome } from "../../model/outcome.js";
+import type { Progress } from "../../runs/run/paced-progress.js";
 import type { Run, RunFollower } from "../../runs/run/run.js";
 import { notificationText } from "../../session/version2-server.js";
 
@@ -35,7 +36,7 @@ export class FollowedCall implements RunFollower {
     this.#host = host;
   }
 
-  progress(fraction: number, message: string | undefined): void {
+  progress({ fraction, message }: Progress): void {
     if (this.hasOutput) this.#host.send(notificationText("progress", { call: this.id, fraction, message }));
   }
 

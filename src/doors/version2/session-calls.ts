@@ -5,11 +5,13 @@ import type { Identity } from "../../model/identity.js";
 import type { Limits } from "../../limits/limits.js";
 import type { RunInput } from "../../runs/streams/input.js";
 import type { Run } from "../../runs/run/run.js";
+import { packetRoom } from "../../runs/run/settle.js";
+import type { ValueRoom } from "../../runs/run/value-room.js";
 import type { CallParams } from "../../session/version2-messages.js";
 import { errorText, notificationText } from "../../session/version2-server.js";
 import { SendWindow } from "../../session/window.js";
 import { SessionInputs } from "./session-inputs.js";
-import { outcomeText, unsendableText, type AnswerExtras } from "./outcome-text.js";
+import { outcomeText, type AnswerExtras } from "./outcome-text.js";
 import { FollowedCall, type FollowedCallHost } from "./followed-call.js";
 import { OutputStream, type OutputStreamHost } from "./output-stream.js";
 
@@ -21,7 +23,6 @@ export interface SessionCallsHost extends Pick<OutputStreamHost, "mayWrite" | "w
   /** Asks for `flush` at the end of this turn of the event loop. */
   flushSoon(): void;
   violation(error: IscepError): void;
-  unsendable(error: IscepError): void;
   /** Nothing is in flight and nothing on its way any more. */
   idle(): void;
 }
@@ -44,11 +45,14 @@ export class SessionCalls {
   readonly #inputs: SessionInputs;
   readonly #connectionWindow: SendWindow;
   readonly #followHost: FollowedCallHost;
+  readonly #roomBesideOutput: ValueRoom;
   #scheduled = new Set<OutputStream>();
 
   constructor(host: SessionCallsHost) {
     const { limits } = host;
     this.#host = host;
+    // Who sees the output of a script live needs only the beginning of it again.
+    this.#roomBesideOutput = { ...packetRoom(limits), maxScriptResultBytes: limits.maxPacketBytes / 4 };
     this.#connectionWindow = new SendWindow(limits.connectionWindowBytes);
     this.#inputs = new SessionInputs(limits, (stream, bytes) =>
       host.send(notificationText("window", { stream, bytes })),
@@ -82,6 +86,7 @@ export class SessionCalls {
       idempotencyKey: call.idempotencyKey,
       detached: call.detach === true,
       stdin: call.stdin === true,
+      valueRoom: output === undefined ? undefined : this.#roomBesideOutput,
       kept: output !== undefined || call.detach === true,
       begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
     });
@@ -198,25 +203,7 @@ export class SessionCalls {
   #answer(id: number, run: Run, extras: AnswerExtras | undefined): void {
     const { outcome } = run;
     if (outcome === undefined) return;
-    const { limits } = this.#host;
-    // Some messages may stand in the packet already when this one joins them.
-    const most = limits.maxPacketBytes - 2 * limits.flushBytes;
-    let text: string;
-    try {
-      text = outcomeText(id, outcome, extras, limits);
-      if (Buffer.byteLength(text) > most) {
-        const error = new IscepError(
-          "too_large",
-          `the answer has ${text.length} characters, and at most ${most} bytes can be sent`,
-        );
-        text = errorText(id, error, { status: outcome.status, ...extras });
-      }
-    } catch (thrown) {
-      const error = toIscepError(thrown);
-      text = unsendableText(id, error, extras);
-      this.#host.unsendable(error);
-    }
-    this.#host.send(text);
+    this.#host.send(outcomeText(id, outcome, extras));
   }
 
   /** @throws IscepError `protocol` when more is granted than was ever used. */

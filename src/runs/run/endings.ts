@@ -1,12 +1,12 @@
 /** How runs end that did not complete. */
 import { IscepError } from "../../errors.js";
-import type { Outcome } from "../../model/outcome.js";
+import type { RunOutcome } from "../../model/outcome.js";
 
-export function rejected(error: IscepError): Outcome {
+export function rejected(error: IscepError): RunOutcome {
   return { status: "rejected", error };
 }
 
-export function failed(error: IscepError): Outcome {
+export function failed(error: IscepError): RunOutcome {
   return { status: "failed", error };
 }
 
@@ -15,7 +15,7 @@ export function closingError(): IscepError {
 }
 
 /** How a run ends that was aborted; what never began was rejected. */
-export function stopped(reason: IscepError): Outcome {
+export function stopped(reason: IscepError): RunOutcome {
   if (reason.code === "busy") return rejected(reason);
   return reason.code === "timeout" ? { status: "timeout", error: reason } : { status: "cancelled", error: reason };
 }

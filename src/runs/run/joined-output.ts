@@ -1,6 +1,6 @@
 /** The output of a run that has joined another's work: a copy, with offsets of its own, and its own readers. */
 import { toIscepError } from "../../errors.js";
-import type { Outcome } from "../../model/outcome.js";
+import type { RunOutcome } from "../../model/outcome.js";
 import type { OutputPiece, OutputWatcher, RunOutput } from "../streams/output.js";
 import type { Run } from "./run.js";
 
@@ -15,7 +15,7 @@ export class JoinedOutput {
   /** The first is read to its end, then the next. */
   readonly #sources: Source[] = [];
   #isFull = false;
-  #outcome: Outcome | undefined;
+  #outcome: RunOutcome | undefined;
 
   /** Begins with what is still kept of `first`. */
   constructor(run: Run, first: RunOutput) {
@@ -31,7 +31,7 @@ export class JoinedOutput {
   }
 
   /** The run ends with this when it has all of the output. */
-  end(outcome: Outcome): void {
+  end(outcome: RunOutcome): void {
     this.#outcome = outcome;
     this.#pump();
   }

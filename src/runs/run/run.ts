@@ -1,11 +1,14 @@
 import { IscepError } from "../../errors.js";
 import { anonymous, type Identity } from "../../model/identity.js";
-import type { Outcome } from "../../model/outcome.js";
+import type { RunOutcome } from "../../model/outcome.js";
+import { maskText } from "../../model/secrets.js";
 import { RunInput } from "../streams/input.js";
 import { RunOutput, type OutputLimits } from "../streams/output.js";
 import { stopped } from "./endings.js";
 import { eachListener, withListener, withoutListener, type Listeners } from "./listeners.js";
+import { PacedProgress, type Progress, type ProgressLimits } from "./paced-progress.js";
 import { createRunId } from "./run-id.js";
+import { fitValue, type ValueRoom } from "./value-room.js";
 import { runStates, type RunEvent, type RunState } from "./states.js";
 
 /**
@@ -30,7 +33,9 @@ export class Run {
   /** The texts that its call gave for secret arguments: no log may hold them. */
   secrets: readonly string[] = [];
   /** Its caller may ask for it later, also after a restart of the server. */
-  retention: { readonly idempotencyKey: string | undefined } | undefined;
+  retention: Retention | undefined;
+  /** What the door of its caller can carry; undefined where that is what any other door can. */
+  valueRoom: ValueRoom | undefined;
   /** The commands log has its start, and shall have its end. */
   isInJournal = false;
   /** It can be found, followed and listed, and its end is to be noted there. */
@@ -40,7 +45,7 @@ export class Run {
   readonly #host: RunHost;
   #id: string | undefined;
   #state: RunState = "checking";
-  #outcome: Outcome | undefined;
+  #outcome: RunOutcome | undefined;
   #endedAtMs = 0;
   #lasting: LastingRun | undefined;
 
@@ -53,7 +58,7 @@ export class Run {
   }
 
   /** As it was kept: of an earlier process, or forgotten by this one. */
-  static ended(start: EndedRun, outcome: Outcome, endedAtMs: number, output: RunOutput): Run {
+  static ended(start: EndedRun, outcome: RunOutcome, endedAtMs: number, output: RunOutput): Run {
     const run = Run.elsewhere(start, output);
     run.#state = "ended";
     run.#outcome = outcome;
@@ -69,6 +74,7 @@ export class Run {
     run.#id = start.run;
     run.#state = "running";
     run.work = outOfReach;
+    run.retention = { fingerprint: start.fingerprint };
     run.#last().output = output;
     return run;
   }
@@ -90,7 +96,7 @@ export class Run {
   }
 
   /** undefined until it has ended. */
-  get outcome(): Outcome | undefined {
+  get outcome(): RunOutcome | undefined {
     return this.#outcome;
   }
 
@@ -123,16 +129,17 @@ export class Run {
     return this.#lasting?.output?.end ?? 0;
   }
 
-  /** Tells at once that the run has ended already; else its place when it waits, and how far it was when it last said so. */
+  /** Tells at once how far the run was when it last said so, and that it has ended already, or its place when it waits. */
   follow(follower: RunFollower): void {
     if (this.#outcome !== undefined) {
+      if (this.#lasting?.progress !== undefined) follower.progress?.(this.#lasting.progress.latest);
       follower.ended(this.#outcome);
       return;
     }
     const lasting = this.#last();
     lasting.followers = withListener(lasting.followers, follower);
     if (lasting.queuePosition > 0) follower.queued?.(lasting.queuePosition);
-    if (lasting.progress !== undefined) follower.progress?.(lasting.progress.fraction, lasting.progress.message);
+    if (lasting.progress !== undefined) follower.progress?.(lasting.progress.latest);
   }
 
   unfollow(follower: RunFollower): void {
@@ -141,15 +148,17 @@ export class Run {
   }
 
   /** Calls at once when the run has ended already. */
-  whenEnded(listener: (outcome: Outcome) => void): void {
+  whenEnded(listener: (outcome: RunOutcome) => void): void {
     this.follow({ ended: listener });
   }
 
-  progress(fraction: number, message: string | undefined): void {
+  progress(progress: Progress): void {
     if (this.#outcome !== undefined) return;
     const lasting = this.#last();
-    lasting.progress = { fraction, message };
-    for (const follower of eachListener(lasting.followers)) follower.progress?.(fraction, message);
+    lasting.progress ??= new PacedProgress(this.#host.limits, (latest) => {
+      for (const follower of eachListener(lasting.followers)) follower.progress?.(latest);
+    });
+    lasting.progress.report(progress);
   }
 
   /** From 1; 0 when it waits no more. */
@@ -162,9 +171,9 @@ export class Run {
   }
 
   /** The first outcome counts; whatever comes later changes nothing. */
-  end(outcome: Outcome): void {
+  end(settled: RunOutcome): void {
     if (!this.happens("ends")) return;
-    this.#outcome = outcome;
+    const outcome = (this.#outcome = this.#told(settled));
     const lasting = this.#lasting;
     if (lasting === undefined) {
       this.#host.ends(this, outcome);
@@ -173,12 +182,21 @@ export class Run {
     this.#endedAtMs = Date.now();
     lasting.output?.close();
     lasting.input?.discard();
+    lasting.progress?.end();
     // Before anybody is told: what a caller has heard of is never lost.
     this.#host.ends(this, outcome);
     clearTimeout(lasting.timer);
     const { followers } = lasting;
     lasting.followers = undefined;
     for (const follower of eachListener(followers)) follower.ended(outcome);
+  }
+
+  /** The same for all who ask: its caller may carry less than others, and no secret of its call is shown. */
+  #told(settled: RunOutcome): RunOutcome {
+    const outcome = this.valueRoom === undefined ? settled : fitValue(settled, this.valueRoom);
+    if (this.secrets.length === 0 || !("error" in outcome)) return outcome;
+    const { code, message, details, cause } = outcome.error;
+    return { ...outcome, error: new IscepError(code, maskText(message, this.secrets), { details, cause }) };
   }
 
   /** Asks it to stop. Its outcome comes when it has, which may be at once. */
@@ -221,11 +239,17 @@ export class Run {
   }
 }
 
+export interface Retention {
+  readonly idempotencyKey?: string;
+  /** Of the arguments of the call with that key; undefined without a key. */
+  readonly fingerprint?: string | undefined;
+}
+
 /** Whoever wants to hear of a run: its caller's door, one who has attached. */
 export interface RunFollower {
   /** Once. */
-  ended(outcome: Outcome): void;
-  progress?(fraction: number, message: string | undefined): void;
+  ended(outcome: RunOutcome): void;
+  progress?(progress: Progress): void;
   /** Its place in a queue, from 1; 0 when it waits no more. */
   queued?(position: number): void;
 }
@@ -238,9 +262,9 @@ export interface RunWork {
 
 /** Where runs are written down. */
 export interface RunHost {
-  readonly limits: OutputLimits;
+  readonly limits: OutputLimits & ProgressLimits;
   /** It has its outcome, and nobody has been told yet. */
-  ends(run: Run, outcome: Outcome): void;
+  ends(run: Run, outcome: RunOutcome): void;
   /** The last of those that held it has let go of it. */
   abandoned(run: Run): void;
 }
@@ -253,6 +277,7 @@ export interface EndedRun {
   readonly tokenId: string | null;
   readonly source: string;
   readonly startedAtMs: number;
+  readonly fingerprint?: string;
 }
 
 /** Only its own server can stop it. */
@@ -260,7 +285,12 @@ const outOfReach: RunWork = { drop: () => {} };
 
 /** Nothing is written down of a run that is not this server's, or was before. */
 const pastHost: RunHost = {
-  limits: { maxRetainedOutputBytes: 0, streamWindowBytes: 0 },
+  limits: {
+    maxRetainedOutputBytes: 0,
+    streamWindowBytes: 0,
+    progressIntervalMs: 0,
+    maxProgressMessageCharacters: 0,
+  },
   ends: () => {},
   abandoned: () => {},
 };
@@ -270,7 +300,7 @@ class LastingRun {
   output: RunOutput | undefined;
   input: RunInput | undefined;
   followers: Listeners<RunFollower>;
-  progress: { readonly fraction: number; readonly message: string | undefined } | undefined;
+  progress: PacedProgress | undefined;
   queuePosition = 0;
   /** Callers that want it to go on; without any, and not detached, it is abandoned. */
   holders: Listeners<object>;

@@ -5,11 +5,13 @@
 import type { Command, CommandContext, CommandOutput } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
-import type { Outcome } from "../../model/outcome.js";
+import type { RunOutcome } from "../../model/outcome.js";
 import { noInput } from "../streams/input.js";
 import { RunOutput, type OutputChannel, type OutputLimits } from "../streams/output.js";
 import { JoinedOutput } from "./joined-output.js";
 import { stopped } from "./endings.js";
+import type { Progress } from "./paced-progress.js";
+import { checkProgress, checkWrite } from "./reports.js";
 import type { Run, RunWork } from "./run.js";
 
 export interface WorkHost {
@@ -35,7 +37,7 @@ export class Work implements RunWork {
   #controller: AbortController | undefined;
   #abortReason: IscepError | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #progress: { readonly fraction: number; readonly message: string | undefined } | undefined;
+  #progress: Progress | undefined;
   #position = 0;
   #hasBegun = false;
   #isOver = false;
@@ -86,7 +88,7 @@ export class Work implements RunWork {
     run.work = this;
     run.happens(this.#hasBegun ? "begins" : "waits");
     run.movedInQueue(this.#position);
-    if (this.#progress !== undefined) run.progress(this.#progress.fraction, this.#progress.message);
+    if (this.#progress !== undefined) run.progress(this.#progress);
   }
 
   /** It has to wait for its turn. */
@@ -129,9 +131,9 @@ export class Work implements RunWork {
     this.#controller?.abort(this.#abortReason);
   }
 
-  progress(fraction: number, message: string | undefined): void {
-    this.#progress = { fraction, message };
-    for (const run of this.runs) run.progress(fraction, message);
+  progress(progress: Progress): void {
+    this.#progress = progress;
+    for (const run of this.runs) run.progress(progress);
   }
 
   /** In the queue, from 1; 0 when it waits no more. */
@@ -145,7 +147,7 @@ export class Work implements RunWork {
   }
 
   /** Nothing of it goes on any more: what each run ends with that has not left. */
-  end(outcome: Outcome): void {
+  end(outcome: RunOutcome): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
     if (!this.#firstHasLeft) this.first.end(outcome);
@@ -182,7 +184,12 @@ export class WorkContext implements CommandContext {
   // They work without their context as well: commands take apart what they are given.
   get output(): CommandOutput {
     const work = this.#work;
-    return { write: (channel, data) => work.write(channel, data) };
+    return {
+      write: (channel, data) => {
+        checkWrite(channel, data);
+        return work.write(channel, data);
+      },
+    };
   }
 
   get stdin(): AsyncIterable<Uint8Array> {
@@ -191,6 +198,9 @@ export class WorkContext implements CommandContext {
 
   get progress(): CommandContext["progress"] {
     const work = this.#work;
-    return (fraction, message) => work.progress(Math.min(1, Math.max(0, fraction)), message);
+    return (fraction, message) => {
+      checkProgress(fraction, message);
+      work.progress({ fraction, message });
+    };
   }
 }

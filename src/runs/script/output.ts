@@ -4,7 +4,7 @@ import type { Limits } from "../../limits/limits.js";
 import { CappedOutput } from "./capped-output.js";
 import type { OutputChannel } from "../streams/output.js";
 import { SecretMask } from "../../text/secret-mask.js";
-import { PacedProgress, ProgressLines, type ProgressListener } from "./progress-lines.js";
+import { ProgressLines, type ProgressListener } from "./progress-lines.js";
 
 /** Takes the bytes while they come; a promise asks for a pause until it resolves. */
 export interface LiveOutput {
@@ -17,7 +17,7 @@ export interface ScriptOutputOptions {
   /** Called once, when something was dropped. */
   readonly full: () => void;
   /** `maxRunOutputBytes` of each channel are kept for the result. */
-  readonly limits: Pick<Limits, "maxRunOutputBytes" | "maxProgressLineBytes" | "progressIntervalMs">;
+  readonly limits: Pick<Limits, "maxRunOutputBytes" | "maxProgressLineBytes">;
   readonly live: LiveOutput | undefined;
   readonly progress: ProgressListener | undefined;
   /** Become `***` in both channels, and in the messages of progress. */
@@ -28,7 +28,6 @@ export class ScriptOutput {
   readonly stdout: CappedOutput;
   readonly stderr: CappedOutput;
   readonly #live: LiveOutput | undefined;
-  readonly #progress: PacedProgress;
   readonly #lines: ProgressLines;
   readonly #masks: Readonly<Record<OutputChannel, SecretMask>>;
   readonly #pipes: Readable[] = [];
@@ -48,10 +47,7 @@ export class ScriptOutput {
     this.#full = full;
     this.#live = live;
     this.#masks = { stdout: new SecretMask(secrets), stderr: new SecretMask(secrets) };
-    this.#progress = new PacedProgress(limits.progressIntervalMs, progress);
-    this.#lines = new ProgressLines(limits.maxProgressLineBytes, (fraction, message) =>
-      this.#progress.tell(fraction, message),
-    );
+    this.#lines = new ProgressLines(limits.maxProgressLineBytes, progress);
   }
 
   /** It was more than it may be. */
@@ -134,7 +130,6 @@ export class ScriptOutput {
     void this.#pass("stdout", this.#masks.stdout.end());
     for (const bytes of this.#lines.push(this.#masks.stderr.end())) void this.#pass("stderr", bytes);
     for (const bytes of this.#lines.end()) void this.#pass("stderr", bytes);
-    this.#progress.end();
     for (const pipe of this.#pipes) pipe.destroy();
   }
 }

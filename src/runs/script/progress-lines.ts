@@ -82,36 +82,3 @@ function parseLine(line: Buffer): { readonly fraction: number; readonly message:
   // What is no share of the whole stays visible, so that its author sees it.
   return fraction > 1 ? undefined : { fraction, message: message === "" ? undefined : message };
 }
-
-/** Tells the latest at a bounded pace, as nobody can hold back a script that reports without end. */
-export class PacedProgress {
-  readonly #intervalMs: number;
-  readonly #report: ProgressListener;
-  #latest: { readonly fraction: number; readonly message: string | undefined } | undefined;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(intervalMs: number, report: ProgressListener) {
-    this.#intervalMs = intervalMs;
-    this.#report = report;
-  }
-
-  tell(fraction: number, message: string | undefined): void {
-    this.#latest = { fraction, message };
-    if (this.#timer === undefined) this.#tellLatest();
-  }
-
-  /** Tells what is left to tell, and nothing after that by itself. */
-  end(): void {
-    clearTimeout(this.#timer);
-    if (this.#latest !== undefined) this.#report(this.#latest.fraction, this.#latest.message);
-    this.#latest = undefined;
-  }
-
-  #tellLatest(): void {
-    this.#timer = undefined;
-    if (this.#latest === undefined) return;
-    this.#report(this.#latest.fraction, this.#latest.message);
-    this.#latest = undefined;
-    this.#timer = setTimeout(() => this.#tellLatest(), this.#intervalMs);
-  }
-}

@@ -1,6 +1,8 @@
 /** What passes between a command in a worker thread and its run while it goes on: output, progress, standard input, abort. */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { CommandContext, CommandOutput } from "../../model/command.js";
+import { PacedProgress, type ProgressLimits } from "../run/paced-progress.js";
+import { checkProgress, checkWrite } from "../run/reports.js";
 import { packThrown, unpackThrown, type PackedThrown } from "./messages.js";
 
 /** From the thread. */
@@ -31,6 +33,7 @@ interface Waiting {
 export class ThreadContextChannel {
   readonly #port: MessagePort;
   readonly #controller = new AbortController();
+  readonly #progress: PacedProgress;
   readonly #writes: (() => void)[] = [];
   readonly #reads: Waiting[] = [];
 
@@ -39,8 +42,9 @@ export class ThreadContextChannel {
 
   readonly stdin: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => this.#pieces() };
 
-  constructor(port: MessagePort) {
+  constructor(port: MessagePort, limits: ProgressLimits) {
     this.#port = port;
+    this.#progress = new PacedProgress(limits, (progress) => this.#post({ kind: "progress", ...progress }));
     port.on("message", (message: RunMessage) => this.#receive(message));
     port.unref();
     this.#post({ kind: "begin" });
@@ -52,14 +56,17 @@ export class ThreadContextChannel {
   }
 
   progress(fraction: number, message: string | undefined): void {
-    this.#post({ kind: "progress", fraction, message });
+    checkProgress(fraction, message);
+    this.#progress.report({ fraction, message });
   }
 
   end(): void {
+    this.#progress.end();
     this.#post({ kind: "end" });
   }
 
   #write(channel: "stdout" | "stderr", data: string | Uint8Array): Promise<void> {
+    checkWrite(channel, data);
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : Uint8Array.from(data);
     this.#post({ kind: "output", channel, bytes });
     return this.#answered(new Promise<void>((resolve) => this.#writes.push(resolve)));

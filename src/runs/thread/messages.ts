@@ -1,6 +1,8 @@
 /** What goes to a worker thread and back. Structured clone loses classes, so errors travel as plain objects. */
 import type { MessagePort } from "node:worker_threads";
 import { IscepError, isErrorCode, isIscepError, type ErrorCode } from "../../errors.js";
+import type { ProgressLimits } from "../run/paced-progress.js";
+import type { JsonLimits } from "../../wire/json.js";
 import { limitTable } from "../../limits/limits.js";
 
 export interface ThreadTask {
@@ -10,12 +12,13 @@ export interface ThreadTask {
   readonly args: unknown;
   readonly runId: string;
   readonly identity: { readonly owner: string; readonly tokenId: string | null };
+  readonly limits: JsonLimits & ProgressLimits;
   /** For all that passes while it runs. */
   readonly port: MessagePort;
 }
 
 export type ThreadAnswer =
-  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly thrown: PackedThrown };
+  { readonly ok: true; readonly json: string | undefined } | { readonly ok: false; readonly thrown: PackedThrown };
 
 export type PackedThrown = PackedError | { readonly kind: "other"; readonly text: string };
 
@@ -58,7 +61,7 @@ export function unpackThrown(packed: PackedThrown): unknown {
   return error;
 }
 
-export function isCloneable(value: unknown): boolean {
+function isCloneable(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return typeof value !== "function" && typeof value !== "symbol";
   try {
     structuredClone(value);

@@ -3,10 +3,13 @@ import type { CommandContext, FunctionCommand } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
 import { limitTable } from "../../limits/limits.js";
+import type { ProgressLimits } from "../run/paced-progress.js";
+import type { JsonLimits } from "../../wire/json.js";
+import { JsonText } from "../../wire/json-text.js";
 import { openRunChannel } from "./channel.js";
 import { unpackThrown, type ThreadAnswer, type ThreadTask } from "./messages.js";
 
-export interface ThreadPoolOptions {
+export interface ThreadPoolOptions extends Partial<JsonLimits & ProgressLimits> {
   readonly maxThreads: number;
   /** Default: the limit of that name. */
   readonly threadIdleMs?: number;
@@ -40,6 +43,7 @@ interface ThreadCall {
  */
 export class ThreadPool {
   readonly #options: Required<ThreadPoolOptions>;
+  readonly #taskLimits: ThreadTask["limits"];
   readonly #calls = new Set<ThreadCall>();
   #pool: Promise<Pool> | undefined;
   #closed = false;
@@ -48,8 +52,15 @@ export class ThreadPool {
     this.#options = {
       threadIdleMs: limitTable.threadIdleMs.default,
       killGraceMs: limitTable.killGraceMs.default,
+      maxJsonDepth: limitTable.maxJsonDepth.default,
+      maxJsonKeys: limitTable.maxJsonKeys.default,
+      maxJsonItems: limitTable.maxJsonItems.default,
+      progressIntervalMs: limitTable.progressIntervalMs.default,
+      maxProgressMessageCharacters: limitTable.maxProgressMessageCharacters.default,
       ...options,
     };
+    const { maxJsonDepth, maxJsonKeys, maxJsonItems, progressIntervalMs, maxProgressMessageCharacters } = this.#options;
+    this.#taskLimits = { maxJsonDepth, maxJsonKeys, maxJsonItems, progressIntervalMs, maxProgressMessageCharacters };
   }
 
   /**
@@ -57,7 +68,7 @@ export class ThreadPool {
    * command or its thread has ended, with IscepError `killed` when the thread ended by itself, `configuration` when the command is not
    * found in its module, `failed` when arguments or result cannot be copied, `closed` after `close`.
    */
-  async run(command: FunctionCommand, args: unknown, options: ThreadRunOptions): Promise<unknown> {
+  async run(command: FunctionCommand, args: unknown, options: ThreadRunOptions): Promise<JsonText | undefined> {
     const { runId, identity, signal } = options;
     const module = command.threadModule;
     if (module === undefined)
@@ -74,6 +85,7 @@ export class ThreadPool {
     };
     const channel = openRunChannel(options);
     const task: ThreadTask = {
+      limits: this.#taskLimits,
       port: channel.port,
       module,
       command: command.name,
@@ -170,8 +182,8 @@ export class ThreadPool {
   }
 }
 
-function unpackAnswer(answer: ThreadAnswer): unknown {
-  if (answer.ok) return answer.value;
+function unpackAnswer(answer: ThreadAnswer): JsonText | undefined {
+  if (answer.ok) return answer.json === undefined ? undefined : new JsonText(answer.json);
   throw unpackThrown(answer.thrown);
 }
 

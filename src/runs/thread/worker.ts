@@ -3,8 +3,9 @@ import type { FunctionCommand } from "../../model/command.js";
 import { importModule } from "../../commands/load-module.js";
 import { openThreadCommandTable, threadCommandKey } from "../../commands/thread-commands.js";
 import { IscepError } from "../../errors.js";
+import { sendable } from "../run/settle.js";
 import { ThreadContextChannel } from "./channel.js";
-import { isCloneable, packThrown, type ThreadAnswer, type ThreadTask } from "./messages.js";
+import { packThrown, type ThreadAnswer, type ThreadTask } from "./messages.js";
 import { markCommandWorker } from "./worker-flag.js";
 
 const table = openThreadCommandTable();
@@ -16,7 +17,7 @@ markCommandWorker(() => {
 
 /** Never throws: what the pool sees rejected is a thread that has ended. */
 export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
-  const channel = new ThreadContextChannel(task.port);
+  const channel = new ThreadContextChannel(task.port, task.limits);
   try {
     const command = await findCommand(task.module, task.command);
     const { runId, identity } = task;
@@ -28,13 +29,8 @@ export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
       stdin: channel.stdin,
       progress: (fraction, message) => channel.progress(fraction, message),
     });
-    if (!isCloneable(value)) {
-      throw new IscepError(
-        "failed",
-        `the result of "${task.command}" is not JSON, and cannot leave its thread; return plain objects, arrays, texts and numbers`,
-      );
-    }
-    return { ok: true, value };
+    // Made here, so that the work of it holds up no other, and nothing is lost by a copy.
+    return { ok: true, json: sendable(value, task.limits)?.text };
   } catch (error) {
     return { ok: false, thrown: packThrown(error) };
   } finally {

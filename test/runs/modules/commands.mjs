@@ -49,7 +49,7 @@ export const readSlowly = inThread("read_slowly", async ({ gate }, { stdin }) =>
       });
     }
   }
-  return Buffer.concat(pieces);
+  return Buffer.concat(pieces).toString("latin1");
 });
 
 export const leave = inThread("leave", () => process.exit(0));

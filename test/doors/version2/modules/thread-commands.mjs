@@ -1,4 +1,5 @@
 import process from "node:process";
+import { z } from "zod";
 import { defineCommand } from "iscep";
 
 export const leave = defineCommand({
@@ -24,4 +25,21 @@ export const spin = defineCommand({
   run: () => {
     for (;;);
   },
+});
+
+export const chatty = defineCommand({
+  name: "chatty",
+  thread: import.meta.url,
+  run: (_args, { progress }) => {
+    for (let step = 1; step <= 200_000; step++) progress(step / 200_000, `step ${step}`);
+    return "done";
+  },
+});
+
+export const report = defineCommand({
+  name: "report",
+  thread: import.meta.url,
+  args: z.object({ how: z.string(), args: z.array(z.any()) }),
+  run: ({ how, args }, context) =>
+    void Reflect.apply(how === "progress" ? context.progress : context.output.write, context.output, args),
 });

@@ -1,0 +1,75 @@
+/**
+ * What everybody is told of how a run ended is decided here, once and before it ends: its caller, those who follow it, the
+ * logs, the list of runs and its file. So no door finds out later that it cannot send a value.
+ */
+import { IscepError, toIscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { Outcome, RunOutcome } from "../../model/outcome.js";
+import type { JsonLimits } from "../../wire/json.js";
+import { JsonText } from "../../wire/json-text.js";
+import { failed } from "./endings.js";
+import { fitValue, type ValueRoom } from "./value-room.js";
+
+type SettleLimits = JsonLimits & Pick<Limits, "maxErrorMessageCharacters">;
+
+/**
+ * A value that JSON cannot hold fails its run, and so does one that no packet can carry.
+ * @param room of the largest answer that there is: `packetRoom`
+ */
+export function settle(outcome: Outcome, limits: SettleLimits, room: ValueRoom): RunOutcome {
+  let settled: RunOutcome;
+  try {
+    settled = withJson(outcome, limits, room);
+  } catch (thrown) {
+    settled = failed(toIscepError(thrown));
+  }
+  return settled.status === "completed" ? settled : withShortMessage(settled, limits.maxErrorMessageCharacters);
+}
+
+function withJson(outcome: Outcome, limits: SettleLimits, room: ValueRoom): RunOutcome {
+  switch (outcome.status) {
+    case "completed":
+      return fitValue({ ...outcome, value: sendable(outcome.value, limits) }, room);
+    case "failed": {
+      const { value, ...rest } = outcome;
+      return value === undefined ? rest : fitValue({ ...rest, value: sendable(value, limits) }, room);
+    }
+    case "killed": {
+      const { value, ...rest } = outcome;
+      return value === undefined ? rest : fitValue({ ...rest, value: sendable(value, limits) }, room);
+    }
+    default:
+      return outcome;
+  }
+}
+
+function withShortMessage(outcome: Exclude<RunOutcome, { status: "completed" }>, maxCharacters: number): RunOutcome {
+  const { code, message, details, cause } = outcome.error;
+  if (message.length <= maxCharacters) return outcome;
+  const cut = `${message.slice(0, maxCharacters)} … (cut)`;
+  return { ...outcome, error: new IscepError(code, cut, { details, cause }) };
+}
+
+/**
+ * The JSON of what a command gave back; undefined for nothing.
+ * @throws IscepError `failed` that says what of it JSON cannot hold
+ */
+export function sendable(value: unknown, limits: JsonLimits): JsonText | undefined {
+  // A command in a thread has it made there.
+  if (value instanceof JsonText) return value;
+  try {
+    return JsonText.of(value, limits, "result");
+  } catch (thrown) {
+    const { message, cause } = toIscepError(thrown);
+    const sentence = `the command ran, and its result could not be sent: ${message}`;
+    throw new IscepError("failed", sentence, cause === undefined ? {} : { cause });
+  }
+}
+
+/** Of version 2, the largest that any door has; other messages may stand in the packet, and the rest of the answer. */
+export function packetRoom({ maxPacketBytes, flushBytes }: Pick<Limits, "maxPacketBytes" | "flushBytes">): ValueRoom {
+  const maxBytes = Math.max(0, maxPacketBytes - 4 * flushBytes);
+  const tooLarge = (bytes: number): IscepError =>
+    new IscepError("too_large", `the command ran, and its result has ${bytes} bytes; at most ${maxBytes} can be sent`);
+  return { maxBytes, maxScriptResultBytes: maxBytes, tooLarge };
+}

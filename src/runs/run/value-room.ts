@@ -1,0 +1,30 @@
+import type { IscepError } from "../../errors.js";
+import type { RunOutcome } from "../../model/outcome.js";
+import { fitScriptResult, isScriptResult } from "../../model/script-result.js";
+import { JsonText } from "../../wire/json-text.js";
+
+/** How large a value may be that an answer can carry. */
+export interface ValueRoom {
+  readonly maxBytes: number;
+  /** The same for the result of a script, which is cut: its exit code arrives whatever it printed. */
+  readonly maxScriptResultBytes: number;
+  tooLarge(bytes: number): IscepError;
+}
+
+/** The outcome as it fits: a value that is too large fails its run. */
+export function fitValue(outcome: RunOutcome, room: ValueRoom): RunOutcome {
+  if (!("value" in outcome) || outcome.value === undefined) return outcome;
+  const { value } = outcome;
+  const least = Math.min(room.maxBytes, room.maxScriptResultBytes);
+  // A UTF-16 unit becomes at most three bytes.
+  if (3 * value.text.length <= least) return outcome;
+  const { bytes } = value;
+  if (bytes <= least) return outcome;
+  const parsed = value.parse();
+  if (isScriptResult(parsed)) {
+    const cut = fitScriptResult(parsed, room.maxScriptResultBytes);
+    return { ...outcome, value: new JsonText(JSON.stringify(cut)) };
+  }
+  if (bytes <= room.maxBytes) return outcome;
+  return { status: "failed", error: room.tooLarge(bytes) };
+}
