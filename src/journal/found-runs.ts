@@ -1,4 +1,4 @@
-/** What earlier processes have left in the runs folder, or other servers are writing there. */
+/** Finds what earlier processes have left in the runs folder, and what other servers are writing there. */
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { foundSegments, segmentName, type Segment, type SegmentFile } from "../runs/streams/output-segments.js";
@@ -11,12 +11,12 @@ export interface FoundRun {
   readonly fileBytes: number;
 }
 
-// Between the making of a file and its first line lies a moment, not a minute.
+// A file gets its first line within a moment after it is made, not a minute.
 const maxUnbegunMs = 60_000;
 
 export class FoundRuns {
   readonly #folder: string;
-  /** With less than their first line: their server was killed before the command began, or is just writing it. */
+  /** Files without a complete first line: their server was killed before the command began, or is just writing it. */
   readonly #unbegun = new Set<string>();
 
   constructor(folder: string) {
@@ -27,7 +27,7 @@ export class FoundRuns {
     return join(this.#folder, `${run}.run`);
   }
 
-  /** In the order of their ids. @throws what the system says */
+  /** The runs in the order of their ids. @throws the system's error */
   all(): { readonly run: FoundRun; readonly segments: Segment[] }[] {
     const segments = new Map<string, SegmentFile[]>();
     const ids: string[] = [];
@@ -53,13 +53,15 @@ export class FoundRuns {
     return start === undefined ? undefined : { start, end, fileBytes: sizeOf(path) };
   }
 
-  /** One that another server began since. Whatever the text is, only the name of a run's file is looked for. */
+  /**
+   * A run that another server has begun since. Whatever the text is, only a file with the name of a run is looked for.
+   */
   one(id: string): FoundRun | undefined {
     if (runOfFile(`${id}.run`) === undefined || sizeOf(this.path(id)) === 0) return undefined;
     return this.#read(id);
   }
 
-  /** More than the bytes that are known; undefined when nothing was added. */
+  /** Reads what was added behind the known bytes; undefined when nothing was added. */
   grown(
     id: string,
     knownBytes: number,
@@ -68,7 +70,7 @@ export class FoundRuns {
     return fileBytes <= knownBytes ? undefined : { end: readRunFile(this.path(id)).end, fileBytes };
   }
 
-  /** Removes files of runs whose commands never began, and gives back what has its first line by now. */
+  /** Removes files of runs whose commands never began. Returns those that have their first line now. */
   sweep(): FoundRun[] {
     const begun: FoundRun[] = [];
     for (const id of this.#unbegun) {

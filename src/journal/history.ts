@@ -1,11 +1,14 @@
-/** The list of runs, those under way and those that have ended, in the order of their start. Bounded: the oldest go first. */
+/**
+ * The list of runs, those that go on and those that have ended, in the order of their start. It is bounded: the oldest
+ * are removed first.
+ */
 import type { RunRecord } from "../model/run-record.js";
 import { recordOfRun } from "../runs/run/record.js";
 import type { Run } from "../runs/run/run.js";
 
 export interface RunsPage {
   readonly runs: readonly RunRecord[];
-  /** The id to give as `after` for the next page; absent on the last one. */
+  /** The id to give as `after` for the next page. The last page has none. */
   readonly next?: string;
 }
 
@@ -30,7 +33,7 @@ export class RunHistory {
     if (!this.#byId.has(run.id)) this.#insert({ id: run.id, run, record: undefined });
   }
 
-  /** Of an earlier process. */
+  /** Adds a run of an earlier process. */
   addRecord(record: RunRecord): void {
     if (!this.#byId.has(record.run)) this.#insert({ id: record.run, run: undefined, record });
   }
@@ -47,7 +50,7 @@ export class RunHistory {
     return entry === undefined ? undefined : recordOf(entry);
   }
 
-  /** A page of those that `take` gives something for, newest first. */
+  /** A page of the runs for which `take` returns something, newest first. */
   page(after: string | undefined, limit: number, take: (record: RunRecord) => RunRecord | undefined): RunsPage {
     const runs: RunRecord[] = [];
     for (let index = this.#place(after) - 1; index >= 0; index--) {
@@ -68,7 +71,7 @@ export class RunHistory {
     const last = this.#entries.at(-1);
     if (last === undefined || last.id < id) this.#entries.push(entry);
     else this.#entries.splice(this.#place(id), 0, entry);
-    // In one go for many, as each moves all the others.
+    // Many are removed at once, because each removal moves all the others.
     if (this.#entries.length > this.#maxEntries * 1.1 + 1) this.#dropOldest(this.#entries.length - this.#maxEntries);
   }
 
@@ -84,7 +87,7 @@ export class RunHistory {
     this.#entries.splice(0, this.#entries.length, ...stay);
   }
 
-  /** How many entries come before this id; all, without one. */
+  /** How many entries come before this id. Without an id: all. */
   #place(id: string | undefined): number {
     if (id === undefined) return this.#entries.length;
     let low = 0;

@@ -1,4 +1,4 @@
-/** What is told and kept of runs: the commands log, the list of runs, and those that can still be asked for. */
+/** Records runs: in the commands log, in the list of runs, and among those that can still be asked for. */
 import { IscepError, textOfThrown } from "../errors.js";
 import type { Identity } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
@@ -16,11 +16,11 @@ import { outcomeOf } from "./stored-outcome.js";
 
 export interface RunJournalOptions {
   readonly limits: Limits;
-  /** Undefined keeps no logs, and costs nothing. */
+  /** undefined: no logs, at no cost. */
   readonly logs?: Logs | undefined;
-  /** Undefined keeps runs in memory only. */
+  /** undefined: runs are kept only in memory. */
   readonly store?: RunStore | undefined;
-  /** Of an earlier process, from its commands log. */
+  /** Runs of an earlier process, from its commands log. */
   readonly history?: readonly RunRecord[] | undefined;
 }
 
@@ -28,13 +28,13 @@ export interface RunsQuery {
   readonly run?: string | undefined;
   readonly after?: string | undefined;
   readonly limit?: number | undefined;
-  /** Not only the runs of this owner, but all that it may see. */
+  /** True for all runs that the identity may see, and not only its own. */
   readonly all?: boolean | undefined;
   readonly command?: string | undefined;
   /** `running`, or how it ended. */
   readonly status?: string | undefined;
   readonly owner?: string | undefined;
-  /** Unix time in milliseconds: started then or later. */
+  /** Unix time in milliseconds. Only runs that started then or later count. */
   readonly sinceMs?: number | undefined;
 }
 
@@ -55,14 +55,14 @@ export class RunJournal {
     for (const record of records.sort((a, b) => (a.run < b.run ? -1 : 1))) this.#history.addRecord(record);
   }
 
-  /** Before it begins, for one that has to be known whatever happens to this process. */
+  /** Call this before a run begins that must be known whatever happens to this process. */
   begins(run: Run): void {
     if (run.isInJournal) return;
     this.#store?.begin(run);
     this.#begun(run, this.#store !== undefined);
   }
 
-  /** It goes on beyond the turn of the event loop in which it began. */
+  /** The run goes on after the turn of the event loop in which it began. */
   outlasts(run: Run): void {
     if (!run.isInJournal) this.#begun(run, false);
   }
@@ -72,7 +72,7 @@ export class RunJournal {
     this.#logs?.command({ ...eventOf(run, "running"), isDurable, server: ownProcessMark() });
   }
 
-  /** From now on it can be found, followed and listed. */
+  /** From now on the run can be found, followed and listed. */
   keep(run: Run): void {
     this.#kept.keep(run, run.retention?.idempotencyKey);
     this.#history.add(run);
@@ -85,14 +85,14 @@ export class RunJournal {
     this.#history.ended(run);
   }
 
-  /** It has its outcome, before anybody is told. */
+  /** The run has its outcome. This comes before anybody is told. */
   ends(run: Run, outcome: RunOutcome): void {
     if (run.isInJournal) this.#store?.end(run, outcome);
     if (run.isKept) this.#keptEnded(run);
     if (this.#logs === undefined) return;
     const { status } = outcome;
     if (status === "completed" && !run.isInJournal && outcome.exitCode === undefined) {
-      // The way of most calls, without copies.
+      // Most calls go this way, without copies.
       this.#logs.command(eventOf(run, status));
       return;
     }
@@ -111,7 +111,10 @@ export class RunJournal {
     });
   }
 
-  /** @throws IscepError `run_not_found` for a run that is unknown, forgotten or another owner's: the same answer for all. */
+  /**
+   * @throws IscepError `run_not_found` for a run that is unknown, forgotten, or another owner's: all get the same
+   *   answer
+   */
   find(identity: Identity, id: string): Run {
     const run = this.#kept.byId(id);
     if (run !== undefined) {
@@ -126,7 +129,7 @@ export class RunJournal {
       : notFound();
   }
 
-  /** All that is left of it is its line. */
+  /** Only its line is left of it. */
   #remembered(record: RunRecord): Run {
     const { status, startedAtMs, endedAtMs = startedAtMs, outputBytes } = record;
     const outcome = outcomeOf({ ...record, status: status === "running" ? "lost" : status }, undefined, true);
@@ -158,7 +161,7 @@ export class RunJournal {
     return { runs: [this.#current(record)] };
   }
 
-  /** A run of another server may have ended meanwhile, or have been taken for lost before. */
+  /** A run of another server may have ended meanwhile, or may have been reported as lost before. */
   #current(record: RunRecord): RunRecord {
     const mayChange = record.status === "running" || record.status === "lost";
     if (!mayChange || this.#kept.byId(record.run) !== undefined) return record;

@@ -2,11 +2,11 @@ import type { Identity } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
 import type { Run } from "../runs/run/run.js";
 
-/** Runs in memory that can be asked for by id or key: those under way, and for a while those that have ended. */
+/** Keeps runs in memory that can be found by id or key: those that go on, and for a while those that have ended. */
 export class KeptRuns {
   readonly #limits: Pick<Limits, "maxRetainedRuns" | "runRetentionMs">;
   readonly #runs = new Map<string, Run>();
-  /** In the order of their end. */
+  /** The ended runs, in the order of their end. */
   readonly #ended = new Set<Run>();
   readonly #keys = new Map<string, Run>();
   readonly #keyOf = new Map<Run, string>();
@@ -56,7 +56,7 @@ export class KeptRuns {
   }
 }
 
-/** A key means nothing to other owners. JSON keeps the two parts apart, whatever they hold. */
+/** A key means nothing to other owners. JSON keeps the two parts apart, whatever they contain. */
 function ownedKey(identity: Identity, idempotencyKey: string): string {
   return JSON.stringify([identity.owner, idempotencyKey]);
 }

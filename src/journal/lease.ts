@@ -1,12 +1,12 @@
 /**
- * Says in the runs folder that this server lives, for servers that cannot see its process: in another container, say, as
- * each new container is one. A file named after the process, touched every now and then.
+ * Shows in the runs folder that this server lives, for servers that cannot see its process, such as one in another
+ * container. It is a file named after the process, which is touched at intervals.
  */
 import { readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isOwnScope, isProcessGone, isProcessMark, ownProcessMark } from "../files/process-mark.js";
 
-/** A busy disk or event loop may be late, but not by as much as this many times. */
+/** A busy disk or event loop may be late, but not by this many intervals. */
 const missedRenewals = 4;
 
 const suffix = ".server";
@@ -41,11 +41,11 @@ export class ServerLease {
       const now = new Date();
       utimesSync(this.#path, now, now);
     } catch {
-      writeFileSync(this.#path, "", { mode: 0o600 }); // the first time, or somebody removed it
+      writeFileSync(this.#path, "", { mode: 0o600 }); // the first time, or after somebody removed it
     }
   }
 
-  /** Whether the server with this mark has ended: by its process where it can be seen, else by its file. */
+  /** True when the server with this mark has ended. Its process decides if it can be seen, and otherwise its file. */
   isGone(mark: string): boolean {
     if (isProcessGone(mark) || !isProcessMark(mark)) return true;
     if (isOwnScope(mark)) return false;
@@ -53,7 +53,7 @@ export class ServerLease {
     return stats === undefined || Date.now() - stats.mtimeMs > missedRenewals * this.#renewMs;
   }
 
-  /** `isGone`, asked once for each server: many runs are one server's. */
+  /** Like `isGone`, but asks once for each server, because many runs belong to one server. */
   goneServers(): (mark: string) => boolean {
     const known = new Map<string, boolean>();
     return (mark) => {
@@ -63,7 +63,7 @@ export class ServerLease {
     };
   }
 
-  /** Removes what servers that are gone have left. */
+  /** Removes the files of servers that are gone. */
   sweep(): void {
     for (const name of readdirSync(this.#folder)) {
       if (!name.endsWith(suffix)) continue;
@@ -76,7 +76,7 @@ export class ServerLease {
     try {
       rmSync(this.#path, { force: true });
     } catch {
-      // The folder is gone: then nobody looks for it there.
+      // The folder is gone, so nobody looks for the file there.
     }
   }
 }

@@ -1,4 +1,7 @@
-/** Runs of servers that are gone: each gets its one end, in its file and in the commands log, and its processes are ended. */
+/**
+ * Ends the runs of servers that are gone. Each gets its one end, in its file and in the commands log, and its processes
+ * are ended.
+ */
 import { withFileLock } from "../files/file-lock.js";
 import type { Limits } from "../limits/limits.js";
 import { readHistory, type LoggedRun } from "../logs/history.js";
@@ -15,7 +18,7 @@ export interface LeftRunsOptions {
   readonly lease: ServerLease;
   readonly logs: Logs;
   readonly limits: Limits;
-  /** Held while an end is written, so that of two servers that started at once only one does it. */
+  /** This lock is held while an end is written, so that of two servers that start at once only one writes it. */
   readonly lockPath: string;
   readonly tell: (message: string, error: unknown) => void;
 }
@@ -23,9 +26,9 @@ export interface LeftRunsOptions {
 export class LeftRuns {
   readonly #options: LeftRunsOptions;
   #logged: ReadonlyMap<string, LoggedRun>;
-  /** Runs of the commands log that are not in the store, and have an end. */
+  /** Runs of the commands log that are not in the store and have an end. */
   readonly records: RunRecord[] = [];
-  /** Of servers that may live, in another container. */
+  /** Runs of servers in other containers, which may still live. */
   #doubtful: LoggedRun[] = [];
   readonly #timer: NodeJS.Timeout;
   #settled: Promise<unknown> = Promise.resolve();
@@ -37,7 +40,8 @@ export class LeftRuns {
     this.#endStored();
     for (const logged of this.#logged.values()) this.#endLogged(logged);
     options.lease.sweep();
-    // Another server goes on with its runs, or is killed meanwhile. One of another container can only be known to be gone after a while.
+    // Another server goes on with its runs, or is killed meanwhile. For a server in another container, only time shows
+    // that it is gone.
     this.#timer = setInterval(() => this.#lookAgain(), limits.otherServersIntervalMs).unref();
   }
 
@@ -57,7 +61,7 @@ export class LeftRuns {
       for (const stored of store.unfinished()) store.look(stored);
       const doubtful = this.#doubtful.filter(hasEnded);
       if (doubtful.length === 0 && !store.unfinished().some(({ start }) => isGone(start.server))) return;
-      // It wrote on since this server has read it.
+      // It has written more since this server read it.
       this.#logged = this.#readLog();
       this.#doubtful = this.#doubtful.filter((logged) => !doubtful.includes(logged));
       this.#endStored();
@@ -72,7 +76,7 @@ export class LeftRuns {
     const { store, lease, tell } = this.#options;
     const isGone = lease.goneServers();
     for (const stored of store.unfinished()) {
-      // In this order: whoever is gone writes no more.
+      // The order matters: a server that is gone writes no more.
       if (!isGone(stored.start.server) || store.look(stored).end !== undefined) continue;
       const seen = recordOf(this.#logged.get(stored.start.run));
       store.lose(stored, seen);
@@ -83,7 +87,10 @@ export class LeftRuns {
     }
   }
 
-  /** First its processes, then its line: should this server be killed meanwhile, the next one finds both again. */
+  /**
+   * First the processes end, then the line is written. If this server is killed in between, the next one finds both
+   * again.
+   */
   async #end(stored: StoredRun, seen: RunRecord | undefined): Promise<void> {
     const { store, logs, limits, lockPath } = this.#options;
     await endProcessesOfRuns(new Set([stored.start.run]), limits.killGraceMs);
@@ -102,7 +109,7 @@ export class LeftRuns {
       this.#doubtful.push(logged);
       return;
     }
-    // What the store has given its end just now gets its line after its processes have ended.
+    // A run that got its end from the store just now gets its line after its processes have ended.
     if (record === undefined && !store.isUnwritten(logged.runId)) {
       record = store.record(logged.runId) ?? lostRecord(logged);
       logEnd(logs, record, logged);

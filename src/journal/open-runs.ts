@@ -1,4 +1,4 @@
-/** Opens the runs folder when a server starts: what an earlier process left is made whole before anybody asks for it. */
+/** Opens the runs folder when a server starts. What an earlier process left is completed before anybody asks for it. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { IscepError, textOfThrown } from "../errors.js";
@@ -15,16 +15,21 @@ import { LeftRuns } from "./left-runs.js";
 
 export interface OpenRuns {
   readonly store: RunStore;
-  /** Of runs that are not in the store, from the commands log. */
+  /** The ends of runs that are not in the store, from the commands log. */
   readonly history: readonly RunRecord[];
   readonly logs: Logs;
-  /** What an earlier process left has come to its end, and all output is with the system. Before the logs close. */
+  /**
+   * Resolves when everything of an earlier process has its end, and all output is written. Call it before the logs
+   * close.
+   */
   close(): Promise<void>;
 }
 
 type Tell = (message: string, error: unknown) => void;
 
-/** @throws IscepError `configuration` when the folder cannot be used, `busy` when another server opens it for very long. */
+/**
+ * @throws IscepError `configuration` when the folder cannot be used, `busy` when another server opens it for too long
+ */
 export async function openRuns(folder: string, limits: Limits, given: Logs | undefined): Promise<OpenRuns> {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -37,7 +42,7 @@ export async function openRuns(folder: string, limits: Limits, given: Logs | und
       given?.commandsFile === undefined
         ? combineLogs(...(given === undefined ? [] : [given]), openCommandsLog(folder, { limits, onProblem }))
         : given;
-    // Two servers that start at once would both find the same runs without an end.
+    // Otherwise two servers that start at once would both find the same runs without an end.
     const lockPath = join(folder, "opening");
     return await withFileLock(lockPath, limits.fileLockTimeoutMs, () => {
       const lease = new ServerLease(folder, limits.serverLeaseMs, (error) =>

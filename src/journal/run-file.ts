@@ -1,6 +1,6 @@
 /**
- * The file of one run, `RUN.run`: a line when it begins, and at its end a line with how it ended and one with its value.
- * Written with the system before the command starts, so that kill -9 leaves no run that nobody knows of.
+ * The file of one run, `RUN.run`. It gets a line when the run begins, and at its end one line with how it ended and one
+ * with its value. The first line is written before the command starts, so that after kill -9 every run is known.
  */
 import { appendFileSync, closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
@@ -9,7 +9,7 @@ import type { EndedRun } from "../runs/run/run.js";
 import { readEnd, type StoredEnd } from "./stored-outcome.js";
 
 export interface RunStart extends EndedRun {
-  /** The process of its server. */
+  /** The mark of its server's process. */
   readonly server: string;
   /** A hash of owner and key. */
   readonly key?: string;
@@ -17,17 +17,17 @@ export interface RunStart extends EndedRun {
   readonly fingerprint?: string;
 }
 
-// Both lines, with names of usual length; what is longer is read in a second go.
+// This fits both lines, with names of usual length. Longer lines need a second read.
 const headBytes = 4 * 1024;
 
 const fileName = /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})\.run$/;
 
-/** Undefined for a file that is no run's. */
+/** undefined for a file that does not belong to a run. */
 export function runOfFile(name: string): string | undefined {
   return fileName.exec(name)?.[1];
 }
 
-/** Returns its bytes. */
+/** Returns the number of bytes. */
 export function writeStart(path: string, start: RunStart): number {
   const line = `${JSON.stringify(start)}\n`;
   const file = openSync(path, "wx", 0o600);
@@ -44,7 +44,7 @@ export function appendEnd(path: string, lines: string): number {
   return Buffer.byteLength(lines);
 }
 
-/** What the file says, without the value. `start` is undefined when it is no file of a run. */
+/** What the file says, without the value. `start` is undefined when it is not the file of a run. */
 export function readRunFile(path: string): {
   readonly start: RunStart | undefined;
   readonly end: StoredEnd | undefined;
@@ -59,8 +59,8 @@ export function readRunFile(path: string): {
 }
 
 /**
- * The end that counts, and the line behind it. Another server may have taken the run for lost while its own one, which
- * knows, could not be seen; what that one says beats it, whichever was written first.
+ * The end that counts, and the line behind it. Another server may have reported the run as lost while its own server
+ * could not be seen. What its own server wrote counts more, whichever came first.
  */
 function endAmong(
   lines: readonly (string | undefined)[],
@@ -86,7 +86,7 @@ function headOf(path: string): string {
   }
 }
 
-/** What has no newline behind it is half a line. */
+/** Text without a newline behind it is an incomplete line. */
 function wholeLines(text: string): (string | undefined)[] {
   return text.split("\n").slice(0, -1);
 }
@@ -119,7 +119,7 @@ function parsed(line: string | undefined): unknown {
   }
 }
 
-/** The value of a run that has one. Undefined when it is not there as a whole: its disk was full, or it was removed. */
+/** The value of a run that has one. undefined when it is not complete: the disk was full, or it was removed. */
 export function readValue(path: string, limits: JsonLimits): JsonText | undefined {
   try {
     const text = endAmong(wholeLines(readFileSync(path, "utf8")))?.next;

@@ -1,6 +1,7 @@
 /**
- * The runs folder: what can be asked for of runs after their server was started again. Names of files are made of run ids
- * of the server's own, never of a word of a caller. Bounded in bytes, number and age; the oldest ended runs go first.
+ * The runs folder keeps what can be asked for after a restart of the server. Names of files are made from the server's
+ * own run ids, never from text of a caller. It is bounded in bytes, number and age; the oldest ended runs are removed
+ * first.
  */
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
@@ -30,13 +31,13 @@ const dayMs = 86_400_000;
 export class RunStore {
   readonly #options: RunStoreOptions;
   readonly #files: FoundRuns;
-  /** In the order of their ids, which is that of their start. */
+  /** The runs in the order of their ids, which is the order of their start. */
   readonly #runs = new Map<string, StoredRun>();
   readonly #keys = new Map<string, string>();
   readonly #sweep: NodeJS.Timeout;
   #bytes = 0;
 
-  /** @throws what the system says when the folder cannot be made or read. */
+  /** @throws the system's error when the folder cannot be made or read */
   constructor(options: RunStoreOptions) {
     this.#options = options;
     const { folder } = options;
@@ -55,10 +56,10 @@ export class RunStore {
       if (segments.length > 0) this.#found.set(run.start.run, segments);
     }
   }
-  /** Segments of an earlier process, until somebody asks for them. */
+  /** The segments of an earlier process, until somebody asks for them. */
   readonly #found = new Map<string, readonly Segment[]>();
 
-  /** It is not this server's. */
+  /** True when it belongs to another server. */
   #take(run: FoundRun): StoredRun {
     const stored = { ...run, isOwn: false, files: undefined, output: undefined, followed: undefined };
     this.#add(stored);
@@ -66,7 +67,7 @@ export class RunStore {
     if (run.end === undefined) this.#elsewhere.add(stored);
     return stored;
   }
-  /** Not this server's, and without an end. */
+  /** Runs of other servers without an end. */
   readonly #elsewhere = new Set<StoredRun>();
 
   #add(stored: StoredRun): void {
@@ -74,7 +75,7 @@ export class RunStore {
     if (stored.start.key !== undefined) this.#keys.set(stored.start.key, stored.start.run);
   }
 
-  /** Before the run begins: from here on it is known, whatever happens to this process. */
+  /** Call this before the run begins. From here on it is known, whatever happens to this process. */
   begin(run: Run): void {
     const { idempotencyKey: key, fingerprint } = run.retention ?? {};
     const start: RunStart = {
@@ -138,18 +139,18 @@ export class RunStore {
     }
   }
 
-  /** The run in memory is forgotten: what is asked for from now on comes from the files. */
+  /** The run is dropped from memory. From now on, answers come from the files. */
   release(id: string): void {
     const stored = this.#runs.get(id);
     if (stored?.output?.isWatched === false) stored.output = undefined;
   }
 
-  /** Runs of other servers without an end, as far as this one knows. */
+  /** Runs of other servers that have no end, as far as this server knows. */
   unfinished(): StoredRun[] {
     return [...this.#elsewhere];
   }
 
-  /** What its own server has written meanwhile counts, also where the run was taken for lost before. */
+  /** What its own server has written meanwhile counts, even if the run was reported as lost before. */
   look(stored: StoredRun): StoredRun {
     const { start, end, isOwn } = stored;
     if (isOwn || (end !== undefined && end.status !== "lost")) return stored;
@@ -173,7 +174,7 @@ export class RunStore {
     followed?.end(this.#outcome(stored, end));
   }
 
-  /** Its server may have written more of it. */
+  /** Its server may have written more of the output. */
   #lookForOutput(stored: StoredRun): void {
     const { folder, onProblem } = this.#options;
     const { run } = stored.start;
@@ -189,7 +190,7 @@ export class RunStore {
     }
   }
 
-  /** Nobody saw its end, or only the log knows of it: `seen`. In memory, until it is written. */
+  /** Nobody saw its end, or only the log knows it (`seen`). It is in memory until it is written. */
   lose(stored: StoredRun, seen: RunRecord | undefined): void {
     this.#lookForOutput(stored);
     const { end } = this.#filesOf(stored);
@@ -202,13 +203,13 @@ export class RunStore {
     this.#unwritten.add(stored.start.run);
   }
 
-  /** It has its end in memory only. */
+  /** Its end is only in memory. */
   isUnwritten(id: string): boolean {
     return this.#unwritten.has(id);
   }
   readonly #unwritten = new Set<string>();
 
-  /** Undefined when another server was the first: what that one wrote counts. */
+  /** undefined when another server was first: then what that one wrote counts. */
   writeLost(stored: StoredRun): RunRecord | undefined {
     this.#unwritten.delete(stored.start.run);
     const { end } = readRunFile(this.#files.path(stored.start.run));
@@ -216,7 +217,7 @@ export class RunStore {
       stored.end = end;
       return undefined;
     }
-    // Behind half a line, which a full disk may have left.
+    // A full disk may have left an incomplete line, which is ended first.
     this.#append(stored, `\n${JSON.stringify(stored.end)}\n`);
     return recordOf(stored);
   }
@@ -236,7 +237,7 @@ export class RunStore {
     return stored;
   }
 
-  /** For the list of runs. */
+  /** The records for the list of runs. */
   records(): RunRecord[] {
     return [...this.#runs.values()].map(recordOf);
   }
@@ -246,7 +247,7 @@ export class RunStore {
     return id === undefined ? undefined : this.get(id);
   }
 
-  /** As a run that has ended; or that goes on, where its server has it under way, and ends when that has written so. */
+  /** Makes a run that has ended, or one that goes on in its own server and ends when that server has written so. */
   restore(stored: StoredRun): Run {
     const { start, end } = stored;
     if (end === undefined) return (stored.followed ??= this.#follow(stored));
@@ -284,7 +285,7 @@ export class RunStore {
   }
 
   #clean(): void {
-    // What is dropped below changes the number of bytes, and comes back here.
+    // Dropping files below changes the number of bytes, and calls this again.
     if (this.#isCleaning) return;
     this.#isCleaning = true;
     try {
@@ -306,7 +307,7 @@ export class RunStore {
       if (end === undefined || (!isOver && end.endedAtMs >= oldestMs) || stored.output?.isWatched === true) continue;
       if (stored.files?.isWriting !== true) this.#remove(stored);
     }
-    // Runs under way alone can be too much: then each keeps its newest output.
+    // The runs that go on may be too much by themselves. Then each keeps its newest output.
     for (const { files } of this.#runs.values()) {
       while (this.#bytes > maxRunsFolderBytes && files?.dropOldest() === true);
     }
@@ -326,14 +327,16 @@ export class RunStore {
     this.#bytes -= stored.fileBytes;
   }
 
-  /** All output is with the system. */
+  /** Resolves when all output is written. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
     await Promise.all([...this.#runs.values()].map(async ({ files }) => files?.settled()));
   }
 }
 
-/** Owners and keys are not to be found in the folder. JSON keeps the two apart, whatever they hold. */
+/**
+ * The folder must not show owners and keys, so only a hash is kept. JSON keeps the two apart, whatever they contain.
+ */
 function keyHash(identity: Identity, key: string): string {
   return createHash("sha256")
     .update(JSON.stringify([identity.owner, key]))

@@ -1,4 +1,4 @@
-/** How a run ended, as lines of its file: what is known of it, and then its value. */
+/** Writes and reads how a run ended, as lines of its file: first what is known of it, and then its value. */
 import { errorTable, IscepError, isErrorCode } from "../errors.js";
 import { isJsonObject } from "../wire/json.js";
 import type { JsonText } from "../wire/json-text.js";
@@ -20,7 +20,7 @@ export interface StoredEnd extends Pick<
   readonly endedAtMs: number;
   readonly status: OutcomeStatus;
   readonly message?: string;
-  /** Where the value is: in the next line, nowhere as there was none, or nowhere as it could not be kept. */
+  /** Where the value is: in the next line, or nowhere, because there was none, or because it could not be kept. */
   readonly value: "next" | "none" | "gone";
 }
 
@@ -43,7 +43,7 @@ export function endLines(
   return { end, text: `${JSON.stringify(end)}\n${end.value === "next" ? `${value?.text}\n` : ""}` };
 }
 
-/** Undefined for a line that is none: half of it, or somebody else's. */
+/** undefined for a line that is incomplete, or was not written by us. */
 export function readEnd(line: unknown): StoredEnd | undefined {
   if (!isJsonObject(line)) return undefined;
   const { endedAtMs, status, code, exitCode, signal, message, outputBytes, value } = line;
@@ -63,7 +63,7 @@ export function readEnd(line: unknown): StoredEnd | undefined {
 
 export type KnownEnd = Pick<StoredEnd, "status" | "code" | "exitCode" | "signal" | "message" | keyof OutputChanges>;
 
-/** @param value undefined when there was none, or it is not kept: `isGone` */
+/** @param value undefined when there was none, or when it is not kept (`isGone`) */
 export function outcomeOf(end: KnownEnd, value: JsonText | undefined, isGone: boolean): RunOutcome {
   const { status, exitCode, signal = "SIGKILL" } = end;
   const exit = exitCode === undefined ? {} : { exitCode };

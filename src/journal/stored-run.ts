@@ -1,4 +1,4 @@
-/** A run that has its file in the runs folder, as its server knows it. */
+/** A run with a file in the runs folder, as its server knows it. */
 import type { OutputFiles } from "../runs/streams/output-files.js";
 import type { RunOutput } from "../runs/streams/output.js";
 import type { Run } from "../runs/run/run.js";
@@ -11,11 +11,11 @@ export interface StoredRun {
   end: StoredEnd | undefined;
   fileBytes: number;
   files: OutputFiles | undefined;
-  /** While it is in memory, or somebody reads it. */
+  /** The output, while the run is in memory or somebody reads it. */
   output: RunOutput | undefined;
-  /** This server began it, and nobody else writes its file. */
+  /** True when this server began it. Then only this server writes its file. */
   readonly isOwn: boolean;
-  /** Another server has it under way, and somebody here follows it. */
+  /** The run goes on in another server, and somebody here follows it. */
   followed: Run | undefined;
 }
 

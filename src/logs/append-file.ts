@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { promisify } from "node:util";
 
-// Below this a write waits for more lines, or for the flush; the system call then costs little for each of them.
+// Fewer bytes than this wait for more lines or for the flush, so that one system call serves many lines.
 const worthWritingLength = 64 * 1024;
 
 const closeAsync = promisify(close);
@@ -25,11 +25,11 @@ export interface AppendFileOptions {
 }
 
 /**
- * An open file to which whole lines are appended, many in one write. After a failed write it keeps its place, half a
- * line included, and the next flush goes on from there.
+ * An open file to which whole lines are appended, many in one write. After a failed write it keeps its place, even
+ * within a line, and the next flush goes on from there.
  *
- * Not pino.destination: with sonic-boom 4.2.1 a process that exits while the disk is full never ends, as its exit hook
- * tries again for ever; and it may cut a line in two when it reopens after a failure.
+ * pino.destination was not used: with sonic-boom 4.2.1, a process that exits while the disk is full never ends, because
+ * its exit hook tries again forever. It may also cut a line in two when it reopens after a failure.
  */
 export class AppendFile {
   readonly #path: string;
@@ -42,16 +42,17 @@ export class AppendFile {
   #chunk: Buffer | undefined;
   #chunkLines = 0;
   #chunkOffset = 0;
-  /** While the system writes a part of the chunk. */
+  /** True while the system writes a part of the chunk. */
   #writing: Promise<void> | undefined;
   #failed = false;
   #ended = false;
 
-  /** Makes the file when it is missing, mode 0600. Throws what the system says. */
+  /** Makes the file with mode 0600 when it is missing. Throws the system's error. */
   constructor(path: string, options: AppendFileOptions) {
     this.#path = path;
     this.#options = options;
-    // Read as well: to see the last byte, and because opening a pipe only to write waits for a reader.
+    // It is opened for reading too: to see the last byte, and because opening a pipe only for writing waits for a
+    // reader.
     this.#fd = openSync(path, "a+", 0o600);
     try {
       const stats = fstatSync(this.#fd);
@@ -60,7 +61,7 @@ export class AppendFile {
       if (stats.isFile()) {
         // A link may lead to something that is not ours, such as a device.
         if ((stats.mode & 0o077) !== 0 && lstatSync(path).isFile()) fchmodSync(this.#fd, 0o600);
-        // A crash can leave half a line: it must not swallow the next one.
+        // A crash can leave an incomplete line, which must not swallow the next one.
         if (stats.size > 0 && this.#lastByte(stats.size) !== 0x0a) this.#waiting = "\n";
       }
     } catch (error) {
@@ -69,23 +70,23 @@ export class AppendFile {
     }
   }
 
-  /** Nothing waits and nothing is being written. */
+  /** True when nothing waits and nothing is being written. */
   get isIdle(): boolean {
     return this.#waiting === "" && this.#chunk === undefined;
   }
 
-  /** Lines that are not known to be written. */
+  /** How many lines are not known to be written. */
   get pendingLines(): number {
     return this.#waitingLines + this.#chunkLines;
   }
 
-  /** False when the path leads elsewhere by now: the file was moved, or its folder is gone. */
+  /** False when the path leads somewhere else now: the file was moved, or its folder is gone. */
   isAtItsPath(): boolean {
     const stats = statSync(this.#path, { throwIfNoEntry: false });
     return stats !== undefined && stats.ino === this.#inode && stats.dev === this.#device;
   }
 
-  /** False, and nothing is kept, when too much waits already. */
+  /** Returns false, and keeps nothing, when too much already waits. */
   append(lines: string, count = 1): boolean {
     const length = this.#waiting.length + (this.#chunk?.length ?? 0);
     if (length + lines.length > this.#options.maxWaitingLength) return false;
@@ -99,12 +100,12 @@ export class AppendFile {
     if (this.#waiting.length >= worthWritingLength && !this.#failed) this.flush();
   }
 
-  /** With the system when it returns, what waits before it as well. False, and nothing is kept, when too much waits. */
+  /** Everything up to this line is written when it returns. Returns false, and keeps nothing, when too much waits. */
   appendNow(line: string): boolean {
     if (!this.append(line)) return false;
-    // The rest of a chunk that was written in part must come first.
+    // The rest of a partly written chunk must come first.
     if (this.#failed || this.#chunkOffset > 0) return true;
-    // A write under way is one call of the system, and this is another: neither comes between the other's bytes.
+    // A write under way is one system call, and this is another one, so their bytes cannot mix.
     const bytes = Buffer.from(this.#waiting);
     let written: number;
     try {
@@ -122,7 +123,7 @@ export class AppendFile {
     return true;
   }
 
-  /** Starts to write what waits. */
+  /** Starts to write the waiting lines. */
   flush(): void {
     if (this.isIdle || this.#writing !== undefined) return;
     this.#writing = this.#writeAll()
@@ -140,7 +141,7 @@ export class AppendFile {
       });
   }
 
-  /** Takes back the lines that no write has begun with, to be written elsewhere. */
+  /** Takes back the lines that no write has begun with, so that they can be written elsewhere. */
   takeWaiting(): { lines: string; count: number } {
     const taken = { lines: this.#waiting, count: this.#waitingLines };
     this.#waiting = "";
@@ -154,7 +155,10 @@ export class AppendFile {
     return taken;
   }
 
-  /** Writes all, on the disk when it resolves, and closes. Never rejects. Resolves to the number of lines lost. */
+  /**
+   * Writes everything and closes. It is on the disk when it resolves. Never rejects. Resolves to the number of lost
+   * lines.
+   */
   async end(): Promise<number> {
     await this.#writing;
     this.flush();
@@ -175,11 +179,11 @@ export class AppendFile {
   }
 
   /**
-   * For the end of the process, when nothing asynchronous happens any more. A write under way is completed by Node itself,
-   * as it waits for its threads. Gives up at the first failure, as nobody could mend it now.
+   * For the end of the process, when nothing asynchronous happens any more. Node itself completes a write under way,
+   * because it waits for its threads. This gives up at the first failure, because nobody could mend it.
    */
   endNow(): void {
-    if (this.#ended) return; // the number of its descriptor may be another file's by now
+    if (this.#ended) return; // its descriptor number may belong to another file now
     const begun =
       this.#chunk === undefined || this.#writing !== undefined
         ? Buffer.alloc(0)

@@ -1,7 +1,7 @@
-/** Time as the logs see it, so that a test can pass several midnights in a moment. */
+/** The clock of the logs, so that a test can pass several midnights in a moment. */
 export interface Clock {
   now(): number;
-  /** Does not keep the process alive. Returns what cancels it. */
+  /** This does not keep the process alive. Returns a function that cancels it. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
@@ -21,8 +21,8 @@ export function localDay(timeMs: number): string {
 }
 
 /**
- * When the next local day begins. Asked of the calendar, as days have 23 or 25 hours where the clocks are changed, and
- * some begin at one o'clock.
+ * When the next local day begins. The calendar is asked, because days have 23 or 25 hours when the clocks change, and
+ * some days begin at one o'clock.
  */
 export function nextMidnightMs(timeMs: number): number {
   const date = new Date(timeMs);

@@ -1,6 +1,6 @@
 import type { Logs } from "../model/logs.js";
 
-/** Tells all of them, also when one throws; that is thrown afterwards. */
+/** Calls all logs, even when one throws. Its error is thrown afterwards. */
 export function combineLogs(...logs: readonly Logs[]): Logs {
   const tell = (one: (log: Logs) => void): void => {
     const problems: unknown[] = [];

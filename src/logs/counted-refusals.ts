@@ -5,8 +5,9 @@ import type { ErrorEvent, Logs } from "../model/logs.js";
 import { LineRate } from "./line-rate.js";
 
 /**
- * The same logs, in which a caller whose calls are refused has one line a second: the first few are written, and those
- * that follow are counted in the next one. Otherwise a token that may run nothing would write the logs as fast as it can ask.
+ * The same logs, but a caller whose calls are refused gets one line a second: the first few lines are written, and
+ * those that follow are counted in the next one. Otherwise a token that may run nothing could fill the logs as fast as
+ * it asks.
  */
 export function countRefusals(
   logs: Logs,
@@ -25,7 +26,7 @@ export function countRefusals(
       if (line !== undefined) logs.error(withoutStack(event, line.suppressed));
     },
     command(event) {
-      // One that waited before it was refused has a line of its start already, and needs that of its end.
+      // A call that waited before it was refused already has a line of its start, and needs the one of its end.
       if (event.status !== "rejected" || event.server !== undefined) {
         logs.command(event);
         return;
@@ -39,13 +40,13 @@ export function countRefusals(
   };
 }
 
-/** Behind one source there may be several owners, and each has its lines. */
+/** One source may have several owners, and each has its own lines. */
 function callerOf({ source = "", tokenId = null }: { source?: string; tokenId?: string | null }): string {
   const key = sourceKey(source);
   return tokenId === null ? key : `${key} ${tokenId}`;
 }
 
-/** Where in the server a call was refused tells nothing of why; a fault of the command's own schema has a cause. */
+/** The place in the server where a call was refused says nothing. A fault of the command's own schema has a cause. */
 function withoutStack({ error, ...event }: ErrorEvent, suppressed: number): ErrorEvent {
   const isPlain = isIscepError(error) && error.cause === undefined && error.code !== "internal";
   return {

@@ -3,8 +3,9 @@ import { jsonText } from "./safe.js";
 import { secretValue } from "../model/secrets.js";
 
 /**
- * Arguments by name, type and length (secrets by these words alone), never their values: `{"world":"string(5)"}`, a JSON
- * object, with the number of those that found no room. All names together take `maxFieldBytes` at most.
+ * Describes arguments by name, type and length (secrets only by the word `secret`), never by value:
+ * `{"world":"string(5)"}`. It is a JSON object, with the number of arguments that found no room. All names together
+ * take at most `maxFieldBytes`.
  */
 export function describeArguments(
   args: unknown,
@@ -35,7 +36,7 @@ export function describeArguments(
       names += 1;
     }
   } catch {
-    omitted += 1; // a getter or a proxy of the program itself; it cannot be described, and must not end the run
+    omitted += 1; // a getter or a proxy of the program itself must not end the run
   }
   return { json: `{${json}}`, omitted };
 }
@@ -50,7 +51,10 @@ function typeWord(value: unknown): string {
   return `object(${Object.keys(value).length})`;
 }
 
-/** What was thrown, its stack and its causes, as a JSON value: at most `maxErrors` errors, each text `maxFieldBytes`. */
+/**
+ * What was thrown, with its stack and causes, as a JSON value: at most `maxErrors` errors, and each text at most
+ * `maxFieldBytes`.
+ */
 export function describeError(thrown: unknown, maxErrors: number, maxFieldBytes: number): string {
   let left = maxErrors;
   return describe(thrown);
@@ -75,7 +79,10 @@ export function describeError(thrown: unknown, maxErrors: number, maxFieldBytes:
   }
 }
 
-/** Text of a fault, which may come from a command: no secret stands in it. Masked before it is cut, as half a secret is known no more. */
+/**
+ * The text of a fault, which may come from a command, without secrets. It is masked before it is cut, because a part of
+ * a secret is not recognised.
+ */
 export function faultText(text: unknown, maxFieldBytes: number): string {
   return jsonText(typeof text === "string" ? maskKnown(text) : text, maxFieldBytes);
 }
@@ -84,12 +91,12 @@ export function messageOf(thrown: unknown): unknown {
   return isError(thrown) ? read(() => thrown.message) : undefined;
 }
 
-/** A proxy may throw even at this question. */
+/** A proxy may throw even here. */
 function isError(value: unknown): value is Error {
   return read(() => value instanceof Error) === true;
 }
 
-/** Fields of an error may be getters of the command's own making. */
+/** Fields of an error may be getters that the command made. */
 function read(get: () => unknown): unknown {
   try {
     return get();

@@ -11,24 +11,24 @@ import type { CommandEvent, Logs } from "../model/logs.js";
 export interface LogFilesOptions {
   readonly limits: Limits;
   /**
-   * Told at most once in `logProblemIntervalMs` that a line cannot be written; logging goes on when it can.
-   * Default: a warning of the process (`process.on("warning")`), with the code `ISCEP_LOGS`.
+   * Called at most once in `logProblemIntervalMs` when a line cannot be written; logging goes on when it can. Default:
+   * a warning of the process (`process.on("warning")`) with the code `ISCEP_LOGS`.
    */
   readonly onProblem?: (message: string, error: unknown) => void;
-  /** For tests. */
+  /** The clock, for tests. */
   readonly clock?: Clock;
 }
 
 /**
- * Logs in `folder` (made with mode 0700 when missing): access.log, error.log and commands.log, mode 0600, one JSON
- * object a line. At the local midnight each is renamed to `NAME.YYYY-MM-DD`, the day it holds; `maxLogFiles` of these are
- * kept.
+ * Logs in `folder` (made with mode 0700 when missing): access.log, error.log and commands.log, with mode 0600 and one
+ * JSON object on each line. At local midnight each is renamed to `NAME.YYYY-MM-DD`, after the day that it holds.
+ * `maxLogFiles` of these are kept.
  *
- * Lines reach the system within `logFlushMs`. All have when `close()` resolves, and when the process exits in any way
- * that Node notices. What kills it at once (SIGKILL, a signal without a handler, a crash of Node) loses the lines of the
- * last `logFlushMs`, and may leave half a line, which the next start ends. Only `close()` makes sure of the disk itself,
- * so a power cut may lose what the system had not written yet.
- * @throws IscepError `configuration` when the folder or a file cannot be made or opened.
+ * Lines are written within `logFlushMs`. All are written when `close()` resolves, and when the process exits in any way
+ * that Node notices. A sudden end (SIGKILL, a signal without a handler, a crash of Node) loses the lines of the last
+ * `logFlushMs`, and may leave an incomplete line, which the next start ends. Only `close()` forces the lines to the
+ * disk, so a power cut may lose what the system had not written yet.
+ * @throws IscepError `configuration` when the folder or a file cannot be made or opened
  */
 export async function openLogFiles(folder: string, options: LogFilesOptions): Promise<Logs> {
   const { limits, clock = systemClock } = options;
@@ -72,8 +72,8 @@ export async function openLogFiles(folder: string, options: LogFilesOptions): Pr
 }
 
 /**
- * The commands log alone, for a server that keeps its runs and has no other logs in files.
- * @throws what the system says
+ * Only the commands log, for a server that keeps its runs and has no other logs in files.
+ * @throws the system's error
  */
 export function openCommandsLog(folder: string, options: LogFilesOptions): Logs {
   const { limits, clock = systemClock } = options;
@@ -110,7 +110,7 @@ async function closeAll(files: readonly LogFile[]): Promise<void> {
   await Promise.all(files.map((file) => file.close()));
 }
 
-/** One listener for all logs of the process: Node warns of a leak from the eleventh on. */
+/** There is one listener for all logs of the process, because Node warns of a leak from the eleventh on. */
 const openFiles = new Set<readonly LogFile[]>();
 
 function endAtExit(files: readonly LogFile[]): void {
@@ -130,7 +130,7 @@ export function oncePerInterval(
   let toldAtMs = Number.NEGATIVE_INFINITY;
   return (message, error) => {
     const nowMs = clock.now();
-    // A clock that was set back must not silence it.
+    // A clock that was set back must not silence the report.
     if (nowMs >= toldAtMs && nowMs - toldAtMs < intervalMs) return;
     toldAtMs = nowMs;
     try {

@@ -1,4 +1,4 @@
-/** Reads the commands log back: what is known of runs that have a line at their start and one at their end. */
+/** Reads the commands log back, for runs that have a line at their start and one at their end. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { daysBefore } from "./rotated-files.js";
 
@@ -10,7 +10,7 @@ export interface LoggedRun {
   readonly source: string;
   readonly startedAtMs: number;
   readonly server: string;
-  /** Undefined while it is under way, or nobody saw its end. */
+  /** undefined while the run goes on, or when nobody saw its end. */
   readonly end: LoggedEnd | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface LoggedEnd {
 
 export interface LoggedHistory {
   readonly runs: ReadonlyMap<string, LoggedRun>;
-  /** Lines that are no whole JSON object, as a crash or a full disk leaves them. */
+  /** How many lines are not a complete JSON object, after a crash or a full disk. */
   readonly badLines: number;
 }
 
@@ -33,8 +33,8 @@ const marker = Buffer.from('"server":"');
 const newline = 0x0a;
 
 /**
- * The newest `maxBytes` of the log and of the days before. Most lines are of calls that were over at once; they are passed
- * over without being parsed.
+ * Reads the newest `maxBytes` of the log and of the days before. Most lines are of calls that ended at once; these are
+ * skipped without parsing.
  */
 export function readHistory(path: string, maxBytes: number): LoggedHistory {
   const runs = new Map<string, LoggedRun>();
@@ -77,7 +77,9 @@ function tailOf(path: string, maxBytes: number): Buffer {
   }
 }
 
-/** From the newest line to the oldest: an end comes before its start. False when the line is no JSON. */
+/**
+ * Reads from the newest line to the oldest, so an end comes before its start. Returns false when the line is not JSON.
+ */
 function take(line: Buffer, runs: Map<string, LoggedRun>): boolean {
   let fields: Record<string, unknown>;
   try {

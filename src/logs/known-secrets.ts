@@ -1,26 +1,29 @@
 /**
- * The secrets that this process has in its hands, whatever run they belong to: what is written of a fault that belongs to
- * none, such as a rejection that nobody handles, must not hold them either. One list for the process, as such faults are
- * its own.
+ * The secrets that this process knows, of all runs. Some faults belong to no run, such as an unhandled rejection, and
+ * their text must not contain secrets either. There is one list for the process, because such faults belong to the
+ * process.
  */
 import { formsOf, maskForms } from "../text/secret-forms.js";
 
 interface KnownSecret {
   forms: readonly string[] | undefined;
-  /** Runs under way that have it. */
+  /** How many runs that go on have this secret. */
   uses: number;
   endedAtMs: number;
 }
 
-// A promise that was left alone may fail long after the run that made it; what is remembered costs memory all the while.
+// A promise without a handler may fail long after the run that made it. But to remember secrets costs memory all the
+// time.
 const memoryMs = 600_000;
 const maxEnded = 100;
 const maxEndedCharacters = 1024 * 1024;
 
-/** In the order of their last end, those under way wherever they are. */
+/** In the order of their last end. Those of running runs may be anywhere. */
 const known = new Map<string, KnownSecret>();
 
-/** For a run that begins. The function that is returned is called at its end; the secret is known for a while longer. */
+/**
+ * Call this for a run that begins, and call the returned function at its end. The secret is known for a while longer.
+ */
 export function useSecrets(secrets: readonly string[]): () => void {
   for (const secret of secrets) {
     const entry = known.get(secret) ?? { forms: undefined, uses: 0, endedAtMs: 0 };

@@ -3,31 +3,34 @@ import type { Limits } from "../limits/limits.js";
 interface Source {
   lineAtMs: number;
   suppressed: number;
-  /** Lines that it may have at once; one more comes with each interval. */
+  /** How many lines it may have at once. One more comes with each interval. */
   left: number;
 }
 
 /**
- * Whether a source's malformed input is worth another line. Without it a peer that sends rubbish writes the log as fast
- * as the network carries it, and the lines that matter are lost among the others.
+ * Decides whether malformed input of a source gets another line. Otherwise a peer that sends rubbish could fill the log
+ * as fast as the network allows, and important lines would be lost among the others.
  */
 export class LineRate {
   readonly #intervalMs: number;
   readonly #maxSources: number;
-  /** In the order of their last line, the oldest first. */
+  /** The sources in the order of their last line, the oldest first. */
   readonly #sources = new Map<string, Source>();
-  /** Counted together, when each remembered source had a line in this interval already. */
+  /** Further sources are counted together, when each remembered source already had a line in this interval. */
   readonly #others: Source = { lineAtMs: Number.NEGATIVE_INFINITY, suppressed: 0, left: 0 };
   readonly #burst: number;
 
-  /** `burst`: how many lines a source may have at once, where it had none for a while. */
+  /** @param burst how many lines a source may have at once, if it had none for a while */
   constructor(limits: Pick<Limits, "malformedLogIntervalMs" | "maxLoggedSources">, burst = 1) {
     this.#burst = burst;
     this.#intervalMs = limits.malformedLogIntervalMs;
     this.#maxSources = limits.maxLoggedSources;
   }
 
-  /** Of a monotonic clock. Undefined: no line now. Otherwise write one, and tell how many went without since the last. */
+  /**
+   * The time comes from a monotonic clock. undefined: no line now. Otherwise write a line, and say how many were left
+   * out since the last one.
+   */
   take(source: string, nowMs: number): { readonly suppressed: number } | undefined {
     const known = this.#sources.get(source);
     if (known !== undefined) return this.#line(known, nowMs, source);
@@ -53,7 +56,7 @@ export class LineRate {
     return { suppressed };
   }
 
-  /** What it suppressed is told with the others' next line. */
+  /** The number that it left out is added to the next line of the others. */
   #forgetOldest(nowMs: number): boolean {
     for (const [name, entry] of this.#sources) {
       if (nowMs - entry.lineAtMs < this.#intervalMs) return false;

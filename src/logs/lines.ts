@@ -1,6 +1,6 @@
 /**
- * The lines of the three files, JSON with a newline. Built by hand: measured to the written file, a line of commands.log
- * costs 2.8 µs so and 6 to 8 µs with pino 10.4.0, which would still have to be given values that are safe.
+ * The lines of the three files, as JSON with a newline. They are built by hand: up to the written file, a line of
+ * commands.log costs 2.8 µs this way, and 6 to 8 µs with pino 10.4.0, which would still need safe values.
  */
 import type { Limits } from "../limits/limits.js";
 import { describeArguments, describeError, faultText } from "./describe.js";
@@ -71,7 +71,9 @@ type Call = Pick<CommandEvent, "command" | "owner" | "tokenId" | "source">;
 
 let lastCall: (Call & { readonly max: number; readonly text: string }) | undefined;
 
-/** Command and caller. Lines that follow each other have them in common, and making them costs half of a line. */
+/**
+ * The command and the caller. Lines that follow each other often share this part, and to make it costs half of a line.
+ */
 function callText({ command, owner, tokenId, source }: Call, max: number): string {
   const last = lastCall;
   if (
@@ -91,7 +93,7 @@ function callText({ command, owner, tokenId, source }: Call, max: number): strin
   return text;
 }
 
-/** The first line after a gap: the log does not hide that it is incomplete. */
+/** The first line after a gap, so that the log shows that it is incomplete. */
 export function linesLostLine(count: number, nowMs: number): string {
   return `{"time":${jsonTime(nowMs)},"event":"lines_lost","count":${jsonNumber(count)}}\n`;
 }

@@ -13,8 +13,8 @@ export interface LogFileOptions {
 }
 
 /**
- * A log that starts a new file each local day and outlives what happens to its disk: while that takes nothing, lines
- * wait up to a limit, then they are counted; a file or folder that was removed is made again.
+ * A log that starts a new file each local day, and survives faults of its disk. While the disk accepts nothing, lines
+ * wait up to a limit, and then they are counted. A removed file or folder is made again.
  */
 export class LogFile {
   readonly #path: string;
@@ -29,7 +29,7 @@ export class LogFile {
   #linesLost = 0;
   #closed = false;
 
-  /** Throws what the system says. A file of an earlier day is renamed first. */
+  /** Throws the system's error. A file of an earlier day is renamed first. */
   constructor(path: string, options: LogFileOptions) {
     this.#path = path;
     this.#options = options;
@@ -48,7 +48,7 @@ export class LogFile {
     this.#append(line, nowMs, false);
   }
 
-  /** With the system when it returns, unless the disk takes nothing. */
+  /** The line is written when it returns, unless the disk accepts nothing. */
   appendNow(line: string, nowMs: number): void {
     this.#append(line, nowMs, true);
   }
@@ -62,7 +62,7 @@ export class LogFile {
     this.#cancelFlush ??= this.#options.clock.after(this.#options.limits.logFlushMs, () => this.#flush());
   }
 
-  /** Never rejects: what could not be written is told to `onProblem`. */
+  /** Never rejects. Lines that could not be written are reported to `onProblem`. */
   async close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
@@ -75,7 +75,7 @@ export class LogFile {
     await Promise.all(this.#ending.values());
   }
 
-  /** At the end of the process: synchronous, and silent, as nobody is left to be told. */
+  /** For the end of the process. It is synchronous and silent, because nobody could be told any more. */
   endNow(): void {
     for (const file of [...this.#ending.keys(), this.#file]) {
       try {
@@ -96,12 +96,12 @@ export class LogFile {
     }
   }
 
-  /** When there is room for it. */
+  /** Writes it when there is room. */
   #tellLost(nowMs: number): void {
     if (this.#file.append(linesLostLine(this.#linesLost, nowMs), 0)) this.#linesLost = 0;
   }
 
-  /** Lines that were written between the removal of the file and this look at it are lost with it. */
+  /** Lines that were written between the removal of the file and this check are lost with it. */
   #makeSureOfPlace(): void {
     try {
       if (this.#file.isAtItsPath()) return;
@@ -118,12 +118,12 @@ export class LogFile {
     this.#cancelMidnight();
     this.#cancelMidnight = this.#waitForMidnight(nowMs);
     try {
-      // Not at its path: another process that logs to the same folder has renamed it, or somebody removed it.
+      // The file is not at its path: another process with the same folder has renamed it, or somebody removed it.
       const isOurs = this.#file.isAtItsPath();
       const isRenamed = isOurs && renameToDay(this.#path, endedDay);
       this.#day = localDay(nowMs);
-      if (isOurs && !isRenamed) return; // a link goes on as it is
-      // Lines of the day that ended still go to its file.
+      if (isOurs && !isRenamed) return; // a link stays as it is
+      // Lines of the day that has ended still go to its file.
       this.#replaceFile(!isRenamed);
       removeOldDays(this.#path, this.#options.limits.maxLogFiles);
     } catch (error) {
@@ -164,7 +164,7 @@ export class LogFile {
   #waitForMidnight(nowMs: number): () => void {
     return this.#options.clock.after(Math.max(this.#midnightMs - nowMs, 1), () => {
       const firedAtMs = this.#options.clock.now();
-      // Timers may fire early, and count other milliseconds than a clock that is being set.
+      // Timers may fire early, and do not follow a clock that is being set.
       if (firedAtMs >= this.#midnightMs) this.#startNewDay(firedAtMs);
       else this.#cancelMidnight = this.#waitForMidnight(firedAtMs);
     });

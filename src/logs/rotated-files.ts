@@ -1,13 +1,16 @@
-/** The names of the days before: `access.log.2026-08-01`, and `access.log.2026-08-01.1` if that day has another. */
+/** The names of earlier days: `access.log.2026-08-01`, and `access.log.2026-08-01.1` if that day has another file. */
 import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-/** False when there is no file to rename; a link, as to the standard output of a container, stays as it is. */
+/**
+ * Returns false when there is no file to rename. A link, such as one to the standard output of a container, stays as it
+ * is.
+ */
 export function renameToDay(path: string, day: string): boolean {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
   const target = `${path}.${day}`;
   let free = target;
-  for (let number = 1; existsSync(free); number++) free = `${target}.${number}`; // as many as files are there
+  for (let number = 1; existsSync(free); number++) free = `${target}.${number}`; // one more for each file
   renameSync(path, free);
   return true;
 }
@@ -17,7 +20,7 @@ export function removeOldDays(path: string, keep: number): void {
   for (const old of daysBefore(path).slice(keep)) rmSync(old, { force: true });
 }
 
-/** The paths of the days before, the newest first. */
+/** The paths of earlier days, the newest first. */
 export function daysBefore(path: string): string[] {
   const prefix = `${basename(path)}.`;
   const folder = dirname(path);

@@ -1,25 +1,27 @@
 /**
- * What a caller sent may be in a log, and a log is read by people, terminals and programs. So nothing here can end a
- * line, steer a terminal, reverse the order of words, hide a token or fill the disk.
+ * Makes text safe for logs. A log may contain what a caller sent, and people, terminals and programs read it. So
+ * nothing here can end a line, control a terminal, reverse the order of words, hide a token, or fill the disk.
  */
 
-// Anything but printable ASCII, and the two characters of it that JSON escapes. Most fields have none.
+// All characters except printable ASCII, and the two of these that JSON escapes. Most fields have none.
 const needsCare = /[^ !#-[\]-~]/;
 
-// The secret and checksum after `isct_`, id, `_`; and the original's tokens of 512 hex digits. The look-behinds find a
-// token also when it is glued to another, and spare a run of 511 digits 511 tries.
+// Finds the secret and checksum after `isct_`, id, `_`, and the original's tokens of 512 hex digits. The look-behinds
+// find a token even when it is glued to another one, and avoid 511 tries for a run of 511 digits.
 const tokens = /(?<=isct_[0-9A-Za-z]{12}_)[0-9A-Za-z]{49,}|(?<![0-9A-Fa-f])[0-9A-Fa-f]{512,}/g;
 const shortestToken = 67;
 const longestToken = 512;
 
-/** A JSON string, quotes included. At most `maxBytes` bytes stand between the quotes, and then a mark if it was cut. */
+/**
+ * A JSON string with its quotes. At most `maxBytes` bytes are between the quotes. A mark follows if the text was cut.
+ */
 export function jsonText(text: unknown, maxBytes: number): string {
   if (typeof text !== "string") return text === null ? "null" : `"[${typeof text}]"`; // a throw here would end a run
   if (text.length < shortestToken && text.length <= maxBytes && !needsCare.test(text)) return `"${text}"`;
   return `"${escaped(text, maxBytes, true)}"`;
 }
 
-/** The same for a terminal: no quotes around it, and none escaped. */
+/** The same for a terminal, without quotes around it and without escaped quotes. */
 export function terminalText(text: unknown, maxBytes: number): string {
   return typeof text === "string" ? escaped(text, maxBytes, false) : `[${typeof text}]`;
 }
@@ -31,7 +33,7 @@ export function jsonNumber(value: number): string {
 let lastTimeMs = Number.NaN;
 let lastTime = "null";
 
-/** ISO 8601 with milliseconds, UTC; a JSON value. Many lines are of the same millisecond. */
+/** The time in ISO 8601 with milliseconds, UTC, as a JSON value. Many lines have the same millisecond. */
 export function jsonTime(timeMs: number): string {
   if (timeMs === lastTimeMs) return lastTime;
   lastTimeMs = timeMs;
@@ -55,11 +57,11 @@ function escaped(text: string, maxBytes: number, inJson: boolean): string {
   return hidden === 0 ? result : `${result}…[+${hidden}]`;
 }
 
-/** Tokens go before anything is cut, as half a token at a cut would not be recognised. */
+/** Tokens are removed before the text is cut, because a part of a token would not be recognised. */
 function withoutTokens(text: string, maxBytes: number): { shown: string; hidden: number } {
   const window = text.slice(0, maxBytes + longestToken);
   const hidden = text.length - window.length;
-  // A token that reaches beyond the window begins in its last characters: what is left of these is not shown.
+  // A token that goes beyond the window begins in the last characters of the window. The rest of these is not shown.
   const sureEnd = hidden === 0 ? window.length : maxBytes;
   if (window.length < shortestToken) return { shown: window, hidden };
   let shown = "";
@@ -73,7 +75,7 @@ function withoutTokens(text: string, maxBytes: number): { shown: string; hidden:
   return { shown: shown + tail, hidden: hidden + window.length - end - tail.length };
 }
 
-/** undefined when the character may stand for itself. Every escape is ASCII, so its length is its bytes. */
+/** undefined when the character needs no escape. Every escape is ASCII, so its length is its number of bytes. */
 function escapeOf(code: number, inJson: boolean): string | undefined {
   if (code < 0x7f) {
     if (code === 0x0a) return String.raw`\n`;

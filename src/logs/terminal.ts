@@ -15,18 +15,19 @@ export interface TerminalLogsOptions {
 type Colour = "red" | "yellow" | "green" | "cyan" | "gray";
 
 /**
- * Lines for people, one an event, coloured on a terminal unless NO_COLOR is set:
+ * Writes lines for people, one for each event, in colour on a terminal unless NO_COLOR is set:
  *
  *     12:30:01.250  command  completed       backup_world 6003 ms admin@127.0.0.1 run=… {"world":"string(5)"}
  *
- * `close()` leaves the stream open. When it is broken, or holds more than `maxLogBufferBytes`, lines are dropped.
+ * `close()` leaves the stream open. When the stream is broken, or holds more than `maxLogBufferBytes`, lines are
+ * dropped.
  */
 export function openTerminalLogs(stream: Writable, options: TerminalLogsOptions): Logs {
   const { level, limits = defaultLimits } = options;
   const max = limits.maxLogFieldBytes;
   let isBroken = false;
   const onError = (): void => {
-    isBroken = true; // a reader such as `head` went away: the service goes on
+    isBroken = true; // a reader such as `head` went away; the service goes on
   };
   stream.on("error", onError);
 
@@ -78,7 +79,7 @@ function accessWords(event: AccessEvent, max: number): string[] {
   ];
 }
 
-/** The message last, and all that comes from outside before it as one word, so that no message can pretend to be a field. */
+/** The message comes last. Before it, each value from outside is one word, so that no message can look like a field. */
 function errorWords(event: ErrorEvent, max: number): string[] {
   const cause = messageOf(event.error);
   return [
@@ -114,7 +115,7 @@ function commandWords(event: CommandEvent, limits: Pick<Limits, "maxLogFieldByte
   ];
 }
 
-/** As it is when it cannot be taken for anything else, otherwise in quotes. */
+/** The text as it is when it is unambiguous, and otherwise in quotes. */
 function word(text: string, max: number): string {
   return /^[\w.:/%+-]{1,64}$/.test(text) ? text : jsonText(text, max);
 }
@@ -128,7 +129,10 @@ function localTime(): string {
   );
 }
 
-/** A terminal that wants no colour says so in the environment (no-color.org), and Node before 22.13 does not ask all of it. */
+/**
+ * A terminal that wants no colour says so in the environment (no-color.org). Node before 22.13 does not check all of
+ * it.
+ */
 function coloured(stream: Writable, colour: Colour, text: string): string {
   const isTerminal = "isTTY" in stream && stream.isTTY === true;
   const isRefused = (process.env["NO_COLOR"] ?? "") !== "" || process.env["TERM"] === "dumb";

@@ -1,4 +1,7 @@
-/** The first bytes of an output, in one buffer: a chunk object for each byte would cost far more than the limit. */
+/**
+ * Keeps the first bytes of an output in one buffer, because a chunk object for each byte would cost far more than the
+ * limit.
+ */
 export class CappedOutput {
   readonly #maxBytes: number;
   #bytes = Buffer.alloc(0);
@@ -25,7 +28,7 @@ export class CappedOutput {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Bytes that are not UTF-8 become U+FFFD; a character that the limit cuts in two is left out. */
+  /** The text. Bytes that are not UTF-8 become U+FFFD. A character that the limit cuts in two is left out. */
   text(): string {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     return decoder.decode(this.bytes, { stream: this.#truncated });

@@ -1,13 +1,14 @@
 /**
- * Bytes that a program reads from an open descriptor. A file without a name, and no pipe: Node's pipes are sockets, which
- * cannot be opened as /dev/fd/N; a pipe also has to be written to while the program runs, and this one is whole before.
+ * Gives a program bytes that it reads from an open descriptor. It is a file without a name, and not a pipe: Node's
+ * pipes are sockets, which cannot be opened as /dev/fd/N. A pipe must also be written to while the program runs, and
+ * this file is complete before.
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, existsSync, fchownSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-/** In memory, where there is such a folder: what it holds never gets to a disk. */
+/** This folder is in memory, where it exists, so the bytes never get to a disk. */
 const memoryFolder = "/dev/shm";
 
 export interface DescriptorOwner {
@@ -16,9 +17,9 @@ export interface DescriptorOwner {
 }
 
 /**
- * Open for reading, at its beginning, closed to all who do not have it open: the name is gone before this returns.
- * The caller closes it when the program has started.
- * @param owner who may open it again as /dev/fd/N, when the program runs as another user
+ * Opens it for reading, at its beginning. Only who has the descriptor can read it, because the name is gone before this
+ * returns. The caller closes it when the program has started.
+ * @param owner the user that may open it again as /dev/fd/N, when the program runs as another user
  */
 export function openDescriptor(bytes: Uint8Array, owner?: DescriptorOwner): number {
   const folder = existsSync(memoryFolder) ? memoryFolder : tmpdir();

@@ -1,4 +1,4 @@
-/** Ends all that a run has started: SIGTERM, time to end, SIGKILL, wherever its processes have gone. */
+/** Ends everything that a run has started: SIGTERM, time to end, and SIGKILL, wherever its processes have gone. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { limitTable } from "../../limits/limits.js";
 import { signalGroup } from "./start.js";
@@ -13,39 +13,36 @@ import {
 } from "./scan.js";
 
 export interface ProcessesToEnd {
-  /** What they have as ISCEP_RUN, however they were forked. */
+  /** The value of ISCEP_RUN that all of them have, however they were forked. */
   readonly runId: string;
-  /** The process that leads the run's group; undefined when it was another server's. */
+  /** The process that leads the run's group; undefined when it belonged to another server. */
   readonly leader?: {
     readonly pid: number;
-    /** True until Node has taken its exit status: so long nobody else can have its pid. */
+    /** True until Node has taken its exit status. Until then no other process can get its pid. */
     isThere(): boolean;
   };
 }
 
-/**
- * For runs of a server that is gone: what is left of them is ended. Resolves when nothing is left that this process may
- * end.
- */
+/** Ends what is left of runs of a server that is gone. Resolves when nothing is left that this process may end. */
 export async function endProcessesOfRuns(
   runIds: ReadonlySet<string>,
   killGraceMs: number = limitTable.killGraceMs.default,
 ): Promise<void> {
-  // They share their scans, as all ask at the same moments.
+  // The runs share their scans, because all ask at the same moments.
   await Promise.all([...runIds].map((runId) => endProcesses({ runId }, killGraceMs)));
 }
 
-/** Resolves when nothing is left, or what is left does not end even by SIGKILL. Never rejects. */
+/** Resolves when nothing is left, or when even SIGKILL does not end the rest. Never rejects. */
 export async function endProcesses(target: ProcessesToEnd, killGraceMs: number): Promise<void> {
   const tree = new RunTree(target);
   const killAtMs = performance.now() + killGraceMs;
-  // First the look, then the signal: whose parent ends can no longer be known by it.
+  // It looks first and signals then, because a process whose parent has ended can no longer be found by its parent.
   while (await tree.look()) {
     if (performance.now() >= killAtMs) break;
     tree.signal("SIGTERM");
     await tree.gone(killAtMs);
   }
-  // What forks faster than it is looked for is met again in the next round.
+  // A process that forks faster than the search is found again in the next round.
   for (let round = 0; round < killRounds && (await tree.look()); round++) {
     tree.signal("SIGKILL");
     await tree.gone(performance.now() + roundMs);
@@ -53,16 +50,19 @@ export async function endProcesses(target: ProcessesToEnd, killGraceMs: number):
 }
 
 const killRounds = 5;
-/** What is stuck in the kernel does not end within a round, nor after all of them. */
+/** A process that is stuck in the kernel ends neither within a round nor after all of them. */
 const roundMs = 200;
 const maxPauseMs = 50;
 
 class RunTree {
   readonly #target: ProcessesToEnd;
-  /** By pid. What was once seen to belong to the run is known again when its variable or its parent is gone. */
+  /**
+   * The processes by pid. One that was once seen to belong to the run is known again when its variable or its parent is
+   * gone.
+   */
   readonly #known = new Map<number, ProcessEntry>();
   readonly #told = new Set<string>();
-  /** Another user's by now: it cannot be ended from here, and is not waited for. */
+  /** It belongs to another user now. It cannot be ended from here, and is not waited for. */
   readonly #foreign = new Set<string>();
   readonly #sinceTicks: number;
   #groupTold = false;
@@ -71,11 +71,11 @@ class RunTree {
   constructor(target: ProcessesToEnd) {
     this.#target = target;
     const { leader } = target;
-    // All others were started by it; where its start is not known any more, all are looked at.
+    // It started all others. If its start is not known any more, all processes are checked.
     this.#sinceTicks = leader?.isThere() === true ? (startTicksOf(leader.pid) ?? 0) : 0;
   }
 
-  /** Looks through all processes; false when none of the run is left. */
+  /** Looks through all processes. Returns false when none of the run is left. */
   async look(): Promise<boolean> {
     const scan = await scanProcesses(this.#sinceTicks);
     this.#hasProc = scan !== undefined;
@@ -95,11 +95,13 @@ class RunTree {
     }
   }
 
-  /** To each only one SIGTERM, as some programs take a second one for a wish to end without cleaning up. */
+  /**
+   * Each process gets only one SIGTERM, because some programs treat a second one as a wish to end without cleaning up.
+   */
   signal(signal: "SIGTERM" | "SIGKILL"): void {
     const { leader } = this.#target;
-    // At once, so that none of them forks meanwhile; but only while the leader is there, as the number of a group that is
-    // gone may become another's.
+    // The group gets the signal at once, so that none of its processes forks meanwhile. This is done only while the
+    // leader is there, because the number of a group that is gone may belong to another group.
     const byGroup = leader !== undefined && (leader.isThere() || !this.#hasProc) ? leader.pid : undefined;
     const toldGroup = signal === "SIGKILL" || !this.#groupTold ? byGroup : undefined;
     if (toldGroup !== undefined) signalGroup(toldGroup, signal);
@@ -109,8 +111,8 @@ class RunTree {
         if (this.#told.has(identity)) continue;
         this.#told.add(identity);
       }
-      // Looked at again right before: the pid may have become another's since the scan, and it may have left the group
-      // before the group was told.
+      // It is checked again right before. The pid may have become that of another process since the scan, or the
+      // process may have left the group before the group got the signal.
       const groupId = currentGroup(entry);
       if (groupId === undefined || groupId === toldGroup) continue;
       try {
@@ -122,7 +124,7 @@ class RunTree {
     this.#groupTold = true;
   }
 
-  /** Waits until those that are known have ended, and no longer than this. */
+  /** Waits until the known processes have ended, but no longer than this. */
   async gone(deadlineMs: number): Promise<void> {
     for (let pauseMs = 1; this.#anyLives(); pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
       const leftMs = deadlineMs - performance.now();

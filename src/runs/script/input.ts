@@ -2,11 +2,12 @@ import type { Writable } from "node:stream";
 import type { RunInput } from "../streams/input.js";
 
 /**
- * Feeds what the caller sends into a program's standard input, no faster than the program reads it. Resolves when it
- * has all, or wants no more. @throws what the input failed with: the program must not take that for the end
+ * Writes what the caller sends into a program's standard input, no faster than the program reads it. Resolves when the
+ * program has all of it, or wants no more.
+ * @throws the fault of the input, because the program must not treat it as the end
  */
 export async function feedProgram(input: RunInput, stdin: Writable): Promise<void> {
-  // EPIPE: it has closed its standard input, as a program may.
+  // EPIPE: the program has closed its standard input, which it may do.
   stdin.on("error", () => stdin.destroy());
   stdin.on("close", () => input.discard());
   for await (const bytes of input) {

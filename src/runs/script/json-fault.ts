@@ -1,7 +1,10 @@
-/** Where a text breaks that is not JSON. V8 does not always say, and quotes the text, in which a secret may stand. */
+/**
+ * Finds the place where a text stops being JSON. V8 does not always say it, and quotes the text, which may have a
+ * secret.
+ */
 
 export interface JsonFault {
-  /** Both from 1. */
+  /** Both count from 1. */
   readonly line: number;
   readonly column: number;
   readonly isEnd: boolean;
@@ -12,13 +15,13 @@ const word = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|nu
 const plainCharacters = /[ !#-[\]-\u{10ffff}]*/uy;
 const escape = /\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})/y;
 
-/** Where the match of a sticky expression ends; undefined when there is none here. */
+/** Where the match of a sticky expression ends; undefined when it does not match here. */
 function endOf(expression: RegExp, text: string, from: number): number | undefined {
   expression.lastIndex = from;
   return expression.test(text) ? expression.lastIndex : undefined;
 }
 
-/** No expression for all of it: a long text would take more memory for the way back than there is. */
+/** There is no single expression for all of it, because for a long text it would need too much memory to go back. */
 function endOfString(text: string, from: number): number | undefined {
   for (let at: number | undefined = from + 1; at !== undefined; at = endOf(escape, text, at)) {
     at = endOf(plainCharacters, text, at) ?? at;
@@ -30,7 +33,7 @@ function endOfString(text: string, from: number): number | undefined {
 /** What may come next. */
 type State = "value" | "value or ]" | "key" | "key or }" | ":" | ", or end";
 
-/** Undefined when it is JSON. */
+/** undefined when it is JSON. */
 export function findJsonFault(text: string): JsonFault | undefined {
   const open: string[] = [];
   let state: State = "value";
@@ -51,7 +54,7 @@ function endOfToken(text: string, at: number, character: string): number | undef
   return character === '"' ? endOfString(text, at) : endOf(word, text, at);
 }
 
-/** `kind` is the character that the token begins with. */
+/** @param kind the character that the token begins with */
 function following(state: State, kind: string, open: string[]): State | undefined {
   const isValue = state === "value" || state === "value or ]";
   switch (kind) {

@@ -1,4 +1,4 @@
-/** The outcome of a script that has ended without us: from its exit code or signal, and what it has printed. */
+/** Makes the outcome of a script that ended by itself, from its exit code or signal and what it printed. */
 import type { ScriptCommand } from "../../model/command.js";
 import { IscepError, isIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
@@ -12,7 +12,7 @@ export interface ScriptEnd {
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly durationMs: number;
-  /** That it may print. */
+  /** How much it may print. */
   readonly maxBytes: number;
   readonly output: ScriptOutput;
   readonly limits: ValueLimits;
@@ -26,7 +26,7 @@ type ValueLimits = Pick<
 export async function outcomeOfScript(command: ScriptCommand, end: ScriptEnd): Promise<Outcome> {
   const { runId, exitCode, signal, output } = end;
   const isText = command.output === undefined || command.output === "text";
-  // A script with a value of its own gives no other in its place.
+  // A script with a value of its own gives no other value instead.
   const result = isText ? { value: textResult(end) } : {};
   if (signal !== null) {
     const why = signal === "SIGXCPU" ? "as it has used up its time of computing" : "which did not come from iscep";
@@ -58,7 +58,7 @@ export async function outcomeOfScript(command: ScriptCommand, end: ScriptEnd): P
   }
 }
 
-/** Asked last, as the reading of a value may find secrets too. */
+/** This is asked last, because reading a value may find secrets too. */
 function changesOf({ isFull, hasMasked }: ScriptOutput): OutputChanges {
   return outputChangesOf({ truncated: isFull, masked: hasMasked });
 }
@@ -113,7 +113,7 @@ function readJson(name: string, bytes: Buffer, limits: ValueLimits): unknown {
   }
 }
 
-/** Of standard error, else of standard output. */
+/** The last line of standard error, or else of standard output. */
 function lastLine({ output, limits }: ScriptEnd): string {
   const lines = (output.stderr.text().trim() || output.stdout.text().trim()).split("\n");
   const shown = (lines.at(-1) ?? "")

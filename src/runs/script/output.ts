@@ -1,4 +1,4 @@
-/** What a script writes, on its way to those who follow its run, and the beginning of it kept for its result. */
+/** Passes what a script writes to the followers of its run, and keeps the beginning for its result. */
 import type { Readable } from "node:stream";
 import type { Limits } from "../../limits/limits.js";
 import { CappedOutput } from "./capped-output.js";
@@ -6,21 +6,21 @@ import type { OutputChannel } from "../streams/output.js";
 import { SecretMask } from "../../text/secret-mask.js";
 import { ProgressLines, type ProgressListener } from "./progress-lines.js";
 
-/** Takes the bytes while they come; a promise asks for a pause until it resolves. */
+/** Takes the bytes as they come. A promise asks for a pause until it resolves. */
 export interface LiveOutput {
   write(channel: OutputChannel, bytes: Uint8Array): Promise<void> | undefined;
 }
 
 export interface ScriptOutputOptions {
-  /** Of both channels together; what is beyond is dropped. */
+  /** How many bytes both channels may have together. The rest is dropped. */
   readonly maxBytes: number;
-  /** Called once, when something was dropped. */
+  /** Called once, when output was dropped. */
   readonly full: () => void;
   /** `maxRunOutputBytes` of each channel are kept for the result. */
   readonly limits: Pick<Limits, "maxRunOutputBytes" | "maxProgressLineBytes">;
   readonly live: LiveOutput | undefined;
   readonly progress: ProgressListener | undefined;
-  /** Become `***` in both channels, and in the messages of progress. */
+  /** These become `***` in both channels and in the messages of progress. */
   readonly secrets: readonly string[];
 }
 
@@ -31,7 +31,7 @@ export class ScriptOutput {
   readonly #lines: ProgressLines;
   readonly #masks: Readonly<Record<OutputChannel, SecretMask>>;
   readonly #pipes: Readable[] = [];
-  /** How many pipes wait for a reader who is slower than the script. */
+  /** How many pipes wait for a reader that is slower than the script. */
   #waiting = 0;
   #waits = 0;
   #bytes = 0;
@@ -50,17 +50,17 @@ export class ScriptOutput {
     this.#lines = new ProgressLines(limits.maxProgressLineBytes, progress);
   }
 
-  /** It was more than it may be. */
+  /** True when there was more output than the script may print. */
   get isFull(): boolean {
     return this.#isFull;
   }
 
-  /** Something of it was dropped: it was more than it may be, or more than is kept for the result. */
+  /** True when output was dropped: more than the script may print, or more than is kept for the result. */
   get truncated(): boolean {
     return this.#isFull || this.stdout.truncated || this.stderr.truncated;
   }
 
-  /** A secret stood in it. */
+  /** True when the output had a secret. */
   get hasMasked(): boolean {
     return this.#masks.stdout.hasMasked || this.#masks.stderr.hasMasked;
   }
@@ -69,17 +69,20 @@ export class ScriptOutput {
     return this.#waiting > 0;
   }
 
-  /** How often one had to wait. */
+  /** How often a pipe had to wait. */
   get waits(): number {
     return this.#waits;
   }
 
-  /** How much the pipes have given so far. */
+  /** How many bytes came from the pipes so far. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Reads a pipe to its end. One that breaks ends like one that is closed: how the program ended is told by its exit. */
+  /**
+   * Reads a pipe to its end. A pipe that breaks ends like one that is closed, because the program's exit says how it
+   * ended.
+   */
   read(channel: OutputChannel, pipe: Readable): void {
     this.#pipes.push(pipe);
     pipe.on("data", (chunk: Buffer) => {
@@ -118,12 +121,12 @@ export class ScriptOutput {
     return waiting;
   }
 
-  /** What standard output was read as: a secret may stand in it in a form that only the reading undoes. */
+  /** The value that standard output was read as. It may have a secret in a form that only the reading reveals. */
   maskedValue(value: unknown): unknown {
     return this.#masks.stdout.value(value);
   }
 
-  /** Nothing more is taken, whoever may still hold the other ends of the pipes. */
+  /** No more is read, even if a process still holds the other ends of the pipes. */
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;

@@ -1,6 +1,6 @@
 /**
- * Lines on a script's standard error that tell how far it is: `::progress 0.4 packing region files`, or `40%`. They are
- * taken out of the stream; all other bytes pass as they came, however they are cut.
+ * Reads the lines on a script's standard error that tell how far it is: `::progress 0.4 packing region files`, or
+ * `40%`. They are removed from the stream. All other bytes pass unchanged, however they are cut.
  */
 export type ProgressListener = (fraction: number, message: string | undefined) => void;
 
@@ -11,17 +11,17 @@ const none = Buffer.alloc(0);
 export class ProgressLines {
   readonly #maxLineBytes: number;
   readonly #report: ProgressListener;
-  /** The beginning of a line that may still become one of ours. */
+  /** The beginning of a line that may still become a progress line. */
   #held: Buffer = none;
   #atLineStart = true;
 
-  /** @param maxLineBytes a longer line is none of ours, whatever it begins with */
+  /** @param maxLineBytes a longer line is not a progress line, whatever it begins with */
   constructor(maxLineBytes: number, report: ProgressListener) {
     this.#maxLineBytes = maxLineBytes;
     this.#report = report;
   }
 
-  /** The bytes that are to be passed on now. */
+  /** The bytes to pass on now. */
   push(chunk: Buffer): Buffer[] {
     const passed: Buffer[] = [];
     let rest = chunk;
@@ -79,6 +79,6 @@ function parseLine(line: Buffer): { readonly fraction: number; readonly message:
   const [, amount, percent, message = ""] = /^([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(%?)(?: +(.*))?$/s.exec(text) ?? [];
   if (amount === undefined) return undefined;
   const fraction = percent === "%" ? Number(amount) / 100 : Number(amount);
-  // What is no share of the whole stays visible, so that its author sees it.
+  // A line with a wrong share stays visible, so that its author sees it.
   return fraction > 1 ? undefined : { fraction, message: message === "" ? undefined : message };
 }

@@ -15,15 +15,15 @@ import { notStarted } from "./start-fault.js";
 
 export interface ScriptRunOptions extends ProcessWatchOptions {
   readonly limits: Limits;
-  /** Its standard input; without it there is nothing to read. */
+  /** Its standard input. Without it, there is nothing to read. */
   readonly input?: RunInput | undefined;
   readonly output?: LiveOutput | undefined;
   readonly progress?: ProgressListener | undefined;
 }
 
 /**
- * Runs a program to its end, and never rejects. When the outcome is there, its pipes are closed, and after a timeout or
- * cancel what it has started has ended too.
+ * Runs a program to its end, and never rejects. When the outcome is there, its pipes are closed. After a timeout or a
+ * cancel, everything that it started has ended too.
  */
 export async function runScript(command: ScriptCommand, args: unknown, options: ScriptRunOptions): Promise<Outcome> {
   const { signal, runId, limits } = options;
@@ -75,7 +75,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
   } catch (error) {
     return { status: "failed", error: notStarted(command, runId, error) };
   }
-  // Also where it had ended by itself, with all its last words in the pipe.
+  // This also counts when the script had ended by itself, with its last output still in the pipe.
   if (tooMuch !== undefined && (end.stopReason ?? tooMuch) === tooMuch) return { status: "failed", error: tooMuch };
   if (end.stopReason !== undefined) return stopped(end.stopReason);
   const durationMs = Math.round(performance.now() - startedAtMs);
@@ -90,7 +90,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
   });
 }
 
-/** Arguments that go by standard input are all of it: what the caller may send beside them is dropped. */
+/** When arguments use standard input, they are all of it. What the caller sends in addition is dropped. */
 function inputOf({ stdin }: ScriptInvocation, sent: RunInput | undefined): RunInput | undefined {
   if (stdin === undefined) return sent;
   sent?.discard();
@@ -98,7 +98,7 @@ function inputOf({ stdin }: ScriptInvocation, sent: RunInput | undefined): RunIn
 }
 
 function connect(child: ChildProcess, output: ScriptOutput, input: RunInput | undefined, watched: ProcessWatch): void {
-  // Without pipes when there were no file descriptors left for them, whatever the types say.
+  // There may be no pipes, when no file descriptors were left, whatever the types say.
   if (child.stdout) output.read("stdout", child.stdout);
   if (child.stderr) output.read("stderr", child.stderr);
   if (input !== undefined && child.stdin) {

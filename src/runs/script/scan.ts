@@ -1,19 +1,19 @@
-/** What the system knows about its processes, from /proc; and which of them belong to a run. */
+/** Reads from /proc what the system knows about its processes, and finds which of them belong to a run. */
 import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { limitTable } from "../../limits/limits.js";
 
 export interface ProcessEntry {
   readonly pid: number;
-  /** With its start a process is the same one; its pid alone may be another's by now. */
+  /** The pid together with the start time names a process. The pid alone may belong to another process later. */
   readonly startTicks: string;
   readonly parentPid: number;
   readonly groupId: number;
-  /** The value of ISCEP_RUN that it was started with. */
+  /** The value of ISCEP_RUN with which it was started. */
   readonly runId: string | undefined;
 }
 
-/** Living processes by pid: a zombie has ended, and only waits for its parent to ask. */
+/** The living processes by pid. A zombie has ended, and only waits for its parent. */
 export type ProcessScan = ReadonlyMap<number, ProcessEntry>;
 
 let underWay: Promise<unknown> = Promise.resolve();
@@ -21,9 +21,10 @@ let next: Promise<ProcessScan | undefined> | undefined;
 let nextSinceTicks = Number.POSITIVE_INFINITY;
 
 /**
- * All processes that were there when this was called, or undefined where there is no /proc. One scan at a time: all who
- * ask while it goes on share the next one, as it may have passed by what started meanwhile.
- * @param sinceTicks what started before belongs to none of the runs that are asked for: its variable is not looked at
+ * All processes that existed when this was called; undefined when there is no /proc. Only one scan runs at a time.
+ * Calls during a scan share the next one, because the present one may have missed what started meanwhile.
+ * @param sinceTicks processes that started before this belong to none of the wanted runs, so their variables are not
+ *   read
  */
 export function scanProcesses(sinceTicks = 0): Promise<ProcessScan | undefined> {
   nextSinceTicks = Math.min(nextSinceTicks, sinceTicks);
@@ -48,7 +49,7 @@ async function scanNow(sinceTicks: number): Promise<ProcessScan | undefined> {
   if (pids.length === 0) return undefined;
   const found = new Map<number, ProcessEntry>();
   for (const [index, pid] of pids.entries()) {
-    // Some milliseconds of reading at a time: others have work to do as well.
+    // It reads for a few milliseconds at a time, because others have work to do too.
     if (index % statsAtOnce === statsAtOnce - 1) await new Promise((resolve) => setImmediate(resolve));
     const entry = readStat(pid);
     if (entry !== undefined) found.set(entry.pid, { ...entry, runId: undefined });
@@ -58,11 +59,11 @@ async function scanNow(sinceTicks: number): Promise<ProcessScan | undefined> {
 }
 
 const statsAtOnce = 100;
-/** Each takes a thread of Node's pool while it reads, and files and names are looked up by the same threads. */
+/** Each read takes a thread of Node's pool, which also serves files and name look-ups. */
 const readersAtOnce = 3;
 
 async function readRunIds(found: Map<number, ProcessEntry>, sinceTicks: number): Promise<void> {
-  // What the kernel runs by itself has none: the parent of these is kthreadd.
+  // Processes of the kernel have no variables. Their parent is kthreadd.
   const waiting = [...found.values()].filter(
     ({ pid, parentPid, startTicks }) => parentPid !== 2 && pid !== 2 && Number(startTicks) >= sinceTicks,
   );
@@ -76,11 +77,14 @@ async function readRunIds(found: Map<number, ProcessEntry>, sinceTicks: number):
   const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitTable.processScanTimeoutMs.default)));
   await Promise.race([Promise.all(readers), late]);
   clearTimeout(timer);
-  // Whoever still reads finds nothing more to read.
+  // A reader that still runs finds nothing more to read.
   waiting.length = 0;
 }
 
-/** A read of a process that is stuck in the kernel may never return: it shall hold no more than one thread of Node's pool. */
+/**
+ * To read from a process that is stuck in the kernel may never return. It must hold no more than one thread of Node's
+ * pool.
+ */
 const beingRead = new Set<string>();
 
 async function readRunId(pid: string): Promise<string | undefined> {
@@ -96,7 +100,10 @@ async function readRunId(pid: string): Promise<string | undefined> {
   }
 }
 
-/** Undefined for a zombie. The name in brackets may hold brackets and spaces: what counts stands behind the last one. */
+/**
+ * undefined for a zombie. The name in brackets may have brackets and spaces, so the fields are read after the last
+ * bracket.
+ */
 function parseStat(stat: string): Omit<ProcessEntry, "runId"> | undefined {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [state, parentPid, groupId] = fields;
@@ -105,7 +112,7 @@ function parseStat(stat: string): Omit<ProcessEntry, "runId"> | undefined {
   return { pid: Number.parseInt(stat, 10), startTicks, parentPid: Number(parentPid), groupId: Number(groupId) };
 }
 
-/** One small read, which no lock of the process can hold; undefined when there is no such process. */
+/** One small read, which no lock of the process can block; undefined when there is no such process. */
 function readStat(pid: number | string): Omit<ProcessEntry, "runId"> | undefined {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
@@ -114,24 +121,24 @@ function readStat(pid: number | string): Omit<ProcessEntry, "runId"> | undefined
   }
 }
 
-/** When the process started that has this pid now. */
+/** The start time of the process that has this pid now. */
 export function startTicksOf(pid: number): number | undefined {
   const stat = readStat(pid);
   return stat === undefined ? undefined : Number(stat.startTicks);
 }
 
-/** Whether it still lives, and its pid has not become another's. */
+/** True when it still lives, and its pid does not belong to another process. */
 export function isSameProcess(entry: ProcessEntry): boolean {
   return currentGroup(entry) !== undefined;
 }
 
-/** The group that it is in by now; undefined when it has ended. */
+/** The group that it is in now; undefined when it has ended. */
 export function currentGroup(entry: ProcessEntry): number | undefined {
   const now = readStat(entry.pid);
   return now?.startTicks === entry.startTicks ? now.groupId : undefined;
 }
 
-/** Of these roots and all that descends from them, but for this process and what it has started otherwise. */
+/** These roots and everything that descends from them, except this process and what else it has started. */
 export function withDescendants(scan: ProcessScan, roots: Iterable<ProcessEntry>): Set<ProcessEntry> {
   const children = new Map<number, ProcessEntry[]>();
   for (const entry of scan.values()) {

@@ -1,9 +1,9 @@
-/** Why a program could not be started, in a sentence for its caller. */
+/** Says why a program could not be started, in a sentence for its caller. */
 import { statSync } from "node:fs";
 import type { ScriptCommand } from "../../model/command.js";
 import { IscepError, isIscepError } from "../../errors.js";
 
-/** No paths in the sentences, as the caller reads them: the cause has these. */
+/** The sentences have no paths, because the caller reads them. The cause has the paths. */
 export function notStarted(command: ScriptCommand, runId: string, cause: unknown): IscepError {
   if (isIscepError(cause)) {
     const message = `the script "${command.name}" could not be started: its program can be changed by others than its owner`;

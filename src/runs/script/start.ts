@@ -4,30 +4,30 @@ import { isMainThread } from "node:worker_threads";
 import { openDescriptor } from "./descriptors.js";
 
 export interface ProgramStart {
-  /** Programs and their arguments that stand before the program, and become it. */
+  /** Launchers and their arguments, which stand before the program and become it. */
   readonly launcher?: readonly string[] | undefined;
-  /** Whom the program runs as, and who may open its descriptors by their paths. Undefined: our own. */
+  /** The user that the program runs as, and that may open its descriptors by their paths. undefined: our own user. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
-  /** The launcher becomes that user. */
+  /** True when the launcher itself changes to that user. */
   readonly launcherSetsUser?: boolean | undefined;
   readonly program: string;
   readonly argv: readonly string[];
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** A pipe to read from, or all that there is to read, which can then be opened as /dev/stdin too. */
+  /** A pipe to read from, or the whole input, which can then also be opened as /dev/stdin. */
   readonly stdin: "pipe" | "ignore" | Buffer;
-  /** The nth one is open for reading as descriptor 3 + n. */
+  /** The nth value can be read from descriptor 3 + n. */
   readonly descriptors: readonly Buffer[];
 }
 
 /**
- * Starts a program as the leader of a process group of its own, without a shell. What cannot be
- * started either throws (E2BIG, an argument with NUL) or emits "error" (ENOENT, EACCES, EAGAIN, EMFILE).
+ * Starts a program as the leader of its own process group, without a shell. If it cannot start, this throws (E2BIG, an
+ * argument with NUL), or the process emits "error" (ENOENT, EACCES, EAGAIN, EMFILE).
  */
 export function startInOwnGroup(start: ProgramStart): ChildProcess {
   const { folder, environment, stdin, descriptors, user } = start;
   const [first = start.program, ...argv] = [...(start.launcher ?? []), start.program, ...start.argv];
-  // Only the main thread may change the mask. spawn() has forked when it returns, so nothing else sees this one.
+  // Only the main thread may change the mask. spawn() has forked when it returns, so nothing else gets this mask.
   const opened: number[] = [];
   const open = (bytes: Buffer): number => {
     const descriptor = openDescriptor(bytes, user);
@@ -57,21 +57,24 @@ export function startInOwnGroup(start: ProgramStart): ChildProcess {
   }
 }
 
-/** Processes that lead a group, until Node has taken their exit status: so long nobody else can have their numbers. */
+/**
+ * Processes that lead a group, until Node has taken their exit status. Until then no other process can get their
+ * numbers.
+ */
 const leaders = new Set<number>();
 
-/** For a process that has to end at once: nothing is waited for, and what has left its group stays. */
+/** For a process that must end at once: it waits for nothing, and processes that left their group stay. */
 export function killAllGroups(): void {
   for (const pid of leaders) signalGroup(pid, "SIGKILL");
 }
 
-/** False when nothing of the group is left, or it belongs to somebody else by now. */
+/** Returns false when nothing of the group is left, or it belongs to somebody else now. */
 export function signalGroup(leaderPid: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    // 0 and 1 would mean our own group and everybody.
+    // 0 would mean our own group, and 1 would mean all processes.
     return leaderPid > 1 && process.kill(-leaderPid, signal);
   } catch {
-    // ESRCH: it has gone. EPERM: a program that changed its user; the caller then waits no longer than its deadline.
+    // ESRCH: it is gone. EPERM: a program that changed its user; the caller then waits no longer than its deadline.
     return false;
   }
 }

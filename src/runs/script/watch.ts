@@ -5,11 +5,11 @@ import { endProcesses } from "./end.js";
 import type { ScriptOutput } from "./output.js";
 
 export interface ProcessWatchOptions {
-  /** In the program's environment as ISCEP_RUN. */
+  /** The id in the program's environment, as ISCEP_RUN. */
   readonly runId: string;
-  /** Undefined where another clock aborts the signal in time. */
+  /** undefined when another clock aborts the signal in time. */
   readonly timeoutMs?: number;
-  /** Its reason becomes the outcome's error: `timeout` by that code, all others are a cancel. */
+  /** Its reason becomes the outcome's error: `timeout` if it has that code, and a cancel otherwise. */
   readonly signal: AbortSignal;
   readonly limits: Pick<Limits, "killGraceMs" | "pipeGraceMs">;
 }
@@ -17,13 +17,14 @@ export interface ProcessWatchOptions {
 export interface ProcessEnd {
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** Why we ended it; undefined when it ended without us. */
+  /** Why we ended it; undefined when it ended by itself. */
   readonly stopReason: IscepError | undefined;
 }
 
 /**
- * One process from its start until it has ended and its pipes are closed, by itself or by force. Stopped by force, or by
- * anybody's signal, it takes all with it that it has started; one that ends by itself may leave others behind.
+ * Watches one process from its start until it has ended, by itself or by force, and its pipes are closed. When it is
+ * stopped by force or by any signal, everything that it started is ended too. A process that ends by itself may leave
+ * others behind.
  */
 export class ProcessWatch {
   readonly ended: Promise<ProcessEnd>;
@@ -37,9 +38,9 @@ export class ProcessWatch {
   #stopReason: IscepError | undefined;
   #exit: { readonly exitCode: number | null; readonly signal: string | null } | undefined;
   #closed = false;
-  /** It has ended, and its last words go to a reader who takes his time. */
+  /** It has ended, and a slow reader still reads its last output. */
   #isDraining = false;
-  /** What is left of it is being ended. */
+  /** The rest of it is being ended. */
   #ending = false;
 
   constructor(child: ChildProcess, output: ScriptOutput, options: ProcessWatchOptions) {
@@ -61,17 +62,17 @@ export class ProcessWatch {
     }, timeoutMs);
   }
 
-  /** Ends it by force, with all that it has started. */
+  /** Ends it by force, with everything that it has started. */
   stop(reason: unknown): void {
     if (this.#stopReason !== undefined) return;
-    // By itself it has ended already, unless what it has said last is still on its way to a slow reader.
+    // It has already ended by itself, unless its last output is still on its way to a slow reader.
     if (this.#exit !== undefined && (this.#ending || !(this.#isDraining || this.#output.isHeldBack))) return;
     this.#stopReason = asStopReason(reason);
     this.#endTree();
   }
 
   readonly #onError = (error: Error): void => {
-    // After the start it can only be about a signal or a message, and we send neither in this way.
+    // After the start, the error can only be about a signal or a message, and we send neither in this way.
     if (this.#child.pid !== undefined) return;
     this.#release();
     this.#reject(error);
@@ -81,7 +82,7 @@ export class ProcessWatch {
     this.#exit = { exitCode, signal };
     if (this.#ending) return;
     if (signal !== null) this.#endTree();
-    // A grandchild may hold the pipes for as long as it lives.
+    // A process that it started may hold the pipes as long as it lives.
     else this.#awaitPipes();
   };
 
@@ -97,7 +98,7 @@ export class ProcessWatch {
     let waitsBefore = this.#output.waits;
     const check = (): void => {
       const { bytes, waits, isHeldBack } = this.#output;
-      // What the program itself wrote last may wait for a slow reader: that much a pipe holds, and no more.
+      // The program's last output may wait for a slow reader: as much as a pipe holds, and no more.
       this.#isDraining = (isHeldBack || waits !== waitsBefore) && bytes - atExit < maxPipeBytes;
       if (!this.#isDraining) return this.#finish();
       waitsBefore = waits;
@@ -115,7 +116,8 @@ export class ProcessWatch {
     const leader = pid === undefined ? undefined : { pid, isThere: () => this.#exit === undefined };
     void endProcesses({ runId, ...(leader === undefined ? {} : { leader }) }, limits.killGraceMs).then(() => {
       this.#ending = false;
-      // What is stuck in the kernel, or has become another user's, does not end even now: stop waiting for it.
+      // A process that is stuck in the kernel, or belongs to another user now, does not end even now. Stop waiting for
+      // it.
       if (this.#closed || (this.#exit !== undefined && this.#output.isHeldBack)) this.#finish();
       else this.#pipeTimer = setTimeout(() => this.#finish(), limits.pipeGraceMs);
     });
@@ -138,7 +140,7 @@ export class ProcessWatch {
   }
 }
 
-/** More than the system keeps of a socket's bytes that nobody has read. */
+/** This is more than the system keeps of unread bytes of a socket. */
 const maxPipeBytes = 1024 * 1024;
 
 export function asStopReason(reason: unknown): IscepError {
