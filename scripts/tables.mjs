@@ -106,11 +106,12 @@ const tables = {
     ]),
   errors: () =>
     markdownTable([
-      ["code", "JSON-RPC", "exit code", "meaning"],
+      ["code", "JSON-RPC", "exit code", "HTTP", "meaning"],
       ...Object.entries(errorTable).map(([code, kind]) => [
         `\`${code}\``,
         String(kind.jsonRpc),
         String(kind.exitCode),
+        String(kind.http),
         kind.sentence,
       ]),
     ]),

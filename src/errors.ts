@@ -4,13 +4,13 @@
  * kept.
  */
 
-/**
- * `jsonRpc` is the number that version 2 and gateways use. `exitCode` is what the command line ends with (from sysexits
- * where it fits).
- */
 export interface ErrorKind {
+  /** The number that version 2 uses, and gateways that speak JSON-RPC. */
   readonly jsonRpc: number;
+  /** What the command line ends with (from sysexits where it fits). */
   readonly exitCode: number;
+  /** The status of an HTTP answer (RFC 9110) whose problem details (RFC 9457) carry the code. */
+  readonly http: number;
   /** What happened in general, and what to do about it. A message may be more precise. */
   readonly sentence: string;
 }
@@ -19,111 +19,132 @@ export const errorTable = {
   usage: {
     jsonRpc: -32600,
     exitCode: 64,
+    http: 400,
     sentence:
       "The options contradict each other or a value is missing; read the message and the documentation of that option.",
   },
   configuration: {
     jsonRpc: -32010,
     exitCode: 64,
+    http: 500,
     sentence:
       "A file that iscep needs (configuration, tokens, certificate, commands) is missing, unreadable or wrong; mend the file.",
   },
   invalid_arguments: {
     jsonRpc: -32602,
     exitCode: 65,
+    http: 422,
     sentence: "The arguments do not fit the command; the message names the argument and what it must be.",
   },
   too_large: {
     jsonRpc: -32011,
     exitCode: 65,
+    http: 413,
     sentence: "A value is larger than the limit that the message names; send less, or raise that limit on both sides.",
   },
   connect_failed: {
     jsonRpc: -32012,
     exitCode: 69,
+    http: 502,
     sentence: "No connection could be made; check the address and that the server is running.",
   },
   not_trusted: {
     jsonRpc: -32013,
     exitCode: 69,
+    http: 502,
     sentence:
       "The server's certificate is not the expected one; give its pin or its certificate file, from a source you trust.",
   },
   listen_failed: {
     jsonRpc: -32014,
     exitCode: 69,
+    http: 500,
     sentence: "The server could not listen on that address; choose another, or stop what uses it.",
   },
   closed: {
     jsonRpc: -32015,
     exitCode: 69,
+    http: 503,
     sentence: "The client or server was closed before the call was sent; it did not run.",
   },
   busy: {
     jsonRpc: -32016,
     exitCode: 75,
+    http: 503,
     sentence: "The server is at one of its limits and did not start the call; try again later.",
   },
   lost: {
     jsonRpc: -32017,
     exitCode: 76,
+    http: 502,
     sentence: "The connection ended before the answer came; nobody knows whether the command ran.",
   },
   protocol: {
     jsonRpc: -32700,
     exitCode: 76,
+    http: 400,
     sentence:
       "The other side sent bytes that are not this protocol; check that the address, port and TLS setting are right.",
   },
   unauthorized: {
     jsonRpc: -32001,
     exitCode: 77,
+    http: 401,
     sentence: "The server did not accept the token, or none was given; give a valid token.",
   },
   command_not_found: {
     jsonRpc: -32601,
     exitCode: 77,
+    http: 404,
     sentence: "There is no such command, or this token may not run it; `iscep ls` lists the commands that it may run.",
   },
   run_not_found: {
     jsonRpc: -32018,
     exitCode: 77,
+    http: 404,
     sentence:
       "There is no such run any more, or it belongs to another owner; `iscep runs` lists the runs that you may see.",
   },
   output_gone: {
     jsonRpc: -32019,
     exitCode: 76,
+    http: 410,
     sentence: "The output from that offset on is no longer kept; attach at a later offset.",
   },
   value_gone: {
     jsonRpc: -32020,
     exitCode: 76,
+    http: 410,
     sentence: "The command completed, but its value is no longer kept.",
   },
   timeout: {
     jsonRpc: -32002,
     exitCode: 124,
+    http: 504,
     sentence: "It took longer than the timeout that the message names.",
   },
   cancelled: {
     jsonRpc: -32003,
     exitCode: 130,
+    http: 409,
     sentence: "The call was cancelled.",
   },
   killed: {
     jsonRpc: -32004,
     exitCode: 137,
+    http: 500,
     sentence: "The command's process or thread was ended from outside, by a signal or by the system.",
   },
   failed: {
     jsonRpc: -32000,
     exitCode: 1,
+    http: 500,
     sentence: "The command ran and failed; its server's error.log has the reason.",
   },
   internal: {
     jsonRpc: -32603,
     exitCode: 70,
+    http: 500,
     sentence: "Something inside iscep went wrong; please report it with the message and the cause.",
   },
 } as const satisfies Record<string, ErrorKind>;
@@ -149,6 +170,10 @@ export class IscepError extends Error {
 
   get exitCode(): number {
     return errorTable[this.code].exitCode;
+  }
+
+  get http(): number {
+    return errorTable[this.code].http;
   }
 
   get jsonRpc(): number {

@@ -4,6 +4,10 @@
 export { Server } from "./server/server.js";
 export type { ClientCertificates, ListeningServer, ListenPlace, ServerOptions, TlsFiles } from "./server/options.js";
 
+// Ways in of your own
+export type { Door, DoorServer, InProcessClientOptions } from "./doors/door.js";
+export { encodeJson, parseJson } from "./wire/public-json.js";
+
 // Commands
 export { defineCommand, type CommandDefinition } from "./commands/define.js";
 export type { ConcurrencyDefinition } from "./commands/concurrency.js";

@@ -39,8 +39,8 @@ export interface Client<Commands extends object = CommandSet> {
    * `connected` when it is there again, `closed` at `close()`. Returns what ends the listening.
    */
   on<Name extends keyof ConnectionEventMap>(name: Name, listener: ConnectionListener<Name>): () => void;
-  /** Which version this client and its server speak. */
-  readonly protocol: 1 | 2;
+  /** Which version this client and its server speak. `in-process` has all that version 2 has, without a network. */
+  readonly protocol: 1 | 2 | "in-process";
   /** Sends a value to the server and back. */
   echo<Value>(value: Value, options?: CallOptions): Promise<Value>;
   /** A round trip to the server and back, in milliseconds. */
@@ -64,7 +64,7 @@ export async function connect<Commands extends object = CommandSet>(
   return new ConnectedClient<Commands>(await openProtocolClient(url, options, events), events);
 }
 
-class ConnectedClient<Commands extends object> implements Client<Commands> {
+export class ConnectedClient<Commands extends object> implements Client<Commands> {
   readonly #protocolClient: ProtocolClient;
   readonly #events: ConnectionEvents;
 
@@ -73,7 +73,7 @@ class ConnectedClient<Commands extends object> implements Client<Commands> {
     this.#events = events;
   }
 
-  get protocol(): 1 | 2 {
+  get protocol(): 1 | 2 | "in-process" {
     return this.#protocolClient.version;
   }
 

@@ -87,7 +87,13 @@ export async function openProtocolClient(
   const client = clientFor(token);
   client.use(new Version2ClientConnection({ socket, negotiated, token, limits, ...client.events }));
   const clients = new TokenClients(client, token, limits, clientFor);
-  return new Version2ProtocolClient({ clients, limits, timeoutMs, timeoutIsGiven: options.timeoutMs !== undefined });
+  return new Version2ProtocolClient({
+    version: 2,
+    clients,
+    limits,
+    timeoutMs,
+    timeoutIsGiven: options.timeoutMs !== undefined,
+  });
 }
 
 function reach(

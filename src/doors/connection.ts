@@ -19,8 +19,8 @@ export interface Connection {
   checkDeadlines(nowMs: number): void;
 }
 
-/** What all connections of a server share. */
-export interface ConnectionHost {
+/** What all ways into a server share. */
+export interface DoorHost {
   readonly dispatcher: Dispatcher;
   /** Undefined on a server without tokens: everybody is anonymous. */
   readonly authenticator: Authenticator | undefined;
@@ -28,13 +28,17 @@ export interface ConnectionHost {
   readonly logs: Logs | undefined;
   /** What has come is worked off through it. */
   readonly work: FairWork;
+  failedToken(source: string): void;
+  /** Bounded in lines a source: what a peer without a token can write to the log must not grow with what it sends. */
+  logRefusedPacket(event: "malformed" | "unauthorized", message: string, connection: number, source: string): void;
+}
+
+/** What all connections of a server share. */
+export interface ConnectionHost extends DoorHost {
   /** It has yet to show a good token. */
   awaited(connection: Connection): void;
   /** It has shown one, or is gone. */
   arrived(connection: Connection): void;
-  failedToken(source: string): void;
-  /** Bounded in lines a source: what a peer without a token can write to the log must not grow with what it sends. */
-  logRefusedPacket(event: "malformed" | "unauthorized", message: string, connection: number, source: string): void;
   closed(connection: Connection): void;
   /** The first packet was HELLO: version 2 goes on with these bytes, on the same socket. */
   upgraded(connection: Connection, socket: ByteStream, bytes: Buffer): void;

@@ -67,3 +67,8 @@ export class LineRate {
     return false;
   }
 }
+
+/** What a line says of those that went without one. */
+export function suppressed(line: { readonly suppressed: number }): string {
+  return line.suppressed === 0 ? "" : ` (and ${line.suppressed} more since the last line)`;
+}

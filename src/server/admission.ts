@@ -32,7 +32,7 @@ export class Admission {
     const { maxConnections, maxConnectionsPerSource } = this.#limits;
     const exempt = this.isExempt(source);
     const key = sourceKey(source);
-    if (!exempt && (this.#penalties.isRefused(source, nowMs) || !this.#mayWait(key))) return { verdict: "drop" };
+    if (!exempt && (this.isPenalised(source, nowMs) || !this.#mayWait(key))) return { verdict: "drop" };
     if (this.#open >= maxConnections) {
       return this.#refuse(`the server has its ${maxConnections} connections already; try again later`);
     }
@@ -81,6 +81,11 @@ export class Admission {
 
   failedToken(source: string, nowMs: number): void {
     if (!this.isExempt(source)) this.#penalties.fail(source, nowMs);
+  }
+
+  /** It has shown too many wrong tokens of late. */
+  isPenalised(source: string, nowMs: number): boolean {
+    return !this.isExempt(source) && this.#penalties.isRefused(source, nowMs);
   }
 
   /** Behind one local address stand many callers: a proxy, a shared machine. */

@@ -25,7 +25,6 @@ export function checkPlaces(options: ServerOptions): void {
   if (listen !== undefined && (unix !== undefined || alone))
     throw new IscepError("usage", "give either `listen`, or one place by `host` and `port` or by `unix`");
   const places = placesOf(options);
-  if (places.length === 0) throw new IscepError("usage", "`listen` must name one place at least");
   if (places.every((place) => "unix" in place) && (typeof tls === "object" || tls === true))
     throw new IscepError("usage", "a unix socket carries no TLS; its file's mode guards it. Leave `tls` out");
   for (const place of places) checkPlace(place, options);

@@ -12,9 +12,9 @@ interface ListenersOptions extends Omit<ListenerOptions, "endpoint" | "certifica
 
 export class Listeners {
   readonly #listeners: readonly Listener[];
-  readonly address: ListeningServer;
+  readonly address: PlacesAddress;
 
-  private constructor(listeners: readonly Listener[], address: ListeningServer) {
+  private constructor(listeners: readonly Listener[], address: PlacesAddress) {
     this.#listeners = listeners;
     this.address = address;
   }
@@ -59,7 +59,8 @@ export class Listeners {
   }
 }
 
-type PlaceAddress = Omit<ListeningServer, "urls">;
+export type PlacesAddress = Omit<ListeningServer, "doorUrls">;
+type PlaceAddress = Omit<PlacesAddress, "urls">;
 
 function addressOf(
   place: ListenPlace,

@@ -1,3 +1,4 @@
+import type { Door } from "../doors/door.js";
 import type { CommandSet } from "../model/command.js";
 import type { Limits } from "../limits/limits.js";
 import type { Logs } from "../model/logs.js";
@@ -25,7 +26,7 @@ export type ListenPlace = { readonly host: string; readonly port: number } | { r
 
 export interface ServerOptions {
   readonly commands?: CommandSet;
-  /** Several places to listen on, TCP and unix sockets, instead of host and port or unix. */
+  /** Several places to listen on, TCP and unix sockets, instead of host and port or unix. None (`[]`): only `doors` and `client()` lead in. */
   readonly listen?: readonly ListenPlace[];
   /** Default 127.0.0.1. */
   readonly host?: string;
@@ -65,10 +66,12 @@ export interface ServerOptions {
   readonly limits?: Partial<Limits>;
   /** Default true: limits by source address do not count loopback and unix sockets. */
   readonly exemptLocalSources?: boolean;
+  /** Further ways in, opened in this order by `listen()`. Default: none. */
+  readonly doors?: readonly Door[];
 }
 
 export interface ListeningServer {
-  /** What a client connects to: `iscep://127.0.0.1:8989?pin=sha256:…`, `iscep+tcp://…` or `iscep+unix:///path`. */
+  /** What a client connects to: `iscep://127.0.0.1:8989?pin=sha256:…`, `iscep+tcp://…` or `iscep+unix:///path`. Empty with `listen: []`. */
   readonly url: string;
   /** Of all places, in the order of `listen`; the first one is `url`. */
   readonly urls: readonly string[];
@@ -76,4 +79,6 @@ export interface ListeningServer {
   readonly port?: number;
   /** The pin of the certificate, with TLS. */
   readonly pin?: string;
+  /** What the doors said when they were opened, in the order of `doors`. */
+  readonly doorUrls: readonly string[];
 }

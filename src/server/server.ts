@@ -1,48 +1,48 @@
-/** The public server: listens, admits connections, gives each to its door, and closes in good order. */
-import type { Socket } from "node:net";
+/** The public server: puts dispatcher, journal, schedule and doors together, opens them, and closes them in good order. */
 import { join } from "node:path";
-import type { Command } from "../model/command.js";
+import type { Client } from "../client/client.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
+import type { DoorServer, InProcessClientOptions } from "../doors/door.js";
+import { inProcessClient } from "../doors/in-process/client.js";
+import type { InProcessHost } from "../doors/in-process/host.js";
 import { IscepError } from "../errors.js";
-import type { Authenticator, TokensAuthenticator } from "../model/identity.js";
-import { sourceKey } from "../identity/source.js";
 import { openTokenStore } from "../identity/token-store.js";
-import { resolveLimits, type Limits } from "../limits/limits.js";
-import type { Logs } from "../model/logs.js";
-import { countRefusals, suppressedText } from "../logs/counted-refusals.js";
-import { LineRate } from "../logs/line-rate.js";
-import { insideCommandWorker } from "../runs/thread/worker-flag.js";
-import { Admission } from "./admission.js";
-import type { Connection, ConnectionHost } from "../doors/connection.js";
-import { FairWork } from "../doors/fair-work.js";
-import { authenticatorOf, checkClientCertificates } from "./client-certificates.js";
-import { checkPlaces, placesOf } from "./listen-places.js";
-import { Listeners } from "./listeners.js";
-import { openLogs } from "./open-logs.js";
 import { openRuns, type OpenRuns } from "../journal/open-runs.js";
-import type { ListeningServer, ServerOptions } from "./options.js";
+import { resolveLimits, type Limits } from "../limits/limits.js";
+import type { Command, CommandSet } from "../model/command.js";
+import type { TokensAuthenticator } from "../model/identity.js";
+import { countRefusals } from "../logs/counted-refusals.js";
+import type { Logs } from "../model/logs.js";
+import { insideCommandWorker } from "../runs/thread/worker-flag.js";
 import { Scheduler } from "../schedule/scheduler.js";
+import { Admission } from "./admission.js";
+import { ChangeListeners } from "./change-listeners.js";
+import { authenticatorOf, checkClientCertificates } from "./client-certificates.js";
+import { doorHost } from "./door-host.js";
+import { checkPlaces, placesOf } from "./listen-places.js";
+import { openLogs } from "./open-logs.js";
+import { OpenedDoors } from "./opened-doors.js";
+import type { ListeningServer, ServerOptions } from "./options.js";
+import { PacketDoor } from "./packet-door.js";
+import { settled } from "./settled.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
-import { Version1Connection } from "../doors/version1/connection.js";
-import { refuse } from "../doors/version1/refuse.js";
-import { choseVersion2, Version2Connection } from "../doors/version2/connection.js";
 
 interface Listening {
-  readonly listeners: Listeners;
-  readonly dispatcher: Dispatcher;
+  readonly packets: PacketDoor;
+  readonly doors: OpenedDoors | undefined;
+  readonly host: InProcessHost;
   readonly authenticator: TokensAuthenticator | undefined;
-  readonly logs: Logs | undefined;
   readonly scheduler: Scheduler;
   readonly runs: OpenRuns | undefined;
   readonly sweep: NodeJS.Timeout;
-  readonly connections: Set<Connection>;
 }
 
-export class Server {
+export class Server implements DoorServer {
   readonly #options: ServerOptions;
   readonly #limits: Limits;
   readonly #registry: Registry;
+  readonly #changes = new ChangeListeners();
   #state: "new" | "starting" | "listening" | "closed" = "new";
   #listening: Listening | undefined;
   #starting: Promise<ListeningServer> | undefined;
@@ -64,11 +64,36 @@ export class Server {
   /** Adds a command, while the server runs too. @throws IscepError `usage` when there is one of that name. */
   register(command: Command): void {
     this.#registry.register(command);
+    this.#changes.changed();
   }
 
   /** Removes a command; runs of it that are under way go on. Returns whether there was one. */
   unregister(name: string): boolean {
-    return this.#registry.unregister(name);
+    const wasThere = this.#registry.unregister(name);
+    if (wasThere) this.#changes.changed();
+    return wasThere;
+  }
+
+  /** Called after commands were registered, unregistered or reloaded, once for many changes. Returns what ends the listening. */
+  onCommandsChanged(listener: () => void): () => void {
+    return this.#changes.add(listener);
+  }
+
+  /**
+   * A client that calls this server without a network, with the same checks, errors, outcomes and limits as one that
+   * connects over version 2. Its calls fail with `usage` before the server listens, and with `closed` after its close.
+   * `close()` it when its caller is gone: its runs are then released as those of a lost connection.
+   */
+  client<Commands extends object = CommandSet>(options: InProcessClientOptions): Client<Commands> {
+    return inProcessClient(options, this.#limits, () => this.#host());
+  }
+
+  /** @throws IscepError `usage`, `closed` */
+  #host(): InProcessHost {
+    if (this.#listening !== undefined) return this.#listening.host;
+    throw this.#state === "closed"
+      ? new IscepError("closed", "the server is closed")
+      : new IscepError("usage", "the server does not listen yet; await listen() before you call");
   }
 
   /**
@@ -129,97 +154,43 @@ export class Server {
     const file = options.runsFolder === undefined ? undefined : join(options.runsFolder, "schedule.json");
     const scheduler = new Scheduler({ registry: this.#registry, dispatcher, file, limits, logs });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
-    const refusedPackets = new LineRate(limits);
-    const refusedConnections = new LineRate(limits);
-    const connections = new Set<Connection>();
-    let connectionId = 0;
-    const shared: Omit<ConnectionHost, "authenticator" | "upgraded"> = {
-      dispatcher,
-      limits,
-      logs,
-      work: new FairWork(limits.workSliceMs),
-      awaited: (connection) => admission.awaited(connection),
-      arrived: (connection) => admission.arrived(connection),
-      failedToken: (source) => admission.failedToken(source, performance.now()),
-      logRefusedPacket: (event, message, connection, source) => {
-        if (logs === undefined) return;
-        const line = refusedPackets.take(sourceKey(source), performance.now());
-        if (line === undefined) return;
-        logs.error({ event, message: message + suppressedText(line.suppressed), connection, source });
-      },
-      closed: (connection) => connections.delete(connection),
-    };
-    const hostOf = (identities: Authenticator | undefined): ConnectionHost => {
-      const host: ConnectionHost = {
-        ...shared,
-        authenticator: identities,
-        upgraded: (connection, socket, bytes) => {
-          connections.delete(connection);
-          connections.add(new Version2Connection(connection.id, socket, connection.source, host, bytes));
-        },
-      };
-      return host;
-    };
-    const tokensHost = hostOf(authenticator);
-    const listeners = await Listeners.open(placesOf(options), {
+    const host = doorHost({ dispatcher, authenticator, limits, logs }, admission);
+    const packets = await PacketDoor.open({
+      host,
+      admission,
+      places: placesOf(options),
       certificate,
-      backlog: limits.listenBacklog,
-      tlsHandshakeTimeoutMs: limits.tlsHandshakeTimeoutMs,
-      admit: (source) => {
-        const decision = admission.admit(source, performance.now());
-        if (decision.verdict !== "admit" && logs !== undefined) {
-          const line = refusedConnections.take(sourceKey(source), performance.now());
-          const reason = decision.verdict === "refuse" ? decision.reason : "dropped";
-          if (line !== undefined)
-            logs.access({ event: "refused", connection: 0, source, reason: reason + suppressedText(line.suppressed) });
-        }
-        return decision;
-      },
-      released: (source, refused) => admission.released(source, refused),
-      // Silent handshakes are peers without a token too.
-      handshakeBegan: (handshake) => {
-        if (authenticator !== undefined) admission.awaited(handshake);
-      },
-      handshakeOver: (handshake) => admission.arrived(handshake),
-      onConnection: (socket, source, refusal, tls) => {
-        if (refusal !== undefined) {
-          refuse(socket, refusal, limits.lingerTimeoutMs);
-          return;
-        }
-        const id = ++connectionId;
-        logs?.access({ event: "open", connection: id, source, ...portOf(socket), tls });
-        const own = authenticatorOf(options, authenticator, socket, source);
-        const host = own.authenticator === authenticator ? tokensHost : hostOf(own.authenticator);
-        const why = own.authenticator?.refusal();
-        if (why !== undefined) host.logRefusedPacket("unauthorized", why, id, source);
-        if (why !== undefined && own.showedCertificate) host.failedToken(source);
-        connections.add(
-          choseVersion2(socket)
-            ? new Version2Connection(id, socket, source, host)
-            : new Version1Connection(id, socket, source, tls, host),
-        );
-      },
-      onTlsFailure: (source, error) => shared.logRefusedPacket("malformed", tlsFault(error), 0, source),
+      authenticatorOf: (socket, source) => authenticatorOf(options, authenticator, socket, source),
     });
     const sweep = setInterval(() => {
-      const nowMs = performance.now();
-      for (const connection of connections) connection.checkDeadlines(nowMs);
+      packets.checkDeadlines(performance.now());
+      for (const session of host.inProcess) session.checkToken();
     }, sweepIntervalMs(limits));
-    this.#listening = { listeners, dispatcher, authenticator, logs, scheduler, runs, sweep, connections };
-    this.#state = "listening";
-    scheduler.begin();
-    return listeners.address;
+    // From here on doors can call.
+    this.#listening = { packets, doors: undefined, host, authenticator, scheduler, runs, sweep };
+    try {
+      const doors = await OpenedDoors.open(packets, options.doors ?? [], this);
+      this.#listening = { ...this.#listening, doors };
+      this.#state = "listening";
+      scheduler.begin();
+      return { ...packets.address, doorUrls: doors.urls };
+    } catch (error) {
+      this.#listening = undefined;
+      clearInterval(sweep);
+      await dispatcher.close(0);
+      throw error;
+    }
   }
 
   /** Connections that are open now. */
   get connections(): number {
-    return this.#listening?.connections.size ?? 0;
+    return this.#listening?.packets.connections ?? 0;
   }
 
   /** Reads the certificate again, for handshakes from now on. Tokens need no reload. @throws IscepError `configuration`; the old one stays. */
   async reload(): Promise<void> {
     const certificate = await serverCertificate(this.#options);
-    if (certificate !== undefined) this.#listening?.listeners.setCertificate(certificate);
+    if (certificate !== undefined) this.#listening?.packets.setCertificate(certificate);
   }
 
   /**
@@ -237,37 +208,27 @@ export class Server {
     const listening = this.#listening;
     this.#state = "closed";
     if (listening === undefined) return;
-    listening.listeners.stopAccepting();
-    for (const connection of listening.connections) connection.close();
-    listening.scheduler.close();
+    const { doors, host, authenticator, scheduler, runs, sweep } = listening;
+    doors?.drain();
+    scheduler.close();
     const { killGraceMs, lingerTimeoutMs } = this.#limits;
     const endsAtMs = performance.now() + graceMs + killGraceMs + lingerTimeoutMs;
     // The other half is for what is sent and written last.
-    await listening.dispatcher.close(graceMs, killGraceMs + lingerTimeoutMs / 2);
+    await host.dispatcher.close(graceMs, killGraceMs + lingerTimeoutMs / 2);
     const leftMs = (): number => Math.max(0, endsAtMs - performance.now());
-    await settled(drained(listening.connections), Math.min(lingerTimeoutMs, leftMs()));
-    await listening.listeners.close();
-    clearInterval(listening.sweep);
-    listening.authenticator?.close();
-    await settled(listening.runs?.close(), leftMs());
-    await settled(listening.logs?.close(), leftMs());
+    await doors?.close(Math.min(lingerTimeoutMs, leftMs()), leftMs);
+    clearInterval(sweep);
+    authenticator?.close();
+    // What is written later, such as the end of a run of another server, is found by the next start.
+    await settled(runs?.close(), leftMs());
+    await settled(host.logs?.close(), leftMs());
+    this.#listening = undefined;
+    if (doors?.fault !== undefined) throw doors.fault;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** The last answers are on their way. Peers that do not take them in time are cut when the listener closes. */
-async function drained(connections: ReadonlySet<Connection>): Promise<void> {
-  await Promise.all([...connections].map((connection) => connection.whenClosed()));
-}
-
-/** Waits for it, and no longer than this. What is written later, such as the end of a run of another server, is found by the next start. */
-async function settled(work: Promise<void> | undefined, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-  await Promise.race([tooLate, work]).finally(() => clearTimeout(timer));
 }
 
 function openTokens(
@@ -292,13 +253,4 @@ function sweepIntervalMs(limits: Limits): number {
     limits.lingerTimeoutMs,
   );
   return Math.min(1_000, Math.max(10, Math.floor(shortest / 4)));
-}
-
-/** OpenSSL's own text holds addresses and file names of its source; its code says as much. */
-function tlsFault(error: Error): string {
-  return `TLS: ${"code" in error && typeof error.code === "string" ? error.code : error.message}`;
-}
-
-function portOf(socket: Socket): { port?: number } {
-  return socket.remotePort === undefined ? {} : { port: socket.remotePort };
 }

@@ -62,7 +62,8 @@ function outputOf(packet: PacketView): Version2ClientEvent {
   return { kind: "data", stream, channel, offset, bytes };
 }
 
-function readServerMessage(message: unknown): Version2ClientEvent {
+/** @throws IscepError `protocol` */
+export function readServerMessage(message: unknown): Version2ClientEvent {
   if (!isJsonObject(message) || message["jsonrpc"] !== "2.0")
     throw new IscepError("protocol", "a message is no JSON-RPC 2.0");
   const { id, method, error } = message;

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect as connectNet } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -40,4 +41,36 @@ test("several clients at once each get their own answers", async () => {
 test("commands in worker threads hold nobody up", async () => {
   const said = await runToEnd(["examples/threads.js"], root, environment);
   expect(said).toMatch(/^a ping took [\d.]+ ms while four threads computed\nall four counted 148,933 primes/);
+});
+
+test("a door of one's own answers lines of JSON from a unix socket", async () => {
+  const socketPath = path.join(state, "calls.sock");
+  const server = spawn(process.execPath, ["examples/json-lines.js", socketPath], {
+    env: environment,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(server, "close");
+  try {
+    const [line] = (await once(createInterface({ input: server.stdout }), "line")) as [string];
+    expect(line).toBe(`listening on unix:${socketPath}`);
+    const caller = connectNet({ path: socketPath });
+    const answers = createInterface({ input: caller })[Symbol.asyncIterator]();
+    const said = async (): Promise<unknown> => JSON.parse(((await answers.next()) as { value: string }).value);
+    caller.write('{"id":1,"command":"add","args":{"a":1,"b":2}}\n{"id":2,"command":"count_down","args":{"from":2}}\n');
+    expect(await said()).toEqual({ id: 1, value: 3 });
+    expect(await said()).toEqual({ id: 2, channel: "stdout", text: "2\n" });
+    expect(await said()).toEqual({ id: 2, channel: "stdout", text: "1\n" });
+    expect(await said()).toEqual({ id: 2, value: "zero" });
+    caller.write('{"id":3,"command":"add","args":{"a":"one"}}\n{"id":4,"command":"nobody"}\n{"id":5}\nno JSON\n');
+    expect(await said()).toMatchObject({ id: 3, error: { code: "invalid_arguments", http: 422 } });
+    expect(await said()).toMatchObject({ id: 4, error: { code: "command_not_found", http: 404 } });
+    expect(await said()).toMatchObject({ id: 5, error: { code: "usage", http: 400 } });
+    expect(await said()).toMatchObject({ id: null, error: { code: "protocol", http: 400 } });
+    // A caller who says more than a line may hold is cut.
+    caller.write("x".repeat(70_000));
+    await once(caller, "close");
+  } finally {
+    server.kill("SIGTERM");
+  }
+  expect(await ended).toEqual([0, null]);
 });

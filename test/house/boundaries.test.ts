@@ -44,6 +44,7 @@ const layers = [
   "doors",
   "doors/version1",
   "doors/version2",
+  "doors/in-process",
   "server",
   "index.ts",
   "cli/terminal",

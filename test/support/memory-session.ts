@@ -94,6 +94,7 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
       clients.push(client);
       const own = new TokenClients(client, undefined, limits, () => client);
       const protocolClient = new Version2ProtocolClient({
+        version: 2,
         clients: own,
         limits,
         timeoutMs: 60_000,

@@ -110,7 +110,7 @@ describe("each place has to be safe", () => {
   test.each<[string, ConstructorParameters<typeof Server>[0], RegExp]>([
     ["cleartext beyond this machine", { listen: [free, open], tls: false, tokens: false }, /cleartext on 0\.0\.0\.0/],
     ["no tokens beyond this machine", { listen: [{ unix: "s" }, open] }, /without tokens .* 0\.0\.0\.0/],
-    ["no place", { listen: [] }, /one place at least/],
+
     ["listen and a port", { listen: [free], port: 1 }, /either `listen`, or/],
     ["listen and a socket", { listen: [free], unix: "s" }, /either `listen`, or/],
     ["TLS for unix sockets alone", { listen: [{ unix: "a" }, { unix: "b" }], tls: true }, /carries no TLS/],

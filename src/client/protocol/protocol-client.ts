@@ -5,7 +5,7 @@ import type { RunHandle } from "./run-handle.js";
 import type { RunsPage } from "./run-records.js";
 
 export interface ProtocolClient {
-  readonly version: 1 | 2;
+  readonly version: 1 | 2 | "in-process";
   call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown>;
   run(command: string, args: unknown, options: RunOptions | undefined): RunHandle;
   attach(run: string, offset: number, options: CallOptions | undefined): RunHandle;

@@ -9,6 +9,7 @@ import { requestText, type Version2ClientEvent } from "../../session/version2-cl
 import { notificationText } from "../../session/version2-server.js";
 import type { JsonObject } from "../../wire/json.js";
 import type { ConnectionEvents } from "../protocol/connection-events.js";
+import type { ClientConnection } from "./client-connection.js";
 import { CallDeadlines } from "./call-deadlines.js";
 import { cancelled, closedClient, closedUnderWay, closedWhileWaiting, lost, timedOut } from "./call-errors.js";
 import { placeOf, stateAfter } from "./call-states.js";
@@ -16,7 +17,7 @@ import { CancelPace } from "./cancel-pace.js";
 import { InputSenders } from "./input-senders.js";
 import { OpenCalls } from "./open-calls.js";
 import { PendingCall, type CallRequest } from "./pending-call.js";
-import { firstCallId, type Version2ClientConnection, type Version2ClientConnectionOptions } from "./connection.js";
+import { firstCallId, type Version2ClientConnectionOptions } from "./connection.js";
 import { Reconnection } from "./reconnection.js";
 
 type SessionEvents = Pick<Version2ClientConnectionOptions, "onEvent" | "onGone">;
@@ -24,19 +25,19 @@ type SessionEvents = Pick<Version2ClientConnectionOptions, "onEvent" | "onGone">
 export interface Version2ClientOptions {
   readonly limits: Limits;
   /** A new connection, negotiated as version 2. @throws IscepError */
-  open(events: SessionEvents, abandoned: AbortSignal): Promise<Version2ClientConnection>;
+  open(events: SessionEvents, abandoned: AbortSignal): Promise<ClientConnection>;
   readonly events?: ConnectionEvents;
 }
 
 export class Version2Client {
   readonly #options: Version2ClientOptions;
-  #connection: Version2ClientConnection | undefined;
+  #connection: ClientConnection | undefined;
   readonly #calls = new OpenCalls();
   #nextId = firstCallId;
   readonly #inputs = new InputSenders();
   readonly #cancels = new CancelPace((call) => this.#request("cancel", { call: call.id }));
   readonly #deadlines = new CallDeadlines((nowMs) => this.#endDue(nowMs));
-  readonly #reconnection: Reconnection<Version2ClientConnection>;
+  readonly #reconnection: Reconnection<ClientConnection>;
   #closed = false;
 
   constructor(options: Version2ClientOptions) {
@@ -57,7 +58,7 @@ export class Version2Client {
     return { onEvent: (event) => this.#handle(event), onGone: (error, nothingRan) => this.#gone(error, nothingRan) };
   }
 
-  use(connection: Version2ClientConnection): void {
+  use(connection: ClientConnection): void {
     this.#connection = connection;
     this.#cancels.begin(connection.limits.maxEarlyCancels);
   }
@@ -96,7 +97,7 @@ export class Version2Client {
   }
 
   /** Output that is still on its way takes a place at the server too. */
-  #hasPlace(connection: Version2ClientConnection): boolean {
+  #hasPlace(connection: ClientConnection): boolean {
     return !connection.isGoingAway && this.#calls.atServer.size < connection.limits.maxCallsInFlight;
   }
 
@@ -116,7 +117,7 @@ export class Version2Client {
   }
 
   /** False when it cannot be sent at all, and has failed. */
-  #send(connection: Version2ClientConnection, call: PendingCall): boolean {
+  #send(connection: ClientConnection, call: PendingCall): boolean {
     const { output, runId, sendings } = call;
     const attaches = runId !== undefined && sendings > 0;
     try {

@@ -21,6 +21,7 @@ import type { ByteStream } from "../../transport/byte-stream.js";
 import { isJsonObject } from "../../wire/json.js";
 import { encodeDataPacket } from "../../wire/version2.js";
 import type { Greeted } from "../protocol/negotiate.js";
+import { checkRequestSize, type ClientConnection } from "./client-connection.js";
 
 export interface Version2ClientConnectionOptions {
   readonly socket: ByteStream;
@@ -37,14 +38,13 @@ const authenticateId = 1;
 const pingId = 2;
 export const firstCallId = 3;
 
-export class Version2ClientConnection {
+export class Version2ClientConnection implements ClientConnection {
   readonly limits: SessionLimits;
   readonly #socket: ByteStream;
   readonly #session: Version2ClientSession;
   readonly #outbox: Outbox;
   readonly #options: Version2ClientConnectionOptions;
   readonly #window: ReceiveWindow;
-  /** For standard input of all calls. */
   readonly inputWindow: SendWindow;
   readonly #ping: NodeJS.Timeout;
   #checkServer: ((proof: Buffer) => boolean) | undefined;
@@ -80,7 +80,6 @@ export class Version2ClientConnection {
     if (following.length > 0) process.nextTick(() => this.#received(following));
   }
 
-  /** The server closes soon and takes no new calls. */
   get isGoingAway(): boolean {
     return this.#goingAway !== undefined;
   }
@@ -117,16 +116,8 @@ export class Version2ClientConnection {
       );
   }
 
-  /** Leaves with all that is ready in this turn of the event loop. @throws IscepError `too_large` */
   send(text: string): void {
-    // Some messages may stand in the packet already when this one joins them.
-    const most = this.limits.maxPacketBytes - 2 * this.#options.limits.flushBytes;
-    if (text.length > most / 3 && Buffer.byteLength(text) > most) {
-      throw new IscepError(
-        "too_large",
-        `the request has ${text.length} characters, and the server takes at most ${most} bytes`,
-      );
-    }
+    checkRequestSize(text, this.limits, this.#options.limits);
     // Apart from what proves who calls: before it has read that, the server takes no large packet.
     if (text.length > this.#options.limits.flushBytes) this.#flush();
     if (this.#outbox.add(text)) this.#flush();
@@ -136,7 +127,6 @@ export class Version2ClientConnection {
     }
   }
 
-  /** Standard input of a call; without bytes it is the end. */
   sendInput(call: number, offset: number, bytes: Uint8Array): void {
     this.#flush();
     if (!this.#gone) this.#socket.write(encodeDataPacket(call, "stdin", offset, bytes));
@@ -148,7 +138,6 @@ export class Version2ClientConnection {
     if (packet !== undefined && !this.#gone) this.#socket.write(packet);
   }
 
-  /** Output was taken out of our buffers: the connection may carry as much again. */
   consumed(bytes: number): void {
     const grant = this.#window.consume(bytes);
     if (grant > 0) this.send(notificationText("window", { stream: 0, bytes: grant }));

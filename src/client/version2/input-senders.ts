@@ -3,14 +3,14 @@ import { IscepError } from "../../errors.js";
 import { SendWindow } from "../../session/window.js";
 import type { JsonObject } from "../../wire/json.js";
 import type { PendingCall } from "./pending-call.js";
-import type { Version2ClientConnection } from "./connection.js";
+import type { ClientConnection } from "./client-connection.js";
 
 export class InputSenders {
   /** The one that has waited longest for the connection's window comes first. */
   readonly #calls = new Map<number, PendingCall>();
 
   /** `started` has come. @throws IscepError `protocol` */
-  begin(session: Version2ClientConnection, call: PendingCall, { stdin, stdinWindow }: JsonObject): void {
+  begin(session: ClientConnection, call: PendingCall, { stdin, stdinWindow }: JsonObject): void {
     const { input } = call.request;
     if (input === undefined || stdin === undefined) return;
     const { streamWindowBytes, maxDataBytes } = session.limits;
@@ -28,7 +28,7 @@ export class InputSenders {
   }
 
   /** @throws IscepError `protocol` */
-  granted(session: Version2ClientConnection, { stream, bytes }: JsonObject): void {
+  granted(session: ClientConnection, { stream, bytes }: JsonObject): void {
     if (typeof stream !== "number" || typeof bytes !== "number") {
       throw new IscepError("protocol", "the server granted a window without saying how much, or for what");
     }

@@ -17,6 +17,8 @@ import type { TokenClients } from "./token-clients.js";
 import type { Version2Client } from "./client.js";
 
 export interface Version2ProtocolClientOptions {
+  /** What users are told that they speak. */
+  readonly version: 2 | "in-process";
   readonly clients: TokenClients;
   readonly limits: Limits;
   /** The patience of calls that say nothing of their own. The server's own limit counts for them, so it is not sent. */
@@ -29,11 +31,12 @@ export interface Version2ProtocolClientOptions {
 const longestTimeoutMs = 2 ** 31 - 1;
 
 export class Version2ProtocolClient implements ProtocolClient {
-  readonly version = 2;
+  readonly version: 2 | "in-process";
   readonly #clients: TokenClients;
   readonly #options: Version2ProtocolClientOptions;
 
   constructor(options: Version2ProtocolClientOptions) {
+    this.version = options.version;
     this.#clients = options.clients;
     this.#options = options;
   }

@@ -5,14 +5,14 @@ import type { Identity } from "../../model/identity.js";
 import type { ListPage } from "../../session/list-page.js";
 import type { ClientMessage } from "../../session/version2-messages.js";
 import { errorText, resultText } from "../../session/version2-server.js";
-import type { ConnectionHost } from "../connection.js";
+import type { DoorHost } from "../connection.js";
 import { RequestFloods } from "./request-floods.js";
 import type { SessionCalls } from "./session-calls.js";
 import type { SessionIdentity } from "./session-identity.js";
 
 export interface SessionRequestsHost {
-  readonly server: ConnectionHost;
-  readonly identity: SessionIdentity;
+  readonly server: Pick<DoorHost, "authenticator" | "dispatcher" | "limits">;
+  readonly identity: Pick<SessionIdentity, "isKnown" | "current" | "prove">;
   readonly calls: SessionCalls;
   send(text: string): void;
   authenticated(): void;

@@ -5,6 +5,7 @@ import { connect as connectTls, createServer as createTlsServer } from "node:tls
 import { expect, test } from "vitest";
 import { connect, type ConnectOptions } from "iscep";
 import { createCertificate } from "#iscep/identity/certificates";
+import { mintToken } from "#iscep/identity/tokens";
 import { addToken, removeToken } from "#iscep/identity/tokens-writer";
 import { watchForLeaks } from "../../support/leaks.js";
 import { later } from "../../support/cleanup.js";
@@ -34,7 +35,7 @@ test.each([false, true])("the right token is let in, of the original's form and 
 test("a wrong token, and none, are unauthorized, and the command does not run", async () => {
   const slow = gate();
   const server = await startServer({ commands: [slow.command] });
-  for (const options of [{ token: `${tokens.alice}x` }, { token: "isct_000000000000_0" }, {}]) {
+  for (const options of [{ token: `${tokens.alice}x` }, { token: mintToken() }, {}]) {
     const client = await open(server.url, options);
     expect(await errorOf(client.call("gate", {}))).toMatchObject({ code: "unauthorized" });
     expect(await client.run("gate", {}).outcome).toMatchObject({

@@ -1,0 +1,36 @@
+/** A client of a server in the same process. Calls with another token than the client's own have a session of their own. */
+import { ConnectedClient, type Client } from "../../client/client.js";
+import { ConnectionEvents } from "../../client/protocol/connection-events.js";
+import { Version2Client } from "../../client/version2/client.js";
+import { Version2ProtocolClient } from "../../client/version2/protocol-client.js";
+import { TokenClients } from "../../client/version2/token-clients.js";
+import type { Limits } from "../../limits/limits.js";
+import type { InProcessClientOptions } from "../door.js";
+import { InProcessConnection } from "./connection.js";
+import type { InProcessHost } from "./host.js";
+
+/** `host` throws an IscepError while the server does not listen: it becomes the error of each call. */
+export function inProcessClient<Commands extends object>(
+  { token, source }: InProcessClientOptions,
+  limits: Limits,
+  host: () => InProcessHost,
+): Client<Commands> {
+  const events = new ConnectionEvents();
+  const clientFor = (of: string | undefined): Version2Client => {
+    const client: Version2Client = new Version2Client({
+      limits,
+      ...(of === own ? { events } : {}),
+      open: async (heard) => new InProcessConnection({ limits, token: of, source, host, ...heard }),
+    });
+    client.use(new InProcessConnection({ limits, token: of, source, host, ...client.events }));
+    return client;
+  };
+  const own = token ?? undefined;
+  const clients = new TokenClients(clientFor(own), own, limits, clientFor);
+  const timeoutMs = limits.callTimeoutMs;
+  const version = "in-process";
+  return new ConnectedClient(
+    new Version2ProtocolClient({ version, clients, limits, timeoutMs, timeoutIsGiven: false }),
+    events,
+  );
+}

@@ -1,0 +1,230 @@
+/**
+ * Version 2 without bytes: what a client of this process says goes to the same requests and calls as what comes over a
+ * socket. Messages are JSON text on the way, so that no object is shared between caller and command. Each way takes one
+ * turn of the event loop, so that neither side runs inside the other's code.
+ */
+import { IscepError, toIscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { OutputPiece } from "../../runs/streams/output-block.js";
+import { readServerMessage, type Version2ClientEvent } from "../../session/version2-client.js";
+import type { SessionLimits } from "../../session/version2-hello.js";
+import { readClientMessage, type ClientMessage } from "../../session/version2-messages.js";
+import { errorText, notificationText } from "../../session/version2-server.js";
+import { ReceiveWindow, SendWindow } from "../../session/window.js";
+import { checkRequestSize, type ClientConnection } from "../../client/version2/client-connection.js";
+import type { Workload } from "../fair-work.js";
+import { SessionCalls } from "../version2/session-calls.js";
+import { SessionRequests } from "../version2/session-requests.js";
+import type { InProcessHost, InProcessSession } from "./host.js";
+import { InProcessIdentity } from "./identity.js";
+
+export interface InProcessConnectionOptions {
+  readonly limits: Limits;
+  readonly token: string | undefined;
+  readonly source: string;
+  /** @throws IscepError while the server does not listen */
+  host(): InProcessHost;
+  onEvent(event: Version2ClientEvent): void;
+  /** Once, unless this side ends it. */
+  onGone(error: IscepError, nothingRan: boolean): void;
+}
+
+type Sent = string | { readonly call: number; readonly offset: number; readonly bytes: Buffer };
+
+interface ServerSide {
+  readonly host: InProcessHost;
+  readonly calls: SessionCalls;
+  readonly requests: SessionRequests;
+}
+
+export class InProcessConnection implements ClientConnection, InProcessSession, Workload {
+  readonly limits: SessionLimits;
+  readonly isGoingAway = false;
+  readonly inputWindow: SendWindow;
+  readonly #options: InProcessConnectionOptions;
+  readonly #identity: InProcessIdentity;
+  readonly #window: ReceiveWindow;
+  #server: ServerSide | undefined;
+  #sent: Sent[] = [];
+  #events: Version2ClientEvent[] = [];
+  #turn: NodeJS.Immediate | undefined;
+  #gone: IscepError | undefined;
+
+  constructor(options: InProcessConnectionOptions) {
+    const { limits, token, source } = options;
+    this.#options = options;
+    this.limits = limits;
+    this.#identity = new InProcessIdentity(token, source);
+    this.#window = new ReceiveWindow(limits.connectionWindowBytes);
+    this.inputWindow = new SendWindow(limits.connectionWindowBytes);
+  }
+
+  send(text: string): void {
+    checkRequestSize(text, this.limits, this.#options.limits);
+    this.#sent.push(text);
+    this.#schedule();
+  }
+
+  sendInput(call: number, offset: number, bytes: Uint8Array): void {
+    this.#sent.push({ call, offset, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) });
+    this.#schedule();
+  }
+
+  consumed(bytes: number): void {
+    const grant = this.#window.consume(bytes);
+    if (grant > 0) this.send(notificationText("window", { stream: 0, bytes: grant }));
+  }
+
+  #schedule(): void {
+    this.#turn ??= setImmediate(() => this.#takeTurn());
+  }
+
+  /** What comes of this waits for the next turn. */
+  #takeTurn(): void {
+    this.#turn = undefined;
+    const events = this.#events;
+    this.#events = [];
+    for (const event of events) this.#tell(event);
+    if (this.#sent.length > 0) this.#offer();
+    this.#server?.calls.flush();
+    if (this.#gone !== undefined && this.#events.length === 0) {
+      const error = this.#gone;
+      this.#stop();
+      this.#options.onGone(error, false);
+    }
+  }
+
+  #offer(): void {
+    let host: InProcessHost | undefined;
+    try {
+      host = this.#options.host();
+    } catch {
+      // Each request is told so.
+    }
+    if (host === undefined) this.work(0, Number.POSITIVE_INFINITY);
+    else host.work.offer(this);
+  }
+
+  /** Of callers without a good token, all together have what one of the others has. */
+  get isStranger(): boolean {
+    return this.#identity.current() === undefined;
+  }
+
+  work(_nowMs: number, untilMs: number): boolean {
+    let handled = 0;
+    for (const sent of this.#sent) {
+      this.#heard(sent);
+      handled++;
+      if (performance.now() >= untilMs) break;
+    }
+    this.#sent.splice(0, handled);
+    this.#server?.calls.flush();
+    return this.#sent.length > 0;
+  }
+
+  #tell(event: Version2ClientEvent): void {
+    if (event.kind === "data") this.#window.receive(event.bytes.length);
+    try {
+      this.#options.onEvent(event);
+    } catch (error) {
+      this.#end(toIscepError(error));
+    }
+  }
+
+  #heard(sent: Sent): void {
+    if (this.#gone !== undefined) return;
+    if (typeof sent !== "string") {
+      try {
+        this.#server?.calls.stdin(sent.call, sent.offset, sent.bytes);
+      } catch (error) {
+        this.#end(toIscepError(error, "protocol"));
+      }
+      return;
+    }
+    const message = readClientMessage(JSON.parse(sent));
+    try {
+      const host = this.#options.host();
+      const server = (this.#server ??= this.#connect(host));
+      if ("id" in message) this.#identity.check(host);
+      server.requests.handle(message);
+      if (!server.calls.isIdle) server.host.inProcess.add(this);
+    } catch (error) {
+      this.#refuse(message, toIscepError(error));
+    }
+  }
+
+  #refuse(message: ClientMessage, error: IscepError): void {
+    if ("id" in message) this.#answer(errorText(message.id, error, { ...error.details, status: "rejected" }));
+  }
+
+  #connect(host: InProcessHost): ServerSide {
+    const { limits, source } = this.#options;
+    const calls = new SessionCalls({
+      dispatcher: host.dispatcher,
+      limits,
+      source,
+      // The windows bound what waits.
+      mayWrite: () => true,
+      writeOutput: (stream, piece) => this.#output(stream, piece),
+      send: (text) => this.#answer(text),
+      flushSoon: () => this.#schedule(),
+      violation: (error) => this.#end(error),
+      idle: () => void host.inProcess.delete(this),
+    });
+    const requests = new SessionRequests({
+      server: host,
+      identity: this.#identity,
+      calls,
+      send: (text) => this.#answer(text),
+      authenticated: () => {},
+      wrongToken: () => {},
+      violation: (error) => this.#end(error),
+      goAway: (_code, message) => this.#end(new IscepError("lost", message)),
+    });
+    return { host, calls, requests };
+  }
+
+  #answer(text: string): void {
+    this.#events.push(readServerMessage(JSON.parse(text)));
+    this.#schedule();
+  }
+
+  #output(stream: number, { channel, offset, bytes }: OutputPiece): void {
+    // A copy: the run keeps its own for others, and a caller may do with these what it likes.
+    this.#events.push({ kind: "data", stream, channel, offset, bytes: Buffer.from(bytes) });
+    this.#schedule();
+  }
+
+  /** A token that was removed, or has expired, ends its runs as it ends a session over a socket. */
+  checkToken(): void {
+    const server = this.#server;
+    if (server === undefined || !this.#identity.isRevoked(server.host)) return;
+    this.#end(new IscepError("unauthorized", "the token of this session is no longer valid"));
+  }
+
+  #end(error: IscepError): void {
+    this.#gone ??= error;
+    this.#server?.calls.release();
+    this.#schedule();
+  }
+
+  destroy(): void {
+    this.#stop();
+  }
+
+  /** Its runs are released, as those of a connection that is lost. */
+  end(): Promise<void> {
+    this.#stop();
+    return Promise.resolve();
+  }
+
+  #stop(): void {
+    clearImmediate(this.#turn);
+    this.#turn = undefined;
+    this.#sent = [];
+    this.#events = [];
+    this.#server?.calls.release();
+    this.#server?.host.inProcess.delete(this);
+    this.#server = undefined;
+  }
+}

@@ -1,0 +1,29 @@
+import type { DoorHost } from "../doors/connection.js";
+import { FairWork } from "../doors/fair-work.js";
+import type { InProcessHost } from "../doors/in-process/host.js";
+import { sourceKey } from "../identity/source.js";
+import { suppressedText } from "../logs/counted-refusals.js";
+import { LineRate } from "../logs/line-rate.js";
+import type { Admission } from "./admission.js";
+
+/** What all ways into a server share. */
+export function doorHost(
+  shared: Pick<DoorHost, "dispatcher" | "authenticator" | "limits" | "logs">,
+  admission: Admission,
+): InProcessHost {
+  const { limits, logs } = shared;
+  const refusedPackets = new LineRate(limits);
+  return {
+    ...shared,
+    work: new FairWork(limits.workSliceMs),
+    inProcess: new Set(),
+    failedToken: (source) => admission.failedToken(source, performance.now()),
+    isPenalised: (source) => admission.isPenalised(source, performance.now()),
+    logRefusedPacket: (event, message, connection, source) => {
+      if (logs === undefined) return;
+      const line = refusedPackets.take(sourceKey(source), performance.now());
+      if (line === undefined) return;
+      logs.error({ event, message: message + suppressedText(line.suppressed), connection, source });
+    },
+  };
+}

@@ -1,0 +1,150 @@
+/** The door of versions 1 and 2: listens, admits connections, and gives each to the version that it speaks. */
+import type { Socket } from "node:net";
+import type { Connection, ConnectionHost, DoorHost } from "../doors/connection.js";
+import { Version1Connection } from "../doors/version1/connection.js";
+import { refuse } from "../doors/version1/refuse.js";
+import { choseVersion2, Version2Connection } from "../doors/version2/connection.js";
+import { sourceKey } from "../identity/source.js";
+import { suppressedText } from "../logs/counted-refusals.js";
+import { LineRate } from "../logs/line-rate.js";
+import type { Authenticator } from "../model/identity.js";
+import type { Admission } from "./admission.js";
+import { Listeners, type PlacesAddress } from "./listeners.js";
+import type { ListenPlace } from "./options.js";
+import type { ServerCertificate } from "./server-certificate.js";
+
+export interface PacketDoorOptions {
+  readonly host: DoorHost;
+  readonly admission: Admission;
+  readonly places: readonly ListenPlace[];
+  readonly certificate: ServerCertificate | undefined;
+  /** Who may speak on this connection: a client certificate may have a say. */
+  authenticatorOf(
+    socket: Socket,
+    source: string,
+  ): { readonly authenticator: Authenticator | undefined; readonly showedCertificate: boolean };
+}
+
+export class PacketDoor {
+  readonly #options: PacketDoorOptions;
+  /** For connections without a certificate of their own. */
+  readonly #tokensHost: ConnectionHost;
+  readonly #refused: LineRate;
+  readonly #connections = new Set<Connection>();
+  #listeners: Listeners | undefined;
+  #lastId = 0;
+
+  private constructor(options: PacketDoorOptions) {
+    this.#options = options;
+    this.#refused = new LineRate(options.host.limits);
+    this.#tokensHost = this.#hostOf(options.host.authenticator);
+  }
+
+  #hostOf(authenticator: Authenticator | undefined): ConnectionHost {
+    const { admission } = this.#options;
+    const host: ConnectionHost = {
+      ...this.#options.host,
+      authenticator,
+      awaited: (connection) => admission.awaited(connection),
+      arrived: (connection) => admission.arrived(connection),
+      closed: (connection) => this.#connections.delete(connection),
+      upgraded: (connection, socket, bytes) => {
+        this.#connections.delete(connection);
+        this.#connections.add(new Version2Connection(connection.id, socket, connection.source, host, bytes));
+      },
+    };
+    return host;
+  }
+
+  /** @throws IscepError `listen_failed`; then no place is held. */
+  static async open(options: PacketDoorOptions): Promise<PacketDoor> {
+    const door = new PacketDoor(options);
+    const { limits, authenticator } = options.host;
+    door.#listeners = await Listeners.open(options.places, {
+      certificate: options.certificate,
+      backlog: limits.listenBacklog,
+      tlsHandshakeTimeoutMs: limits.tlsHandshakeTimeoutMs,
+      admit: (source) => door.#admit(source),
+      released: (source, refused) => options.admission.released(source, refused),
+      // Silent handshakes are peers without a token too.
+      handshakeBegan: (handshake) => {
+        if (authenticator !== undefined) options.admission.awaited(handshake);
+      },
+      handshakeOver: (handshake) => options.admission.arrived(handshake),
+      onConnection: (socket, source, refusal, tls) => door.#connected(socket, source, refusal, tls),
+      onTlsFailure: (source, error) => options.host.logRefusedPacket("malformed", tlsFault(error), 0, source),
+    });
+    return door;
+  }
+
+  get address(): PlacesAddress {
+    return this.#listeners?.address ?? { url: "", urls: [] };
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  #admit(source: string): ReturnType<Admission["admit"]> {
+    const { host, admission } = this.#options;
+    const { logs } = host;
+    const decision = admission.admit(source, performance.now());
+    if (decision.verdict === "admit" || logs === undefined) return decision;
+    const line = this.#refused.take(sourceKey(source), performance.now());
+    const reason = decision.verdict === "refuse" ? decision.reason : "dropped";
+    if (line !== undefined) {
+      logs.access({ event: "refused", connection: 0, source, reason: reason + suppressedText(line.suppressed) });
+    }
+    return decision;
+  }
+
+  #connected(socket: Socket, source: string, refusal: string | undefined, tls: boolean): void {
+    const { limits, logs, authenticator: tokens } = this.#options.host;
+    if (refusal !== undefined) {
+      refuse(socket, refusal, limits.lingerTimeoutMs);
+      return;
+    }
+    const id = ++this.#lastId;
+    logs?.access({ event: "open", connection: id, source, ...portOf(socket), tls });
+    const { authenticator, showedCertificate } = this.#options.authenticatorOf(socket, source);
+    const host = authenticator === tokens ? this.#tokensHost : this.#hostOf(authenticator);
+    const why = authenticator?.refusal();
+    if (why !== undefined) host.logRefusedPacket("unauthorized", why, id, source);
+    if (why !== undefined && showedCertificate) host.failedToken(source);
+    const connection = choseVersion2(socket)
+      ? new Version2Connection(id, socket, source, host)
+      : new Version1Connection(id, socket, source, tls, host);
+    this.#connections.add(connection);
+  }
+
+  /** Called by the server's sweep. */
+  checkDeadlines(nowMs: number): void {
+    for (const connection of this.#connections) connection.checkDeadlines(nowMs);
+  }
+
+  /** For handshakes from now on. */
+  setCertificate(certificate: ServerCertificate): void {
+    this.#listeners?.setCertificate(certificate);
+  }
+
+  /** Takes no more connections and no more requests. Resolves when those that are open have ended. */
+  async drain(): Promise<void> {
+    this.#listeners?.stopAccepting();
+    for (const connection of this.#connections) connection.close();
+    await Promise.all([...this.#connections].map((connection) => connection.whenClosed()));
+  }
+
+  /** Cuts what is still open. */
+  async close(): Promise<void> {
+    await this.#listeners?.close();
+  }
+}
+
+/** OpenSSL's own text holds addresses and file names of its source; its code says as much. */
+function tlsFault(error: Error): string {
+  return `TLS: ${"code" in error && typeof error.code === "string" ? error.code : error.message}`;
+}
+
+function portOf(socket: Socket): { port?: number } {
+  return socket.remotePort === undefined ? {} : { port: socket.remotePort };
+}
