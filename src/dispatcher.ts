@@ -34,19 +34,22 @@ export interface DispatcherOptions extends RunJournalOptions {
 export interface StartOptions {
   /** The caller's address, for the log. */
   readonly source: string;
-  /** The caller's own patience; the command's timeout counts if it is shorter. */
+  /** How long the caller wants to wait. If the command's own timeout is shorter, that one counts. */
   readonly timeoutMs?: number | undefined;
   /** A call with the key of an earlier one of the same owner joins that run. */
   readonly idempotencyKey?: string | undefined;
-  /** It goes on when nobody holds it. */
+  /** The run goes on when nobody holds it. */
   readonly detached?: boolean;
   /** The caller will send standard input: `run.input` is there from the start. */
   readonly stdin?: boolean;
-  /** Its outcome and output can be asked for after its end, even if it ends at once. */
+  /** The outcome and the output are kept after its end, even if it ends at once. */
   readonly kept?: boolean;
   /** How large a value the caller's door can carry; undefined for what a packet of version 2 can. */
   readonly valueRoom?: ValueRoom | undefined;
-  /** Called before the command starts, as it may write more in its first turn than is kept for those who come later. */
+  /**
+   * Called before the command starts, because the command may write more in its first turn than is kept for later
+   * readers.
+   */
   readonly begins?: ((run: Run) => void) | undefined;
 }
 
@@ -60,7 +63,7 @@ export class Dispatcher {
   readonly #listing: Listing;
   readonly #journal: RunJournal;
   readonly #host: RunHost & WorkHost;
-  /** Runs whose arguments are still looked at. */
+  /** Runs whose arguments are still being checked. */
   readonly #checking = new Set<Run>();
   /** Work that waits, or lasts longer than the turn of the event loop in which it began. */
   readonly #works = new Set<Work>();
@@ -82,7 +85,7 @@ export class Dispatcher {
       unwanted: (work, run, reason) => this.#unwanted(work, run, reason),
     };
     this.#choices = new Choices((identity, command) => {
-      // Started within, so it is kept for nobody.
+      // The server itself starts this run, so it is not kept.
       const run = new Run(command, identity, identity.owner, this.#host);
       this.#start(run, {}, limits.choicesTimeoutMs);
       return run;
@@ -90,7 +93,10 @@ export class Dispatcher {
     this.#listing = new Listing(options.registry, this.#choices, limits);
   }
 
-  /** The commands that this identity may run. @throws IscepError `unauthorized` when it may not ask */
+  /**
+   * The commands that this identity may run.
+   * @throws IscepError `unauthorized` when it may not ask
+   */
   list(identity: Identity): Command[] {
     return this.#listing.commands(identity);
   }
@@ -104,7 +110,7 @@ export class Dispatcher {
     return this.#listing.page(identity, after, room);
   }
 
-  /** Never throws: whatever is wrong becomes the run's outcome. */
+  /** Never throws: each fault becomes the run's outcome. */
   start(identity: Identity, name: string, args: unknown, options: StartOptions): Run {
     const { idempotencyKey, detached = false } = options;
     const earlier = idempotencyKey === undefined ? undefined : this.#journal.byKey(identity, idempotencyKey);
@@ -124,7 +130,7 @@ export class Dispatcher {
     return run;
   }
 
-  /** A call with the key of an earlier one gets that run, where it is the same call again. */
+  /** A call with the key of an earlier one gets that run, if it is the same call again. */
   #repeated(earlier: Run, identity: Identity, name: string, args: unknown, options: StartOptions): Run {
     const { idempotencyKey = "", detached, source } = options;
     const fault = repetitionFault(earlier, { identity, name, args, idempotencyKey });
@@ -139,8 +145,8 @@ export class Dispatcher {
   }
 
   /**
-   * A caller may come back for its run; after the grace nobody will ask for it. One that is detached goes on, but not
-   * with a part of its standard input, which it would take for the whole.
+   * A caller may come back for its run within the grace. A detached run goes on without a caller, but not with only a
+   * part of its standard input, because it would take the part for the whole.
    */
   #abandoned(run: Run): void {
     const timer = setTimeout(() => {
@@ -150,7 +156,10 @@ export class Dispatcher {
     run.whenEnded(() => clearTimeout(timer));
   }
 
-  /** @throws IscepError `run_not_found` for a run that is unknown, forgotten or another owner's: the same answer for all. */
+  /**
+   * @throws IscepError `run_not_found` for a run that is unknown, forgotten, or another owner's: all get the same
+   *   answer
+   */
   find(identity: Identity, id: string): Run {
     return this.#journal.find(identity, id);
   }
@@ -163,7 +172,7 @@ export class Dispatcher {
   #start(run: Run, args: unknown, timeoutMs = Number.POSITIVE_INFINITY): void {
     const { identity } = run;
     const command = this.#registry.get(run.command);
-    // Unknown and forbidden answer alike: nobody learns of a command that he may not run.
+    // Unknown and forbidden commands get the same answer, so that no caller learns of commands that they may not run.
     if (command === undefined || !identity.mayRun(run.command)) {
       run.loggedArgs = args;
       run.end(rejected(new IscepError("command_not_found")));
@@ -173,7 +182,7 @@ export class Dispatcher {
     run.loggedArgs = hidden.args;
     run.secrets = hidden.secrets;
     if (run.secrets.length > 0) run.whenEnded(useSecrets(run.secrets));
-    // The caller may wait for less than the command is allowed, and not for more.
+    // The caller may wait for less time than the command may take, but not for more.
     run.timeoutMs = Math.min(command.timeoutMs ?? this.#limits.runTimeoutMs, timeoutMs);
     let check: ArgumentsCheck | Promise<ArgumentsCheck>;
     try {
@@ -244,7 +253,7 @@ export class Dispatcher {
     });
   }
 
-  /** Its caller gets its id now, and its time counts from here. */
+  /** The caller gets the run's id now, and the time counts from here. */
   #lasts(run: Run): void {
     if (run.retention !== undefined) this.#journal.begins(run);
     run.limitTime();
@@ -282,8 +291,8 @@ export class Dispatcher {
       run.end(stopped(reason));
       this.#tellIfIdle();
     } else if (work.command.kind === "function") {
-      // It may ignore its signal: its caller gets the outcome now, and the place is given back when the work ends. What a
-      // script has started is ended first.
+      // A function may ignore its signal. Its caller gets the outcome now, but the place becomes free when the work
+      // ends. What a script has started is ended first.
       run.end(stopped(reason));
     }
   }
@@ -296,14 +305,15 @@ export class Dispatcher {
     if (this.activeRuns === 0) this.#onIdle?.();
   }
 
-  /** Those under way, and those that wait; what runs do together counts once. */
+  /** The runs that go on and those that wait. Work that several runs share counts once. */
   get activeRuns(): number {
     return this.#checking.size + this.#works.size;
   }
 
   /**
-   * Starts nothing more, waits for what is under way, and stops it after `graceMs`: functions by their signal, scripts
-   * by TERM and KILL. Resolves when all has ended, and `endMs` after the grace in any case: a function may ignore its signal.
+   * Starts nothing more, waits for the runs that go on, and stops them after `graceMs`: functions by their signal,
+   * scripts by SIGTERM and SIGKILL. Resolves when all have ended, and at the latest `endMs` after the grace, because a
+   * function may ignore its signal.
    */
   async close(graceMs: number, endMs = this.#limits.killGraceMs): Promise<void> {
     this.#closing = true;

@@ -1,6 +1,7 @@
 /**
- * Values of arguments that a command of the same server gives: asked for, kept for a short time, checked and offered. The
- * server asks in its own name: whoever may run a command may have the values of its arguments, and nobody else.
+ * Asks commands of the same server for values of arguments, keeps the values for a short time, checks them, and offers
+ * them. The server asks in its own name. So callers who may run a command may have the values of its arguments, and no
+ * other callers.
  */
 import type { ArgumentsCheck, CommandDescription, JsonSchema } from "../model/command.js";
 import { IscepError } from "../errors.js";
@@ -13,12 +14,12 @@ import { isScriptResult } from "../model/script-result.js";
 
 type ChoicesLimits = Pick<Limits, "choicesCacheMs" | "maxChoices" | "maxOfferedChoicesBytes">;
 
-/** By argument, the command that gives its values. */
+/** For each argument, the command that gives its values. */
 type ChoicesFrom = ReadonlyMap<string, string>;
 
 interface Asked {
   readonly values: Promise<ReadonlySet<string>>;
-  /** Of the clock that only goes forward; not before the values are there. */
+  /** A time of the clock that only goes forward. It counts from when the values are there. */
   expiresAtMs: number;
 }
 
@@ -33,7 +34,7 @@ export class Choices {
     this.#limits = limits;
   }
 
-  /** @throws IscepError `failed` when the command that gives the values did not */
+  /** @throws IscepError `failed` when the command that gives the values failed */
   async check(choicesFrom: ChoicesFrom, pending: ArgumentsCheck | Promise<ArgumentsCheck>): Promise<ArgumentsCheck> {
     const check = await pending;
     if (!check.ok || !isRecord(check.args)) return check;
@@ -81,8 +82,8 @@ export class Choices {
   }
 
   /**
-   * The schema with the values of today: as `enum`, or as many as there is room for as `examples`. Those that cannot be
-   * had are left out: a caller then learns at its call what is wrong.
+   * The schema with the present values as `enum`, or, if there is no room for all, with some of them as `examples`. If
+   * they cannot be had, they are left out. Then a caller learns at the call what is wrong.
    */
   async #offer(argsSchema: JsonSchema, choicesFrom: ChoicesFrom): Promise<JsonSchema> {
     const properties: Record<string, unknown> = { ...(argsSchema["properties"] as object) };
@@ -101,7 +102,7 @@ export class Choices {
     return { ...argsSchema, properties };
   }
 
-  /** Many callers at once ask once. A failure is not kept: whatever caused it may be over. */
+  /** Many callers at once share one question. A failure is not kept, because its cause may be over. */
   #values(command: string): Promise<ReadonlySet<string>> {
     const known = this.#asked.get(command);
     if (known !== undefined && performance.now() < known.expiresAtMs) return known.values;
@@ -133,7 +134,7 @@ export class Choices {
   }
 }
 
-/** All values, or those that there is room for. */
+/** All values, or as many as there is room for. */
 function offer(values: ReadonlySet<string>, room: number): { readonly schema: JsonSchema; readonly bytes: number } {
   const fitting: string[] = [];
   let bytes = 0;
@@ -143,11 +144,11 @@ function offer(values: ReadonlySet<string>, room: number): { readonly schema: Js
     bytes += next;
     fitting.push(value);
   }
-  // A schema whose enum is empty is none; nothing fits then, and a call says so.
+  // An empty enum is not valid. Then nothing fits, and a call says so.
   return { schema: fitting.length === 0 ? {} : { enum: fitting }, bytes };
 }
 
-/** May run this one command, whoever called. */
+/** An identity that may run only this one command. */
 function asker(command: string): Identity {
   return {
     owner: "choices",
@@ -162,12 +163,12 @@ function asker(command: string): Identity {
 
 function listOf(value: unknown): string[] | undefined {
   if (!isScriptResult(value)) return isTexts(value) ? value : undefined;
-  // Half of a list would refuse what is right.
+  // A part of the list would refuse correct values.
   if (value.truncated) return undefined;
   return jsonList(value.stdout) ?? value.stdout.split(/\r?\n/).filter((line) => line !== "");
 }
 
-/** Undefined for what only begins as one, such as the name of a file does. */
+/** undefined for text that only begins like a list, such as the name of a file. */
 function jsonList(text: string): string[] | undefined {
   if (!/^\s*\[/.test(text)) return undefined;
   try {

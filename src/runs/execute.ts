@@ -1,4 +1,7 @@
-/** Executes a command whose arguments have been checked and that has its place: a function, a thread, or a process. */
+/**
+ * Executes a command as a function, in a thread, or as a process. Its arguments have been checked, and it has its
+ * place.
+ */
 import type { ArgumentPaths, FunctionCommand } from "../model/command.js";
 import { IscepError, isIscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
@@ -20,8 +23,8 @@ export interface ExecutionPlaces {
 }
 
 /**
- * Never throws, and the promise never rejects. A function that is over within its call has its outcome at once; the
- * promise of any other resolves when its work has really ended, which may be after its run was stopped.
+ * Never throws, and the promise never rejects. A function that ends within its call has its outcome at once. Otherwise
+ * the promise resolves when the work has really ended, which may be after the run was stopped.
  */
 export function execute(work: Work, places: ExecutionPlaces): RunOutcome | Promise<RunOutcome> {
   const result = run(work, places);
@@ -44,7 +47,7 @@ async function beginWithPaths(work: Work, paths: ArgumentPaths, places: Executio
   try {
     const check = await paths.checkAgain(work.args);
     if (!check.ok) return rejected(new IscepError("invalid_arguments", check.message));
-    // It may have been stopped meanwhile.
+    // The run may have been stopped meanwhile.
     const { abortReason } = work;
     return abortReason === undefined ? await begin(work, places) : stopped(abortReason);
   } catch (error) {
@@ -78,7 +81,7 @@ function callFunction(
     const result =
       command.threadModule === undefined ? command.run(args, context) : threads.run(command, args, context);
     if (!isThenable(result)) return completed(result);
-    // A thenable of its own making may throw, or settle twice; a promise made of it does neither.
+    // A thenable that is no real promise may throw, or settle twice. A promise made from it does neither.
     return Promise.resolve(result).then(completed, (error: unknown) => outcomeOfThrown(work, error));
   } catch (error) {
     return outcomeOfThrown(work, error);
@@ -89,7 +92,7 @@ function completed(value: unknown): Outcome {
   return { status: "completed", value };
 }
 
-/** The text of an exception stays here, unless the command threw an IscepError: that is meant for the caller. */
+/** The text of an exception is not sent, unless the command threw an IscepError, which is meant for the caller. */
 function outcomeOfThrown({ first: { id } }: Work, thrown: unknown): Outcome {
   const error = isIscepError(thrown)
     ? thrown

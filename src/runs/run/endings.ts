@@ -1,4 +1,4 @@
-/** How runs end that did not complete. */
+/** The outcomes of runs that did not complete. */
 import { IscepError } from "../../errors.js";
 import type { RunOutcome } from "../../model/outcome.js";
 
@@ -14,7 +14,7 @@ export function closingError(): IscepError {
   return new IscepError("busy", "the server is closing and starts no more runs");
 }
 
-/** How a run ends that was aborted; what never began was rejected. */
+/** The outcome of an aborted run. If it never began, it is rejected. */
 export function stopped(reason: IscepError): RunOutcome {
   if (reason.code === "busy") return rejected(reason);
   return reason.code === "timeout" ? { status: "timeout", error: reason } : { status: "cancelled", error: reason };

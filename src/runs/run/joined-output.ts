@@ -1,10 +1,10 @@
-/** The output of a run that has joined another's work: a copy, with offsets of its own, and its own readers. */
+/** The output of a run that joined the work of another run. It is a copy, with its own offsets and its own readers. */
 import { toIscepError } from "../../errors.js";
 import type { RunOutcome } from "../../model/outcome.js";
 import type { OutputPiece, OutputWatcher, RunOutput } from "../streams/output.js";
 import type { Run } from "./run.js";
 
-/** What is read, and how far: it is kept there until then, and its writer waits for a slow reader of ours. */
+/** What was read, and up to where. The first output keeps the rest, and its writer waits for our slow reader. */
 interface Source extends OutputWatcher {
   readonly output: RunOutput;
   position: number;
@@ -12,12 +12,12 @@ interface Source extends OutputWatcher {
 
 export class JoinedOutput {
   readonly run: Run;
-  /** The first is read to its end, then the next. */
+  /** The first output is read to its end, and then the next. */
   readonly #sources: Source[] = [];
   #isFull = false;
   #outcome: RunOutcome | undefined;
 
-  /** Begins with what is still kept of `first`. */
+  /** Begins with the part of `first` that is still kept. */
   constructor(run: Run, first: RunOutput) {
     this.run = run;
     this.#watch(first, first.start);
@@ -25,12 +25,12 @@ export class JoinedOutput {
     this.#pump();
   }
 
-  /** The first output is closed, and the work writes here from now on. */
+  /** The first output is closed, and from now on the work writes here. */
   continueWith(rest: RunOutput): void {
     this.#watch(rest, 0);
   }
 
-  /** The run ends with this when it has all of the output. */
+  /** The run ends with this outcome when it has all of the output. */
   end(outcome: RunOutcome): void {
     this.#outcome = outcome;
     this.#pump();
@@ -53,7 +53,7 @@ export class JoinedOutput {
       if (room !== undefined) this.#waitFor(room);
     }
     const source = this.#source();
-    // The last of it may have to be read from files, when the work is over already.
+    // When the work is over, the last part may have to be read from files.
     if (this.#outcome !== undefined && (source === undefined || source.position === source.output.end))
       this.run.end(this.#outcome);
   }

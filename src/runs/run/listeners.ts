@@ -1,4 +1,7 @@
-/** Most runs have one listener of a kind or none, and there may be many runs: an array for one costs as much as a run. */
+/**
+ * Most runs have at most one listener of a kind, and there may be many runs. An array for one listener costs as much as
+ * a run.
+ */
 export type Listeners<Listener extends object> = undefined | Listener | Listener[];
 
 export function withListener<Listener extends object>(

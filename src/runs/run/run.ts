@@ -12,35 +12,35 @@ import { fitValue, type ValueRoom } from "./value-room.js";
 import { runStates, type RunEvent, type RunState } from "./states.js";
 
 /**
- * One call that the server executes. It lives apart from the connection that asked for it, and ends with exactly one outcome.
- * What is executed is its work, which it may share with runs that have joined it.
+ * One call that the server executes. It is independent of the connection that asked for it, and ends with exactly one
+ * outcome. What is executed is its work, which runs that join it may share.
  *
- * Most calls are over within the same turn of the event loop, so the id, the output and the lists of listeners are only
- * made when somebody asks for them.
+ * Most calls end within the turn of the event loop in which they began. So the id, the output and the lists of
+ * listeners are made only when somebody asks for them.
  */
 export class Run {
   readonly command: string;
   readonly identity: Identity;
-  /** IP address of the caller, or `unix`. */
+  /** The caller's IP address, or `unix`. */
   readonly source: string;
   readonly startedAtMs: number;
-  /** Undefined until its arguments have been checked. */
+  /** undefined until the arguments have been checked. */
   work: RunWork | undefined;
-  /** How long it may take, the wait for a place included. */
+  /** How long it may take, with the wait for a place. */
   timeoutMs = Number.POSITIVE_INFINITY;
-  /** Its arguments as logs may have them: `secretValue` stands for each secret. */
+  /** The arguments in the form for logs: `secretValue` stands for each secret. */
   loggedArgs: unknown;
-  /** The texts that its call gave for secret arguments: no log may hold them. */
+  /** The texts that the call gave for secret arguments. No log may have them. */
   secrets: readonly string[] = [];
-  /** Its caller may ask for it later, also after a restart of the server. */
+  /** The caller may ask for it later, even after a restart of the server. */
   retention: Retention | undefined;
   /** What the door of its caller can carry; undefined where that is what any other door can. */
   valueRoom: ValueRoom | undefined;
-  /** The commands log has its start, and shall have its end. */
+  /** The commands log has the start of the run, and must get its end. */
   isInJournal = false;
-  /** It can be found, followed and listed, and its end is to be noted there. */
+  /** The run can be found, followed and listed, and its end must be noted there. */
   isKept = false;
-  /** So many calls want it to go on when nobody holds it. */
+  /** How many calls want it to go on when nobody holds it. */
   detachments = 0;
   readonly #host: RunHost;
   #id: string | undefined;
@@ -57,7 +57,7 @@ export class Run {
     this.#host = host;
   }
 
-  /** As it was kept: of an earlier process, or forgotten by this one. */
+  /** A run that was kept: it belongs to an earlier process, or this process has dropped it from memory. */
   static ended(start: EndedRun, outcome: RunOutcome, endedAtMs: number, output: RunOutput): Run {
     const run = Run.elsewhere(start, output);
     run.#state = "ended";
@@ -66,9 +66,9 @@ export class Run {
     return run;
   }
 
-  /** It is under way in another server. What is known of it comes from its files. */
+  /** The run goes on in another server. What is known about it comes from its files. */
   static elsewhere(start: EndedRun, output: RunOutput): Run {
-    // Nobody acts with it: whoever asks for the run shows an identity of its own.
+    // Nobody acts with this identity: each caller who asks for the run has an own one.
     const identity = { ...anonymous, owner: start.owner, tokenId: start.tokenId, mayRun: () => false };
     const run = new Run(start.command, identity, start.source, pastHost, start.startedAtMs);
     run.#id = start.run;
@@ -87,7 +87,7 @@ export class Run {
     return this.#state;
   }
 
-  /** False, and nothing changes, where the event comes too late. */
+  /** Returns false, and changes nothing, when the event comes too late. */
   happens(event: RunEvent): boolean {
     const next = runStates[this.#state][event];
     if (next === undefined) return false;
@@ -101,7 +101,7 @@ export class Run {
   }
 
   get endedAtMs(): number | undefined {
-    // A run that was over within its call ended when it started.
+    // A run that ended within its call ended when it started.
     return this.#outcome === undefined ? undefined : this.#endedAtMs || this.startedAtMs;
   }
 
@@ -114,17 +114,17 @@ export class Run {
     return lasting.output;
   }
 
-  /** undefined where the caller sends no standard input. */
+  /** undefined when the caller sends no standard input. */
   get input(): RunInput | undefined {
     return this.#lasting?.input;
   }
 
-  /** To be called before the run begins, when its caller will send standard input. */
+  /** Call this before the run begins, if its caller will send standard input. */
   openInput(): RunInput {
     return (this.#last().input ??= new RunInput());
   }
 
-  /** Bytes of output so far, without making an output where there is none. */
+  /** The bytes of output so far. This makes no output if there is none. */
   get outputBytes(): number {
     return this.#lasting?.output?.end ?? 0;
   }
@@ -147,7 +147,7 @@ export class Run {
     if (lasting !== undefined) lasting.followers = withoutListener(lasting.followers, follower);
   }
 
-  /** Calls at once when the run has ended already. */
+  /** Calls at once if the run has already ended. */
   whenEnded(listener: (outcome: RunOutcome) => void): void {
     this.follow({ ended: listener });
   }
@@ -161,16 +161,16 @@ export class Run {
     lasting.progress.report(progress);
   }
 
-  /** From 1; 0 when it waits no more. */
+  /** The position, from 1; 0 when the wait is over. */
   movedInQueue(position: number): void {
-    // Most runs never wait, and need nothing for that.
+    // Most runs never wait, so nothing is made for this before it is needed.
     if (position === (this.#lasting?.queuePosition ?? 0)) return;
     const lasting = this.#last();
     lasting.queuePosition = position;
     for (const follower of eachListener(lasting.followers)) follower.queued?.(position);
   }
 
-  /** The first outcome counts; whatever comes later changes nothing. */
+  /** The first outcome counts. Later ones change nothing. */
   end(settled: RunOutcome): void {
     if (!this.happens("ends")) return;
     const outcome = (this.#outcome = this.#told(settled));
@@ -183,7 +183,7 @@ export class Run {
     lasting.output?.close();
     lasting.input?.discard();
     lasting.progress?.end();
-    // Before anybody is told: what a caller has heard of is never lost.
+    // This comes before any caller is told, so that an outcome that a caller knows is never lost.
     this.#host.ends(this, outcome);
     clearTimeout(lasting.timer);
     const { followers } = lasting;
@@ -199,19 +199,19 @@ export class Run {
     return { ...outcome, error: new IscepError(code, maskText(message, this.secrets), { details, cause }) };
   }
 
-  /** Asks it to stop. Its outcome comes when it has, which may be at once. */
+  /** Asks the run to stop. Its outcome comes when it has stopped, which may be at once. */
   abort(reason: IscepError): void {
     if (!this.happens("stops")) return;
     if (this.work === undefined) this.end(stopped(reason));
     else this.work.drop(this, reason);
   }
 
-  /** From now on it is aborted when its timeout has passed. Where it waited for its place, the wait counts. */
+  /** From now on, the run is aborted when its timeout has passed. The wait for a place counts. */
   limitTime(): void {
     this.#last().timer ??= setTimeout(timeOut, this.timeoutMs, this);
   }
 
-  /** A caller that wants the run to go on, until it releases it. */
+  /** A caller holds the run, so that it goes on until the caller releases it. */
   hold(holder: object): void {
     const lasting = this.#last();
     if (!eachListener(lasting.holders).includes(holder)) lasting.holders = withListener(lasting.holders, holder);
@@ -228,7 +228,7 @@ export class Run {
     return this.#lasting?.holders !== undefined;
   }
 
-  /** Whether anybody wants it beside this caller. */
+  /** True when somebody else wants it too. */
   isWantedWithout(holder: object, isDetached: boolean): boolean {
     const others = eachListener(this.#lasting?.holders).filter((one) => one !== holder);
     return others.length > 0 || this.detachments > (isDetached ? 1 : 0);
@@ -245,31 +245,31 @@ export interface Retention {
   readonly fingerprint?: string | undefined;
 }
 
-/** Whoever wants to hear of a run: its caller's door, one who has attached. */
+/** Something that follows a run, such as the door of its caller, or of a client that attached. */
 export interface RunFollower {
   /** Once. */
   ended(outcome: RunOutcome): void;
   progress?(progress: Progress): void;
-  /** Its place in a queue, from 1; 0 when it waits no more. */
+  /** Its position in a queue, from 1; 0 when the wait is over. */
   queued?(position: number): void;
 }
 
-/** What is executed for it. */
+/** What is executed for a run. */
 export interface RunWork {
-  /** The run is `ending`: it wants the work no more, and gets its outcome now or when the work has stopped. */
+  /** The run is `ending`: it does not want the work any more. It gets its outcome now, or when the work has stopped. */
   drop(run: Run, reason: IscepError): void;
 }
 
-/** Where runs are written down. */
+/** The place where runs are recorded. */
 export interface RunHost {
   readonly limits: OutputLimits & ProgressLimits;
-  /** It has its outcome, and nobody has been told yet. */
+  /** The run has its outcome, and nobody has been told yet. */
   ends(run: Run, outcome: RunOutcome): void;
-  /** The last of those that held it has let go of it. */
+  /** The last caller that held it has released it. */
   abandoned(run: Run): void;
 }
 
-/** What is kept of a run beside its outcome and output. */
+/** What is kept about a run, in addition to its outcome and output. */
 export interface EndedRun {
   readonly run: string;
   readonly command: string;
@@ -283,7 +283,7 @@ export interface EndedRun {
 /** Only its own server can stop it. */
 const outOfReach: RunWork = { drop: () => {} };
 
-/** Nothing is written down of a run that is not this server's, or was before. */
+/** Nothing is recorded about a run that belongs to another server or an earlier one. */
 const pastHost: RunHost = {
   limits: {
     maxRetainedOutputBytes: 0,
@@ -295,14 +295,14 @@ const pastHost: RunHost = {
   abandoned: () => {},
 };
 
-/** What only a run has that lasts longer than its call, or that somebody follows. */
+/** What a run needs only if it lasts longer than its call, or somebody follows it. */
 class LastingRun {
   output: RunOutput | undefined;
   input: RunInput | undefined;
   followers: Listeners<RunFollower>;
   progress: PacedProgress | undefined;
   queuePosition = 0;
-  /** Callers that want it to go on; without any, and not detached, it is abandoned. */
+  /** Callers that want it to go on. Without any, and not detached, the run is abandoned. */
   holders: Listeners<object>;
   timer: NodeJS.Timeout | undefined;
 }

@@ -1,17 +1,17 @@
 /**
- * What a run can be, what can happen to it, and what follows: all of it in one table, and nothing of it elsewhere (in the
- * manner of h11's `_state.py`). A run begins as `checking`. Whether callers hold it, whether it is detached and whether it is
- * kept are facts beside its state: any of them can be true in any state.
+ * What a run can be, what can happen to it, and what follows. All of it is in one table, and nothing of it elsewhere
+ * (in the manner of h11's `_state.py`). A run begins as `checking`. Three facts are no states, because they can be true
+ * in any state: callers hold it, it is detached, it is kept.
  */
 
 export type RunState =
-  /** Its arguments are being looked at. */
+  /** Its arguments are being checked. */
   | "checking"
-  /** It waits for its turn: for its command, or for a place in the server. */
+  /** It waits for its command, or for a place in the server. */
   | "waiting"
   /** Its command is being executed, for this run alone or for others too. */
   | "running"
-  /** It was asked to stop, and its outcome comes when it has. */
+  /** It was asked to stop. Its outcome comes when it has stopped. */
   | "ending"
   /** It has its one outcome. */
   | "ended";
@@ -26,7 +26,7 @@ export type RunEvent =
   /** There is an outcome. */
   | "ends";
 
-/** `undefined`: nothing follows, as the event comes too late. */
+/** undefined: nothing follows, because the event comes too late. */
 export const runStates: Readonly<Record<RunState, Readonly<Record<RunEvent, RunState | undefined>>>> = {
   checking: { waits: "waiting", begins: "running", stops: "ending", ends: "ended" },
   waiting: { waits: undefined, begins: "running", stops: "ending", ends: "ended" },

@@ -1,6 +1,6 @@
 /**
- * What is executed: for one run, and for those that have joined it. It goes on as long as one of them wants it. Each of them
- * has an outcome of its own: who leaves is told so at once, and the others get what the work comes to.
+ * What is executed for one run, and for the runs that joined it. It goes on as long as one of them wants it. Each of
+ * them has its own outcome: a run that leaves gets its outcome at once, and the others get the outcome of the work.
  */
 import type { Command, CommandContext, CommandOutput } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
@@ -16,23 +16,23 @@ import type { Run, RunWork } from "./run.js";
 
 export interface WorkHost {
   readonly limits: OutputLimits;
-  /** Nobody wants it any more, and it is aborted: its last run is `ending`. */
+  /** Nobody wants it any more, and it is aborted. Its last run is `ending`. */
   unwanted(work: Work, run: Run, reason: IscepError): void;
 }
 
 export class Work implements RunWork {
   readonly command: Command;
-  /** Checked, and converted where its schema does so. */
+  /** The arguments, checked and converted. */
   readonly args: unknown;
-  /** Whose output, input and id it has, also after that run has left. */
+  /** The run whose output, input and id the work has, even after that run has left. */
   readonly first: Run;
-  /** How long the command may take, whatever the patience of a caller; counted from the first call. */
+  /** How long the command may take, counted from the first call, however long its callers want to wait. */
   readonly timeoutMs: number;
   readonly #host: WorkHost;
   #firstHasLeft = false;
-  /** In the order in which they joined. */
+  /** The runs in the order in which they joined. */
   #joined: JoinedOutput[] | undefined;
-  /** What is written after the first run has left. */
+  /** The output that is written after the first run has left. */
   #rest: RunOutput | undefined;
   #controller: AbortController | undefined;
   #abortReason: IscepError | undefined;
@@ -50,28 +50,28 @@ export class Work implements RunWork {
     this.#host = host;
   }
 
-  /** Those that want it. */
+  /** The runs that want it. */
   get runs(): Run[] {
     const joined = this.#joined?.map(({ run }) => run) ?? [];
     return this.#firstHasLeft ? joined : [this.first, ...joined];
   }
 
-  /** Nothing of it goes on any more, and all who wanted it have their outcome. */
+  /** The work has ended, and all runs that wanted it have their outcome. */
   get isSettled(): boolean {
     return this.#isOver && this.runs.every(({ state }) => state === "ended");
   }
 
-  /** Why it was stopped; undefined where it was not. */
+  /** Why it was stopped; undefined when it was not. */
   get abortReason(): IscepError | undefined {
     return this.#abortReason;
   }
 
-  /** Nobody can join it any more. */
+  /** No run can join it any more. */
   get isClosed(): boolean {
     return this.#isOver || this.#abortReason !== undefined;
   }
 
-  /** Aborted when nobody wants it any more, at its timeout, and when the server closes. */
+  /** Aborted when no run wants it any more, at its timeout, and when the server closes. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -80,7 +80,7 @@ export class Work implements RunWork {
     return this.#controller.signal;
   }
 
-  /** The run has shown nothing yet: it gets the output from where that is still kept, the progress and the outcome. */
+  /** The run has shown nothing yet. It gets the output from where it is still kept, the progress, and the outcome. */
   join(run: Run): void {
     const joined = new JoinedOutput(run, this.first.output);
     if (this.#rest !== undefined) joined.continueWith(this.#rest);
@@ -91,12 +91,12 @@ export class Work implements RunWork {
     if (this.#progress !== undefined) run.progress(this.#progress);
   }
 
-  /** It has to wait for its turn. */
+  /** The work must wait for its turn. */
   wait(): void {
     this.first.happens("waits");
   }
 
-  /** False when nobody wants it any more. */
+  /** False when no run wants it any more. */
   begin(): boolean {
     if (this.#abortReason !== undefined) return false;
     this.#hasBegun = true;
@@ -116,13 +116,13 @@ export class Work implements RunWork {
     run.end(stopped(reason));
   }
 
-  /** Its output ends here, and what comes is for the others. */
+  /** The run's output ends here. What comes later is for the others. */
   #dropFirst(): void {
     this.#firstHasLeft = true;
     this.#rest = new RunOutput(this.#host.limits);
     for (const joined of this.#joined ?? []) joined.continueWith(this.#rest);
     const leftMs = this.first.startedAtMs + this.timeoutMs - Date.now();
-    // The time of the first run has bounded it so far; those that join later have times of their own, without end.
+    // Until now the time of the first run was the bound. Runs that join later have times of their own, without end.
     this.#timer = setTimeout(timeOut, Math.max(0, leftMs), this);
   }
 
@@ -136,7 +136,7 @@ export class Work implements RunWork {
     for (const run of this.runs) run.progress(progress);
   }
 
-  /** In the queue, from 1; 0 when it waits no more. */
+  /** The position in the queue, from 1; 0 when the wait is over. */
   moved(position: number): void {
     this.#position = position;
     for (const run of this.runs) run.movedInQueue(position);
@@ -146,7 +146,7 @@ export class Work implements RunWork {
     return (this.#rest ?? this.first.output).write(channel, data);
   }
 
-  /** Nothing of it goes on any more: what each run ends with that has not left. */
+  /** The work has ended: each run that has not left ends with this. */
   end(outcome: RunOutcome): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
@@ -181,7 +181,7 @@ export class WorkContext implements CommandContext {
     return this.#work.signal;
   }
 
-  // They work without their context as well: commands take apart what they are given.
+  // These work without `this`, because commands take the context apart.
   get output(): CommandOutput {
     const work = this.#work;
     return {

@@ -1,15 +1,15 @@
 /**
- * Standard input of one run: what the caller sends, kept until the command reads it. Bounded by the window that the
- * caller's door grants: it grants again what was consumed, and nothing else.
+ * The standard input of one run. It keeps what the caller sends until the command reads it. The window that the
+ * caller's door grants is the bound: the door grants again only what was consumed.
  */
 
-/** Pieces smaller than this are put together: an object for each byte would cost a hundred times the window. */
+/** Smaller pieces are put together, because an object for each byte would cost a hundred times the window. */
 const smallBytes = 1024;
 const blockBytes = 4 * smallBytes;
 
 export class RunInput implements AsyncIterable<Uint8Array> {
   #chunks: Uint8Array[] = [];
-  /** Where small pieces are put together; what was read of it stays as it is. */
+  /** The buffer for small pieces. The part that was read stays as it is. */
   #block: Buffer | undefined;
   #blockLength = 0;
   #receivedBytes = 0;
@@ -21,27 +21,27 @@ export class RunInput implements AsyncIterable<Uint8Array> {
   #consumed: ((bytes: number) => void) | undefined;
   #replaced: (() => void) | undefined;
 
-  /** How much has come in all; whoever comes back for the run goes on sending from here. */
+  /** How many bytes came in all. A caller that comes back goes on from here. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
 
-  /** What of that waits for the command. */
+  /** How many of these wait for the command. */
   get unreadBytes(): number {
     return this.#unreadBytes;
   }
 
-  /** The caller has said that this is all. */
+  /** The caller said that this is all. */
   get isComplete(): boolean {
     return this.#isComplete;
   }
 
-  /** No more chunks will come, whether it was complete or not. */
+  /** No more chunks will come, whether the input was complete or not. */
   get isOver(): boolean {
     return this.#isComplete || this.#isDiscarded || this.#error !== undefined;
   }
 
-  /** Copies the bytes: the chunk that they came in may be larger than they are, and nobody knows when they will be read. */
+  /** Copies the bytes, because the chunk that they came in may be larger, and nobody knows when they will be read. */
   write(bytes: Uint8Array): void {
     this.#receivedBytes += bytes.length;
     if (bytes.length === 0) return;
@@ -75,14 +75,14 @@ export class RunInput implements AsyncIterable<Uint8Array> {
     this.#wake();
   }
 
-  /** What was sent is not all that there should be: the reader must not take it for the end. */
+  /** The input is not complete, and the reader must not treat this as its end. */
   fail(error: Error): void {
     if (this.isOver) return;
     this.#error = error;
     this.#wake();
   }
 
-  /** Nobody reads it any more: what still comes is dropped. */
+  /** Nobody reads it any more. Data that still comes is dropped. */
   discard(): void {
     if (this.#isDiscarded) return;
     this.#isDiscarded = true;
@@ -92,7 +92,7 @@ export class RunInput implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * One listener, of the door that has to grant more; undefined when its connection is gone. `replaced` tells it that
+   * The one listener, of the door that must grant more; undefined when its connection is gone. `replaced` tells it that
    * another door has taken its place.
    */
   onConsumed(listener: ((bytes: number) => void) | undefined, replaced?: () => void): void {
@@ -102,7 +102,7 @@ export class RunInput implements AsyncIterable<Uint8Array> {
     before?.();
   }
 
-  /** The next chunk that has come; undefined when there is none now. @throws what it failed with */
+  /** The next chunk that has come; undefined when there is none now. @throws the fault of the input */
   read(): Uint8Array | undefined {
     const chunk = this.#chunks.shift();
     if (chunk !== undefined) this.#tookOut(chunk.length);
@@ -115,7 +115,7 @@ export class RunInput implements AsyncIterable<Uint8Array> {
     this.#consumed?.(bytes);
   }
 
-  /** Calls once, when there is something to `read`, or nothing more will come. One reader at a time. */
+  /** Calls once when there is something to `read`, or when nothing more will come. Only one reader may wait. */
   whenReadable(listener: () => void): void {
     if (this.#chunks.length > 0 || this.isOver) queueMicrotask(listener);
     else this.#readable = listener;
@@ -141,7 +141,7 @@ export class RunInput implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** Of a run whose caller sends nothing. */
+/** The input of a run whose caller sends nothing. */
 export const noInput: AsyncIterable<Uint8Array> = Object.freeze({
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {},
 });

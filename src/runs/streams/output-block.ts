@@ -1,25 +1,25 @@
 /**
- * A piece of memory that holds output of both channels in the order in which it came. Bytes grow from its front; from
- * its end grow marks of two bytes, one for each change of the channel. So a program that alternates byte for byte costs
- * three times its bytes, and no other pattern more.
+ * A piece of memory with output of both channels, in the order in which it came. Bytes grow from its front. Marks of
+ * two bytes grow from its end, one for each change of the channel. So a program that alternates byte for byte costs
+ * three times its bytes, and no other pattern costs more.
  */
 
 export type OutputChannel = "stdout" | "stderr";
 
 export interface OutputPiece {
   readonly channel: OutputChannel;
-  /** Of the first byte; counts the bytes of both channels from 0. */
+  /** The offset of the first byte. It counts the bytes of both channels from 0. */
   readonly offset: number;
-  /** A view that stays as it is. */
+  /** A view whose content never changes. */
   readonly bytes: Buffer;
 }
 
-/** The largest whose positions fit a mark. */
+/** The largest block whose positions fit into a mark. */
 export const maxBlockBytes = 64 * 1024;
 
 export const markBytes = 2;
 
-/** A part of a block as it is kept elsewhere: its bytes, and the marks of this part in the same form. */
+/** A part of a block in the form in which it is kept elsewhere: its bytes, and its marks in the same form. */
 export interface BlockPart {
   readonly channel: OutputChannel;
   readonly bytes: Buffer;
@@ -27,7 +27,7 @@ export interface BlockPart {
 }
 
 export class OutputBlock {
-  /** Of its first byte in the whole output. */
+  /** The offset of its first byte in the whole output. */
   readonly offset: number;
   readonly #bytes: Buffer;
   readonly #firstChannel: OutputChannel;
@@ -46,7 +46,7 @@ export class OutputBlock {
     return new OutputBlock(offset, channel, Buffer.allocUnsafeSlow(Math.min(size, maxBlockBytes)));
   }
 
-  /** Of the bytes of a part, and its marks behind them. To be read only. */
+  /** Makes a block of the bytes of a part and the marks behind them, for reading only. */
   static full(offset: number, channel: OutputChannel, bytesAndMarks: Buffer, length: number): OutputBlock {
     const block = new OutputBlock(offset, channel, bytesAndMarks);
     block.#length = length;
@@ -54,30 +54,30 @@ export class OutputBlock {
     return block;
   }
 
-  /** Of the byte behind its last one. */
+  /** The offset behind its last byte. */
   get end(): number {
     return this.offset + this.#length;
   }
 
-  /** What it costs, full or not. */
+  /** The memory that it takes, full or not. */
   get size(): number {
     return this.#bytes.length;
   }
 
-  /** How many bytes of this channel it can take. */
+  /** How many bytes of this channel it can still take. */
   room(channel: OutputChannel): number {
     const mark = channel === this.#channel ? 0 : markBytes;
     return Math.max(0, this.#bytes.length - this.#length - this.#marks * markBytes - mark);
   }
 
-  /** `bytes` has no more than there is room for, and at least one. */
+  /** @param bytes at least one, and no more than there is room for */
   append(channel: OutputChannel, bytes: Uint8Array): void {
     if (channel !== this.#channel) this.#change(channel);
     this.#bytes.set(bytes, this.#length);
     this.#length += bytes.length;
   }
 
-  /** The same for text that surely fits as UTF-8. Returns its bytes. */
+  /** The same for text that certainly fits as UTF-8. Returns its number of bytes. */
   appendText(channel: OutputChannel, text: string): number {
     if (channel !== this.#channel) this.#change(channel);
     const written = this.#bytes.write(text, this.#length, "utf8");
@@ -92,7 +92,7 @@ export class OutputBlock {
     this.#bytes.writeUInt16LE(this.#length, this.#bytes.length - this.#marks * markBytes);
   }
 
-  /** From an offset that it holds, up to a change of the channel. */
+  /** The bytes from an offset in it up to a change of the channel. */
   read(offset: number, maxBytes: number): OutputPiece {
     const from = offset - this.offset;
     const passed = this.#marksUpTo(from);
@@ -104,7 +104,7 @@ export class OutputBlock {
     };
   }
 
-  /** From an offset that it holds, to its end. */
+  /** The part from an offset in it to its end. */
   part(offset: number): BlockPart {
     const from = offset - this.offset;
     const passed = this.#marksUpTo(from);
@@ -124,7 +124,7 @@ export class OutputBlock {
     return this.#bytes.readUInt16LE(this.#bytes.length - (index + 1) * markBytes);
   }
 
-  /** How many changes come at or before this position; they are in ascending order. */
+  /** How many changes are at or before this position. They are in ascending order. */
   #marksUpTo(position: number): number {
     let low = 0;
     let high = this.#marks;

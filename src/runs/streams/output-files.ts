@@ -1,6 +1,6 @@
 /**
- * The output of one run in files, beside what is kept in memory: appended as the disk takes it, read back for those who
- * come later. A disk that fails takes nothing from the run: its output is then in memory only.
+ * The output of one run in files, in addition to memory. It is appended as fast as the disk allows, and read back for
+ * later readers. When the disk fails, the run goes on, and its output is only in memory.
  */
 import { rmSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
@@ -14,22 +14,22 @@ export interface OutputFilesOptions {
   readonly folder: string;
   readonly runId: string;
   readonly limits: Pick<Limits, "maxStoredOutputBytes" | "outputSegmentBytes" | "maxUnwrittenOutputBytes">;
-  /** They take so many bytes more of the disk, or less. */
+  /** The files take so many bytes more of the disk, or fewer. */
   readonly grew: (bytes: number) => void;
   readonly onProblem: (message: string, error: unknown) => void;
 }
 
-/** Where the bytes come from, and who is told. */
+/** Gives the bytes, and is told what happens. */
 export interface OutputSource {
-  /** From an offset on, to the end of the block that holds it; undefined when there is nothing more. */
+  /** The part from an offset to the end of its block; undefined when there is nothing more. */
   part(offset: number): BlockPart | undefined;
-  /** What a watcher has yet to read; Infinity without any. */
+  /** The first offset that a watcher still needs; Infinity without watchers. */
   readonly neededFrom: number;
-  /** More is on the disk, or can be read from it, or it has failed. */
+  /** Called when more is on the disk, when more can be read from it, or when it has failed. */
   filesChanged(): void;
 }
 
-// One call of the system writes so much at most.
+// One system call writes at most this much.
 const maxWriteBytes = 1024 * 1024;
 
 export class OutputFiles {
@@ -43,24 +43,24 @@ export class OutputFiles {
   #closing = false;
   #writing: Promise<void> | undefined;
 
-  /** @param found of an earlier process, to be read only */
+  /** @param found segments of an earlier process, which are only read */
   constructor(options: OutputFilesOptions, found: Segment[] = []) {
     this.#options = options;
     this.#segments = found;
     this.#end = found.at(-1)?.end ?? 0;
   }
 
-  /** The offset of the first byte that can be read from them. */
+  /** The offset of the first byte that can be read from the files. */
   get start(): number {
     return this.#segments[0]?.offset ?? this.#end;
   }
 
-  /** Up to where they hold the output. */
+  /** The offset up to which the files hold the output. */
   get end(): number {
     return this.#end;
   }
 
-  /** They are of no use: what they held is not kept. */
+  /** The files cannot be used any more. What they held is lost. */
   get failed(): boolean {
     return this.#failed;
   }
@@ -77,21 +77,21 @@ export class OutputFiles {
     return this.#options.limits.maxStoredOutputBytes;
   }
 
-  /** To be called once, before the first write and the first read. */
+  /** Call this once, before the first write and the first read. */
   connect(source: OutputSource): void {
     this.#source = source;
   }
 
-  /** There is more in the source. */
+  /** Tells that there is more in the source. */
   wrote(): void {
     if (this.#writing !== undefined || this.#failed) return;
-    // What comes in one turn of the event loop is written together.
+    // Output of one turn of the event loop is written together.
     this.#writing = new Promise<void>((resolve) => setImmediate(resolve))
       .then(() => this.#writeAll())
       .catch((error: unknown) => this.#fail("cannot be written", error))
       .then(() => {
         this.#writing = undefined;
-        // What came since it looked for more.
+        // Writes what came since the last look.
         if (this.#isBehind) this.wrote();
         this.#source?.filesChanged();
       });
@@ -107,7 +107,7 @@ export class OutputFiles {
     this.wrote();
   }
 
-  /** All that came is with the system, or the disk has failed. */
+  /** Resolves when everything is written, or the disk has failed. */
   async settled(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
   }
@@ -166,18 +166,18 @@ export class OutputFiles {
     return bytesOf(this.#segments);
   }
 
-  /** The one that is written stays, and what somebody has yet to read, unless that grows without end. */
+  /** The segment that is being written stays. So does what a watcher still needs, unless that grows without end. */
   #dropOldest(): void {
     let bytes = this.fileBytes;
     while (bytes > this.maxBytes && this.#segments.length > 1) {
       const [oldest] = this.#segments;
-      // A writer that waits when it is asked to never comes so far.
+      // A writer that waits when it must never gets here.
       if (oldest === undefined || !this.dropOldest(bytes > 2 * this.maxBytes)) return;
       bytes -= oldest.fileBytes;
     }
   }
 
-  /** False when there is nothing to drop but what is being written, or what somebody has yet to read. */
+  /** Returns false when everything that is left is being written or still needed by a watcher. */
   dropOldest(isNeededToo = false): boolean {
     const [oldest] = this.#segments;
     if (oldest === undefined || this.#segments.length < 2) return false;
@@ -188,7 +188,7 @@ export class OutputFiles {
     return true;
   }
 
-  /** Of a run that is forgotten. */
+  /** Removes the files of a run that is forgotten. */
   remove(): void {
     this.#failed = true;
     for (const segment of this.#segments.splice(0)) {
@@ -198,7 +198,10 @@ export class OutputFiles {
     this.#reader.clear();
   }
 
-  /** From an offset that they hold; undefined when it has to be read first, and `filesChanged` tells when it was. */
+  /**
+   * Reads from an offset in the files. undefined when it must be read from the disk first; then `filesChanged` tells
+   * when that is done.
+   */
   read(offset: number, maxBytes: number): OutputPiece | undefined {
     const segment = this.#segments.findLast((one) => one.offset <= offset);
     const piece = segment === undefined ? undefined : this.#reader.read(segment, offset, maxBytes);
@@ -216,12 +219,12 @@ export class OutputFiles {
       `the output of run ${this.#options.runId} ${what} in ${this.#options.folder}; what is in memory is kept`,
       error,
     );
-    void this.#closeFile().catch(() => undefined); // the disk has failed already, and that was told
+    void this.#closeFile().catch(() => undefined); // the disk's failure was already reported
     this.remove();
   }
 }
 
-/** Of the system's own writes, each may take a part only. */
+/** Writes all of it, because each write of the system may take only a part. */
 async function writeWhole(file: FileHandle | undefined, buffers: readonly Buffer[], bytes: number): Promise<void> {
   if (file === undefined) return;
   const { bytesWritten } = await file.writev(buffers);

@@ -1,16 +1,16 @@
 /**
- * Output in a file, as frames: a header of 9 bytes (the channel of the first byte, 1 or 2; the number of bytes; the number
- * of marks), the bytes, and two bytes for each change of the channel, as in memory. The offset is the sum of what came
- * before.
+ * Output in a file, as frames. A frame has a header of 9 bytes (the channel of the first byte, 1 or 2; the number of
+ * bytes; the number of marks), the bytes, and two bytes for each change of the channel, as in memory. The offset is the
+ * sum of everything before.
  */
 import { markBytes, maxBlockBytes, OutputBlock, type BlockPart } from "./output-block.js";
 
 const headerBytes = 9;
 
-/** A frame is no larger than this. */
+/** The largest size of a frame. */
 export const maxFrameBytes = headerBytes + maxBlockBytes * (1 + markBytes);
 
-/** What has to be written for a part, in this order. */
+/** The pieces to write for a part, in this order. */
 export function frameOf(part: BlockPart): Buffer[] {
   const header = Buffer.allocUnsafe(headerBytes);
   header[0] = part.channel === "stdout" ? 1 : 2;
@@ -21,13 +21,13 @@ export function frameOf(part: BlockPart): Buffer[] {
 
 export interface Frames {
   readonly blocks: OutputBlock[];
-  /** How many bytes of the file they take. What is behind them is half a frame, or none. */
+  /** How many bytes of the file the frames take. Behind them there may be an incomplete frame. */
   readonly fileBytes: number;
-  /** Of the byte behind the last one. */
+  /** The offset behind the last byte. */
   readonly end: number;
 }
 
-/** The whole frames at the front of `bytes`, the first of which begins at `offset` of the output. */
+/** The complete frames at the front of `bytes`. The first one begins at `offset` of the output. */
 export function readFrames(bytes: Buffer, offset: number): Frames {
   const blocks: OutputBlock[] = [];
   let at = 0;
@@ -36,7 +36,7 @@ export function readFrames(bytes: Buffer, offset: number): Frames {
     const channel = bytes[at];
     const length = bytes.readUInt32LE(at + 1);
     const marks = bytes.readUInt32LE(at + 5);
-    // After a power cut a file may end with bytes that nobody wrote.
+    // After a power cut, a file may end with bytes that were never written.
     if ((channel !== 1 && channel !== 2) || length === 0 || length > maxBlockBytes || marks >= length) break;
     const next = at + headerBytes + length + marks * markBytes;
     if (next > bytes.length) break;

@@ -1,4 +1,4 @@
-/** Reads output back from its files, a window at a time, for any number of watchers. */
+/** Reads output back from its files, one window at a time, for any number of watchers. */
 import { open } from "node:fs/promises";
 import { maxFrameBytes, readFrames } from "./output-frames.js";
 import type { OutputBlock, OutputPiece } from "./output-block.js";
@@ -10,9 +10,9 @@ interface ReadWindow {
   readonly blocks: readonly OutputBlock[];
 }
 
-// More than one frame fits, whatever its size.
+// This holds more than one frame of any size.
 const readBytes = 2 * maxFrameBytes;
-// Watchers that stand at other places read their windows again.
+// Watchers at other places read their windows again.
 const maxWindows = 4;
 
 export class OutputReader {
@@ -20,12 +20,12 @@ export class OutputReader {
   readonly #loading = new Set<number>();
   readonly #loaded: () => void;
 
-  /** @param loaded what was not there at `read` is there now, or there is an error */
+  /** @param loaded called when the missing bytes are there, or when there is an error */
   constructor(loaded: () => void) {
     this.#loaded = loaded;
   }
 
-  /** From an offset in this segment; undefined when it has to be read first. */
+  /** Reads from an offset in this segment. undefined when it must be read from the disk first. */
   read(segment: Segment, offset: number, maxBytes: number): OutputPiece | undefined {
     const window = this.#windows.find((one) => one.offset <= offset && offset < one.end);
     if (window !== undefined) return blockAt(window.blocks, offset)?.read(offset, maxBytes);

@@ -1,16 +1,19 @@
-/** The files of a run's output: `RUN.OFFSET.out`, each with frames from that offset on. All of a name is the server's own. */
+/**
+ * The files of a run's output: `RUN.OFFSET.out`, each with frames from that offset on. The server makes all parts of a
+ * name itself.
+ */
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readFrames } from "./output-frames.js";
 
 export interface Segment {
   readonly path: string;
-  /** Of its first byte in the output. */
+  /** The offset of its first byte in the output. */
   readonly offset: number;
-  /** Of the byte behind its last one, as far as it is written. */
+  /** The offset behind the last byte that is written. */
   end: number;
   fileBytes: number;
-  /** Where some of its frames begin, in ascending order. */
+  /** The places where some of its frames begin, in ascending order. */
   readonly index: FramePlace[];
 }
 
@@ -19,10 +22,10 @@ export interface FramePlace {
   readonly fileOffset: number;
 }
 
-// Far enough apart that many small writes do not make it long.
+// The places are far apart, so that many small writes do not make the list long.
 const placeBytes = 128 * 1024;
 
-/** Remembers that a frame begins there. */
+/** Notes that a frame begins there. */
 export function addPlace({ index }: Segment, place: FramePlace): void {
   if (place.fileOffset >= (index.at(-1)?.fileOffset ?? 0) + placeBytes) index.push(place);
 }
@@ -34,7 +37,7 @@ export function newSegment(folder: string, runId: string, offset: number): Segme
   return { path, offset, end: offset, fileBytes: 0, index: [{ offset, fileOffset: 0 }] };
 }
 
-/** Undefined for a file that is no segment. */
+/** undefined for a file that is not a segment. */
 export function segmentName(name: string): { readonly run: string; readonly offset: number } | undefined {
   const [, run, offset] = pattern.exec(name) ?? [];
   return run === undefined ? undefined : { run, offset: Number(offset) };
@@ -45,7 +48,7 @@ export interface SegmentFile {
   readonly fileBytes: number;
 }
 
-/** The segments of an earlier process, in ascending order, each as long as the next one says. */
+/** The segments of an earlier process, in ascending order. Each one ends where the next begins. */
 export function foundSegments(folder: string, runId: string, files: readonly SegmentFile[]): Segment[] {
   const ascending = files.toSorted((a, b) => a.offset - b.offset);
   return ascending.map(({ offset, fileBytes }, index) => {
@@ -56,15 +59,15 @@ export function foundSegments(folder: string, runId: string, files: readonly Seg
   });
 }
 
-/** How far the last one goes. Where its writer was killed it may end with half a frame, which does not count. */
+/** The end of the last segment. If its writer was killed, it may end with an incomplete frame, which does not count. */
 export function measureSegment(segment: Segment): void {
   segment.end = readFrames(readFileSync(segment.path), segment.offset).end;
 }
 
 /**
- * The same segments as another process has written on meanwhile: each begins where the one before it ends. What it has
- * dropped is not among them.
- * @throws what the system says
+ * The same segments, after another process has written on: each begins where the one before it ends. Dropped ones are
+ * not among them.
+ * @throws what the system reports
  */
 export function laterSegments(folder: string, runId: string, known: readonly Segment[]): Segment[] {
   const later: Segment[] = [];

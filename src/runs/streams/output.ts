@@ -1,7 +1,7 @@
 /**
- * The output of one run: bytes with offsets, in the order in which they came, standard output and error apart. The last
- * of it is in memory, and what came before in files, where the run has these. What watchers have read is dropped when there
- * is too much of it; what one of them has yet to read never is.
+ * The output of one run: bytes with offsets, in the order in which they came, with standard output and error apart. The
+ * last part is in memory. The part before is in files, if the run has any. When there is too much, what all watchers
+ * have read is dropped. What a watcher still needs is never dropped.
  */
 import { IscepError } from "../../errors.js";
 import { maxBlockBytes, OutputBlock, type BlockPart, type OutputChannel, type OutputPiece } from "./output-block.js";
@@ -10,27 +10,30 @@ import { blockAt } from "./output-reader.js";
 
 export type { OutputChannel, OutputPiece } from "./output-block.js";
 
-/** Someone who follows: told that there is more to read, or that no more will come. */
+/** A follower. It is told that there is more to read, or that no more will come. */
 export interface OutputWatcher {
-  /** Up to where it has read. */
+  /** The offset up to which it has read. */
   readonly position: number;
   outputReady(): void;
 }
 
 export interface OutputLimits {
-  /** Kept in memory for those who come later. */
+  /** How much is kept in memory for later readers. */
   readonly maxRetainedOutputBytes: number;
-  /** The writer is asked to wait while a watcher that was at the end is so far behind. */
+  /** The writer must wait while a watcher that has once read everything is this far behind. */
   readonly streamWindowBytes: number;
 }
 
 interface Watching {
   readonly watcher: OutputWatcher;
-  /** Has been at the end once, or took over from such a one; until then it reads what came before it, and the writer need not wait for it. */
+  /**
+   * True when the watcher has once read everything, or took over from one that had. Until then it reads older output,
+   * and the writer need not wait for it.
+   */
   live: boolean;
 }
 
-// The first block of a run that says little stays small.
+// The first block of a run is small, because many runs print little.
 const firstBlockBytes = 1024;
 
 export class RunOutput implements OutputSource {
@@ -41,7 +44,7 @@ export class RunOutput implements OutputSource {
   #start = 0;
   #end = 0;
   #closed = false;
-  // A list: it has one entry most times, and is gone through for each piece.
+  // This is a list, because it has one entry most times, and every piece goes through it.
   #watching: Watching[] = [];
   #waitingWriters: (() => void)[] = [];
 
@@ -49,13 +52,13 @@ export class RunOutput implements OutputSource {
     this.#limits = limits;
   }
 
-  /** To be called before anything is written, or when nothing more will be. */
+  /** Call this before anything is written, or when nothing more will be written. */
   keepIn(files: OutputFiles): void {
     this.#stored = files;
     files.connect(this);
   }
 
-  /** A run of an earlier process has it, or one that was forgotten: all that there is, is in files. */
+  /** The output of a run of an earlier process, or of one that was dropped from memory. All of it is in files. */
   static ended(limits: OutputLimits, end: number, files?: OutputFiles): RunOutput {
     const output = new RunOutput(limits);
     output.found(end, files);
@@ -63,7 +66,7 @@ export class RunOutput implements OutputSource {
     return output;
   }
 
-  /** Another process writes it: this is what it has put into its files so far. */
+  /** Another process writes this output. This is what that process has put into files so far. */
   found(end: number, files: OutputFiles | undefined): void {
     if (files !== undefined) this.keepIn(files);
     this.#start = end;
@@ -93,12 +96,14 @@ export class RunOutput implements OutputSource {
     return this.#closed;
   }
 
-  /** What it costs in memory. */
+  /** The memory that it takes. */
   get memoryBytes(): number {
     return this.#blocks.reduce((sum, block) => sum + block.size, 0);
   }
 
-  /** Copies the bytes. Returns a promise when the writer should wait for a slow reader, undefined when it may go on. */
+  /**
+   * Copies the bytes. Returns a promise when the writer must wait for a slow reader, and undefined when it may go on.
+   */
   write(channel: OutputChannel, data: string | Uint8Array): Promise<void> | undefined {
     if (this.#closed || data.length === 0) return undefined;
     if (typeof data === "string") this.#appendText(channel, data);
@@ -120,7 +125,7 @@ export class RunOutput implements OutputSource {
   }
 
   #appendText(channel: OutputChannel, text: string): void {
-    const most = 3 * text.length; // of UTF-8, for each UTF-16 unit
+    const most = 3 * text.length; // the bytes of UTF-8 for each UTF-16 unit
     const block = this.#last;
     if (block !== undefined && block.room(channel) >= most) this.#end += block.appendText(channel, text);
     else this.#append(channel, Buffer.from(text));
@@ -136,7 +141,7 @@ export class RunOutput implements OutputSource {
     return block;
   }
 
-  /** Drops what is beyond the limit, but never what a watcher has yet to read. */
+  /** Drops what is beyond the limit, but never what a watcher still needs. */
   #forget(): void {
     let needed = this.#end - this.#limits.maxRetainedOutputBytes;
     if (this.#start >= needed) return;
@@ -151,14 +156,14 @@ export class RunOutput implements OutputSource {
     this.#start = this.#blocks[0]?.offset ?? this.#end;
   }
 
-  /** Where the watcher stands that is furthest behind. */
+  /** The position of the watcher that is furthest behind. */
   get neededFrom(): number {
     let needed = Number.POSITIVE_INFINITY;
     for (const { watcher } of this.#watching) needed = Math.min(needed, watcher.position);
     return needed;
   }
 
-  /** What the files have yet to take. */
+  /** How much is not in the files yet. */
   part(offset: number): BlockPart | undefined {
     return offset < this.#end ? this.#blockAt(offset)?.part(offset) : undefined;
   }
@@ -175,8 +180,8 @@ export class RunOutput implements OutputSource {
     for (const { watcher, live } of this.#watching) {
       const { streamWindowBytes } = this.#limits;
       const maxRetainedOutputBytes = files?.maxBytes ?? this.#limits.maxRetainedOutputBytes;
-      // One that reads what came before it has time until that would have to be dropped, soon: the other half is for
-      // the time in which its connection breaks and it comes back.
+      // A watcher that reads older output has time until that output would soon be dropped. The other half is for the
+      // time in which its connection breaks and it comes back.
       const most = live ? streamWindowBytes : Math.max(streamWindowBytes, maxRetainedOutputBytes / 2);
       if (this.#end - watcher.position > most) return true;
     }
@@ -184,15 +189,16 @@ export class RunOutput implements OutputSource {
   }
 
   /**
-   * The next piece from `offset` on, at most `maxBytes`; undefined when there is none yet: watchers are told when.
-   * @throws IscepError `output_gone` when it is no longer kept, `invalid_arguments` beyond the end.
+   * The next piece from `offset` on, at most `maxBytes`. undefined when there is none yet; watchers are told when there
+   * is.
+   * @throws IscepError `output_gone` when it is no longer kept, `invalid_arguments` beyond the end
    */
   read(offset: number, maxBytes: number): OutputPiece | undefined {
     this.checkOffset(offset);
     if (offset === this.#end) return undefined;
     if (offset >= this.#start) return this.#blockAt(offset)?.read(offset, maxBytes);
     const piece = this.#files?.read(offset, maxBytes);
-    // The files may have failed just now.
+    // The files may have failed at this moment.
     if (piece === undefined) this.checkOffset(offset);
     return piece;
   }
@@ -206,7 +212,7 @@ export class RunOutput implements OutputSource {
       );
     }
     if (offset < this.#start && !this.#isInFiles(offset)) {
-      // A server that was killed may have left the last of it unwritten.
+      // A server that was killed may not have written the last part.
       const start = offset < this.start ? this.start : this.#start;
       throw new IscepError("output_gone", `the output before offset ${start} is no longer kept`, {
         details: { start },
@@ -220,7 +226,7 @@ export class RunOutput implements OutputSource {
   }
 
   #blockAt(offset: number): OutputBlock | undefined {
-    // Followers read near the end.
+    // The search begins at the end, because followers read near it.
     if (this.#last !== undefined && offset >= this.#last.offset) return this.#last;
     return blockAt(this.#blocks, offset);
   }
@@ -234,13 +240,13 @@ export class RunOutput implements OutputSource {
   unwatch(watcher: OutputWatcher): void {
     const index = this.#watching.findIndex((watching) => watching.watcher === watcher);
     if (index === -1) return;
-    // A new list, as this one may be being gone through.
+    // A new list is made, because a loop may be going through the present one.
     this.#watching = this.#watching.toSpliced(index, 1);
     if (this.#watching.length === 0) this.#stored?.unwatched();
     this.positionChanged();
   }
 
-  /** To be called when a watcher has read on. */
+  /** Call this when a watcher has read on. */
   positionChanged(): void {
     for (const watching of this.#watching) if (watching.watcher.position === this.#end) watching.live = true;
     this.#forget();

@@ -1,25 +1,25 @@
-/** What passes between a command in a worker thread and its run while it goes on: output, progress, standard input, abort. */
+/** Carries output, progress, standard input and abort between a command in a worker thread and its run. */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { CommandContext, CommandOutput } from "../../model/command.js";
 import { PacedProgress, type ProgressLimits } from "../run/paced-progress.js";
 import { checkProgress, checkWrite } from "../run/reports.js";
 import { packThrown, unpackThrown, type PackedThrown } from "./messages.js";
 
-/** From the thread. */
+/** Messages from the thread. */
 type ThreadMessage =
   | { readonly kind: "begin" }
   | { readonly kind: "output"; readonly channel: "stdout" | "stderr"; readonly bytes: Uint8Array }
   | { readonly kind: "progress"; readonly fraction: number; readonly message: string | undefined }
-  /** Asks for one piece of standard input: what is not asked for stays with the caller. */
+  /** Asks for one piece of standard input. The rest stays with the caller. */
   | { readonly kind: "read" }
-  /** Nothing more will come: it is posted before the result, which travels by another way. */
+  /** Nothing more will come. This is posted before the result, which travels another way. */
   | { readonly kind: "end" };
 
-/** To the thread. */
+/** Messages to the thread. */
 type RunMessage =
-  /** The run has taken one write. */
+  /** The run has accepted one write. */
   | { readonly kind: "taken" }
-  /** Answers one `read`; undefined is the end. */
+  /** Answers one `read`. undefined is the end. */
   | { readonly kind: "input"; readonly bytes: Uint8Array | undefined }
   | { readonly kind: "inputFailed"; readonly thrown: PackedThrown }
   | { readonly kind: "abort"; readonly reason: PackedThrown };
@@ -29,7 +29,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** In the thread: the parts of the context that reach beyond it. */
+/** In the thread, these parts of the context reach beyond it. */
 export class ThreadContextChannel {
   readonly #port: MessagePort;
   readonly #controller = new AbortController();
@@ -37,7 +37,7 @@ export class ThreadContextChannel {
   readonly #writes: (() => void)[] = [];
   readonly #reads: Waiting[] = [];
 
-  /** A write is answered when the run has taken it, so that a slow reader holds the command back. */
+  /** A write is answered when the run has accepted it, so that a slow reader holds the command back. */
   readonly output: CommandOutput = { write: (channel, data) => this.#write(channel, data) };
 
   readonly stdin: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => this.#pieces() };
@@ -50,7 +50,7 @@ export class ThreadContextChannel {
     this.#post({ kind: "begin" });
   }
 
-  /** Aborted when the run shall stop; a command that goes on is ended with its thread after a grace. */
+  /** Aborted when the run must stop. A command that goes on is ended with its thread after a grace. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -83,7 +83,7 @@ export class ThreadContextChannel {
     }
   }
 
-  /** Only while somebody waits for an answer does the port keep the thread alive. */
+  /** The port keeps the thread alive only while something waits for an answer. */
   #answered<Answer>(answer: Promise<Answer>): Promise<Answer> {
     this.#port.ref();
     return answer.finally(() => {
@@ -109,13 +109,13 @@ export class ThreadContextChannel {
   }
 }
 
-/** In the thread of the server. */
+/** The side of the server's thread. */
 export interface RunChannel {
-  /** For the thread. */
+  /** The port for the thread. */
   readonly port: MessagePort;
-  /** Resolves when all that the command had to say has come. */
+  /** Resolves when everything that the command sent has come. */
   readonly ended: Promise<void>;
-  /** Whether the command has begun: until then nobody in the thread would hear of an abort. */
+  /** True when the command has begun. Before that, nothing in the thread listens for an abort. */
   readonly begun: boolean;
   abort(reason: unknown): void;
   close(): void;
@@ -128,7 +128,7 @@ export function openRunChannel(context: Pick<CommandContext, "output" | "progres
   const read = (): void => {
     input ??= context.stdin[Symbol.asyncIterator]();
     input.next().then(
-      // A copy: the whole memory behind a view would travel with it.
+      // It is copied, because the whole memory behind a view would travel with it.
       ({ done, value }) => post({ kind: "input", bytes: done === true ? undefined : Uint8Array.from(value) }),
       (error: unknown) => post({ kind: "inputFailed", thrown: packThrown(error) }),
     );
@@ -159,7 +159,7 @@ export function openRunChannel(context: Pick<CommandContext, "output" | "progres
     });
   });
   return {
-    // Not unref'd: until the call closes it, it keeps the process alive for what the thread has yet to say.
+    // It is not unref'd: until the call closes it, it keeps the process alive for what the thread still sends.
     port: port2,
     ended,
     get begun() {

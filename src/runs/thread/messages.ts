@@ -1,4 +1,4 @@
-/** What goes to a worker thread and back. Structured clone loses classes, so errors travel as plain objects. */
+/** The messages to a worker thread and back. Structured clone loses classes, so errors travel as plain objects. */
 import type { MessagePort } from "node:worker_threads";
 import { IscepError, isErrorCode, isIscepError, type ErrorCode } from "../../errors.js";
 import type { ProgressLimits } from "../run/paced-progress.js";
@@ -13,7 +13,7 @@ export interface ThreadTask {
   readonly runId: string;
   readonly identity: { readonly owner: string; readonly tokenId: string | null };
   readonly limits: JsonLimits & ProgressLimits;
-  /** For all that passes while it runs. */
+  /** The port for everything that passes while it runs. */
   readonly port: MessagePort;
 }
 
@@ -27,7 +27,7 @@ interface PackedError {
   readonly name: string;
   readonly message: string;
   readonly stack?: string;
-  /** Of an IscepError its code in the table, of others such as system errors their own. */
+  /** The code of an IscepError, or the own code of other errors, such as system errors. */
   readonly code?: string;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly cause?: PackedThrown;
@@ -84,7 +84,7 @@ function define(error: Error, property: "name" | "code", value: string): void {
   });
 }
 
-/** A thrown object may refuse to become text. */
+/** A thrown object may have no text. */
 function textOf(value: unknown): string {
   try {
     return String(value);

@@ -14,8 +14,8 @@ export interface ThreadPoolOptions extends Partial<JsonLimits & ProgressLimits> 
   /** Default: the limit of that name. */
   readonly threadIdleMs?: number;
   /**
-   * How long a command may go on after an abort before its thread is ended, and how long `close` waits for a thread that
-   * is stuck in the system. Default: the limit of that name.
+   * How long a command may go on after an abort before its thread is ended, and how long `close` waits for a thread
+   * that is stuck in the system. Default: the limit of that name.
    */
   readonly killGraceMs?: number;
 }
@@ -23,7 +23,7 @@ export interface ThreadPoolOptions extends Partial<JsonLimits & ProgressLimits> 
 export interface ThreadRunOptions {
   readonly runId: string;
   readonly identity: Pick<Identity, "owner" | "tokenId">;
-  /** Aborts the command's own signal, and ends the thread after a grace, whatever it does; its reason becomes the rejection. */
+  /** Aborts the command's own signal, and always ends the thread after a grace. Its reason becomes the rejection. */
   readonly signal: AbortSignal;
   readonly output: CommandContext["output"];
   readonly stdin: CommandContext["stdin"];
@@ -38,8 +38,8 @@ interface ThreadCall {
 }
 
 /**
- * Worker threads for commands with `thread: true`. They are started when needed, end when idle, and do not keep the
- * process alive. The caller bounds how many calls there are: more than `maxThreads` wait without a limit.
+ * Worker threads for commands with `thread: true`. They start when needed, end when idle, and do not keep the process
+ * alive. The caller must bound the number of calls: here, calls beyond `maxThreads` wait without a limit.
  */
 export class ThreadPool {
   readonly #options: Required<ThreadPoolOptions>;
@@ -64,9 +64,9 @@ export class ThreadPool {
   }
 
   /**
-   * Resolves with the command's result, or rejects: with what the command threw, with the reason of `signal` when the
-   * command or its thread has ended, with IscepError `killed` when the thread ended by itself, `configuration` when the command is not
-   * found in its module, `failed` when arguments or result cannot be copied, `closed` after `close`.
+   * Resolves with the command's result. Rejects with what the command threw; with the reason of `signal`, when the
+   * command or its thread has ended; with IscepError `killed` when the thread ended by itself, `configuration` when the
+   * command is not found in its module, `failed` when arguments or result cannot be copied, `closed` after `close`.
    */
   async run(command: FunctionCommand, args: unknown, options: ThreadRunOptions): Promise<JsonText | undefined> {
     const { runId, identity, signal } = options;
@@ -75,7 +75,7 @@ export class ThreadPool {
       throw new IscepError("internal", `"${command.name}" has no module that a thread could import`);
     const pool = await this.#open();
     signal.throwIfAborted();
-    // Without awaiting anything after these checks, so that close() sees either the call or nothing.
+    // Nothing is awaited after these checks, so that close() sees either the call or nothing.
     if (this.#closed) throw new IscepError("closed", "the server was closed, and starts no more threads");
     const stopper = new AbortController();
     let threadEnd: Promise<unknown> | undefined;
@@ -104,13 +104,13 @@ export class ThreadPool {
     const ended = answered.then(
       async (answer) => {
         await channel.ended;
-        // What it gave in its time of grace is too late, as its caller has been told otherwise.
+        // A result within the grace is too late, because its caller already got another outcome.
         signal.throwIfAborted();
         return unpackAnswer(answer);
       },
       async (error: unknown) => {
         if (!stopper.signal.aborted) throw crash(command.name, error);
-        // Only then may another take its place: a thread that is stuck in the system still counts.
+        // Another call may take the place only then, because a thread that is stuck in the system still counts.
         await threadEnd;
         throw stopper.signal.reason;
       },
@@ -127,7 +127,10 @@ export class ThreadPool {
     }
   }
 
-  /** Waits `graceMs` for the calls under way, ends their threads then, for which it waits `endMs`, and all other threads. */
+  /**
+   * Waits `graceMs` for the calls, then ends their threads, and waits `endMs` for that. All other threads are ended at
+   * once.
+   */
   async close(graceMs: number, endMs = this.#options.killGraceMs): Promise<void> {
     this.#closed = true;
     const pool = await this.#pool?.catch(() => undefined);
@@ -142,7 +145,7 @@ export class ThreadPool {
     return (this.#pool ??= this.#start());
   }
 
-  /** Those who have no thread commands never load the library. */
+  /** Programs without thread commands never load the library. */
   async #start(): Promise<Pool> {
     const { Piscina } = await import("piscina");
     const pool: Pool = new Piscina<ThreadTask, ThreadAnswer>({
@@ -151,17 +154,17 @@ export class ThreadPool {
       minThreads: 0,
       maxThreads: Math.max(1, this.#options.maxThreads),
       idleTimeout: this.#options.threadIdleMs,
-      // Waiting with atomics would stop the timers and sockets that a command's module has open.
+      // To wait with atomics would stop the timers and sockets of a command's module.
       atomics: "disabled",
     });
     let startFault: unknown;
-    // A thread that failed while it had no task.
+    // A thread failed while it had no task.
     pool.on("error", (error: unknown) => (startFault = error));
     pool.on("workerDestroy", () => setImmediate(() => this.#failStranded(pool, startFault)));
     return pool;
   }
 
-  /** When threads cannot even start, nobody would ever take the calls that wait for one. */
+  /** When threads cannot start, nothing would ever take the calls that wait for one. */
   #failStranded(pool: Pool, cause: unknown): void {
     if (pool.threads.length > 0) return;
     for (const call of this.#calls) {
@@ -187,7 +190,7 @@ function unpackAnswer(answer: ThreadAnswer): JsonText | undefined {
   throw unpackThrown(answer.thrown);
 }
 
-/** Resolves when the thread has ended that the pool drops in `drop`; the pool itself does not wait for it. */
+/** Resolves when the thread that the pool drops in `drop` has ended. The pool itself does not wait for it. */
 function endOfDropped(pool: Pool, drop: () => void): Promise<unknown> {
   const before = pool.threads;
   drop();

@@ -1,4 +1,4 @@
-/** Runs in the worker threads of the pool: imports the module of a command and calls the command. */
+/** Runs in the worker threads of the pool. It imports the module of a command and calls the command. */
 import type { FunctionCommand } from "../../model/command.js";
 import { importModule } from "../../commands/load-module.js";
 import { openThreadCommandTable, threadCommandKey } from "../../commands/thread-commands.js";
@@ -15,7 +15,7 @@ markCommandWorker(() => {
   for (const resolve of whenListening) setImmediate(resolve);
 });
 
-/** Never throws: what the pool sees rejected is a thread that has ended. */
+/** Never throws, because the pool treats a rejection as a thread that has ended. */
 export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
   const channel = new ThreadContextChannel(task.port, task.limits);
   try {
@@ -59,7 +59,10 @@ async function findCommand(module: string, name: string): Promise<FunctionComman
   );
 }
 
-/** A module that starts a server at its top level is never done in a thread, as listen() does not return there. */
+/**
+ * A module that starts a server at its top level never finishes loading in a thread, because listen() does not return
+ * there.
+ */
 async function importUntilListening(module: string): Promise<void> {
   let resolveListening: () => void = () => {};
   const listening = new Promise<void>((resolve) => (resolveListening = resolve));

@@ -1,38 +1,38 @@
 /**
- * Who runs, who waits and who has joined, for each concurrency key. Bookkeeping alone: what has to happen is for the
- * caller to do. A key without members costs nothing, as callers can invent any number of them.
+ * Knows who runs, who waits and who has joined, for each concurrency key. It only keeps the books; the caller acts. A
+ * key without members costs nothing, because callers can invent any number of keys.
  */
 import type { WhenFull } from "../../model/command.js";
 
 export interface ConcurrencyRule {
   readonly limit: number;
   readonly whenFull: WhenFull;
-  /** Members of one key that wait, or have joined. */
+  /** How many members of one key may wait or have joined. */
   readonly maxQueued: number;
 }
 
 export type Entry<Member> =
   | { readonly verdict: "begin" }
-  /** `position` in its queue, from 1. `replaces` has to be stopped. */
+  /** `position` is the place in its queue, from 1. `replaces` must be stopped. */
   | { readonly verdict: "wait"; readonly position: number; readonly replaces?: Member | undefined }
   | { readonly verdict: "join"; readonly first: Member }
-  /** Of this key, or of all keys together. */
+  /** Which limit is reached: that of this key, or that of all keys together. */
   | { readonly verdict: "full"; readonly of: "key" | "all" };
 
-/** Sets, as they keep the order in which members came. A member is in one of the first three. */
+/** These are Sets, because a Set keeps the order in which members came. A member is in one of the first three. */
 class Group<Member> {
   limit = 1;
   readonly running = new Set<Member>();
   readonly waiting = new Set<Member>();
   readonly joined = new Set<Member>();
-  /** Of those that run: they have been asked to stop, for a newer one. */
+  /** Those of the running members that were asked to stop for a newer one. */
   readonly replaced = new Set<Member>();
 }
 
 export class Concurrency<Member> {
   readonly #maxQueued: number;
   readonly #groups = new Map<string, Group<Member>>();
-  /** Of all keys: those that wait, or have joined. */
+  /** How many members of all keys wait or have joined. */
   #queued = 0;
 
   constructor(maxQueued: number) {
@@ -48,15 +48,15 @@ export class Concurrency<Member> {
     return this.#queued;
   }
 
-  /** Each queue, in the order in which its members will begin. */
+  /** The queues, each in the order in which its members will begin. */
   *queues(): Iterable<ReadonlySet<Member>> {
     for (const { waiting } of this.#groups.values()) if (waiting.size > 0) yield waiting;
   }
 
-  /** @param mayJoin whether the new one may have the outcome of this one; asked only where the rule says `join` */
+  /** @param mayJoin says whether the new one may have the outcome of this one; asked only if the rule says `join` */
   enter(key: string, member: Member, rule: ConcurrencyRule, mayJoin: (first: Member) => boolean): Entry<Member> {
     const group = this.#groups.get(key) ?? new Group<Member>();
-    // The command may have been replaced by one with another limit meanwhile.
+    // The command may have been replaced meanwhile by one with another limit.
     group.limit = rule.limit;
     if (group.running.size < rule.limit && group.waiting.size === 0) {
       this.#groups.set(key, group);
@@ -77,7 +77,7 @@ export class Concurrency<Member> {
     return { verdict: "wait", position: group.waiting.size };
   }
 
-  /** The oldest that nobody has replaced yet; so no more than `limit` ever wait. */
+  /** The oldest one that was not replaced yet. So no more than `limit` ever wait. */
   #replace(group: Group<Member>, member: Member): Entry<Member> {
     const running = [...group.running].find((candidate) => !group.replaced.has(candidate));
     const [oldestWaiting] = group.waiting;
@@ -91,7 +91,10 @@ export class Concurrency<Member> {
     return { verdict: "wait", position: group.waiting.size, replaces };
   }
 
-  /** Whatever it did here. Returns those that run now: their turn has come. A second time changes nothing. */
+  /**
+   * Removes a member, whether it ran, waited or had joined. Returns the members whose turn has come. A second call
+   * changes nothing.
+   */
   leave(key: string, member: Member): Member[] {
     const group = this.#groups.get(key);
     if (group === undefined) return [];

@@ -1,11 +1,8 @@
-/**
- * A limit on how much goes on at once, with a bounded queue behind it. What waits is served in the order in which it
- * came.
- */
+/** A limit on how much goes on at once, with a bounded queue. The queue is served in the order in which it came. */
 export interface PlaceWaiter {
-  /** A place has been taken for it. */
+  /** Called when it has got a place. */
   start(): void;
-  /** Its position in the queue, from 1. */
+  /** The position in the queue, from 1. */
   moved(position: number): void;
 }
 
@@ -35,14 +32,14 @@ export class Places {
     return true;
   }
 
-  /** False when the queue is full, which does not count for one that was let in before. */
+  /** Returns false when the queue is full. An entry that was let in before is never refused. */
   wait(waiter: PlaceWaiter, wasLetIn = false): boolean {
     if (!wasLetIn && this.#waiting.size >= this.#maxWaiting) return false;
     this.#waiting.add(waiter);
     return true;
   }
 
-  /** Whoever no longer wants to wait. */
+  /** Removes an entry that does not want to wait any more. */
   leave(waiter: PlaceWaiter): boolean {
     return this.#waiting.delete(waiter);
   }
@@ -52,14 +49,14 @@ export class Places {
     for (const waiter of this.#waiting) waiter.moved(++position);
   }
 
-  /** Gives a place back; the one that has waited longest starts on it soon. */
+  /** Gives a place back. The entry that has waited longest starts soon after. */
   release(): void {
     const [next] = this.#waiting;
     if (next === undefined) {
       this.#taken--;
     } else {
       this.#waiting.delete(next);
-      // Not from here: one that ends at once would release from within, as deep as there are others who wait.
+      // Not from here: an entry that ends at once would release from within, as deep as there are others who wait.
       setImmediate(() => next.start());
     }
   }

@@ -1,6 +1,6 @@
 /**
- * When work may begin: first its command's own concurrency has to allow it, then there has to be a place in the
- * server. What waits for the first takes no place, and so holds up no other command.
+ * Decides when work may begin. First the command's own concurrency must allow it, then there must be a place in the
+ * server. Work that waits for the first takes no place, so it holds up no other command.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Command, CommandConcurrency } from "../../model/command.js";
@@ -10,17 +10,17 @@ import { Concurrency } from "./concurrency.js";
 import { Places } from "./places.js";
 import type { Work } from "../run/work.js";
 
-/** To be given back once, when the work has really ended. */
+/** Give it back once, when the work has really ended. */
 export interface Turn {
   release(): void;
 }
 
-/** What becomes of work that asked for its turn. */
+/** What happens to work that asked for its turn. */
 export type TurnAnswer =
   | { readonly kind: "begins"; readonly turn: Turn }
   /** `begins` is called when its turn has come. */
   | { readonly kind: "waits" }
-  /** Its run shall join this work instead. */
+  /** Its run must join this work instead. */
   | { readonly kind: "joins"; readonly work: Work; readonly turn: Turn }
   | { readonly kind: "refused"; readonly error: IscepError };
 
@@ -33,10 +33,10 @@ export class Turns {
   readonly #limits: Limits;
   readonly #begins: (work: Work, turn: Turn) => void;
   readonly #places: Places;
-  /** Apart from the others: runs that wait for a thread hold up no function and no script. */
+  /** Threads have their own places, so that runs that wait for a thread hold up no function and no script. */
   readonly #threadPlaces: Places;
   readonly #concurrency: Concurrency<Member>;
-  /** How each that waits gives its place in the queue up. */
+  /** For each waiting work, how it leaves the queue. */
   readonly #waiting = new Map<Work, () => void>();
   #telling: NodeJS.Timeout | undefined;
 
@@ -49,7 +49,7 @@ export class Turns {
     this.#concurrency = new Concurrency(limits.maxQueuedRuns);
   }
 
-  /** At once, or not at all: the way of most calls. */
+  /** Takes a turn at once, or not at all. Most calls go this way. */
   tryTake(command: Command): Turn | undefined {
     if (command.concurrency !== undefined) return undefined;
     const places = this.#placesFor(command);
@@ -85,9 +85,9 @@ export class Turns {
     return { kind: "waits" };
   }
 
-  /** Its slot has been taken for it: what was let in is not refused later, and the queue is bounded all the same. */
+  /** It has its slot: work that was let in is not refused later, and the queue stays bounded. */
   #beginMember(work: Work, slot: Turn): void {
-    // It may have left since.
+    // It may have left meanwhile.
     if (!this.#waiting.delete(work)) return;
     const answer = this.#takePlace(work, slot, true);
     if (answer.kind === "begins") this.#begins(work, answer.turn);
@@ -114,7 +114,7 @@ export class Turns {
       return { kind: "refused", error: fullServer(places.waiting, places.taken) };
     }
     this.#waiting.set(work, () => {
-      // Otherwise its place has been taken for it, and is given back when it would start.
+      // Otherwise it already has its place, and gives it back when it would start.
       if (!places.leave(waiter)) return;
       this.#tellSoon();
       slot?.release();
@@ -123,7 +123,7 @@ export class Turns {
     return { kind: "waits" };
   }
 
-  /** Nobody wants it any more. False when it does not wait. */
+  /** Removes work that no run wants any more. Returns false when it does not wait. */
   leave(work: Work): boolean {
     const leave = this.#waiting.get(work);
     if (leave === undefined) return false;
@@ -143,7 +143,7 @@ export class Turns {
     return command.kind === "function" && command.threadModule !== undefined ? this.#threadPlaces : this.#places;
   }
 
-  /** Each that leaves moves all behind it: they are told so now and then, and not each time. */
+  /** Each entry that leaves moves all entries behind it. They are told at intervals, not each time. */
   #tellSoon(): void {
     if (this.#concurrency.queued + this.#places.waiting + this.#threadPlaces.waiting === 0) return;
     this.#telling ??= setTimeout(() => {
@@ -166,12 +166,12 @@ export class Turns {
   }
 }
 
-/** Of another owner's run nothing is ever shown; and nobody gets the result of what he did not ask for. */
+/** Runs of other owners are never shown, and no caller gets the result of other arguments. */
 function mayJoin(other: Work, work: Work): boolean {
   return (
     other.first.identity.owner === work.first.identity.owner &&
     !other.isClosed &&
-    // Each has a standard input of its own, and one of them would be lost.
+    // Each call has its own standard input, and one of them would be lost.
     other.first.input === undefined &&
     work.first.input === undefined &&
     isDeepStrictEqual(other.args, work.args)
@@ -187,7 +187,7 @@ function bothOf(places: Places, slot: Turn): Turn {
   };
 }
 
-/** Says nothing of who runs: that is not for this caller to know. */
+/** The message does not say who runs, because this caller must not know. */
 function fullKey({ limit, whenFull }: CommandConcurrency, maxQueued: number): IscepError {
   const atOnce = `this command runs at most ${limit} at once`;
   const queue = whenFull === "reject" ? "does not queue" : `lets at most ${maxQueued} wait`;
