@@ -1,6 +1,6 @@
 import type { Command } from "../model/command.js";
 
-/** By Symbol.for, as a module of commands may be loaded beside another copy of this library. */
+/** This is a Symbol.for, because a module of commands may be loaded together with another copy of this library. */
 export const commandBrand = Symbol.for("iscep.command");
 
 export function isCommand(value: unknown): value is Command {

@@ -2,7 +2,7 @@ import { pathToFileURL } from "node:url";
 
 /**
  * The file: URL of the module that called the function `below`. A worker thread imports it to find a command again.
- * Undefined where it is no file (the REPL, `node --eval`).
+ * undefined when it is not a file (the REPL, `node --eval`).
  */
 export function callingModule(below: (...args: never[]) => unknown): string | undefined {
   const holder: { stack?: unknown } = {};
@@ -10,7 +10,8 @@ export function callingModule(below: (...args: never[]) => unknown): string | un
   const { prepareStackTrace, stackTraceLimit } = Error;
   try {
     Error.stackTraceLimit = 1;
-    // The frames themselves: the text of a stack would name the sources of a source map, which cannot be imported.
+    // The frames themselves are read, because the text of a stack names the sources of a source map, which cannot be
+    // imported.
     Error.prepareStackTrace = (_error, frames) => frames[0]?.getFileName() ?? undefined;
     Error.captureStackTrace(holder, below);
     const file = holder.stack;

@@ -1,7 +1,7 @@
-/** Commands that give each other's values would ask each other for ever. */
+/** Finds commands that give each other's values, because they would ask each other forever. */
 import type { Command } from "../model/command.js";
 
-/** The names from the command back to itself; undefined where none of its choices lead there. */
+/** The names from the command back to itself; undefined when none of its choices lead back. */
 export function circleOf(
   command: Pick<Command, "name" | "choicesFrom">,
   get: (name: string) => Pick<Command, "choicesFrom"> | undefined,

@@ -1,20 +1,20 @@
-/** How many runs of one command go on at once, as its definition says it, checked and made ready. */
+/** Checks the concurrency in a definition, and makes it ready for use. */
 import { IscepError } from "../errors.js";
 import { limitTable } from "../limits/limits.js";
 import type { CommandConcurrency, JsonSchema, WhenFull } from "../model/command.js";
 import { didYouMean } from "../text/near-name.js";
 
 export interface ConcurrencyDefinition<Args = Readonly<Record<string, unknown>>> {
-  /** Runs at once, of each key. */
+  /** How many runs of each key go on at once. */
   readonly limit: number;
   /**
-   * Counts runs apart by arguments: `"{world}"`, or a function of the checked arguments. Runs with the same key count
-   * together; without a key all runs of the command do.
+   * How runs are counted separately: `"{world}"`, or a function of the checked arguments. Runs with the same key count
+   * together. Default: all runs of the command count together.
    */
   readonly key?: string | ((args: Args) => string);
-  /** What becomes of one more. Default `queue`. */
+  /** What happens to one more call. Default: `queue`. */
   readonly whenFull?: WhenFull;
-  /** Calls of one key that may wait, or have joined. Default: the server's `maxQueuedRunsPerKey`. */
+  /** How many calls of one key may wait or join. Default: the server's `maxQueuedRunsPerKey`. */
   readonly maxQueued?: number;
 }
 
@@ -70,7 +70,8 @@ function compileKey(
   if (missing !== undefined) {
     throw wrong(`key uses argument "${missing}", and there is none of that name${didYouMean(missing, known)}`);
   }
-  // As JSON, so that no value can look like two: ("a-b", "c") and ("a", "b-c") are different keys for "{x}-{y}".
+  // The key is JSON, so that one value cannot look like two: ("a-b", "c") and ("a", "b-c") are different keys for
+  // "{x}-{y}".
   return (args) => JSON.stringify(names.map((argument) => memberOf(args, argument) ?? null));
 }
 

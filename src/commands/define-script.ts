@@ -30,41 +30,57 @@ export interface ScriptDefinition<
   Result extends ResultSchema | undefined = ResultSchema | undefined,
 >
   extends ProcessDefinition, ResultsDefinition<Output, Result> {
-  /** Letters, digits and `_ . : -`, at most 128; what begins with `iscep.` is reserved. */
+  /** The name: letters, digits and `_ . : -`, at most 128. Names that begin with `iscep.` are reserved. */
   readonly name: Name;
-  /** For discovery and `iscep ls`. */
+  /** The description, for discovery and `iscep ls`. Default: empty. */
   readonly description?: string;
   /**
    * The program, and a template of its arguments: literals, `"{argument}"`, and `"--option={argument}"`. There is no
-   * shell. The program is an absolute path, one relative to `folder` (`./backup.sh`), or a name such as `tar`.
-   * `"{argument:file}"` is the path of a file that holds the value, and `"{argument:fd}"` the number of its descriptor.
+   * shell. The program is an absolute path, a path relative to `folder` (`./backup.sh`), or a name such as `tar`.
+   * `"{argument:file}"` becomes the path of a file that holds the value, and `"{argument:fd}"` the number of its
+   * descriptor.
    */
   readonly run: readonly [program: string, ...template: string[]];
-  /** As for `declareArguments`; each has to be used in `run`, `stdin` or `argumentVariables`. Without it the script takes none. */
+  /**
+   * The arguments, declared as for `declareArguments`. Each must be used in `run`, `stdin` or `argumentVariables`.
+   * Default: none.
+   */
   readonly args?: Args;
-  /** What the script reads: `args` for all arguments as one JSON object, `"{argument}"` for one value. Default: what the caller sends. */
+  /**
+   * What the script reads from standard input: `args` for all arguments as one JSON object, `"{argument}"` for one
+   * value. Default: what the caller sends.
+   */
   readonly stdin?: StandardInputPlace;
-  /** Names of arguments that the script gets as ISCEP_ARG_NAME, a list as JSON; `all` for all but secrets. Default: none. */
+  /**
+   * Names of arguments that the script gets as ISCEP_ARG_NAME (a list becomes JSON), or `all` for all except secrets.
+   * Default: none.
+   */
   readonly argumentVariables?: "all" | readonly string[];
-  /** Default: the server's `runTimeoutMs`. */
+  /** How long a run may take, in milliseconds. Default: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
-  /** How many go on at once, and what becomes of one more. Default: as many as the server has places for. */
+  /** How many runs go on at once, and what happens to one more call. Default: as many as the server has places for. */
   readonly concurrency?: ConcurrencyDefinition;
-  /** The server runs it by itself at these times: a cron pattern such as `"0 3 * * *"`, or one with arguments. */
+  /**
+   * When the server runs it without a caller: a cron pattern such as `"0 3 * * *"`, or an object with a pattern and
+   * arguments. Default: never.
+   */
   readonly schedule?: string | ScheduleDefinition;
-  /** Of the schedule, such as `Europe/Berlin`. Default: the one of the server's machine. */
+  /** The time zone of the schedule, such as `Europe/Berlin`. Default: the one of the server's machine. */
   readonly timeZone?: string;
-  /** What the script works in. Default: the folder of this process. */
+  /** The folder that the script works in. Default: the folder of this process. */
   readonly folder?: string;
-  /** Added to the PATH, LANG, HOME and TZ that a script gets; nothing of the server's own environment goes to it. */
+  /**
+   * Variables in addition to the PATH, LANG, HOME and TZ that a script gets. It gets nothing else of the server's
+   * environment. Default: none.
+   */
   readonly environment?: Readonly<Record<string, string>>;
 }
 
 type InputOfScript<Args> = Args extends ArgumentDeclarations ? DeclaredInput<Args> : NoArguments;
 
 /**
- * Makes a program callable from outside. Its call answers with a ScriptResult (exit code, standard output and error), or
- * with what `output` says.
+ * Makes a program callable from outside. The value of a call is a ScriptResult (exit code, standard output and error),
+ * or what `output` says.
  * @throws IscepError `usage` for a wrong name, timeout or declaration of arguments; `configuration` for a program that
  *   is missing or that others may change, a template that cannot be filled, and a refused environment variable
  */

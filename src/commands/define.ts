@@ -12,7 +12,7 @@ import { checkCommandName, checkTimeout } from "../model/command-name.js";
 import { scheduleMember, type ScheduleDefinition } from "./schedule.js";
 import { registerThreadCommand } from "./thread-commands.js";
 
-/** What a command without `args` gets: an object without members. */
+/** The arguments of a command without `args`: an object without members. */
 export type NoArguments = Record<string, never>;
 
 type InputOfSchema<Schema> = Schema extends StandardSchemaV1 ? StandardSchemaV1.InferInput<Schema> : NoArguments;
@@ -20,7 +20,7 @@ type ArgsOfSchema<Schema> = Schema extends StandardSchemaV1 ? StandardSchemaV1.I
 type ResultOfSchema<Schema, Returned> = Schema extends StandardSchemaV1
   ? StandardSchemaV1.InferOutput<Schema>
   : Awaited<Returned>;
-/** What `run` may return: whatever it likes, or what the result's schema takes. */
+/** What `run` may return: any value, or a value that the result's schema accepts. */
 type ReturnedFor<Schema> = Schema extends StandardSchemaV1
   ? StandardSchemaV1.InferInput<Schema> | Promise<StandardSchemaV1.InferInput<Schema>>
   : unknown;
@@ -31,35 +31,44 @@ export interface CommandDefinition<
   ResultSchema extends StandardSchemaV1 | undefined,
   Returned,
 > {
-  /** Letters, digits and `_ . : -`, at most 128; what begins with `iscep.` is reserved. */
+  /** The name: letters, digits and `_ . : -`, at most 128. Names that begin with `iscep.` are reserved. */
   readonly name: Name;
-  /** For discovery and `iscep ls`. */
+  /** The description, for discovery and `iscep ls`. Default: empty. */
   readonly description?: string;
-  /** Any Standard Schema of an object (zod, valibot, arktype, `declareArguments`). Without it the command takes none. */
+  /**
+   * The arguments: any Standard Schema of an object (zod, valibot, arktype, `declareArguments`). Default: no arguments.
+   */
   readonly args?: ArgsSchema;
-  /** What the result is checked against, and what discovery tells of it. */
+  /** A Standard Schema that checks the result, and that discovery shows. Default: any JSON. */
   readonly result?: ResultSchema;
   /**
-   * Runs it in a worker thread, so that work that blocks holds nobody up. The thread imports the module that this call
-   * stands in; give `import.meta.url` where that cannot be found out. The command must be made at the module's top
-   * level, and its result must be JSON.
+   * true runs the command in a worker thread, so that blocking work stops nobody else. The thread imports the module
+   * that calls this function; give `import.meta.url` when iscep cannot find that out. The command must be made at the
+   * top level of the module, and its result must be JSON. Default: false.
    */
   readonly thread?: boolean | string;
-  /** Default: the server's `runTimeoutMs`. */
+  /** How long a run may take, in milliseconds. Default: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
-  /** How many go on at once, and what becomes of one more. Default: as many as the server has places for. */
+  /** How many runs go on at once, and what happens to one more call. Default: as many as the server has places for. */
   readonly concurrency?: ConcurrencyDefinition<ArgsOfSchema<ArgsSchema>>;
-  /** The server runs it by itself at these times: a cron pattern such as `"0 3 * * *"`, or one with arguments. */
+  /**
+   * When the server runs it without a caller: a cron pattern such as `"0 3 * * *"`, or an object with a pattern and
+   * arguments. Default: never.
+   */
   readonly schedule?: string | ScheduleDefinition<InputOfSchema<ArgsSchema>>;
-  /** Of the schedule, such as `Europe/Berlin`. Default: the one of the server's machine. */
+  /** The time zone of the schedule, such as `Europe/Berlin`. Default: the one of the server's machine. */
   readonly timeZone?: string;
-  /** Its result goes to the caller as JSON; what it throws goes to error.log, but an IscepError to the caller too. */
+  /**
+   * The function. Its result goes to the caller as JSON. What it throws goes to error.log; an IscepError goes to the
+   * caller too.
+   */
   run(args: ArgsOfSchema<ArgsSchema>, context: CommandContext): Returned;
 }
 
 /**
  * Makes a function callable from outside, with arguments that are checked before it runs.
- * @throws IscepError `usage` for a name or timeout that is none, and a schema that cannot tell unknown arguments.
+ * @throws IscepError `usage` for a name or timeout that is not valid, and for a schema that cannot tell unknown
+ *   arguments
  */
 export function defineCommand<
   const Name extends string,
@@ -110,7 +119,7 @@ export function defineCommand<
     checkArguments,
     ...pathsMember(args),
     run: result === undefined ? run : checkedRun(run, name, result),
-    // The types of arguments and result come from schemas that the compiler has seen; at run time the check stands for them.
+    // The types come from schemas that the compiler has seen. At run time the check makes them true.
   }) as FunctionCommand<
     Name,
     InputOfSchema<ArgsSchema>,
@@ -130,7 +139,10 @@ function checkRun({ name, run }: { readonly name: string; readonly run: unknown 
   );
 }
 
-/** The result as its schema makes it; what does not fit is the command's fault, and stays in error.log with its cause. */
+/**
+ * The result as its schema makes it. A result that does not fit is the command's fault, and stays in error.log with its
+ * cause.
+ */
 function checkedRun<Args>(
   run: (args: Args, context: CommandContext) => unknown,
   name: string,

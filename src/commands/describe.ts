@@ -1,4 +1,7 @@
-/** What discovery tells: descriptions with JSON Schema for our own clients, type names for those of version 1. */
+/**
+ * Makes what discovery shows: descriptions with JSON Schema for our own clients, and names of types for those of
+ * version 1.
+ */
 import { IscepError } from "../errors.js";
 import type { Command, CommandDescription, JsonSchema } from "../model/command.js";
 
@@ -29,7 +32,7 @@ export function describeVersion1(commands: readonly Command[]): Record<string, R
   return Object.fromEntries(
     commands.map((command) => [
       command.name,
-      // fromEntries makes own keys, `__proto__` too.
+      // fromEntries makes own keys, even `__proto__`.
       Object.fromEntries(
         Object.entries(propertiesOf(command.argsSchema)).map(([name, schema]) => [name, version1Name(schema)]),
       ),
@@ -48,8 +51,8 @@ function version1Name(schema: unknown): string {
 }
 
 /**
- * Descriptions made of an original server's answer to DISCOVER; it says no more than names and types.
- * @throws IscepError `protocol` when it is no such answer
+ * Makes descriptions from an original server's answer to DISCOVER, which has only names and types.
+ * @throws IscepError `protocol` when it is not such an answer
  */
 export function descriptionsFromVersion1(value: unknown): CommandDescription[] {
   if (!isRecord(value)) throw unusable();
@@ -76,7 +79,7 @@ function schemaOf(version1Type: unknown): JsonSchema {
   return type === undefined ? {} : { type };
 }
 
-/** @throws IscepError `protocol` when they are no descriptions: they come from the other side. */
+/** They come from the other side, so they are checked. @throws IscepError `protocol` when they are not descriptions */
 export function readDescriptions(value: unknown): CommandDescription[] {
   if (!Array.isArray(value)) throw unusable();
   return value.map((entry: unknown): CommandDescription => {

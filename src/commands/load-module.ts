@@ -10,8 +10,8 @@ const nativeExtensions = [".js", ".mjs", ".cjs"];
 const typeScriptExtensions = [".ts", ".mts", ".cts"];
 
 /**
- * Node answers an import that has failed once with the same error for good, also when the file has been mended; under
- * another URL it looks again. What it has loaded is never loaded twice.
+ * After an import has failed once, Node always gives the same error, even when the file is mended. Under another URL it
+ * looks again. A module that was loaded is never loaded twice.
  */
 const failedImports = new Map<string, number>();
 
@@ -21,7 +21,7 @@ export function isCommandModuleFile(file: string): boolean {
 
 /**
  * The commands that a module exports: each export that is a command, or an array or a record of commands.
- * @throws IscepError `configuration` when the file is not there, does not load, or exports no command.
+ * @throws IscepError `configuration` when the file is not there, does not load, or exports no command
  */
 export async function loadCommandModule(file: string): Promise<Command[]> {
   const absolute = path.resolve(file);
@@ -51,20 +51,20 @@ export async function loadCommandModule(file: string): Promise<Command[]> {
 }
 
 /**
- * Imports a module of JavaScript or TypeScript by its file: URL, in whatever thread this is. Where no package "iscep" is
- * installed beside it, the module gets this one.
+ * Imports a module of JavaScript or TypeScript by its file: URL, in any thread. If no package "iscep" is installed
+ * beside it, the module gets this one.
  */
 export async function importModule(url: string): Promise<unknown> {
   try {
     return await importAsItIs(url);
   } catch (error) {
-    // Imports are linked before anything of a module runs, so that it does not run twice.
+    // Imports are linked before anything of a module runs, so it does not run twice.
     if (!lacksThisPackage(error)) throw error;
     return importTransformed(url, { iscep: await import(import.meta.resolve("iscep")) });
   }
 }
 
-/** Node has no code of its own for the name, and jiti says it in Node's words. */
+/** Node has no code of its own for this, and jiti reports it in Node's words. */
 function lacksThisPackage(error: unknown): boolean {
   return error instanceof Error && /^Cannot find (?:package|module) 'iscep'(?!\w)/.test(error.message);
 }
@@ -76,7 +76,7 @@ async function importAsItIs(url: string): Promise<unknown> {
   try {
     return await import(url);
   } catch (error) {
-    // Enums and the like have to be transformed. Nothing of the module has run when Node says so.
+    // Enums and the like must be transformed. When Node says so, nothing of the module has run yet.
     if (error instanceof Error && "code" in error && error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX")
       return importTransformed(url);
     throw error;
@@ -93,11 +93,12 @@ function stripsTypes(): boolean {
 
 async function importTransformed(url: string, virtualModules: Record<string, unknown> = {}): Promise<unknown> {
   const { createJiti } = await import("jiti");
-  // No cache of files: it would lie in a folder for temporary files, where others may write what we run.
+  // There is no cache of files, because it would be in a temporary folder, where others may change the code that we
+  // run.
   return createJiti(import.meta.url, { fsCache: false, virtualModules }).import(url.replace(/\?.*$/, ""));
 }
 
-/** Each command once, though it may be exported by name and by default. */
+/** Each command once, even if it is exported by name and by default. */
 function commandsIn(module: unknown): Command[] {
   if (typeof module !== "object" || module === null) return [];
   const found = new Set<Command>();
@@ -112,7 +113,7 @@ function commandsIn(module: unknown): Command[] {
 
 function reasonOf(error: unknown, file: string): string {
   if (!(error instanceof Error)) return String(error);
-  // jiti tells the place in a second line of its message.
+  // jiti gives the place in a second line of its message.
   const [first = "", place = ""] = error.message.split("\n");
   const transformed = /:(\d+):\d+$/.exec(place)?.[1];
   if (transformed !== undefined) return `${first.replace("ParseError", "SyntaxError").trim()} (line ${transformed})`;
@@ -120,13 +121,16 @@ function reasonOf(error: unknown, file: string): string {
   return `${error.name === "Error" ? "" : `${error.name}: `}${first}${line === undefined ? "" : ` (line ${line})`}`;
 }
 
-/** Where Node strips types itself, the stack begins with the place. */
+/** When Node strips types itself, the stack begins with the place. */
 function strippedErrorLine(error: SyntaxError): string | undefined {
   const isStripped = "code" in error && error.code === "ERR_INVALID_TYPESCRIPT_SYNTAX";
   return isStripped ? /^[^\n]*:(\d+)\n/.exec(error.stack ?? "")?.[1] : undefined;
 }
 
-/** V8 keeps the line of a module's syntax error from programs and only prints it; undefined when the fault is in another file. */
+/**
+ * V8 only prints the line of a module's syntax error, and programs cannot read it. undefined when the fault is in
+ * another file.
+ */
 function syntaxErrorLine(file: string): string | undefined {
   const { stderr } = spawnSync(process.execPath, ["--check", file], { encoding: "utf8" });
   return /^[^\n]*:(\d+)\n/.exec(stderr)?.[1];

@@ -9,7 +9,10 @@ export class Registry {
   readonly #listeners = new Set<() => void>();
   #sorted: readonly Command[] | undefined;
 
-  /** @throws IscepError `usage` when two have one name, give each other choices, or something is no command */
+  /**
+   * @throws IscepError `usage` when two commands have the same name, commands give each other choices, or something is
+   *   not a command
+   */
   constructor(commands: CommandSet) {
     for (const command of Object.values(commands)) this.register(command);
   }
@@ -36,7 +39,7 @@ export class Registry {
     return was;
   }
 
-  /** Returns what ends it. */
+  /** Returns a function that ends the listening. */
   whenChanged(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -1,4 +1,4 @@
-/** When a command runs by itself, as its definition says it, checked and made ready. The library knows cron and time zones. */
+/** Checks the schedule in a definition, and makes it ready for use. The library croner knows cron and time zones. */
 import { Cron } from "croner";
 import { IscepError, textOfThrown } from "../errors.js";
 import type { ArgumentsCheck, CommandSchedule } from "../model/command.js";
@@ -7,15 +7,18 @@ import { didYouMean } from "../text/near-name.js";
 export interface ScheduleDefinition<Input = object> {
   /** Minute, hour, day of the month, month, day of the week: `"0 3 * * *"` is each day at 3. */
   readonly cron: string;
-  /** Such as `Europe/Berlin`. Default: the command's `timeZone`, else the one of this machine. */
+  /** The time zone, such as `Europe/Berlin`. Default: the command's `timeZone`, or else the one of this machine. */
   readonly timeZone?: string;
-  /** What it is called with. Default: no arguments. */
+  /** The arguments of the call. Default: no arguments. */
   readonly args?: Input;
 }
 
 const keysOfSchedule = ["cron", "timeZone", "args"];
 
-/** What a command has of its schedule: nothing where there is none. @throws IscepError as `compileSchedule` */
+/**
+ * The fields that a command gets from its schedule. Without a schedule: none.
+ * @throws IscepError as `compileSchedule`
+ */
 export function scheduleMember(
   name: string,
   schedule: string | ScheduleDefinition | undefined,
@@ -30,7 +33,7 @@ export function scheduleMember(
 }
 
 /**
- * @param check of the command's arguments
+ * @param check checks the command's arguments
  * @throws IscepError `usage`, with `field: "schedule"` or `"timeZone"` in `details`
  */
 export function compileSchedule(
@@ -54,7 +57,7 @@ export function compileSchedule(
   const cron = parseCron(definition.cron, zone, wrong);
   const args: unknown = definition.args ?? {};
   const checked = check(args);
-  // A schema that checks in its own time is asked at each run, as for any caller.
+  // A schema that checks asynchronously is asked at each run, as for any caller.
   if (checked instanceof Promise) checked.catch(() => {});
   else if (!checked.ok) throw wrong(`it would be refused at each run: ${checked.message}`);
   return Object.freeze({
@@ -69,7 +72,8 @@ function parseCron(pattern: unknown, timeZone: string, wrong: (sentence: string)
   if (typeof pattern !== "string") throw wrong('cron must be a text such as "0 3 * * *"');
   let cron: Cron;
   try {
-    // A fixed time that the change to summer time leaves out comes right after it; one that comes twice counts once.
+    // A fixed time that does not exist when summer time begins comes right after it. A time that comes twice counts
+    // once.
     cron = new Cron(pattern, { timezone: timeZone, mode: "5-part", fixedTimeRule: "no-wildcard", paused: true });
   } catch (error) {
     const reason = textOfThrown(error).replace(/^CronPattern: /, "");

@@ -1,6 +1,6 @@
 /**
- * In a worker thread, commands with `thread: true` announce themselves here when their module defines them. The table
- * hangs on globalThis, as the module may have loaded another copy of this library than the one that runs the thread.
+ * In a worker thread, commands with `thread: true` register here when their module defines them. The table is on
+ * globalThis, because the module may have loaded another copy of this library than the one that runs the thread.
  */
 import type { FunctionCommand } from "../model/command.js";
 
@@ -10,7 +10,7 @@ export interface ThreadCommandTable {
   readonly commands: Map<string, FunctionCommand>;
 }
 
-/** Nothing is kept in a thread where nobody opened the table: it would only grow. */
+/** Nothing is kept when no thread of ours opened the table, because it would only grow. */
 export function openThreadCommandTable(): ThreadCommandTable {
   const table: ThreadCommandTable = { commands: new Map() };
   Reflect.set(globalThis, tableKey, table);

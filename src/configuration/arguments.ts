@@ -1,4 +1,4 @@
-/** `args:` of a command in iscep.yaml: declarations of arguments, in the words of `declareArguments`. */
+/** Reads `args:` of a command in iscep.yaml: declarations of arguments, in the words of `declareArguments`. */
 import { isIscepError } from "../errors.js";
 import { circleOf, circleSentence } from "../commands/choices-circle.js";
 import { filePath } from "./values.js";
@@ -17,7 +17,7 @@ import type { YamlEntry, YamlValue } from "./yaml-source.js";
 
 type KeysByType = Readonly<Record<string, readonly string[]>>;
 
-/** By the names in TypeScript. */
+/** The keys by their names in TypeScript. */
 export const argumentKeys: Readonly<Record<string, DeclarationKey>> = declarationTable;
 
 export const argumentDeclarations: ValueKind<ArgumentDeclarations> = {
@@ -65,7 +65,9 @@ function readArgument(name: string, { key, value }: YamlEntry, context: ReadCont
   return declaration;
 }
 
-/** Keys and their values are checked here, where their places are known; what they may not be together, checkDeclaration says. */
+/**
+ * Keys and their values are checked here, where their places are known. checkDeclaration checks how they go together.
+ */
 function readDeclaration(value: YamlValue, keysByType: KeysByType, context: ReadContext): Record<string, unknown> {
   const place = value.named((name) => `\`${name}\``).get("type")?.value;
   const type = place?.text();
@@ -87,7 +89,7 @@ function readKey(name: string, value: YamlValue, type: string, context: ReadCont
 }
 
 /**
- * Choices that another command makes need that command: one of the same file or its modules, which takes no arguments.
+ * Choices from another command need that command: one of the same file or its modules, which takes no arguments.
  * @param scripts the `commands:` that were read before
  */
 export function checkChoices(scripts: YamlValue, commands: readonly Command[], { problems }: ReadContext): void {
@@ -135,7 +137,7 @@ function toCamelCase(name: string): string {
   return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** Sentences about declarations and definitions name keys as TypeScript has them. */
+/** Messages about declarations and definitions name keys as in TypeScript. */
 export function inYamlWords(message: string): string {
   return message.replace(/\b(?:(?:min|max)(?:Length|Items)|whenFull|maxQueued)\b/g, toSnakeCase);
 }

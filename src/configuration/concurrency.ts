@@ -1,4 +1,4 @@
-/** `concurrency:` of a command in iscep.yaml. */
+/** Reads `concurrency:` of a command in iscep.yaml. */
 import { limitTable } from "../limits/limits.js";
 import { waysWhenFull, type ConcurrencyDefinition } from "../commands/concurrency.js";
 import { mapOf, type KeyTable, type ValueKind } from "./keys.js";
@@ -39,7 +39,7 @@ export const concurrency: ValueKind<ConcurrencyDefinition> = {
   ...fields,
   read(value, context) {
     const { limit, ...others } = fields.read(value, context);
-    // Without it a complaint stands among the problems, and nothing is made of this.
+    // When it is missing, the problems already say so, and nothing is made of this.
     return { limit: limit ?? 1, ...others };
   },
 };

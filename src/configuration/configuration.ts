@@ -1,4 +1,4 @@
-/** iscep.yaml: what a server listens on, whom it lets in, and which commands it has. */
+/** Reads iscep.yaml: what a server listens on, who may call, and which commands it has. */
 import { open } from "node:fs/promises";
 import path from "node:path";
 import { IscepError, toIscepError } from "../errors.js";
@@ -16,22 +16,22 @@ import { scripts } from "./script.js";
 import { parseYaml, type YamlValue } from "./yaml-source.js";
 
 export interface Configuration extends Settings {
-  /** Its scripts, and the commands of its modules. */
+  /** The scripts of the file, and the commands of its modules. */
   readonly commands: readonly Command[];
   readonly modules: readonly string[];
-  /** By absolute path, where it stands in the file: `FILE:LINE:COLUMN`. */
+  /** For each absolute path, its place in the file: `FILE:LINE:COLUMN`. */
   readonly places: ReadonlyMap<string, string>;
 }
 
-/** All paths are absolute. What the file does not say is not there. */
+/** All paths are absolute. Keys that the file does not have are absent. */
 interface Settings {
   readonly listen?: readonly ListenPlace[];
-  /** Paths of PEM files; true asks for a key and certificate that the server makes itself. */
+  /** The paths of PEM files. true asks for a key and a certificate that the server makes itself. */
   readonly tls?: boolean | { readonly cert: string; readonly key: string };
-  /** Path of the tokens file. */
+  /** The path of the tokens file. */
   readonly tokens?: string;
   readonly clientCertificates?: ClientsSettings;
-  /** Folder of the logs. */
+  /** The folder of the logs. */
   readonly logs?: string;
   readonly stateFolder?: string;
   readonly limits?: Partial<Limits>;
@@ -61,7 +61,7 @@ const tls: ValueKind<boolean | { cert: string; key: string }> = {
     if (typeof value.scalar === "boolean") return value.scalar;
     if (!value.isMap) throw value.error(`${value.what} must be true, false, or { cert: FILE, key: FILE }`);
     const { cert, key } = tlsFiles.read(value, context);
-    // Either may be missing; then the problems say so, and nobody sees what is returned here.
+    // Either may be missing. Then the problems say so, and nobody sees what is returned here.
     return cert === undefined || key === undefined ? true : { cert, key };
   },
 };
@@ -71,7 +71,7 @@ export interface FileFields extends Settings {
   readonly commands: readonly ScriptCommand[];
 }
 
-/** In the order in which the documentation shows them. */
+/** The keys in the order in which the documents show them. */
 export const configurationKeys = {
   listen: {
     field: "listen",
@@ -126,7 +126,7 @@ export const configurationKeys = {
 
 const laterKeys = ["http", "mcp", "nats", "websocket", "gateway", "runs", "journal", "schedule", "user", "include"];
 
-/** For editors: draft 7, the one that all of them know. */
+/** The schema for editors, in draft 7, because all of them know it. */
 export function configurationSchema(): JsonSchema {
   return {
     $schema: "http://json-schema.org/draft-07/schema#",
@@ -137,9 +137,9 @@ export function configurationSchema(): JsonSchema {
 }
 
 /**
- * Reads an iscep.yaml; paths in it are relative to its folder.
- * @throws IscepError `configuration`, with file, line and column, that says what to write instead; a line each for
- *   several faults
+ * Reads an iscep.yaml. Paths in it are relative to its folder.
+ * @throws IscepError `configuration`, with file, line and column, that says what to write instead; several faults have
+ *   a line each
  */
 export async function loadConfiguration(file: string): Promise<Configuration> {
   const problems = new ConfigurationProblems();
@@ -152,7 +152,7 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
   const place = fields.get("commands") ?? root;
   const placed = [...commands.map((command) => ({ command, place })), ...(await loadModules(modules, context))];
   const unique = withUniqueNames(placed, problems);
-  // A command that could not be read would be missed once more.
+  // A command that could not be read would be reported as missing too.
   if (problems.count === 0 && fields.has("commands")) checkChoices(place, unique, context);
   problems.throwIfAny();
   return {
@@ -197,7 +197,7 @@ async function loadModules(modules: readonly YamlValue[], { folder, problems }: 
   return placed;
 }
 
-/** Of the scripts YAML itself keeps the names apart. */
+/** YAML itself refuses two scripts with the same name. */
 function withUniqueNames(placed: readonly PlacedCommand[], problems: ConfigurationProblems): Command[] {
   const byName = new Map<string, Command>();
   for (const { command, place } of placed) {

@@ -1,42 +1,42 @@
 /**
- * The keys of iscep.yaml are declared in tables. From a table follow the reading, the JSON Schema that editors use, and
- * the tables of docs/CONFIGURATION.md; so a key is added in one place.
+ * The keys of iscep.yaml are declared in tables. The reading, the JSON Schema for editors, and the tables of
+ * docs/CONFIGURATION.md follow from them, so a key is added in one place.
  */
 import type { JsonSchema } from "../model/command.js";
 import type { ConfigurationProblems } from "./problems.js";
 import type { YamlValue } from "./yaml-source.js";
 
 export interface ReadContext {
-  /** Of the file: paths in it are relative to it. */
+  /** The folder of the file. Paths in the file are relative to it. */
   readonly folder: string;
   readonly problems: ConfigurationProblems;
-  /** Where each path of the file stands in it, by what it leads to. */
+  /** For each path that the file names, its place in the file. */
   readonly places: Map<string, string>;
 }
 
-/** What a value may be: for people, for editors, and for the reader. */
+/** What a value may be, for people, for editors, and for the reader. */
 export interface ValueKind<Value> {
   /** Such as `a duration`. */
   readonly words: string;
-  /** Of the value as YAML gives it, draft 7. */
+  /** The schema of the value as YAML gives it, in draft 7. */
   readonly schema: JsonSchema;
-  /** @throws IscepError `configuration` with the place of what is wrong */
+  /** @throws IscepError `configuration` with the place of the fault */
   read(value: YamlValue, context: ReadContext): Value;
 }
 
 interface Key<Field extends string, Value> {
-  /** What it is called in TypeScript. */
+  /** Its name in TypeScript. */
   readonly field: Field;
   readonly kind: ValueKind<Value>;
-  /** A sentence for the documentation, and for the editor. */
+  /** A sentence for the documents and for editors. */
   readonly says: string;
-  /** What counts where the key is left out; without it that is "nothing". */
+  /** What counts when the key is left out. Default: "nothing". */
   readonly default?: string;
-  /** The key may not be left out; the text says what to write. */
+  /** For a required key, the text that says what to write. */
   readonly required?: string;
 }
 
-/** By the names that stand in the file. `Target` is what they are read into; undefined is never a value of it. */
+/** The keys by their names in the file. They are read into `Target`, in which undefined is never a value. */
 export type KeyTable<Target> = Readonly<
   Record<
     string,
@@ -44,14 +44,14 @@ export type KeyTable<Target> = Readonly<
   >
 >;
 
-/** A table of which nothing is known but that it is one: for the schema and the documentation. */
+/** Any table of keys, for the schema and the documents. */
 export type AnyKeyTable = Readonly<Record<string, Key<string, unknown>>>;
 
 /**
- * Reads a map whose keys are those of the table. What is wrong with single keys goes to the problems, and they are then
- * missing in the result.
- * @param later keys that this version does not know yet, and a later one will
- * @param place of the complaint that a key is missing
+ * Reads a map with the keys of the table. Faults of single keys go to the problems, and these keys are missing in the
+ * result.
+ * @param later keys that this version does not know yet, but a later one will
+ * @param place the place of the fault when a key is missing
  */
 export function readKeys<Target>(
   fields: ReadonlyMap<string, YamlValue>,
@@ -68,11 +68,11 @@ export function readKeys<Target>(
       else if (required !== undefined) throw place.error(`${what} needs \`${name}\`: ${required}`);
     });
   }
-  // The table's type says of each field that its kind reads what the target holds there.
+  // The type of the table guarantees that each kind reads what its field in the target holds.
   return target as Partial<Target>;
 }
 
-/** A map of keys of ours within another one, such as `{ cert: FILE, key: FILE }`. */
+/** A map of our keys within another one, such as `{ cert: FILE, key: FILE }`. */
 export function mapOf<Target>(words: string, keys: KeyTable<Target>): ValueKind<Partial<Target>> {
   return {
     words,

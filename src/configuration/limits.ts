@@ -1,10 +1,13 @@
-/** `limits:` of iscep.yaml: the names of src/limits.ts as YAML writes names. */
+/** Reads `limits:` of iscep.yaml: the names of src/limits/, in the form of YAML. */
 import { clientLimits } from "../limits/clients.js";
 import { limitTable, type Limit, type LimitName, type Limits } from "../limits/limits.js";
 import { mapOf, type KeyTable, type ValueKind } from "./keys.js";
 import { bytes, milliseconds, wholeNumber } from "./values.js";
 
-/** What clients and other verbs go by, and what was used before a configuration is read: here they would change nothing. */
+/**
+ * Limits of clients and of other verbs, and those that are used before a configuration is read. Here they would change
+ * nothing.
+ */
 const notOfTheServer: readonly string[] = [
   ...Object.keys(clientLimits),
   "maxConfigurationBytes",
@@ -22,7 +25,7 @@ const notOfTheServer: readonly string[] = [
   "certificateLifetimeDays",
 ];
 
-/** `maxPacketBytes` is `max_packet_bytes`. */
+/** `maxPacketBytes` becomes `max_packet_bytes`. */
 export function limitKey(name: string): string {
   return name
     .replace("KiB", "Kib")

@@ -1,4 +1,4 @@
-/** `listen:` of iscep.yaml. */
+/** Reads `listen:` of iscep.yaml. */
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { ValueKind } from "./keys.js";
@@ -11,7 +11,7 @@ const highestPort = 65_535;
 
 const listenForms = '"HOST:PORT", "PORT", "[::1]:8989" or "unix:PATH"';
 
-/** Undefined when it is none of the forms. A relative path of a unix socket is relative to `folder`. */
+/** undefined for text of no known form. A relative path of a unix socket is relative to `folder`. */
 function parseListen(text: string, folder: string): ListenPlace | undefined {
   if (text.startsWith("unix:")) {
     const socket = text.slice("unix:".length);
@@ -23,7 +23,7 @@ function parseListen(text: string, folder: string): ListenPlace | undefined {
   return digits === "" || port > highestPort ? undefined : { host: bracketed ?? plain ?? defaultHost, port };
 }
 
-/** From 0 to 65535, five digits at most. */
+/** A number from 0 to 65535, with at most five digits. */
 const portPattern = "([0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 
 const placeSchema = {

@@ -1,12 +1,15 @@
 import { IscepError, isIscepError } from "../errors.js";
 import { defaultLimits } from "../limits/limits.js";
 
-/** Faults of a configuration. Reading goes on after one where it can, so that a file need not be mended one fault at a time. */
+/**
+ * Collects the faults of a configuration. Reading goes on after a fault where it can, so that a person can mend all of
+ * them at once.
+ */
 export class ConfigurationProblems {
   readonly #shown: IscepError[] = [];
   #more = 0;
 
-  /** Undefined when it threw what is wrong with the configuration. Anything else that is thrown goes on. */
+  /** undefined when it threw a fault of the configuration. Any other error is thrown on. */
   attempt<Value>(read: () => Value): Value | undefined {
     try {
       return read();
@@ -20,14 +23,14 @@ export class ConfigurationProblems {
     return this.#shown.length + this.#more;
   }
 
-  /** @throws what is no fault of the configuration */
+  /** @throws errors that are not faults of the configuration */
   add(error: unknown): void {
     if (!isIscepError(error) || error.code !== "configuration") throw error;
     if (this.#shown.length < defaultLimits.maxShownProblems) this.#shown.push(error);
     else this.#more++;
   }
 
-  /** @throws IscepError `configuration` that tells all of them, a line each; `details.problems` has them one by one */
+  /** @throws IscepError `configuration` with a line for each fault; `details.problems` has them one by one */
   throwIfAny(): void {
     const [first] = this.#shown;
     if (first === undefined) return;

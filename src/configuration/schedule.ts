@@ -1,4 +1,4 @@
-/** `schedule:` of a command in iscep.yaml. */
+/** Reads `schedule:` of a command in iscep.yaml. */
 import type { JsonSchema } from "../model/command.js";
 import { mapOf, type KeyTable, type ValueKind } from "./keys.js";
 import { text } from "./values.js";
@@ -38,7 +38,7 @@ export const schedule: ValueKind<string | ScheduleDefinition> = {
   read(value, context) {
     if (!value.isMap) return value.text();
     const { cron, ...others } = longForm.read(value, context);
-    // Without it a complaint stands among the problems, and nothing is made of this.
+    // When it is missing, the problems already say so, and nothing is made of this.
     return { cron: cron ?? "", ...others };
   },
 };

@@ -1,4 +1,4 @@
-/** `commands:` of iscep.yaml: scripts, in the words of `defineScript`. */
+/** Reads `commands:` of iscep.yaml: scripts, in the words of `defineScript`. */
 import path from "node:path";
 import { isIscepError } from "../errors.js";
 import { limitTable } from "../limits/limits.js";
@@ -27,7 +27,7 @@ const programAndTemplate: ValueKind<ScriptFields["run"]> = {
   read(value, { folder }) {
     const [program, ...template] = value.list().map((element) => element.written());
     if (program === undefined) throw value.error("`run` must begin with the program, such as run: [./backup.sh]");
-    // With a slash it is a path, and belongs to the file's folder, wherever the script shall work.
+    // With a slash it is a path relative to the folder of the file, wherever the script works.
     return [program.includes("/") ? path.resolve(folder, program) : program, ...template];
   },
 };
@@ -83,7 +83,7 @@ const processLimitKeys: KeyTable<ProcessLimits> = {
   },
 };
 
-/** The keys of a command. Each is a field of what `defineScript` takes. */
+/** The keys of a command. Each is a field of the definition for `defineScript`. */
 export const scriptKeys = {
   description: { field: "description", kind: text, says: "What `iscep ls` shows to callers." },
   run: {
@@ -203,7 +203,7 @@ function readScript(name: string, { key, value }: YamlEntry, context: ReadContex
   const fields = value.fields(Object.keys(scriptKeys), laterKeys, problems);
   const definition = readKeys<ScriptFields>(fields, scriptKeys, context, key, value.what);
   const { run } = definition;
-  // What is wrong with a key would be told again, in other words, by the definition that lacks it.
+  // Otherwise the definition, which lacks this key, would report the fault again in other words.
   if (run === undefined || problems.count > before) return undefined;
   try {
     return defineScript({ folder, ...definition, name, run });
@@ -213,7 +213,7 @@ function readScript(name: string, { key, value }: YamlEntry, context: ReadContex
   }
 }
 
-/** `defineScript` says in its error's details what it is about. */
+/** The details of an error of `defineScript` say which field it is about. */
 function placeOf(
   { element, argument, variable, field }: Readonly<Record<string, unknown>>,
   fields: ReadonlyMap<string, YamlValue>,

@@ -17,7 +17,7 @@ export const flag: ValueKind<boolean> = {
   read: (value) => value.flag(),
 };
 
-/** Absolute when it is read. */
+/** A path, which becomes absolute when it is read. */
 export const filePath: ValueKind<string> = {
   words: "path",
   schema: { type: "string", minLength: 1 },
@@ -60,7 +60,7 @@ export function listOf<Value>(words: string, item: ValueKind<Value>): ValueKind<
 const durationSchema = { type: "string", pattern: String.raw`^[0-9]{1,15}(\.[0-9]{1,9})?(ms|s|m|h|d)$` };
 const sizeSchema = { type: "string", pattern: String.raw`^[0-9]{1,15}(\.[0-9]{1,9})?(B|KiB|MiB|GiB)$` };
 
-/** In milliseconds. */
+/** A duration, in milliseconds. */
 export function duration(maximumMs: number, maximum: string): ValueKind<number> {
   return {
     words: "duration",

@@ -1,4 +1,4 @@
-/** YAML that is read with its places, so that whatever is wrong is told with file, line and column. */
+/** Reads YAML together with its places, so that each fault has file, line and column. */
 import {
   isAlias,
   isMap,
@@ -22,7 +22,7 @@ interface YamlFile {
   readonly lines: LineCounter;
 }
 
-/** @throws IscepError `configuration` for text that is not YAML, holds a key twice, or is empty. */
+/** @throws IscepError `configuration` for text that is not YAML, has a key twice, or is empty */
 export function parseYaml(file: string, text: string): YamlValue {
   const lines = new LineCounter();
   const document = parseDocument(text, {
@@ -69,7 +69,7 @@ function syntaxFault({ code, message, pos }: YAMLError, text: string): string {
   return `this is not YAML: ${message}${hint}`;
 }
 
-/** A value at its place. `what` names it in sentences. */
+/** A value at its place. `what` is its name in messages. */
 export class YamlValue {
   readonly what: string;
   readonly #file: YamlFile;
@@ -97,7 +97,7 @@ export class YamlValue {
     return `${this.#file.name}:${line}:${col}`;
   }
 
-  /** True for a key with nothing behind it. */
+  /** True for a key without a value. */
   get isEmpty(): boolean {
     return this.#node === null || this.#node === undefined || (isScalar(this.#node) && this.#node.value === null);
   }
@@ -110,7 +110,7 @@ export class YamlValue {
     return isSeq(this.#node);
   }
 
-  /** The value of a text, number, true or false; undefined for anything else. */
+  /** The value, if it is a text, a number, true or false; undefined for anything else. */
   get scalar(): unknown {
     return isScalar(this.#node) ? this.#node.value : undefined;
   }
@@ -134,7 +134,7 @@ export class YamlValue {
     throw this.error(`${this.what} must be a text${hint}`);
   }
 
-  /** A text, or a number or truth value as it is written: in argv and in the environment all are texts. */
+  /** A text, or a number or truth value as it is written, because in argv and the environment all of them are texts. */
   written(): string {
     const node = this.#node;
     if (isScalar(node)) {
@@ -184,9 +184,9 @@ export class YamlValue {
   }
 
   /**
-   * A map whose keys are ours.
-   * @param later what this version does not know yet, and a later one will: it must not be passed over in silence
-   * @param problems gets what is wrong with single keys, which are then left out
+   * A map with our own keys.
+   * @param later keys that this version does not know yet, but a later one will: they must not be ignored silently
+   * @param problems gets the faults of single keys, which are then left out
    */
   fields(known: readonly string[], later: readonly string[], problems: ConfigurationProblems): Map<string, YamlValue> {
     const fields = new Map<string, YamlValue>();
@@ -212,7 +212,7 @@ export class YamlValue {
 }
 
 export interface YamlEntry {
-  /** The key itself, as a place. */
+  /** The place of the key itself. */
   readonly key: YamlValue;
   readonly value: YamlValue;
 }

@@ -1,18 +1,18 @@
-/** The check of a call's arguments: first their names, then the schema; at once where the schema is synchronous. */
+/** Checks a call's arguments: first their names, and then by the schema. It is synchronous when the schema is. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { tellIssues, unknownArgument } from "./problems.js";
 import type { ArgumentsCheck, JsonSchema } from "../../model/command.js";
 
 type CheckArguments = (args: unknown) => ArgumentsCheck | Promise<ArgumentsCheck>;
 
-/** Stands in the way of each call, so it makes nothing but its answer. */
+/** Each call goes through this, so it makes nothing except its answer. */
 export function argumentsChecker(schema: StandardSchemaV1, jsonSchema: JsonSchema): CheckArguments {
   const known = new Set(Object.keys(jsonSchema["properties"] as object));
   const { validate } = schema["~standard"];
   return (given) => {
     const args = given ?? {};
     if (!isPlainObject(args)) return noObject;
-    // Whatever a polluted prototype adds is refused with the rest.
+    // Names that a polluted prototype adds are refused too.
     for (const name in args) if (!known.has(name)) return { ok: false, message: unknownArgument(name, known) };
     const result = validate(args);
     return result instanceof Promise ? result.then((checked) => toCheck(checked, args)) : toCheck(result, args);
@@ -38,7 +38,10 @@ function toCheck(result: StandardSchemaV1.Result<unknown>, args: object): Argume
     : { ok: false, message: tellIssues(result.issues, args) };
 }
 
-/** Neither an array nor an instance of a class; also when it comes from another realm, whose Object is another one. */
+/**
+ * True for an object that is neither an array nor an instance of a class, even when it comes from another realm with
+ * its own Object.
+ */
 function isPlainObject(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);

@@ -1,4 +1,7 @@
-/** What of a declaration cannot be meant. The compiler has seen one in TypeScript; one in YAML or JavaScript nobody has. */
+/**
+ * Finds mistakes in declarations. The compiler has checked those in TypeScript, but nothing has checked those in YAML
+ * or JavaScript.
+ */
 import { IscepError } from "../../errors.js";
 import { didYouMean } from "../../text/near-name.js";
 import type { ArgumentDeclaration } from "./declaration.js";
@@ -6,7 +9,7 @@ import { declarationTable, keysOfArgument, keysOfItem, type DeclarationKey } fro
 
 type KeysByType = Readonly<Record<string, readonly string[]>>;
 
-/** @throws IscepError `usage` for a declaration that cannot be meant; the message begins with the argument's name. */
+/** @throws IscepError `usage` for a mistake in a declaration; the message begins with the argument's name */
 export function checkDeclaration(name: string, declaration: ArgumentDeclaration): void {
   const fault = faultOfName(name) ?? faultOfDeclaration(declaration, keysOfArgument);
   if (fault !== undefined) throw refusal(name, `: ${fault}`);
@@ -19,10 +22,10 @@ function refusal(name: string, fault: string): IscepError {
 }
 
 function faultOfName(name: string): string | undefined {
-  // A name becomes a flag of the command line, a placeholder in argv and, one day, a variable.
+  // A name becomes a flag of the command line, a placeholder in argv, and a variable.
   if (!/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name))
     return `a name is a letter, and then up to 63 letters, digits, "_" and "-"`;
-  // An argument that is left out would be taken from the prototype: functions that nobody gave.
+  // An absent argument with such a name would be read from the prototype, as a function that nobody gave.
   return name in Object.prototype ? "every object has something of that name; choose another" : undefined;
 }
 
@@ -39,7 +42,7 @@ function faultOfDeclaration(declaration: unknown, keysByType: KeysByType): strin
   return faultBetweenKeys(said, type);
 }
 
-/** @param type what a declaration has as its type */
+/** @param type the type in the declaration */
 export function faultOfType(type: unknown, keysByType: KeysByType): string | undefined {
   const types = Object.keys(keysByType);
   if (typeof type !== "string") return `needs a \`type\`: ${types.join(", ")}`;
@@ -53,7 +56,7 @@ function faultOfKey(key: string, type: string, keysByType: KeysByType): string |
   return `"${key}" does not belong to type ${type}${didYouMean(key, known)}`;
 }
 
-/** @param shownKey how the key is written where the declaration stands */
+/** @param shownKey the key as it is written in the declaration */
 export function faultOfValue(key: string, value: unknown, type: string, shownKey = key): string | undefined {
   return rows[key]?.kind.fault(value, shownKey, type);
 }

@@ -1,4 +1,4 @@
-/** The kinds of values that the keys of a declaration have: for people, for editors, and for the check. */
+/** The kinds of values that the keys of a declaration have, for people, for editors, and for the check. */
 import path from "node:path";
 import { checkCommandName } from "../../model/command-name.js";
 import type { JsonSchema } from "../../model/command.js";
@@ -12,10 +12,10 @@ export interface DeclaredKind<Value> {
   readonly schema: JsonSchema;
   /**
    * What is wrong with it as the value of `key`; undefined when it is a Value.
-   * @param type of the argument
+   * @param type the type of the argument
    */
   fault(value: unknown, key: string, type: string): string | undefined;
-  /** Never there: it only ties the kind to its type. */
+  /** This never exists. It only connects the kind with its type. */
   readonly value?: Value;
 }
 
@@ -51,7 +51,7 @@ export function wordOf<const Word extends string>(words: readonly Word[]): Decla
   );
 }
 
-/** @param wordsByType what else than all words there is for some types */
+/** @param wordsByType the words for types that do not allow all words */
 export function listOfWords<const Word extends string>(
   words: readonly Word[],
   wordsByType: Readonly<Record<string, readonly Word[]>>,
@@ -69,7 +69,8 @@ export function listOfWords<const Word extends string>(
 export const pattern = kindOf<string>("regular expression", { type: "string", format: "regex" }, (value, key) => {
   if (typeof value !== "string") return `\`${key}\` must be a text`;
   try {
-    // Alone, before it is put between anchors: `a)|(b` would be a valid pattern there, and anchored no more.
+    // It is checked alone, before it gets anchors, because `a)|(b` would be valid between them, and would not be
+    // anchored.
     RegExp(value, "u");
   } catch (error) {
     return `\`${key}\` is no regular expression: ${reasonOf(error)}`;
@@ -124,7 +125,7 @@ export const baseFolder = kindOf<string>("path", { type: "string", minLength: 1 
 
 const scalar = { type: ["string", "number", "boolean"] };
 
-/** Whether it fits the rest of the declaration is seen when that is known. */
+/** It is compared with the rest of the declaration later, when that is known. */
 export const anyValue = kindOf<unknown>(
   "a value of the type",
   { anyOf: [scalar, { type: "array", items: scalar }] },

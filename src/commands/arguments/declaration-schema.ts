@@ -1,4 +1,4 @@
-/** From declared arguments to JSON Schema, for people and programs elsewhere. */
+/** Makes JSON Schema of declared arguments, for other people and programs. */
 import { defaultLimits } from "../../limits/limits.js";
 import type { JsonSchema } from "../../model/command.js";
 import type { ArgumentDeclaration, ItemDeclaration } from "./declaration.js";
@@ -12,7 +12,7 @@ const typeSchemas: Readonly<Record<ArgumentType, JsonSchema>> = {
   enum: { type: "string" },
   path: { type: "string" },
   list: { type: "array" },
-  // writeOnly is how JSON Schema says that a value is given and never shown.
+  // In JSON Schema, writeOnly says that a value is given and never shown.
   secret: { type: "string", writeOnly: true },
 };
 

@@ -1,7 +1,7 @@
 /**
- * All that a declared argument can say, a row for each key: where it belongs, what it may be, how it is told as JSON
- * Schema, and what a value has to be because of it. The check of declarations, the check of values, the schema for
- * callers, iscep.yaml, iscep.schema.json and the tables of the documents follow from it.
+ * All that a declared argument can say, with a row for each key: where it belongs, what it may be, how JSON Schema says
+ * it, and what a value must be because of it. The check of declarations, the check of values, the schema for callers,
+ * iscep.yaml, iscep.schema.json and the tables of the documents follow from it.
  */
 import type { JsonSchema } from "../../model/command.js";
 import {
@@ -31,23 +31,23 @@ import { formatCheck } from "./text-format.js";
 
 export type ArgumentType = ArgumentDeclaration["type"];
 
-/** What was expected of the value; undefined when it fits. It never tells anything of the value. */
+/** What the value should have been; undefined when it fits. It never reveals the value. */
 export type Rule = (value: never, budget: PatternBudget) => string | undefined;
 
 export interface DeclarationKey<Value = unknown> {
   readonly kind: DeclaredKind<Value>;
-  /** For the documentation, and for editors. */
+  /** A sentence for the documents and for editors. */
   readonly says: string;
   readonly types: readonly ArgumentType[];
-  /** Where it may not be left out, what to write. */
+  /** For a required key, what to write. */
   readonly neededBy?: { readonly types: readonly ArgumentType[]; readonly what: string };
-  /** True where it is said of whole arguments only, not of the items of a list. */
+  /** True when it belongs only to whole arguments, and not to items of a list. */
   readonly ofArgument?: boolean;
-  /** Another key, whose value must not be less. */
+  /** Another key, whose value must not be smaller. */
   readonly upTo?: string;
-  /** As JSON Schema. Nothing where it has no word for this. */
+  /** The same in JSON Schema. Nothing when JSON Schema has no word for it. */
   tells?(said: Value): JsonSchema;
-  /** What the values have to be, which have the argument's type already. */
+  /** What values of the argument's type must be. */
   rule?(said: Value): Rule;
 }
 
@@ -55,17 +55,20 @@ const texts = ["string", "secret"] as const;
 const numbers = ["integer", "number"] as const;
 const all = ["string", "integer", "number", "boolean", "enum", "path", "list", "secret"] as const;
 
-/** Names the command that gives the values of an argument. Only within a server: discovery has the values instead. */
+/**
+ * Names the command that gives the values of an argument. It exists only within a server, because discovery has the
+ * values instead.
+ */
 export const choicesKeyword = "x-iscep-choices-from";
 
 function key<Value>(row: DeclarationKey<Value>): DeclarationKey {
-  // The check of a declaration has asked the kind whether the value is one, before anything else sees it.
+  // The check of a declaration has already asked the kind whether this is a valid value.
   return row;
 }
 
 type KeyOf<Declaration> = Declaration extends unknown ? Exclude<keyof Declaration, "type"> : never;
 
-/** In this order the rules are asked: no pattern sees an over-long text. */
+/** The rules are applied in this order, so no pattern sees a text that is too long. */
 export const declarationTable = {
   description: key({
     kind: text,
@@ -211,10 +214,10 @@ function keysByType(types: readonly string[], withKey: (row: DeclarationKey) => 
   );
 }
 
-/** What may be said of an argument, by its type. */
+/** The keys of an argument, by its type. */
 export const keysOfArgument: Readonly<Record<string, readonly string[]>> = keysByType(all, () => true);
 
-/** What may be said of an item of a list, by its type. */
+/** The keys of an item of a list, by its type. */
 export const keysOfItem: Readonly<Record<string, readonly string[]>> = keysByType(
   ["string", "integer", "number", "boolean", "enum", "path"] satisfies ItemDeclaration["type"][],
   ({ ofArgument = false }) => !ofArgument,
@@ -225,7 +228,7 @@ export interface SaidKey {
   readonly said: unknown;
 }
 
-/** What a declaration says, in the order of the table. */
+/** The keys of a declaration, in the order of the table. */
 export function saidKeys(declaration: ArgumentDeclaration | ItemDeclaration): SaidKey[] {
   const keys: SaidKey[] = [];
   for (const [name, row] of rows) {
@@ -235,10 +238,10 @@ export function saidKeys(declaration: ArgumentDeclaration | ItemDeclaration): Sa
   return keys;
 }
 
-/** In characters, and without counting further than it has to. */
+/** The length in characters. It counts no further than needed. */
 function isLongerThan(value: string, length: number): boolean {
   if (value.length <= length) return false;
-  // A character is two units at most.
+  // A character has at most two units.
   if (value.length > length * 2) return true;
   return Array.from(value).length > length;
 }

@@ -1,35 +1,44 @@
-/** Arguments as data: the words of `declareArguments` and of iscep.yaml, and the TypeScript types that follow from them. */
+/**
+ * Arguments as data: the words of `declareArguments` and iscep.yaml, and the TypeScript types that follow from them.
+ */
 
 interface CommonDeclaration {
-  /** For discovery, and for `iscep call COMMAND --help`. */
+  /** The description, for discovery and for `iscep call COMMAND --help`. */
   readonly description?: string;
 }
 
 /**
- * What else a value may hold: `dash` at its beginning, where a program may take it for an option; `control` characters
- * of all kinds. NUL and halves of surrogate pairs reach no program, and are always refused.
+ * What a value may have in addition: `dash` allows a - at its beginning, where a program could take it for an option;
+ * `control` allows control characters of all kinds. NUL and halves of surrogate pairs are always refused, because they
+ * cannot reach a program.
  */
 export const allowances = ["dash", "control"] as const;
 type Allowance = (typeof allowances)[number];
 
-/** Texts, or the command of the same server that gives them: its result is a list of texts, or it prints one a line. */
+/**
+ * Texts, or the command of the same server that gives them. Its result is a list of texts, or it prints one text on
+ * each line.
+ */
 export type Choices = readonly string[] | { readonly from: string };
 
 interface StringDeclaration extends CommonDeclaration {
   readonly type: "string";
-  /** A regular expression (with the flag u) that the whole text has to match. It cannot refer back to a group. */
+  /** A regular expression (with the flag u) that the whole text must match. It cannot refer back to a group. */
   readonly pattern?: string;
   readonly format?: StringFormat;
-  /** In characters (code points). */
+  /** The length in characters (code points). */
   readonly minLength?: number;
   readonly maxLength?: number;
-  /** Default false: no control characters at all. True allows tab, line feed and carriage return. */
+  /** true allows tab, line feed and carriage return. Default: false, so no control characters. */
   readonly multiline?: boolean;
   readonly choices?: Choices;
   readonly allow?: readonly Allowance[];
 }
 
-/** What each looks like. No `uri`: it lets file: and more through (GHSA-45pc-w4ph-hrq4). Say what is meant in a pattern. */
+/**
+ * An example of each format. There is no `uri`, because it accepts file: and more (GHSA-45pc-w4ph-hrq4). Use a pattern
+ * for that.
+ */
 export const formatExamples = {
   date: "2026-01-31",
   "date-time": "2026-01-31T10:30:00Z",
@@ -47,7 +56,7 @@ export type StringFormat = keyof typeof formatExamples;
 export const stringFormats = Object.keys(formatExamples) as StringFormat[];
 
 interface NumberDeclaration extends CommonDeclaration {
-  /** `integer` is within ±(2^53 - 1). */
+  /** An `integer` is within ±(2^53 - 1). */
   readonly type: "integer" | "number";
   readonly minimum?: number;
   readonly maximum?: number;
@@ -64,22 +73,22 @@ interface EnumDeclaration extends CommonDeclaration {
   readonly allow?: readonly "dash"[];
 }
 
-/** Whether a path has to be there, must not be there yet, or may be either. */
+/** Whether a path must exist, must not exist yet, or may do either. */
 export const presences = ["existing", "new", "either"] as const;
 
 export const pathKinds = ["file", "folder"] as const;
 
 interface PathDeclaration extends CommonDeclaration {
   readonly type: "path";
-  /** The folder that it lies in, below it, wherever links lead. The command gets the whole path, without links. */
+  /** The folder that the path must be below, wherever links lead. The command gets the whole path, without links. */
   readonly base: string;
-  /** Default: existing. What is new lies in a folder that exists. */
+  /** The folder of a new path must exist. Default: existing. */
   readonly presence?: (typeof presences)[number];
-  /** Of what exists. Default: either. */
+  /** What an existing path must be. Default: either. */
   readonly kind?: (typeof pathKinds)[number];
 }
 
-/** Its value goes to a script by standard input or a descriptor only, and appears in no log and no output. */
+/** Its value reaches a script only by standard input or a descriptor, and appears in no log and no output. */
 interface SecretDeclaration extends CommonDeclaration {
   readonly type: "secret";
   readonly pattern?: string;
@@ -98,7 +107,7 @@ interface ListDeclaration extends CommonDeclaration {
   readonly maxItems?: number;
 }
 
-/** What an argument is when the caller leaves it out: its default, or nothing at all. Without either it is required. */
+/** What an absent argument becomes: its default, or nothing. Without either, it is required. */
 interface Absence<Value> {
   readonly default?: Value;
   readonly optional?: boolean;
@@ -110,7 +119,7 @@ export type ArgumentDeclaration =
   | (BooleanDeclaration & Absence<boolean>)
   | (EnumDeclaration & Absence<string>)
   | (PathDeclaration & Absence<string>)
-  // Whoever may list would see its default.
+  // Everybody who may list commands would see its default.
   | (SecretDeclaration & Absence<never>)
   | (ListDeclaration & Absence<readonly (string | number | boolean)[]>);
 

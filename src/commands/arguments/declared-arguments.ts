@@ -9,7 +9,7 @@ import type { ArgumentDeclaration, ArgumentDeclarations, DeclaredInput, Declared
 import { declaredCheck, declaredIssue } from "./declared-check.js";
 import { declaredPath, faultByNow, resolveInside, type DeclaredPath } from "./path-argument.js";
 
-/** A Standard Schema with Standard JSON Schema. */
+/** A Standard Schema that also has Standard JSON Schema. */
 export interface DeclaredArguments<Input, Output> {
   readonly "~standard": StandardSchemaV1.Props<Input, Output> & StandardJSONSchemaV1.Props<Input, Output>;
 }
@@ -47,7 +47,7 @@ export function declareArguments<const Declarations extends ArgumentDeclarations
     "~standard": {
       version: 1,
       vendor: "iscep",
-      // The types follow from the declarations, and the check from the same ones.
+      // Types and check both follow from the declarations.
       validate: validate as StandardSchemaV1<unknown, DeclaredOutput<Declarations>>["~standard"]["validate"],
       jsonSchema: converter,
     },
@@ -59,8 +59,8 @@ export function declareArguments<const Declarations extends ArgumentDeclarations
 const pathsOfSchemas = new WeakMap<object, readonly DeclaredPath[]>();
 
 /**
- * For a command with this schema: looks again at the paths of checked arguments, as a run may begin long after its call.
- * Nothing where the schema declares no paths.
+ * For a command with this schema: checks the paths of checked arguments again, because a run may begin long after its
+ * call. Nothing when the schema declares no paths.
  */
 export function pathsMember(schema: object | undefined): { paths?: ArgumentPaths } {
   const paths = schema === undefined ? undefined : pathsOfSchemas.get(schema);
@@ -73,7 +73,7 @@ function newPaths(args: unknown, paths: readonly DeclaredPath[]): string[] {
   return paths.filter(({ declaration }) => declaration.presence === "new").flatMap(({ name }) => pathsOf(args, name));
 }
 
-/** One text, or those of a list. */
+/** One text, or the texts of a list. */
 function pathsOf(args: unknown, name: string): string[] {
   const given = typeof args === "object" && args !== null ? givenValue(args, name) : undefined;
   return (Array.isArray(given) ? (given as unknown[]) : [given]).filter((item) => typeof item === "string");
@@ -93,7 +93,7 @@ async function checkAgain(args: unknown, paths: readonly DeclaredPath[]): Promis
   return { ok: true, args };
 }
 
-/** `{ __proto__: … }` in a program sets the prototype, and would pass as a declaration of nothing. */
+/** In a program, `{ __proto__: … }` sets the prototype, and would look like a declaration of nothing. */
 function checkRecord(declarations: unknown): void {
   const prototype: unknown =
     typeof declarations === "object" && declarations !== null ? Object.getPrototypeOf(declarations) : undefined;
@@ -108,7 +108,7 @@ function checkRecord(declarations: unknown): void {
 
 type ArgsResult = StandardSchemaV1.Result<Record<string, unknown>>;
 
-/** Synchronous where there is no path: the system is only asked about those. */
+/** It is synchronous when there is no path, because only paths need the system. */
 function validator(
   declared: readonly (readonly [string, ArgumentDeclaration])[],
   paths: readonly DeclaredPath[],
@@ -121,7 +121,8 @@ function validator(
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       return { issues: [{ message: "expected an object of names and values" }] };
     }
-    // A copy with the declared names only: a default never appears in the caller's own object, nor on its prototype.
+    // A copy with only the declared names, so that a default never appears in the caller's own object or on its
+    // prototype.
     const args: Record<string, unknown> = {};
     for (let index = 0; index < names.length; index++) {
       const name = names[index] as string;
@@ -144,7 +145,7 @@ function validator(
   };
 }
 
-/** One after the other: a list of paths of one caller keeps no more than one of the threads that look at files. */
+/** They are checked one after the other, so that a list of paths takes only one of the threads that read files. */
 async function withResolvedPaths(args: Record<string, unknown>, paths: readonly DeclaredPath[]): Promise<ArgsResult> {
   for (const { name, isList, declaration } of paths) {
     const given = args[name];

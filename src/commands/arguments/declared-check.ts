@@ -1,4 +1,4 @@
-/** The check of declared arguments. Nothing is compiled into code: what a definition says stays data. */
+/** Checks declared arguments. Nothing is compiled into code: what a definition says stays data. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { defaultLimits } from "../../limits/limits.js";
 import type { ArgumentDeclaration, ItemDeclaration } from "./declaration.js";
@@ -7,7 +7,7 @@ import { PatternBudget, PatternTooSlow } from "./linear-pattern.js";
 import { characterRule, shortRule } from "./text-format.js";
 
 export interface DeclaredIssue extends StandardSchemaV1.Issue {
-  /** What the declaration wants; never anything of the value. */
+  /** What the declaration wants. It never reveals the value. */
   readonly expected: string;
 }
 
@@ -17,7 +17,7 @@ export function declaredIssue(expected: string, value: unknown, path: PropertyKe
 
 type DeclaredCheck = (args: Readonly<Record<string, unknown>>) => DeclaredIssue | undefined;
 
-/** The check gives the first fault: a list of a million wrong items would else become a million of them. */
+/** The check stops at the first fault. Otherwise a list of a million wrong items would give a million faults. */
 export function declaredCheck(declared: readonly (readonly [string, ArgumentDeclaration])[]): DeclaredCheck {
   const checks = declared.map(([name, declaration]) => ({
     name,
@@ -40,7 +40,7 @@ export function declaredCheck(declared: readonly (readonly [string, ArgumentDecl
 interface Fault {
   readonly expected: string;
   readonly value: unknown;
-  /** The place in a list. */
+  /** The index in a list. */
   readonly at: readonly number[];
 }
 
@@ -65,7 +65,7 @@ function valueCheck(declaration: ArgumentDeclaration | ItemDeclaration): ValueCh
   const checkItem = declaration.type === "list" ? valueCheck(declaration.items) : undefined;
   return (value, budget) => {
     for (const rule of rules) {
-      // The first one has seen the type, which the others are written for.
+      // The first rule has checked the type, on which the others rely.
       const expected = rule(value as never, budget);
       if (expected !== undefined) return { expected, value, at: [] };
     }
@@ -80,7 +80,7 @@ function valueCheck(declaration: ArgumentDeclaration | ItemDeclaration): ValueCh
 
 const isText: Rule = (value: unknown) => (typeof value === "string" ? undefined : "string");
 
-/** What holds for each value of the type, whatever else is said. */
+/** What every value of the type must be. */
 function rulesOfType(declaration: ArgumentDeclaration | ItemDeclaration): Rule[] {
   switch (declaration.type) {
     case "string":

@@ -1,12 +1,15 @@
 /**
- * Patterns come from a definition, the texts from callers. The language's own engine goes back and tries again: with a
- * pattern such as `(a+)+` some short texts take it years, and the whole server waits. Here all ways to match are
- * followed at once (Thompson 1968), so that the time grows with the text, times the size of the pattern.
+ * Patterns come from a definition, and texts come from callers. RegExp goes back and tries again: with a pattern such
+ * as `(a+)+`, some short texts take it years, and the whole server waits. Here all ways to match are followed at once
+ * (Thompson 1968), so the time grows with the length of the text times the size of the pattern.
  */
 import { defaultLimits } from "../../limits/limits.js";
 import { parsePattern, type Edge, type PatternTree } from "./pattern-syntax.js";
 
-/** What the texts of one call may cost, all together. Counted and not timed: a busy machine must not refuse what an idle one takes. */
+/**
+ * What all texts of one call together may cost. Steps are counted instead of time, because a busy machine must not
+ * refuse what an idle one accepts.
+ */
 export class PatternBudget {
   #steps: number = defaultLimits.maxPatternSteps;
 
@@ -26,7 +29,7 @@ export interface Pattern {
 
 /**
  * @param source a regular expression that is valid with the flag u
- * @param whole whether all of the text has to match, or any part of it
+ * @param whole true when the whole text must match, and false for any part of it
  * @throws Error that says what about the pattern cannot be matched in a bounded time
  */
 export function compilePattern(source: string, whole = true): Pattern {
@@ -45,7 +48,7 @@ function beginsAtStart(tree: PatternTree): boolean {
   return first?.kind === "edge" && first.edge === "start";
 }
 
-/** Where the other engine chooses: with one choice at most it tries each length of one repetition, and then it is faster. */
+/** Where RegExp must choose. With at most one choice, it tries each length of one repetition, and then it is faster. */
 function waysToTry(tree: PatternTree): number {
   switch (tree.kind) {
     case "character":
@@ -69,29 +72,29 @@ type Step =
   | { readonly kind: "character"; readonly matches: (point: number) => boolean }
   | { readonly kind: "edge"; readonly edge: Edge }
   | { readonly kind: "look"; readonly look: number; readonly negative: boolean }
-  /** Goes on in both places. */
+  /** Goes on at both places. */
   | { readonly kind: "split"; readonly to: number; readonly orTo: number }
   | { readonly kind: "end" };
 
 type Program = readonly Step[];
 
-/** What has to stand ahead or behind is found in a run of its own, from the other side, for all places of the text at once. */
+/** A look ahead or behind is found by a run of its own from the other side, for all places of the text at once. */
 interface Look {
   readonly index: number;
   readonly program: Program;
   readonly behind: boolean;
 }
 
-/** Each once, however often a count repeats it; those that stand within another one come before it. */
+/** Each one once, even if a count repeats it. Those within another one come before it. */
 type Looks = Map<PatternTree, Look>;
 
-/** What the programs of one pattern have in common. */
+/** What the programs of one pattern share. */
 interface Compilation {
   readonly looks: Looks;
   size: number;
 }
 
-/** @param backwards the program reads the text from its end */
+/** @param backwards true when the program reads the text from its end */
 function compile(tree: PatternTree, backwards: boolean, whole: Compilation): Program {
   const { looks } = whole;
   const steps: Step[] = [];
@@ -137,7 +140,7 @@ function compile(tree: PatternTree, backwards: boolean, whole: Compilation): Pro
     const before = steps.length;
     for (let count = 0; count < times; count++) {
       add(part);
-      // What consists of nothing can be repeated for ever.
+      // An empty part could be repeated forever.
       if (steps.length === before) return;
     }
   };
@@ -147,7 +150,7 @@ function compile(tree: PatternTree, backwards: boolean, whole: Compilation): Pro
     put(goTo(split));
     steps[split] = { kind: "split", to: split + 1, orTo: steps.length };
   };
-  /** Each leads past all that come behind it, so that few of them are open at once. */
+  /** Each one leads past all that follow, so that only a few are open at once. */
   const addUpTo = (part: PatternTree, times: number): void => {
     const splits: number[] = [];
     for (let count = 0; count < times; count++) {
@@ -172,7 +175,7 @@ function compile(tree: PatternTree, backwards: boolean, whole: Compilation): Pro
   return steps;
 }
 
-/** Stands where a step comes that is not known yet. */
+/** The place of a step that is not known yet. */
 const later: Step = { kind: "end" };
 
 function goTo(to: number): Step {
@@ -203,8 +206,8 @@ function match(program: Program, looks: readonly Look[], text: string, whole: bo
 }
 
 /**
- * Follows all ways through the program, a character of the text at a time.
- * @param everywhere a match may begin at each place; else at the first one only
+ * Follows all ways through the program, one character of the text at a time.
+ * @param everywhere true when a match may begin at each place, and false for only the first one
  * @returns the places between the characters where a match ends
  */
 function run(
@@ -262,7 +265,7 @@ function isEdge(edge: Edge, points: readonly number[], place: number): boolean {
   return (isWord(points[place - 1]) !== isWord(points[place])) === (edge === "word");
 }
 
-/** As `\w` has it with the flag u. */
+/** The characters of `\w` with the flag u. */
 function isWord(point: number | undefined): boolean {
   return point !== undefined && point < asciiEnd && /\w/.test(String.fromCharCode(point));
 }

@@ -1,13 +1,16 @@
-/** What a schema notes of its arguments beside their types: which are secrets, and whose values another command gives. */
+/**
+ * What a schema notes about its arguments in addition to their types: which are secrets, and which command gives their
+ * values.
+ */
 import type { JsonSchema } from "../../model/command.js";
 import { choicesKeyword } from "./declaration-table.js";
 
 export interface ArgumentNotes {
-  /** The schema without our own keyword: callers must not learn of commands that they may not run. */
+  /** The schema without our own keyword, because callers must not learn of commands that they may not run. */
   readonly argsSchema: JsonSchema;
-  /** Marked with `writeOnly: true`, as JSON Schema marks what is given and never shown. */
+  /** The arguments with `writeOnly: true`, by which JSON Schema marks values that are given and never shown. */
   readonly secretArguments: readonly string[];
-  /** The command that gives the values, by argument. */
+  /** For each such argument, the command that gives its values. */
   readonly choicesFrom: ReadonlyMap<string, string>;
 }
 
@@ -27,7 +30,7 @@ export function readNotes(schema: JsonSchema): ArgumentNotes {
   return { argsSchema: choicesFrom.size === 0 ? schema : argsSchema, secretArguments, choicesFrom };
 }
 
-/** What a command has of its notes: nothing where there is nothing. */
+/** The fields that a command gets from its notes. Empty notes give none. */
 export function notedMembers({ secretArguments, choicesFrom }: ArgumentNotes): {
   secretArguments?: readonly string[];
   choicesFrom?: ReadonlyMap<string, string>;

@@ -1,11 +1,11 @@
-/** Arguments that are paths: below their base folder wherever links lead, or refused. */
+/** Checks arguments that are paths: they must be below their base folder, wherever links lead. */
 import { lstat, readlink, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import type { ArgumentDeclaration, ItemDeclaration } from "./declaration.js";
 
 export type PathDeclaration = Extract<ItemDeclaration, { readonly type: "path" }>;
 
-/** Whose paths, and where in the arguments; the base is absolute. */
+/** The base folder, which is absolute, and the place in the arguments. */
 export interface DeclaredPath {
   readonly name: string;
   readonly isList: boolean;
@@ -22,9 +22,9 @@ export function declaredPath(name: string, declared: ArgumentDeclaration, folder
 export type ResolvedPath = { readonly path: string } | { readonly expected: string };
 
 /**
- * The path without links, or what it should have been: never a path of the server, and for what lies outside the same
- * words whether it is there or not. Between this and the program's own look somebody who may change the base may still
- * put a link there.
+ * Returns the path without links, or what it should have been. That text never has a path of the server, and is the
+ * same for a path outside whether it exists or not. Between this and the program's own look, somebody who may change
+ * the base may still put a link there.
  */
 export async function resolveInside(text: string, declaration: PathDeclaration): Promise<ResolvedPath> {
   const lexical = path.resolve(declaration.base, text);
@@ -32,8 +32,8 @@ export async function resolveInside(text: string, declaration: PathDeclaration):
 }
 
 /**
- * What is wrong by now with a path that `resolveInside` gave earlier. One that leads elsewhere within the base is refused
- * too: what was decided by the path, such as which runs exclude each other, was decided by the earlier one.
+ * Says what is wrong now with a path that `resolveInside` gave earlier. A path that leads somewhere else within the
+ * base is refused too, because the earlier path decided other things, such as which runs exclude each other.
  */
 export async function faultByNow(resolved: string, declaration: PathDeclaration): Promise<string | undefined> {
   const result = await look(resolved, declaration);
@@ -50,7 +50,7 @@ async function look(lexical: string, declaration: PathDeclaration): Promise<Reso
   }
   const result = await lookBelow(base, lexical, declaration).catch(unseen);
   if ("path" in result || result === outside) return result;
-  // Whatever else is wrong must not tell what there is behind a link that leads out.
+  // No other fault may reveal what is behind a link that leads out.
   const leads = await whereItLeads(lexical);
   return leads === base || isBelow(leads, base) ? result : outside;
 }
@@ -59,7 +59,7 @@ async function lookBelow(base: string, lexical: string, { presence, kind }: Path
   if (presence === "new") return resolveNew(lexical, base);
   const entry = await lstat(lexical).catch(undefinedIfMissing);
   if (entry === undefined) return presence === "either" ? resolveNew(lexical, base) : missing;
-  // Of a link that leads nowhere nobody can say where it would lead a program that makes a file of it.
+  // For a link that leads nowhere, nobody can say where a program would make a file of it.
   const found = await realpath(lexical).catch(undefinedIfMissing);
   if (found === undefined) return missing;
   if (!isBelow(found, base)) return outside;
@@ -78,10 +78,10 @@ async function resolveNew(lexical: string, base: string): Promise<ResolvedPath> 
   return entry === undefined ? { path: found } : { expected: "a path where nothing is yet" };
 }
 
-/** As many as Linux follows. */
+/** The number of links that Linux follows. */
 const maxLinks = 40;
 
-/** Without links as far as it exists, or can be looked at; links that lead nowhere are followed too. */
+/** The path without links, as far as it exists or can be read. Links that lead nowhere are followed too. */
 async function whereItLeads(file: string, links = 0): Promise<string> {
   const found = await realpath(file).catch(() => undefined);
   const above = path.dirname(file);
@@ -98,7 +98,10 @@ function unseen(error: unknown): ResolvedPath {
 const outside: ResolvedPath = { expected: "a path below its folder" };
 const missing: ResolvedPath = { expected: "the path of something that exists" };
 
-/** Neither the folder itself: what removes or replaces the path would do so with all that it holds. */
+/**
+ * The base folder itself is refused too, because a command that removes or replaces the path would do so with
+ * everything in it.
+ */
 function isBelow(file: string, folder: string): boolean {
   const relative = path.relative(folder, file);
   return relative !== "" && relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative);

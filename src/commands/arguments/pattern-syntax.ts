@@ -1,6 +1,6 @@
 /**
- * A regular expression with the flag u as a tree. Only its structure is read here; what a single character may be stays
- * the source of a regular expression, and the language's own engine decides it.
+ * Reads a regular expression with the flag u into a tree. It reads only the structure. What a single character may be
+ * stays the source of a regular expression, and RegExp itself decides it.
  */
 
 export type PatternTree =
@@ -12,15 +12,15 @@ export type PatternTree =
   | { readonly kind: "either"; readonly parts: readonly PatternTree[] }
   | { readonly kind: "repeat"; readonly inner: PatternTree; readonly min: number; readonly max: number };
 
-/** `word` is between a letter, digit or underscore and what is none. */
+/** `word` is the place between a word character (letter, digit or underscore) and another character. */
 export type Edge = "start" | "end" | "word" | "noWord";
 
 const edges: Readonly<Record<string, Edge>> = { "^": "start", $: "end", "\\b": "word", "\\B": "noWord" };
 
-/** Each level of groups is a level of calls. */
+/** Each level of groups is a level of function calls. */
 const maxDepth = 100;
 
-/** In this order: whatever begins a longer token stands before the shorter one. */
+/** The order matters: a longer token comes before a shorter one with the same beginning. */
 const token =
   /(?<back>\\[1-9]|\\k)|(?<edge>\^|\$|\\[bB])|(?<look>\(\?<?[=!])|(?<open>\((?:\?:|\?<[^=!>][^>]*>|(?!\?)))|(?<close>\))|(?<either>\|)|(?<character>\[(?:\\.|[^\]\\])*\]|\\u\{[^}]*\}|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u.{4}|\\x..|\\c.|\\[pP]\{[^}]*\}|\\.|[^(?])/suy;
 
@@ -28,7 +28,7 @@ const times = /(?:(?<sign>[*+?])|\{(?<min>\d+)(?<comma>,)?(?<max>\d*)\})\??/suy;
 
 /**
  * @param source a regular expression that is valid with the flag u
- * @throws Error for what cannot be matched in linear time, and for groups that are too deep
+ * @throws Error for parts that cannot be matched in linear time, and for groups that are too deep
  */
 export function parsePattern(source: string): PatternTree {
   const [tree, end] = either(source, 0, 0);

@@ -1,5 +1,5 @@
 /**
- * What is wrong with a call's arguments, in sentences that name the argument and never its value: values may be
+ * Says what is wrong with a call's arguments, in sentences that name the argument and never its value: values may be
  * secrets, and the sentences go to callers, terminals and logs.
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
@@ -46,7 +46,7 @@ function pathText(keys: readonly PropertyKey[]): string {
   return text;
 }
 
-/** In quotes, with control characters escaped, and not longer than a name should be. */
+/** A name in quotes, with control characters escaped, and cut when it is too long. */
 function shown(name: string): string {
   const short = name.length > maxShownCharacters ? `${name.slice(0, maxShownCharacters)}…` : name;
   return JSON.stringify(short);
@@ -58,8 +58,9 @@ function ofMissing(reason: string): string {
 }
 
 /**
- * zod, valibot, arktype and declareArguments say what they expected in a field of its own, which comes from the schema alone. Any other
- * message may quote the value (valibot's and arktype's do), and is only passed on when it does not.
+ * zod, valibot, arktype and declareArguments say what they expected in a field of its own, which comes only from the
+ * schema. Other messages may quote the value (those of valibot and arktype do), and are passed on only when they do
+ * not.
  */
 function reasonOf(issue: Issue, args: object, value: unknown): string {
   const expected = expectedOf(issue);
@@ -75,7 +76,7 @@ function reasonOf(issue: Issue, args: object, value: unknown): string {
 }
 
 function expectedOf(issue: Issue): string | undefined {
-  // arktype: a union's own text has the value in it, those of its branches do not.
+  // arktype: the text of a union has the value in it, but the texts of its branches do not.
   if ("errors" in issue && Array.isArray(issue.errors)) {
     const branches = issue.errors.map((branch: unknown) => fieldText(branch, "expected"));
     return branches.every((text) => text !== undefined) ? branches.join(" or ") : undefined;
@@ -89,7 +90,7 @@ function fieldText(holder: unknown, field: string): string | undefined {
   return typeof text === "string" ? text : undefined;
 }
 
-/** valibot: a missing or surplus key; what was expected is then a name. */
+/** valibot: for a missing or extra key, the expected text is a name. */
 function issueOfKey(issue: Issue): boolean {
   const last = issue.path?.at(-1);
   return fieldText(last, "origin") === "key";
@@ -101,8 +102,9 @@ function typeName(value: unknown): string {
 }
 
 /**
- * Whether the text has a string or number of the value in it. Short ones count only as whole words: the 1 in "at least
- * 10" is not the caller's 1. `shortest` leaves out what is shorter.
+ * True when the text contains a string or number of the value. Short ones count only as whole words: the 1 in "at least
+ * 10" is not the caller's 1.
+ * @param shortest leaves out what is shorter
  */
 function quotes(text: string, value: unknown, shortest: number): boolean {
   let left = maxJsonKeys;

@@ -1,4 +1,4 @@
-/** The type of the values that fit a JSON Schema written as a literal, as far as the compiler can tell. */
+/** The type of the values that fit a JSON Schema literal, as far as the compiler can tell. */
 
 type Known = { readonly [keyword: string]: unknown };
 

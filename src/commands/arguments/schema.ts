@@ -1,4 +1,4 @@
-/** Any Standard Schema as the schema of a command's arguments: what it allows, as JSON Schema. */
+/** Uses any Standard Schema for the arguments of a command, and shows what it allows as JSON Schema. */
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
 import { IscepError } from "../../errors.js";
 import type { JsonSchema } from "../../model/command.js";
@@ -11,9 +11,9 @@ export const noArgumentsSchema: JsonSchema = Object.freeze({
 });
 
 /**
- * The JSON Schema of an arguments schema: an object with named properties, closed to all other names.
- * @throws IscepError `usage` when the schema cannot say which names it knows, or lets any name through: unknown
- *   arguments would pass unseen then (GHSA-prj9-97mp-mwh2 was such a case).
+ * The JSON Schema of a schema for arguments: an object with named properties, and no others.
+ * @throws IscepError `usage` when the schema cannot say which names it knows, or accepts any name: then unknown
+ *   arguments would pass unseen (GHSA-prj9-97mp-mwh2 was such a case)
  */
 export function argumentsJsonSchema(command: string, schema: StandardSchemaV1): JsonSchema {
   const { $schema: _, propertyNames: __, ...described } = resolved(plainSchema(command, schema));
@@ -51,12 +51,13 @@ function plainSchema(command: string, schema: StandardSchemaV1): JsonSchema {
   );
 }
 
-/** Of a result, as far as its schema can tell. */
+/** The JSON Schema of a result, as far as its schema can tell. */
 export function resultJsonSchema(schema: StandardSchemaV1): JsonSchema | undefined {
   try {
     return describe(schema, "output");
   } catch {
-    // What has no form in JSON Schema, such as the outcome of a transformation, still validates; it only cannot be shown.
+    // A part without a form in JSON Schema, such as the result of a transformation, still validates. It only cannot be
+    // shown.
     return undefined;
   }
 }
@@ -64,7 +65,7 @@ export function resultJsonSchema(schema: StandardSchemaV1): JsonSchema | undefin
 function describe(schema: StandardSchemaV1, direction: "input" | "output"): JsonSchema | undefined {
   if (hasJsonSchema(schema)) {
     const described = schema["~standard"].jsonSchema[direction]({ target: "draft-2020-12" });
-    // Plain data, apart from whatever the library keeps of it: it goes to callers.
+    // It goes to callers, so it is copied as plain data, apart from the library's own object.
     return JSON.parse(JSON.stringify(described)) as JsonSchema;
   }
   return schema["~standard"].vendor === "valibot" ? describeValibot(schema) : undefined;
@@ -74,7 +75,7 @@ function hasJsonSchema(schema: StandardSchemaV1): schema is StandardSchemaV1 & S
   return "jsonSchema" in schema["~standard"];
 }
 
-/** A schema with an id is told as a reference to its definition. */
+/** A schema with an id is written as a reference to its definition. */
 function resolved(schema: JsonSchema): JsonSchema {
   const { $ref: reference, ...rest } = schema;
   const prefix = "#/$defs/";

@@ -1,10 +1,10 @@
-/** What texts may hold at all, and the known forms of them. */
+/** Says which characters texts may have, and checks the known formats. */
 import { createRequire } from "node:module";
 import type { FormatsPlugin } from "ajv-formats";
 import { defaultLimits } from "../../limits/limits.js";
 import type { StringFormat } from "./declaration.js";
 
-/** Loaded when the first format wants it: a program without one does not pay for it at its start. */
+/** This is loaded when the first format needs it, so a program without formats does not pay for it at its start. */
 export function formatCheck(format: StringFormat): (text: string) => boolean {
   const require = createRequire(import.meta.url);
   const { default: formats } = require("ajv-formats") as { default: FormatsPlugin };
@@ -20,7 +20,7 @@ interface Characters {
   readonly allow?: readonly string[];
 }
 
-/** What is expected of the characters of a text; undefined when they are as they should be. */
+/** What is wrong with the characters of a text; undefined when they are allowed. */
 export function characterRule({ multiline = false, allow = [] }: Characters): (text: string) => string | undefined {
   if (allow.includes("control"))
     return (text) => (/[\0\p{Cs}]/u.test(text) ? "well-formed text without NUL" : undefined);
@@ -31,7 +31,7 @@ export function characterRule({ multiline = false, allow = [] }: Characters): (t
   return (text) => (/[\p{Cc}\p{Cs}]/u.test(text) ? "well-formed text without control characters" : undefined);
 }
 
-/** Where a declaration sets no bound of its own. */
+/** The bound when a declaration sets none of its own. */
 export function shortRule(text: string): string | undefined {
   const { maxArgumentBytes } = defaultLimits;
   const isShort = text.length * 3 <= maxArgumentBytes || Buffer.byteLength(text) <= maxArgumentBytes;

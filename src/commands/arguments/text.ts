@@ -1,8 +1,8 @@
-/** The value of an argument as bytes that a program gets, or the reason why it can get none. */
+/** Makes the text of an argument for a program, or says why there can be none. */
 import { IscepError } from "../../errors.js";
 import { defaultLimits } from "../../limits/limits.js";
 
-/** An argument of a call; undefined when it is absent. What the prototype has was not given. */
+/** An argument of a call; undefined when it is absent. Values on the prototype were not given. */
 export function givenValue(args: object, name: string): unknown {
   return Object.hasOwn(args, name) ? Reflect.get(args, name) : undefined;
 }
@@ -21,7 +21,10 @@ export function textOf(value: unknown, argument: string): string {
   }
 }
 
-/** Without an exponent, which not every program reads: 1e21 and 1e-7 have one in JavaScript. -0 is 0. */
+/**
+ * A number without an exponent, because not every program reads one: 1e21 and 1e-7 have one in JavaScript. -0 becomes
+ * 0.
+ */
 function decimal(value: number): string {
   const [, sign = "", whole = "", fraction = "", exponent] =
     /^(-?)(\d+)(?:\.(\d+))?e([+-]\d+)$/.exec(String(value)) ?? [];
@@ -32,14 +35,14 @@ function decimal(value: number): string {
     : `${sign}0.${"0".repeat(-shift - 1)}${whole}${fraction}`;
 }
 
-/** What the system would refuse, cut at the NUL, or change on its way to the program. */
+/** Refuses text that the system would refuse, cut at a NUL, or change on its way to the program. */
 export function checkedElement(text: string, argument: string): string {
   const fault = elementFault(text);
   if (fault !== undefined) throw refused(argument, fault);
   return text;
 }
 
-/** For standard input and descriptors, which take any length and every byte. */
+/** For standard input and descriptors, which accept any length and every byte. */
 export function contentOf(value: unknown, argument: string): Buffer {
   const text = textOf(value, argument);
   if (!isWellFormed(text)) throw refused(argument, malformed);

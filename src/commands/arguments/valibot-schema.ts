@@ -1,6 +1,7 @@
 /**
- * valibot 1 has no Standard JSON Schema of its own (its package `@valibot/to-json-schema` adds it), but its schemas are
- * plain data: `type`, `entries`, `wrapped`, `item`, `options`, `pipe`. What is not known here is described as anything.
+ * Describes schemas of valibot 1, which has no Standard JSON Schema of its own (its package `@valibot/to-json-schema`
+ * adds it). Its schemas are plain data: `type`, `entries`, `wrapped`, `item`, `options`, `pipe`. An unknown schema is
+ * described as anything.
  */
 import type { JsonSchema } from "../../model/command.js";
 
@@ -27,7 +28,7 @@ export function describeValibot(schema: unknown): JsonSchema {
   if ((type === "union" || type === "variant") && Array.isArray(schema["options"])) {
     return { anyOf: schema["options"].map(describeValibot) };
   }
-  // An intersection among them: its names are spread over its members.
+  // An intersection is one of these: its names are spread over its members.
   return {};
 }
 

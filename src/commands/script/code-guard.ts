@@ -1,15 +1,15 @@
 /**
- * What a caller sends is data, and never a program. Not a defence against who defines the commands: it finds the mistakes
- * that are easily made.
+ * What a caller sends is data, and never a program. This does not protect against the author of the commands: it finds
+ * mistakes that are easily made.
  */
 import path from "node:path";
 import { IscepError } from "../../errors.js";
 
 interface Interpreter {
   readonly name: RegExp;
-  /** The element after this option is source code, or what comes behind it in the same element. */
+  /** The element after this option is source code, or the rest of the same element. */
   readonly option: RegExp;
-  /** The code is the first element that is no option, wherever among the options this one stands. */
+  /** The code is the first element that is not an option, wherever this option stands. */
   readonly isShell?: true;
 }
 
@@ -20,7 +20,7 @@ const interpreters: readonly Interpreter[] = [
   { name: /^node(?:js)?$/, option: /^(?:-e|-p|-pe|--eval|--print)=?$/ },
 ];
 
-/** Programs that become another one, and how many elements they take before it that are no options. */
+/** Programs that become another program, and how many elements that are not options they take before it. */
 const launchers: Readonly<Record<string, number>> = {
   busybox: 0,
   chroot: 1,
@@ -76,7 +76,9 @@ function interpreterOf(program: string): Interpreter | undefined {
   return interpreters.find(({ name }) => name.test(path.basename(program)));
 }
 
-/** Of the program at `from`, or of the one that it becomes; -1 where that is no interpreter. */
+/**
+ * The element with code of the program at `from`, or of the one that it becomes; -1 when that is not an interpreter.
+ */
 function interpreterIndex(elements: readonly string[], from: number): number {
   const first = elements[from] ?? "";
   if (interpreterOf(first) !== undefined) return from;
@@ -88,7 +90,7 @@ function interpreterIndex(elements: readonly string[], from: number): number {
     if (text.startsWith("-") || /^\w+=/.test(text)) continue;
     if (operands === 0 && (interpreterOf(text) !== undefined || Object.hasOwn(launchers, path.basename(text))))
       return interpreterIndex(elements, index);
-    // The value of an option, as far as one can tell.
+    // This is probably the value of an option.
     if (elements[index - 1]?.startsWith("-") === true && elements[index - 1] !== "--") continue;
     if (operands === 0) return -1;
     operands -= 1;
@@ -96,7 +98,7 @@ function interpreterIndex(elements: readonly string[], from: number): number {
   return -1;
 }
 
-/** Where a shell that has `-c` among its options finds its code. */
+/** Where a shell with `-c` among its options finds its code. */
 function shellCodeIndex(rest: readonly string[], option: RegExp): number | undefined {
   let takesCode = false;
   for (let index = 0; index < rest.length; index++) {
@@ -104,7 +106,7 @@ function shellCodeIndex(rest: readonly string[], option: RegExp): number | undef
     const isLast = text === "--" || text === "-";
     if (!isLast && /^[-+]/.test(text)) {
       takesCode ||= option.test(text);
-      // Their values are names, of an option of the shell or of a file.
+      // The values of these options are names: of an option of the shell, or of a file.
       if (/^[-+][A-Za-z]*[oO]$|^--(?:rcfile|init-file)$/.test(text)) index += 1;
       continue;
     }
@@ -113,7 +115,10 @@ function shellCodeIndex(rest: readonly string[], option: RegExp): number | undef
   return undefined;
 }
 
-/** Without a script such a program runs its standard input, which is the caller's; so it would do with a file of it. */
+/**
+ * Without a script, such a program runs its standard input, which comes from the caller. The same is true for a file of
+ * it.
+ */
 function checkHasScript(program: string, template: readonly string[], before: number): void {
   const index = template.findIndex((text) => !text.startsWith("-"));
   const isFromCaller = /^\{[^{}]*:(?:file|fd)\}$/.test(template[index] ?? "");

@@ -1,4 +1,4 @@
-/** All places of a script's arguments together: argv, standard input, descriptors, environment variables. */
+/** Puts the arguments of a script into all their places: argv, standard input, descriptors, environment variables. */
 import { IscepError } from "../../errors.js";
 import { checkedElement, contentOf, givenValue, textOf } from "../arguments/text.js";
 import type { ScriptInvocation } from "../../model/command.js";
@@ -6,7 +6,7 @@ import type { ArgumentDeclarations } from "../arguments/declaration.js";
 import { didYouMean } from "../../text/near-name.js";
 import { compileTemplate } from "./template.js";
 
-/** `args`: all arguments, as one JSON object. `"{argument}"`: the value of this one. */
+/** `args` means all arguments as one JSON object, and `"{argument}"` the value of this one. */
 export type StandardInputPlace = "args" | `{${string}}`;
 
 export const standardInputForms =
@@ -19,18 +19,18 @@ export function isStandardInputPlace(place: unknown): place is StandardInputPlac
 }
 
 export interface ScriptPlaces {
-  /** Of the argv, without the program. */
+  /** The template of the argv, without the program. */
   readonly template: readonly string[];
   readonly stdin?: StandardInputPlace | undefined;
-  /** Arguments that become ISCEP_ARG_NAME; `all` means all but secrets. */
+  /** Arguments that become ISCEP_ARG_NAME. `all` means all except secrets. */
   readonly argumentVariables?: "all" | readonly string[] | undefined;
   readonly environment: Readonly<Record<string, string>>;
 }
 
 /**
- * Makes the function that places the arguments of one call, once they have been checked. Each call gets its own: nothing
- * is shared between runs (CVE-2026-48708).
- * @throws IscepError `configuration`; `details` has the `element`, `argument` or `field` that is wrong
+ * Makes the function that places the arguments of one call, after they have been checked. Runs share nothing, because
+ * each call gets its own values (CVE-2026-48708).
+ * @throws IscepError `configuration`; `details` has the wrong `element`, `argument` or `field`
  */
 export function compileInvocation(
   places: ScriptPlaces,
@@ -72,7 +72,7 @@ function notUsed(argument: string, isSecret: boolean): IscepError {
 
 interface StandardInput {
   readonly usedArguments: readonly string[];
-  /** Undefined leaves it to the caller; an absent argument is an empty input, and not the caller's. */
+  /** undefined leaves standard input to the caller. An absent argument means an empty input, and not the caller's. */
   contentOf(args: object): Buffer | undefined;
 }
 
@@ -101,10 +101,10 @@ function compileStandardInput(place: unknown, declarations: ArgumentDeclarations
   };
 }
 
-/** Variables of scripts begin so, and a definition can set none of that name: only arguments do. */
+/** Variables for arguments begin with this. A definition can set no such variable itself. */
 const variablePrefix = "ISCEP_ARG_";
 
-/** The name of the variable of each argument that has one: the definition names them, and never a caller. */
+/** The name of the variable of each argument that has one. The definition chooses them, and never a caller. */
 function compileVariables(chosen: unknown, declarations: ArgumentDeclarations): Map<string, string> {
   const wrong = (sentence: string): IscepError =>
     new IscepError("configuration", sentence, { details: { field: "argumentVariables" } });
@@ -140,7 +140,7 @@ function fill(variables: ReadonlyMap<string, string>, args: object): Record<stri
   for (const [name, variable] of variables) {
     const value = givenValue(args, name);
     if (value === undefined) continue;
-    // Together with the name it is one text for the system, with the same bound as an argument.
+    // Together with its name it is one text for the system, with the same bound as an argument.
     const text = Array.isArray(value) ? JSON.stringify(value) : textOf(value, name);
     filled[variable] = checkedElement(`${variable}=${text}`, name).slice(variable.length + 1);
   }

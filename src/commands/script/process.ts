@@ -1,39 +1,42 @@
-/** What the process of a script is allowed: whose it is, how much it may use, and how much it may print. */
+/** What the process of a script may do: its user, how much it may use, and how much it may print. */
 import { IscepError } from "../../errors.js";
 import { limitTable } from "../../limits/limits.js";
 import type { ScriptProcess } from "../../model/command.js";
 import { findSystemProgram } from "./program.js";
 import { findUser } from "./user.js";
 
-/** Of each process of the script, as the system counts them. What is left out stays as it is for the server. */
+/** Limits of each process of the script, as the system counts. What is left out stays as for the server. */
 export interface ProcessLimits {
-  /** Of computing, not of waiting. Then SIGXCPU ends it, and SIGKILL a second later. */
+  /** Seconds of computing, not of waiting. Then SIGXCPU ends the process, and SIGKILL a second later. */
   readonly cpuSeconds?: number;
-  /** Address space, which some programs reserve far more of than they use. */
+  /** Bytes of address space. Some programs reserve far more of it than they use. */
   readonly memoryBytes?: number;
-  /** Open at once. */
+  /** The number of files that are open at once. */
   readonly files?: number;
 }
 
 export const processLimitBounds = {
   cpuSeconds: { min: 1, max: 10 * 365 * 24 * 3_600 },
   memoryBytes: { min: 1024 * 1024, max: Number.MAX_SAFE_INTEGER },
-  // A program has to open its libraries.
+  // A program must open its libraries.
   files: { min: 10, max: 1_048_576 },
 } as const satisfies Record<keyof ProcessLimits, { min: number; max: number }>;
 
 export interface ProcessDefinition {
-  /** Name of the user whom it runs as; the server has to be root. Default: the server's own. */
+  /** The name of the user that it runs as. The server must be root. Default: the server's own user. */
   readonly user?: string;
   readonly limits?: ProcessLimits;
-  /** Standard output and error together. Default: the server's `maxScriptOutputBytes`. */
+  /**
+   * How many bytes it may print, on standard output and error together. Default: the server's `maxScriptOutputBytes`.
+   */
   readonly maxOutputBytes?: number;
   /**
-   * What is beyond is dropped, and a script that ends well is `failed` with code `too_large` (`fail`, the default), or
-   * completed, which `truncated` tells (`truncate`); or the script is ended (`kill`).
+   * What happens beyond `maxOutputBytes`. `fail` and `truncate` drop the rest: with `fail`, a script that then ends
+   * well has `failed` with code `too_large`; with `truncate` it completed, and `truncated` says so. `kill` ends the
+   * script. Default: `fail`.
    */
   readonly whenOutputIsFull?: WhenOutputIsFull;
-  /** false for output that is data, such as an archive: secret arguments in it stay as they are. Default: true. */
+  /** false for output that is data, such as an archive: secret arguments in it are not masked. Default: true. */
   readonly mask?: boolean;
 }
 
@@ -41,7 +44,7 @@ export const waysWhenOutputIsFull = ["fail", "truncate", "kill"] as const;
 export type WhenOutputIsFull = (typeof waysWhenOutputIsFull)[number];
 
 /**
- * @returns with the user's own environment, where there is one
+ * @returns the settings, with the environment of the user, if there is one
  * @throws IscepError `configuration`, with the name of the field in `details`
  */
 export function processSettings(definition: ProcessDefinition): ScriptProcess & {
@@ -90,7 +93,7 @@ function limitSetter(limits: ProcessLimits): string[] {
 }
 
 const optionsOf: Readonly<Record<keyof ProcessLimits, (value: number) => string>> = {
-  // At the first limit SIGXCPU, which says why; at the second SIGKILL.
+  // The first limit sends SIGXCPU, which says why. The second one sends SIGKILL.
   cpuSeconds: (seconds) => `--cpu=${seconds}:${seconds + 1}`,
   memoryBytes: (bytes) => `--as=${bytes}`,
   files: (count) => `--nofile=${count}`,

@@ -1,15 +1,18 @@
-/** The program of a script, and the environment that it starts in: both fixed when the command is defined. */
+/** The program of a script, and its environment. Both are fixed when the command is defined. */
 import { accessSync, constants, realpathSync, statSync, type Stats } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { IscepError } from "../../errors.js";
 
-/** Where bare names are looked up, and what scripts get as PATH: never the server's own, which its environment decides. */
+/**
+ * The PATH in which names are found, and that scripts get. It is never the server's own, which depends on its
+ * environment.
+ */
 const fixedPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
- * The absolute path of a program: an absolute path, one with a slash relative to `folder`, or a name in the fixed PATH.
- * @throws IscepError `configuration` when it is no program, or others may change it
+ * Finds a program by an absolute path, a path with a slash relative to `folder`, or a name in the fixed PATH.
+ * @throws IscepError `configuration` when it is not a program, or others may change it
  */
 export function resolveProgram(program: string, folder: string): string {
   if (program === "" || program.includes("\0"))
@@ -20,7 +23,7 @@ export function resolveProgram(program: string, folder: string): string {
       `program "${program}" must be fixed; only the elements after it can hold an {argument}`,
     );
   }
-  // Windows gives them to a shell with rules of its own; it does not tell letter cases and final dots and spaces apart.
+  // Windows runs these by a shell with its own rules. It ignores letter case, and dots and spaces at the end.
   if (/\.(?:bat|cmd)[. ]*$/i.test(program)) {
     throw new IscepError(
       "configuration",
@@ -32,7 +35,7 @@ export function resolveProgram(program: string, folder: string): string {
   return found;
 }
 
-/** In the fixed PATH; undefined when it is not installed. */
+/** Finds a program in the fixed PATH; undefined when it is not installed. */
 export function findSystemProgram(name: string): string | undefined {
   const candidates = fixedPath.split(":").map((folder) => path.posix.join(folder, name));
   return candidates.find(
@@ -52,7 +55,7 @@ function findInPath(name: string): string {
 function checkProgram(file: string): void {
   const stats = statOf(file);
   if (!stats.isFile()) throw new IscepError("configuration", `program ${file} is not a file`);
-  // Windows has no such bits.
+  // Windows has no such modes.
   if (process.platform === "win32") return;
   if (!isExecutable(file)) throw new IscepError("configuration", `program ${file} is not executable; chmod +x ${file}`);
   checkMode(file, stats);
@@ -60,7 +63,7 @@ function checkProgram(file: string): void {
 }
 
 /**
- * Once more, right before a start. What is no longer there is left to the start, which tells so.
+ * Checks the program once more, right before a start. If it is gone, the start itself reports that.
  * @throws IscepError `configuration`
  */
 export function checkStillClosed(program: string): void {
@@ -89,7 +92,7 @@ function statIfThere(file: string): Stats | undefined {
   }
 }
 
-/** Where everybody may rename files, whose the file is counts for nothing; the sticky bit of /tmp forbids that. */
+/** Where everybody may rename files, the owner of a file means nothing. The sticky bit of /tmp prevents that. */
 function checkFolder(folder: string): void {
   const { mode } = statOf(folder);
   if ((mode & 0o002) === 0 || (mode & 0o1000) !== 0) return;
@@ -120,7 +123,7 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** They change what a program runs, or how; a definition that needs one names it in a wrapper script of its own. */
+/** These change what a program runs, or how. A definition that needs one sets it in a wrapper script of its own. */
 const refusedNames = /^(?:LD_.*|DYLD_.*|NODE_OPTIONS|BASH_ENV|ENV|IFS|PYTHON.*|PERL.*|GIT_.*|ISCEP_.*)$/;
 
 /**
@@ -133,7 +136,7 @@ export function scriptEnvironment(added: Readonly<Record<string, string>> = {}):
   return Object.freeze({ PATH: fixedPath, LANG: "C.UTF-8", HOME, ...(TZ === undefined ? {} : { TZ }), ...added });
 }
 
-/** A user that is a number only, as containers have them, has none; "/" is what their engines take then. */
+/** A user that is only a number, as in containers, has no home. Container engines use "/" then. */
 function homeFolder(): string {
   try {
     return homedir();

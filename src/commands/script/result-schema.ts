@@ -1,4 +1,4 @@
-/** The check of a script's value against a JSON Schema, which ajv compiles. */
+/** Checks a script's value against a JSON Schema, which ajv compiles. */
 import { createRequire } from "node:module";
 import type * as AjvModule from "ajv/dist/2020.js";
 import type { Ajv2020 } from "ajv/dist/2020.js";
@@ -7,10 +7,10 @@ import { defaultLimits } from "../../limits/limits.js";
 import type { JsonSchema, ResultCheck } from "../../model/command.js";
 import { compilePattern, PatternBudget, PatternTooSlow } from "../arguments/linear-pattern.js";
 
-/** What callers gave a script may stand in its output, so that its patterns are bounded as those of arguments are. */
+/** The output of a script may contain what callers sent, so its patterns are bounded like those of arguments. */
 let budget = new PatternBudget();
 
-/** @throws what ajv says of a schema that is none */
+/** @throws the error of ajv for a schema that is not valid */
 export function compileResultSchema(schema: JsonSchema): (value: unknown) => ResultCheck {
   const compiler = nextAjv();
   const validate = compiler.compile(schema);
@@ -32,7 +32,7 @@ export function compileResultSchema(schema: JsonSchema): (value: unknown) => Res
 let ajv: Ajv2020 | undefined;
 let compiled = 0;
 
-/** ajv keeps all that it ever compiled, and a configuration may be read again many times. */
+/** ajv keeps everything that it ever compiled, and a configuration may be read again many times. */
 const schemasOfOneAjv = 100;
 
 function nextAjv(): Ajv2020 {
@@ -40,7 +40,7 @@ function nextAjv(): Ajv2020 {
   return ajv;
 }
 
-/** Loaded when the first schema wants it: a program without one does not pay for it at its start. */
+/** This is loaded when the first schema needs it, so a program without schemas does not pay for it at its start. */
 function openAjv(): Ajv2020 {
   const require = createRequire(import.meta.url);
   const { Ajv2020: Ajv } = require("ajv/dist/2020.js") as typeof AjvModule;
@@ -51,9 +51,9 @@ function openAjv(): Ajv2020 {
     strictTypes: false,
     strictTuples: false,
     strictRequired: false,
-    // The first fault ends the check: a list of a million wrong items would else become a million errors.
+    // The check stops at the first fault. Otherwise a list of a million wrong items would give a million errors.
     allErrors: false,
-    // ajv writes this name into code that it is never asked for.
+    // ajv would write this name into code that is never used.
     code: { regExp: Object.assign(linearRegExp, { code: "linearRegExp" }) },
   });
   addFormats(made);
@@ -63,6 +63,6 @@ function openAjv(): Ajv2020 {
 function linearRegExp(source: string): { test(text: string): boolean; toString(): string } {
   RegExp(source, "u");
   const pattern = compilePattern(source, false);
-  // ajv tells patterns apart by their text alone.
+  // ajv compares patterns only by their text.
   return { test: (text) => pattern.matches(text, budget), toString: () => source };
 }

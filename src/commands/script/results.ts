@@ -1,4 +1,4 @@
-/** What a script's end and output become: which exit codes are success, and what the value of the call is. */
+/** Decides what a script's end and output become: which exit codes are success, and what the value of the call is. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { IscepError } from "../../errors.js";
 import type { ScriptResult } from "../../model/outcome.js";
@@ -12,7 +12,7 @@ export type OutputForm = (typeof outputForms)[number];
 
 export type ResultSchema = StandardSchemaV1 | JsonSchema;
 
-/** What a call of the script gives. */
+/** The value of a call of the script. */
 export type ValueOfScript<Output, Result> = Output extends "json"
   ? Result extends StandardSchemaV1
     ? StandardSchemaV1.InferOutput<Result>
@@ -25,13 +25,16 @@ export type ValueOfScript<Output, Result> = Output extends "json"
 
 export interface ResultsDefinition<Output extends OutputForm, Result extends ResultSchema | undefined> {
   /**
-   * What standard output becomes: with `json` the value that it is the JSON of, with `lines` a list of texts, with `none`
-   * null. Default `text`: a ScriptResult, whatever the exit code.
+   * What the value of a call is: with `json` the value that standard output is the JSON of, with `lines` a list of
+   * texts, with `none` null. Default: `text`, a ScriptResult with any exit code.
    */
   readonly output?: Output;
-  /** With `output: "json"`: a Standard Schema or a JSON Schema (draft 2020-12) that the value has to fit. */
+  /**
+   * With `output: "json"`: a Standard Schema or a JSON Schema (draft 2020-12) that the value must fit. Default: any
+   * JSON.
+   */
   readonly result?: Result;
-  /** Exit codes of a run that completed. Default `[0]`. */
+  /** The exit codes with which a run counts as completed. Default: `[0]`. */
   readonly successCodes?: readonly number[];
 }
 

@@ -1,5 +1,5 @@
 /**
- * The argv template of a script. Nothing is ever parsed by a shell: an argument fills a whole slot, or the end of one
+ * The argv template of a script. No shell ever parses anything: an argument fills a whole element, or the end of one
  * that begins with a literal, and reaches the program byte for byte.
  */
 import { IscepError } from "../../errors.js";
@@ -12,13 +12,16 @@ type Element = { readonly kind: "literal"; readonly text: string } | Slot;
 interface Slot {
   readonly kind: "slot";
   readonly argument: string;
-  /** The value itself; or a path or the number of a descriptor, from which the program reads the value. */
+  /** Whether the element gets the value itself, or a path or a descriptor from which the program reads the value. */
   readonly place: "value" | "file" | "fd";
-  /** "" when the argument is the whole element. */
+  /** The literal in front; "" when the argument is the whole element. */
   readonly prefix: string;
-  /** Whether the value may begin with "-": the program cannot take it for an option, or the definition allows it. */
+  /**
+   * True when the value may begin with "-", because the program cannot take it for an option, or the definition allows
+   * it.
+   */
   readonly guarded: boolean;
-  /** The option that the element before names, which goes with an absent value. */
+  /** The option in the element before, which is removed together with an absent value. */
   readonly option: string | undefined;
 }
 
@@ -27,16 +30,16 @@ const forms =
   'the three forms are a literal, a whole "{argument}", and a literal with one at its end, such as "--name={argument}"; ' +
   "braces that the program shall get belong into a script of its own, such as run: [awk, -f, ./first.awk]";
 
-/** Ends the options of a program: what comes after it is never taken for one. */
+/** Ends the options of a program. Elements after it are never options. */
 const endOfOptions = "--";
 
-/** Before them are standard input, output and error. */
+/** The descriptors before are standard input, output and error. */
 const firstDescriptor = 3;
 
 export interface ArgvTemplate {
   readonly usedArguments: ReadonlySet<string>;
   /**
-   * The argv of a call. What the program shall read from descriptors is added to these.
+   * Makes the argv of a call. Values that the program must read from descriptors are added to these.
    * @throws IscepError `invalid_arguments` when a value cannot be given to a program
    */
   fill(args: object, descriptors: Buffer[]): string[];
@@ -158,7 +161,7 @@ function allowsDash(declaration: ArgumentDeclaration): boolean {
   return "allow" in value && (value.allow ?? []).some((word) => word === "dash");
 }
 
-/** One that the definition itself names. */
+/** A descriptor that the definition itself names. */
 function dashedValue(declaration: ArgumentDeclaration): string | undefined {
   const item = declaration.type === "list" ? declaration.items : declaration;
   const named: unknown[] = [declaration.default ?? []].flat();
@@ -173,8 +176,8 @@ function mayBeAbsent(declaration: ArgumentDeclaration | undefined): boolean {
 }
 
 /**
- * That takes what follows as its value: one with "=" has its own, and "-" is a file. Never the end of the options: without it what follows
- * would be unguarded.
+ * True for an option that takes the next element as its value. One with "=" has its own value, and "-" is a file. The
+ * end of the options is never one, because without it the rest would be unguarded.
  */
 function isOption(text: string): boolean {
   return /^-./.test(text) && !text.includes("=") && text !== endOfOptions;

@@ -1,4 +1,4 @@
-/** Whom a script runs as: a user by name, with the groups that the system gives him. */
+/** The user that a script runs as: found by name, with the groups that the system gives to that user. */
 import { readFileSync } from "node:fs";
 import { IscepError } from "../../errors.js";
 import { findSystemProgram } from "./program.js";
@@ -8,13 +8,13 @@ export interface ScriptUser {
   readonly gid: number;
   /** HOME, USER and LOGNAME of this user. */
   readonly environment: Readonly<Record<string, string>>;
-  /** What becomes the program after it has set the user; empty where Node itself sets it. */
+  /** The launcher that sets the user and then becomes the program; empty when Node itself sets the user. */
   readonly launcher: readonly string[];
 }
 
 /**
- * Undefined when this process runs as that user already, and has nothing to change.
- * @throws IscepError `configuration` when there is no such user, or this process may not become him
+ * undefined when this process already runs as that user, and has nothing to change.
+ * @throws IscepError `configuration` when there is no such user, or this process may not change to that user
  */
 export function findUser(name: string): ScriptUser | undefined {
   const found = passwdEntry(name);
@@ -33,7 +33,7 @@ export function findUser(name: string): ScriptUser | undefined {
   };
 }
 
-/** Node sets user and group, and leaves no other groups, neither root's nor the user's own. */
+/** Node sets user and group, and keeps no other groups: neither root's nor the user's own. */
 function groupSetter(name: string, uid: number, gid: number): string[] {
   const setpriv = findSystemProgram("setpriv");
   if (setpriv === undefined) {
@@ -50,14 +50,14 @@ interface PasswdEntry {
   readonly home: string;
 }
 
-/** passwd(5). Users that only a directory service knows are not there. */
+/** Reads passwd(5). Users that only a directory service knows are not found. */
 function passwdEntry(name: string): PasswdEntry {
   const [, , uid = "", gid = "", , home = "/"] = linesOf("/etc/passwd").find(([user]) => user === name) ?? [];
   if (!isNumber(uid) || !isNumber(gid)) throw wrong(`there is no user "${name}" in /etc/passwd`);
   return { uid: Number(uid), gid: Number(gid), home };
 }
 
-/** group(5). */
+/** Reads group(5). */
 function hasOtherGroups(name: string, gid: number): boolean {
   return linesOf("/etc/group").some(
     ([, , id = "", members = ""]) => isNumber(id) && Number(id) !== gid && members.split(",").includes(name),
