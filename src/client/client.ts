@@ -10,51 +10,60 @@ import type { ProtocolClient } from "./protocol/protocol-client.js";
 
 export interface Client<Commands extends object = CommandSet> {
   /**
-   * Calls a command and gives its value; a command that returns nothing gives null. A script gives a ScriptResult.
+   * Calls a command and returns its value. A command that returns nothing gives null. A script gives a ScriptResult.
    * @throws IscepError `invalid_arguments`, `command_not_found`, `unauthorized`, `failed`, `busy`, `timeout`,
-   *   `cancelled`, `lost` (it may have run or not), `connect_failed`, `protocol`, `too_large`, `closed`.
+   *   `cancelled`, `lost` (it may have run or not), `connect_failed`, `protocol`, `too_large`, `closed`
    */
   call<Name extends NameOf<Commands>>(
     name: Name,
     ...args: CallArguments<Commands, Name, CallOptions>
   ): Promise<ResultOf<Commands, Name>>;
-  /** The commands that this token may run. From an original server the schemas are made of its type names. */
+  /** The commands that this token may run. With an original server, the schemas are made from its names of types. */
   list(options?: CallOptions): Promise<CommandDescription[]>;
   /**
-   * Starts a command and follows it: its output while it runs, its progress, its one outcome. Over version 1 a script's
-   * output comes at its end, and a cancel only ends the wait.
+   * Starts a command and follows it: its output while it runs, its progress, and its one outcome. Over version 1, the
+   * output of a script comes at its end, and a cancel ends only the wait.
    */
   run<Name extends NameOf<Commands>>(
     name: Name,
     ...args: CallArguments<Commands, Name, RunOptions>
   ): RunHandle<ResultOf<Commands, Name>>;
-  /** Version 2: follows a run that was started before, by this client or another of the same owner, from an offset of its output. */
+  /**
+   * Version 2: follows a run that this client, or another one of the same owner, has started, from an offset of its
+   * output.
+   */
   attach(run: string, options?: CallOptions & { readonly offset?: number }): RunHandle;
   /** Version 2: asks a run to stop. */
   cancel(run: string, options?: CallOptions): Promise<void>;
-  /** Version 2: this owner's runs that are under way or that the server still knows, newest first, one page of them. */
+  /**
+   * Version 2: one page of the runs that this token may see, newest first: those that go on, and those that the server
+   * still knows.
+   */
   runs(options?: RunsOptions): Promise<RunsPage>;
   /**
-   * Tells of the connection's life: `reconnecting` (with the reason) when it was lost while calls wait or are under way,
-   * `connected` when it is there again, `closed` at `close()`. Returns what ends the listening.
+   * Reports what happens to the connection: `reconnecting` (with the reason) when it was lost while calls need it,
+   * `connected` when it is there again, `closed` at `close()`. Returns a function that ends the listening.
    */
   on<Name extends keyof ConnectionEventMap>(name: Name, listener: ConnectionListener<Name>): () => void;
-  /** Which version this client and its server speak. `in-process` has all that version 2 has, without a network. */
+  /** The version that this client and its server speak. */
   readonly protocol: 1 | 2 | "in-process";
   /** Sends a value to the server and back. */
   echo<Value>(value: Value, options?: CallOptions): Promise<Value>;
-  /** A round trip to the server and back, in milliseconds. */
+  /** Measures a round trip to the server and back, in milliseconds. */
   ping(options?: CallOptions): Promise<number>;
-  /** Calls that wait are rejected with `closed`, one that is under way with `lost`. Safe to call twice. */
+  /**
+   * Closes the client. Waiting calls are rejected with `closed`, and a call under way with `lost`. You may call it
+   * twice.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * Connects to a server, at `iscep://HOST:8989?pin=sha256:…` (TLS), `iscep+tcp://…` or `iscep+unix:///PATH`.
+ * Connects to a server at `iscep://HOST:8989?pin=sha256:…` (TLS), `iscep+tcp://…` or `iscep+unix:///PATH`.
  * `connect<typeof commands>(…)` makes the calls typed.
  * @throws IscepError `usage`, `configuration`, `connect_failed`, `not_trusted`, `timeout`, `cancelled`, `busy`,
- *   `protocol` (the server answers the greeting as no server does, or not in the version that was asked for).
+ *   `protocol` (the server did not answer the greeting as a server does, or does not speak the wanted version)
  */
 export async function connect<Commands extends object = CommandSet>(
   url: string,
@@ -82,7 +91,7 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
     ...args: CallArguments<Commands, Name, CallOptions>
   ): Promise<ResultOf<Commands, Name>> {
     const [given, options] = args;
-    // What the other side answers has the type that its definition promises; the wire cannot prove it.
+    // The types promise what the command's definition says. The wire cannot prove it.
     return this.#protocolClient.call(name, given, options) as Promise<ResultOf<Commands, Name>>;
   }
 

@@ -1,4 +1,4 @@
-/** From an address to a connection on which both sides know which version they speak. */
+/** Opens a connection to an address, on which both sides know the version that they speak. */
 import type { Socket } from "node:net";
 import { IscepError } from "../errors.js";
 import { loadClientCertificate } from "../identity/certificates.js";
@@ -20,7 +20,7 @@ import { Version2Client } from "./version2/client.js";
 import { Version2ClientConnection } from "./version2/connection.js";
 import { Version2ProtocolClient } from "./version2/protocol-client.js";
 
-/** Where the server is, and what makes it the right one. */
+/** Where the server is, and how it is recognised. */
 interface Target {
   readonly address: Address;
   readonly trust: Trust | undefined;
@@ -72,7 +72,7 @@ export async function openProtocolClient(
   const clientFor = (own: string | undefined): Version2Client =>
     new Version2Client({
       limits,
-      // What happens to connections of single calls is no news.
+      // Connections of single calls are not reported.
       ...(own === token ? { events } : {}),
       open: async (heard, abandoned) => {
         const again = await greet(target, abandoned);

@@ -1,12 +1,12 @@
-/** The life of a client's connection, for whoever wants to show it. Nobody has to listen. */
+/** Reports the life of a client's connection. Listeners are optional. */
 import type { IscepError } from "../../errors.js";
 
 export interface ConnectionEventMap {
-  /** It is there again, after `reconnecting`. */
+  /** The connection is there again, after `reconnecting`. */
   readonly connected: [];
-  /** It was lost, and is being made again for the calls that wait or are under way. */
+  /** The connection was lost, and is being made again for the calls that need it. */
   readonly reconnecting: [reason: IscepError];
-  /** By `close()`. */
+  /** The client was closed by `close()`. */
   readonly closed: [];
 }
 
@@ -19,14 +19,14 @@ export class ConnectionEvents {
     closed: new Set(),
   };
 
-  /** Returns what ends the listening. */
+  /** Returns a function that ends the listening. */
   on<Name extends keyof ConnectionEventMap>(name: Name, listener: ConnectionListener<Name>): () => void {
     const listeners: Set<ConnectionListener<Name>> = this.#listeners[name];
     listeners.add(listener);
     return () => void listeners.delete(listener);
   }
 
-  /** A listener that throws is its author's to hear of, and no call's. */
+  /** A listener that throws is reported to its author, and disturbs no call. */
   tell<Name extends keyof ConnectionEventMap>(name: Name, ...told: ConnectionEventMap[Name]): void {
     const listeners: Set<ConnectionListener<Name>> = this.#listeners[name];
     for (const listener of listeners) queueMicrotask(() => listener(...told));

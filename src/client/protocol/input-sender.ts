@@ -1,21 +1,21 @@
 /**
- * Standard input of one run at its caller: taken from its source no faster than the windows allow, and kept until the
- * run has read it, as another connection may have to go on with it.
+ * Sends the standard input of one run. It reads the source no faster than the windows allow, and keeps what it sent
+ * until the run has read it, because another connection may have to go on with it.
  */
 import { Readable } from "node:stream";
 import { IscepError, toIscepError } from "../../errors.js";
 import type { SendWindow } from "../../session/window.js";
 
-/** Chunks must not be changed after they were given. */
+/** Do not change chunks after you gave them. */
 export type StdinSource = string | Uint8Array | AsyncIterable<string | Uint8Array>;
 
-/** The way to the run over one connection. */
+/** The connection that leads to the run. */
 export interface InputChannel {
   readonly maxDataBytes: number;
   readonly window: SendWindow;
-  /** Shared by all input of the connection. */
+  /** The window that all input of the connection shares. */
   readonly connectionWindow: SendWindow;
-  /** Without bytes it is the end. */
+  /** Sends bytes. No bytes mean the end. */
   write(offset: number, bytes: Uint8Array): void;
 }
 
@@ -28,12 +28,12 @@ export class InputSender {
   readonly #chunks: AsyncIterator<unknown>;
   readonly #source: StdinSource;
   readonly #failed: (error: IscepError) => void;
-  /** What came of the source, from `#needed` on. */
+  /** The chunks of the source, from `#needed` on. */
   #kept: Chunk[] = [];
-  /** Up to here the run has read. */
+  /** The offset up to which the run has read. */
   #needed = 0;
   #sent = 0;
-  /** Up to here the source was read. */
+  /** The offset up to which the source was read. */
   #end = 0;
   #isAtEnd = false;
   #endWasSent = false;
@@ -42,7 +42,7 @@ export class InputSender {
   #channel: InputChannel | undefined;
   #roomAgain: (() => void) | undefined;
 
-  /** `failed`: the source broke, and what was sent is not all. */
+  /** `failed` means that the source broke, and that what was sent is not complete. */
   constructor(source: StdinSource, failed: (error: IscepError) => void) {
     this.#source = source;
     this.#failed = failed;
@@ -50,8 +50,8 @@ export class InputSender {
   }
 
   /**
-   * Goes on from `receivedBytes`, which the server has; of these the run has yet to read `unreadBytes`.
-   * @throws IscepError `protocol` when that was given back long ago
+   * Goes on from `receivedBytes`, which the server has. The run has not read `unreadBytes` of these yet.
+   * @throws IscepError `protocol` when the server wants bytes that it had confirmed before
    */
   begin(channel: InputChannel, receivedBytes: number, unreadBytes: number): void {
     if (this.#isClosed) return;
@@ -66,7 +66,7 @@ export class InputSender {
     if (!this.#isReading) void this.#readSource();
   }
 
-  /** The connection is gone; another may `begin`. */
+  /** The connection is gone. Another one may `begin`. */
   pause(): void {
     this.#channel = undefined;
   }
@@ -79,7 +79,7 @@ export class InputSender {
     this.pump();
   }
 
-  /** Sends what the windows allow. */
+  /** Sends as much as the windows allow. */
   pump(): void {
     const channel = this.#channel;
     if (channel === undefined) return;
@@ -121,7 +121,7 @@ export class InputSender {
         if (next.done === true) break;
         this.#keep(bytesOf(next.value));
         this.pump();
-        // One chunk ahead: what has been sent is kept too, as far as the window goes.
+        // It reads one chunk ahead. What was sent is kept too, up to the size of the window.
         while (this.#sent < this.#end && !this.#hasEnded()) {
           await new Promise<void>((resolve) => (this.#roomAgain = resolve));
           this.#roomAgain = undefined;
@@ -151,11 +151,11 @@ export class InputSender {
   #keep(bytes: Uint8Array): void {
     const offset = this.#end;
     this.#end += bytes.length;
-    // What a run that was joined got of an earlier call need not be kept.
+    // What the joined run already got from an earlier call need not be kept.
     if (this.#end > this.#needed) this.#kept.push({ offset, bytes });
   }
 
-  /** The run has ended: nothing more is read of the source, which is closed, too. */
+  /** The run has ended. Nothing more is read from the source, and it is closed. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -163,13 +163,13 @@ export class InputSender {
     this.#kept = [];
     this.#roomAgain?.();
     if (this.#isAtEnd) return;
-    // A generator that waits for its own input would take its `return` only after that.
+    // A generator that waits for its own input would see `return` only after that.
     if (this.#source instanceof Readable) this.#source.destroy();
     this.#chunks.return?.().then(undefined, () => {});
   }
 }
 
-/** Of a run that was refused. */
+/** The input of a run that was refused. */
 export function closeSource(source: StdinSource | undefined): void {
   if (source !== undefined) new InputSender(source, () => {}).close();
 }

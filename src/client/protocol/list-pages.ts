@@ -4,8 +4,8 @@ import { IscepError } from "../../errors.js";
 import { isJsonObject } from "../../wire/json.js";
 
 /**
- * All pages of a list of commands, one after the other. The server says where the next one begins, and may be hostile:
- * each page has to bring something, and to move on.
+ * Reads all pages of a list of commands. The server says where the next page begins, and may be hostile: each page must
+ * have something new, and must move on.
  * @throws IscepError `protocol`
  */
 export async function listPages(

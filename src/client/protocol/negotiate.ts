@@ -1,4 +1,7 @@
-/** Which version a server speaks: HELLO asks, and a server of version 1 answers with an ERROR on the same connection. */
+/**
+ * Finds out which version a server speaks: HELLO asks, and a server of version 1 answers with an ERROR on the same
+ * connection.
+ */
 import { randomBytes } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../../errors.js";
@@ -13,7 +16,7 @@ import { hashBytes, headerBytes, PacketReader, PacketType, type PacketView } fro
 
 interface Handover {
   /**
-   * Ends the listening of the greeting, and gives what came behind its answer; from here on the socket is the caller's.
+   * Ends the greeting, and returns the bytes that came after the answer. From here on the socket belongs to the caller.
    * @throws IscepError `connect_failed` when it broke meanwhile
    */
   release(): Buffer;
@@ -22,7 +25,7 @@ interface Handover {
 export interface Greeted extends Handover {
   readonly version: 2;
   readonly hello: ServerHello;
-  /** Contents of both HELLO packets as they were sent, for the proof. */
+  /** The contents of both HELLO packets as they were sent, for the proof. */
   readonly clientHello: Buffer;
   readonly serverHello: Buffer;
 }
@@ -37,7 +40,7 @@ export interface NegotiateOptions {
 
 type Answer = { readonly version: 1 } | { readonly hello: ServerHello; readonly serverHello: Buffer };
 
-/** @throws IscepError `protocol`, `busy`, `timeout`, `cancelled`, `connect_failed`. The socket is destroyed then. */
+/** @throws IscepError `protocol`, `busy`, `timeout`, `cancelled`, `connect_failed`; then the socket is destroyed */
 export function negotiate(socket: ByteStream, { limits, timeoutMs, signal }: NegotiateOptions): Promise<Negotiated> {
   const nonce = randomBytes(nonceBytes).toString("base64url");
   const packet = encodeClientHello({ versions: [2], nonce, agent: `iscep/${packageVersion}` });
@@ -54,7 +57,7 @@ export function negotiate(socket: ByteStream, { limits, timeoutMs, signal }: Neg
       fail(new IscepError("cancelled", "connecting was cancelled", { cause: signal?.reason }));
     const received = (chunk: Buffer): void => {
       reader.receive(chunk);
-      // What comes behind the answer waits for `release`.
+      // Bytes after the answer wait for `release`.
       if (isAnswered) return;
       try {
         const next = reader.next();
@@ -104,11 +107,11 @@ function readAnswer(packet: PacketView | null, socket: ByteStream, limits: Limit
       serverHello: Buffer.from(packet.bytes.subarray(packet.start, packet.end)),
     };
   }
-  // A server may look at the token before it looks at the type: HELLO has none, and UNAUTHORIZED is its answer then.
+  // A server may check the token before the type. HELLO has no token, so its answer is UNAUTHORIZED.
   if (packet.type !== PacketType.ERROR && packet.type !== PacketType.UNAUTHORIZED) {
     throw new IscepError("protocol", `the server answered the greeting with packet type ${packet.type}`);
   }
-  // Over a limit, a server says so before it closes; any other ERROR means that it does not know HELLO.
+  // A server over a limit says so before it closes. Any other ERROR means that it does not know HELLO.
   const refusal = readError(decodeContent(packet, limits));
   if (refusal.code === "busy") throw refusal;
   if (socket instanceof TLSSocket && socket.alpnProtocol === alpnProtocol) {
@@ -127,7 +130,7 @@ function unanswered(timeoutMs: number): IscepError {
   );
 }
 
-/** What it can be, in the order of how likely; a server that hangs up has no way to say. */
+/** The possible reasons, the most likely first. A server that hangs up cannot say why. */
 function closedAtGreeting(): IscepError {
   return new IscepError(
     "connect_failed",

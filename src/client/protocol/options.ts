@@ -3,13 +3,17 @@ import type { RunRecord } from "../../model/run-record.js";
 import type { StdinSource } from "./input-sender.js";
 
 export interface ConnectOptions {
-  /** Sent with each call; the address may hold it too (`iscep://OWNER:TOKEN@HOST`). */
+  /** The token of the calls. It may also be in the address (`iscep://OWNER:TOKEN@HOST`). Default: none. */
   readonly token?: string;
-  /** Path of a PEM file, or PEM text: the certificate itself, or the authority that signed it. */
+  /**
+   * PEM text, or the path of a PEM file: the server's certificate, or that of the authority that signed it. Default:
+   * the system's authorities.
+   */
   readonly ca?: string;
   /**
-   * `sha256:` and the base64url SHA-256 of the certificate's public key (SPKI), as `iscep cert` prints it. With several, the
-   * server must have one of these keys: so a server can be given a new key while its clients know both.
+   * The pin of the server: `sha256:` and the base64url SHA-256 of the certificate's public key (SPKI), as `iscep cert`
+   * prints it. With several pins, the server must have one of these keys. So a server can get a new key while its
+   * clients know both.
    */
   readonly pin?: string | readonly string[];
   /**
@@ -19,24 +23,27 @@ export interface ConnectOptions {
   readonly certificate?: string;
   /** Path of a PEM file (mode 0600), or PEM text: the key of `certificate`. */
   readonly key?: string;
-  /** For a call, from when it is made to its answer. Default `callTimeoutMs`. */
+  /** The time for a call, from when it is made to its answer, in milliseconds. Default: the limit `callTimeoutMs`. */
   readonly timeoutMs?: number;
   /** Ends the attempt to connect. */
   readonly signal?: AbortSignal;
-  /** Without it no token is sent in cleartext beyond loopback and unix sockets, and no cleartext connection is made there. */
+  /** true allows cleartext connections beyond loopback and unix sockets. Default: false. */
   readonly allowCleartext?: boolean;
   readonly limits?: Partial<Limits>;
   /**
-   * Default: the client asks, and speaks version 1 on the same connection with a server that knows no other. 2 refuses
-   * such a server; 1 does not ask.
+   * 2 refuses a server that speaks only version 1, and 1 never asks for version 2. Default: the client asks for version
+   * 2, and speaks version 1 with a server that knows no other.
    */
   readonly protocol?: 1 | 2;
 }
 
 export interface CallOptions {
-  /** Version 2: a call with the key of an earlier one joins its run, so that it may be repeated safely. At most 256 characters. */
+  /**
+   * Version 2: a call with the key of an earlier one joins its run, so it may be repeated safely. At most 256
+   * characters.
+   */
   readonly idempotencyKey?: string;
-  /** Overrides the client's token for this call; null sends none. */
+  /** The token for this call. null sends none. Default: the client's token. */
   readonly token?: string | null;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -49,7 +56,7 @@ export interface RunsOptions extends Omit<CallOptions, "idempotencyKey"> {
   readonly all?: boolean;
   /** Only runs of this command. */
   readonly command?: string;
-  /** Only runs that are `running`, or that ended so. */
+  /** Only runs with this status: `running`, or how they ended. */
   readonly status?: RunRecord["status"];
   /** Only runs of this owner; `schedule` for those that a schedule started. */
   readonly owner?: string;
@@ -57,12 +64,12 @@ export interface RunsOptions extends Omit<CallOptions, "idempotencyKey"> {
   readonly sinceMs?: number;
   /** The `next` of the page before. */
   readonly after?: string;
-  /** At most so many; the server has a limit of its own. */
+  /** The largest number of runs. The server has its own limit. */
   readonly limit?: number;
 }
 
 export interface RunOptions extends CallOptions {
-  /** Version 2: the run goes on when this client is gone. */
+  /** Version 2: the run goes on when this client is gone. Default: false. */
   readonly detach?: boolean;
   /**
    * Version 2: standard input of the run, sent as fast as the command reads it. A source that fails cancels the run;

@@ -1,4 +1,4 @@
-/** What the public client asks of whichever version its server speaks. */
+/** What the public client needs from either version of the protocol. */
 import type { CommandDescription } from "../../model/command.js";
 import type { CallOptions, RunOptions, RunsOptions } from "./options.js";
 import type { RunHandle } from "./run-handle.js";

@@ -1,38 +1,41 @@
-/** Output of a run at its caller: kept until it is read, as far as the window goes. */
+/** Keeps the output of a run for its caller until it is read, within the window. */
 import { IscepError } from "../../errors.js";
 import { ReceiveWindow } from "../../session/window.js";
 
 export interface OutputChunk {
   readonly channel: "stdout" | "stderr";
-  /** Of the first byte; counts the bytes of both channels from 0. */
+  /** The offset of the first byte. It counts the bytes of both channels from 0. */
   readonly offset: number;
   readonly bytes: Uint8Array;
 }
 
-/** What brings the output. */
+/** Where the output comes from. */
 export interface OutputSource {
-  /** The server may send so many bytes more. */
+  /** Allows the server to send so many bytes more. */
   grant(bytes: number): void;
-  /** Nobody reads now: what would be sent is better not sent. */
+  /** Tells the server to send no more, because nobody reads. */
   leave(): void;
-  /** After `leave` somebody reads after all, and needs what comes from this offset on. */
+  /** After `leave`, asks for the output from this offset on, because somebody reads after all. */
   want(offset: number): void;
 }
 
-/** One reader's queue of chunks; ends after `finish`, fails after `fail`. */
+/** The queue of chunks of one reader. It ends after `finish`, and fails after `fail`. */
 export class OutputQueue implements AsyncIterable<OutputChunk> {
   readonly #source: OutputSource;
   #window = new ReceiveWindow(0);
   #windowBytes = 0;
   #chunks: OutputChunk[] = [];
-  /** So many chunks at the front came over an earlier stream: no window of this one was spent on them. */
+  /** How many chunks at the front came over an earlier stream, so that they used no window of this one. */
   #earlier = 0;
-  /** Nobody has begun to read; the window was full, and the run was let go on without this reader; it is read; it was left. */
+  /**
+   * `unread`: nobody has begun to read. `parked`: the window was full, so the run goes on without this reader. `read`:
+   * somebody reads. `left`: nobody will read any more.
+   */
   #state: "unread" | "parked" | "read" | "left" = "unread";
-  /** Up to where bytes have come. */
+  /** The offset up to which bytes have come. */
   #position: number;
   #isLate = false;
-  /** The offset that the stream has to go on with. */
+  /** The offset with which the stream must go on. */
   #next: number;
   #end = Number.POSITIVE_INFINITY;
   #error: Error | undefined;
@@ -43,12 +46,12 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     this.#source = source;
   }
 
-  /** Up to where bytes have come; another stream goes on from here. */
+  /** The offset up to which bytes have come. Another stream goes on from here. */
   get position(): number {
     return this.#position;
   }
 
-  /** A stream begins at this offset, with windows that are full again. */
+  /** A stream begins at this offset, with full windows. */
   begin(windowBytes: number, offset: number): void {
     this.#next = offset;
     this.#windowBytes = windowBytes;
@@ -56,17 +59,17 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     this.#earlier = this.#chunks.length;
   }
 
-  /** Its stream was left before anybody read: how much there is in all, the stream of whoever reads later will tell. */
+  /** Its stream was left before anybody read. The stream of a later reader will tell how much there is in all. */
   get isLate(): boolean {
     return this.#isLate;
   }
 
-  /** All that there will be has come, whether it was read or not. */
+  /** All of the output has come, whether it was read or not. */
   get isWhole(): boolean {
     return this.#error !== undefined || this.#position >= this.#end;
   }
 
-  /** @throws IscepError `protocol` when it does not follow what came before, or is more than was granted. */
+  /** @throws IscepError `protocol` when it does not follow the bytes before, or is more than was granted */
   receive(channel: OutputChunk["channel"], offset: number, bytes: Buffer): void {
     this.#window.receive(bytes.length);
     if (offset !== this.#next) {
@@ -79,7 +82,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     this.#chunks.push({ channel, offset: offset + known, bytes: bytes.subarray(known) });
     this.#position = this.#next;
     this.#wake?.();
-    // A run is not held back for a reader that may never come: who reads later gets the rest from the server.
+    // A run is not held back for a reader that may never come. A later reader gets the rest from the server.
     if (this.#state === "unread" && this.#window.expectedBytes < this.#windowBytes / 8) {
       this.#state = "parked";
       this.#isLate = true;
@@ -87,7 +90,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     }
   }
 
-  /** `end`: how many bytes there are in all. */
+  /** @param end the number of bytes in all */
   finish(end: number): void {
     this.#end = end;
     this.#wake?.();
@@ -124,7 +127,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     }
   }
 
-  /** Nobody will read it, or read on. */
+  /** Nobody will read it, or go on reading. */
   discard(): void {
     if (this.#state === "left") return;
     const wasParked = this.#state === "parked";

@@ -1,4 +1,4 @@
-/** What a server tells of its runs, read with suspicion. */
+/** Reads what a server says about its runs. The other side may be hostile, so everything is checked. */
 import { IscepError } from "../../errors.js";
 import { runStatuses, type RunRecord } from "../../model/run-record.js";
 import { isJsonObject } from "../../wire/json.js";
@@ -6,7 +6,7 @@ import { isJsonObject } from "../../wire/json.js";
 export interface RunsPage {
   /** Newest first. */
   readonly runs: RunRecord[];
-  /** To be given as `after` for the next page; absent on the last one. */
+  /** Give it as `after` for the next page. The last page has none. */
   readonly next?: string;
 }
 
@@ -18,7 +18,7 @@ export function readRunsPage(answer: unknown, after: string | undefined): RunsPa
   const runs = answer["runs"].map(readRecord);
   const { next } = answer;
   if (next === undefined) return { runs };
-  // A hostile server could else keep a program that asks for all pages asking for ever.
+  // Otherwise a hostile server could make a program ask for pages without end.
   if (typeof next !== "string" || runs.length === 0 || next === after || next !== runs.at(-1)?.run) {
     throw wrong("does not end");
   }

@@ -1,6 +1,7 @@
 /**
- * Calls over version 1. Many may be made at once; they queue and go one at a time. After a timeout or a cancel the
- * connection is closed, as a late answer could not be told from the next call's; the next call opens a new one.
+ * Makes calls over version 1. Many may be made at once; they wait in a queue and are sent one at a time. After a
+ * timeout or a cancel the connection is closed, because a late answer would look like that of the next call. The next
+ * call opens a new connection.
  */
 import type { Socket } from "node:net";
 import { IscepError, toIscepError } from "../../errors.js";
@@ -15,7 +16,7 @@ export interface Version1ClientOptions {
   readonly limits: Limits;
   /** The largest request that the peer can read. */
   readonly maxRequestBytes: number;
-  /** A new connected and trusted socket. */
+  /** Opens a new socket, connected and trusted. */
   connect(signal: AbortSignal): Promise<Socket>;
   readonly events?: ConnectionEvents;
 }
@@ -41,7 +42,7 @@ export class Version1Client {
     this.#queue = new RequestQueue(options.limits.maxQueuedCalls);
   }
 
-  /** Takes a socket that is connected already. */
+  /** Uses a socket that is already connected. */
   use(socket: Socket): void {
     this.#connection = new Version1ClientConnection({
       socket,
@@ -51,7 +52,7 @@ export class Version1Client {
     });
   }
 
-  /** Resolves with the answer's `response`, null when it has none. Rejects with an IscepError. */
+  /** Resolves with the answer's `response`, or null when it has none. Rejects with an IscepError. */
   request(type: Version1RequestType, content: Version1Content, options: RequestOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new IscepError("closed", "the client is closed; connect again");
@@ -65,7 +66,9 @@ export class Version1Client {
     });
   }
 
-  /** One timer for all requests: one each would cost more than the rest of a call's bookkeeping. */
+  /**
+   * There is one timer for all requests, because one for each would cost more than the rest of a call's bookkeeping.
+   */
   #armTimer(dueMs: number): void {
     clearTimeout(this.#timer);
     this.#timerDueMs = dueMs;
@@ -126,7 +129,9 @@ export class Version1Client {
     this.#connection = undefined;
   }
 
-  /** What waits was never sent, and goes over a new connection; what was sent may have run, and is lost. */
+  /**
+   * Waiting requests were never sent, and go over a new connection. A request that was sent may have run, and is lost.
+   */
   #gone(error: IscepError): void {
     this.#connection = undefined;
     const request = this.#current;
@@ -158,7 +163,7 @@ export class Version1Client {
     );
   }
 
-  /** Rejects what waits, lets the call that is out be lost, and ends with `lastPacket`. */
+  /** Rejects waiting requests, reports the one that is out as lost, and ends with `lastPacket`. */
   async close(lastPacket: Buffer): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -183,7 +188,7 @@ export class Version1Client {
   }
 }
 
-/** What waits here has not run. */
+/** Requests that wait here have not run. */
 function neverSent(error: IscepError): IscepError {
   const { code, cause } = error;
   const what = code === "timeout" ? "its timeout passed" : "the call was cancelled";

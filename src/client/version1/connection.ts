@@ -1,4 +1,4 @@
-/** One connection to a server of version 1: one request is out at a time, and the next packet answers it. */
+/** One connection to a server of version 1. Only one request is out at a time, and the next packet answers it. */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { Version1ClientSession, type Version1Answer, type Version1RequestType } from "../../session/version1-client.js";
@@ -7,9 +7,12 @@ import type { ByteStream } from "../../transport/byte-stream.js";
 export interface Version1ConnectionOptions {
   readonly socket: ByteStream;
   readonly limits: Limits;
-  /** The answer to the request that is out. Not `usable`: the connection has been cut, and `onGone` does not follow. */
+  /**
+   * Called with the answer to the request that is out. If it is not `usable`, the connection has been cut, and `onGone`
+   * does not follow.
+   */
   onAnswer(answer: Version1Answer, usable: boolean): void;
-  /** Once. No answer will come any more. */
+  /** Called once, when no answer will come any more. */
   onGone(error: IscepError): void;
 }
 
@@ -36,7 +39,7 @@ export class Version1ClientConnection {
   send(type: Version1RequestType, packet: Buffer): void {
     this.#session.sent(type);
     this.#asked = true;
-    // In one write: the original reads a packet with one recv.
+    // It is one write, because the original reads a packet with one recv.
     this.#socket.write(packet);
   }
 
@@ -46,7 +49,7 @@ export class Version1ClientConnection {
     this.#socket.destroy();
   }
 
-  /** Ends in peace, after `lastPacket`; cuts after `lingerTimeoutMs`. Resolves when the socket is closed. */
+  /** Ends in good order after `lastPacket`, and cuts after `lingerTimeoutMs`. Resolves when the socket is closed. */
   end(lastPacket: Buffer, lingerTimeoutMs: number): Promise<void> {
     this.#gone = true;
     if (this.#socket.destroyed) return Promise.resolve();
@@ -63,7 +66,7 @@ export class Version1ClientConnection {
   #received(chunk: Buffer): void {
     if (this.#gone) return;
     if (!this.#asked) {
-      // Nobody asked: the server says why it is about to close, or a late answer has come to nobody's call.
+      // No request is out. The server says why it will close, or this is a late answer.
       this.#ended(undefined);
       return;
     }
@@ -78,7 +81,7 @@ export class Version1ClientConnection {
     if (answer === undefined) return;
     this.#asked = false;
     this.#answered = true;
-    // What has come before the next request is sent would be taken for the answer to it.
+    // Bytes that come before the next request is sent would look like its answer.
     const usable = this.#session.pendingBytes === 0;
     if (!usable) this.destroy();
     this.#options.onAnswer(answer, usable);
@@ -93,7 +96,7 @@ export class Version1ClientConnection {
 }
 
 function closedByServer(hadAnswered: boolean): IscepError {
-  // A server with TLS hangs up on cleartext, and has no way to say why.
+  // A server with TLS closes a cleartext connection, and cannot say why.
   const hint = hadAnswered
     ? ""
     : ". It never answered on this connection: perhaps it expects TLS (an address that begins with iscep://), or is no iscep server";

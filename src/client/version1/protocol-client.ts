@@ -63,7 +63,7 @@ export class Version1ProtocolClient implements ProtocolClient {
     try {
       return await listPages(ask, this.#limits.maxListedCommands);
     } catch (error) {
-      // An original server knows no such command, and has another way to ask.
+      // An original server does not know this command, so DISCOVER is used.
       if (!isIscepError(error) || error.code !== "command_not_found") throw error;
       return descriptionsFromVersion1(
         await this.#version1.request(PacketType.DISCOVER, this.#content({}, options), this.#requestOptions(options)),
@@ -90,7 +90,7 @@ export class Version1ProtocolClient implements ProtocolClient {
     try {
       requestOptions = this.#requestOptions(options);
     } catch (error) {
-      // A call rejects, and never throws: who only listens to the promise would miss it.
+      // A call rejects and never throws, because a caller may only listen to the promise.
       return Promise.reject(toIscepError(error));
     }
     return this.#version1.request(PacketType.SEND_CMD, this.#content({ command, args }, options), requestOptions);
@@ -112,7 +112,7 @@ export class Version1ProtocolClient implements ProtocolClient {
   }
 }
 
-/** What would be promised in vain: nobody may take a repeated call for a safe one. */
+/** These options cannot be kept in version 1: a caller must not treat a repeated call as safe. */
 function unsupported(options: RunOptions | undefined): IscepError | undefined {
   if (options?.idempotencyKey !== undefined) return needsVersion2("an idempotencyKey");
   if (options?.detach === true) return needsVersion2("detach");

@@ -1,4 +1,4 @@
-/** Requests of one client: the one that is out, and those that wait for it, in the order in which they were made. */
+/** The requests of one client: the one that is out, and those that wait, in the order in which they were made. */
 import { setMaxListeners } from "node:events";
 import { IscepError } from "../../errors.js";
 import type { Version1RequestType } from "../../session/version1-client.js";
@@ -8,7 +8,7 @@ export class PendingRequest {
   readonly type: Version1RequestType;
   readonly packet: Buffer;
   readonly timeoutMs: number;
-  /** By performance.now(). */
+  /** The time by performance.now(). */
   readonly deadlineMs: number;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: IscepError) => void;
@@ -30,11 +30,11 @@ export class PendingRequest {
     this.#reject = reject;
   }
 
-  /** `aborted` is called at most once, and not after the request was settled. */
+  /** Calls `aborted` at most once, and not after the request was settled. */
   watch(signal: AbortSignal, aborted: () => void): void {
     this.#signal = signal;
     this.#aborted = aborted;
-    // One signal may stop any number of calls; Node takes more than 10 listeners for a leak.
+    // One signal may stop any number of calls, and Node treats more than 10 listeners as a leak.
     setMaxListeners(0, signal);
     signal.addEventListener("abort", aborted, { once: true });
   }
@@ -54,7 +54,7 @@ export class PendingRequest {
   }
 }
 
-/** A queue from whose middle a request that timed out can be taken cheaply. */
+/** A queue that can cheaply remove a request from its middle, when that timed out. */
 export class RequestQueue {
   readonly #requests = new Set<PendingRequest>();
   readonly #max: number;

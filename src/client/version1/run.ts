@@ -1,11 +1,11 @@
-/** A run over version 1: nothing comes before the answer, and a script's output is in that. */
+/** A run over version 1. Nothing comes before the answer, and the answer contains the output of a script. */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Outcome, ScriptResult } from "../../model/outcome.js";
 import { isScriptResult } from "../../model/script-result.js";
 import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-handle.js";
 import type { OutputChunk } from "../protocol/run-output.js";
 
-/** `send` calls the command; its signal is aborted by `cancel`, and by `signal`. */
+/** @param send calls the command; its signal is aborted by `cancel` and by `signal` */
 export function followVersion1(
   send: (signal: AbortSignal) => Promise<unknown>,
   signal: AbortSignal | undefined,
@@ -23,7 +23,7 @@ export function followVersion1(
   return handleOf(outcome, () => controller.abort());
 }
 
-/** Of a run that was refused before anything was sent. */
+/** A run that was refused before anything was sent. */
 export function refusedRun(refusal: IscepError): RunHandle {
   const outcome: Promise<Outcome> = Promise.resolve({ status: "rejected", error: refusal });
   return handleOf(outcome, () => {});
@@ -38,7 +38,7 @@ function handleOf(outcome: Promise<Outcome>, cancel: () => void): RunHandle {
     cancel();
     await outcome;
   };
-  // Whoever asks for neither is told by the outcome alone.
+  // A caller who uses neither promise learns it from the outcome.
   value.catch(() => {});
   id.catch(() => {});
   return {
@@ -53,7 +53,7 @@ function handleOf(outcome: Promise<Outcome>, cancel: () => void): RunHandle {
   };
 }
 
-/** Which came first of both channels, version 1 does not tell: standard output is shown first. */
+/** Version 1 does not say which channel came first, so standard output is shown first. */
 async function* outputOf(outcome: Promise<Outcome>): AsyncGenerator<OutputChunk, void, void> {
   const ended = await outcome;
   const value = "value" in ended ? ended.value : undefined;
@@ -74,10 +74,10 @@ function outcomeOfScript(value: ScriptResult): Outcome {
   return exitCode === null ? { status: "failed", error, value } : { status: "failed", error, exitCode, value };
 }
 
-/** What this side gave up on goes on at the server, and nobody will learn how it ends. */
+/** A call that this side gave up goes on in the server, and nobody learns how it ends. */
 function outcomeOverVersion1(error: IscepError): Outcome {
   if (error.details["mayHaveRun"] === true) return { status: "lost", error };
-  // The server's word has no details: the command ran, and its answer was too large. Ours names the limit.
+  // The server's error has no details: the command ran, and its answer was too large. Our own error names the limit.
   if (error.code === "too_large" && error.details["limit"] === undefined) return { status: "failed", error };
   return outcomeOfError(error, error.code === "failed" || error.code === "killed" ? { status: error.code } : {});
 }

@@ -1,4 +1,7 @@
-/** How long a client waits before it tries to come back: not at first, then longer and longer, and never all at once. */
+/**
+ * Says how long a client waits before it connects again: not at first, then longer and longer, and never all clients at
+ * once.
+ */
 import type { Limits } from "../../limits/limits.js";
 
 export class BackOff {
@@ -9,15 +12,15 @@ export class BackOff {
     this.#limits = limits;
   }
 
-  /** The connection was good for something. One that is only made, and breaks at once, is no reason to hurry. */
+  /** The connection was useful. A connection that breaks at once is no reason to hurry. */
   reset(): void {
     this.#delayMs = 0;
   }
 
-  /** How long to wait now; the next time it is twice as long, and never longer than `reconnectMaxDelayMs`. */
+  /** How long to wait now. The next wait is twice as long, up to `reconnectMaxDelayMs`. */
   nextDelayMs(): number {
     const { reconnectMinDelayMs, reconnectMaxDelayMs } = this.#limits;
-    // Jitter, so that the clients of a server that restarts do not come back in one moment.
+    // The jitter spreads the clients of a restarted server.
     const delayMs = this.#delayMs * (0.5 + Math.random() / 2);
     this.#delayMs = Math.min(reconnectMaxDelayMs, Math.max(reconnectMinDelayMs, 2 * this.#delayMs));
     return delayMs;

@@ -1,21 +1,24 @@
-/** One timer for the deadlines of all calls of a client: one each would cost more than the rest of a call's bookkeeping. */
+/**
+ * One timer for the deadlines of all calls of a client. One for each would cost more than the rest of a call's
+ * bookkeeping.
+ */
 
 export class CallDeadlines {
   readonly #check: (nowMs: number) => number;
   #timer: NodeJS.Timeout | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
 
-  /** `check` ends what is due, and returns when something is due next; Infinity for never. */
+  /** @param check ends the calls that are due, and returns when the next one is due; Infinity for never */
   constructor(check: (nowMs: number) => number) {
     this.#check = check;
   }
 
-  /** By performance.now(). A call that is answered in time never touches the timer. */
+  /** The time by performance.now(). A call that is answered in time never touches the timer. */
   watch(dueMs: number): void {
     if (dueMs >= this.#dueMs) return;
     clearTimeout(this.#timer);
     this.#dueMs = dueMs;
-    // No longer than Node's timers can: they look again then.
+    // The wait is bounded by Node's timers. Then the timer checks again.
     const delayMs = Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(dueMs - performance.now())));
     this.#timer = setTimeout(() => {
       this.#dueMs = Number.POSITIVE_INFINITY;

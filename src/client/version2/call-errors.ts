@@ -1,4 +1,4 @@
-/** What a client says of calls that it ends itself. */
+/** Errors of calls that the client ends itself. */
 import { IscepError } from "../../errors.js";
 
 export function cancelled(signal: AbortSignal): IscepError {
@@ -17,7 +17,7 @@ export function closedClient(): IscepError {
   return new IscepError("closed", "the client is closed; connect again");
 }
 
-/** `wasSent`: it waits to be taken up again, so it did run, or may have. */
+/** @param wasSent the call waits for a new connection, so it ran or may have run */
 export function closedWhileWaiting(wasSent: boolean): IscepError {
   return wasSent
     ? new IscepError("lost", "the client was closed before it could come back for the run")

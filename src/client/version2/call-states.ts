@@ -1,39 +1,39 @@
 /**
- * What a call of a version 2 client can be, what can happen to it, and what it is then. An event that is missing in a row
- * cannot happen to such a call. What is done when a state changes stands in client.ts.
+ * What a call of a version 2 client can be, what can happen to it, and what it is then. An event that is missing in a
+ * row cannot happen to such a call. client.ts says what is done when a state changes.
  */
 
 export const callEvents = [
-  /** It leaves over a connection: for the first time, or to be taken up again. */
+  /** It is sent over a connection, for the first time or again. */
   "sent",
-  /** The server has told the id of its run. */
+  /** The server said the id of its run. */
   "started",
-  /** The server has said how it ended. */
+  /** The server said how it ended. */
   "answered",
-  /** No more of its output will come, or is wanted. */
+  /** No more of its output will come, or nobody wants more. */
   "outputOver",
-  /** Its caller wants it to stop, and waits for what becomes of it. */
+  /** Its caller wants it to stop, and waits for its outcome. */
   "cancel",
-  /** Its caller gets an error from the client itself, and waits no longer. */
+  /** Its caller got an error from the client, and does not wait any more. */
   "abandon",
-  /** Its connection is gone, and another one can go on with it. */
+  /** Its connection is gone, but another one can go on with it. */
   "interrupted",
-  /** Nothing can bring its answer, or the rest of its output, any more. */
+  /** Nothing can bring its answer or the rest of its output any more. */
   "lost",
 ] as const;
 
 export type CallEvent = (typeof callEvents)[number];
 export type CallState = keyof typeof table;
 
-/** Who has it now: the client holds it back, the server works on it, or it is over. */
+/** Where it is: the client holds it back, the server works on it, or it is over. */
 type Place = "client" | "server" | "nowhere";
 type StateRow = { readonly at: Place } & { readonly [Event in CallEvent]?: string };
 
 const table = {
-  /** Nothing of it has left. */
+  /** It was not sent yet. */
   queued: { at: "client", sent: "sent", outputOver: "queued", cancel: "ended", abandon: "ended", lost: "ended" },
 
-  /** Nobody knows yet whether the server has begun with it. */
+  /** It was sent, and nobody knows yet whether the server has begun with it. */
   sent: {
     at: "server",
     started: "started",
@@ -45,7 +45,7 @@ const table = {
     lost: "ended",
   },
 
-  /** The id of its run is known, so that it can be found again. */
+  /** The id of its run is known, so it can be found again. */
   started: {
     at: "server",
     started: "started",
@@ -57,7 +57,7 @@ const table = {
     lost: "ended",
   },
 
-  /** The server is asked to stop it, and its caller waits for the outcome. */
+  /** The server was asked to stop it, and its caller waits for the outcome. */
   stopping: {
     at: "server",
     started: "stopping",
@@ -69,7 +69,7 @@ const table = {
     lost: "ended",
   },
 
-  /** The server is asked to stop it, and nobody waits. It takes a place there until the server has answered. */
+  /** The server was asked to stop it, and nobody waits. It takes a place there until the server has answered. */
   abandoned: {
     at: "server",
     started: "abandoned",
@@ -80,7 +80,7 @@ const table = {
     lost: "ended",
   },
 
-  /** Answered, and the last of its output is on its way. A second answer changes nothing. */
+  /** It is answered, and the last part of its output is on its way. A second answer changes nothing. */
   draining: {
     at: "server",
     started: "draining",
@@ -91,10 +91,10 @@ const table = {
     lost: "ended",
   },
 
-  /** Its connection is gone, and the next one goes on with it. */
+  /** Its connection is gone. The next one goes on with it. */
   away: { at: "client", sent: "sent", outputOver: "away", cancel: "awayStopping", abandon: "ended", lost: "ended" },
 
-  /** As `away`, and the server shall stop it as soon as it can be told so. */
+  /** Like `away`, but the server must stop it as soon as it can be told. */
   awayStopping: {
     at: "client",
     sent: "stopping",
@@ -104,7 +104,7 @@ const table = {
     lost: "ended",
   },
 
-  /** The rest of its output has to come over the next connection. That brings the answer once more, too. */
+  /** The rest of its output must come over the next connection, which also brings the answer once more. */
   awayDraining: {
     at: "client",
     sent: "sent",
@@ -114,13 +114,13 @@ const table = {
     lost: "ended",
   },
 
-  /** Its caller may still ask for something, which changes nothing. */
+  /** It is over. Its caller may still ask for something, which changes nothing. */
   ended: { at: "nowhere", outputOver: "ended", cancel: "ended" },
 } as const satisfies Record<string, StateRow>;
 
 const rows: Readonly<Record<CallState, { readonly at: Place } & { readonly [Event in CallEvent]?: CallState }>> = table;
 
-/** Undefined for an event that cannot happen in that state. */
+/** undefined for an event that cannot happen in that state. */
 export function stateAfter(state: CallState, event: CallEvent): CallState | undefined {
   return rows[state][event];
 }

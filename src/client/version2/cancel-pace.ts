@@ -1,6 +1,6 @@
 /**
- * Cancels, no faster than the server allows: it ends the session of a client that cancels too many runs which have only
- * just begun. What has to wait goes when its run is old enough, and not at all when its answer comes first.
+ * Sends cancels no faster than the server allows. The server ends the session of a client that cancels too many young
+ * runs. A cancel that must wait is sent when its run is old enough, and never if its answer comes first.
  */
 import { earlyCancelAgeMs, earlyCancelPeriodMs } from "../../session/version2-hello.js";
 import type { PendingCall } from "./pending-call.js";
@@ -9,7 +9,7 @@ export class CancelPace {
   readonly #send: (call: PendingCall) => void;
   readonly #told = new Set<PendingCall>();
   readonly #held = new Set<PendingCall>();
-  /** When each cancel of a young run was sent, as far as that still counts. */
+  /** When each cancel of a young run was sent, if it still counts. */
   #early: number[] = [];
   #most = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -18,22 +18,28 @@ export class CancelPace {
     this.#send = send;
   }
 
-  /** Another connection: nothing was cancelled there. `maxEarlyCancels`: what its server allows in a period. */
+  /**
+   * A new connection, on which nothing was cancelled.
+   * @param maxEarlyCancels how many cancels its server allows in a period
+   */
   begin(maxEarlyCancels: number): void {
     this.end();
     this.#early = [];
-    // Half of it, as cancels that are sent far apart may come in close together.
+    // Only half is used, because cancels that are sent far apart may arrive close together.
     this.#most = Math.floor(maxEarlyCancels / 2);
   }
 
-  /** Once for each call and connection, now or when there is room. May be asked again when the call has started. */
+  /**
+   * Sends a cancel once for each call and connection, now or when there is room. It may be asked again when the call
+   * has started.
+   */
   ask(call: PendingCall): void {
     if (this.#told.has(call)) return;
     this.#held.add(call);
     this.#sendDue();
   }
 
-  /** It has an answer: there is nothing left to cancel. */
+  /** The call has an answer, so there is nothing left to cancel. */
   forget(call: PendingCall): void {
     this.#told.delete(call);
     this.#held.delete(call);

@@ -1,7 +1,7 @@
 /**
- * Calls over version 2. Any number at once; what is ready in one turn leaves together. When the connection breaks the
- * client comes back and takes its runs up again; a call that may have started is never sent twice without a key. What a
- * call can be, and what it is after each event, stands in call-states.ts.
+ * Makes calls over version 2, any number at once. Calls that are ready in one turn leave together. When the connection
+ * breaks, the client comes back and takes its runs up again. A call that may have started is never sent twice without a
+ * key. call-states.ts says what a call can be, and what it is after each event.
  */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
@@ -24,7 +24,7 @@ type SessionEvents = Pick<Version2ClientConnectionOptions, "onEvent" | "onGone">
 
 export interface Version2ClientOptions {
   readonly limits: Limits;
-  /** A new connection, negotiated as version 2. @throws IscepError */
+  /** Opens a new connection of version 2. @throws IscepError */
   open(events: SessionEvents, abandoned: AbortSignal): Promise<ClientConnection>;
   readonly events?: ConnectionEvents;
 }
@@ -63,7 +63,7 @@ export class Version2Client {
     this.#cancels.begin(connection.limits.maxEarlyCancels);
   }
 
-  /** No call waits, is under way, or has output on its way. */
+  /** True when no call waits, goes on, or has output on its way. */
   get isIdle(): boolean {
     return this.#calls.isEmpty;
   }
@@ -96,14 +96,14 @@ export class Version2Client {
     );
   }
 
-  /** Output that is still on its way takes a place at the server too. */
+  /** Output on its way takes a place in the server too. */
   #hasPlace(connection: ClientConnection): boolean {
     return !connection.isGoingAway && this.#calls.atServer.size < connection.limits.maxCallsInFlight;
   }
 
   #takeId(): number {
     const id = this.#nextId;
-    // Ids are names of streams of 4 bytes; by the time they come round the first have long ended.
+    // Ids name streams and have 4 bytes. When they start again from the beginning, the first ones have long ended.
     this.#nextId = id >= 2 ** 32 - 1 ? firstCallId : id + 1;
     return id;
   }
@@ -116,14 +116,14 @@ export class Version2Client {
     }
   }
 
-  /** False when it cannot be sent at all, and has failed. */
+  /** Returns false when the call cannot be sent, and has failed. */
   #send(connection: ClientConnection, call: PendingCall): boolean {
     const { output, runId, sendings } = call;
     const attaches = runId !== undefined && sendings > 0;
     try {
       connection.send(call.text(attaches, this.#options.limits));
     } catch (error) {
-      // What JSON cannot hold is known before anything is sent.
+      // Values that JSON cannot hold are found before anything is sent.
       this.#fail(call, toIscepError(error));
       return false;
     }
@@ -135,12 +135,12 @@ export class Version2Client {
     return true;
   }
 
-  /** A request whose answer nobody needs. */
+  /** Sends a request whose answer nobody needs. */
   #request(method: string, params: JsonObject): void {
     this.#connection?.send(requestText(this.#takeId(), method, params, this.#options.limits));
   }
 
-  /** Whoever follows a run is told how it really ended; whoever waits for a plain call need not wait for that. */
+  /** A follower of a run learns how it really ended. A caller of a plain call need not wait for that. */
   cancel(call: PendingCall, error: IscepError): void {
     if (call.request.waitsForCancel !== true) {
       this.#abandon(call, error);
@@ -174,8 +174,8 @@ export class Version2Client {
         return;
       case "data": {
         this.#reconnection.worked();
-        // Each stream has a window of its own for what waits to be read; the connection's is for what is on its way, or some
-        // that are not read would hold up all others.
+        // Each stream has its own window for what waits to be read. The window of the connection is only for what is on
+        // its way; otherwise streams that nobody reads would hold up all others.
         this.#connection?.consumed(event.bytes.length);
         const call = this.#calls.atServer.get(event.stream);
         const output = call?.output;
@@ -201,7 +201,7 @@ export class Version2Client {
       else if (call.mayHaveBegunBefore && event.data["status"] === "rejected") call.fail(lost(event.error), {});
       else call.fail(event.error, event.data);
     }
-    // The last of its output may come in the same chunk as the answer.
+    // The last part of its output may come in the same chunk as the answer.
     if (call.output === undefined) this.drained(call);
     else this.#sendWaiting();
   }
@@ -222,17 +222,17 @@ export class Version2Client {
     if (typeof params["run"] !== "string") return;
     this.#calls.become(call, "started");
     call.started(params["run"]);
-    // One that had to wait may go earlier now that the age of its run is known.
+    // A waiting cancel may be sent earlier, now that the age of its run is known.
     if (call.state === "stopping" || call.state === "abandoned") this.#cancels.ask(call);
     if (call.state !== "abandoned") this.#inputs.begin(connection, call, params);
   }
 
-  /** A reader took bytes: the server may send as many again. */
+  /** A reader took bytes, so the server may send as many again. */
   grant(call: PendingCall, bytes: number): void {
     this.#tellOfStream(call, "window", { stream: call.id, bytes });
   }
 
-  /** Nobody reads its output any more, or for now; the call itself goes on. */
+  /** Nobody reads its output now. The call itself goes on. */
   leave(call: PendingCall): void {
     call.output = undefined;
     this.#tellOfStream(call, "leave", { stream: call.id });
@@ -243,7 +243,7 @@ export class Version2Client {
     if (placeOf(call.state) === "server") this.#connection?.send(notificationText(method, params));
   }
 
-  /** No more of its output is to come. */
+  /** No more of its output will come. */
   drained(call: PendingCall): void {
     this.#calls.become(call, "outputOver");
     this.#sendWaiting();
@@ -268,7 +268,7 @@ export class Version2Client {
     else if (state !== "abandoned") call.failUnanswered(error, nothingRan);
   }
 
-  /** Only runs that are under way are worth waiting for; whoever makes a new call wants to know now. */
+  /** Only runs that go on are worth waiting for. The caller of a new call wants to know now. */
   #cannotConnect(error: IscepError, gaveUp: boolean): boolean {
     const isFinal = gaveUp || error.code === "not_trusted";
     for (const call of this.#calls.waiting) {

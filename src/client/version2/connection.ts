@@ -1,4 +1,7 @@
-/** One authenticated session on one connection: requests out, answers and output back. Calls and their fate live above. */
+/**
+ * One authenticated session on one connection: requests go out, answers and output come back. It knows nothing of what
+ * happens to calls.
+ */
 import { TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../../errors.js";
 import { clientKey, secretOf, serverKey, storedKeyOf } from "../../identity/tokens.js";
@@ -29,11 +32,14 @@ export interface Version2ClientConnectionOptions {
   readonly token: string | undefined;
   readonly limits: Limits;
   onEvent(event: Version2ClientEvent): void;
-  /** Once. Nothing more will come. `nothingRan`: the server refused who we are, and so read no call that was sent. */
+  /**
+   * Called once, when nothing more will come. `nothingRan` says that the server refused our identity, and so read no
+   * call that was sent.
+   */
   onGone(error: IscepError, nothingRan: boolean): void;
 }
 
-/** Answers to `authenticate` and `ping` carry these; calls count from 3. */
+/** The ids of `authenticate` and `ping`. Calls count from 3. */
 const authenticateId = 1;
 const pingId = 2;
 export const firstCallId = 3;
@@ -54,7 +60,7 @@ export class Version2ClientConnection implements ClientConnection {
   #gone = false;
   #goingAway: IscepError | undefined;
 
-  /** @throws IscepError `connect_failed` when the connection broke since the greeting */
+  /** @throws IscepError `connect_failed` when the connection has broken since the greeting */
   constructor(options: Version2ClientConnectionOptions) {
     const { socket, negotiated, limits } = options;
     const following = negotiated.release();
@@ -71,12 +77,13 @@ export class Version2ClientConnection implements ClientConnection {
     socket.on("error", (error: Error) => {
       this.#ended(new IscepError("lost", `the connection broke: ${error.message}`, { cause: error }));
     });
-    // Some more than the server asks for, as pings that leave in time may arrive closer together.
+    // The interval is a little longer than the server asks for, because pings may arrive closer together than they were
+    // sent.
     const pingIntervalMs = Math.min(forever, Math.max(limits.pingIntervalMs, 1.2 * this.limits.minPingIntervalMs));
     this.#ping = setInterval(() => this.#checkAlive(), pingIntervalMs);
     this.#ping.unref();
     if (negotiated.hello.authentication === "token") this.#authenticate();
-    // Once whoever made this session has taken it.
+    // This waits until the maker of this session has it.
     if (following.length > 0) process.nextTick(() => this.#received(following));
   }
 
@@ -86,7 +93,7 @@ export class Version2ClientConnection implements ClientConnection {
 
   #authenticate(): void {
     const { token, negotiated } = this.#options;
-    // Without one the server says unauthorized to each call, as it does in version 1.
+    // Without a token, the server answers each call with unauthorized, as in version 1.
     if (token === undefined) return;
     const secret = secretOf(token);
     const key = clientKey(secret);
@@ -98,7 +105,7 @@ export class Version2ClientConnection implements ClientConnection {
     const message = authenticationMessage(negotiated.clientHello, negotiated.serverHello, binding);
     this.#checkServer = (proof) => isServerProof(serverKey(secret), proof, message);
     const params = { token: tokenReference(keys.storedKey), proof: clientProof(keys, message).toString("base64url") };
-    // Calls may follow in the same packet: they are only read once this was.
+    // Calls may follow in the same packet, because the server reads them only after this.
     this.send(requestText(authenticateId, "authenticate", params, this.#options.limits));
   }
 
@@ -118,7 +125,7 @@ export class Version2ClientConnection implements ClientConnection {
 
   send(text: string): void {
     checkRequestSize(text, this.limits, this.#options.limits);
-    // Apart from what proves who calls: before it has read that, the server takes no large packet.
+    // A large packet is sent apart from the proof, because before the proof the server accepts no large packet.
     if (text.length > this.#options.limits.flushBytes) this.#flush();
     if (this.#outbox.add(text)) this.#flush();
     else if (!this.#flushIsScheduled) {
@@ -168,13 +175,13 @@ export class Version2ClientConnection implements ClientConnection {
       const reason = typeof message === "string" ? message : "it gave no reason";
       const code = event.params["code"] === "unauthorized" ? "unauthorized" : "lost";
       this.#goingAway = new IscepError(code, `the server ended the session: ${reason}`);
-      // Without a token, what was sent was refused unread.
+      // Without a token, everything that was sent was refused unread.
       const { token, negotiated } = this.#options;
       if (code === "unauthorized" && token === undefined && negotiated.hello.authentication === "token")
         this.#ended(this.#goingAway, true);
       return;
     }
-    // Until the server has proven itself, what it says counts for nothing.
+    // What the server says counts only after it has proven itself.
     if (this.#checkServer !== undefined) {
       this.#ended(new IscepError("not_trusted", "the server answered before it had proven that it knows the token"));
       return;
@@ -198,7 +205,7 @@ export class Version2ClientConnection implements ClientConnection {
     this.#socket.destroy();
   }
 
-  /** Ends in peace: what was said is still sent. Resolves when the socket is closed. */
+  /** Ends in good order: everything is still sent. Resolves when the socket is closed. */
   end(): Promise<void> {
     this.#flush();
     this.#stop();

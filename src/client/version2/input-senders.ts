@@ -1,4 +1,4 @@
-/** Calls of one client whose standard input is on its way, and the windows that the server grants them. */
+/** The calls of one client that send standard input, and the windows that the server grants them. */
 import { IscepError } from "../../errors.js";
 import { SendWindow } from "../../session/window.js";
 import type { JsonObject } from "../../wire/json.js";
@@ -6,10 +6,10 @@ import type { PendingCall } from "./pending-call.js";
 import type { ClientConnection } from "./client-connection.js";
 
 export class InputSenders {
-  /** The one that has waited longest for the connection's window comes first. */
+  /** The call that has waited longest for the connection's window comes first. */
   readonly #calls = new Map<number, PendingCall>();
 
-  /** `started` has come. @throws IscepError `protocol` */
+  /** Begins when `started` has come. @throws IscepError `protocol` */
   begin(session: ClientConnection, call: PendingCall, { stdin, stdinWindow }: JsonObject): void {
     const { input } = call.request;
     if (input === undefined || stdin === undefined) return;
@@ -37,7 +37,7 @@ export class InputSenders {
       return;
     }
     session.inputWindow.grant(bytes);
-    // A copy: each goes to the end of the line.
+    // The loop uses a copy, because each sender moves to the end of the line.
     const inLine = [...this.#calls.values()];
     for (const call of inLine) {
       this.#calls.delete(call.id);
@@ -46,12 +46,12 @@ export class InputSenders {
     }
   }
 
-  /** Its call has an answer. */
+  /** The call has an answer. */
   ended(call: PendingCall): void {
     this.#calls.delete(call.id);
   }
 
-  /** The connection is gone; each may begin again over another. */
+  /** The connection is gone. Each may begin again over another one. */
   pause(): void {
     for (const { request } of this.#calls.values()) request.input?.pause();
     this.#calls.clear();

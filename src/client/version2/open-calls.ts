@@ -1,19 +1,22 @@
-/** The calls of one version 2 client that are not over, each found where its state has its place. */
+/** The calls of one version 2 client that are not over. The state of a call decides where it is kept. */
 import { IscepError } from "../../errors.js";
 import { placeOf, stateAfter, type CallEvent } from "./call-states.js";
 import type { PendingCall } from "./pending-call.js";
 
 export class OpenCalls {
-  /** By id. */
+  /** The calls by id. */
   readonly atServer = new Map<number, PendingCall>();
-  /** For a connection, or for a place at the server; the first one goes first. */
+  /** Calls that wait for a connection, or for a place in the server. The first one goes first. */
   readonly waiting = new Set<PendingCall>();
 
   get isEmpty(): boolean {
     return this.atServer.size === 0 && this.waiting.size === 0;
   }
 
-  /** The one way in which a call changes its state. @throws IscepError `internal` for an event that cannot happen to it */
+  /**
+   * Changes the state of a call; nothing else does.
+   * @throws IscepError `internal` for an event that cannot happen to it
+   */
   become(call: PendingCall, event: CallEvent): void {
     const next = stateAfter(call.state, event);
     if (next === undefined)
@@ -26,7 +29,7 @@ export class OpenCalls {
     else this.atServer.delete(call.id);
   }
 
-  /** Those whose caller waits no longer than until `nowMs`; `nextMs` is when the next one is due, or Infinity. */
+  /** The calls whose caller waits only until `nowMs`. `nextMs` is when the next one is due, or Infinity. */
   due(nowMs: number): { readonly due: readonly PendingCall[]; readonly nextMs: number } {
     const due: PendingCall[] = [];
     let nextMs = Number.POSITIVE_INFINITY;

@@ -1,4 +1,4 @@
-/** One request of a version 2 client on its way to its answer, over as many connections as that takes. */
+/** One request of a version 2 client, until its answer comes, over as many connections as that takes. */
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { callText, requestText } from "../../session/version2-client.js";
@@ -9,22 +9,22 @@ import type { CallState } from "./call-states.js";
 
 export interface CallRequest {
   readonly method: "call" | "attach" | "list" | "runs" | "cancel" | "echo";
-  /** Of a call: */
+  /** These are for a call. */
   readonly command?: string;
   readonly args?: unknown;
-  /** Further members of its params as JSON text, each with a comma before it. */
+  /** Further members of its params as JSON text, each with a comma in front. */
   readonly more?: string;
-  /** Of the others: */
+  /** These are for the other methods. */
   readonly params?: Readonly<Record<string, unknown>>;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** A call with a key may be sent again: it joins the run that it started. */
+  /** A call with a key may be sent again, because it joins the run that it started. */
   readonly hasKey?: boolean;
-  /** Standard input that goes with it. */
+  /** The standard input that it sends. */
   readonly input?: InputSender | undefined;
-  /** Where its output goes, if that is wanted. */
+  /** Where its output goes, if the caller wants it. */
   readonly output?: OutputQueue | undefined;
-  /** The caller wants the run's own outcome after a cancel. */
+  /** True when the caller wants the run's own outcome after a cancel. */
   readonly waitsForCancel?: boolean;
   resolve(result: unknown): void;
   reject(error: IscepError, data: JsonObject): void;
@@ -38,14 +38,14 @@ export class PendingCall {
   readonly request: CallRequest;
   /** By performance.now(). */
   readonly deadlineMs: number;
-  /** Changed by the client that holds it, and nobody else. */
+  /** Only the client that holds it changes this. */
   state: CallState = "queued";
-  /** Over how many connections it was sent. */
+  /** The number of connections over which it was sent. */
   sendings = 0;
   runId: string | undefined;
-  /** When the server was known to have begun, by performance.now(). */
+  /** When the client learned that the server has begun, by performance.now(). */
   startedAtMs = Number.POSITIVE_INFINITY;
-  /** undefined once nobody wants it any more. */
+  /** undefined when nobody wants it any more. */
   output: OutputQueue | undefined;
   #signal: AbortSignal | undefined;
   #aborted: (() => void) | undefined;
@@ -57,17 +57,20 @@ export class PendingCall {
     this.deadlineMs = performance.now() + request.timeoutMs + limits.answerGraceMs;
   }
 
-  /** Whether another connection can bring the answer without running the command twice. */
+  /** True when another connection can bring the answer without running the command twice. */
   get mayResume(): boolean {
     return this.runId !== undefined || this.request.hasKey === true || this.request.method !== "call";
   }
 
-  /** What the server refuses now may have begun over an earlier connection. */
+  /** A call that the server refuses now may have begun over an earlier connection. */
   get mayHaveBegunBefore(): boolean {
     return this.sendings > 1 && (this.runId !== undefined || this.request.method === "call");
   }
 
-  /** `attaches`: to the run that it began before. @throws IscepError `invalid_arguments` when JSON cannot hold it */
+  /**
+   * @param attaches true to attach to the run that it began before
+   * @throws IscepError `invalid_arguments` when JSON cannot hold it
+   */
   text(attaches: boolean, limits: Limits): string {
     const { method, command, args, more, params, input } = this.request;
     if (attaches) {
@@ -90,7 +93,7 @@ export class PendingCall {
     this.request.started?.(run);
   }
 
-  /** Of the server's notifications, those that change nothing here. */
+  /** These notifications of the server change nothing here. */
   heard(method: string, { fraction, message, position }: JsonObject): void {
     if (method === "progress" && typeof fraction === "number") {
       this.request.progressed?.(fraction, typeof message === "string" ? message : undefined);
@@ -109,14 +112,15 @@ export class PendingCall {
   }
 
   /**
-   * No answer will come any more. What may have begun is lost, whatever the reason: a token that has ended says nothing
-   * of how its run ends, nor does a patience of ours that has. `nothingRan`: the server has read none of what was sent
-   * over the last connection.
+   * No answer will come any more. A call that may have begun is lost, whatever the reason: the end of a token or of our
+   * patience says nothing about how its run ends.
+   * @param nothingRan true when the server has read nothing that was sent over the last connection
    */
   failUnanswered(error: IscepError, nothingRan: boolean): void {
     const { method, waitsForCancel } = this.request;
     const mayHaveBegun = this.mayHaveBegunBefore || (this.sendings > 0 && !nothingRan);
-    // Who waits for an answer alone is told why none came; who follows a run, that nobody knows how it ended.
+    // A caller that only waits for an answer learns why none came. A follower of a run learns that nobody knows how it
+    // ended.
     const wantsReason = waitsForCancel !== true && (error.code === "timeout" || error.code === "cancelled");
     if (!mayHaveBegun || wantsReason || (method !== "call" && method !== "attach")) this.fail(error, {});
     else if (error.code === "not_trusted" || error.code === "lost") this.fail(error, { status: "lost" });

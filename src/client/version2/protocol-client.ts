@@ -21,13 +21,13 @@ export interface Version2ProtocolClientOptions {
   readonly version: 2 | "in-process";
   readonly clients: TokenClients;
   readonly limits: Limits;
-  /** The patience of calls that say nothing of their own. The server's own limit counts for them, so it is not sent. */
+  /** The timeout of calls without one of their own. The server's own limit counts for them, so it is not sent. */
   readonly timeoutMs: number;
-  /** Whether the user gave it, so that the server is told. */
+  /** True when the user gave it, so that the server is told. */
   readonly timeoutIsGiven: boolean;
 }
 
-/** Of Node's timers. The run has its own deadline. */
+/** The longest delay of Node's timers. The run has its own deadline. */
 const longestTimeoutMs = 2 ** 31 - 1;
 
 export class Version2ProtocolClient implements ProtocolClient {
@@ -54,7 +54,7 @@ export class Version2ProtocolClient implements ProtocolClient {
         hasKey: options?.idempotencyKey !== undefined,
         resolve: (result) => resolve(valueOf(result)),
         reject: (error, data) => {
-          // A script that failed or was killed gives its result all the same, as over version 1.
+          // A script that failed or was killed still gives its result, as over version 1.
           if (data["value"] !== undefined) resolve(data["value"]);
           else reject(error);
         },
@@ -90,14 +90,14 @@ export class Version2ProtocolClient implements ProtocolClient {
     const client = this.#clients.of(options?.token);
     const { promise: id, resolve: gotId, reject: noId } = withResolvers<string>();
     const { promise: outcome, resolve: ended } = withResolvers<Outcome>();
-    // Whoever does not ask for the id is not told that there is none.
+    // A caller who does not ask for the id does not learn that there is none.
     id.catch(() => {});
     const listeners: ((fraction: number, message: string | undefined) => void)[] = [];
     const queueListeners: ((position: number) => void)[] = [];
     const finish = (result: Outcome, end: unknown): void => {
       if (typeof end === "number") output.finish(end);
       else if (result.status === "lost") output.fail(result.error);
-      // A run that was taken up again without its output has an answer that does not count it.
+      // A run that was taken up again without output has an answer that does not count its output.
       else if (!output.isLate) output.finish(output.position);
       if (output.isWhole) client.drained(call);
       if ("error" in result) noId(result.error);
@@ -111,7 +111,7 @@ export class Version2ProtocolClient implements ProtocolClient {
             inputFailure = error;
             client.cancel(call, error);
           });
-    /** The call that brings the output; another one than `call` where it was asked for later. */
+    /** The call that brings the output. It is not `call` when the output was asked for later. */
     let bringing: PendingCall | undefined;
     const output: OutputQueue = new OutputQueue(offset, {
       grant: (bytes) => client.grant(bringing ?? call, bytes),
@@ -144,7 +144,7 @@ export class Version2ProtocolClient implements ProtocolClient {
       reject: (error, data) => {
         if (typeof data["run"] === "string") gotId(data["run"]);
         const told = data["status"] === "cancelled" ? (inputFailure ?? error) : error;
-        // After `start` has returned: a call may be refused before it was sent.
+        // This waits until `start` has returned, because a call may be refused before it was sent.
         queueMicrotask(() => finish(outcomeOfError(told, data), data["output"]));
       },
       started: gotId,
@@ -156,7 +156,7 @@ export class Version2ProtocolClient implements ProtocolClient {
       },
     });
     const cancel = (): void => client.cancel(call, new IscepError("cancelled", "the run was cancelled"));
-    // Who only watches, or has let it go on alone, ends nothing by looking away.
+    // A follower, or a caller of a detached run, ends nothing by leaving.
     const ends = request.method === "call" && options?.detach !== true;
     const value = outcome.then(valueOfOutcome);
     value.catch(() => {});
@@ -177,7 +177,7 @@ export class Version2ProtocolClient implements ProtocolClient {
     };
   }
 
-  /** The rest of the output for a reader who comes late. */
+  /** Asks for the rest of the output for a late reader. */
   #bring(client: Version2Client, run: string, offset: number, output: OutputQueue): PendingCall {
     return client.start({
       method: "attach",
@@ -186,7 +186,7 @@ export class Version2ProtocolClient implements ProtocolClient {
       timeoutMs: longestTimeoutMs,
       waitsForCancel: true,
       resolve: (result) => output.finish(endOf(result) ?? output.position),
-      // Of a run that did not complete this is its outcome, and the output is there all the same.
+      // If the run did not complete, this is its outcome. The output is there all the same.
       reject: (error, data) => {
         const end = endOf(data);
         if (end === undefined) output.fail(error);

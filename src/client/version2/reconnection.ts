@@ -1,4 +1,7 @@
-/** The way back to a server whose connection is gone: tried at growing intervals, as long as something waits for it. */
+/**
+ * Connects again to a server when the connection is gone. It tries at growing intervals, as long as something waits for
+ * it.
+ */
 import { setTimeout as pause } from "node:timers/promises";
 import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
@@ -11,7 +14,7 @@ export interface ReconnectionOptions<Connection extends { destroy(): void }> {
   /** @throws IscepError */
   open(abandoned: AbortSignal): Promise<Connection>;
   arrived(connection: Connection): void;
-  /** An attempt has failed. Returns whether anything still waits for the next one. */
+  /** Called when an attempt has failed. Returns true when something still waits for the next one. */
   failed(error: IscepError, gaveUp: boolean): boolean;
 }
 
@@ -21,7 +24,7 @@ export class Reconnection<Connection extends { destroy(): void }> {
   readonly #closed = new AbortController();
   #isUnderWay = false;
   #arrivedAtMs = performance.now();
-  /** So many connections, one after the other, ended by a breach of the protocol. */
+  /** How many connections, one after the other, ended because the server broke the protocol. */
   #breaches = 0;
 
   constructor(options: ReconnectionOptions<Connection>) {
@@ -29,22 +32,22 @@ export class Reconnection<Connection extends { destroy(): void }> {
     this.#backOff = new BackOff(options.limits);
   }
 
-  /** The server has answered, or sent something of use. */
+  /** The server has answered, or sent something useful. */
   worked(): void {
     if (this.#breaches === 0) this.#backOff.reset();
   }
 
-  /** Whether another connection would end as this one did: to be asked once for each connection that is gone. */
+  /** True when another connection would end as this one did. Ask once for each connection that is gone. */
   isUseless(error: IscepError): boolean {
     const { maxProtocolFaults, reconnectTimeoutMs } = this.#options.limits;
     if (error.code === "unauthorized" || error.code === "not_trusted") return true;
     const isBreach = error.code === "protocol";
-    // One that was of use for long has made up for those before it.
+    // A connection that was useful for long makes up for the earlier ones.
     if (!isBreach || performance.now() - this.#arrivedAtMs > reconnectTimeoutMs) this.#breaches = 0;
     return isBreach && ++this.#breaches >= maxProtocolFaults;
   }
 
-  /** `reason`: why the connection is gone; undefined where there was none that a call was waiting on. */
+  /** @param reason why the connection is gone; undefined when no call was waiting on one */
   begin(reason: IscepError | undefined): void {
     if (this.#isUnderWay || this.#closed.signal.aborted) return;
     this.#isUnderWay = true;
@@ -58,7 +61,7 @@ export class Reconnection<Connection extends { destroy(): void }> {
     const startedMs = performance.now();
     for (;;) {
       const delayMs = this.#backOff.nextDelayMs();
-      // It only rejects when the client is closed.
+      // It rejects only when the client is closed.
       if (delayMs > 0) await pause(delayMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       try {

@@ -1,6 +1,6 @@
 /**
- * A session of version 2 speaks for one token. Calls with another one than the client's go over a connection of their
- * own, which is made when it is first needed.
+ * A session of version 2 speaks for one token. Calls with another token use a connection of their own, which is made
+ * when it is first needed.
  */
 import type { Limits } from "../../limits/limits.js";
 import type { Version2Client } from "./client.js";
@@ -9,7 +9,7 @@ export class TokenClients {
   readonly #own: Version2Client;
   readonly #open: (token: string | undefined) => Version2Client;
   readonly #limits: Pick<Limits, "maxTokenConnections">;
-  /** Without the client's own; the one that was asked for longest ago comes first. */
+  /** The clients of other tokens. The one that was used longest ago comes first. */
   readonly #others = new Map<string | undefined, Version2Client>();
   readonly #token: string | undefined;
 
@@ -29,7 +29,7 @@ export class TokenClients {
     return this.#own;
   }
 
-  /** undefined is the client's own token, null is none. */
+  /** undefined means the client's own token, and null means no token. */
   of(given: string | null | undefined): Version2Client {
     if (given === undefined) return this.#own;
     const token = given ?? undefined;
@@ -42,7 +42,7 @@ export class TokenClients {
     return client;
   }
 
-  /** One that has calls under way is not cut, however many there are. */
+  /** A client with calls under way is never closed for this. */
   #makeRoom(): void {
     for (const [token, client] of this.#others) {
       if (this.#others.size < this.#limits.maxTokenConnections) return;
