@@ -3,26 +3,26 @@ import type { Limits } from "../limits/limits.js";
 export interface Due {
   readonly reason: string;
   /**
-   * `tell`: with an ERROR packet first. `end`: without a word, as an idle peer would take it for the answer to what it
-   * sends next. `cut`: the peer does not read.
+   * `tell`: an ERROR packet comes first. `end`: no packet, because an idle peer would treat it as the answer to its
+   * next one. `cut`: the peer does not read.
    */
   readonly how: "tell" | "end" | "cut";
 }
 
 /**
- * Every way in which a connection can take too long. Plain numbers and no timers: the server's sweep asks `due` for all
- * of its connections, some times a second.
+ * Every way in which a connection can take too long. These are plain numbers and no timers: the server's sweep asks
+ * `due` for all of its connections several times a second.
  */
 export class ConnectionDeadlines {
   readonly openedAtMs: number;
   readonly #limits: Limits;
   #mustAuthenticate: boolean;
   #lastProgressMs: number;
-  /** When the first byte of a packet came that is not whole yet; 0 when there is none. */
+  /** When the first byte of an incomplete packet came; 0 when there is none. */
   #packetStartedMs = 0;
   #packetBytes = 0;
   #closingMs = 0;
-  /** Bytes that the system has taken, when that was last seen to grow. */
+  /** How many bytes the system had taken when this number last grew. */
   #sentBytes = 0;
   #sentAtMs: number;
 
@@ -43,7 +43,7 @@ export class ConnectionDeadlines {
     this.#lastProgressMs = nowMs;
     if (state.packetCompleted) this.#packetStartedMs = 0;
     this.#packetBytes = state.pendingBytes;
-    // A packet that waits behind a run, for its turn, or for a reader that is slow, is late by our doing.
+    // We ourselves delay a packet that waits behind a run, for its turn, or for a slow reader.
     if (state.pendingBytes === 0 || state.isHeldBack) {
       this.#packetStartedMs = 0;
     } else if (this.#packetStartedMs === 0) {

@@ -1,4 +1,4 @@
-/** What the doors have in common, whatever version they speak. */
+/** What the doors of both versions have in common. */
 import type { Dispatcher } from "../dispatcher.js";
 import type { Authenticator } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
@@ -6,13 +6,13 @@ import type { Logs } from "../model/logs.js";
 import type { ByteStream } from "../transport/byte-stream.js";
 import type { FairWork } from "./fair-work.js";
 
-/** What a server does with its connections, whatever they speak. */
+/** What a server does with its connections, in either version. */
 export interface Connection {
   readonly id: number;
   readonly source: string;
-  /** At the close of the server: no new requests; what is under way is answered. */
+  /** Called when the server closes: no new requests are accepted, and runs that go on are still answered. */
   close(): void;
-  /** Ends at once, without a word to the peer. */
+  /** Ends at once, without a packet to the peer. */
   cut(reason: string): void;
   whenClosed(): Promise<void>;
   /** Called by the server's sweep, so that 10,000 connections need one timer. */
@@ -22,24 +22,27 @@ export interface Connection {
 /** What all ways into a server share. */
 export interface DoorHost {
   readonly dispatcher: Dispatcher;
-  /** Undefined on a server without tokens: everybody is anonymous. */
+  /** undefined on a server without tokens, where everybody is anonymous. */
   readonly authenticator: Authenticator | undefined;
   readonly limits: Limits;
   readonly logs: Logs | undefined;
-  /** What has come is worked off through it. */
+  /** Received bytes are handled through this. */
   readonly work: FairWork;
   failedToken(source: string): void;
-  /** Bounded in lines a source: what a peer without a token can write to the log must not grow with what it sends. */
+  /**
+   * Lines are bounded for each source, because what a peer without a token can write to the log must not grow with what
+   * it sends.
+   */
   logRefusedPacket(event: "malformed" | "unauthorized", message: string, connection: number, source: string): void;
 }
 
 /** What all connections of a server share. */
 export interface ConnectionHost extends DoorHost {
-  /** It has yet to show a good token. */
+  /** The connection has not shown a good token yet. */
   awaited(connection: Connection): void;
-  /** It has shown one, or is gone. */
+  /** The connection has shown a good token, or is gone. */
   arrived(connection: Connection): void;
   closed(connection: Connection): void;
-  /** The first packet was HELLO: version 2 goes on with these bytes, on the same socket. */
+  /** The first packet was HELLO, so version 2 goes on with these bytes on the same socket. */
   upgraded(connection: Connection, socket: ByteStream, bytes: Buffer): void;
 }

@@ -1,23 +1,26 @@
 /**
- * Whose bytes are worked off next, and for how long at a time. A packet may hold thousands of requests, and a connection
- * may send packets without end: each is given a slice, then the event loop turns, so that whoever asks for little is
- * served between the slices of those who ask for much.
+ * Decides whose bytes are handled next, and for how long at a time. A packet may hold thousands of requests, and a
+ * connection may send packets without end. So each gets a slice, and then the event loop turns. Peers that ask for
+ * little are served between the slices of peers that ask for much.
  */
 
-/** What has come over a connection and was not worked off yet. */
+/** The bytes of a connection that were not handled yet. */
 export interface Workload {
-  /** It has not shown a good token: all such together have what one of the others has. */
+  /** The connection has not shown a good token. All such connections together get what one other connection gets. */
   readonly isStranger: boolean;
-  /** Works on until the clock (`performance.now()`) passes `untilMs`, or nothing is left that can be done now. True: there is more. */
+  /**
+   * Handles bytes until the clock (`performance.now()`) passes `untilMs`, or nothing is left that can be done now.
+   * Returns true when there is more.
+   */
   work(nowMs: number, untilMs: number): boolean;
 }
 
 export class FairWork {
   readonly #sliceMs: number;
-  /** Those that had a slice and have more to do, in the order in which they are served. */
+  /** The work that had a slice and has more to do, in the order in which it is served. */
   readonly #known = new Set<Workload>();
   readonly #strangers = new Set<Workload>();
-  /** In this turn of the event loop. */
+  /** The time used in this turn of the event loop. */
   #strangersLeftMs: number;
   #turnIsDue = false;
 
@@ -27,8 +30,9 @@ export class FairWork {
   }
 
   /**
-   * Something came, or what held it up is over: it is worked off at once, for a slice. False when there is more, or when
-   * it has to wait for others first: its turn comes by itself, and until then nothing more shall be read from its peer.
+   * Something came, or the reason to wait is over. It is handled at once, for a slice. Returns false when there is
+   * more, or when others come first. Then its turn comes by itself, and until then nothing more should be read from its
+   * peer.
    */
   offer(workload: Workload): boolean {
     if (this.#known.has(workload) || this.#strangers.has(workload)) return false;
@@ -39,7 +43,7 @@ export class FairWork {
     const hasMore = mustWait || workload.work(nowMs, nowMs + leftMs);
     if (isStranger) {
       this.#strangersLeftMs -= performance.now() - nowMs;
-      // The next turn has time for strangers again.
+      // The next turn has time again for connections without a token.
       this.#turnSoon();
     }
     if (hasMore) this.#wait(workload);
@@ -64,7 +68,7 @@ export class FairWork {
     this.#serve(this.#known);
   }
 
-  /** For a slice in all. Returns how long it took. */
+  /** Works for one slice in all. Returns how long it took. */
   #serve(queue: Set<Workload>): number {
     if (queue.size === 0) return 0;
     const startMs = performance.now();
@@ -72,7 +76,7 @@ export class FairWork {
     let nowMs = startMs;
     for (const workload of queue) {
       queue.delete(workload);
-      // Behind all others, also those of this turn: a set is gone through in the order in which it is filled.
+      // It goes behind all others, even those of this turn, because a set keeps the order in which it was filled.
       if (workload.work(nowMs, endMs)) this.#wait(workload);
       nowMs = performance.now();
       if (nowMs >= endMs) break;

@@ -1,6 +1,6 @@
 import type { Limits } from "../limits/limits.js";
 
-/** How much is read from a peer that nothing is known of, and from one that is no longer listened to. */
+/** Bounds how much is read from a peer before it shows a good token, and from a peer that is no longer listened to. */
 export class ReadAllowance {
   readonly #limits: Pick<Limits, "maxUnauthenticatedBytes" | "maxPacketBytes">;
   #strangerBytes = 0;
@@ -10,19 +10,20 @@ export class ReadAllowance {
     this.#limits = limits;
   }
 
-  /** Came before a good token. */
+  /** Bytes that came before a good token. */
   countStranger(bytes: number): void {
     this.#strangerBytes += bytes;
   }
 
-  /** More came before a good token than anybody needs to show one. */
+  /** True when more came before a good token than any peer needs to show one. */
   get isSpent(): boolean {
     return this.#strangerBytes > this.#limits.maxUnauthenticatedBytes;
   }
 
   /**
-   * Came when the connection was closing. It is read and dropped, as a socket that is closed with bytes unread is reset,
-   * and the peer would lose our last packet. False once it is more than the packet that was under way can be.
+   * Bytes that came while the connection was closing. They are read and dropped, because a socket that is closed with
+   * unread bytes is reset, and the peer would lose our last packet. Returns false when there are more bytes than the
+   * packet that was under way can have.
    */
   mayDrop(bytes: number): boolean {
     this.#droppedBytes += bytes;

@@ -6,7 +6,10 @@ import { isLoopbackHost } from "../transport/address.js";
 import { unixSource, type Verdict } from "../transport/listener.js";
 import { Strangers, type Stranger } from "./strangers.js";
 
-/** Who may connect: counts of connections in all, by source, and without a token yet; and sources with failed tokens. */
+/**
+ * Decides who may connect. It counts all connections, those of each source, and those without a token yet, and knows
+ * sources that sent wrong tokens.
+ */
 export class Admission {
   readonly #limits: Limits;
   readonly #exemptLocal: boolean;
@@ -14,7 +17,7 @@ export class Admission {
   readonly #bySource = new Map<string, number>();
   readonly #strangers = new Strangers();
   #open = 0;
-  /** Apart from the others: those that are only told so must not hold the place that becomes free. */
+  /** Refused connections count apart, because they must not take the place that becomes free. */
   #refused = 0;
 
   constructor(limits: Limits, exemptLocal: boolean) {
@@ -27,7 +30,7 @@ export class Admission {
     return this.#open;
   }
 
-  /** With "drop" nothing was counted; otherwise `released` must follow, once. */
+  /** With "drop", nothing was counted. Otherwise `released` must follow once. */
   admit(source: string, nowMs: number): Verdict {
     const { maxConnections, maxConnectionsPerSource } = this.#limits;
     const exempt = this.isExempt(source);
@@ -64,13 +67,13 @@ export class Admission {
     else this.#bySource.delete(key);
   }
 
-  /** A source with many that have shown no token is dropped before others are. */
+  /** Connections of a source with many connections without a token are dropped before others. */
   #mayWait(key: string): boolean {
     if (Math.random() < earlyDropProbability(this.#strangers.of(key), this.#limits)) return false;
     return this.#strangers.count < this.#limits.maxUnauthenticatedConnections || this.#strangers.makeRoomFor(key);
   }
 
-  /** For a connection that has yet to show a token; `arrived` follows when it has, or is gone. */
+  /** Counts a connection that has not shown a token yet. `arrived` follows when it has, or is gone. */
   awaited(stranger: Stranger): void {
     if (!this.isExempt(stranger.source)) this.#strangers.add(sourceKey(stranger.source), stranger);
   }
@@ -88,7 +91,7 @@ export class Admission {
     return !this.isExempt(source) && this.#penalties.isRefused(source, nowMs);
   }
 
-  /** Behind one local address stand many callers: a proxy, a shared machine. */
+  /** One local address has many callers behind it: a proxy, or a shared machine. */
   isExempt(source: string): boolean {
     return this.#exemptLocal && (source === unixSource || isLoopbackHost(source));
   }

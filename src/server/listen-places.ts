@@ -1,4 +1,4 @@
-/** Where a server listens, and whether it is safe to do so with its options. */
+/** Finds where a server listens, and whether its options make that safe. */
 import { resolve } from "node:path";
 import { IscepError } from "../errors.js";
 import { defaultHost, defaultPort, isLoopbackHost } from "../transport/address.js";
@@ -13,11 +13,14 @@ export function placesOf({
   unix,
 }: PlaceOptions): readonly ListenPlace[] {
   const places = listen ?? [unix === undefined ? { host, port } : { unix }];
-  // The process may change its folder.
+  // The path becomes absolute, because the process may change its folder.
   return places.map((place) => ("unix" in place ? { unix: resolve(place.unix) } : place));
 }
 
-/** @throws IscepError `usage` when options contradict each other, or open to others what was not asked for */
+/**
+ * @throws IscepError `usage` when options contradict each other, or open the server to others although nobody asked for
+ *   it
+ */
 export function checkPlaces(options: ServerOptions): void {
   const { listen, unix, host, port, tls } = options;
   const alone = host !== undefined || port !== undefined;

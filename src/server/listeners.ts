@@ -1,11 +1,11 @@
-/** The places of one server, opened and closed together. */
+/** Opens and closes all places of one server together. */
 import { defaultPort, formatAddress } from "../transport/address.js";
 import { Listener, type ListenerOptions } from "../transport/listener.js";
 import type { ListeningServer, ListenPlace } from "./options.js";
 import type { ServerCertificate } from "./server-certificate.js";
 
 interface ListenersOptions extends Omit<ListenerOptions, "endpoint" | "certificate" | "onConnection"> {
-  /** For the places that are not unix sockets. */
+  /** TLS for the places that are not unix sockets. */
   readonly certificate: ServerCertificate | undefined;
   onConnection(...parameters: [...Parameters<ListenerOptions["onConnection"]>, tls: boolean]): void;
 }
@@ -19,7 +19,7 @@ export class Listeners {
     this.address = address;
   }
 
-  /** @throws IscepError `listen_failed`; then no place is held. */
+  /** @throws IscepError `listen_failed`; then no place is held */
   static async open(places: readonly ListenPlace[], options: ListenersOptions): Promise<Listeners> {
     const listeners: Listener[] = [];
     const addresses: PlaceAddress[] = [];
@@ -48,12 +48,12 @@ export class Listeners {
     for (const listener of this.#listeners) listener.setCertificate(certificate);
   }
 
-  /** Takes no more connections; those that are open go on. */
+  /** Accepts no more connections. Open connections go on. */
   stopAccepting(): void {
     for (const listener of this.#listeners) listener.stopAccepting();
   }
 
-  /** Cuts what is still open. Resolves when nothing is held any more. */
+  /** Cuts all open connections. Resolves when nothing is held any more. */
   async close(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
   }

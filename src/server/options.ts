@@ -26,24 +26,27 @@ export type ListenPlace = { readonly host: string; readonly port: number } | { r
 
 export interface ServerOptions {
   readonly commands?: CommandSet;
-  /** Several places to listen on, TCP and unix sockets, instead of host and port or unix. None (`[]`): only `doors` and `client()` lead in. */
+  /** Several places to listen on, TCP and unix sockets, instead of `host`, `port` and `unix`. */
   readonly listen?: readonly ListenPlace[];
-  /** Default 127.0.0.1. */
+  /** The address to listen on. Default: 127.0.0.1. */
   readonly host?: string;
-  /** Default 8989; 0 picks a free one. */
+  /** The port; 0 picks a free one. Default: 8989. */
   readonly port?: number;
-  /** Path of a unix socket to listen on, instead of host and port. */
+  /** The path of a unix socket to listen on, instead of `host` and `port`. */
   readonly unix?: string;
   /**
-   * Default true on TCP: a key and self-signed certificate in the state folder, made when they are not there.
-   * Unix sockets carry no TLS. false needs a loopback host, or `allowCleartext`.
+   * The certificate and its key. true: a key and a self-signed certificate in the state folder, made when they are not
+   * there. false: cleartext, which needs a loopback host or `allowCleartext`. Unix sockets never use TLS. Default: true
+   * on TCP.
    */
   readonly tls?: boolean | TlsFiles;
-  /** Folder for what the server keeps between starts (its own key and certificate). Default: XDG_STATE_HOME/iscep. */
+  /**
+   * The folder for what the server keeps between starts (its own key and certificate). Default: XDG_STATE_HOME/iscep.
+   */
   readonly stateFolder?: string;
   /**
-   * Path of the tokens file. undefined: everyone who reaches a loopback address or the unix socket may call.
-   * false: everyone everywhere may; say so only when something else guards the port.
+   * The path of the tokens file. undefined: everybody who reaches a loopback address or the unix socket may call.
+   * false: everybody everywhere may call; use it only when something else guards the port.
    */
   readonly tokens?: string | false;
   /**
@@ -52,30 +55,30 @@ export interface ServerOptions {
    */
   readonly clientCertificates?: ClientCertificates;
   readonly allowCleartext?: boolean;
-  /** Folder for access.log, error.log and commands.log, or an implementation of your own. Default: no logs at all. */
+  /** The folder for access.log, error.log and commands.log, or an implementation of your own. Default: no logs. */
   readonly logs?: string | Logs;
   /**
-   * Folder, for this server alone, in which runs outlive it: their output in files, how they ended, and which key began
-   * them. Runs that were under way when it was killed are `lost` when it starts again, and their processes are ended.
-   * Default: runs are kept in memory only.
+   * The folder in which runs outlive the server: their output, how they ended, and which key began them. Runs that were
+   * under way when the server was killed are `lost` when it starts again, and their processes are ended. Default: runs
+   * are kept only in memory.
    */
   readonly runsFolder?: string;
-  /** Shorthands for `limits.maxConnections` and `limits.maxThreads`. */
+  /** Short forms of `limits.maxConnections` and `limits.maxThreads`. */
   readonly maxConnections?: number;
   readonly threads?: number;
   readonly limits?: Partial<Limits>;
-  /** Default true: limits by source address do not count loopback and unix sockets. */
+  /** true: limits by source address do not count loopback and unix sockets. Default: true. */
   readonly exemptLocalSources?: boolean;
   /** Further ways in, opened in this order by `listen()`. Default: none. */
   readonly doors?: readonly Door[];
 }
 
 export interface ListeningServer {
-  /** What a client connects to: `iscep://127.0.0.1:8989?pin=sha256:…`, `iscep+tcp://…` or `iscep+unix:///path`. Empty with `listen: []`. */
+  /** The address for clients: `iscep://127.0.0.1:8989?pin=sha256:…`, `iscep+tcp://…` or `iscep+unix:///path`. */
   readonly url: string;
-  /** Of all places, in the order of `listen`; the first one is `url`. */
+  /** The addresses of all places, in the order of `listen`. The first one is `url`. */
   readonly urls: readonly string[];
-  /** Of the first place, where it has one. */
+  /** The port of the first place, if it has one. */
   readonly port?: number;
   /** The pin of the certificate, with TLS. */
   readonly pin?: string;

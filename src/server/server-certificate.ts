@@ -9,8 +9,9 @@ export interface ServerCertificate extends CertificatePem {
 }
 
 /**
- * The certificate that the options ask for: given files, our own in the state folder (made on first start), or none.
- * @throws IscepError `configuration` for files that are missing or wrong: never a fallback to cleartext.
+ * The certificate that the options ask for: given files, our own in the state folder (made on the first start), or
+ * none.
+ * @throws IscepError `configuration` for files that are missing or wrong; it never falls back to cleartext
  */
 export async function serverCertificate(options: ServerOptions): Promise<ServerCertificate | undefined> {
   if (options.tls === false || placesOf(options).every((place) => "unix" in place)) return undefined;

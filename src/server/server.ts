@@ -48,7 +48,7 @@ export class Server implements DoorServer {
   #starting: Promise<ListeningServer> | undefined;
   #closed: Promise<void> | undefined;
 
-  /** @throws IscepError `usage` when options contradict each other, or two commands have one name. */
+  /** @throws IscepError `usage` when options contradict each other, or two commands have the same name */
   constructor(options: ServerOptions = {}) {
     checkPlaces(options);
     checkClientCertificates(options);
@@ -61,13 +61,13 @@ export class Server implements DoorServer {
     this.#registry = new Registry(options.commands ?? []);
   }
 
-  /** Adds a command, while the server runs too. @throws IscepError `usage` when there is one of that name. */
+  /** Adds a command, even while the server runs. @throws IscepError `usage` when there is one of that name */
   register(command: Command): void {
     this.#registry.register(command);
     this.#changes.changed();
   }
 
-  /** Removes a command; runs of it that are under way go on. Returns whether there was one. */
+  /** Removes a command. Its runs go on. Returns true when there was one. */
   unregister(name: string): boolean {
     const wasThere = this.#registry.unregister(name);
     if (wasThere) this.#changes.changed();
@@ -102,7 +102,7 @@ export class Server implements DoorServer {
    *   be had, `usage` when called twice. Nothing is left open then.
    */
   async listen(): Promise<ListeningServer> {
-    // A worker thread imports the module of its command, and that module may start the server that we came from.
+    // A worker thread imports the module of its command. That module may also start the server that we came from.
     if (insideCommandWorker()) return new Promise(() => {});
     if (this.#state !== "new") throw new IscepError("usage", "a server listens once; make a new one to listen again");
     this.#state = "starting";
@@ -182,12 +182,15 @@ export class Server implements DoorServer {
     }
   }
 
-  /** Connections that are open now. */
+  /** The number of open connections. */
   get connections(): number {
     return this.#listening?.packets.connections ?? 0;
   }
 
-  /** Reads the certificate again, for handshakes from now on. Tokens need no reload. @throws IscepError `configuration`; the old one stays. */
+  /**
+   * Reads the certificate again, for handshakes from now on. Tokens need no reload.
+   * @throws IscepError `configuration`; then the old one stays
+   */
   async reload(): Promise<void> {
     const certificate = await serverCertificate(this.#options);
     if (certificate !== undefined) this.#listening?.packets.setCertificate(certificate);
@@ -203,7 +206,8 @@ export class Server implements DoorServer {
   }
 
   async #close(graceMs: number): Promise<void> {
-    // Closed while it starts: what it opens has to be closed too. An error is told to the caller of `listen`.
+    // The server was closed while it starts, so what it opens must be closed too. The caller of `listen` gets the
+    // error.
     await this.#starting?.catch(() => undefined);
     const listening = this.#listening;
     this.#state = "closed";
@@ -213,7 +217,7 @@ export class Server implements DoorServer {
     scheduler.close();
     const { killGraceMs, lingerTimeoutMs } = this.#limits;
     const endsAtMs = performance.now() + graceMs + killGraceMs + lingerTimeoutMs;
-    // The other half is for what is sent and written last.
+    // The other half of the time is for the last packets and lines.
     await host.dispatcher.close(graceMs, killGraceMs + lingerTimeoutMs / 2);
     const leftMs = (): number => Math.max(0, endsAtMs - performance.now());
     await doors?.close(Math.min(lingerTimeoutMs, leftMs()), leftMs);
@@ -243,7 +247,7 @@ function openTokens(
   });
 }
 
-/** A quarter of the shortest timeout that the sweep serves, between 10 ms and a second. */
+/** The interval is a quarter of the shortest timeout that the sweep serves, between 10 ms and a second. */
 function sweepIntervalMs(limits: Limits): number {
   const shortest = Math.min(
     limits.authenticationTimeoutMs,

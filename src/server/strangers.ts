@@ -1,13 +1,13 @@
-/** The connections that have shown no good token yet, by their source. */
+/** Keeps the connections that have shown no good token yet, by their source. */
 
 export interface Stranger {
   readonly source: string;
-  /** Its place goes to another one. */
+  /** The connection must end, because its place goes to another one. */
   cut(reason: string): void;
 }
 
 export class Strangers {
-  /** In both the order is that of arrival. */
+  /** Both are in the order of arrival. */
   readonly #bySource = new Map<string, Set<Stranger>>();
   #count = 0;
 
@@ -34,8 +34,8 @@ export class Strangers {
   }
 
   /**
-   * Cuts the oldest one of the source that has the most, so that there is a place for one of `key`. False where no source
-   * has more than that one already: then the new one has to go.
+   * Cuts the oldest connection of the source that has the most, to make a place for a connection of `key`. Returns
+   * false when no source has more than `key` already: then the new one must go.
    */
   makeRoomFor(key: string): boolean {
     let [most, mostKey] = [this.of(key), key];
@@ -43,7 +43,7 @@ export class Strangers {
     if (mostKey === key) return false;
     const [oldest] = this.#bySource.get(mostKey) ?? [];
     if (oldest === undefined) return false;
-    // Its end may be told later, and its place is needed now.
+    // Its end may be reported later, but its place is needed now.
     this.delete(mostKey, oldest);
     oldest.cut("it had shown no token, and its place was needed for another address");
     return true;

@@ -11,13 +11,16 @@ export type Address = (
   | { readonly kind: "unix"; readonly path: string }
 ) & { readonly owner?: string; readonly token?: string };
 
-/** @throws IscepError `usage` with the forms that an address can have; the text of a wrong one is not repeated, as it may hold a token. */
+/**
+ * @throws IscepError `usage` that names the forms of an address; it does not repeat the wrong text, which may have a
+ *   token
+ */
 export function parseAddress(text: string): Address {
   const scheme = /^(iscep|iscep\+tcp|iscep\+unix):\/\//.exec(text)?.[1];
   if (scheme === undefined) throw wrong("it must begin with iscep://, iscep+tcp:// or iscep+unix://");
   let url: URL;
   try {
-    // A credential before an empty host is no URL; a unix socket has no host, so one is put in.
+    // A URL cannot have credentials before an empty host. A unix socket has no host, so one is inserted.
     url = new URL(
       scheme === "iscep+unix" ? text.replace(/^(iscep\+unix:\/\/)([^/]*@)?(localhost)?\//, "$1$2localhost/") : text,
     );
@@ -64,7 +67,7 @@ export function formatAddress(address: Address): string {
   return `${scheme}://${credentials}${host}:${address.port}${query}`;
 }
 
-/** Whether only this machine can reach the host: no name is looked up, as what it resolves to may change. */
+/** True when only this machine can reach the host. Names are not looked up, because their address may change. */
 export function isLoopbackHost(host: string): boolean {
   const bare = host.toLowerCase().replace(/^::ffff:/, "");
   return bare === "localhost" || bare === "::1" || (isIP(bare) === 4 && bare.startsWith("127."));

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 
-/** What a conversation needs of its socket: TCP, TLS, a unix socket, or a pair in memory. */
+/** What a conversation needs from its socket, which may be TCP, TLS, a unix socket, or a pair in memory. */
 export interface ByteStream extends Duplex {
-  /** Those that wait to be sent included. */
+  /** All bytes, including those that wait to be sent. */
   readonly bytesWritten: number;
 }

@@ -1,23 +1,23 @@
-/** Connecting: TCP, TLS or a unix socket, until the peer is trusted. Nothing is written before that. */
+/** Connects by TCP, TLS or a unix socket, until the peer is trusted. Nothing is written before that. */
 import { connect as connectNet, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../errors.js";
 import { formatAddress, isLoopbackHost, type Address } from "./address.js";
 
-/** What makes a server the right one. */
+/** How a client recognises its server. */
 export interface Trust {
   readonly connection: ConnectionOptions;
-  /** After the handshake and before the first write. @throws IscepError `not_trusted` */
+  /** Called after the handshake and before the first write. @throws IscepError `not_trusted` */
   check(socket: TLSSocket): void;
-  /** The error of a handshake that failed over the certificate, for people; undefined when it was something else. */
+  /** Explains a handshake that failed because of the certificate; undefined when it was something else. */
   explain(error: Error): IscepError | undefined;
 }
 
 export interface DialOptions {
-  /** For addresses with TLS, and only for these. */
+  /** This is for addresses with TLS only. */
   readonly trust?: Trust | undefined;
   readonly allowCleartext: boolean;
-  /** Offered in the TLS handshake (ALPN). */
+  /** The protocols that are offered in the TLS handshake (ALPN). */
   readonly alpnProtocols?: readonly string[] | undefined;
   readonly connectTimeoutMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -25,7 +25,7 @@ export interface DialOptions {
 
 /**
  * @throws IscepError `connect_failed`, `not_trusted`, `timeout`, `cancelled`, `usage` (cleartext beyond this machine
- *   without `allowCleartext`, TLS without `trust`).
+ *   without `allowCleartext`, or TLS without `trust`)
  */
 export async function dial(address: Address, options: DialOptions): Promise<Socket> {
   const where = formatAddress(withoutCredentials(address));
@@ -71,7 +71,7 @@ export async function dial(address: Address, options: DialOptions): Promise<Sock
         return;
       }
       done();
-      // Until its next owner listens: an error that nobody hears ends the process.
+      // This listens until the next owner does, because an error without a listener ends the process.
       socket.on("error", () => {});
       resolve(socket);
     });
@@ -92,17 +92,17 @@ function open(address: Address, options: DialOptions): { socket: Socket; check: 
     ...trust.connection,
     ...(alpnProtocols === undefined ? {} : { ALPNProtocols: [...alpnProtocols] }),
   });
-  // tls.connect has no option for it, and without it a small packet may wait for 40 ms.
+  // tls.connect has no option for this. Without it, a small packet may wait for 40 ms.
   socket.setNoDelay(true);
   return { socket, check: () => trust.check(socket) };
 }
 
-/** All sockets of the process read into it: what came is copied out before anything else runs. */
+/** All sockets of the process read into this buffer. The bytes are copied out before anything else runs. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
- * Bytes come by `onread` and are emitted as 'data' without the queue of a stream in between, which would cost about as
- * much as the rest of a small call (`npm run bench`).
+ * Bytes come by `onread` and are emitted as 'data', without the queue of a stream, which would cost about as much as
+ * the rest of a small call (`npm run bench`).
  */
 function connectCleartext(
   where: { path: string } | { host: string; port: number; noDelay: true; keepAlive: true },

@@ -1,4 +1,7 @@
-/** Listening: TCP, TLS or a unix socket, from the accept to a connected (and, with TLS, encrypted) socket. */
+/**
+ * Listens on TCP, TLS or a unix socket. It covers the way from the accept to a connected (and, with TLS, encrypted)
+ * socket.
+ */
 import { constants } from "node:crypto";
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
@@ -27,46 +30,46 @@ export type Verdict = { readonly verdict: "admit" | "drop" } | { readonly verdic
 
 export interface ListenerOptions {
   readonly endpoint: { readonly host: string; readonly port: number } | { readonly unix: string };
-  /** Undefined is cleartext. */
+  /** undefined: cleartext. */
   readonly certificate?: CertificatePem | undefined;
   readonly backlog: number;
   readonly tlsHandshakeTimeoutMs: number;
-  /** Asked at the accept, before any TLS, so that silent peers are counted too; `released` follows when the socket is gone. */
+  /** Called at the accept, before TLS, so that silent peers count too. `released` follows when the socket is gone. */
   admit(source: string): Verdict;
   released(source: string, refused: boolean): void;
-  /** With TLS. */
+  /** Called with TLS. */
   handshakeBegan(handshake: Handshake): void;
-  /** One way or the other. */
+  /** Called in both cases. */
   handshakeOver(handshake: Handshake): void;
-  /** `refusal` is there when `admit` said so: the socket only waits for the packet that says it. */
+  /** `refusal` is there when `admit` refused: then the socket only waits for the packet that says so. */
   onConnection(socket: Socket, source: string, refusal: string | undefined): void;
   onTlsFailure(source: string, error: Error): void;
 }
 
-/** A connection on its way to being encrypted. */
+/** A connection during its TLS handshake. */
 export interface Handshake {
   readonly source: string;
   cut(): void;
 }
 
 export const unixSource = "unix";
-/** A peer that was gone before anybody could ask the system for its address. */
+/** A peer that was gone before the system could be asked for its address. */
 export const unknownSource = "unknown";
 
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #net: NetServer;
   readonly #tls: TlsServer | undefined;
-  /** Refusals that wait for their handshake, by peer. */
+  /** Refused connections that wait for their handshake, by peer. */
   readonly #refusals = new Map<string, string>();
-  /** Those that are under way, by peer. */
+  /** Handshakes that are under way, by peer. */
   readonly #handshakes = new Map<string, Handshake>();
   readonly #sockets = new Set<Socket>();
   #stopped: Promise<void> | undefined;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
-    // A half-closed version 1 client still gets its answer.
+    // A version 1 client that half-closed still gets its answer.
     this.#net = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
       this.#accepted(socket),
     );
@@ -76,7 +79,8 @@ export class Listener {
         // A peer with a wrong certificate, or none, is told so in a packet: an alert of TLS says nothing to people.
         requestCert: options.certificate.clientAuthorities !== undefined,
         rejectUnauthorized: false,
-        // A client that offers nothing, as those of version 1, is served as ever; one that offers only others is refused.
+        // A client that offers nothing, such as those of version 1, is served. A client that offers only other
+        // protocols is refused.
         ALPNProtocols: [alpnProtocol],
         allowHalfOpen: true,
         minVersion: "TLSv1.2",
@@ -97,7 +101,7 @@ export class Listener {
     }
   }
 
-  /** @throws IscepError `listen_failed`. Returns the port, where there is one. */
+  /** Returns the port, if there is one. @throws IscepError `listen_failed` */
   async listen(): Promise<number | undefined> {
     const { endpoint, backlog } = this.#options;
     if ("unix" in endpoint) {
@@ -121,7 +125,7 @@ export class Listener {
       this.#net.once("error", failed);
       this.#net.listen(where, () => {
         this.#net.off("error", failed);
-        // An accept can fail later (no file descriptor left); the connections that are open go on.
+        // An accept can fail later, for example without a free file descriptor. Open connections go on.
         this.#net.on("error", (error) => this.#options.onTlsFailure("accept", error));
         resolve();
       });
@@ -151,7 +155,7 @@ export class Listener {
       const handshake = { source, cut: () => socket.destroy() };
       this.#handshakes.set(peer, handshake);
       this.#options.handshakeBegan(handshake);
-      // TLSSocket takes over errors after the handshake began; a reset before that is nobody's business.
+      // TLSSocket handles errors after the handshake began. A reset before that needs no report.
       socket.on("error", () => socket.destroy());
       this.#tls.emit("connection", socket);
     }
@@ -169,17 +173,17 @@ export class Listener {
     this.#options.handshakeOver(handshake);
   }
 
-  /** For handshakes from now on. @throws when key and certificate do not belong together. */
+  /** Counts for handshakes from now on. @throws when key and certificate do not belong together */
   setCertificate(certificate: CertificatePem): void {
     this.#tls?.setSecureContext(secureOptions(certificate));
   }
 
-  /** Takes no more connections; those that are open go on. */
+  /** Accepts no more connections. Open connections go on. */
   stopAccepting(): void {
     if (this.#net.listening) this.#stopped = new Promise((resolve) => this.#net.close(() => resolve()));
   }
 
-  /** Cuts what is still open. Resolves when neither the port nor a socket is held any more. */
+  /** Cuts all open connections. Resolves when neither the port nor a socket is held any more. */
   async close(): Promise<void> {
     this.stopAccepting();
     const open = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve)));
@@ -195,7 +199,7 @@ function secureOptions({ certPem, keyPem, clientAuthorities }: CertificatePem): 
   return { cert: certPem, key: keyPem, ca: [...clientAuthorities], secureOptions: constants.SSL_OP_NO_TICKET };
 }
 
-/** @throws IscepError `configuration` when OpenSSL refuses the pair. */
+/** @throws IscepError `configuration` when OpenSSL refuses the pair */
 export function checkCertificate(certificate: CertificatePem): void {
   try {
     createSecureContext(secureOptions(certificate));
@@ -215,8 +219,8 @@ function peerOf(socket: Socket): string {
 }
 
 /**
- * Nobody but owner and group may connect, from the first moment on: the mode of the file is the only check there is.
- * Node binds before listen() returns, so the process has the other umask for no longer than that.
+ * Only owner and group may connect, from the first moment on, because the mode of the file is the only check. Node
+ * binds before listen() returns, so the process has the other umask only for that time.
  */
 function withUmask(mask: number, bind: () => Promise<void>): Promise<void> {
   if (!isMainThread) return bind();
@@ -228,7 +232,7 @@ function withUmask(mask: number, bind: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A server that was killed leaves its socket file behind; one that answers is in use. */
+/** A killed server leaves its socket file behind. If a server answers on it, the path is in use. */
 function removeStaleSocket(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = connect(path);
@@ -244,7 +248,7 @@ function removeStaleSocket(path: string): Promise<void> {
     probe.once("error", (error: NodeJS.ErrnoException) => {
       try {
         if (error.code === "ECONNREFUSED") {
-          // A plain file refuses a connection too, and is somebody's data.
+          // A plain file refuses a connection too, but it is data of somebody.
           if (!lstatSync(path).isSocket()) {
             reject(new IscepError("listen_failed", `${path} is there already, and is no socket; choose another path`));
             return;
@@ -269,7 +273,9 @@ const listenFailures: Readonly<Record<string, string>> = {
   ENOENT: "its folder does not exist",
 };
 
-/** The system cuts a longer path in silence, and the socket would stand elsewhere (unix(7): 108 bytes with the NUL). */
+/**
+ * The system silently cuts a longer path, and the socket would be at another place (unix(7): 108 bytes with the NUL).
+ */
 const maxSocketPathBytes = process.platform === "darwin" ? 103 : 107;
 
 /** @throws IscepError `listen_failed` */
@@ -283,7 +289,7 @@ export function checkSocketPath(path: string): void {
 }
 
 function listenFailed(where: string, error: NodeJS.ErrnoException): IscepError {
-  // For a unix socket Node says EACCES where the system said ENOENT.
+  // For a unix socket, Node reports EACCES when the system said ENOENT.
   const isPath = where.startsWith("the unix socket") && error.code === "EACCES";
   const reason = isPath
     ? "its folder does not exist, or this user may not write there"

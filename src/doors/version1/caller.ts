@@ -1,4 +1,4 @@
-/** Who speaks in version 1: the token travels in each packet, and counts for that packet. */
+/** Identifies the caller of version 1. Each packet carries the token, and it counts for that packet. */
 import { anonymous, type Authenticator, type Identity } from "../../model/identity.js";
 
 export class Version1Caller {
@@ -13,7 +13,7 @@ export class Version1Caller {
     this.#source = source;
   }
 
-  /** A good token was shown, or none is needed. */
+  /** True when a good token was shown, or none is needed. */
   get isKnown(): boolean {
     return this.#authenticator === undefined || this.#identity !== undefined;
   }
@@ -23,7 +23,7 @@ export class Version1Caller {
     return this.#identity?.owner;
   }
 
-  /** Undefined for a token that is missing or not good. Seen again on the same connection, it is known. */
+  /** undefined for a token that is missing or wrong. A token that the same connection showed before is known. */
   identify(sent: string | undefined): Identity | undefined {
     const authenticator = this.#authenticator;
     if (authenticator === undefined) return anonymous;

@@ -1,7 +1,7 @@
 /**
- * The door of version 1: one connection. Bytes from the socket go into the session, its packets to the dispatcher, and
- * the outcomes back as packets, one at a time and in order. A caller that goes away leaves its run going: the
- * original's client gives up after 5 seconds, and its users rely on the long backup that goes on.
+ * The door of version 1, for one connection. Bytes from the socket go into the session, its packets go to the
+ * dispatcher, and the outcomes come back as packets, one at a time and in order. When a caller goes away, its run goes
+ * on: the original's client gives up after 5 seconds, and its users rely on the long backup that goes on.
  */
 import { toIscepError, type IscepError } from "../../errors.js";
 import { describeVersion1 } from "../../commands/describe.js";
@@ -38,9 +38,9 @@ export class Version1Connection implements Connection, Workload {
   readonly #onClose = (): void => this.#closed();
   #running = false;
   #peerEnded = false;
-  /** Why we are closing; nothing more is read then. */
+  /** Why the connection is closing. Then nothing more is read. */
   #closing: string | undefined;
-  /** Packets without a good token; before the first good one also those that cannot be read. */
+  /** Counts packets without a good token. Before the first good token, packets that cannot be read count too. */
   #refusals = 0;
   #packets = 0;
 
@@ -80,7 +80,7 @@ export class Version1Connection implements Connection, Workload {
     return !this.#caller.isKnown;
   }
 
-  /** The first packet decides: HELLO opens version 2, on this connection and with the bytes that have come. */
+  /** The first packet decides: HELLO opens version 2 on this connection, with the bytes that have come. */
   #handOver(bytes: Buffer): void {
     this.#closing = "it went on in version 2";
     this.#socket.off("data", this.#onData);
@@ -101,7 +101,7 @@ export class Version1Connection implements Connection, Workload {
     if (!this.#host.work.offer(this)) this.#socket.pause();
   }
 
-  /** Handles packets until the time is up, or until something has to be waited for: a run, more bytes, a slow reader. */
+  /** Handles packets until the time is up, or until it must wait for a run, more bytes, or a slow reader. */
   work(nowMs: number, untilMs: number): boolean {
     if (this.#closing !== undefined) return false;
     const packets = this.#packets;
@@ -219,7 +219,8 @@ export class Version1Connection implements Connection, Workload {
       this.#list(identity, content.args);
       return;
     }
-    // What is no name is no known command either; only a structure is worth a word, as the original fails on it too.
+    // A value that is not a name is not a known command. Only a list or an object gets an error of its own, because the
+    // original fails on it too.
     if (typeof command === "object") {
       this.#write(this.#session.errorAnswer("invalid_arguments", "the command must be a string"));
       return;
@@ -238,7 +239,7 @@ export class Version1Connection implements Connection, Workload {
     run.whenEnded((outcome) => this.#answerLater(() => this.#answerOutcome(outcome)));
   }
 
-  /** The answer to what held up the packets behind it. */
+  /** Sends the answer for which later packets had to wait. */
   #answerLater(answer: () => void): void {
     this.#running = false;
     if (this.#socket.destroyed) return;
@@ -253,7 +254,7 @@ export class Version1Connection implements Connection, Workload {
 
   #list(identity: Identity, args: unknown): void {
     const after = isJsonObject(args) && typeof args["after"] === "string" ? args["after"] : undefined;
-    // The packet around the page has a header, a hash, and some keys.
+    // The packet around the page has a header, a hash, and a few keys.
     const room = { bytes: this.#maxAnswerBytes - 512, keys: this.#host.limits.maxJsonKeys / 2 };
     this.#answer(() => {
       const page = this.#host.dispatcher.describe(identity, after, room);
@@ -295,7 +296,7 @@ export class Version1Connection implements Connection, Workload {
     this.#socket.write(packet);
   }
 
-  /** No more packets are read; what was answered is still delivered, for a while. */
+  /** No more packets are read. Answers are still delivered for a while. */
   #finish(reason: string): void {
     if (this.#closing !== undefined) return;
     this.#closing = reason;
@@ -309,7 +310,7 @@ export class Version1Connection implements Connection, Workload {
     this.#socket.destroy();
   }
 
-  /** At the close of the server: idle connections end now, the others after their answer. */
+  /** Called when the server closes: idle connections end now, and the others after their answer. */
   close(): void {
     this.#finish("the server closed");
   }

@@ -2,7 +2,7 @@ import { IscepError } from "../../errors.js";
 import { errorAnswer } from "../../session/version1-server.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 
-/** For a connection over a limit: says why, in the form that both versions understand, and closes. */
+/** Refuses a connection over a limit. It says why, in a form that both versions understand, and closes. */
 export function refuse(socket: ByteStream, reason: string, lingerTimeoutMs: number): void {
   socket.on("error", () => socket.destroy());
   socket.resume();

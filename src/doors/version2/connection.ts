@@ -1,6 +1,6 @@
 /**
- * The door of version 2: one session. Requests go to the dispatcher at once, each answer leaves when its run has ended,
- * and output flows beside them as far as windows allow.
+ * The door of version 2, for one session. Requests go to the dispatcher at once, each answer leaves when its run has
+ * ended, and output flows as far as the windows allow.
  */
 import { TLSSocket } from "node:tls";
 import { toIscepError, type IscepError } from "../../errors.js";
@@ -18,12 +18,12 @@ import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
 import { SessionRequests } from "./session-requests.js";
 
-/** The peer said so in the TLS handshake, and was told that it may: the connection begins with HELLO. */
+/** True when the TLS handshake chose version 2: then the connection begins with HELLO. */
 export function choseVersion2(socket: ByteStream): boolean {
   return socket instanceof TLSSocket && socket.alpnProtocol === alpnProtocol;
 }
 
-/** Handled between two looks at the clock. */
+/** How many events are handled before the clock is checked again. */
 const messagesALook = 16;
 
 export class Version2Connection implements Connection, Workload {
@@ -39,12 +39,12 @@ export class Version2Connection implements Connection, Workload {
   readonly #deadlines: ConnectionDeadlines;
   readonly #allowance: ReadAllowance;
   #flushIsScheduled = false;
-  /** The server closes: no new requests, but what is in flight is not cut. */
+  /** The server closes: it accepts no new requests, but calls in flight are not cut. */
   #draining = false;
   #closing: string | undefined;
   #events = 0;
 
-  /** `firstBytes`: what came while nobody knew yet which version would be spoken. */
+  /** @param firstBytes the bytes that came before the version was known */
   constructor(id: number, socket: ByteStream, source: string, host: ConnectionHost, firstBytes?: Buffer) {
     const { limits, authenticator } = host;
     this.id = id;
@@ -131,7 +131,7 @@ export class Version2Connection implements Connection, Workload {
     return more;
   }
 
-  /** True when the time is up and there is more. */
+  /** Returns true when the time is up and there is more. */
   #handleUntil(untilMs: number): boolean {
     let sinceLook = 0;
     let inFlight = this.#calls.inFlight;
@@ -148,7 +148,7 @@ export class Version2Connection implements Connection, Workload {
     return false;
   }
 
-  /** A peer that says no more does not listen either, in version 2: its runs wait for it to come back elsewhere. */
+  /** In version 2, a peer that half-closes does not listen any more. Its runs wait for it on another connection. */
   #peerEnded(): void {
     this.#calls.release();
     this.#finish("the peer closed");
@@ -217,7 +217,7 @@ export class Version2Connection implements Connection, Workload {
     this.#goAway(error.code, error.message);
   }
 
-  /** Says why, and ends: the peer can read it before the socket closes. */
+  /** Says why, and ends. The peer can read this before the socket closes. */
   #goAway(code: string, message: string): void {
     if (this.#closing !== undefined) return;
     this.#send(notificationText("goaway", { code, message }));
@@ -225,7 +225,7 @@ export class Version2Connection implements Connection, Workload {
     this.#finish(message);
   }
 
-  /** No more requests are read; what is in flight is answered. */
+  /** No more requests are read. Calls in flight are answered. */
   #finish(reason: string): void {
     if (this.#closing !== undefined) return;
     this.#closing = reason;
@@ -249,10 +249,10 @@ export class Version2Connection implements Connection, Workload {
     this.#socket.destroy();
   }
 
-  /** What is in flight goes on, and is read for windows and cancels, until all of it was answered. */
+  /** Calls in flight go on until all are answered; until then windows and cancels are still read. */
   close(): void {
     if (this.#closing !== undefined || this.#draining) return;
-    // What has come before still counts, as far as there is time for it.
+    // Requests that came before still count, if there is time for them.
     const nowMs = performance.now();
     this.work(nowMs, nowMs + this.#host.limits.workSliceMs);
     this.#draining = true;

@@ -15,15 +15,15 @@ export interface FollowedCallOptions {
   readonly hasOutput: boolean;
 }
 
-/** A call or attach without an answer yet: hears of its run until it was answered, or its connection is gone. */
+/** A call or attach that has no answer yet. It follows its run until it is answered, or its connection is gone. */
 export class FollowedCall implements RunFollower {
   readonly id: number;
   readonly run: Run;
-  /** This connection sends it. */
+  /** The standard input that this connection sends. */
   readonly input: RunInput | undefined;
-  /** It wants the run to go on when nobody holds it. */
+  /** The call wants the run to go on when nobody holds it. */
   readonly isDetached: boolean;
-  /** Output was asked for, and with it progress and the place in the queue. */
+  /** The client asked for output, and so for progress and the position in the queue. */
   readonly hasOutput: boolean;
   readonly #host: FollowedCallHost;
 

@@ -1,15 +1,15 @@
 import { outputChangesOf, type RunOutcome } from "../../model/outcome.js";
 import { errorText } from "../../session/version2-server.js";
 
-/** What an answer says beside the outcome itself. */
+/** What an answer says in addition to the outcome. */
 export interface AnswerExtras {
-  /** The run's id, where the client may want it. */
+  /** The run's id, if the client may need it. */
   readonly run?: string;
-  /** How many bytes of output there are in all, when output was asked for. */
+  /** The number of bytes of output in all, if output was asked for. */
   readonly output?: number;
 }
 
-/** The one response to a call or attach: a result when the run completed, an error with the status otherwise. */
+/** The one response to a call or attach: a result when the run completed, and an error with the status otherwise. */
 export function outcomeText(id: number, outcome: RunOutcome, extras: AnswerExtras | undefined): string {
   const value = "value" in outcome ? outcome.value?.text : undefined;
   const error = outcome.status === "completed" ? outcome.valueError : outcome.error;

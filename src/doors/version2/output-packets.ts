@@ -2,7 +2,7 @@ import type { OutputPiece } from "../../runs/streams/output-block.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 import { encodeDataPacket, encodeDataParts } from "../../wire/version2.js";
 
-/** From here on copying costs more than writing in parts. */
+/** From this size on, copying costs more than writing in parts. */
 const worthPartsBytes = 8 * 1024;
 
 /** One DATA packet. */

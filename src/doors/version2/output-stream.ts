@@ -1,15 +1,18 @@
-/** The output of one run on its way to one connection: as fast as the reader takes it, and no faster. */
+/** Sends the output of one run to one connection, as fast as the reader takes it and no faster. */
 import type { OutputPiece } from "../../runs/streams/output-block.js";
 import type { OutputWatcher, RunOutput } from "../../runs/streams/output.js";
 import { SendWindow } from "../../session/window.js";
 
 export interface OutputStreamHost {
   readonly maxDataBytes: number;
-  /** Shared by all streams of the connection. */
+  /** The window that all streams of the connection share. */
   readonly connectionWindow: SendWindow;
-  /** False while the caller's side holds enough bytes already. */
+  /** False while enough bytes already wait for the caller. */
   mayWrite(): boolean;
-  /** `stream` is the id of the call. The bytes are those of the run: they must not be changed. */
+  /**
+   * @param stream the id of the call
+   * @param bytes the run's own bytes, which must not be changed
+   */
   writeOutput(stream: number, piece: OutputPiece): void;
   /** Asks for `pump` at the end of this turn of the event loop. */
   schedule(stream: OutputStream): void;
@@ -22,7 +25,7 @@ export class OutputStream implements OutputWatcher {
   readonly #host: OutputStreamHost;
   #position: number;
 
-  /** @throws IscepError `output_gone`, `invalid_arguments` for an offset that cannot be read from. */
+  /** @throws IscepError `output_gone`, `invalid_arguments` for an offset that cannot be read from */
   constructor(id: number, output: RunOutput, offset: number, windowBytes: number, host: OutputStreamHost) {
     output.checkOffset(offset);
     this.id = id;
@@ -37,17 +40,20 @@ export class OutputStream implements OutputWatcher {
     return this.#position;
   }
 
-  /** All that will ever come has been sent. */
+  /** True when all of the output has been sent. */
   get isDone(): boolean {
     return this.#output.closed && this.#position === this.#output.end;
   }
 
   outputReady(): void {
-    // A full packet need not wait for the end of the turn: the peer can work on it meanwhile.
+    // A full packet need not wait for the end of the turn, so that the peer can begin to work.
     if (this.#output.end - this.#position < this.#host.maxDataBytes || !this.#tryPump()) this.#host.schedule(this);
   }
 
-  /** False when it cannot be read: the next turn tells why, and not the command that writes. */
+  /**
+   * Returns false when the output cannot be read. The next turn reports why, so that the command that writes is not
+   * disturbed.
+   */
   #tryPump(): boolean {
     try {
       this.pump();
@@ -57,7 +63,10 @@ export class OutputStream implements OutputWatcher {
     }
   }
 
-  /** Sends what the windows and the socket allow. @throws IscepError `output_gone` when the rest is no longer kept */
+  /**
+   * Sends as much as the windows and the socket allow.
+   * @throws IscepError `output_gone` when the rest is no longer kept
+   */
   pump(): void {
     const { maxDataBytes, connectionWindow } = this.#host;
     const before = this.#position;

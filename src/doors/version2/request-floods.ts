@@ -1,7 +1,7 @@
 import type { Limits } from "../../limits/limits.js";
 import { earlyCancelAgeMs, earlyCancelPeriodMs } from "../../session/version2-hello.js";
 
-/** Counts what a peer can send for nothing: pings, unknown messages, cancels of runs that have only just begun. */
+/** Counts what a peer can send without cost: pings, unknown messages, and cancels of young runs. */
 export class RequestFloods {
   readonly #limits: Limits;
   #earlyPings = 0;
@@ -14,12 +14,12 @@ export class RequestFloods {
     this.#limits = limits;
   }
 
-  /** Real work came: pings are welcome again. */
+  /** Real work came, so pings are welcome again. */
   worked(): void {
     this.#earlyPings = 0;
   }
 
-  /** The reason to close the connection, once there is one. */
+  /** The reason to close the connection, when there is one. */
   ping(nowMs: number): string | undefined {
     const early = nowMs - this.#lastPingMs < this.#limits.minPingIntervalMs;
     this.#lastPingMs = nowMs;

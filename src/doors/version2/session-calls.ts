@@ -1,4 +1,4 @@
-/** The calls of one version 2 session: what is in flight, its output on the way, and the one answer to each. */
+/** The calls of one version 2 session: calls in flight, output on its way, and one answer for each call. */
 import type { Dispatcher } from "../../dispatcher.js";
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
@@ -23,13 +23,13 @@ export interface SessionCallsHost extends Pick<OutputStreamHost, "mayWrite" | "w
   /** Asks for `flush` at the end of this turn of the event loop. */
   flushSoon(): void;
   violation(error: IscepError): void;
-  /** Nothing is in flight and nothing on its way any more. */
+  /** No call is in flight, and no output is on its way any more. */
   idle(): void;
 }
 
 interface FollowOptions {
   readonly offset: number | undefined;
-  /** The run goes on without this connection, too. */
+  /** The run goes on without this connection too. */
   readonly isDetached: boolean;
   /** This connection sends the run's standard input from now on. */
   readonly stdin: boolean;
@@ -37,9 +37,9 @@ interface FollowOptions {
 
 export class SessionCalls {
   readonly #host: SessionCallsHost;
-  /** Calls and attaches without an answer yet, by id. */
+  /** Calls and attaches that have no answer yet, by id. */
   readonly #inFlight = new Map<number, FollowedCall>();
-  /** Output on its way; may outlast the answer. */
+  /** Output on its way. It may come after the answer. */
   readonly #streams = new Map<number, OutputStream>();
   readonly #streamHost: OutputStreamHost;
   readonly #inputs: SessionInputs;
@@ -78,7 +78,7 @@ export class SessionCalls {
   call(identity: Identity, id: number, call: CallParams): void {
     if (!this.#mayOpen(id)) return;
     const { output } = call;
-    // Holds the place of the stream that opens once the run is known to have begun.
+    // This holds the place of the stream that opens when the run is known to have begun.
     const reader = output === undefined ? undefined : { position: output, outputReady: () => {} };
     const run = this.#host.dispatcher.start(identity, call.command, call.args, {
       source: this.#host.source,
@@ -107,20 +107,20 @@ export class SessionCalls {
     this.#follow(id, run, { offset: call.output, isDetached: call.detach === true, stdin: call.stdin === true });
   }
 
-  /** Without an offset only the outcome is wanted. @throws IscepError `output_gone`, `invalid_arguments` */
+  /** Without an offset, the client wants only the outcome. @throws IscepError `output_gone`, `invalid_arguments` */
   attach(id: number, run: Run, offset: number | undefined, stdin: boolean): void {
     if (!this.#mayOpen(id)) return;
     this.#follow(id, run, { offset, isDetached: false, stdin });
   }
 
-  /** Data of the caller; without bytes it is the end. @throws IscepError `protocol` */
+  /** Takes data of the caller. No bytes mean the end. @throws IscepError `protocol` */
   stdin(id: number, offset: number, bytes: Buffer): void {
     this.#inputs.receive(id, offset, bytes);
   }
 
-  /** The caller reads this output no further; its call goes on, and is told how far the run is. */
+  /** The caller reads no more of this output. Its call goes on, and gets progress. */
   leave(id: number): void {
-    // It may have ended meanwhile.
+    // The stream may have ended meanwhile.
     if (this.#dropStream(id) !== undefined) this.#tellIfIdle();
   }
 
@@ -133,7 +133,10 @@ export class SessionCalls {
     return stream;
   }
 
-  /** Its caller wants it no more: the run is stopped, unless somebody else wants it. @throws IscepError `run_not_found` */
+  /**
+   * The caller does not want the run any more. It is stopped, unless somebody else wants it.
+   * @throws IscepError `run_not_found`
+   */
   cancel(id: number): Run {
     const call = this.#inFlight.get(id);
     if (call === undefined) throw new IscepError("run_not_found");
@@ -178,7 +181,7 @@ export class SessionCalls {
     this.#tellIfIdle();
   }
 
-  /** Its answer comes from elsewhere, or not over this connection. */
+  /** The answer comes from another place, or not over this connection. */
   #forget(call: FollowedCall): void {
     this.#inFlight.delete(call.id);
     call.run.unfollow(call);
@@ -191,7 +194,7 @@ export class SessionCalls {
       this.#host.violation(new IscepError("protocol", `the id ${id} is in use already`));
       return false;
     }
-    // Streams whose answer has gone out count too: a peer that reads no output cannot pile them up.
+    // Streams whose answer was sent count too, so that a peer that reads no output cannot pile them up.
     if (this.#inFlight.size >= maxCallsInFlight || this.#streams.size >= maxCallsInFlight) {
       const reason = `this connection has its ${maxCallsInFlight} calls in flight already`;
       this.#host.send(errorText(id, new IscepError("busy", reason), { status: "rejected" }));
@@ -206,7 +209,7 @@ export class SessionCalls {
     this.#host.send(outcomeText(id, outcome, extras));
   }
 
-  /** @throws IscepError `protocol` when more is granted than was ever used. */
+  /** @throws IscepError `protocol` when more is granted than was ever used */
   window(stream: number, bytes: number): void {
     if (stream === 0) {
       this.#connectionWindow.grant(bytes);
@@ -214,7 +217,7 @@ export class SessionCalls {
       return;
     }
     const target = this.#streams.get(stream);
-    // A grant may cross the end of its stream on the way.
+    // The stream may have ended while the grant was on its way.
     if (target === undefined) return;
     target.window.grant(bytes);
     this.#schedule(target);
@@ -225,7 +228,7 @@ export class SessionCalls {
     this.#host.flushSoon();
   }
 
-  /** What was scheduled since the last time. */
+  /** Pumps the streams that were scheduled since the last time. */
   flush(): void {
     if (this.#scheduled.size === 0) return;
     const scheduled = this.#scheduled;
@@ -233,7 +236,7 @@ export class SessionCalls {
     for (const stream of scheduled) this.#pump(stream);
   }
 
-  /** The socket takes more again. */
+  /** The socket accepts more again. */
   pumpAll(): void {
     for (const stream of this.#streams.values()) this.#pump(stream);
   }
@@ -251,12 +254,12 @@ export class SessionCalls {
     this.#tellIfIdle();
   }
 
-  /** What it has yet to send cannot be had any more: its disk has failed, or it is no longer kept. */
+  /** The rest of the output cannot be read any more: its disk has failed, or it is no longer kept. */
   #broken(stream: OutputStream, error: IscepError): void {
     stream.close();
     this.#streams.delete(stream.id);
     const call = this.#inFlight.get(stream.id);
-    // Its answer has told how many bytes there are, and these would be waited for.
+    // Its answer said how many bytes there are, and the client would wait for them.
     if (call === undefined) this.#host.violation(error);
     else {
       this.#forget(call);
@@ -269,7 +272,7 @@ export class SessionCalls {
     if (this.isIdle) this.#host.idle();
   }
 
-  /** The connection is gone: its callers may come back for their runs over another. */
+  /** The connection is gone. Its callers may come back for their runs over another one. */
   release(): void {
     for (const stream of this.#streams.values()) stream.close();
     this.#streams.clear();

@@ -1,4 +1,4 @@
-/** Who speaks in a session of version 2: proven once by keys, and looked at again for each request. */
+/** Identifies the caller of a version 2 session. It is proven once by keys, and checked again for each request. */
 import { randomBytes } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { anonymous, type Authenticator, type Identity } from "../../model/identity.js";
@@ -45,20 +45,20 @@ export class SessionIdentity {
     return this.#identity?.owner;
   }
 
-  /** Both proofs will be made over these. */
+  /** Both proofs will cover these bytes. */
   greeted(clientHello: Buffer, serverHelloPacket: Buffer, socket: ByteStream): void {
     const serverHello = serverHelloPacket.subarray(headerBytes, serverHelloPacket.length - hashBytes);
     this.#message = authenticationMessage(clientHello, serverHello, channelBinding(socket));
   }
 
-  /** The answer to a proof that holds, undefined for any other. */
+  /** The answer to a valid proof; undefined for any other. */
   prove(reference: string, proof: string): { readonly owner: string; readonly proof?: string } | undefined {
     const authenticator = this.#authenticator;
     if (authenticator === undefined) return { owner: anonymous.owner };
     if (!authenticator.needsToken) return undefined;
     if (this.#message === undefined) return undefined;
     const token = authenticator.find(reference, this.#source);
-    // The same work for a token that does not exist: the time tells nobody which ones do.
+    // A token that does not exist costs the same work, so the time does not reveal which tokens exist.
     const storedKey = token?.storedKey ?? randomBytes(32);
     const proven = isClientProof(storedKey, Buffer.from(proof, "base64url"), this.#message);
     if (token === undefined || !proven) return undefined;
@@ -68,7 +68,8 @@ export class SessionIdentity {
   }
 
   /**
-   * The identity now. `revoked` once its token was removed or has expired, and undefined where nothing was proven yet.
+   * The present identity. `revoked` when its token was removed or has expired, and undefined when nothing was proven
+   * yet.
    */
   current(): Identity | "revoked" | undefined {
     const authenticator = this.#authenticator;
@@ -84,7 +85,7 @@ export class SessionIdentity {
   }
 }
 
-/** RFC 9266; nothing in cleartext, where nobody could vouch for the channel. */
+/** The channel binding of RFC 9266. Cleartext has none. */
 function channelBinding(socket: ByteStream): Buffer {
   return socket instanceof TLSSocket
     ? socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))

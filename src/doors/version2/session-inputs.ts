@@ -1,6 +1,6 @@
 /**
- * Standard input on its way from one connection to its runs. What a run has not read yet is bounded by the windows: of
- * the stream, and of the connection.
+ * Carries standard input from one connection to its runs. The windows of the stream and of the connection bound what a
+ * run has not read yet.
  */
 import { IscepError } from "../../errors.js";
 import type { RunInput } from "../../runs/streams/input.js";
@@ -16,13 +16,13 @@ export interface SessionInputsLimits {
 interface InputStream {
   readonly input: RunInput;
   readonly window: ReceiveWindow;
-  /** Unread bytes that came over another stream: no window of this connection was used for them. */
+  /** Unread bytes that came over another stream, so they used no window of this connection. */
   earlierBytes: number;
   /** Unread bytes that came over this one. */
   unreadBytes: number;
 }
 
-/** Where a caller begins, or goes on, to send, and how much it may. */
+/** The offset from which a caller sends, and how much it may send. */
 export interface InputStart {
   readonly stdin: number;
   readonly stdinWindow: number;
@@ -30,12 +30,12 @@ export interface InputStart {
 
 export class SessionInputs {
   readonly #limits: SessionInputsLimits;
-  /** `stream` may send so many bytes more; 0 is the connection. */
+  /** Allows `stream` to send so many bytes more. 0 is the connection. */
   readonly #grant: (stream: number, bytes: number) => void;
   readonly #streams = new Map<number, InputStream>();
   /**
-   * Of streams that ended here first: how many bytes may still be on their way. The peer has as many calls in flight as
-   * it may, so those that it does not know to have ended are among the last.
+   * For streams that ended here first, how many bytes may still be on their way. The peer has a bounded number of calls
+   * in flight, so the streams that it does not know to have ended are among the last ones.
    */
   readonly #late = new Map<number, number>();
   // Most connections send no input.
@@ -46,11 +46,11 @@ export class SessionInputs {
     this.#grant = grant;
   }
 
-  /** From now on the caller's data goes to this run; whoever sent before is no longer listened to. */
+  /** From now on the caller's data goes to this run. A connection that sent before is no longer listened to. */
   open(id: number, input: RunInput): InputStart {
     const { receivedBytes, unreadBytes } = input;
     this.#late.delete(id);
-    // What is still unread counts, or a peer that comes again and again could have a window kept each time.
+    // Unread bytes count. Otherwise a peer that connects again and again could make us keep a window each time.
     const window = new ReceiveWindow(this.#limits.streamWindowBytes, unreadBytes);
     const stream = { input, window, earlierBytes: unreadBytes, unreadBytes: 0 };
     input.onConsumed(
@@ -66,13 +66,13 @@ export class SessionInputs {
     stream.earlierBytes -= earlier;
     stream.unreadBytes -= bytes - earlier;
     if (bytes > earlier) this.#grantConnection(bytes - earlier);
-    // Nobody reads on: what would be sent for that is better not sent at all.
+    // Nobody reads any more, so the peer should not send more.
     if (stream.input.isOver) return;
     const grant = stream.window.consume(bytes);
     if (grant > 0) this.#grant(id, grant);
   }
 
-  /** @throws IscepError `protocol`: the peer broke the rules. */
+  /** @throws IscepError `protocol` when the peer broke the rules */
   receive(id: number, offset: number, bytes: Buffer): void {
     const { maxDataBytes } = this.#limits;
     if (bytes.length > maxDataBytes) {
@@ -130,7 +130,7 @@ export class SessionInputs {
     const stream = this.#streams.get(id);
     if (stream === undefined) return undefined;
     this.#streams.delete(id);
-    // They stay with the run, and belong to no window of this connection any more.
+    // These bytes stay with the run, and no longer belong to a window of this connection.
     if (stream.unreadBytes > 0) this.#grantConnection(stream.unreadBytes);
     if (!stream.input.isComplete) this.#expectLate(id, stream.window.expectedBytes);
     return stream.input;
@@ -143,7 +143,7 @@ export class SessionInputs {
     if (oldest !== undefined) this.#late.delete(oldest);
   }
 
-  /** The connection is gone: what has come stays with its runs, and nobody is granted more. */
+  /** The connection is gone. Received bytes stay with their runs, and nothing more is granted. */
   release(): void {
     const streams = [...this.#streams.values()];
     this.#streams.clear();

@@ -1,4 +1,4 @@
-/** The requests of one version 2 session: each goes to its place in the server, and gets its one answer. */
+/** Handles the requests of one version 2 session. Each goes to its place in the server, and gets its one answer. */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { CommandDescription } from "../../model/command.js";
 import type { Identity } from "../../model/identity.js";
@@ -34,7 +34,7 @@ export class SessionRequests {
     this.#floods = new RequestFloods(host.server.limits);
   }
 
-  /** Real work came: pings are welcome again. */
+  /** Real work came, so pings are welcome again. */
   worked(): void {
     this.#floods.worked();
   }
@@ -84,7 +84,7 @@ export class SessionRequests {
   #identified(message: IdentifiedRequest): void {
     const identity = this.#host.identity.current();
     if (identity === undefined || identity === "revoked") {
-      // Before the session ends: its caller has to know that this one never began.
+      // This comes before the session ends, because its caller must know that this call never began.
       const why = this.#host.server.authenticator?.refusal();
       this.#host.send(errorText(message.id, new IscepError("unauthorized", why), { status: "rejected" }));
       if (identity === "revoked") this.endRevoked();
@@ -137,7 +137,7 @@ export class SessionRequests {
     else answer(page);
   }
 
-  /** A token is looked at for each request, and by the sweep: one that was removed or has expired ends the session. */
+  /** The token is checked for each request, and by the sweep. When it was removed or has expired, the session ends. */
   endRevoked(): void {
     const why = this.#host.server.authenticator?.refusal() ?? "the token of this session is no longer valid";
     this.#host.goAway("unauthorized", why);
@@ -175,7 +175,7 @@ export class SessionRequests {
     const { id, run: runId = "", call } = message;
     const run = call === undefined ? server.dispatcher.find(identity, runId) : calls.cancel(call);
     const ageMs = Date.now() - run.startedAtMs;
-    // By its id it is stopped for all who want it.
+    // A cancel by the run's id stops it for all who want it.
     if (call === undefined) run.abort(new IscepError("cancelled", "the run was cancelled"));
     this.#host.send(resultText(id, {}, server.limits));
     this.#closeIf(this.#floods.cancel(ageMs, performance.now()));
