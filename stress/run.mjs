@@ -12,7 +12,8 @@ const isShort = asked.includes("--short");
 const isLong = asked.includes("--long");
 const names = asked.filter((word) => !word.startsWith("--"));
 // Short rounds do not wait out the graces of a real server.
-const server = await startServer(isShort ? { killGraceMs: 200, callerGraceMs: 100 } : {});
+// Clients that were killed cannot say that they do not come back.
+const server = await startServer(isShort ? { killGraceMs: 200, callerGraceMs: 100 } : { callerGraceMs: 5_000 });
 let missed = 0;
 
 /** @param {string} what @param {string} figure @param {string} promise @param {boolean} isKept */

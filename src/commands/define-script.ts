@@ -70,7 +70,7 @@ export interface ScriptDefinition<
   /** The folder that the script works in. Default: the folder of this process. */
   readonly folder?: string;
   /**
-   * Variables in addition to the PATH, LANG, HOME and TZ that a script gets. It gets nothing else of the server's
+   * Variables in addition to the PATH, LANG, HOME, TZ and PYTHONUNBUFFERED=1 that a script gets. It gets nothing else of the server's
    * environment. Default: none.
    */
   readonly environment?: Readonly<Record<string, string>>;

@@ -136,7 +136,7 @@ export const scriptKeys = {
   environment: {
     field: "environment",
     kind: environment,
-    says: "Variables in addition to PATH, LANG, HOME and TZ. The program gets nothing else of the server's environment.",
+    says: "Variables in addition to PATH, LANG, HOME, TZ and PYTHONUNBUFFERED=1. The program gets nothing else of the server's environment.",
   },
   user: {
     field: "user",

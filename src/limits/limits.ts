@@ -111,9 +111,10 @@ export const limitTable = {
   },
   runRetentionMs: { default: 600_000, max: forever, reason: "how long an ended run is kept in memory" },
   callerGraceMs: {
-    default: 5_000,
+    default: 35_000,
     max: forever,
-    reason: "how long a version 2 caller whose connection broke may come back for its run; then the run is cancelled",
+    reason:
+      "how long a version 2 caller whose connection broke may come back for its run; then the run is cancelled. Longer than reconnectTimeoutMs",
   },
   pingIntervalMs: {
     default: 30_000,

@@ -189,6 +189,8 @@ describe("help", () => {
         --no-stdin               send no standard input, not even from a pipe or file
         --detach                 print the id of the run, and do not wait for it; see
                                  \`iscep runs\`
+        --keep-running           let the run go on when nobody reads its output any
+                                 more
         --idempotency-key <key>  join the run that an earlier call with this key has
                                  started
         -h, --help               display help for command
@@ -201,6 +203,7 @@ describe("help", () => {
       Output is shown as it comes, on the same streams as in the command, and then the value of a function. The exit code
       is the command's own. Ctrl-C cancels the run and waits for its end; a second one exits at once. When the reader of
       the output goes away, the run goes on.
+          .option("--keep-running", "let the run go on when nobody reads its output any more")
 
       A pipe or file as standard input is sent to the command: iscep call restore < dump.sql. A loop that reads its own
       standard input needs --no-stdin for the calls in it.

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { connect, declareArguments, defineCommand, Server, type Command } from "iscep";
+import { connect, declareArguments, defineCommand, defineScript, Server, type Command } from "iscep";
 import { loadCommandModule } from "#iscep/commands/load-module";
 import { ended, firstLine, iscep, startIscep, type Ended, type RunOptions } from "../support/iscep.js";
 import { startProcess } from "../support/iscep-process.js";
@@ -240,10 +240,19 @@ describe("who reads the output", () => {
     expect({ code, bytes }).toEqual({ code: 0, bytes: 16_000_000 });
   });
 
-  test("and goes away leaves the run alone, and no complaint", async () => {
+  test("and goes away ends the run, without a complaint, as SIGPIPE would end a program", async () => {
+    const { options } = await served(defineScript({ name: "endless", run: ["yes"] }));
+    const child = startProcess(["call", "endless"], options);
+    const end = ended(child);
+    child.stdout.once("data", () => child.stdout.destroy());
+    expect(await end).toMatchObject({ code: 141, stderr: "" });
+    expect(JSON.parse((await iscep(["runs", "--json"], options)).stdout)).toMatchObject([{ status: "cancelled" }]);
+  });
+
+  test("and goes away leaves the run alone, and no complaint, where it shall keep running", async () => {
     const { command, state } = flood(16_000_000);
     const { options } = await served(command);
-    const child = startProcess(["call", "flood"], options);
+    const child = startProcess(["call", "--keep-running", "flood"], options);
     const end = ended(child);
     child.stdout.once("data", () => child.stdout.destroy());
     expect(await end).toMatchObject({ code: 0, stderr: "" });

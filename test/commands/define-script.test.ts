@@ -92,6 +92,7 @@ describe("the environment of a script", () => {
       [
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LANG=C.UTF-8",
+        "PYTHONUNBUFFERED=1",
         `HOME=${HOME}`,
         "TZ=UTC",
         "WORLDS=/srv/worlds",

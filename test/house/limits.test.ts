@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { defaultLimits } from "iscep";
 import { limitKeys } from "#iscep/configuration/limits";
 
 /** Other verbs of the command line and the client have no iscep.yaml to go by. */
@@ -17,6 +18,10 @@ function isGiven(name: string): boolean {
   const fromDefaults = new RegExp(`defaultLimits\\.${name}\\b|\\{[^{}]*\\b${name}\\b[^{}]*\\} = defaultLimits`);
   return sources.some((text) => word.test(text) && !fromDefaults.test(text));
 }
+
+test("the server waits for a caller at least as long as a client tries to come back", () => {
+  expect(defaultLimits.callerGraceMs).toBeGreaterThan(defaultLimits.reconnectTimeoutMs);
+});
 
 test("a limit that iscep.yaml takes changes something", () => {
   expect(isGiven("maxConfigurationBytes")).toBe(false);

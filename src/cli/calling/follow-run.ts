@@ -16,8 +16,11 @@ import { surroundings } from "../terminal/surroundings.js";
 export interface FollowOptions extends ResultOptions {
   /** The offset from which the output is followed. What is before that is not taken from the result either. */
   readonly offset?: number;
-  /** True to end with 0 when nobody reads the output any more, whatever becomes of the run. */
-  readonly leavesUnread?: boolean;
+  /**
+   * What happens when nobody reads the output any more: `leave` ends with 0, whatever becomes of the run, and `cancel`
+   * cancels it and ends as a program does that SIGPIPE ended. undefined: the run goes on, and has its own exit code.
+   */
+  readonly whenUnread?: "leave" | "cancel" | undefined;
   /** True when a person types into the run, so that there is no place for progress. */
   readonly stdin?: boolean;
 }
@@ -37,10 +40,12 @@ export async function followRun(run: RunHandle, options: FollowOptions): Promise
     options.json === true
       ? new CollectedOutput(defaultLimits.maxCollectedOutputBytes)
       : new LiveOutput({ raw: options.raw === true });
-  const { isLeft, fault } = await takeAll(run, output, options.leavesUnread === true);
-  if (isLeft) return 0;
+  const { isLeft, fault } = await takeAll(run, output, options.whenUnread !== undefined);
+  if (isLeft && options.whenUnread === "leave") return 0;
+  if (isLeft) run.cancel();
   const outcome = await run.outcome;
   progress.end();
+  if (isLeft) return exitCodeOfSignal("SIGPIPE");
   if (fault !== undefined && outcome.status !== "lost") throw outputLost(outcome, fault);
   return printOutcome(outcome, output, options);
 }

@@ -12,6 +12,8 @@ import { print, warn } from "../terminal/streams.js";
 export interface StartOptions extends ResultOptions, StandardInputOptions {
   readonly detach?: boolean;
   readonly idempotencyKey?: string;
+  /** The run goes on when nobody reads its output any more. */
+  readonly keepRunning?: boolean;
   /** undefined when neither an option nor the environment gives one. */
   readonly timeoutMs: number | undefined;
 }
@@ -43,7 +45,7 @@ export async function startRun(
   });
   if (options.detach === true) return printId(run, options);
   signal.addEventListener("abort", sayCancelling, { once: true });
-  return followRun(run, options);
+  return followRun(run, { ...options, whenUnread: options.keepRunning === true ? undefined : "cancel" });
 }
 
 function checkVersion1(options: StartOptions): void {

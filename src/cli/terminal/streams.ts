@@ -45,7 +45,10 @@ export function write(stream: Output, data: string | Uint8Array): Promise<void> 
       return;
     }
     beforeOutput(stream);
-    stream.write(data, () => resolve());
+    stream.write(data, (error) => {
+      if (isClosedPipe(error)) closedPipes.add(stream);
+      resolve();
+    });
     afterOutput(stream, data);
   });
 }
@@ -64,11 +67,15 @@ export function outputIsRead(): boolean {
   return !closedPipes.has(surroundings().stdout);
 }
 
+function isClosedPipe(error: NodeJS.ErrnoException | null | undefined): boolean {
+  return error?.code === "EPIPE";
+}
+
 /** A reader like `head` may stop reading. Then the verb goes on silently, and keeps its exit code. */
 export function ignoreClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") {
+      if (isClosedPipe(error)) {
         closedPipes.add(stream);
         return;
       }

@@ -24,6 +24,7 @@ interface CallOptions extends ClientOptions {
   readonly stdin?: boolean;
   readonly detach?: boolean;
   readonly idempotencyKey?: string;
+  readonly keepRunning?: boolean;
   /** --help behind COMMAND. In front of COMMAND, --help is the help of `call`. */
   readonly help?: boolean;
 }
@@ -37,6 +38,7 @@ that name. Behind a single --, everything belongs to the command.
 Output is shown as it comes, on the same streams as in the command, and then the value of a function. The exit code
 is the command's own. Ctrl-C cancels the run and waits for its end; a second one exits at once. When the reader of
 the output goes away, the run goes on.
+    .option("--keep-running", "let the run go on when nobody reads its output any more")
 
 A pipe or file as standard input is sent to the command: iscep call restore < dump.sql. A loop that reads its own
 standard input needs --no-stdin for the calls in it.`;
@@ -60,6 +62,7 @@ function addCallOptions(command: Command): Command {
     .option("--stdin", "send standard input to the command, even from a terminal")
     .option("--no-stdin", "send no standard input, not even from a pipe or file")
     .option("--detach", "print the id of the run, and do not wait for it; see `iscep runs`")
+    .option("--keep-running", "let the run go on when nobody reads its output any more")
     .option("--idempotency-key <key>", "join the run that an earlier call with this key has started", nonEmpty);
 }
 

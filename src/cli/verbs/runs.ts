@@ -145,5 +145,5 @@ async function attach(
       ).unref();
     }
   });
-  invocation.exitCode = await Promise.race([followRun(run, { ...options, leavesUnread: true }), left]);
+  invocation.exitCode = await Promise.race([followRun(run, { ...options, whenUnread: "leave" }), left]);
 }

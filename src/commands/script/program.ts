@@ -124,16 +124,23 @@ function isExecutable(file: string): boolean {
 }
 
 /** These change what a program runs, or how. A definition that needs one sets it in a wrapper script of its own. */
-const refusedNames = /^(?:LD_.*|DYLD_.*|NODE_OPTIONS|BASH_ENV|ENV|IFS|PYTHON.*|PERL.*|GIT_.*|ISCEP_.*)$/;
+const refusedNames = /^(?:LD_.*|DYLD_.*|NODE_OPTIONS|BASH_ENV|ENV|IFS|PYTHON(?!UNBUFFERED$).*|PERL.*|GIT_.*|ISCEP_.*)$/;
 
 /**
- * The whole environment of a script: a fixed PATH, LANG, HOME, TZ when it is set, and what the definition adds.
+ * The whole environment of a script: a fixed PATH, LANG, HOME, TZ when it is set, PYTHONUNBUFFERED so that the output of Python comes while it runs, and what the definition adds.
  * @throws IscepError `configuration`, with the name in `details`
  */
 export function scriptEnvironment(added: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   for (const [name, value] of Object.entries(added)) checkVariable(name, value);
   const { HOME = homeFolder(), TZ } = process.env;
-  return Object.freeze({ PATH: fixedPath, LANG: "C.UTF-8", HOME, ...(TZ === undefined ? {} : { TZ }), ...added });
+  return Object.freeze({
+    PATH: fixedPath,
+    LANG: "C.UTF-8",
+    HOME,
+    PYTHONUNBUFFERED: "1",
+    ...(TZ === undefined ? {} : { TZ }),
+    ...added,
+  });
 }
 
 /** A user that is only a number, as in containers, has no home. Container engines use "/" then. */
