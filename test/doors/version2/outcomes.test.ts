@@ -63,7 +63,7 @@ describe("a run ends with exactly one outcome:", () => {
 
   test("timeout, by the patience of the call alone", async () => {
     const slow = gate();
-    const { client } = await open([slow.command, threadCommands.spin], { killGraceMs: 50 });
+    const { client } = await open([slow.command, threadCommands.spin], { killGraceMs: 500 });
     const error = await errorOf(client.call("gate", {}, { timeoutMs: 60 }));
     expect(error).toMatchObject({ code: "timeout", message: expect.stringContaining("60 ms") });
     const run = client.run("gate", {}, { timeoutMs: 60 });
@@ -91,7 +91,7 @@ describe("a run ends with exactly one outcome:", () => {
 
   test("cancelled, by run.cancel() and by its id, in a thread that never looks up too", async () => {
     const slow = gate();
-    const { client, server } = await open([slow.command, threadCommands.spin], { killGraceMs: 50 });
+    const { client, server } = await open([slow.command, threadCommands.spin], { killGraceMs: 500 });
     const run = client.run("gate", {});
     await slow.started(1);
     run.cancel();
