@@ -37,7 +37,7 @@ class JsonLines {
       const left = pipeline(socket, (source) => this.#answers(source, client), socket).catch(() => socket.destroy());
       void left.then(async () => {
         this.#callers.delete(socket);
-        // Runs that are still under way are released, as those of any lost connection.
+        // Runs that still go on are released, as after any lost connection.
         await client.close();
       });
     });
@@ -55,7 +55,7 @@ class JsonLines {
     for (const socket of this.#callers) socket.destroy();
   }
 
-  /** One call after the other, so that nobody works for a caller who does not read. */
+  /** Calls are made one after the other, so that no work is done for a caller that does not read. */
   async *#answers(/** @type {AsyncIterable<Buffer>} */ source, /** @type {Client} */ client) {
     let rest = Buffer.alloc(0);
     for await (const chunk of source) {

@@ -69,7 +69,7 @@ function readableSize(bytes) {
   return `${Math.ceil(bytes / 1024).toLocaleString("en-US")} KiB`;
 }
 
-/** The installed package says its licence, the lock file too; they have to agree. @param {string} place */
+/** The licence in the installed package and the one in the lock file must be the same. @param {string} place */
 function licenceOf(place) {
   const { license } = /** @type {{ license?: string }} */ (readJson(`${place}/package.json`));
   const recorded = locked[place]?.license;

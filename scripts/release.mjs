@@ -97,7 +97,7 @@ function changesOf(version) {
   return changes;
 }
 
-/** A run of tests that says nothing of itself, or that nothing passed in, is no run of tests. */
+/** A test run without a result, or in which no test passed, does not count. */
 function checkTests() {
   step("runs npm test, which takes minutes and prints when it is over");
   const lines = run(root, "npm", ["test"], { shows: true }).trimEnd().split("\n");

@@ -71,7 +71,7 @@ const groups = {
   },
 };
 
-/** Every test file that asks how many rounds it shall do. */
+/** Every test file that asks how many rounds it must do. */
 function filesWithRounds() {
   return readdirSync("test", { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".test.ts"))

@@ -1,10 +1,10 @@
-/** `clients:` of iscep.yaml: whether clients show a certificate. */
+/** Reads `clients:` of iscep.yaml, which says whether clients show a certificate. */
 import { mapOf, type ValueKind } from "./keys.js";
 import { choice, filePath } from "./values.js";
 
 export interface ClientsSettings {
   readonly mode: "token" | "certificate" | "certificate+token";
-  /** Absolute paths of PEM files. */
+  /** The absolute paths of PEM files. */
   readonly ca?: readonly string[];
 }
 
@@ -34,7 +34,7 @@ export const clients: ValueKind<ClientsSettings> = {
   schema: fields.schema,
   read(value, context) {
     const { mode, ca } = fields.read(value, context);
-    // Without a mode the problems say so, and nobody sees what is returned here.
+    // Without a mode, the problems already say so, and nothing uses what is returned here.
     return { mode: mode ?? "certificate+token", ...(ca === undefined ? {} : { ca }) };
   },
 };

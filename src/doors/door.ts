@@ -1,34 +1,49 @@
-/** What a door of a user's own is: a program that uses clients of its server in the same process. */
+/** A door of your own is a program that uses clients of its server in the same process. */
 import type { Client } from "../client/client.js";
 import type { CommandSet } from "../model/command.js";
 
 export interface InProcessClientOptions {
-  /** The token of the caller. `null` or left out: none, as on a server without tokens. It is checked at each call. */
+  /**
+   * The token of the caller, which is checked at each call. null: none. Default: none, as on a server without tokens.
+   */
   readonly token?: string | null;
   /**
-   * Where the caller is: an IP address, or a word of the door's own such as `http`. It stands in the logs. An address counts for tokens that are
-   * bound to networks, and wrong tokens from it make the server refuse it for a while, as they do for connections.
+   * Where the caller is: an IP address, or a word that the door chooses, such as `http`. The logs show it. An address
+   * counts for tokens that are bound to networks. After wrong tokens from an address the server refuses it for a while,
+   * as it does for connections.
    */
   readonly source: string;
 }
 
-/** What a server is to its doors. `Server` is one. */
+/** What a door sees of its server. `Server` is one. */
 export interface DoorServer {
-  /** Calls without a network: the same errors, outcomes and limits as over version 2. `close()` it when its caller is gone. */
+  /**
+   * Makes a client that calls without a network, with the same errors, outcomes and limits as over version 2. `close()`
+   * it when its caller is gone.
+   */
   client<Commands extends object = CommandSet>(options: InProcessClientOptions): Client<Commands>;
-  /** Called after commands were registered, unregistered or reloaded. Returns what ends the listening. */
+  /**
+   * Calls the listener after commands were registered, unregistered or reloaded. Returns a function that ends the
+   * listening.
+   */
   onCommandsChanged(listener: () => void): () => void;
 }
 
 /** A way in. The server opens it in `listen()`, and drains and closes it in `close()`. */
 export interface Door {
   /**
-   * Takes callers from now on. Resolves to where they find it. When it rejects, `listen()` rejects with that error, and
-   * nothing stays open.
+   * Accepts callers from now on. Resolves to the address for callers. When it rejects, `listen()` rejects with that
+   * error, and nothing stays open.
    */
   open(server: DoorServer): Promise<{ readonly url: string }>;
-  /** Takes no new callers. Resolves when all that it has taken are answered; the server waits no longer than it gives runs. */
+  /**
+   * Accepts no new callers. Resolves when all present ones have their answers. The server waits no longer for this than
+   * for runs.
+   */
   drain(): Promise<void>;
-  /** Holds nothing any more when it resolves: whoever is still there is cut. Called once after each `open` that was begun. */
+  /**
+   * Cuts all callers that are still there. When it resolves, the door holds nothing any more. Called once after each
+   * `open` that was begun.
+   */
   close(): Promise<void>;
 }

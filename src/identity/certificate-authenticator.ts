@@ -1,6 +1,6 @@
 /**
- * What one connection may call itself, on a server that asks for client certificates. Every door asks its connection's
- * authenticator as it would ask the tokens file, so none of them can forget the certificate.
+ * Decides the identity of one connection, on a server that asks for client certificates. Every door asks its
+ * connection's authenticator in place of the tokens file, so no door can forget the certificate.
  */
 import type {
   Authenticator,
@@ -14,7 +14,7 @@ export interface CertificateAuthenticatorOptions {
   readonly tokens: TokensAuthenticator;
   /** `certificate`: the certificate alone says who calls. `certificate+token`: a token of the same owner must come with it. */
   readonly mode: "certificate" | "certificate+token";
-  /** Undefined: the client showed none. */
+  /** undefined: the client showed none. */
   readonly certificate: ClientCertificate | undefined;
   readonly source: string;
 }
@@ -22,7 +22,7 @@ export interface CertificateAuthenticatorOptions {
 export class CertificateAuthenticator implements Authenticator {
   readonly needsToken: boolean;
   readonly #options: CertificateAuthenticatorOptions;
-  /** What the tokens file gave for an identity that was given here. */
+  /** For each identity that was given here, the identity from the tokens file. */
   readonly #originals = new WeakMap<Identity, Identity>();
 
   constructor(options: CertificateAuthenticatorOptions) {
@@ -34,7 +34,7 @@ export class CertificateAuthenticator implements Authenticator {
     return this.#options.tokens.currentGeneration();
   }
 
-  /** Why the certificate of this connection does not count now, for its peer; undefined when it does. */
+  /** Why the certificate of this connection does not count now, as a text for its peer; undefined when it counts. */
   refusal(): string | undefined {
     const { certificate } = this.#options;
     if (certificate === undefined)
@@ -73,7 +73,7 @@ export class CertificateAuthenticator implements Authenticator {
     return certificate === undefined ? undefined : tokens.findCertificate(certificate, source);
   }
 
-  /** May what the token may, until either of them ends. */
+  /** An identity with the rights of the token, until the token or the certificate ends. */
   #together(owner: Identity, token: Identity | undefined): Identity | undefined {
     if (token === undefined || token.owner !== owner.owner) return undefined;
     const identity = Object.freeze({ ...token, expiresAtMs: Math.min(token.expiresAtMs, owner.expiresAtMs) });

@@ -1,11 +1,14 @@
-/** How an entry of the tokens file names a client certificate: by the pin of its key, or by the name that an authority vouches for. */
+/**
+ * Reads how an entry of the tokens file names a client certificate: by the pin of its key, or by the name that an
+ * authority vouches for.
+ */
 import { IscepError } from "../errors.js";
 import { pinOfCertificate, readPem } from "./certificates.js";
 import { normalPin } from "./pin.js";
 
 const namePrefix = "cn:";
 
-/** Undefined when it is one: `sha256:` and 43 characters of base64url, or `cn:` and a common name. */
+/** undefined when it is valid: `sha256:` and 43 characters of base64url, or `cn:` and a common name. */
 export function certificateProblem(text: string): string | undefined {
   if (text.startsWith(namePrefix)) {
     const name = text.slice(namePrefix.length);
@@ -21,9 +24,9 @@ export function certificateProblem(text: string): string | undefined {
 }
 
 /**
- * What an administrator gives, as the tokens file names it: a pin, `cn:NAME`, or the path or text of a certificate in PEM
- * form, of which the first certificate counts.
- * @throws IscepError `usage` for what is neither, `configuration` for a file that is missing or is no certificate
+ * Turns what an administrator gives into the form of the tokens file. They give a pin, `cn:NAME`, or the path or text
+ * of a certificate in PEM form, of which the first certificate counts.
+ * @throws IscepError `usage` for any other text, `configuration` for a file that is missing or is not a certificate
  */
 export function certificateName(given: string): string {
   const text = given.startsWith(namePrefix) ? given : (normalPin(given) ?? pinOfFile(given));
@@ -37,7 +40,7 @@ export function nameOfCommonName(commonName: string): string {
 }
 
 function pinOfFile(given: string): string {
-  if (given.startsWith("sha256:")) return given; // a pin with a mistake in it is no file
+  if (given.startsWith("sha256:")) return given; // a wrong pin is not a file
   const pem = readPem(given, "certificate");
   try {
     return pinOfCertificate(pem);

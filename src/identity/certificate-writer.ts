@@ -8,8 +8,8 @@ import { checkedTerms, type AddTokenOptions } from "./tokens-writer.js";
 import { quoteUnlessToken } from "./tokens.js";
 
 /**
- * Adds a client certificate to the owner's entries; otherwise as `addToken`.
- * @throws IscepError `usage` also when the file has the certificate already, under whatever owner
+ * Adds a client certificate to the owner's entries, in all other ways as `addToken`.
+ * @throws IscepError as `addToken`, and `usage` when the file already has the certificate, under any owner
  */
 export async function addCertificate(
   path: string,

@@ -4,8 +4,9 @@ import type { Limits } from "../limits/limits.js";
 const firstProbability = 0.3;
 
 /**
- * How likely a new connection is dropped, from 0 to 1, when its address has so many connections open that have not shown
- * a good token. By chance rather than by turn: an attacker who shares the address with others cannot choose who is dropped.
+ * The probability, from 0 to 1, that a new connection is dropped, when so many open connections have not shown a good
+ * token. Chance decides, and not the order, so an attacker who shares the address with others cannot choose who is
+ * dropped.
  */
 export function earlyDropProbability(
   unauthenticatedOfSource: number,

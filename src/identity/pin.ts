@@ -1,6 +1,6 @@
 /**
- * A pin in the form that `iscep cert` prints; undefined for what is none. Accepts the other alphabet of base64 and its
- * padding, as other tools print SPKI hashes so.
+ * A pin in the form that `iscep cert` prints; undefined for text that is not a pin. It also accepts the other alphabet
+ * of base64 and its padding, because other tools print SPKI hashes so.
  */
 export function normalPin(pin: string): string | undefined {
   const normal = pin.trim().replace(/=+$/, "").replaceAll("+", "-").replaceAll("/", "_");

@@ -225,13 +225,13 @@ export function unknownOwner(ownerOrId: string): IscepError {
   );
 }
 
-/** What no two entries of a file may share. */
+/** Two entries of a file may not share this. */
 function namesOf(entry: TokenEntry): string[] {
   if (typeof entry === "string") return [];
   return isCertificateRecord(entry) ? [entry.id, entry.certificate] : [entry.id];
 }
 
-/** Of one token or one certificate, whatever else the records say. */
+/** True for two records of one token or one certificate, whatever else they say. */
 function isSame(one: TokenEntry, other: TokenRecord | CertificateRecord): boolean {
   if (typeof one === "string") return false;
   if (isCertificateRecord(one)) return isCertificateRecord(other) && one.certificate === other.certificate;

@@ -145,7 +145,7 @@ export class RunJournal {
     return stored === undefined ? undefined : this.#store?.restore(stored);
   }
 
-  /** Of this owner, newest first; or the one with this id. @throws IscepError `run_not_found` */
+  /** The runs of this owner, newest first; or the one with this id. @throws IscepError `run_not_found` */
   list(identity: Identity, query: RunsQuery): RunsPage {
     const { run, after, limit } = query;
     if (run === undefined) {

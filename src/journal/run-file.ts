@@ -13,7 +13,7 @@ export interface RunStart extends EndedRun {
   readonly server: string;
   /** A hash of owner and key. */
   readonly key?: string;
-  /** Of the arguments: see src/runs/run/fingerprint.ts. */
+  /** The fingerprint of the arguments: see src/runs/run/fingerprint.ts. */
   readonly fingerprint?: string;
 }
 

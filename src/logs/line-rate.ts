@@ -68,7 +68,7 @@ export class LineRate {
   }
 }
 
-/** What a line says of those that went without one. */
+/** What a line says about the events without a line. */
 export function suppressed(line: { readonly suppressed: number }): string {
   return line.suppressed === 0 ? "" : ` (and ${line.suppressed} more since the last line)`;
 }

@@ -60,7 +60,10 @@ export interface ArgumentPaths {
   readonly bases: readonly { readonly argument: string; readonly base: string }[];
   /** Checks the checked arguments once more when the run begins, because it may have waited in a queue. */
   checkAgain(args: unknown): Promise<ArgumentsCheck>;
-  /** Of the checked arguments, the paths where nothing must be yet, without links. Two runs must not make one of them at once. */
+  /**
+   * The paths in the checked arguments at which nothing must exist yet, without links. Two runs must not make one of
+   * them at once.
+   */
   newPaths(args: unknown): string[];
 }
 
@@ -149,7 +152,7 @@ export interface ScriptProcess {
   readonly maxOutputBytes?: number;
   /** undefined is `fail`. */
   readonly whenOutputIsFull?: "fail" | "truncate" | "kill";
-  /** The output is data: secrets in it stay as they are. */
+  /** True when the output is data, so that secrets in it are not masked. */
   readonly mask?: false;
 }
 

@@ -8,13 +8,13 @@ export interface Identity {
   readonly expiresAtMs: number;
   readonly mayDiscover: boolean;
   mayRun(command: string): boolean;
-  /** For a command that it may run. Undefined: with all values. Otherwise one of them must fit. */
+  /** The rules for a command that it may run. undefined: with all values. Otherwise one of the rules must fit. */
   argumentRules(command: string): readonly ArgumentRules[] | undefined;
-  /** Whether it may see, follow and cancel the runs of this command that other owners have started. */
+  /** True when it may see, follow and cancel runs of this command that other owners have started. */
   maySeeRunsOf(command: string): boolean;
 }
 
-/** By argument, the pattern that its value must match. */
+/** For each argument, the pattern that its value must match. */
 export type ArgumentRules = ReadonlyMap<string, string>;
 
 export const anonymous: Identity = Object.freeze({
@@ -45,7 +45,10 @@ export interface ProvableToken {
 
 /** A certificate that a client showed, and proved that it has its key. */
 export interface ClientCertificate {
-  /** What the tokens file may call it by: the pin of its key, and `cn:NAME` where an authority of the server vouches for the name. */
+  /**
+   * The names by which the tokens file may know it: the pin of its key, and `cn:NAME` if an authority of the server
+   * vouches for the name.
+   */
   readonly names: readonly string[];
   /** Milliseconds since the epoch. */
   readonly validFromMs: number;
@@ -54,9 +57,12 @@ export interface ClientCertificate {
 
 /** Knows who may speak on a connection. It is synchronous, because version 1 asks it for every packet. */
 export interface Authenticator {
-  /** False where a client certificate alone says who is calling: `verify` then takes any text for the token. */
+  /** False when a client certificate alone says who calls. Then `verify` accepts any text for the token. */
   readonly needsToken: boolean;
-  /** Why nobody on this connection is let in, whatever token they have; for the peer. Undefined when the token decides. */
+  /**
+   * Why no caller on this connection is accepted, with any token, as a text for the peer. undefined when the token
+   * decides.
+   */
   refusal(): string | undefined;
   /**
    * A number that changes when the set of tokens changes. To read it looks for a change first, so that a removed token

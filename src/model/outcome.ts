@@ -1,15 +1,15 @@
 import { errorTable, type ErrorCode, type IscepError } from "../errors.js";
 import type { JsonText } from "../wire/json-text.js";
 
-/** What became of a script's output on its way: it is not what the script printed. */
+/** What changed in a script's output on its way, so that it is not what the script printed. */
 export interface OutputChanges {
   /** The script printed more than it may, and the rest was dropped. */
   readonly truncated?: true;
-  /** A secret argument stood in it, and became `***`. */
+  /** A secret argument in it became `***`. */
   readonly masked?: true;
 }
 
-/** Of any record that may tell of them: a message, a line of a file. */
+/** Reads these from any record that may have them: a message, or a line of a file. */
 export function outputChangesOf(record: object): OutputChanges {
   return {
     ...("truncated" in record && record.truncated === true ? { truncated: true } : {}),
@@ -47,7 +47,10 @@ export type Outcome<Value = unknown> =
   | { readonly status: "rejected"; readonly error: IscepError }
   | { readonly status: "lost"; readonly error: IscepError };
 
-/** As a server has it: whether a value can be sent is decided before the run ends (src/runs/run/settle.ts), and never again. */
+/**
+ * An outcome in the server. Whether its value can be sent is decided before the run ends (src/runs/run/settle.ts), and
+ * never again.
+ */
 export type RunOutcome = Outcome<JsonText | undefined>;
 
 export type OutcomeStatus = Outcome["status"];

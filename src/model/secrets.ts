@@ -26,7 +26,7 @@ export function hideSecrets(args: unknown, secretArguments: readonly string[] = 
   return { args: hidden, secrets };
 }
 
-/** In whichever of its usual forms a secret stands there: see `formsOf`. */
+/** Masks a secret in each of its usual forms: see `formsOf`. */
 export function maskText(text: string, secrets: readonly string[]): string {
   return secrets.length === 0 ? text : maskForms(text, secrets.flatMap(formsOf));
 }

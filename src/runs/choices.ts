@@ -67,7 +67,7 @@ export class Choices {
     }
   }
 
-  /** With the values; undefined where no argument has such ones. Never rejects. */
+  /** The schema with the values; undefined when no argument has such values. Never rejects. */
   describe(
     descriptions: readonly CommandDescription[],
     choicesOf: (command: string) => ChoicesFrom | undefined,

@@ -1,4 +1,7 @@
-/** What discovery shows: the commands that a caller may run, in pages, with the values of today, as far as their token allows them. */
+/**
+ * Makes what discovery shows: the commands that a caller may run, in pages, with the present values, as far as the
+ * caller's token allows them.
+ */
 import { describeCommand } from "../commands/describe.js";
 import type { Registry } from "../commands/registry.js";
 import { IscepError } from "../errors.js";
@@ -25,7 +28,7 @@ export class Listing {
   }
 
   /**
-   * A page behind the command `after`. It comes later where other commands have to be asked for values first.
+   * A page behind the command `after`. It is a promise when other commands must be asked for values first.
    * @throws IscepError as `commands`
    */
   page(
@@ -34,7 +37,7 @@ export class Listing {
     room: PageRoom,
   ): ListPage<CommandDescription> | Promise<ListPage<CommandDescription>> {
     const page = listPage(this.#descriptions(identity, after), room);
-    // With the values, and what is said of them, they may be too many for one page.
+    // With the values and their descriptions, the commands may be too many for one page.
     const finish = (commands: readonly CommandDescription[]): ListPage<CommandDescription> => ({
       ...page,
       ...listPage(narrowed(commands, identity), room),

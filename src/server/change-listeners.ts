@@ -1,12 +1,12 @@
-/** Who wants to know that the commands have changed. Many changes in one turn of the event loop are told once. */
+/** Tells listeners that the commands have changed. Many changes in one turn of the event loop are reported once. */
 
 export class ChangeListeners {
   readonly #listeners = new Set<() => void>();
   #isPending = false;
 
-  /** Returns what ends the listening. */
+  /** Returns a function that ends the listening. */
   add(listener: () => void): () => void {
-    // Of its own, so that the same function may listen twice.
+    // Each listener gets an object of its own, so that the same function may listen twice.
     const own = (): void => listener();
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
@@ -17,7 +17,7 @@ export class ChangeListeners {
     this.#isPending = true;
     queueMicrotask(() => {
       this.#isPending = false;
-      // A listener that throws is its author's to hear of, and nobody else's.
+      // A listener that throws is reported to its author, and disturbs nobody else.
       for (const listener of this.#listeners) queueMicrotask(listener);
     });
   }

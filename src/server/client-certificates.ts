@@ -1,4 +1,7 @@
-/** Client certificates of a server: whether it asks for them, what they are trusted by, and who they make a connection. */
+/**
+ * Handles client certificates: whether the server asks for them, what they are trusted by, and which identity they
+ * give.
+ */
 import { TLSSocket } from "node:tls";
 import { IscepError } from "../errors.js";
 import { CertificateAuthenticator } from "../identity/certificate-authenticator.js";
@@ -16,7 +19,10 @@ function modeOf({ clientCertificates }: ClientOptions): "certificate" | "certifi
   return clientCertificates === undefined || mode === "token" ? undefined : mode;
 }
 
-/** @throws IscepError `usage` when certificates are asked for where nobody could show one, or nothing says whose they are */
+/**
+ * @throws IscepError `usage` when certificates are required where no client could show one, or when nothing says whose
+ *   they are
+ */
 export function checkClientCertificates(options: ServerOptions): void {
   if (modeOf(options) === undefined) return;
   if (typeof options.tokens !== "string") {
@@ -34,9 +40,9 @@ export function checkClientCertificates(options: ServerOptions): void {
 }
 
 /**
- * The authorities in PEM form whose certificates may be called by their names; empty when pins alone count. Undefined when
- * no certificate is asked for.
- * @throws IscepError `configuration` for a file that is missing or holds no certificate
+ * The authorities, in PEM form, whose certificates may be known by their names. It is empty when only pins count, and
+ * undefined when no certificate is asked for.
+ * @throws IscepError `configuration` for a file that is missing or has no certificate
  */
 export function clientAuthorities(options: ClientOptions): readonly string[] | undefined {
   if (modeOf(options) === undefined) return undefined;
@@ -44,7 +50,7 @@ export function clientAuthorities(options: ClientOptions): readonly string[] | u
   return files.flatMap((file) => readAuthorities(file)).map((authority) => authority.toString());
 }
 
-/** Who may speak on this connection. Where no certificate is asked for, the tokens alone decide. */
+/** Decides who may speak on this connection. If no certificate is asked for, only the tokens decide. */
 export function authenticatorOf(
   options: ClientOptions,
   tokens: TokensAuthenticator | undefined,

@@ -1,4 +1,4 @@
-/** All ways into one server, opened, drained and closed together. */
+/** Opens, drains and closes all ways into one server together. */
 import { IscepError, textOfThrown } from "../errors.js";
 import type { Door, DoorServer } from "../doors/door.js";
 import { settled } from "./settled.js";
@@ -16,7 +16,10 @@ export class OpenedDoors {
     this.urls = urls;
   }
 
-  /** `first` is open already. @throws whatever a door throws; then all of them are closed. */
+  /**
+   * @param first a door that is already open
+   * @throws the error of a door; then all of them are closed
+   */
   static async open(
     first: Pick<Door, "drain" | "close">,
     doors: readonly Door[],
@@ -36,21 +39,24 @@ export class OpenedDoors {
     return new OpenedDoors(begun, urls);
   }
 
-  /** From now on nobody new is let in. */
+  /** From now on no new caller is accepted. */
   drain(): void {
     this.#drained = this.#each("drained", (door) => door.drain());
   }
 
-  /** Waits for the last answers, cuts whoever does not take them in time, and waits for no door longer than `leftMs`. */
+  /**
+   * Waits for the last answers, and cuts callers that do not take them in time. It waits for no door longer than
+   * `leftMs`.
+   */
   async close(drainTimeoutMs: number, leftMs: () => number): Promise<void> {
     await settled(this.#drained, drainTimeoutMs);
-    // What is our own is closed in a moment, and one of a user gets one at least.
+    // Our own doors close in a moment. A door of a user gets at least one.
     const closed = this.#each("closed", (door) => door.close());
     if (await settled(closed, Math.max(leftMs(), leastCloseMs))) return;
     this.#faults.push(new IscepError("internal", "a door did not close in time"));
   }
 
-  /** What went wrong at any of them, so that the rest of the server could be closed first. */
+  /** The faults of the doors, which are kept so that the rest of the server is closed first. */
   get fault(): IscepError | undefined {
     return this.#faults[0];
   }

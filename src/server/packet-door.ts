@@ -1,4 +1,4 @@
-/** The door of versions 1 and 2: listens, admits connections, and gives each to the version that it speaks. */
+/** The door of versions 1 and 2. It listens, admits connections, and gives each to the version that it speaks. */
 import type { Socket } from "node:net";
 import type { Connection, ConnectionHost, DoorHost } from "../doors/connection.js";
 import { Version1Connection } from "../doors/version1/connection.js";
@@ -18,7 +18,7 @@ export interface PacketDoorOptions {
   readonly admission: Admission;
   readonly places: readonly ListenPlace[];
   readonly certificate: ServerCertificate | undefined;
-  /** Who may speak on this connection: a client certificate may have a say. */
+  /** Decides who may speak on this connection, where a client certificate may count. */
   authenticatorOf(
     socket: Socket,
     source: string,
@@ -27,7 +27,7 @@ export interface PacketDoorOptions {
 
 export class PacketDoor {
   readonly #options: PacketDoorOptions;
-  /** For connections without a certificate of their own. */
+  /** The authenticator of connections without a certificate of their own. */
   readonly #tokensHost: ConnectionHost;
   readonly #refused: LineRate;
   readonly #connections = new Set<Connection>();
@@ -56,7 +56,7 @@ export class PacketDoor {
     return host;
   }
 
-  /** @throws IscepError `listen_failed`; then no place is held. */
+  /** @throws IscepError `listen_failed`; then no place is held */
   static async open(options: PacketDoorOptions): Promise<PacketDoor> {
     const door = new PacketDoor(options);
     const { limits, authenticator } = options.host;
@@ -66,7 +66,7 @@ export class PacketDoor {
       tlsHandshakeTimeoutMs: limits.tlsHandshakeTimeoutMs,
       admit: (source) => door.#admit(source),
       released: (source, refused) => options.admission.released(source, refused),
-      // Silent handshakes are peers without a token too.
+      // Peers in a silent handshake have no token either.
       handshakeBegan: (handshake) => {
         if (authenticator !== undefined) options.admission.awaited(handshake);
       },
@@ -122,25 +122,25 @@ export class PacketDoor {
     for (const connection of this.#connections) connection.checkDeadlines(nowMs);
   }
 
-  /** For handshakes from now on. */
+  /** Counts for handshakes from now on. */
   setCertificate(certificate: ServerCertificate): void {
     this.#listeners?.setCertificate(certificate);
   }
 
-  /** Takes no more connections and no more requests. Resolves when those that are open have ended. */
+  /** Accepts no more connections and no more requests. Resolves when the open ones have ended. */
   async drain(): Promise<void> {
     this.#listeners?.stopAccepting();
     for (const connection of this.#connections) connection.close();
     await Promise.all([...this.#connections].map((connection) => connection.whenClosed()));
   }
 
-  /** Cuts what is still open. */
+  /** Cuts all open connections. */
   async close(): Promise<void> {
     await this.#listeners?.close();
   }
 }
 
-/** OpenSSL's own text holds addresses and file names of its source; its code says as much. */
+/** The text of OpenSSL has addresses and file names of its source. Its code says as much. */
 function tlsFault(error: Error): string {
   return `TLS: ${"code" in error && typeof error.code === "string" ? error.code : error.message}`;
 }

@@ -98,7 +98,7 @@ export class Version1ServerSession {
     return this.#bounded(PacketType.CMD_RESPONSE, { response: value });
   }
 
-  /** The same for a value as JSON, which has to have at most `maxValueBytes`. */
+  /** The same for a value as JSON, which must have at most `maxValueBytes`. */
   valueAnswer(json: string | undefined): Buffer {
     const isNothing = json === undefined || json === "null";
     return encodePacket(PacketType.CMD_RESPONSE, isNothing ? "{}" : `{"response":${json}}`);

@@ -42,7 +42,7 @@ export class Version2ServerSession {
     return this.#reader.pendingBytes;
   }
 
-  /** Of what has come something may be left: messages of the last packet, or bytes of the next. */
+  /** True when something received may be left: messages of the last packet, or bytes of the next. */
   get hasMore(): boolean {
     return this.#next < this.#messages.length || this.#reader.pendingBytes > 0;
   }

@@ -1,6 +1,9 @@
-/** The ways in which programs write a text into another one, so that a secret is known again in each of them. */
+/** Knows the ways in which programs write a text into another one, so that a secret is found in each of them. */
 
-/** What is found in the text, whatever the form, becomes one `***` for all that touches: it tells neither length nor number. */
+/**
+ * Masks what is found in the text in any form. Neighbouring parts become one `***`, which reveals neither length nor
+ * number.
+ */
 export function maskForms(text: string, forms: Iterable<string>): string {
   const found: Span[] = [];
   for (const form of forms) {
@@ -22,7 +25,7 @@ export interface Span {
   readonly end: number;
 }
 
-/** In order and apart: those that overlap or touch become one. */
+/** Puts the parts in order. Parts that overlap or touch become one. */
 export function merged(spans: Span[]): Span[] {
   const apart: Span[] = [];
   for (const span of spans.sort((a, b) => a.start - b.start)) {
@@ -33,12 +36,15 @@ export function merged(spans: Span[]): Span[] {
   return apart;
 }
 
-/** Shorter lines of a longer secret are common words, and masking them would only make output unreadable. */
+/** Shorter lines of a longer secret are common words. To mask them would only make output unreadable. */
 const minLineCharacters = 8;
-/** Of a secret that is longer, such as a whole file, only the first forms are looked for: each costs memory and time. */
+/** For a longer secret, such as a whole file, only the first forms are searched, because each costs memory and time. */
 const maxQuotedCharacters = 16 * 1024;
 
-/** As it is; as JSON, URLs, shells and programming languages quote it; in base64; and the lines of a key, one by one. */
+/**
+ * The forms of a text: as it is; as JSON, URLs, shells and programming languages quote it; in base64; and the lines of
+ * a key, one by one.
+ */
 export function formsOf(secret: string): string[] {
   const lines = secret.split(/[\r\n]+/);
   const longLines = lines.length === 1 ? [] : lines.filter((line) => line.length >= minLineCharacters);
@@ -55,13 +61,13 @@ export function formsOf(secret: string): string[] {
   return [...new Set([secret, ...jsonForms(secret), ...quoted, ...longLines])].filter((form) => form !== "");
 }
 
-/** As the usual writers of JSON have it: all of Unicode or ASCII alone, with "/" or "\/", and safe within HTML or not. */
+/** The forms of common writers of JSON: all of Unicode or only ASCII, with "/" or "\/", and safe within HTML or not. */
 function jsonForms(secret: string): string[] {
   const plain = JSON.stringify(secret).slice(1, -1);
   const escaped = [
     plain,
     plain.replaceAll(/[^ -~]/g, escape),
-    // Python counts DEL among what is not ASCII, the others do not.
+    // Python escapes DEL too, and the others do not.
     plain.replaceAll(/[^ -\x7f]/g, escape),
     plain.replaceAll(/[^ -~]/g, escapeInCapitals),
     plain.replaceAll(/[<>&\u2028\u2029]/g, escape),
@@ -69,7 +75,7 @@ function jsonForms(secret: string): string[] {
   return escaped.flatMap((form) => [form, form.replaceAll("/", "\\/")]);
 }
 
-/** RFC 3986, and the forms of HTML: browsers, Python and shells differ in what they leave as it is. */
+/** The forms of RFC 3986 and of HTML. Browsers, Python and shells differ in which characters they leave unchanged. */
 function urlForms(secret: string): string[] {
   // A lone surrogate cannot be encoded.
   const text = Buffer.from(secret).toString();
@@ -87,7 +93,10 @@ function urlForms(secret: string): string[] {
   return capitals.flatMap((form) => [form, form.replaceAll(/%[0-9A-F]{2}/g, (octet) => octet.toLowerCase())]);
 }
 
-/** Within single quotes, as two usual ways have it, and with a backslash before all that means something to a shell. */
+/**
+ * The text within single quotes, in two common ways, and with a backslash before each character that means something to
+ * a shell.
+ */
 function shellForms(secret: string): string[] {
   return [
     secret.replaceAll("'", "'\\''"),
@@ -98,7 +107,7 @@ function shellForms(secret: string): string[] {
   ];
 }
 
-/** As Node, Python and the `$''` of a shell show a text, in whichever quotes. */
+/** The forms in which Node, Python and the `$''` of a shell show a text, in any quotes. */
 function literalForms(secret: string): string[] {
   const bare = secret.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\r", "\\r").replaceAll("\t", "\\t");
   const hex = (sign: string): string => `\\x${sign.charCodeAt(0).toString(16).padStart(2, "0")}`;
@@ -127,10 +136,13 @@ function markupForms(secret: string): string[] {
   ];
 }
 
-/** Shorter ones are common words. */
+/** Shorter texts are common words. */
 const minBase64Characters = 8;
 
-/** RFC 4648, sections 4 and 5: without its padding, by itself, or with something before or behind it, as in `user:password`. */
+/**
+ * The forms of RFC 4648, sections 4 and 5, without padding: by itself, or with something before or behind it, as in
+ * `user:password`.
+ */
 function base64Forms(secret: string): string[] {
   const bytes = Buffer.from(secret);
   const whole = bytes.toString("base64").replaceAll("=", "");
@@ -138,7 +150,7 @@ function base64Forms(secret: string): string[] {
     const text = Buffer.concat([Buffer.alloc(before), bytes])
       .toString("base64")
       .replaceAll("=", "");
-    // Signs that hold bits of a neighbour are not the secret's alone.
+    // Characters that also have bits of a neighbour do not belong only to the secret.
     const isWhole = (before + bytes.length) % 3 === 0;
     return text.slice(before === 0 ? 0 : before + 1, isWhole ? undefined : -1);
   });
@@ -147,7 +159,7 @@ function base64Forms(secret: string): string[] {
     .filter((form) => form.length >= minBase64Characters);
 }
 
-/** Of one UTF-16 unit. */
+/** The escape of one UTF-16 unit. */
 function escape(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -1,17 +1,17 @@
 import { formsOf, merged, type Span } from "./secret-forms.js";
 
 /**
- * Takes secrets out of a stream of bytes, wherever its chunks are cut: whatever belongs to one becomes `***`. Overlapping
- * and neighbouring secrets become one mark, so the mark tells neither length nor number. Holds back only what may be the
- * beginning of a secret, at most the length of the longest.
+ * Masks secrets in a stream of bytes, wherever its chunks are cut: each secret becomes `***`. Overlapping and
+ * neighbouring secrets become one mark, so the mark reveals neither length nor number. It holds back only bytes that
+ * may be the beginning of a secret, at most the length of the longest one.
  */
 export class SecretMask {
   readonly #needles: readonly Needle[];
   /** The bytes that are held back; all before them are out. */
   #held = Buffer.alloc(0);
-  /** Parts of `#held` that belong to secrets: apart, in order, and with offsets in it. */
+  /** The separate parts of `#held` that belong to secrets, in order, with offsets in it. */
   #found: Span[] = [];
-  /** Whether the last byte that went out was masked: what follows at once is the same mark. */
+  /** True when the last byte that went out was masked. A secret that follows at once belongs to the same mark. */
   #marked = false;
   #hasMasked = false;
 
@@ -19,7 +19,7 @@ export class SecretMask {
     this.#needles = [...new Set(secrets.flatMap(formsOf))].map((form) => new Needle(Buffer.from(form)));
   }
 
-  /** What is certain now. */
+  /** Returns the bytes that are certain now. */
   push(bytes: Buffer): Buffer {
     if (this.#needles.length === 0) return bytes;
     const from = this.#held.length;
@@ -32,7 +32,9 @@ export class SecretMask {
     return this.#release(all, all.length - Math.max(...this.#needles.map(({ begun }) => begun)));
   }
 
-  /** What was held back: a secret that only began is none. What comes after it is another stream. */
+  /**
+   * Returns the bytes that were held back, because a beginning is not a secret. What comes after it is another stream.
+   */
   end(): Buffer {
     const rest = this.#release(this.#held, this.#held.length);
     this.#marked = false;
@@ -40,7 +42,7 @@ export class SecretMask {
     return rest;
   }
 
-  /** A value that was read from JSON, with its texts and names masked: JSON may write each character in several ways. */
+  /** A value from JSON, with its texts and names masked, because JSON may write each character in several ways. */
   value(value: unknown): unknown {
     if (this.#needles.length === 0) return value;
     if (typeof value === "string") return this.#text(value);
@@ -68,12 +70,12 @@ export class SecretMask {
     this.#found = this.#found
       .filter(({ end }) => end > count)
       .map(({ start, end }) => ({ start: Math.max(0, start - count), end: end - count }));
-    // A copy: what is held back must not keep a whole chunk in memory.
+    // The bytes are copied, so that they do not keep a whole chunk in memory.
     this.#held = Buffer.from(all.subarray(count));
     return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
   }
 
-  /** Something was masked: what went out is not what came in. */
+  /** True when something was masked, so that what went out is not what came in. */
   get hasMasked(): boolean {
     return this.#hasMasked;
   }
@@ -86,7 +88,7 @@ export class SecretMask {
 
 const mark = Buffer.from("***");
 
-/** The search of Knuth, Morris and Pratt: no byte is looked at again, whatever a caller chose as its secret. */
+/** The search of Knuth, Morris and Pratt. It looks at no byte twice, whatever a caller chose as a secret. */
 class Needle {
   readonly length: number;
   readonly #bytes: Buffer;
@@ -111,7 +113,7 @@ class Needle {
     return this.#matched;
   }
 
-  /** Nothing is matched any more. */
+  /** Forgets what was matched. */
   reset(): void {
     this.#matched = 0;
   }

@@ -1,6 +1,6 @@
 import { encodeJson, type JsonLimits } from "./json.js";
 
-/** A value as the text of its JSON: made once, so that all who tell of the value tell the same, whatever becomes of it. */
+/** The JSON text of a value. It is made once, so that all who report the value report the same. */
 export class JsonText {
   readonly text: string;
 
@@ -9,8 +9,8 @@ export class JsonText {
   }
 
   /**
-   * Undefined for undefined.
-   * @param root what the message calls the value
+   * undefined for undefined.
+   * @param root the name of the value in the message
    * @throws IscepError `invalid_arguments` as `encodeJson`
    */
   static of(value: unknown, limits: JsonLimits, root?: string): JsonText | undefined {
@@ -22,7 +22,7 @@ export class JsonText {
     return JSON.parse(this.text);
   }
 
-  /** As UTF-8. */
+  /** The text as UTF-8. */
   get bytes(): number {
     return Buffer.byteLength(this.text);
   }

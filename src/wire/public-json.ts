@@ -1,4 +1,7 @@
-/** JSON as iscep reads and writes it, for programs that use the library: a door reads its callers' bytes by the same rules. */
+/**
+ * JSON as iscep reads and writes it, for programs that use the library. A door reads its callers' bytes by the same
+ * rules.
+ */
 import { defaultLimits } from "../limits/limits.js";
 import * as json from "./json.js";
 

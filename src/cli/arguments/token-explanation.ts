@@ -1,4 +1,4 @@
-/** What the tokens of an owner allow, and which scope is the reason. */
+/** Explains what the tokens of an owner allow, and which scope is the reason. */
 import { compileScopes } from "../../identity/scopes.js";
 import type { ListedToken } from "../../identity/tokens-writer.js";
 import { visibleLine } from "../../text/visible-text.js";
@@ -6,11 +6,11 @@ import { visibleLine } from "../../text/visible-text.js";
 export interface ExplainedToken {
   /** null for a token of the original. */
   readonly id: string | null;
-  /** Why the token does not count now; null where it counts. */
+  /** Why the token is not valid now; null when it is valid. */
   readonly refused: string | null;
-  /** With a command: whether this token may run it. */
+  /** For a question about a command: true when this token may run it. */
   readonly mayRun?: boolean;
-  /** The scopes that are the reason; all of them without a command. */
+  /** The scopes that are the reason. Without a command: all scopes. */
   readonly scopes: readonly string[];
   /** What each of these scopes means, in the same order. */
   readonly meanings: readonly string[];

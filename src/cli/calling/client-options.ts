@@ -79,7 +79,7 @@ export function callerOf(options: ClientOptions): Caller {
   return { url, address, token: tokenOf(options, address.token), ca: options.ca ?? ca };
 }
 
-/** What stands in argv counts more than the environment. */
+/** An option wins over the environment. */
 function serverOf(options: ClientOptions): KnownServer {
   if (options.url !== undefined && options.server !== undefined) {
     throw new IscepError("usage", "give either --url or --server");
@@ -122,7 +122,7 @@ async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<C
   }
   const timeoutMs = timeoutOf(options);
   const ca = namedCa ?? environment("ISCEP_CA_FILE");
-  // What the environment says of certificates is for every address with TLS; what the arguments say is for this one.
+  // Certificates in the environment are for every address with TLS. Those in the arguments are for this one.
   const fromArguments = address.kind !== "tls" || options.cert !== undefined || options.key !== undefined;
   const cert = fromArguments ? options.cert : environment("ISCEP_CERT_FILE");
   const key = fromArguments ? options.key : environment("ISCEP_KEY_FILE");

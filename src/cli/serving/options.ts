@@ -24,7 +24,7 @@ export interface SettingFlags {
   readonly logs?: string;
   readonly maxConnections?: number;
   readonly threads?: number;
-  /** In milliseconds. */
+  /** The grace in milliseconds. */
   readonly grace?: number;
 }
 

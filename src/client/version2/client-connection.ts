@@ -1,31 +1,31 @@
-/** What a client of version 2 needs of its connection, whatever carries its messages. */
+/** What a client of version 2 needs from its connection, whatever carries the messages. */
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { SessionLimits } from "../../session/version2-hello.js";
 import type { SendWindow } from "../../session/window.js";
 
 export interface ClientConnection {
-  /** Those of the server. */
+  /** The limits of the server. */
   readonly limits: SessionLimits;
-  /** For standard input of all calls. */
+  /** The window for standard input of all calls. */
   readonly inputWindow: SendWindow;
-  /** The server closes soon and takes no new calls. */
+  /** True when the server closes soon and accepts no new calls. */
   readonly isGoingAway: boolean;
-  /** Leaves with all that is ready in this turn of the event loop. @throws IscepError `too_large` */
+  /** Sends the text with everything else of this turn of the event loop. @throws IscepError `too_large` */
   send(text: string): void;
-  /** Standard input of a call. Without bytes it is the end. */
+  /** Sends standard input of a call. No bytes mean its end. */
   sendInput(call: number, offset: number, bytes: Uint8Array): void;
-  /** Output was taken out of our buffers: the connection may carry as much again. */
+  /** Output has left our buffers, so the connection may carry as much again. */
   consumed(bytes: number): void;
-  /** Cuts the connection. Nothing is told any more. */
+  /** Cuts the connection. No listener is called any more. */
   destroy(): void;
-  /** Ends in peace: what was said is still sent. Resolves when nothing is held any more. */
+  /** Ends in good order: everything is still sent. Resolves when nothing is held any more. */
   end(): Promise<void>;
 }
 
-/** @throws IscepError `too_large` for a request that the server would not take */
+/** @throws IscepError `too_large` for a request that the server would refuse */
 export function checkRequestSize(text: string, server: SessionLimits, { flushBytes }: Limits): void {
-  // Some messages may stand in the packet already when this one joins them.
+  // Other messages may already be in the packet.
   const most = server.maxPacketBytes - 2 * flushBytes;
   if (text.length <= most / 3 || Buffer.byteLength(text) <= most) return;
   const reason = `the request has ${text.length} characters, and the server takes at most ${most} bytes`;

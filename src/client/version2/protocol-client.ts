@@ -17,7 +17,7 @@ import type { TokenClients } from "./token-clients.js";
 import type { Version2Client } from "./client.js";
 
 export interface Version2ProtocolClientOptions {
-  /** What users are told that they speak. */
+  /** The version that users see. */
   readonly version: 2 | "in-process";
   readonly clients: TokenClients;
   readonly limits: Limits;

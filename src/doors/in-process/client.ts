@@ -1,4 +1,7 @@
-/** A client of a server in the same process. Calls with another token than the client's own have a session of their own. */
+/**
+ * Makes a client of a server in the same process. Calls with another token than the client's own use a session of their
+ * own.
+ */
 import { ConnectedClient, type Client } from "../../client/client.js";
 import { ConnectionEvents } from "../../client/protocol/connection-events.js";
 import { Version2Client } from "../../client/version2/client.js";
@@ -9,7 +12,7 @@ import type { InProcessClientOptions } from "../door.js";
 import { InProcessConnection } from "./connection.js";
 import type { InProcessHost } from "./host.js";
 
-/** `host` throws an IscepError while the server does not listen: it becomes the error of each call. */
+/** @param host throws an IscepError while the server does not listen, which becomes the error of each call */
 export function inProcessClient<Commands extends object>(
   { token, source }: InProcessClientOptions,
   limits: Limits,

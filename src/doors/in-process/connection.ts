@@ -1,7 +1,7 @@
 /**
- * Version 2 without bytes: what a client of this process says goes to the same requests and calls as what comes over a
- * socket. Messages are JSON text on the way, so that no object is shared between caller and command. Each way takes one
- * turn of the event loop, so that neither side runs inside the other's code.
+ * Version 2 without bytes. What a client in this process sends goes to the same requests and calls as what comes over a
+ * socket. Messages are JSON text on the way, so that caller and command share no object. Each direction takes one turn
+ * of the event loop, so that neither side runs inside the other's code.
  */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
@@ -25,7 +25,7 @@ export interface InProcessConnectionOptions {
   /** @throws IscepError while the server does not listen */
   host(): InProcessHost;
   onEvent(event: Version2ClientEvent): void;
-  /** Once, unless this side ends it. */
+  /** Called once, unless this side ends it. */
   onGone(error: IscepError, nothingRan: boolean): void;
 }
 
@@ -79,7 +79,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     this.#turn ??= setImmediate(() => this.#takeTurn());
   }
 
-  /** What comes of this waits for the next turn. */
+  /** The results of this wait for the next turn. */
   #takeTurn(): void {
     this.#turn = undefined;
     const events = this.#events;
@@ -99,13 +99,13 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     try {
       host = this.#options.host();
     } catch {
-      // Each request is told so.
+      // Each request gets this as its error.
     }
     if (host === undefined) this.work(0, Number.POSITIVE_INFINITY);
     else host.work.offer(this);
   }
 
-  /** Of callers without a good token, all together have what one of the others has. */
+  /** All callers without a good token together get what one other caller gets. */
   get isStranger(): boolean {
     return this.#identity.current() === undefined;
   }
@@ -163,7 +163,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
       dispatcher: host.dispatcher,
       limits,
       source,
-      // The windows bound what waits.
+      // The windows bound how much waits.
       mayWrite: () => true,
       writeOutput: (stream, piece) => this.#output(stream, piece),
       send: (text) => this.#answer(text),
@@ -190,12 +190,12 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
   }
 
   #output(stream: number, { channel, offset, bytes }: OutputPiece): void {
-    // A copy: the run keeps its own for others, and a caller may do with these what it likes.
+    // The bytes are copied: the run keeps its own for others, and a caller may change these.
     this.#events.push({ kind: "data", stream, channel, offset, bytes: Buffer.from(bytes) });
     this.#schedule();
   }
 
-  /** A token that was removed, or has expired, ends its runs as it ends a session over a socket. */
+  /** A token that was removed or has expired ends its runs, as it ends a session over a socket. */
   checkToken(): void {
     const server = this.#server;
     if (server === undefined || !this.#identity.isRevoked(server.host)) return;
@@ -212,7 +212,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     this.#stop();
   }
 
-  /** Its runs are released, as those of a connection that is lost. */
+  /** Its runs are released, as after a lost connection. */
   end(): Promise<void> {
     this.#stop();
     return Promise.resolve();

@@ -1,14 +1,14 @@
 import type { DoorHost } from "../connection.js";
 
-/** What can be ended when its token is removed. */
+/** A session that can be ended when its token is removed. */
 export interface InProcessSession {
   checkToken(): void;
 }
 
-/** What a server has for callers in its own process, once it listens. */
+/** What a server has for callers in its own process, when it listens. */
 export interface InProcessHost extends DoorHost {
-  /** Whether this source has shown too many wrong tokens of late. */
+  /** True when this source has recently sent too many wrong tokens. */
   isPenalised(source: string): boolean;
-  /** Sessions that have runs under way; the server's sweep asks them to look at their tokens. */
+  /** Sessions whose runs go on. The server's sweep makes them check their tokens. */
   readonly inProcess: Set<InProcessSession>;
 }

@@ -2,9 +2,9 @@ import { IscepError } from "../../errors.js";
 import { anonymous, type Identity } from "../../model/identity.js";
 import type { InProcessHost } from "./host.js";
 
-/** Who calls: by the text of a token, as in version 1, and looked at again for each request. */
+/** Identifies the caller by the text of a token, as in version 1. It is checked again for each request. */
 export class InProcessIdentity {
-  /** Of `SessionIdentity`: nobody has to prove anything first. */
+  /** This is for `SessionIdentity`: no caller must prove anything first. */
   readonly isKnown = true;
   readonly #token: string | undefined;
   readonly #source: string;
@@ -16,7 +16,7 @@ export class InProcessIdentity {
     this.#source = source;
   }
 
-  /** The one of the last request that `check` let pass. */
+  /** The identity of the last request that `check` accepted. */
   current(): Identity | undefined {
     return this.#identity;
   }
@@ -47,7 +47,7 @@ export class InProcessIdentity {
     throw new IscepError("unauthorized");
   }
 
-  /** The token of runs that are under way does not count any more. */
+  /** The token of runs that go on is not valid any more. */
   isRevoked(host: InProcessHost): boolean {
     const { authenticator } = host;
     if (authenticator === undefined || this.#identity === undefined) return false;

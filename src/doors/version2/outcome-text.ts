@@ -14,7 +14,7 @@ export function outcomeText(id: number, outcome: RunOutcome, extras: AnswerExtra
   const value = "value" in outcome ? outcome.value?.text : undefined;
   const error = outcome.status === "completed" ? outcome.valueError : outcome.error;
   const exitCode = "exitCode" in outcome ? outcome.exitCode : undefined;
-  // The way of most calls.
+  // Most calls go this way.
   if (error === undefined && extras === undefined && exitCode === undefined)
     return `{"jsonrpc":"2.0","id":${id},"result":{"value":${value ?? "null"}}}`;
   const facts = { exitCode, ...outputChangesOf(outcome), ...extras };

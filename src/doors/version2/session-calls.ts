@@ -51,7 +51,7 @@ export class SessionCalls {
   constructor(host: SessionCallsHost) {
     const { limits } = host;
     this.#host = host;
-    // Who sees the output of a script live needs only the beginning of it again.
+    // A client that sees the output of a script live needs only its beginning again.
     this.#roomBesideOutput = { ...packetRoom(limits), maxScriptResultBytes: limits.maxPacketBytes / 4 };
     this.#connectionWindow = new SendWindow(limits.connectionWindowBytes);
     this.#inputs = new SessionInputs(limits, (stream, bytes) =>

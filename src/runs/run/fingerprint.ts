@@ -5,8 +5,9 @@ import { isJsonObject } from "../../wire/json.js";
 import type { Run } from "./run.js";
 
 /**
- * Tells whether two calls with the same idempotency key have the same arguments. It is kept in files, where the arguments are
- * not: with the key, which is not kept either, nobody can try out what they were.
+ * Says whether two calls with the same idempotency key have the same arguments. The fingerprint is kept in files, but
+ * the arguments are not. It is made with the key, which is not kept either, so nobody can find out the arguments by
+ * trying.
  */
 export function fingerprint(idempotencyKey: string, args: unknown): string {
   return createHmac("sha256", idempotencyKey)
@@ -14,16 +15,16 @@ export function fingerprint(idempotencyKey: string, args: unknown): string {
     .digest("base64url");
 }
 
-/** Why this call with the key of an earlier one is no repetition of it; undefined where it is. */
+/** Why this call with the key of an earlier one is not a repetition of it; undefined when it is. */
 export function repetitionFault(
   earlier: Run,
   call: { readonly identity: Identity; readonly name: string; readonly args: unknown; readonly idempotencyKey: string },
 ): IscepError | undefined {
   const known = earlier.retention?.fingerprint;
-  // Whoever may not run it may not have its result either.
+  // A caller who may not run the command may not have its result either.
   if (!call.identity.mayRun(call.name)) return new IscepError("command_not_found");
   if (earlier.command !== call.name) return otherCall("a call of another command");
-  // A run that an older version has kept has none.
+  // A run that an older version kept has no fingerprint.
   if (known === undefined || known === fingerprint(call.idempotencyKey, call.args)) return undefined;
   return otherCall("a call with other arguments");
 }
@@ -32,7 +33,7 @@ function otherCall(whose: string): IscepError {
   return new IscepError("invalid_arguments", `this idempotency key belongs to ${whose}; choose a new key`);
 }
 
-/** Members in the order of their names, whatever order they were sent in. */
+/** The members in the order of their names, whatever order they were sent in. */
 function canonical(args: unknown): string | undefined {
   return JSON.stringify(args, (_key, value: unknown) =>
     isJsonObject(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value,

@@ -9,8 +9,8 @@ export interface ProgressLimits {
 }
 
 /**
- * Progress is a state, and no queue: the latest is told at once or after the interval, and what came between is told to
- * nobody. So a command that reports without end costs no more than one that reports now and then.
+ * Progress is a state, and not a queue: the latest is reported at once or after the interval, and states in between are
+ * skipped. So a command that reports without end costs no more than one that reports now and then.
  */
 export class PacedProgress {
   readonly #limits: ProgressLimits;
@@ -36,7 +36,7 @@ export class PacedProgress {
     if (this.#timer === undefined) this.#next();
   }
 
-  /** The last state is told before the end. */
+  /** The last state is reported before the end. */
   end(): void {
     clearTimeout(this.#timer);
     if (!this.#isTold) this.#tell(this.#latest);

@@ -1,8 +1,11 @@
-/** What a command may say while it runs, in its thread or in that of the server: a fault is thrown where it is made. */
+/**
+ * Checks what a command reports while it runs, in its thread or in that of the server. A fault is thrown where it is
+ * made.
+ */
 import { types } from "node:util";
 import { IscepError } from "../../errors.js";
 
-/** @throws IscepError `failed` for a channel that does not exist, and for what is no text and no bytes */
+/** @throws IscepError `failed` for a channel that does not exist, and for a value that is neither text nor bytes */
 export function checkWrite(channel: unknown, data: unknown): void {
   if (channel !== "stdout" && channel !== "stderr") {
     const given = typeof channel === "string" ? JSON.stringify(channel.slice(0, 64)) : kindOf(channel);
@@ -12,7 +15,7 @@ export function checkWrite(channel: unknown, data: unknown): void {
     throw new IscepError("failed", `output.write takes a text or a Uint8Array, and not ${kindOf(data)}`);
 }
 
-/** @throws IscepError `failed` for a fraction that is no number, and for a message that is no text */
+/** @throws IscepError `failed` for a fraction that is not a number, and for a message that is not text */
 export function checkProgress(fraction: unknown, message: unknown): void {
   if (typeof fraction !== "number" || Number.isNaN(fraction)) {
     const given = typeof fraction === "number" ? "NaN" : kindOf(fraction);

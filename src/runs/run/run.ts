@@ -34,7 +34,7 @@ export class Run {
   secrets: readonly string[] = [];
   /** The caller may ask for it later, even after a restart of the server. */
   retention: Retention | undefined;
-  /** What the door of its caller can carry; undefined where that is what any other door can. */
+  /** What the door of its caller can carry; undefined when that is what any other door can. */
   valueRoom: ValueRoom | undefined;
   /** The commands log has the start of the run, and must get its end. */
   isInJournal = false;
@@ -68,7 +68,7 @@ export class Run {
 
   /** The run goes on in another server. What is known about it comes from its files. */
   static elsewhere(start: EndedRun, output: RunOutput): Run {
-    // Nobody acts with this identity: each caller who asks for the run has an own one.
+    // This identity never acts, because each caller who asks for the run shows an identity of their own.
     const identity = { ...anonymous, owner: start.owner, tokenId: start.tokenId, mayRun: () => false };
     const run = new Run(start.command, identity, start.source, pastHost, start.startedAtMs);
     run.#id = start.run;
@@ -191,7 +191,10 @@ export class Run {
     for (const follower of eachListener(followers)) follower.ended(outcome);
   }
 
-  /** The same for all who ask: its caller may carry less than others, and no secret of its call is shown. */
+  /**
+   * It is the same for all who ask: the run's own caller may carry less than others, and no secret of its call is
+   * shown.
+   */
   #told(settled: RunOutcome): RunOutcome {
     const outcome = this.valueRoom === undefined ? settled : fitValue(settled, this.valueRoom);
     if (this.secrets.length === 0 || !("error" in outcome)) return outcome;
@@ -241,13 +244,13 @@ export class Run {
 
 export interface Retention {
   readonly idempotencyKey?: string;
-  /** Of the arguments of the call with that key; undefined without a key. */
+  /** The fingerprint of the arguments of the call with that key; undefined without a key. */
   readonly fingerprint?: string | undefined;
 }
 
 /** Something that follows a run, such as the door of its caller, or of a client that attached. */
 export interface RunFollower {
-  /** Once. */
+  /** Called once. */
   ended(outcome: RunOutcome): void;
   progress?(progress: Progress): void;
   /** Its position in a queue, from 1; 0 when the wait is over. */

@@ -1,6 +1,6 @@
 /**
- * What everybody is told of how a run ended is decided here, once and before it ends: its caller, those who follow it, the
- * logs, the list of runs and its file. So no door finds out later that it cannot send a value.
+ * Decides, once and before a run ends, what everybody learns about its end: its caller, its followers, the logs, the
+ * list of runs and its file. So no door finds out later that it cannot send a value.
  */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
@@ -14,7 +14,7 @@ type SettleLimits = JsonLimits & Pick<Limits, "maxErrorMessageCharacters">;
 
 /**
  * A value that JSON cannot hold fails its run, and so does one that no packet can carry.
- * @param room of the largest answer that there is: `packetRoom`
+ * @param room the size of the largest possible answer: `packetRoom`
  */
 export function settle(outcome: Outcome, limits: SettleLimits, room: ValueRoom): RunOutcome {
   let settled: RunOutcome;
@@ -51,11 +51,11 @@ function withShortMessage(outcome: Exclude<RunOutcome, { status: "completed" }>,
 }
 
 /**
- * The JSON of what a command gave back; undefined for nothing.
- * @throws IscepError `failed` that says what of it JSON cannot hold
+ * The JSON of what a command returned; undefined for nothing.
+ * @throws IscepError `failed` that says what JSON cannot hold
  */
 export function sendable(value: unknown, limits: JsonLimits): JsonText | undefined {
-  // A command in a thread has it made there.
+  // For a command in a thread, the thread has already made it.
   if (value instanceof JsonText) return value;
   try {
     return JsonText.of(value, limits, "result");
@@ -66,7 +66,10 @@ export function sendable(value: unknown, limits: JsonLimits): JsonText | undefin
   }
 }
 
-/** Of version 2, the largest that any door has; other messages may stand in the packet, and the rest of the answer. */
+/**
+ * The room in a packet of version 2, which is the largest of any door. Other messages and the rest of the answer may be
+ * in the packet too.
+ */
 export function packetRoom({ maxPacketBytes, flushBytes }: Pick<Limits, "maxPacketBytes" | "flushBytes">): ValueRoom {
   const maxBytes = Math.max(0, maxPacketBytes - 4 * flushBytes);
   const tooLarge = (bytes: number): IscepError =>

@@ -17,7 +17,7 @@ export type RunState =
   | "ended";
 
 export type RunEvent =
-  /** It has to wait for its turn. */
+  /** It must wait for its turn. */
   | "waits"
   /** Its turn has come. */
   | "begins"

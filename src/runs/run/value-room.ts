@@ -3,15 +3,15 @@ import type { RunOutcome } from "../../model/outcome.js";
 import { fitScriptResult, isScriptResult } from "../../model/script-result.js";
 import { JsonText } from "../../wire/json-text.js";
 
-/** How large a value may be that an answer can carry. */
+/** The largest value that an answer can carry. */
 export interface ValueRoom {
   readonly maxBytes: number;
-  /** The same for the result of a script, which is cut: its exit code arrives whatever it printed. */
+  /** The same for the result of a script, which is cut, so that its exit code arrives whatever it printed. */
   readonly maxScriptResultBytes: number;
   tooLarge(bytes: number): IscepError;
 }
 
-/** The outcome as it fits: a value that is too large fails its run. */
+/** The outcome in a size that fits. A value that is too large fails its run. */
 export function fitValue(outcome: RunOutcome, room: ValueRoom): RunOutcome {
   if (!("value" in outcome) || outcome.value === undefined) return outcome;
   const { value } = outcome;
