@@ -37,8 +37,8 @@ describe("help", () => {
                        shell
         help [verb]    show the help of a verb
 
-      Environment: ISCEP_URL, ISCEP_SERVER, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_TIMEOUT,
-      ISCEP_TOKENS_FILE, ISCEP_CONFIG, ISCEP_LOG_LEVEL, ISCEP_DEBUG (adds the causes of an error), NO_COLOR.
+      Environment: ISCEP_URL, ISCEP_SERVER, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_CERT_FILE,
+      ISCEP_KEY_FILE, ISCEP_TIMEOUT, ISCEP_TOKENS_FILE, ISCEP_CONFIG, ISCEP_LOG_LEVEL, ISCEP_DEBUG (adds the causes of an error), NO_COLOR.
 
       Exit codes: 0 done, 1 or the command's own, 64 usage, 65 bad arguments,
       69 cannot connect or listen, 70 internal, 75 busy, 76 lost or not this protocol,
@@ -173,6 +173,10 @@ describe("help", () => {
                                  signed it (ISCEP_CA_FILE)
         --pin <pin>              pin of the server's certificate: sha256:…; may be
                                  repeated
+        --cert <file>            certificate to show to a server that asks for one
+                                 (ISCEP_CERT_FILE)
+        --key <file>             key of that certificate, open to its owner only
+                                 (ISCEP_KEY_FILE)
         --timeout <duration>     how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext        allow cleartext (iscep+tcp://) to other machines
         --protocol <version>     version of the protocol (default: what the server
@@ -229,6 +233,10 @@ describe("help", () => {
                               signed it (ISCEP_CA_FILE)
         --pin <pin>           pin of the server's certificate: sha256:…; may be
                               repeated
+        --cert <file>         certificate to show to a server that asks for one
+                              (ISCEP_CERT_FILE)
+        --key <file>          key of that certificate, open to its owner only
+                              (ISCEP_KEY_FILE)
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow cleartext (iscep+tcp://) to other machines
         --protocol <version>  version of the protocol (default: what the server
@@ -260,6 +268,10 @@ describe("help", () => {
                                 signed it (ISCEP_CA_FILE)
         --pin <pin>             pin of the server's certificate: sha256:…; may be
                                 repeated
+        --cert <file>           certificate to show to a server that asks for one
+                                (ISCEP_CERT_FILE)
+        --key <file>            key of that certificate, open to its owner only
+                                (ISCEP_KEY_FILE)
         --timeout <duration>    how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext       allow cleartext (iscep+tcp://) to other machines
         --protocol <version>    version of the protocol (default: what the server
@@ -309,6 +321,10 @@ describe("help", () => {
                               signed it (ISCEP_CA_FILE)
         --pin <pin>           pin of the server's certificate: sha256:…; may be
                               repeated
+        --cert <file>         certificate to show to a server that asks for one
+                              (ISCEP_CERT_FILE)
+        --key <file>          key of that certificate, open to its owner only
+                              (ISCEP_KEY_FILE)
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow cleartext (iscep+tcp://) to other machines
         --protocol <version>  version of the protocol (default: what the server
@@ -367,6 +383,10 @@ describe("help", () => {
                               signed it (ISCEP_CA_FILE)
         --pin <pin>           pin of the server's certificate: sha256:…; may be
                               repeated
+        --cert <file>         certificate to show to a server that asks for one
+                              (ISCEP_CERT_FILE)
+        --key <file>          key of that certificate, open to its owner only
+                              (ISCEP_KEY_FILE)
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow cleartext (iscep+tcp://) to other machines
         --protocol <version>  version of the protocol (default: what the server
@@ -429,6 +449,9 @@ describe("help", () => {
         --operator            see, follow and cancel the runs of every owner; run
                               commands only with --run
         --no-discover         the token may not list the commands
+        --certificate <file>  a client certificate instead of a token: its file, its
+                              pin (sha256:…), or cn:NAME where the server trusts an
+                              authority
         --expires <duration>  90d, 12h, or never
         -h, --help            display help for command
       "
