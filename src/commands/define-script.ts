@@ -97,8 +97,8 @@ export function defineScript<
   checkTimeout(name, timeoutMs);
   const folder = path.resolve(definition.folder ?? process.cwd());
   const [program, ...template] = checkedRun(name, definition.run);
-  checkNoCode(program, template);
   const declarations: ArgumentDeclarations = definition.args ?? {};
+  checkNoCode(program, template, declarations);
   if (Object.hasOwn(declarations, "~standard"))
     throw new IscepError("usage", `script "${name}": args takes the plain declarations, without declareArguments()`);
   const args = declareArguments(declarations, { folder });

@@ -4,6 +4,8 @@
  */
 import path from "node:path";
 import { IscepError } from "../../errors.js";
+import type { ArgumentDeclarations } from "../arguments/declaration.js";
+import { firstSlot } from "./template.js";
 
 interface Interpreter {
   readonly name: RegExp;
@@ -48,7 +50,7 @@ const launchers: Readonly<Record<string, number>> = {
  * `[sh, -c, "{argument}"]` would be a shell for everybody, and so would `[env, sh, -c, "{argument}"]`.
  * @throws IscepError `configuration`, with the number of the element in `details`
  */
-export function checkNoCode(program: string, template: readonly string[]): void {
+export function checkNoCode(program: string, template: readonly string[], declarations: ArgumentDeclarations): void {
   const elements = [program, ...template];
   const at = interpreterIndex(elements, 0);
   const name = elements[at];
@@ -59,10 +61,10 @@ export function checkNoCode(program: string, template: readonly string[]): void 
   const { option, isShell = false } = interpreter;
   const code = isShell ? shellCodeIndex(rest, option) : undefined;
   for (const [index, text] of rest.entries()) {
-    const brace = text.indexOf("{");
-    if (brace === -1) continue;
+    const slot = firstSlot(text, declarations);
+    if (slot === undefined) continue;
     const isCode = isShell ? index === code : option.test(rest[index - 1] ?? "");
-    if (!isCode && !option.test(text.slice(0, brace))) continue;
+    if (!isCode && !option.test(text.slice(0, slot.from))) continue;
     throw new IscepError(
       "configuration",
       `element ${JSON.stringify(text)} would let the caller write the code that ${name} runs; ` +

@@ -3,8 +3,8 @@ import { IscepError } from "../../errors.js";
 import { checkedElement, contentOf, givenValue, textOf } from "../arguments/text.js";
 import type { ScriptInvocation } from "../../model/command.js";
 import type { ArgumentDeclarations } from "../arguments/declaration.js";
-import { didYouMean } from "../../text/near-name.js";
-import { compileTemplate } from "./template.js";
+import { didYouMean, nearName } from "../../text/near-name.js";
+import { compileTemplate, unknownSlots } from "./template.js";
 
 /** `args` means all arguments as one JSON object, and `"{argument}"` the value of this one. */
 export type StandardInputPlace = "args" | `{${string}}`;
@@ -43,7 +43,10 @@ export function compileInvocation(
   const secrets = names.filter((name) => declarations[name]?.type === "secret");
   const used = new Set([...argv.usedArguments, ...stdin.usedArguments, ...variables.keys()]);
   const unused = names.find((name) => !used.has(name));
-  if (unused !== undefined) throw notUsed(unused, secrets.includes(unused));
+  if (unused !== undefined) {
+    const meant = nearName(unused, unknownSlots(places.template, declarations));
+    throw notUsed(unused, secrets.includes(unused), meant);
+  }
   return (args) => {
     if (typeof args !== "object" || args === null)
       throw new IscepError("invalid_arguments", "the arguments must be an object of names and values");
@@ -59,13 +62,16 @@ export function compileInvocation(
   };
 }
 
-function notUsed(argument: string, isSecret: boolean): IscepError {
+/** @param meant what stands in the template, and may be a slip of the pen */
+function notUsed(argument: string, isSecret: boolean, meant: string | undefined): IscepError {
   const place = isSecret
     ? `give it to the script by stdin: "{${argument}}", or by a path to read it from, "{${argument}:file}" in run`
     : `add "{${argument}}" to run, or to stdin, or its name to the variables`;
   return new IscepError(
     "configuration",
-    `argument "${argument}" is declared, but the script does not get it; ${place}, or remove the argument`,
+    meant === undefined
+      ? `argument "${argument}" is declared, but the script does not get it; ${place}, or remove the argument`
+      : `argument "${argument}" is declared, but run has "{${meant}}", which is no argument; write "{${argument}}"`,
     { details: { argument } },
   );
 }

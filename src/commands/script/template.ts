@@ -5,7 +5,6 @@
 import { IscepError } from "../../errors.js";
 import { checkedElement, contentOf, elementFault, givenValue, refused, textOf } from "../arguments/text.js";
 import type { ArgumentDeclaration, ArgumentDeclarations } from "../arguments/declaration.js";
-import { didYouMean } from "../../text/near-name.js";
 
 type Element = { readonly kind: "literal"; readonly text: string } | Slot;
 
@@ -25,10 +24,12 @@ interface Slot {
   readonly option: string | undefined;
 }
 
-const slotPattern = /^([^{}]*)\{([^{}:]+)(?::([^{}]*))?\}$/u;
+/** Braces around anything else, or doubled ones, belong to the program: JSON, templates of Go, `${HOME}`, `{print $1}`. */
+const named = /\{([A-Za-z][\w-]*)(?::([^{}]*))?\}/gu;
+
 const forms =
-  'the three forms are a literal, a whole "{argument}", and a literal with one at its end, such as "--name={argument}"; ' +
-  "braces that the program shall get belong into a script of its own, such as run: [awk, -f, ./first.awk]";
+  'an argument fills a whole element, "{argument}", or the end of one, "--name={argument}"; for the text itself double ' +
+  'the braces, "{{argument}}"';
 
 /** Ends the options of a program. Elements after it are never options. */
 const endOfOptions = "--";
@@ -111,19 +112,14 @@ function parseElement(text: string, index: number, declarations: ArgumentDeclara
   const shown = JSON.stringify(text.slice(0, 100));
   const fault = elementFault(text);
   if (fault !== undefined) throw wrong(`element ${shown} of the template ${fault}`);
-  if (!/[{}]/.test(text)) return { kind: "literal", text };
-  const [, prefix, argument, place = "value"] = slotPattern.exec(text) ?? [];
-  if (prefix === undefined || argument === undefined || !/^[\w-]+$/.test(argument))
-    throw wrong(`element ${shown} of the template cannot be filled; ${forms}`);
+  const slot = firstSlot(text, declarations);
+  if (slot === undefined) return { kind: "literal", text: withoutDoubledBraces(text, declarations) };
+  const { argument, place, declaration } = slot;
+  const prefix = withoutDoubledBraces(text.slice(0, slot.from), declarations);
+  if (slot.to !== text.length) throw wrong(`element ${shown} of the template cannot be filled; ${forms}`);
   if (/^-+$/.test(prefix)) {
     throw wrong(
       `element ${shown} of the template would let the caller choose the option; write it as a literal of its own`,
-    );
-  }
-  const declaration = Object.hasOwn(declarations, argument) ? declarations[argument] : undefined;
-  if (declaration === undefined) {
-    throw wrong(
-      `the template uses argument "${argument}", which is not declared in args${didYouMean(argument, Object.keys(declarations))}`,
     );
   }
   if (place !== "value" && place !== "file" && place !== "fd") {
@@ -154,6 +150,42 @@ function parseElement(text: string, index: number, declarations: ArgumentDeclara
     );
   }
   return { kind: "slot", argument, place, prefix, guarded, option: undefined };
+}
+
+interface FoundSlot {
+  readonly argument: string;
+  readonly declaration: ArgumentDeclaration;
+  readonly place: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The first place of the element that an argument fills; undefined in a literal. */
+export function firstSlot(text: string, declarations: ArgumentDeclarations): FoundSlot | undefined {
+  for (const match of text.matchAll(named)) {
+    const [whole, argument = "", place = "value"] = match;
+    const declaration = Object.hasOwn(declarations, argument) ? declarations[argument] : undefined;
+    const [from, to] = [match.index, match.index + whole.length];
+    if (declaration !== undefined && !isDoubled(text, from, to)) return { argument, declaration, place, from, to };
+  }
+  return undefined;
+}
+
+function isDoubled(text: string, from: number, to: number): boolean {
+  return text[from - 1] === "{" && text[to] === "}";
+}
+
+/** `{{world}}` is the text `{world}`, where an argument has that name; all other braces are as they are written. */
+function withoutDoubledBraces(text: string, declarations: ArgumentDeclarations): string {
+  return text.replaceAll(/\{(\{([A-Za-z][\w-]*)(?::[^{}]*)?\})\}/gu, (doubled, single: string, argument: string) =>
+    Object.hasOwn(declarations, argument) ? single : doubled,
+  );
+}
+
+/** What looks like an argument and is none. */
+export function unknownSlots(template: readonly string[], declarations: ArgumentDeclarations): string[] {
+  const names = template.flatMap((text) => [...text.matchAll(named)].map(([, name = ""]) => name));
+  return names.filter((name) => !Object.hasOwn(declarations, name));
 }
 
 function allowsDash(declaration: ArgumentDeclaration): boolean {
