@@ -9,6 +9,8 @@ import type { ScriptCommand } from "../model/command.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
 import { declareArguments, pathsMember } from "./arguments/declared-arguments.js";
 import type { NoArguments } from "./define.js";
+import { wordsForDefinitions } from "../text/other-words.js";
+import { refuseUnknownOption } from "../text/unknown-option.js";
 import { checkCommandName, checkTimeout } from "../model/command-name.js";
 import { compileInvocation, type StandardInputPlace } from "./script/invocation.js";
 import { scheduleMember, type ScheduleDefinition } from "./schedule.js";
@@ -65,8 +67,6 @@ export interface ScriptDefinition<
    * arguments. Default: never.
    */
   readonly schedule?: string | ScheduleDefinition;
-  /** The time zone of the schedule, such as `Europe/Berlin`. Default: the one of the server's machine. */
-  readonly timeZone?: string;
   /** The folder that the script works in. Default: the folder of this process. */
   readonly folder?: string;
   /**
@@ -75,6 +75,28 @@ export interface ScriptDefinition<
    */
   readonly environment?: Readonly<Record<string, string>>;
 }
+
+const scriptOptions: Readonly<Record<keyof ScriptDefinition<string, undefined>, true>> = {
+  name: true,
+  description: true,
+  run: true,
+  args: true,
+  stdin: true,
+  argumentVariables: true,
+  timeoutMs: true,
+  concurrency: true,
+  schedule: true,
+  folder: true,
+  environment: true,
+  user: true,
+  limits: true,
+  maxOutputBytes: true,
+  whenOutputIsFull: true,
+  mask: true,
+  output: true,
+  result: true,
+  successCodes: true,
+};
 
 type InputOfScript<Args> = Args extends ArgumentDeclarations ? DeclaredInput<Args> : NoArguments;
 
@@ -92,8 +114,9 @@ export function defineScript<
 >(
   definition: ScriptDefinition<Name, Args, Output, Result>,
 ): ScriptCommand<Name, InputOfScript<Args>, ValueOfScript<Output, Result>> {
-  const { name, description = "", timeoutMs, concurrency, schedule, timeZone } = definition;
+  const { name, description = "", timeoutMs, concurrency, schedule } = definition;
   checkCommandName(name);
+  refuseUnknownOption(`script "${name}"`, definition, scriptOptions, wordsForDefinitions);
   checkTimeout(name, timeoutMs);
   const folder = path.resolve(definition.folder ?? process.cwd());
   const [program, ...template] = checkedRun(name, definition.run);
@@ -118,7 +141,7 @@ export function defineScript<
     ...notedMembers(notes),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
-    ...scheduleMember(name, schedule, timeZone, checkArguments),
+    ...scheduleMember(name, schedule, checkArguments),
     checkArguments,
     ...pathsMember(args),
     program: resolveProgram(program, folder),

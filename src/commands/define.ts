@@ -8,6 +8,8 @@ import { callingModule } from "./calling-module.js";
 import type { CommandContext, FunctionCommand } from "../model/command.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
 import { pathsMember } from "./arguments/declared-arguments.js";
+import { wordsForDefinitions } from "../text/other-words.js";
+import { refuseUnknownOption } from "../text/unknown-option.js";
 import { checkCommandName, checkTimeout } from "../model/command-name.js";
 import { scheduleMember, type ScheduleDefinition } from "./schedule.js";
 import { registerThreadCommand } from "./thread-commands.js";
@@ -56,14 +58,24 @@ export interface CommandDefinition<
    * arguments. Default: never.
    */
   readonly schedule?: string | ScheduleDefinition<InputOfSchema<ArgsSchema>>;
-  /** The time zone of the schedule, such as `Europe/Berlin`. Default: the one of the server's machine. */
-  readonly timeZone?: string;
   /**
    * The function. Its result goes to the caller as JSON. What it throws goes to error.log; an IscepError goes to the
    * caller too.
    */
   run(args: ArgsOfSchema<ArgsSchema>, context: CommandContext): Returned;
 }
+
+const commandOptions: Readonly<Record<keyof CommandDefinition<string, undefined, undefined, unknown>, true>> = {
+  name: true,
+  description: true,
+  args: true,
+  result: true,
+  thread: true,
+  timeoutMs: true,
+  concurrency: true,
+  schedule: true,
+  run: true,
+};
 
 /**
  * Makes a function callable from outside, with arguments that are checked before it runs.
@@ -78,19 +90,11 @@ export function defineCommand<
 >(
   definition: CommandDefinition<Name, ArgsSchema, ResultSchema, Returned>,
 ): FunctionCommand<Name, InputOfSchema<ArgsSchema>, ArgsOfSchema<ArgsSchema>, ResultOfSchema<ResultSchema, Returned>> {
-  const {
-    name,
-    description = "",
-    args,
-    result,
-    thread = false,
-    timeoutMs,
-    concurrency,
-    schedule,
-    timeZone,
-  } = definition;
+  const { name, description = "", args, result, thread = false, timeoutMs, concurrency, schedule } = definition;
   checkCommandName(name);
   checkRun(definition);
+  // Its `run` may use other members of the definition by `this`.
+  refuseUnknownOption(`command "${name}"`, definition, commandOptions, wordsForDefinitions, true);
   checkTimeout(name, timeoutMs);
   const notes = readNotes(args === undefined ? noArgumentsSchema : argumentsJsonSchema(name, args));
   const { argsSchema } = notes;
@@ -115,7 +119,7 @@ export function defineCommand<
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...(threadModule === undefined ? {} : { threadModule }),
-    ...scheduleMember(name, schedule as string | ScheduleDefinition | undefined, timeZone, checkArguments),
+    ...scheduleMember(name, schedule as string | ScheduleDefinition | undefined, checkArguments),
     checkArguments,
     ...pathsMember(args),
     run: result === undefined ? run : checkedRun(run, name, result),

@@ -7,7 +7,7 @@ import { didYouMean } from "../text/near-name.js";
 export interface ScheduleDefinition<Input = object> {
   /** Minute, hour, day of the month, month, day of the week: `"0 3 * * *"` is each day at 3. */
   readonly cron: string;
-  /** The time zone, such as `Europe/Berlin`. Default: the command's `timeZone`, or else the one of this machine. */
+  /** The time zone, such as `Europe/Berlin`. Default: the one of this machine. */
   readonly timeZone?: string;
   /** The arguments of the call. Default: no arguments. */
   readonly args?: Input;
@@ -22,38 +22,30 @@ const keysOfSchedule = ["cron", "timeZone", "args"];
 export function scheduleMember(
   name: string,
   schedule: string | ScheduleDefinition | undefined,
-  timeZone: string | undefined,
   check: (args: unknown) => ArgumentsCheck | Promise<ArgumentsCheck>,
 ): { schedule?: CommandSchedule } {
-  if (schedule !== undefined) return { schedule: compileSchedule(name, schedule, timeZone, check) };
-  if (timeZone === undefined) return {};
-  throw new IscepError("usage", `"${name}" has a time zone and no schedule; add the schedule, or remove the zone`, {
-    details: { field: "timeZone" },
-  });
+  return schedule === undefined ? {} : { schedule: compileSchedule(name, schedule, check) };
 }
 
 /**
  * @param check checks the command's arguments
- * @throws IscepError `usage`, with `field: "schedule"` or `"timeZone"` in `details`
+ * @throws IscepError `usage`, with `field: "schedule"` in `details`
  */
 export function compileSchedule(
   name: string,
   schedule: string | ScheduleDefinition,
-  timeZone: string | undefined,
   check: (args: unknown) => ArgumentsCheck | Promise<ArgumentsCheck>,
 ): CommandSchedule {
-  const wrong = (sentence: string, field = "schedule"): IscepError =>
-    new IscepError("usage", `schedule of "${name}": ${sentence}`, { details: { field } });
+  const wrong = (sentence: string): IscepError =>
+    new IscepError("usage", `schedule of "${name}": ${sentence}`, { details: { field: "schedule" } });
   if (typeof schedule !== "string" && (typeof schedule !== "object" || schedule === null))
     throw wrong('must be a cron pattern such as "0 3 * * *", or an object with one as cron');
   const definition: ScheduleDefinition = typeof schedule === "string" ? { cron: schedule } : schedule;
   const unknown = Object.keys(definition).find((key) => !keysOfSchedule.includes(key));
   if (unknown !== undefined) throw wrong(`there is no "${unknown}"${didYouMean(unknown, keysOfSchedule)}`);
-  if (definition.timeZone !== undefined && timeZone !== undefined)
-    throw wrong("the time zone is given twice; leave one of them out", "timeZone");
-  const zone = definition.timeZone ?? timeZone ?? ownTimeZone();
+  const zone = definition.timeZone ?? ownTimeZone();
   if (!isTimeZone(zone))
-    throw wrong(`there is no time zone ${JSON.stringify(zone)}; names are such as Europe/Berlin or UTC`, "timeZone");
+    throw wrong(`there is no time zone ${JSON.stringify(zone)}; names are such as Europe/Berlin or UTC`);
   const cron = parseCron(definition.cron, zone, wrong);
   const args: unknown = definition.args ?? {};
   const checked = check(args);

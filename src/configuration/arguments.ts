@@ -13,6 +13,7 @@ import {
   type DeclarationKey,
 } from "../commands/arguments/declaration-table.js";
 import { didYouMean } from "../text/near-name.js";
+import { wordsForArguments } from "../text/other-words.js";
 import type { YamlEntry, YamlValue } from "./yaml-source.js";
 
 type KeysByType = Readonly<Record<string, readonly string[]>>;
@@ -74,7 +75,9 @@ function readDeclaration(value: YamlValue, keysByType: KeysByType, context: Read
   const fault = faultOfType(type, keysByType);
   if (type === undefined) throw value.error(`${value.what} ${fault ?? ""}`);
   if (fault !== undefined) throw (place ?? value).error(fault);
-  const fields = value.fields((keysByType[type] ?? []).map(toSnakeCase), [], context.problems);
+  const fields = value.fields((keysByType[type] ?? []).map(toSnakeCase), context.problems, {
+    otherWords: wordsForArguments,
+  });
   return Object.fromEntries(
     [...fields].map(([name, field]) => [toCamelCase(name), readKey(name, field, type, context)]),
   );

@@ -13,6 +13,7 @@ import { ConfigurationProblems } from "./problems.js";
 import { filePath, flag, listOf, wholeNumber } from "./values.js";
 import { loadCommandModule } from "../commands/load-module.js";
 import { scripts } from "./script.js";
+import { wordsForFile } from "../text/other-words.js";
 import { parseYaml, type YamlValue } from "./yaml-source.js";
 
 export interface Configuration extends Settings {
@@ -124,6 +125,9 @@ export const configurationKeys = {
   commands: { field: "commands", kind: scripts, says: "Scripts as commands, by name." },
 } satisfies KeyTable<FileFields>;
 
+/** Keys that begin so are the author's own, for anchors whose maps others take over by `<<`. */
+const ownPrefix = "x-";
+
 const laterKeys = ["http", "mcp", "nats", "websocket", "gateway", "runs", "journal", "schedule", "user", "include"];
 
 /** The schema for editors, in draft 7, because all of them know it. */
@@ -133,6 +137,7 @@ export function configurationSchema(): JsonSchema {
     title: "iscep.yaml",
     description: "What an iscep server listens on, who may call, and which commands it has.",
     ...mapSchema(configurationKeys),
+    patternProperties: { [`^${ownPrefix}`]: {} },
   };
 }
 
@@ -146,7 +151,11 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
   const places = new Map<string, string>();
   const context: ReadContext = { folder: path.dirname(path.resolve(file)), problems, places };
   const root = parseYaml(file, await readText(file));
-  const fields = root.fields(Object.keys(configurationKeys), laterKeys, problems);
+  const fields = root.fields(Object.keys(configurationKeys), problems, {
+    ownPrefix,
+    later: laterKeys,
+    otherWords: wordsForFile,
+  });
   const { modules = [], commands = [], ...settings } = readKeys<FileFields>(fields, configurationKeys, context, root);
   refuseTwice(settings, fields, problems);
   const place = fields.get("commands") ?? root;

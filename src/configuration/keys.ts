@@ -78,7 +78,7 @@ export function mapOf<Target>(words: string, keys: KeyTable<Target>): ValueKind<
     words,
     schema: mapSchema(keys),
     read(value, context) {
-      const fields = value.fields(Object.keys(keys), [], context.problems);
+      const fields = value.fields(Object.keys(keys), context.problems);
       return readKeys<Target>(fields, keys, context, value);
     },
   };

@@ -15,6 +15,7 @@ import { isStandardInputPlace, standardInputForms, type StandardInputPlace } fro
 import { schedule } from "./schedule.js";
 import { processLimitBounds, waysWhenOutputIsFull, type ProcessLimits } from "../commands/script/process.js";
 import { outputForms } from "../commands/script/results.js";
+import { wordsForYamlCommands } from "../text/other-words.js";
 import type { YamlEntry, YamlValue } from "./yaml-source.js";
 
 type ScriptFields = Omit<ScriptDefinition<string, ArgumentDeclarations>, "name">;
@@ -121,12 +122,6 @@ export const scriptKeys = {
     kind: schedule,
     says: "When the server runs it without a caller, as owner `schedule`; see below.",
   },
-  time_zone: {
-    field: "timeZone",
-    kind: text,
-    says: "The zone of `schedule`, such as `Europe/Berlin`.",
-    default: "the one of the server's machine",
-  },
   folder: {
     field: "folder",
     kind: filePath,
@@ -200,7 +195,10 @@ export const scripts: ValueKind<readonly ScriptCommand[]> = {
 function readScript(name: string, { key, value }: YamlEntry, context: ReadContext): ScriptCommand | undefined {
   const { problems, folder } = context;
   const before = problems.count;
-  const fields = value.fields(Object.keys(scriptKeys), laterKeys, problems);
+  const fields = value.fields(Object.keys(scriptKeys), problems, {
+    later: laterKeys,
+    otherWords: wordsForYamlCommands,
+  });
   const definition = readKeys<ScriptFields>(fields, scriptKeys, context, key, value.what);
   const { run } = definition;
   // Otherwise the definition, which lacks this key, would report the fault again in other words.

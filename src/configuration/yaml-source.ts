@@ -8,6 +8,7 @@ import {
   parseDocument,
   visit,
   type Document,
+  type Pair,
   type YAMLError,
   type YAMLMap,
 } from "yaml";
@@ -15,6 +16,7 @@ import { IscepError } from "../errors.js";
 import { defaultLimits } from "../limits/limits.js";
 import type { ConfigurationProblems } from "./problems.js";
 import { didYouMean } from "../text/near-name.js";
+import type { OtherWords } from "../text/other-words.js";
 
 interface YamlFile {
   readonly name: string;
@@ -27,6 +29,7 @@ export function parseYaml(file: string, text: string): YamlValue {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     version: "1.2",
+    merge: true,
     // The library compares each key with each: 10,000 commands take it seconds.
     uniqueKeys: false,
     strict: true,
@@ -51,9 +54,9 @@ function refuseKeysTwice(document: Document, refuse: (key: unknown) => never): v
   visit(document, {
     Map(_, { items }) {
       const seen = new Set<unknown>();
-      for (const { key } of items) {
-        const name = isScalar(key) ? key.value : key;
-        if (seen.has(name)) refuse(key);
+      for (const pair of items) {
+        const name = nameOf(pair);
+        if (seen.has(name)) refuse(pair.key);
         seen.add(name);
       }
     },
@@ -172,7 +175,7 @@ export class YamlValue {
   /** A map whose keys are names that the file's author chose. */
   named(what: (name: string) => string): Map<string, YamlEntry> {
     const entries = new Map<string, YamlEntry>();
-    for (const { key, value } of this.#map().items) {
+    for (const { key, value } of this.#pairs(this.#map(), [])) {
       const name = new YamlValue(this.#file, key, this.#offset, `a key of ${this.what}`);
       const text = name.text();
       entries.set(text, {
@@ -185,22 +188,51 @@ export class YamlValue {
 
   /**
    * A map with our own keys.
-   * @param later keys that this version does not know yet, but a later one will: they must not be ignored silently
    * @param problems gets the faults of single keys, which are then left out
+   * @param hints `later` are keys that only a later version knows; keys that begin with `ownPrefix` are the author's own
    */
-  fields(known: readonly string[], later: readonly string[], problems: ConfigurationProblems): Map<string, YamlValue> {
+  fields(
+    known: readonly string[],
+    problems: ConfigurationProblems,
+    { later = [], otherWords, ownPrefix }: FieldHints = {},
+  ): Map<string, YamlValue> {
     const fields = new Map<string, YamlValue>();
     for (const [name, { key, value }] of this.named((name) => `\`${name}\``)) {
+      if (ownPrefix !== undefined && name.startsWith(ownPrefix)) continue;
       problems.attempt(() => {
         if (later.includes(name)) {
           throw key.error(`this version of iscep does not know \`${name}\`; remove it, or install a version that does`);
         }
-        if (!known.includes(name)) throw key.error(`${this.what} has no key "${name}"${didYouMean(name, known)}`);
+        if (!known.includes(name))
+          throw key.error(`${this.what} has no key "${name}"${didYouMean(name, known, otherWords)}`);
         if (value.isEmpty) throw key.error(`\`${name}\` has no value; give it one, or remove the key`);
         fields.set(name, value);
       });
     }
     return fields;
+  }
+
+  /** With those that `<<` takes over from other maps: a key of its own comes before theirs, and an earlier map before a later one. */
+  #pairs(map: YAMLMap, within: readonly YAMLMap[]): Pair[] {
+    if (within.includes(map)) throw this.error(`${this.what} takes itself over by <<; take over another map`);
+    const isMerge = ({ key }: Pair): boolean => isScalar(key) && typeof key.value === "symbol";
+    const pairs = map.items.filter((pair) => !isMerge(pair));
+    const keys = new Set(pairs.map(nameOf));
+    for (const { value } of map.items.filter(isMerge)) {
+      for (const source of this.#sources(value)) {
+        const taken = this.#pairs(source, [...within, map]).filter((pair) => !keys.has(nameOf(pair)));
+        for (const pair of taken) keys.add(nameOf(pair));
+        pairs.push(...taken);
+      }
+    }
+    return pairs;
+  }
+
+  #sources(value: unknown): YAMLMap[] {
+    const node = isAlias(value) ? value.resolve(this.#file.document) : value;
+    if (isMap(node)) return [node];
+    if (isSeq(node)) return node.items.flatMap((item) => this.#sources(item));
+    throw this.error(`${this.what}: << takes a map such as *name, or a list of maps`);
   }
 
   #map(): YAMLMap {
@@ -211,10 +243,20 @@ export class YamlValue {
   }
 }
 
+interface FieldHints {
+  readonly later?: readonly string[];
+  readonly otherWords?: OtherWords;
+  readonly ownPrefix?: string;
+}
+
 export interface YamlEntry {
   /** The place of the key itself. */
   readonly key: YamlValue;
   readonly value: YamlValue;
+}
+
+function nameOf({ key }: Pair): unknown {
+  return isScalar(key) ? key.value : key;
 }
 
 function offsetOf(node: unknown): number | undefined {

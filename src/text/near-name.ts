@@ -1,3 +1,5 @@
+import type { OtherWords } from "./other-words.js";
+
 /** Finds the name that was probably meant, if one is near. */
 export function nearName(given: string, names: Iterable<string>): string | undefined {
   // A third of the letters may differ. Names come from callers, so very long ones are not compared at all.
@@ -15,11 +17,17 @@ export function nearName(given: string, names: Iterable<string>): string | undef
 }
 
 /** `; did you mean "x"?`, or the list of names if none is near. */
-export function didYouMean(given: string, names: Iterable<string>): string {
-  const near = nearName(given, names);
-  if (near !== undefined) return `; did you mean "${near}"?`;
+export function didYouMean(given: string, names: Iterable<string>, otherWords: OtherWords = {}): string {
+  const meant = meantName(given, names, otherWords);
+  if (meant !== undefined) return meant.includes(" ") ? `; ${meant}` : `; did you mean "${meant}"?`;
   const all = [...names].map((name) => `"${name}"`);
   return all.length === 0 ? "" : `; there ${all.length === 1 ? "is" : "are"} ${all.join(", ")}`;
+}
+
+/** The name that was probably meant, or a sentence of the other words. */
+export function meantName(given: string, names: Iterable<string>, otherWords: OtherWords = {}): string | undefined {
+  const word = given.toLowerCase();
+  return Object.hasOwn(otherWords, word) ? otherWords[word] : nearName(given, names);
 }
 
 /** Counts insertions, deletions, replacements, and swaps of neighbours. */

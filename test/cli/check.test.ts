@@ -184,11 +184,11 @@ describe("iscep check", () => {
       /^iscep\.yaml:\d+:\d+: the base of argument "p" of command "a", .*nope, is no folder; make it/,
     ],
     [
-      "a time zone without a schedule",
+      "a time zone beside the schedule",
       (text) => text.replace(/^commands:\n/m, "$&  a: { run: [ls], time_zone: UTC }\n"),
       async () => {},
       "file",
-      /^iscep\.yaml:\d+:\d+: .*no schedule/,
+      /^iscep\.yaml:\d+:\d+: .*no key "time_zone"; it belongs to the schedule/,
     ],
     [
       "choices from itself",

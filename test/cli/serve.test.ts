@@ -126,7 +126,7 @@ describe("iscep serve", () => {
     const folder = temporaryFolder();
     await writeFile(
       join(folder, "iscep.yaml"),
-      'listen: 127.0.0.1:0\ncommands:\n  nightly: { run: [date], schedule: "0 3 1 1 *", time_zone: UTC }\n',
+      'listen: 127.0.0.1:0\ncommands:\n  nightly: { run: [date], schedule: { cron: "0 3 1 1 *", time_zone: UTC } }\n',
     );
     const server = await serve([], { folder });
     const { stderr } = await server.stop();

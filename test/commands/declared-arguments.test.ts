@@ -249,7 +249,11 @@ describe("a wrong declaration is refused when it is made:", () => {
     ["a pattern that only a group would mend", { a: { type: "string", pattern: "a)|(b" } }, /regular expression/],
     ["an enum without choices", { a: { type: "enum" } }, /needs `choices`/],
     ["an enum with none", { a: { type: "enum", choices: [] } }, /needs `choices`/],
-    ["an enum with values", { a: { type: "enum", values: ["a"] } }, /`values` is called `choices`/],
+    [
+      "an enum with values",
+      { a: { type: "enum", values: ["a"] } },
+      /"values" does not belong to type enum; did you mean "choices"/,
+    ],
     ["an enum of numbers", { a: { type: "enum", choices: [1] } }, /quotes/],
     ["choices that are none", { a: { type: "string", choices: "a" } }, /`choices`/],
     ["choices without any", { a: { type: "string", choices: [] } }, /`choices`/],

@@ -2,7 +2,14 @@ import { type } from "arktype";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { declareArguments, defineCommand, IscepError, type CommandContext, type FunctionCommand } from "iscep";
+import {
+  declareArguments,
+  defineCommand,
+  defineScript,
+  IscepError,
+  type CommandContext,
+  type FunctionCommand,
+} from "iscep";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
 const context: CommandContext = {
@@ -146,6 +153,31 @@ describe("what a message may hold", () => {
     const long = command.checkArguments({ ["\u001b[31m".repeat(10_000)]: 1 }) as { message: string };
     expect(long.message.length).toBeLessThan(600);
     expect(long.message).not.toContain("\u001b");
+  });
+});
+
+describe("an option that is not known is refused, with the one that was meant:", () => {
+  test.each<[string, RegExp]>([
+    ["timeout", /command "a" has no option "timeout"; did you mean "timeoutMs"\?/],
+    ["arguments", /did you mean "args"\?/],
+    ["desc", /did you mean "description"\?/],
+    ["timeZone", /it belongs to the schedule: \{ cron: "0 3 \* \* \*", timeZone: "Europe\/Berlin" \}/],
+    ["descripton", /did you mean "description"\?/],
+  ])("%s", (name, sentence) => {
+    const definition = { name: "a", run: () => 1, [name]: "x" };
+    expect(() => defineCommand(definition)).toThrow(
+      expect.objectContaining({ code: "usage", message: expect.stringMatching(sentence) as string }),
+    );
+    expect(() => defineCommand({ ...definition, [name]: undefined })).not.toThrow();
+  });
+
+  test.each<[string, RegExp]>([
+    ["max_output", /script "a" has no option "max_output"; did you mean "maxOutputBytes"\?/],
+    ["env", /did you mean "environment"\?/],
+    ["cwd", /did you mean "folder"\?/],
+    ["shell", /there is no shell/],
+  ])("of a script: %s", (name, sentence) => {
+    expect(() => defineScript({ name: "a", run: ["date"], [name]: "x" })).toThrow(sentence);
   });
 });
 

@@ -114,6 +114,22 @@ test("several places, and two free ports among them", async () => {
   expect(listen).toEqual([{ host: "0.0.0.0", port: 8989 }, { unix: path.join(folder, "a.sock") }, free, free]);
 });
 
+test("a map takes over what others have, by <<, and its own keys come first", async () => {
+  const { configuration } = await load(`x-common: &common { timeout: 10s, environment: &env { A: a, B: b } }
+x-slow: &slow { timeout: 1h, description: slow }
+commands:
+  one: { <<: *common, run: [date], environment: { <<: *env, B: own } }
+  two: { <<: [*common, *slow], run: [date] }
+  three: { run: [date], timeout: 2s, <<: *slow }
+`);
+  const { commands } = await configuration;
+  expect(commands).toMatchObject([
+    { name: "one", timeoutMs: 10_000, environment: { A: "a", B: "own" } },
+    { name: "two", timeoutMs: 10_000, description: "slow", environment: { A: "a", B: "b" } },
+    { name: "three", timeoutMs: 2_000, description: "slow" },
+  ]);
+});
+
 test("all faults of a file are told at once, up to a limit", async () => {
   const { file, configuration } = await load(`listen: nowhere
 threds: 1
@@ -157,6 +173,27 @@ describe("what is wrong is told with line, column and what to do", () => {
     ["an address twice", "listen: [a:1, b:2, a:1]", /^1:20: item 3 of `listen` stands in the list before/],
     ["no address", "listen: []", /^1:9: `listen` is empty/],
     ["half of the TLS files", "tls: { cert: c.pem }", /^1:6: `tls` needs `key`: /],
+    ["a key of another tool", "port: 8989", /^2?1:1: the file has no key "port"; did you mean "listen"\?/],
+    [
+      "a command in the words of another tool",
+      command("cmd: date"),
+      /^3:5: command "one" has no key "cmd"; did you mean "run"\?/m,
+    ],
+    ["a shell", command("shell: date"), /no key "shell"; there is no shell; .*run: \[sh, -c, "…"\]/],
+    ["an environment", command("run: [date]\nenv: { A: b }"), /no key "env"; did you mean "environment"\?/],
+    ["arguments", command("run: [date]\narguments: { a: {} }"), /no key "arguments"; did you mean "args"\?/],
+    [
+      "a type of another language",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: str }'),
+      /there is no type "str"; did you mean "string"\?/,
+    ],
+    [
+      "an argument that is said to be required",
+      command('run: [date, "{b}"]\nargs:\n  b: { type: string, required: true }'),
+      /no key "required"; an argument is required unless/,
+    ],
+    ["a map that takes itself over", "commands: &a\n  <<: *a", /^2:3: `commands` takes itself over by <</],
+    ["a text that is taken over", "commands:\n  <<: one", /<< takes a map such as \*name/],
     ["an unknown limit", "limits: { maxRuns: 1 }", /^1:11: `limits` has no key "maxRuns"; did you mean "max_runs"\?/],
     ["a limit in a unit of another kind", "limits: { idle_timeout_ms: 1MiB }", /^1:28: .* must be a whole number, or/],
     ["a limit that is too large", "limits: { max_packet_bytes: 1GiB }", /^1:29: .* must be from 1 to 67108864, and/],
@@ -192,8 +229,8 @@ describe("what is wrong is told with line, column and what to do", () => {
     ],
     [
       "a time zone that there is not",
-      command('run: [date]\nschedule: "0 3 * * *"\ntime_zone: Mars/Olympus'),
-      /^5:16: schedule of "one": there is no time zone "Mars\/Olympus"/,
+      command('run: [date]\nschedule: { cron: "0 3 * * *", time_zone: Mars/Olympus }'),
+      /^4:15: schedule of "one": there is no time zone "Mars\/Olympus"/,
     ],
     [
       "a schedule without the argument that is needed",
@@ -238,7 +275,11 @@ describe("what is wrong is told with line, column and what to do", () => {
     ["a name that is not in PATH", command("run: [iscep-has-no-such-program]"), /^3:11: .*iscep-has-no-such-program/],
     ["a name that is reserved", "commands:\n  iscep.x: { run: [date] }", /^2:3: .*iscep\./],
     ["an argument in the middle", command('run: [date, "a{b}c"]\nargs: { b: { type: string } }'), /^3:17: /],
-    ["an argument that is not declared", command('run: [date, "{b}"]'), /^3:17: .*"b"/],
+    [
+      "a slip of the pen in run",
+      command('run: [date, "{wrold}"]\nargs:\n  world: { type: string }'),
+      /^5:7: argument "world" is declared, but run has "\{wrold\}"/,
+    ],
     ["an argument that is not used", command("run: [date]\nargs:\n  b: { type: string }"), /^5:7: .*"b"/],
     [
       "an argument without a type",

@@ -92,7 +92,7 @@ async function load(text: string): Promise<Configuration> {
 }
 
 function faults(text: string): unknown {
-  return validate(parse(text)) ? [] : validate.errors;
+  return validate(parse(text, { merge: true })) ? [] : validate.errors;
 }
 
 describe("docs/CONFIGURATION.md", () => {

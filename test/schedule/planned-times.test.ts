@@ -21,7 +21,7 @@ function every(periodMs: number): CommandSchedule {
 }
 
 function daily(hourOfDay: number): CommandSchedule {
-  return compileSchedule("daily", `0 ${hourOfDay} * * *`, "UTC", (args) => ({ ok: true, args }));
+  return compileSchedule("daily", { cron: `0 ${hourOfDay} * * *`, timeZone: "UTC" }, (args) => ({ ok: true, args }));
 }
 
 /** A server as time goes by: it looks, keeps what it has to keep, and starts. */

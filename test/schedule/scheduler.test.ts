@@ -60,8 +60,8 @@ function plan(commands: readonly Command[], file: string | undefined, startMs = 
   };
 }
 
-function daily(run: () => unknown, changes: { readonly schedule?: string; readonly name?: string } = {}): Command {
-  return defineCommand({ name: "back_up", schedule: "0 3 * * *", timeZone: "UTC", ...changes, run });
+function daily(run: () => unknown, { cron = "0 3 * * *", name = "back_up" } = {}): Command {
+  return defineCommand({ name, schedule: { cron, timeZone: "UTC" }, run });
 }
 
 test("it runs as owner schedule, with its arguments, and stands in the journal like any other run", () => {
@@ -98,7 +98,7 @@ test("what is started is on the disk before it runs, so that a server killed mea
 test("a restart over a planned time makes up for it within the window, and says what it gives up", async () => {
   const file = path.join(temporaryFolder(), "schedule.json");
   let count = 0;
-  const commands = [daily(() => count++), daily(() => count++, { name: "early", schedule: "5 1 * * *" })];
+  const commands = [daily(() => count++), daily(() => count++, { name: "early", cron: "5 1 * * *" })];
   await plan(commands, file).close();
   const { errors, runs } = plan(commands, file, begin + 2.5 * hour);
   expect(runs).toMatchObject([{ command: "back_up" }]);

@@ -35,7 +35,7 @@ test("what was due while the server was down is started at its start, once, and 
   writeFileSync(program, `#!/bin/sh\necho "$ISCEP_RUN" >> ${file}\nwhile [ ! -e ${file}.end ]; do sleep 0.02; done\n`, {
     mode: 0o700,
   });
-  const nightly = defineScript({ name: "nightly", run: [program], schedule: cron, timeZone: "UTC" });
+  const nightly = defineScript({ name: "nightly", run: [program], schedule: { cron, timeZone: "UTC" } });
   const first = await startServer({ commands: [nightly], runsFolder });
   const run = (await written(file)).trim();
   const client = await first.client({ protocol: 2 });

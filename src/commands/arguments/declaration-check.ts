@@ -4,6 +4,7 @@
  */
 import { IscepError } from "../../errors.js";
 import { didYouMean } from "../../text/near-name.js";
+import { wordsForArguments, wordsForTypes } from "../../text/other-words.js";
 import type { ArgumentDeclaration } from "./declaration.js";
 import { declarationTable, keysOfArgument, keysOfItem, type DeclarationKey } from "./declaration-table.js";
 
@@ -46,14 +47,15 @@ function faultOfDeclaration(declaration: unknown, keysByType: KeysByType): strin
 export function faultOfType(type: unknown, keysByType: KeysByType): string | undefined {
   const types = Object.keys(keysByType);
   if (typeof type !== "string") return `needs a \`type\`: ${types.join(", ")}`;
-  return Object.hasOwn(keysByType, type) ? undefined : `there is no type "${type}"${didYouMean(type, types)}`;
+  return Object.hasOwn(keysByType, type)
+    ? undefined
+    : `there is no type "${type}"${didYouMean(type, types, wordsForTypes)}`;
 }
 
 function faultOfKey(key: string, type: string, keysByType: KeysByType): string | undefined {
   const known = keysByType[type] ?? [];
   if (known.includes(key)) return undefined;
-  if (key === "values" && known.includes("choices")) return "`values` is called `choices`";
-  return `"${key}" does not belong to type ${type}${didYouMean(key, known)}`;
+  return `"${key}" does not belong to type ${type}${didYouMean(key, known, wordsForArguments)}`;
 }
 
 /** @param shownKey the key as it is written in the declaration */
