@@ -29,8 +29,8 @@ interface Settings {
   readonly listen?: readonly ListenPlace[];
   /** The paths of PEM files. true asks for a key and a certificate that the server makes itself. */
   readonly tls?: boolean | { readonly cert: string; readonly key: string };
-  /** The path of the tokens file. */
-  readonly tokens?: string;
+  /** The path of the tokens file; false lets everybody in, from everywhere. */
+  readonly tokens?: string | false;
   readonly clientCertificates?: ClientsSettings;
   /** The folder of the logs. */
   readonly logs?: string;
@@ -67,6 +67,12 @@ const tls: ValueKind<boolean | { cert: string; key: string }> = {
   },
 };
 
+const tokensFile: ValueKind<string | false> = {
+  words: "path, or `false`",
+  schema: { anyOf: [filePath.schema, { const: false }] },
+  read: (value, context) => (value.scalar === false ? false : filePath.read(value, context)),
+};
+
 export interface FileFields extends Settings {
   readonly modules: readonly YamlValue[];
   readonly commands: readonly ScriptCommand[];
@@ -88,8 +94,8 @@ export const configurationKeys = {
   },
   tokens: {
     field: "tokens",
-    kind: filePath,
-    says: "The tokens file, which `iscep tokens` writes. Without it, everybody on this machine may call.",
+    kind: tokensFile,
+    says: "The tokens file, which `iscep tokens` writes. Without it, everybody on this machine may call; with `false`, everybody who can connect.",
   },
   clients: {
     field: "clientCertificates",

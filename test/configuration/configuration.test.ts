@@ -108,6 +108,11 @@ test.each<[string, object]>([
   expect(listen).toEqual(["unix" in expected ? { unix: path.join(folder, String(expected.unix)) } : expected]);
 });
 
+test("tokens: false says what --no-auth says", async () => {
+  expect((await (await load("tokens: false")).configuration).tokens).toBe(false);
+  await expect((await load("tokens: true")).configuration).rejects.toThrow(/`tokens` must be a text/);
+});
+
 test("several places, and two free ports among them", async () => {
   const { listen } = await (await load("listen: [0.0.0.0:8989, unix:a.sock, 0, 0]")).configuration;
   const free = { host: "127.0.0.1", port: 0 };
