@@ -1,5 +1,5 @@
 /** Changes a tokens file: it locks the file, reads it, changes it, and replaces it as a whole. */
-import { realpathSync, statSync } from "node:fs";
+import { lstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { IscepError, isIscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
@@ -51,11 +51,15 @@ export async function changeTokensFile<Result>(
 }
 
 /** A rename onto a symbolic link would replace the link, and leave the file that the server reads as it was. */
-function realPath(path: string): string {
+export function realPath(path: string): string {
   try {
     if (statSync(path, { throwIfNoEntry: false }) !== undefined) return realpathSync(path);
-    return join(realpathSync(dirname(resolve(path))), basename(path));
+    const place = join(realpathSync(dirname(resolve(path))), basename(path));
+    // The link may be there before its file, as for a volume that is still empty.
+    const isLink = lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    return isLink ? realPath(resolve(dirname(place), readlinkSync(place))) : place;
   } catch (error) {
+    if (isIscepError(error)) throw error;
     throw new IscepError("configuration", `tokens file ${path}: its folder must exist and be open to this user`, {
       cause: error,
     });

@@ -11,11 +11,9 @@ import {
   isCertificateRecord,
   parseTokensFile,
   recordOf,
-  type CertificateRecord,
   type RecordTerms,
   type TokenEntry,
   type TokenRecord,
-  type TokensFile,
 } from "./tokens-file.js";
 import { changeTokensFile, type ChangeLimits, type Owners } from "./tokens-change.js";
 import { readTokensText } from "./tokens-reader.js";
@@ -141,46 +139,6 @@ export async function rotateToken(
   });
 }
 
-/**
- * Imports the tokens of another file (the original's, or this file itself) as records. They stay valid and never
- * expire, and nobody can compute them from this file.
- * @returns how many were added, or replaced because they were here in clear
- * @throws IscepError `configuration`, `busy`
- */
-export async function importTokens(
-  path: string,
-  originalFile: string,
-  { limits = defaultLimits }: WriterOptions = {},
-): Promise<{ readonly imported: number }> {
-  const readOriginal = (): TokensFile => parseTokensFile(readTokensText(originalFile, limits).text, originalFile);
-  readOriginal(); // read it before a file is made for nothing
-  return changeTokensFile(path, limits, true, (owners) => {
-    let imported = 0;
-    const taken = new Set([...owners.values()].flat().flatMap(namesOf));
-    for (const [owner, entries] of readOriginal()) {
-      for (const entry of entries) {
-        const here = owners.get(owner) ?? [];
-        const record = typeof entry === "string" ? imports(entry) : entry;
-        const known = here.some((other) => isSame(other, record));
-        const rest = here.filter((other) => typeof other === "string" && !isSame(imports(other), record));
-        const records = here.filter((other) => typeof other !== "string");
-        if (known && rest.length + records.length === here.length) continue;
-        const twice = known ? undefined : namesOf(record).find((name) => taken.has(name));
-        if (twice !== undefined) {
-          throw new IscepError(
-            "configuration",
-            `tokens file ${originalFile}: its token id ${twice} is taken in ${path}`,
-          );
-        }
-        owners.set(owner, [...rest, ...records, ...(known ? [] : [record])]);
-        for (const name of namesOf(record)) taken.add(name);
-        imported++;
-      }
-    }
-    return { imported };
-  });
-}
-
 /** @throws IscepError `usage` */
 export function checkedTerms({
   owner,
@@ -194,10 +152,6 @@ export function checkedTerms({
   checkTexts(cidrs ?? [], cidrProblem);
   const createdMs = Date.now();
   return { scopes, cidrs, createdMs, expiresAtMs: expiry(createdMs, expiresInMs, limits) };
-}
-
-function imports(token: string): TokenRecord {
-  return recordOf(token, { scopes: defaultScopes, createdMs: Date.now(), expiresAtMs: null });
 }
 
 function choose(owners: Owners, ownerOrId: string): { owner: string; chosen: TokenEntry[]; others: TokenEntry[] } {
@@ -223,19 +177,6 @@ export function unknownOwner(ownerOrId: string): IscepError {
     "usage",
     `there is no owner and no token id ${quoteUnlessToken(ownerOrId)}; \`iscep tokens list\` shows them`,
   );
-}
-
-/** Two entries of a file may not share this. */
-function namesOf(entry: TokenEntry): string[] {
-  if (typeof entry === "string") return [];
-  return isCertificateRecord(entry) ? [entry.id, entry.certificate] : [entry.id];
-}
-
-/** True for two records of one token or one certificate, whatever else they say. */
-function isSame(one: TokenEntry, other: TokenRecord | CertificateRecord): boolean {
-  if (typeof one === "string") return false;
-  if (isCertificateRecord(one)) return isCertificateRecord(other) && one.certificate === other.certificate;
-  return !isCertificateRecord(other) && one.storedKey === other.storedKey;
 }
 
 /** The newest of the tokens that count, or of those that have expired when none counts. */

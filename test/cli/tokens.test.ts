@@ -1,4 +1,4 @@
-import { chmod, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openTokenStore } from "#iscep/identity/token-store";
@@ -193,8 +193,23 @@ describe("iscep tokens remove, list, rotate, import", () => {
     expect(await readFile(join(folder, "tokens.json"), "utf8")).not.toContain(old);
     expect(identify(join(folder, "tokens.json"), old)?.owner).toBe("op");
     const inPlace = await iscep(["tokens", "import", "--tokens-path", "old.json"], { folder });
-    expect(inPlace).toMatchObject({ code: 0, stderr: expect.not.stringContaining("in clear") });
+    expect(inPlace.code).toBe(0);
+    expect(inPlace.stderr).toContain("the original program cannot read old.json any more; old.json.original is a copy");
     expect(await readFile(join(folder, "old.json"), "utf8")).not.toContain(old);
+    expect(JSON.parse(await readFile(join(folder, "old.json.original"), "utf8"))).toEqual({ op: old });
+    expect((await stat(join(folder, "old.json.original"))).mode & 0o777).toBe(0o600);
+    // A second import finds no token in clear, and the copy stays as the original needs it.
+    await iscep(["tokens", "import", "--tokens-path", "old.json"], { folder });
+    expect(JSON.parse(await readFile(join(folder, "old.json.original"), "utf8"))).toEqual({ op: old });
+  });
+
+  test("a link into a volume stays, also while its file is not there yet", async () => {
+    const folder = temporaryFolder();
+    await mkdir(join(folder, "volume"));
+    await symlink("volume/tokens.json", join(folder, "tokens.json"));
+    expect(await iscep(["tokens", "add", "ada"], { folder })).toMatchObject({ code: 0 });
+    expect((await lstat(join(folder, "tokens.json"))).isSymbolicLink()).toBe(true);
+    expect(await readFile(join(folder, "volume", "tokens.json"), "utf8")).toContain("ada");
   });
 
   test.each([

@@ -15,7 +15,8 @@ import { describe, expect, test } from "vitest";
 import { defaultLimits } from "#iscep/limits/limits";
 import type { Authenticator } from "#iscep/model/identity";
 import { openTokenStore } from "#iscep/identity/token-store";
-import { addToken, importTokens, listTokens, removeToken, rotateToken } from "#iscep/identity/tokens-writer";
+import { importTokens } from "#iscep/identity/tokens-import";
+import { addToken, listTokens, removeToken, rotateToken } from "#iscep/identity/tokens-writer";
 import { runProgram, startProgram } from "../support/programs.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 import { rounds } from "../support/rounds.js";
@@ -223,7 +224,7 @@ describe("importing the original's tokens", () => {
   test("from the file itself replaces what stands in clear", async () => {
     const path = newPath({ bob: ["bobs-own", "bobs-other"] });
     const { record } = await addToken(path, { owner: "bob" });
-    expect(await importTokens(path, path)).toEqual({ imported: 2 });
+    expect(await importTokens(path, path)).toEqual({ imported: 2, copy: `${path}.original` });
     expect(listTokens(path).map(({ clear }) => clear)).toEqual([false, false, false]);
     expect(listTokens(path).map(({ id }) => id)).toContain(record.id);
     expect([ownerOf(path, "bobs-own"), ownerOf(path, "bobs-other")]).toEqual(["bob", "bob"]);

@@ -126,10 +126,14 @@ export const define: DefineVerb = (command) => {
     .action(async (file: string | undefined, _: TokensOptions, self: Command) => {
       const options: TokensOptions = self.optsWithGlobals();
       const path = tokensPath(options);
-      const { importTokens } = await import("../../identity/tokens-writer.js");
+      const { importTokens } = await import("../../identity/tokens-import.js");
       const result = await importTokens(path, file ?? path);
       if (options.json === true) await print(`${JSON.stringify(result)}\n`);
       else await note(`imported ${count(result.imported, "token")} into ${path}; they work as before`);
+      if (result.copy !== undefined)
+        await warn(
+          `the original program cannot read ${path} any more; ${result.copy} is a copy for it, with the tokens in clear. Delete it when it is not needed`,
+        );
       if (file !== undefined && resolve(file) !== resolve(path))
         await warn(`${file} still holds them in clear; delete it`);
     });
