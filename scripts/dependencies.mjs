@@ -13,8 +13,8 @@ const reasons = {
   "@peculiar/x509":
     "makes the server's own certificate (EC P-256) on the first start; Node reads certificates, but cannot make one",
   "@standard-schema/spec": "the types by which any schema library can describe arguments; types only, no code",
-  ajv: "checks arguments that are declared in iscep.yaml against their JSON Schema (draft 2020-12)",
-  "ajv-formats": "the formats of JSON Schema (date, uri, email …) for ajv",
+  ajv: "checks the values of scripts (output: json) against their JSON Schema (draft 2020-12)",
+  "ajv-formats": "the formats of JSON Schema (date, email, uuid …), for arguments and for ajv",
   commander: "the command line: verbs, options, help",
   croner: "the next time of a cron expression in a time zone, through changes of daylight saving",
   jiti: "loads modules of commands that are written in TypeScript, on a Node that does not strip types",
