@@ -225,7 +225,7 @@ describe("iscep.schema.json", () => {
       ),
       { numRuns: rounds(50, 200, 2_000) },
     );
-    expect(accepted).toBeGreaterThan(5);
+    expect(accepted).toBeGreaterThan(rounds(0, 5, 50));
   });
 });
 
