@@ -3,7 +3,7 @@
  * how. What it makes lies in release/: the tarball, its bill of materials, and the SHA-256 of both.
  *
  * The tarball is packed twice, each time in a fresh clone of HEAD with dependencies from the lock file, and the bytes must
- * be the same: whoever has the tag can make the tarball again and compare.
+ * be the same: with the tag, everybody can make the tarball again and compare.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -29,7 +29,7 @@ interface Settings {
   readonly listen?: readonly ListenPlace[];
   /** The paths of PEM files. true asks for a key and a certificate that the server makes itself. */
   readonly tls?: boolean | { readonly cert: string; readonly key: string };
-  /** The path of the tokens file; false lets everybody in, from everywhere. */
+  /** The path of the tokens file. false: everybody may call, from everywhere. */
   readonly tokens?: string | false;
   readonly clientCertificates?: ClientsSettings;
   /** The folder of the logs. */
@@ -131,7 +131,7 @@ export const configurationKeys = {
   commands: { field: "commands", kind: scripts, says: "Scripts as commands, by name." },
 } satisfies KeyTable<FileFields>;
 
-/** Keys that begin so are the author's own, for anchors whose maps others take over by `<<`. */
+/** Keys that begin with this belong to the author, for anchors whose maps other keys merge by `<<`. */
 const ownPrefix = "x-";
 
 const laterKeys = ["http", "mcp", "nats", "websocket", "gateway", "runs", "journal", "schedule", "user", "include"];

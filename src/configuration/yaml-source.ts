@@ -212,7 +212,10 @@ export class YamlValue {
     return fields;
   }
 
-  /** With those that `<<` takes over from other maps: a key of its own comes before theirs, and an earlier map before a later one. */
+  /**
+   * The keys, with those that `<<` merges from other maps. An own key wins over theirs, and an earlier map wins over a
+   * later one.
+   */
   #pairs(map: YAMLMap, within: readonly YAMLMap[]): Pair[] {
     if (within.includes(map)) throw this.error(`${this.what} takes itself over by <<; take over another map`);
     const isMerge = ({ key }: Pair): boolean => isScalar(key) && typeof key.value === "symbol";

@@ -116,7 +116,7 @@ function signatureOf(file: string): string {
     const stats = statSync(file, { bigint: true });
     return [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(" ");
   } catch (error) {
-    // The file is missing, is a link to itself, or is behind a closed folder. Whoever reads it will report that.
+    // The file is missing, is a link to itself, or is behind a closed folder. The reader of the file will report that.
     return error instanceof Error && "code" in error ? String(error.code) : "unreadable";
   }
 }

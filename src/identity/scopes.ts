@@ -4,7 +4,7 @@
  *     discover                          list the commands that it may run
  *     run:PATTERN                       run commands of such names
  *     run:PATTERN(ARGUMENT=PATTERN,…)   run them with such values only
- *     runs:PATTERN, runs:all            see, follow and cancel runs of such commands, whoever started them
+ *     runs:PATTERN, runs:all            see, follow and cancel runs of such commands, of every owner
  *
  * A PATTERN is that of glob.ts.
  */

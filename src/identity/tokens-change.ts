@@ -55,7 +55,7 @@ export function realPath(path: string): string {
   try {
     if (statSync(path, { throwIfNoEntry: false }) !== undefined) return realpathSync(path);
     const place = join(realpathSync(dirname(resolve(path))), basename(path));
-    // The link may be there before its file, as for a volume that is still empty.
+    // The link may exist before its file, for example on a volume that is still empty.
     const isLink = lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() === true;
     return isLink ? realPath(resolve(dirname(place), readlinkSync(place))) : place;
   } catch (error) {

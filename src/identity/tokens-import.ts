@@ -1,4 +1,4 @@
-/** Takes over the tokens of the original. */
+/** Imports the tokens of the original. */
 import { readFileSync } from "node:fs";
 import { IscepError } from "../errors.js";
 import { createFileExclusively } from "../files/atomic-file.js";
@@ -19,7 +19,10 @@ import {
 
 export interface ImportedTokens {
   readonly imported: number;
-  /** The file as it was, where it was imported into itself: the original reads that one, and no longer the other. */
+  /**
+   * The file as it was, when it was imported into itself. The original can read this copy, but no longer the other
+   * file.
+   */
   readonly copy?: string;
 }
 
@@ -69,7 +72,7 @@ function hasTokensInClear(file: TokensFile): boolean {
   return [...file.values()].flat().some((entry) => typeof entry === "string");
 }
 
-/** The first copy has the tokens as the original wrote them; a later one would not. */
+/** The first copy has the tokens as the original wrote them. A later one would not. */
 function keepCopy(file: string, copy: string): boolean {
   try {
     return createFileExclusively(copy, readFileSync(file, "utf8"));

@@ -62,7 +62,7 @@ export function isTokenId(text: string): boolean {
 
 // RFC 5802, section 3, without the slow hash: the secret is random, so no dictionary helps an attacker.
 
-/** This key proves who the client is. It is never stored, because whoever has it can log in. */
+/** This key proves who the client is. It is never stored, because a client needs nothing else to log in. */
 export function clientKey(secret: string): Buffer {
   return createHmac("sha256", secret).update("client").digest();
 }

@@ -24,7 +24,7 @@ export function didYouMean(given: string, names: Iterable<string>, otherWords: O
   return all.length === 0 ? "" : `; there ${all.length === 1 ? "is" : "are"} ${all.join(", ")}`;
 }
 
-/** The name that was probably meant, or a sentence of the other words. */
+/** Finds the name that was probably meant, or a sentence from the table of other words. */
 export function meantName(given: string, names: Iterable<string>, otherWords: OtherWords = {}): string | undefined {
   const word = given.toLowerCase();
   return Object.hasOwn(otherWords, word) ? otherWords[word] : nearName(given, names);

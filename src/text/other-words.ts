@@ -1,7 +1,10 @@
-/** What other tools call a key or an option of ours: the name that is meant, or a sentence where a name does not say it. */
+/**
+ * The names that other tools use for our keys and options. The value is our name, or a sentence when a name is not
+ * enough.
+ */
 export type OtherWords = Readonly<Record<string, string>>;
 
-/** As hints of a command and of its definition; `run` and the others are the same in TypeScript and in iscep.yaml. */
+/** Hints for a command and its definition. `run` and the others are the same in TypeScript and in iscep.yaml. */
 export const wordsForCommands: OtherWords = {
   ...called("run", "cmd command commands exec execute program script action handler entrypoint"),
   ...called("args", "argument arguments arg params param parameter parameters inputs input options"),
@@ -14,7 +17,7 @@ export const wordsForCommands: OtherWords = {
   shell: 'there is no shell; a command of one is written as run: [sh, -c, "…"]',
 };
 
-/** As the definition in TypeScript has them. */
+/** Hints for the definition in TypeScript. */
 export const wordsForDefinitions: OtherWords = {
   ...wordsForCommands,
   ...called("timeoutMs", "timeout timeout_ms"),
@@ -25,7 +28,7 @@ export const wordsForDefinitions: OtherWords = {
   timezone: 'it belongs to the schedule: { cron: "0 3 * * *", timeZone: "Europe/Berlin" }',
 };
 
-/** As iscep.yaml has them. */
+/** Hints for a command in iscep.yaml. */
 export const wordsForYamlCommands: OtherWords = {
   ...wordsForCommands,
   ...called("timeout", "timeout_ms timeoutms"),
@@ -33,7 +36,7 @@ export const wordsForYamlCommands: OtherWords = {
   time_zone: 'it belongs to the schedule: { cron: "0 3 * * *", time_zone: Europe/Berlin }',
 };
 
-/** As the top of iscep.yaml has them. */
+/** Hints for the top of iscep.yaml. */
 export const wordsForFile: OtherWords = {
   ...called("listen", "port host address addresses bind server"),
   ...called("commands", "scripts command jobs tasks"),

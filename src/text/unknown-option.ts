@@ -3,10 +3,11 @@ import { didYouMean, meantName } from "./near-name.js";
 import type { OtherWords } from "./other-words.js";
 
 /**
- * An option that is not known would be passed over without a word: `token` in place of `tokens` lets everybody in.
- * @param what it belongs to, such as `command "backup"`
- * @param known by their names
- * @param mayHaveOwn it may have members of its own, so that only what is near to an option is refused
+ * Refuses unknown options. Otherwise they would be ignored silently: `token` instead of `tokens` would let everybody
+ * call.
+ * @param what the thing that the option belongs to, such as `command "backup"`
+ * @param known the known options, by their names
+ * @param mayHaveOwn true when it may have members of its own, so that only names near to an option are refused
  * @throws IscepError `usage`, with the name in `details` as `field`
  */
 export function refuseUnknownOption(

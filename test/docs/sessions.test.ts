@@ -86,13 +86,14 @@ class Terminal {
       ...Object.fromEntries(own),
       HOME: this.#home,
       ISCEP_URL: `iscep://127.0.0.1:${port}`,
-      npm_config_offline: "true",
-      npm_config_update_notifier: "false",
+      PATH: `${this.#home}/node_modules/.bin:${process.env["PATH"] ?? ""}`,
     };
     mkdirSync(path.join(this.#home, "node_modules/.bin"), { recursive: true });
     writeFileSync(path.join(this.#home, "package.json"), "{}");
     symlinkSync(root, path.join(this.#home, "node_modules/iscep"), "junction");
-    symlinkSync("../iscep/dist/cli/main.js", path.join(this.#home, "node_modules/.bin/iscep"));
+    // npx itself takes longer than most commands. That it finds iscep is for the tests of the package.
+    const npx = `#!/bin/sh\nshift\nnpm_command=exec exec "${process.execPath}" "${root}/dist/cli/main.js" "$@"\n`;
+    writeFileSync(path.join(this.#home, "node_modules/.bin/npx"), npx, { mode: 0o755 });
   }
 
   write(file: string, text: string): void {

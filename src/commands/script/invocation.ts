@@ -62,7 +62,7 @@ export function compileInvocation(
   };
 }
 
-/** @param meant what stands in the template, and may be a slip of the pen */
+/** @param meant the name in the template, which may be misspelt */
 function notUsed(argument: string, isSecret: boolean, meant: string | undefined): IscepError {
   const place = isSecret
     ? `give it to the script by stdin: "{${argument}}", or by a path to read it from, "{${argument}:file}" in run`

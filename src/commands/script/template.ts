@@ -24,7 +24,9 @@ interface Slot {
   readonly option: string | undefined;
 }
 
-/** Braces around anything else, or doubled ones, belong to the program: JSON, templates of Go, `${HOME}`, `{print $1}`. */
+/**
+ * Braces around other text, and doubled braces, belong to the program: JSON, templates of Go, `${HOME}`, `{print $1}`.
+ */
 const named = /\{([A-Za-z][\w-]*)(?::([^{}]*))?\}/gu;
 
 const forms =
@@ -160,7 +162,7 @@ interface FoundSlot {
   readonly to: number;
 }
 
-/** The first place of the element that an argument fills; undefined in a literal. */
+/** The first place in the element that an argument fills; undefined for a literal. */
 export function firstSlot(text: string, declarations: ArgumentDeclarations): FoundSlot | undefined {
   for (const match of text.matchAll(named)) {
     const [whole, argument = "", place = "value"] = match;
@@ -175,14 +177,14 @@ function isDoubled(text: string, from: number, to: number): boolean {
   return text[from - 1] === "{" && text[to] === "}";
 }
 
-/** `{{world}}` is the text `{world}`, where an argument has that name; all other braces are as they are written. */
+/** `{{world}}` becomes the text `{world}` if an argument has that name. All other braces stay as they are written. */
 function withoutDoubledBraces(text: string, declarations: ArgumentDeclarations): string {
   return text.replaceAll(/\{(\{([A-Za-z][\w-]*)(?::[^{}]*)?\})\}/gu, (doubled, single: string, argument: string) =>
     Object.hasOwn(declarations, argument) ? single : doubled,
   );
 }
 
-/** What looks like an argument and is none. */
+/** Text that looks like an argument and is none. */
 export function unknownSlots(template: readonly string[], declarations: ArgumentDeclarations): string[] {
   const names = template.flatMap((text) => [...text.matchAll(named)].map(([, name = ""]) => name));
   return names.filter((name) => !Object.hasOwn(declarations, name));
