@@ -87,7 +87,7 @@ export interface Authenticator {
 
 /** The tokens file. */
 export interface TokensAuthenticator extends Authenticator {
-  /** Whom a client certificate speaks for, if it counts now. */
+  /** The identity of a client certificate, if it counts now. */
   findCertificate(certificate: ClientCertificate, source?: string): Identity | undefined;
   close(): void;
 }

@@ -10,7 +10,10 @@ const files = execFileSync("git", ["ls-files", "src", "scripts", "bench", "stres
 /** Each comment as one line of text, with the place where it begins. */
 function commentsIn(file: string): { place: string; text: string }[] {
   const source = readFileSync(file, "utf8");
-  const blocks = [...source.matchAll(/^[ \t]*\/\*\*?([^]*?)\*\//gm), ...source.matchAll(/^[ \t]*\/\/((?:.*)(?:\n[ \t]*\/\/.*)*)/gm)];
+  const blocks = [
+    ...source.matchAll(/^[ \t]*\/\*\*?([^]*?)\*\//gm),
+    ...source.matchAll(/^[ \t]*\/\/((?:.*)(?:\n[ \t]*\/\/.*)*)/gm),
+  ];
   return blocks.map(({ 0: whole, 1: inside = "", index }) => ({
     place: `${file}:${source.slice(0, index + whole.search(/\S/)).split("\n").length}`,
     text: inside.replaceAll(/\n[ \t]*(?:\/\/|\*)?/g, " ").trim(),
@@ -27,9 +30,9 @@ describe("the comments of the sources", () => {
   });
 
   test.each([
-    ["begin with the subject, and not with \"Of\"", /^Of\b/],
-    ["say \"they\", \"a caller\" or \"a client\", and not whoever or whom", /\b(?:whoever|whom)\b/i],
-    ["say \"must\", and not shall", /\bshall\b/],
+    ['begin with the subject, and not with "Of"', /^Of\b/],
+    ['say "they", "a caller" or "a client", and not whoever or whom', /\b(?:whoever|whom)\b/i],
+    ['say "must", and not shall', /\bshall\b/],
   ])("%s", (_rule, wrong) => {
     expect(comments.filter(({ text }) => wrong.test(text)).map(({ place, text }) => `${place}: ${text}`)).toEqual([]);
   });
