@@ -82,6 +82,11 @@ const processLimitKeys: KeyTable<ProcessLimits> = {
     kind: wholeNumber(processLimitBounds.files.min, processLimitBounds.files.max),
     says: "Files that each process may have open at once.",
   },
+  processes: {
+    field: "processes",
+    kind: wholeNumber(processLimitBounds.processes.min, processLimitBounds.processes.max),
+    says: "Processes and threads of a run at once, where the server may make control groups; else those of the user that it runs as, all together.",
+  },
 };
 
 /** The keys of a command. Each is a field of the definition for `defineScript`. */
@@ -141,8 +146,8 @@ export const scriptKeys = {
   },
   limits: {
     field: "limits",
-    kind: mapOf<ProcessLimits>("`{ cpu: DURATION, memory: SIZE, files: NUMBER }`", processLimitKeys),
-    says: "What each process of the script may use: time of computing, address space, open files. Needs `prlimit`.",
+    kind: mapOf<ProcessLimits>("`{ cpu: DURATION, memory: SIZE, files: NUMBER, processes: NUMBER }`", processLimitKeys),
+    says: "What the script may use: each process time of computing, address space and open files (by `prlimit`); a run processes.",
   },
   max_output: {
     field: "maxOutputBytes",

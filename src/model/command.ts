@@ -148,6 +148,8 @@ export interface ScriptProcess {
    * user.
    */
   readonly launcherSetsUser?: true;
+  /** Each run gets a control group below this folder, with at most so many processes. */
+  readonly processGroup?: { readonly folder: string; readonly processes: number };
   /** Standard output and error together. undefined: the server's `maxScriptOutputBytes`. */
   readonly maxOutputBytes?: number;
   /** undefined is `fail`. */

@@ -1,9 +1,10 @@
 /** Whose a script's process is, and what it may use and print: as it is defined, and as the system then sees it. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { userInfo } from "node:os";
 import { describe, expect, test } from "vitest";
 import { defineScript, type ScriptDefinition } from "iscep";
+import { cgroupFolder } from "#iscep/commands/script/cgroup";
 import type { ScriptCommand } from "#iscep/model/command";
 import { loadConfiguration } from "#iscep/configuration/configuration";
 import type { ArgumentDeclarations } from "#iscep/commands/arguments/declaration";
@@ -55,6 +56,42 @@ describe("limits", () => {
     expect(seen).toMatch(/Max open files +32 +32 +files/);
   });
 
+  const hasGroups = cgroupFolder() !== undefined;
+  const forks = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2 & done; wait; echo all";
+
+  test.skipIf(!hasGroups)("bound the processes of a run, each run on its own, and leave no group behind", async () => {
+    const folder = cgroupFolder() ?? "";
+    const [few, many] = await Promise.all([
+      run(script(forks, { limits: { processes: 5 } })),
+      run(script(`${forks}; cat /proc/self/cgroup`, { limits: { processes: 12 } })),
+    ]);
+    expect(resultOf(many).stdout).toMatch(/^all\n(?:.*\n)*.*iscep-run-/);
+    expect(few).toMatchObject({ status: "failed", value: { stderr: expect.stringMatching(/fork/i) as string } });
+    expect(readdirSync(folder).filter((name) => name.startsWith("iscep-"))).toEqual([]);
+  });
+
+  test.skipIf(!hasGroups || !isRoot)("bound them together with a user and other limits", async () => {
+    const limits = { processes: 3, files: 64 };
+    const seen = await printed("id -un; ulimit -n; grep -c . /proc/self/cgroup; (sleep 0.1 & wait); echo done", {
+      limits,
+      user: "nobody",
+    });
+    expect(seen).toMatch(/^nobody\n64\n\d+\ndone\n$/);
+    const many = await run(script(forks, { limits, user: "nobody" }));
+    expect(many).toMatchObject({ status: "failed" });
+  });
+
+  test.skipIf(!hasGroups)("a group that a killed server left behind goes with the next run", async () => {
+    const left = path.join(cgroupFolder() ?? "", "iscep-run-4194305-1");
+    mkdirSync(left);
+    expect(await printed("echo ok", { limits: { processes: 5 } })).toBe("ok\n");
+    expect(existsSync(left)).toBe(false);
+  });
+
+  test.skipIf(hasGroups || isRoot)("bound those of the user where there are no groups", async () => {
+    expect(await printed("ulimit -u", { limits: { processes: 4000 } })).toBe("4000\n");
+  });
+
   test("leave all others as they are", async () => {
     const seen = await printed("cat /proc/self/limits", { limits: { files: 32 } });
     const ours = readFileSync("/proc/self/limits", "latin1");
@@ -94,6 +131,7 @@ describe("limits", () => {
     [{ limits: { cpuSeconds: 0 } }, "limits", /limits\.cpuSeconds .* from 1 to/],
     [{ limits: { files: 3 } }, "limits", /limits\.files .* from 10 to/],
     [{ limits: { memoryBytes: 1.5 } }, "limits", /limits\.memoryBytes/],
+    [{ limits: { processes: 0 } }, "limits", /limits\.processes .* from 1 to/],
     [{ limits: { threads: 3 } }, "limits", /no limit "threads"/],
     [{ maxOutputBytes: -1 }, "maxOutputBytes", /maxOutputBytes .* from 0 to/],
     [{ whenOutputIsFull: "wait" }, "whenOutputIsFull", /fail, truncate, kill/],

@@ -2,6 +2,7 @@
 import { IscepError } from "../../errors.js";
 import { limitTable } from "../../limits/limits.js";
 import type { ScriptProcess } from "../../model/command.js";
+import { cgroupFolder } from "./cgroup.js";
 import { findSystemProgram } from "./program.js";
 import { findUser } from "./user.js";
 
@@ -13,6 +14,11 @@ export interface ProcessLimits {
   readonly memoryBytes?: number;
   /** The number of files that are open at once. */
   readonly files?: number;
+  /**
+   * Processes and threads at once. Where the server may make a control group, these are those of the run. Otherwise they
+   * are those of the user that the script runs as, all together.
+   */
+  readonly processes?: number;
 }
 
 export const processLimitBounds = {
@@ -20,6 +26,8 @@ export const processLimitBounds = {
   memoryBytes: { min: 1024 * 1024, max: Number.MAX_SAFE_INTEGER },
   // A program must open its libraries.
   files: { min: 10, max: 1_048_576 },
+  // Linux has no more numbers for processes.
+  processes: { min: 1, max: 4_194_304 },
 } as const satisfies Record<keyof ProcessLimits, { min: number; max: number }>;
 
 export interface ProcessDefinition {
@@ -58,10 +66,16 @@ export function processSettings(definition: ProcessDefinition): ScriptProcess & 
     throw wrong("whenOutputIsFull", `whenOutputIsFull must be one of ${waysWhenOutputIsFull.join(", ")}`);
   }
   if (mask !== undefined && typeof mask !== "boolean") throw wrong("mask", "mask must be true or false");
-  const user = definition.user === undefined ? undefined : findUser(definition.user);
-  const launcher = [...limitSetter(definition.limits ?? {}), ...(user?.launcher ?? [])];
+  const { processes, ...ownLimits } = checkedLimits(definition.limits ?? {});
+  const group = processes === undefined ? undefined : cgroupFolder();
+  // Only root can enter a group, so that the user changes after that.
+  const user = definition.user === undefined ? undefined : findUser(definition.user, group !== undefined);
+  if (processes !== undefined && group === undefined) checkCountsUser(user?.uid ?? process.getuid?.());
+  const prlimit = limitSetter(group === undefined && processes !== undefined ? { ...ownLimits, processes } : ownLimits);
+  const launcher = [...prlimit, ...(user?.launcher ?? [])];
   return {
     ...(launcher.length === 0 ? {} : { launcher }),
+    ...(group === undefined || processes === undefined ? {} : { processGroup: { folder: group, processes } }),
     ...(user === undefined ? {} : { user: { uid: user.uid, gid: user.gid } }),
     ...(user === undefined || user.launcher.length === 0 ? {} : { launcherSetsUser: true as const }),
     ...(maxOutputBytes === undefined ? {} : { maxOutputBytes }),
@@ -71,15 +85,29 @@ export function processSettings(definition: ProcessDefinition): ScriptProcess & 
   };
 }
 
-function limitSetter(limits: ProcessLimits): string[] {
-  for (const name of Object.keys(limits)) {
+function checkedLimits(limits: ProcessLimits): ProcessLimits {
+  for (const [name, value] of Object.entries(limits)) {
     if (!Object.hasOwn(processLimitBounds, name)) throw wrong("limits", `there is no limit "${name}" of a script`);
+    if (value !== undefined)
+      checkWhole("limits", value, processLimitBounds[name as keyof ProcessLimits], `limits.${name}`);
   }
-  const options = Object.entries(processLimitBounds).flatMap(([name, bounds]) => {
-    const value = limits[name as keyof ProcessLimits];
-    if (value === undefined) return [];
-    checkWhole("limits", value, bounds, `limits.${name}`);
-    return [optionsOf[name as keyof ProcessLimits](value)];
+  return limits;
+}
+
+/** The kernel counts no processes of root against a limit (getrlimit(2), RLIMIT_NPROC). */
+function checkCountsUser(uid: number | undefined): void {
+  if (uid !== 0) return;
+  throw wrong(
+    "limits",
+    "limits.processes of a script that runs as root needs a control group, and this server may make none here; give the " +
+      "script a `user`, or the server a cgroup of its own (systemd: Delegate=pids and DelegateSubgroup=server)",
+  );
+}
+
+function limitSetter(limits: ProcessLimits): string[] {
+  const options = (Object.keys(optionsOf) as (keyof ProcessLimits)[]).flatMap((name) => {
+    const value = limits[name];
+    return value === undefined ? [] : [optionsOf[name](value)];
   });
   if (options.length === 0) return [];
   const prlimit = findSystemProgram("prlimit");
@@ -97,6 +125,7 @@ const optionsOf: Readonly<Record<keyof ProcessLimits, (value: number) => string>
   cpuSeconds: (seconds) => `--cpu=${seconds}:${seconds + 1}`,
   memoryBytes: (bytes) => `--as=${bytes}`,
   files: (count) => `--nofile=${count}`,
+  processes: (count) => `--nproc=${count}`,
 };
 
 function checkWhole(field: string, value: unknown, { min, max }: { min: number; max: number }, what = field): void {

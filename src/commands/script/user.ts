@@ -13,10 +13,11 @@ export interface ScriptUser {
 }
 
 /**
- * undefined when this process already runs as that user, and has nothing to change.
+ * @param byLauncher a launcher sets the user, even where Node could
+ * @returns undefined when this process already runs as that user, and has nothing to change.
  * @throws IscepError `configuration` when there is no such user, or this process may not change to that user
  */
-export function findUser(name: string): ScriptUser | undefined {
+export function findUser(name: string, byLauncher = false): ScriptUser | undefined {
   const found = passwdEntry(name);
   if (process.getuid?.() === found.uid) return undefined;
   if (process.getuid?.() !== 0) {
@@ -29,7 +30,7 @@ export function findUser(name: string): ScriptUser | undefined {
     uid,
     gid,
     environment: { HOME: home, USER: name, LOGNAME: name },
-    launcher: hasOtherGroups(name, gid) ? groupSetter(name, uid, gid) : [],
+    launcher: byLauncher || hasOtherGroups(name, gid) ? groupSetter(name, uid, gid) : [],
   };
 }
 
@@ -38,7 +39,7 @@ function groupSetter(name: string, uid: number, gid: number): string[] {
   const setpriv = findSystemProgram("setpriv");
   if (setpriv === undefined) {
     throw wrong(
-      `user "${name}" belongs to more groups, which only setpriv can give to the script; install util-linux, or take a user without other groups`,
+      `only setpriv can start the script as user "${name}" with all groups of that user and its limits, and it is not installed; install util-linux`,
     );
   }
   return [setpriv, `--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];

@@ -5,6 +5,7 @@ import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { RunInput } from "../streams/input.js";
 import type { Outcome } from "../../model/outcome.js";
+import { openRunGroup, type RunGroup } from "./cgroup.js";
 import { startInOwnGroup } from "./start.js";
 import { feedProgram } from "./input.js";
 import { asStopReason, ProcessWatch, type ProcessEnd, type ProcessWatchOptions } from "./watch.js";
@@ -55,11 +56,14 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
     secrets: command.mask === false ? [] : invocation.secrets,
   });
   const input = inputOf(invocation, options.input);
+  const { processGroup, launcher = [] } = command;
   let end: ProcessEnd;
+  let group: RunGroup | undefined;
   try {
     checkStillClosed(command.program);
+    if (processGroup !== undefined) group = openRunGroup(processGroup.folder, processGroup.processes);
     const child = startInOwnGroup({
-      launcher: command.launcher,
+      launcher: [...(group?.launcher ?? []), ...launcher],
       user: command.user,
       launcherSetsUser: command.launcherSetsUser,
       program: command.program,
@@ -74,6 +78,8 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
     end = await watched.ended;
   } catch (error) {
     return { status: "failed", error: notStarted(command, runId, error) };
+  } finally {
+    group?.close();
   }
   // This also counts when the script had ended by itself, with its last output still in the pipe.
   if (tooMuch !== undefined && (end.stopReason ?? tooMuch) === tooMuch) return { status: "failed", error: tooMuch };

@@ -1,0 +1,55 @@
+/** The control group of one run, which bounds the number of its processes (cgroups(7)). */
+import { mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+
+export interface RunGroup {
+  /** Enters the group and then becomes the program. */
+  readonly launcher: readonly string[];
+  /** The group goes when its last process has gone: what a script leaves behind stays in it. */
+  close(): void;
+}
+
+const prefix = "iscep-run-";
+let opened = 0;
+
+/** @throws what the system says when it cannot be made */
+export function openRunGroup(parent: string, maxProcesses: number): RunGroup {
+  sweep(parent);
+  const folder = path.join(parent, `${prefix}${process.pid}-${++opened}`);
+  mkdirSync(folder);
+  writeFileSync(path.join(folder, "pids.max"), String(maxProcesses));
+  return {
+    // The shell runs these words only, and leaves all others to the program as they are.
+    launcher: ["/bin/sh", "-c", 'echo 0 >"$1" && shift && exec "$@"', "sh", path.join(folder, "cgroup.procs")],
+    close: () => remove(folder),
+  };
+}
+
+/** Groups of runs that are over: of this server, and of those that were killed. A group with processes cannot be removed. */
+function sweep(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const [, pid = ""] = /^iscep-run-(\d+)-\d+$/.exec(name) ?? [];
+    if (pid !== "" && (Number(pid) === process.pid ? left.has(name) : !isAlive(Number(pid))))
+      remove(path.join(parent, name));
+  }
+}
+
+const left = new Set<string>();
+
+function remove(folder: string): void {
+  try {
+    rmdirSync(folder);
+    left.delete(path.basename(folder));
+  } catch (error) {
+    const isGone = error instanceof Error && "code" in error && error.code === "ENOENT";
+    if (!isGone) left.add(path.basename(folder));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
