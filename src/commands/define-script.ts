@@ -49,10 +49,11 @@ export interface ScriptDefinition<
    */
   readonly args?: Args;
   /**
-   * What the script reads from standard input: `args` for all arguments as one JSON object, `"{argument}"` for one
-   * value. Default: what the caller sends.
+   * What the script reads from standard input. true: what the caller sends; `iscep call` sends its standard input to no
+   * other command. `"args"`: all arguments as one JSON object. `"{argument}"`: the value of this argument. Default: what a
+   * client of the library sends, and otherwise nothing.
    */
-  readonly stdin?: StandardInputPlace;
+  readonly stdin?: StandardInputPlace | true;
   /**
    * Names of arguments that the script gets as ISCEP_ARG_NAME (a list becomes JSON), or `all` for all except secrets.
    * Default: none.
@@ -129,7 +130,8 @@ export function defineScript<
   const { argsSchema } = notes;
   const { userEnvironment, ...settings } = processSettings(definition);
   const environment = scriptEnvironment({ ...userEnvironment, ...definition.environment });
-  const { stdin, argumentVariables } = definition;
+  const { argumentVariables } = definition;
+  const stdin = definition.stdin === true ? undefined : definition.stdin;
   const invocation = compileInvocation({ template, stdin, argumentVariables, environment }, declarations);
   const checkArguments = argumentsChecker(args, argsSchema);
   return Object.freeze({
@@ -139,6 +141,7 @@ export function defineScript<
     description,
     argsSchema,
     ...notedMembers(notes),
+    ...(definition.stdin === true ? { stdin: true as const } : {}),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...scheduleMember(name, schedule, checkArguments),

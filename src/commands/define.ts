@@ -49,6 +49,8 @@ export interface CommandDefinition<
    * top level of the module, and its result must be JSON. Default: false.
    */
   readonly thread?: boolean | string;
+  /** true: it reads `context.stdin`, and `iscep call` sends its standard input. Default: false. */
+  readonly stdin?: boolean;
   /** How long a run may take, in milliseconds. Default: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
   /** How many runs go on at once, and what happens to one more call. Default: as many as the server has places for. */
@@ -71,6 +73,7 @@ const commandOptions: Readonly<Record<keyof CommandDefinition<string, undefined,
   args: true,
   result: true,
   thread: true,
+  stdin: true,
   timeoutMs: true,
   concurrency: true,
   schedule: true,
@@ -90,7 +93,17 @@ export function defineCommand<
 >(
   definition: CommandDefinition<Name, ArgsSchema, ResultSchema, Returned>,
 ): FunctionCommand<Name, InputOfSchema<ArgsSchema>, ArgsOfSchema<ArgsSchema>, ResultOfSchema<ResultSchema, Returned>> {
-  const { name, description = "", args, result, thread = false, timeoutMs, concurrency, schedule } = definition;
+  const {
+    name,
+    description = "",
+    args,
+    result,
+    thread = false,
+    stdin = false,
+    timeoutMs,
+    concurrency,
+    schedule,
+  } = definition;
   checkCommandName(name);
   checkRun(definition);
   // Its `run` may use other members of the definition by `this`.
@@ -116,6 +129,7 @@ export function defineCommand<
     argsSchema,
     ...notedMembers(notes),
     ...(resultSchema === undefined ? {} : { resultSchema }),
+    ...(stdin ? { stdin } : {}),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...(threadModule === undefined ? {} : { threadModule }),

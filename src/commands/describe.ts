@@ -13,6 +13,7 @@ export function describeCommand(command: Command, defaultTimeoutMs: number): Com
     args: command.argsSchema,
     ...(command.resultSchema === undefined ? {} : { result: command.resultSchema }),
     timeoutMs: command.timeoutMs ?? defaultTimeoutMs,
+    ...(command.stdin === true ? { stdin: true } : {}),
   };
 }
 
@@ -84,7 +85,7 @@ export function readDescriptions(value: unknown): CommandDescription[] {
   if (!Array.isArray(value)) throw unusable();
   return value.map((entry: unknown): CommandDescription => {
     if (!isRecord(entry)) throw unusable();
-    const { name, description, kind, args, result, timeoutMs } = entry;
+    const { name, description, kind, args, result, timeoutMs, stdin } = entry;
     if (typeof name !== "string" || typeof description !== "string" || !isRecord(args)) throw unusable();
     return {
       name,
@@ -93,6 +94,7 @@ export function readDescriptions(value: unknown): CommandDescription[] {
       args,
       ...(isRecord(result) ? { result } : {}),
       timeoutMs: typeof timeoutMs === "number" ? timeoutMs : 0,
+      ...(stdin === true ? { stdin } : {}),
     };
   });
 }

@@ -39,10 +39,11 @@ const environment: ValueKind<Readonly<Record<string, string>>> = {
   read: (value) => Object.fromEntries([...variablesOf(value)].map(([name, entry]) => [name, entry.value.written()])),
 };
 
-const standardInput: ValueKind<StandardInputPlace> = {
-  words: '`args`, or `"{argument}"`',
-  schema: { type: "string", pattern: String.raw`^(args|\{[^{}:]+\})$` },
+const standardInput: ValueKind<StandardInputPlace | true> = {
+  words: '`true`, `args`, or `"{argument}"`',
+  schema: { anyOf: [{ const: true }, { type: "string", pattern: String.raw`^(args|\{[^{}:]+\})$` }] },
   read(value) {
+    if (value.scalar === true) return true;
     const place = value.written();
     if (!isStandardInputPlace(place)) throw value.error(standardInputForms);
     return place;
@@ -102,8 +103,8 @@ export const scriptKeys = {
   stdin: {
     field: "stdin",
     kind: standardInput,
-    says: 'What the program reads from standard input: `args` for all arguments as one JSON object, `"{argument}"` for the value of one.',
-    default: "what the caller sends",
+    says: 'What the program reads from standard input: `true` for what the caller sends, `args` for all arguments as one JSON object, `"{argument}"` for the value of one.',
+    default: "nothing from `iscep call`",
   },
   argument_variables: {
     field: "argumentVariables",

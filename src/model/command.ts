@@ -72,6 +72,8 @@ interface CommandBase<Name extends string> {
   readonly description: string;
   /** The JSON Schema of the arguments. It is always an object schema with `additionalProperties: false`. */
   readonly argsSchema: JsonSchema;
+  /** The command reads the standard input of its caller. `iscep call` sends none to any other command. */
+  readonly stdin?: true;
   /** Arguments whose values appear in no log and no output. */
   readonly secretArguments?: readonly string[];
   /** For each such argument, the name of the command of the same server that gives the list of its values. */
@@ -186,4 +188,6 @@ export interface CommandDescription {
   readonly args: JsonSchema;
   readonly result?: JsonSchema;
   readonly timeoutMs: number;
+  /** The command reads the standard input of its caller. */
+  readonly stdin?: true;
 }

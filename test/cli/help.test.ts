@@ -206,11 +206,10 @@ describe("help", () => {
 
       Output is shown as it comes, on the same streams as in the command, and then the value of a function. The exit code
       is the command's own. Ctrl-C cancels the run and waits for its end; a second one exits at once. When the reader of
-      the output goes away, the run goes on.
-          .option("--keep-running", "let the run go on when nobody reads its output any more")
+      the output goes away, as head does, the run is cancelled too, and the exit code is 141.
 
-      A pipe or file as standard input is sent to the command: iscep call restore < dump.sql. A loop that reads its own
-      standard input needs --no-stdin for the calls in it.
+      A pipe or file as standard input is sent to a command that takes it (stdin: true in its definition): iscep call restore
+      < dump.sql. For any other command nothing is read, so a loop or a script keeps its own standard input.
       "
     `);
   });

@@ -97,6 +97,29 @@ describe("standard input goes to the command", () => {
   });
 });
 
+describe("of the standard input of a call to a command that takes none, nothing is read", () => {
+  test("a shell that reads its commands from there goes on, and so does a loop", async () => {
+    const { options, shell } = await served();
+    const call = `'${process.execPath}' '${mainFile}' call deaf`;
+    await writeFile(join(options.folder, "lines"), "one\ntwo\nthree\n");
+    await writeFile(
+      join(options.folder, "script"),
+      `${call}\nwhile read -r line; do ${call}; done < lines\necho after\n`,
+    );
+    const { stdout, stderr } = await shell("--version > /dev/null; sh -s < script");
+    expect({ stdout, stderr }).toEqual({ stdout: "done\n".repeat(4) + "after\n", stderr: "" });
+  });
+
+  test("--stdin is refused, and the help of one that takes it says so", async () => {
+    const { options } = await served();
+    const refused = await iscep(["call", "--stdin", "deaf"], options);
+    expect(refused).toMatchObject({ code: 64, stdout: "" });
+    expect(refused.stderr).toContain('the command "deaf" takes no standard input');
+    expect((await iscep(["call", "echo", "--help"], options)).stdout).toContain("Standard input is sent");
+    expect((await iscep(["call", "deaf", "--help"], options)).stdout).not.toContain("Standard input");
+  });
+});
+
 describe("a command that does not read is not held up by standard input", () => {
   test("that never ends", async () => {
     const { options } = await served();

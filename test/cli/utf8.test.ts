@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { Server } from "iscep";
+import { defineCommand, Server } from "iscep";
 import { ended, iscep, startIscep } from "../support/iscep.js";
 import { mainFile } from "../support/iscep-process.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
@@ -26,7 +26,10 @@ test("in an argument of the command line", async () => {
 
 test("in the file of --args and in standard input", async () => {
   const folder = temporaryFolder();
-  const server = new Server({ unix: join(folder, "s.sock") });
+  const server = new Server({
+    commands: [defineCommand({ name: "show", run: () => "shown" })],
+    unix: join(folder, "s.sock"),
+  });
   onTestFinished(() => server.close({ graceMs: 0 }));
   const { url } = await server.listen();
   writeFileSync(join(folder, "args.json"), Buffer.from('{"n":"caf\xe9"}', "latin1"));

@@ -161,9 +161,9 @@ describe("a secret", () => {
 describe("a wrong place is refused when it is defined:", () => {
   test.each<[string, Args, unknown, RegExp]>([
     ["an unknown argument on standard input", { abc: text }, { stdin: "{abd}" }, /not declared.*did you mean "abc"/],
-    ["a text on standard input", { a: text }, { stdin: "a" }, /stdin must be args, .* or one "\{argument\}"/],
-    ["more than the value", { a: text }, { stdin: "{a}\n" }, /stdin must be args/],
-    ["two values", { a: text, b: text }, { stdin: "{a}{b}" }, /stdin must be args/],
+    ["a text on standard input", { a: text }, { stdin: "a" }, /stdin must be true, .* or args, .* or one "\{argument\}"/],
+    ["more than the value", { a: text }, { stdin: "{a}\n" }, /stdin must be true, .* or args/],
+    ["two values", { a: text, b: text }, { stdin: "{a}{b}" }, /stdin must be true, .* or args/],
     ["what every object has", {}, { stdin: "{constructor}" }, /not declared/],
     ["a list on standard input", { l: { type: "list", items: text } }, { stdin: "{l}" }, /stdin: args/],
     ["an unknown variable", { abc: text }, { argumentVariables: ["abd"] }, /did you mean "abc"/],

@@ -343,7 +343,7 @@ describe("what is wrong is told with line, column and what to do", () => {
       command('run: [date, "{b}"]\nargs:\n  b: { type: path, base: worlds, presence: gone }'),
       /^5:48: .*existing, new, either/,
     ],
-    ["no argument on standard input", command("run: [date]\nstdin: sql"), /^4:12: stdin must be args/],
+    ["no argument on standard input", command("run: [date]\nstdin: sql"), /^4:12: stdin must be true, .* or args/],
     ["braces without quotes", command("run: [date]\nstdin: {sql}"), /^4:12: .*write "\{sql\}" in quotes/],
     [
       "an unknown argument on standard input",

@@ -39,6 +39,7 @@ export function commandHelp(description: CommandDescription): string {
     ]);
     lines.push("", "Arguments:", ...alignColumns(rows));
   }
+  if (description.stdin === true) lines.push("", "Standard input is sent to the command.");
   return `${lines.join("\n")}\n`;
 }
 

@@ -1,4 +1,5 @@
 /** Decides whether the standard input of this process becomes that of the run. */
+import type { CommandDescription } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
 import { surroundings, type InputKind } from "../terminal/surroundings.js";
 
@@ -15,22 +16,38 @@ export interface StandardInputOptions {
  */
 export type StandardInputKind = "none" | Extract<InputKind, "pipe" | "socket" | "file">;
 
-/** @throws IscepError `usage` for options that contradict each other */
-export function checkStandardInput({ stdin, args, detach }: StandardInputOptions): void {
+/** False when it is certain that none is sent, so that nobody has to ask whether the command takes it. */
+export function mayBeSent({ stdin, args }: StandardInputOptions): boolean {
+  if (stdin !== undefined || args === "-") return stdin === true;
+  return surroundings().inputKind() !== "other";
+}
+
+/** @throws IscepError `usage` for options that contradict each other, and for a command that takes no standard input */
+export function checkStandardInput(
+  { stdin, args, detach }: StandardInputOptions,
+  description: CommandDescription | undefined,
+): void {
   if (stdin !== true) return;
+  if (description !== undefined && description.stdin !== true) {
+    throw new IscepError(
+      "usage",
+      `the command "${description.name}" takes no standard input; leave out --stdin, or write \`stdin: true\` in its definition`,
+    );
+  }
   if (args === "-") throw new IscepError("usage", "--args - reads standard input already; leave out --stdin");
   if (detach === true)
     throw new IscepError("usage", "with --detach nothing is sent after the start; leave out --stdin");
 }
 
 /**
- * As with ssh, a pipe, a socket or a file is sent. A terminal is sent only on request, because a call on a terminal
+ * To a command that takes it, a pipe, a socket or a file is sent. Of any other command's call nothing is read, so that a loop
+ * or a shell that reads its commands from there keeps it. A terminal is sent only on request, because a call on a terminal
  * seldom reads it. Of devices, `/dev/null` is the usual one, and it is empty.
  * @throws IscepError `usage` for a folder
  */
-export function standardInputKind({ stdin, args }: StandardInputOptions): StandardInputKind {
+export function standardInputKind({ stdin, args }: StandardInputOptions, isTaken: boolean): StandardInputKind {
   if (stdin === true) return "pipe";
-  if (stdin === false || args === "-") return "none";
+  if (stdin === false || args === "-" || !isTaken) return "none";
   const kind = surroundings().inputKind();
   // Node would treat it as input that has ended.
   if (kind === "folder") throw new IscepError("usage", "standard input is a folder, and cannot be read");

@@ -12,6 +12,8 @@ import { print, warn } from "../terminal/streams.js";
 export interface StartOptions extends ResultOptions, StandardInputOptions {
   readonly detach?: boolean;
   readonly idempotencyKey?: string;
+  /** The command says that it reads standard input. */
+  readonly takesStandardInput: boolean;
   /** The run goes on when nobody reads its output any more. */
   readonly keepRunning?: boolean;
   /** undefined when neither an option nor the environment gives one. */
@@ -26,7 +28,7 @@ export async function startRun(
   options: StartOptions,
   signal: AbortSignal,
 ): Promise<number> {
-  const input = standardInputKind(options);
+  const input = standardInputKind(options, options.takesStandardInput);
   const isSent = input !== "none" && options.detach !== true && client.protocol === 2;
   if ((input === "file" || input === "pipe") && !isSent && options.quiet !== true) {
     const reason = options.detach === true ? "with --detach" : "over version 1 of the protocol";

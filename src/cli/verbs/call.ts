@@ -14,7 +14,7 @@ import { nonEmpty } from "../arguments/option-values.js";
 import { mayNotList, withHint } from "../terminal/report.js";
 import { takeSecrets } from "../arguments/secret-arguments.js";
 import { mayAsk } from "../terminal/hidden-question.js";
-import { checkStandardInput } from "../calling/standard-input.js";
+import { checkStandardInput, mayBeSent } from "../calling/standard-input.js";
 import { startRun } from "../calling/start-run.js";
 import { print } from "../terminal/streams.js";
 
@@ -37,11 +37,10 @@ that name. Behind a single --, everything belongs to the command.
 
 Output is shown as it comes, on the same streams as in the command, and then the value of a function. The exit code
 is the command's own. Ctrl-C cancels the run and waits for its end; a second one exits at once. When the reader of
-the output goes away, the run goes on.
-    .option("--keep-running", "let the run go on when nobody reads its output any more")
+the output goes away, as head does, the run is cancelled too, and the exit code is 141.
 
-A pipe or file as standard input is sent to the command: iscep call restore < dump.sql. A loop that reads its own
-standard input needs --no-stdin for the calls in it.`;
+A pipe or file as standard input is sent to a command that takes it (stdin: true in its definition): iscep call restore
+< dump.sql. For any other command nothing is read, so a loop or a script keeps its own standard input.`;
 
 export const define: DefineVerb = (command, invocation) => {
   addCallOptions(command)
@@ -108,7 +107,8 @@ async function callCommand(call: Call): Promise<void> {
       await print(commandHelp(description));
       return;
     }
-    checkStandardInput(read.options);
+    // Over version 1 nothing is sent, which is said later.
+    checkStandardInput(read.options, client.protocol === 1 ? undefined : description);
     const given = read.options.args === undefined ? undefined : await readJsonSource(read.options.args, signal);
     const secrets = await takeSecrets(read.wordsForCommand, description?.args, {
       given: given ?? {},
@@ -121,6 +121,7 @@ async function callCommand(call: Call): Promise<void> {
       ...read.options,
       ...(secrets.hasReadStandardInput ? { stdin: false } : {}),
       timeoutMs: timeoutOf(read.options),
+      takesStandardInput: description?.stdin === true,
     };
     invocation.exitCode = await explained(client, name, signal, () => startRun(client, name, args, options, signal));
   } finally {
@@ -166,7 +167,7 @@ function readCall(call: Call, accepted: OwnOptions): ReadCall {
 
 /** If the command has no arguments, there is nothing to convert or to ask for. And --args says everything by itself. */
 function needsDescription(call: Call, read: ReadCall): boolean {
-  if (read.wordsForCommand.length > 0 || read.options.help === true) return true;
+  if (read.wordsForCommand.length > 0 || read.options.help === true || mayBeSent(read.options)) return true;
   return read.options.args === undefined && (call.words.length > 0 || mayAsk());
 }
 

@@ -10,7 +10,7 @@ import { compileTemplate, unknownSlots } from "./template.js";
 export type StandardInputPlace = "args" | `{${string}}`;
 
 export const standardInputForms =
-  'stdin must be args, for all arguments as JSON, or one "{argument}", for the value of that one';
+  'stdin must be true, for what the caller sends, or args, for all arguments as JSON, or one "{argument}", for the value of that one';
 
 const oneArgument = /^\{([^{}:]+)\}$/u;
 

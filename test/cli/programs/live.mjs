@@ -56,7 +56,7 @@ export const live = [
         signal.addEventListener("abort", () => resolve("told"), { once: true });
       }),
   }),
-  defineScript({ name: "echo", run: ["/bin/cat"] }),
+  defineScript({ name: "echo", run: ["/bin/cat"], stdin: true }),
   defineScript({ name: "deaf", run: ["/bin/echo", "done"] }),
   defineScript({ name: "much", run: ["/bin/sh", "-c", "head -c 1500000 /dev/zero | tr '\\0' x"] }),
   defineScript({ name: "too_much", run: ["/bin/sh", "-c", "printf 123456789"], maxOutputBytes: 5 }),
