@@ -11,6 +11,8 @@ import { RunOutput } from "../runs/streams/output.js";
 import { RunHistory, type RunsPage } from "./history.js";
 import { factsOf, maySee, type RunRecord } from "../model/run-record.js";
 import type { RunStore } from "./store.js";
+import type { StoredRun } from "./stored-run.js";
+import { recordOfRun } from "../runs/run/record.js";
 import { Run } from "../runs/run/run.js";
 import { outcomeOf } from "./stored-outcome.js";
 
@@ -74,7 +76,7 @@ export class RunJournal {
 
   /** From now on the run can be found, followed and listed. */
   keep(run: Run): void {
-    this.#kept.keep(run, run.retention?.idempotencyKey);
+    this.#kept.keep(run);
     this.#history.add(run);
     if (run.outcome === undefined) run.isKept = true;
     else this.#keptEnded(run);
@@ -122,7 +124,7 @@ export class RunJournal {
       throw new IscepError("run_not_found");
     }
     const stored = this.#store?.get(id);
-    if (stored !== undefined && maySee(identity, stored.start)) return this.#store?.restore(stored) ?? notFound();
+    if (stored !== undefined && maySee(identity, stored.start)) return this.#restored(stored) ?? notFound();
     const record = this.#history.get(id);
     return stored === undefined && record !== undefined && maySee(identity, record)
       ? this.#remembered(record)
@@ -142,7 +144,20 @@ export class RunJournal {
     const run = this.#kept.byKey(identity, idempotencyKey);
     if (run !== undefined) return run;
     const stored = this.#store?.byKey(identity, idempotencyKey);
-    return stored === undefined ? undefined : this.#store?.restore(stored);
+    return stored === undefined ? undefined : this.#restored(stored);
+  }
+
+  /** Read once for all who ask for it in the next time. */
+  #restored(stored: StoredRun): Run | undefined {
+    const known = this.#kept.byId(stored.start.run);
+    if (known !== undefined) return known;
+    const run = this.#store?.restore(stored);
+    // What is not known for good is looked at again each time.
+    if (run?.outcome !== undefined && run.outcome.status !== "lost") {
+      this.#kept.keep(run);
+      this.#kept.ended(run);
+    }
+    return run;
   }
 
   /** The runs of this owner, newest first; or the one with this id. @throws IscepError `run_not_found` */
@@ -164,8 +179,9 @@ export class RunJournal {
   /** A run of another server may have ended meanwhile, or may have been reported as lost before. */
   #current(record: RunRecord): RunRecord {
     const mayChange = record.status === "running" || record.status === "lost";
-    if (!mayChange || this.#kept.byId(record.run) !== undefined) return record;
-    return this.#store?.record(record.run) ?? record;
+    if (!mayChange) return record;
+    const kept = this.#kept.byId(record.run);
+    return kept === undefined ? (this.#store?.record(record.run) ?? record) : recordOfRun(kept);
   }
 }
 

@@ -2,33 +2,46 @@ import type { Identity } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
 import type { Run } from "../runs/run/run.js";
 
-/** Keeps runs in memory that can be found by id or key: those that go on, and for a while those that have ended. */
+type KeptRunsLimits = Pick<Limits, "maxRetainedRuns" | "maxKeptRunsBytes" | "runRetentionMs">;
+
+interface Ended {
+  /** When it began to be kept as one that has ended. */
+  readonly sinceMs: number;
+  readonly bytes: number;
+}
+
+/**
+ * Runs in memory that can be asked for by id or key: those under way, and for a while those that have ended. Bounded in
+ * number, time and bytes; the oldest ended ones go first.
+ */
 export class KeptRuns {
-  readonly #limits: Pick<Limits, "maxRetainedRuns" | "runRetentionMs">;
+  readonly #limits: KeptRunsLimits;
   readonly #runs = new Map<string, Run>();
-  /** The ended runs, in the order of their end. */
-  readonly #ended = new Set<Run>();
+  /** In the order in which they came. */
+  readonly #ended = new Map<Run, Ended>();
+  #endedBytes = 0;
   readonly #keys = new Map<string, Run>();
   readonly #keyOf = new Map<Run, string>();
-
   readonly #forgotten: (id: string) => void;
 
-  constructor(limits: Pick<Limits, "maxRetainedRuns" | "runRetentionMs">, forgotten: (id: string) => void) {
+  constructor(limits: KeptRunsLimits, forgotten: (id: string) => void) {
     this.#limits = limits;
     this.#forgotten = forgotten;
   }
 
-  keep(run: Run, idempotencyKey: string | undefined): void {
+  keep(run: Run): void {
     this.#runs.set(run.id, run);
-    if (idempotencyKey !== undefined) {
-      const key = ownedKey(run.identity, idempotencyKey);
-      this.#keys.set(key, run);
-      this.#keyOf.set(run, key);
-    }
+    const idempotencyKey = run.retention?.idempotencyKey;
+    if (idempotencyKey === undefined) return;
+    const key = ownedKey(run.identity, idempotencyKey);
+    this.#keys.set(key, run);
+    this.#keyOf.set(run, key);
   }
 
   ended(run: Run): void {
-    this.#ended.add(run);
+    const bytes = run.memoryBytes;
+    this.#ended.set(run, { sinceMs: Date.now(), bytes });
+    this.#endedBytes += bytes;
     this.#forget(Date.now());
   }
 
@@ -43,10 +56,12 @@ export class KeptRuns {
   }
 
   #forget(nowMs: number): void {
-    for (const run of this.#ended) {
-      const old = nowMs - (run.endedAtMs ?? nowMs) > this.#limits.runRetentionMs;
-      if (!old && this.#ended.size <= this.#limits.maxRetainedRuns) return;
+    const { maxRetainedRuns, maxKeptRunsBytes, runRetentionMs } = this.#limits;
+    for (const [run, { sinceMs, bytes }] of this.#ended) {
+      const isOld = nowMs - sinceMs > runRetentionMs;
+      if (!isOld && this.#ended.size <= maxRetainedRuns && this.#endedBytes <= maxKeptRunsBytes) return;
       this.#ended.delete(run);
+      this.#endedBytes -= bytes;
       this.#runs.delete(run.id);
       const key = this.#keyOf.get(run);
       if (key !== undefined) this.#keys.delete(key);

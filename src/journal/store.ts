@@ -141,8 +141,7 @@ export class RunStore {
 
   /** The run is dropped from memory. From now on, answers come from the files. */
   release(id: string): void {
-    const stored = this.#runs.get(id);
-    if (stored?.output?.isWatched === false) stored.output = undefined;
+    this.#runs.get(id)?.output?.leaveToFiles();
   }
 
   /** Runs of other servers that have no end, as far as this server knows. */

@@ -109,6 +109,11 @@ export const limitTable = {
     max: 1_000_000,
     reason: "ended runs whose outcome and output are kept in memory",
   },
+  maxKeptRunsBytes: {
+    default: 256 * MiB,
+    max: 1024 * 1024 * MiB,
+    reason: "values and output of all ended runs in memory; the oldest are then read from files, or gone without these",
+  },
   runRetentionMs: { default: 600_000, max: forever, reason: "how long an ended run is kept in memory" },
   callerGraceMs: {
     default: 35_000,

@@ -20,7 +20,7 @@ export const runsFolderLimits = {
     reason: "output of one run that may wait for the disk; then its writer waits",
   },
   maxStoredValueBytes: {
-    default: 1 * MiB,
+    default: 4 * MiB,
     max: 64 * MiB,
     reason: "value of a run that is kept in its file; a larger one is gone after a restart",
   },

@@ -129,6 +129,14 @@ export class Run {
     return this.#lasting?.output?.end ?? 0;
   }
 
+  /** What it costs to keep it, at most. */
+  get memoryBytes(): number {
+    const outcome = this.#outcome;
+    const value = outcome !== undefined && "value" in outcome ? (outcome.value?.text.length ?? 0) : 0;
+    // A UTF-16 unit has two bytes.
+    return objectBytes + 2 * value + (this.#lasting?.output?.memoryBytes ?? 0);
+  }
+
   /** Tells at once how far the run was when it last said so, and that it has ended already, or its place when it waits. */
   follow(follower: RunFollower): void {
     if (this.#outcome !== undefined) {
@@ -241,6 +249,9 @@ export class Run {
     return (this.#lasting ??= new LastingRun());
   }
 }
+
+/** This much the objects cost that make up an ended run. */
+const objectBytes = 2_048;
 
 export interface Retention {
   readonly idempotencyKey?: string;

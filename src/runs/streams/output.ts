@@ -44,6 +44,7 @@ export class RunOutput implements OutputSource {
   #start = 0;
   #end = 0;
   #closed = false;
+  #isInFilesAlone = false;
   // This is a list, because it has one entry most times, and every piece goes through it.
   #watching: Watching[] = [];
   #waitingWriters: (() => void)[] = [];
@@ -143,20 +144,27 @@ export class RunOutput implements OutputSource {
 
   /** Drops what is beyond the limit, but never what a watcher still needs. */
   #forget(): void {
-    let needed = this.#end - this.#limits.maxRetainedOutputBytes;
+    let needed = this.#isInFilesAlone ? this.#end : this.#end - this.#limits.maxRetainedOutputBytes;
     if (this.#start >= needed) return;
     needed = Math.min(needed, this.#files?.end ?? this.neededFrom);
     let drop = 0;
     for (const block of this.#blocks) {
-      if (block.end > needed || block === this.#last) break;
+      if (block.end > needed || (block === this.#last && !this.#closed)) break;
       drop++;
     }
     if (drop === 0) return;
     this.#blocks.splice(0, drop);
+    this.#last = this.#blocks.at(-1);
     this.#start = this.#blocks[0]?.offset ?? this.#end;
   }
 
-  /** The position of the watcher that is furthest behind. */
+  /** It has ended, and memory is wanted for others: what is in files is read from there, and without files it is gone. */
+  leaveToFiles(): void {
+    this.#isInFilesAlone = true;
+    this.#forget();
+  }
+
+  /** Where the watcher stands that is furthest behind. */
   get neededFrom(): number {
     let needed = Number.POSITIVE_INFINITY;
     for (const { watcher } of this.#watching) needed = Math.min(needed, watcher.position);

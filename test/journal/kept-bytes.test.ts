@@ -1,0 +1,70 @@
+/** What is kept of ended runs in memory is bounded in bytes: beyond that they are read from files, or are gone without these. */
+import path from "node:path";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { defineCommand } from "iscep";
+import { watchForLeaks } from "../support/leaks.js";
+import { errorOf } from "../support/error-of.js";
+import { collect, patternBytes } from "../support/output.js";
+import { startServer } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+
+watchForLeaks();
+
+const KiB = 1024;
+
+const make = defineCommand({
+  name: "make",
+  args: z.object({ value: z.int(), output: z.int() }),
+  run: async ({ value, output }, context) => {
+    await context.output.write("stdout", patternBytes(0, output));
+    return "v".repeat(value);
+  },
+});
+
+async function open(keepsFiles: boolean) {
+  const limits = { maxKeptRunsBytes: 1024 * KiB };
+  const files = keepsFiles ? { runsFolder: path.join(temporaryFolder(), "runs") } : {};
+  const server = await startServer({ commands: [make], limits, ...files });
+  const client = await server.client({ protocol: 2 });
+  const many = async (args: { readonly value: number; readonly output: number }): Promise<string[]> => {
+    const ids: string[] = [];
+    for (let run = 0; run < 30; run++) {
+      const { id, outcome } = client.run("make", args);
+      ids.push(await id);
+      expect(await outcome).toMatchObject({ status: "completed" });
+    }
+    return ids;
+  };
+  return { client, many };
+}
+
+test.each([
+  ["values", { value: 100 * KiB, output: 10 }],
+  ["output", { value: 10, output: 200 * KiB }],
+])("without files the oldest %s are gone, and say so; the newest are there", async (_what, args) => {
+  const { client, many } = await open(false);
+  const ids = await many(args);
+  const newest = client.attach(ids.at(-1)!);
+  expect(await newest.value).toHaveLength(args.value);
+  expect((await collect(newest)).all.equals(patternBytes(0, args.output))).toBe(true);
+  expect(await errorOf(client.attach(ids[0]!, { offset: args.output }).value)).toMatchObject({ code: "value_gone" });
+  expect(await errorOf(client.attach(ids[0]!).value)).toMatchObject({ code: "output_gone" });
+  // The list still has all of them.
+  expect((await client.runs()).runs.map(({ run }) => run)).toEqual(ids.toReversed());
+});
+
+test.each([
+  ["values", { value: 100 * KiB, output: 10 }],
+  ["output", { value: 10, output: 200 * KiB }],
+])("with files all %s are there, whoever asks and however often", async (_what, args) => {
+  const { client, many } = await open(true);
+  const ids = await many(args);
+  for (const id of [...ids, ...ids]) {
+    const watchers = [1, 2, 3].map(() => client.attach(id));
+    for (const watcher of watchers) {
+      expect(await watcher.value).toHaveLength(args.value);
+      expect((await collect(watcher)).all.equals(patternBytes(0, args.output))).toBe(true);
+    }
+  }
+});
