@@ -3,14 +3,15 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { mintToken } from "../dist/identity/tokens.js";
 import { bytesOfEach, measureOnce } from "./peers.mjs";
 import { compare, tellBytes } from "./report.mjs";
 
 const rounds = Number(process.env.ROUNDS ?? 7);
 const ms = Number(process.env.SECONDS ?? 1) * 1000;
 
-// Both programs send this token. It has the form and length of those that `iscep tokens add` makes.
-const token = `isct_${"0".repeat(12)}_${"1".repeat(49)}`;
+// Both programs send this token. It is made as those of `iscep tokens add`.
+const token = mintToken();
 const folder = await mkdtemp(join(tmpdir(), "iscep-bench-"));
 const tokens = join(folder, "tokens.json");
 

@@ -5,6 +5,7 @@ import type { Limits } from "../limits/limits.js";
 import type { Logs } from "../model/logs.js";
 import type { ByteStream } from "../transport/byte-stream.js";
 import type { FairWork } from "./fair-work.js";
+import type { UnsentBytes } from "./write-window.js";
 
 /** What a server does with its connections, in either version. */
 export interface Connection {
@@ -28,6 +29,8 @@ export interface DoorHost {
   readonly logs: Logs | undefined;
   /** Received bytes are handled through this. */
   readonly work: FairWork;
+  /** All connections count what waits for their readers here. */
+  readonly unsent: UnsentBytes;
   failedToken(source: string): void;
   /**
    * Lines are bounded for each source, because what a peer without a token can write to the log must not grow with what

@@ -46,11 +46,12 @@ export class FairWork {
       // The next turn has time again for connections without a token.
       this.#turnSoon();
     }
-    if (hasMore) this.#wait(workload);
+    if (hasMore) this.wait(workload);
     return !hasMore;
   }
 
-  #wait(workload: Workload): void {
+  /** Its turn comes behind those that wait already. */
+  wait(workload: Workload): void {
     (workload.isStranger ? this.#strangers : this.#known).add(workload);
     this.#turnSoon();
   }
@@ -77,7 +78,7 @@ export class FairWork {
     for (const workload of queue) {
       queue.delete(workload);
       // It goes behind all others, even those of this turn, because a set keeps the order in which it was filled.
-      if (workload.work(nowMs, endMs)) this.#wait(workload);
+      if (workload.work(nowMs, endMs)) this.wait(workload);
       nowMs = performance.now();
       if (nowMs >= endMs) break;
     }

@@ -49,7 +49,13 @@ export const limitTable = {
   maxPendingWriteBytes: {
     default: 1 * MiB,
     max: 64 * MiB,
-    reason: "bytes that may wait for a slow reader before its connection counts as stalled",
+    reason:
+      "output that waits for a slow reader of one connection; with answers it may be twice as much, then nothing more is done for that connection",
+  },
+  maxServerPendingWriteBytes: {
+    default: 256 * MiB,
+    max: 1024 * 1024 * MiB,
+    reason: "the same for all connections of a server together; beyond that only those who have read get more",
   },
 
   maxScriptOutputBytes: {

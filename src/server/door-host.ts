@@ -1,5 +1,6 @@
 import type { DoorHost } from "../doors/connection.js";
 import { FairWork } from "../doors/fair-work.js";
+import { UnsentBytes } from "../doors/write-window.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { sourceKey } from "../identity/source.js";
 import { suppressedText } from "../logs/counted-refusals.js";
@@ -16,6 +17,7 @@ export function doorHost(
   return {
     ...shared,
     work: new FairWork(limits.workSliceMs),
+    unsent: new UnsentBytes(limits),
     inProcess: new Set(),
     failedToken: (source) => admission.failedToken(source, performance.now()),
     isPenalised: (source) => admission.isPenalised(source, performance.now()),

@@ -11,6 +11,7 @@ import { Version1Connection } from "#iscep/doors/version1/connection";
 import { Version2Connection } from "#iscep/doors/version2/connection";
 import type { Connection, ConnectionHost } from "#iscep/doors/connection";
 import { FairWork } from "#iscep/doors/fair-work";
+import { UnsentBytes } from "#iscep/doors/write-window";
 import type { CommandEvent, CommandSet, IscepError, Logs } from "iscep";
 import type { MemoryNetwork } from "./memory-network.js";
 
@@ -52,6 +53,7 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
     limits,
     logs: undefined,
     work: new FairWork(limits.workSliceMs),
+    unsent: new UnsentBytes(limits),
     awaited: () => {},
     arrived: () => {},
     failedToken: () => {},

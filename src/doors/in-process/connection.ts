@@ -111,6 +111,11 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
   }
 
   work(_nowMs: number, untilMs: number): boolean {
+    const server = this.#server;
+    if (server?.calls.answerUntil(untilMs) === true || server?.requests.answerUntil(untilMs) === true) {
+      server.calls.flush();
+      return true;
+    }
     let handled = 0;
     for (const sent of this.#sent) {
       this.#heard(sent);
@@ -165,6 +170,8 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
       source,
       // The windows bound how much waits.
       mayWrite: () => true,
+      mayAnswer: () => true,
+      workLater: () => host.work.wait(this),
       writeOutput: (stream, piece) => this.#output(stream, piece),
       send: (text) => this.#answer(text),
       flushSoon: () => this.#schedule(),
@@ -176,6 +183,8 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
       identity: this.#identity,
       calls,
       send: (text) => this.#answer(text),
+      mayAnswer: () => true,
+      workLater: () => host.work.wait(this),
       authenticated: () => {},
       wrongToken: () => {},
       violation: (error) => this.#end(error),

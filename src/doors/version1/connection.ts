@@ -18,6 +18,7 @@ import type { Connection, ConnectionHost } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
 import type { Workload } from "../fair-work.js";
 import { ReadAllowance } from "../read-allowance.js";
+import { WriteWindow } from "../write-window.js";
 import { Version1Caller } from "./caller.js";
 
 export class Version1Connection implements Connection, Workload {
@@ -31,6 +32,7 @@ export class Version1Connection implements Connection, Workload {
   readonly #deadlines: ConnectionDeadlines;
   readonly #caller: Version1Caller;
   readonly #allowance: ReadAllowance;
+  readonly #writes: WriteWindow;
   readonly #onData = (chunk: Buffer): void => this.#received(chunk);
   readonly #onEnd = (): void => this.#ended();
   readonly #onDrain = (): void => this.#proceed();
@@ -57,6 +59,7 @@ export class Version1Connection implements Connection, Workload {
     this.#deadlines = new ConnectionDeadlines(host.limits, performance.now(), host.authenticator !== undefined);
     this.#caller = new Version1Caller(host.authenticator, source);
     this.#allowance = new ReadAllowance(host.limits);
+    this.#writes = new WriteWindow(socket, host.limits, host.unsent);
     if (host.authenticator === undefined) this.#session.authenticated();
     else host.awaited(this);
     socket.on("data", this.#onData);
@@ -83,6 +86,7 @@ export class Version1Connection implements Connection, Workload {
   /** The first packet decides: HELLO opens version 2 on this connection, with the bytes that have come. */
   #handOver(bytes: Buffer): void {
     this.#closing = "it went on in version 2";
+    this.#writes.release();
     this.#socket.off("data", this.#onData);
     this.#socket.off("end", this.#onEnd);
     this.#socket.off("drain", this.#onDrain);
@@ -106,7 +110,7 @@ export class Version1Connection implements Connection, Workload {
     if (this.#closing !== undefined) return false;
     const packets = this.#packets;
     let isTimeUp = false;
-    while (!this.#running && this.#closing === undefined && this.#mayWrite()) {
+    while (!this.#running && this.#closing === undefined && this.#writes.isOpen) {
       const event = this.#session.next();
       if (event === undefined) {
         if (this.#peerEnded) this.#finish("the peer closed");
@@ -122,7 +126,7 @@ export class Version1Connection implements Connection, Workload {
       return false;
     }
     // A peer that sends ahead is held back by TCP, not by our memory.
-    const isAhead = isTimeUp || (this.#session.pendingBytes > 0 && (this.#running || !this.#mayWrite()));
+    const isAhead = isTimeUp || (this.#session.pendingBytes > 0 && (this.#running || !this.#writes.isOpen));
     this.#deadlines.progress(nowMs, {
       pendingBytes: this.#session.pendingBytes,
       isHeldBack: isAhead,
@@ -132,11 +136,7 @@ export class Version1Connection implements Connection, Workload {
       if (isAhead) this.#socket.pause();
       else this.#socket.resume();
     }
-    return isTimeUp && !this.#running && this.#mayWrite();
-  }
-
-  #mayWrite(): boolean {
-    return this.#socket.writableLength <= this.#host.limits.maxPendingWriteBytes;
+    return isTimeUp && !this.#running && this.#writes.isOpen;
   }
 
   #handle(event: Version1Event): void {
@@ -333,6 +333,7 @@ export class Version1Connection implements Connection, Workload {
   #closed(): void {
     const { logs } = this.#host;
     const { owner } = this.#caller;
+    this.#writes.release();
     if (this.isStranger) this.#host.arrived(this);
     logs?.access({
       event: "close",

@@ -13,6 +13,7 @@ import type { Connection, ConnectionHost } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
 import type { Workload } from "../fair-work.js";
 import { ReadAllowance } from "../read-allowance.js";
+import { WriteWindow } from "../write-window.js";
 import { writeOutputPacket } from "./output-packets.js";
 import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
@@ -38,7 +39,10 @@ export class Version2Connection implements Connection, Workload {
   readonly #outbox: Outbox;
   readonly #deadlines: ConnectionDeadlines;
   readonly #allowance: ReadAllowance;
+  readonly #writes: WriteWindow;
   #flushIsScheduled = false;
+  /** The socket holds so much that it tells when it is empty. */
+  #isBackedUp = false;
   /** The server closes: it accepts no new requests, but calls in flight are not cut. */
   #draining = false;
   #closing: string | undefined;
@@ -54,6 +58,7 @@ export class Version2Connection implements Connection, Workload {
     this.#session = new Version2ServerSession(limits);
     this.#identity = new SessionIdentity(authenticator, source);
     this.#allowance = new ReadAllowance(limits);
+    this.#writes = new WriteWindow(socket, limits, host.unsent);
     this.#outbox = new Outbox(limits.flushBytes);
     this.#deadlines = new ConnectionDeadlines(
       { ...limits, idleTimeoutMs: 3 * limits.pingIntervalMs },
@@ -64,10 +69,12 @@ export class Version2Connection implements Connection, Workload {
       dispatcher: host.dispatcher,
       limits,
       source,
-      mayWrite: () => !socket.destroyed && socket.writableLength < limits.maxPendingWriteBytes,
+      mayAnswer: () => this.#writes.isOpen,
+      mayWrite: () => this.#writes.isOpenForOutput,
       writeOutput: (stream, piece) => writeOutputPacket(socket, stream, piece),
       send: (text) => this.#send(text),
       flushSoon: () => this.#flushSoon(),
+      workLater: () => host.work.wait(this),
       violation: (error) => this.#violation(error),
       idle: () => this.#endIfIdle(),
     });
@@ -76,6 +83,8 @@ export class Version2Connection implements Connection, Workload {
       identity: this.#identity,
       calls: this.#calls,
       send: (text) => this.#send(text),
+      mayAnswer: () => this.#writes.isOpen,
+      workLater: () => host.work.wait(this),
       authenticated: () => this.#authenticated(),
       wrongToken: () => {
         host.failedToken(source);
@@ -88,7 +97,7 @@ export class Version2Connection implements Connection, Workload {
     else host.awaited(this);
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
     socket.on("end", () => this.#peerEnded());
-    socket.on("drain", () => this.#calls.pumpAll());
+    socket.on("drain", () => this.#drained());
     socket.on("error", (error: Error) => this.cut(`the connection broke: ${error.message}`));
     socket.on("close", () => this.#closed());
     if (firstBytes !== undefined) this.#received(firstBytes);
@@ -111,31 +120,43 @@ export class Version2Connection implements Connection, Workload {
   work(nowMs: number, untilMs: number): boolean {
     if (this.#closing !== undefined) return false;
     const before = this.#events;
-    const more = this.#handleUntil(untilMs);
+    const isTimeUp =
+      this.#calls.answerUntil(untilMs) || this.#requests.answerUntil(untilMs) || this.#handleUntil(untilMs);
     if (this.#isClosing()) return false;
     if (this.isStranger && this.#allowance.isSpent) {
       this.#goAway("too_large", "too much came before the authentication");
       return false;
     }
     this.#flush();
+    // Until it reads, nothing more is done for it.
+    const isHeldBack = isTimeUp || (this.#isBackedUp && !this.#writes.isOpen && this.#session.hasMore);
     this.#deadlines.progress(nowMs, {
       pendingBytes: this.#session.pendingBytes,
-      isHeldBack: more,
+      isHeldBack,
       packetCompleted: before !== this.#events,
     });
     // A peer that sends ahead is held back by TCP, not by our memory.
-    if (more !== this.#socket.isPaused()) {
-      if (more) this.#socket.pause();
+    if (isHeldBack !== this.#socket.isPaused()) {
+      if (isHeldBack) this.#socket.pause();
       else this.#socket.resume();
     }
-    return more;
+    return isTimeUp;
+  }
+
+  /** The peer has read, and gets more: output, and answers to what it has asked for meanwhile. */
+  #drained(): void {
+    this.#isBackedUp = false;
+    this.#host.work.offer(this);
+    this.#calls.pumpAll();
   }
 
   /** Returns true when the time is up and there is more. */
   #handleUntil(untilMs: number): boolean {
     let sinceLook = 0;
     let inFlight = this.#calls.inFlight;
-    for (let event = this.#session.next(); event !== undefined; event = this.#session.next()) {
+    while (!this.#isBackedUp || this.#writes.isOpen) {
+      const event = this.#session.next();
+      if (event === undefined) return false;
       this.#events++;
       this.#handle(event);
       if (this.#isClosing()) return false;
@@ -208,7 +229,7 @@ export class Version2Connection implements Connection, Workload {
     this.#flushIsScheduled = false;
     if (this.#socket.destroyed) return;
     const packet = this.#outbox.takePacket();
-    if (packet !== undefined) this.#socket.write(packet);
+    if (packet !== undefined) this.#isBackedUp = !this.#socket.write(packet);
     this.#calls.flush();
   }
 
@@ -280,6 +301,7 @@ export class Version2Connection implements Connection, Workload {
     const { owner, isKnown } = this.#identity;
     if (!isKnown) this.#host.arrived(this);
     this.#calls.release();
+    this.#writes.release();
     logs?.access({
       event: "close",
       connection: this.id,

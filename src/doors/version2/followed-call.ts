@@ -5,7 +5,8 @@ import type { Run, RunFollower } from "../../runs/run/run.js";
 import { notificationText } from "../../session/version2-server.js";
 
 export interface FollowedCallHost {
-  send(text: string): void;
+  /** News of it, of which only the latest counts. */
+  tell(call: FollowedCall, text: string): void;
   ended(call: FollowedCall, outcome: Outcome): void;
 }
 
@@ -37,11 +38,11 @@ export class FollowedCall implements RunFollower {
   }
 
   progress({ fraction, message }: Progress): void {
-    if (this.hasOutput) this.#host.send(notificationText("progress", { call: this.id, fraction, message }));
+    if (this.hasOutput) this.#host.tell(this, notificationText("progress", { call: this.id, fraction, message }));
   }
 
   queued(position: number): void {
-    if (this.hasOutput) this.#host.send(notificationText("queued", { call: this.id, position }));
+    if (this.hasOutput) this.#host.tell(this, notificationText("queued", { call: this.id, position }));
   }
 
   ended(outcome: Outcome): void {

@@ -22,6 +22,10 @@ export interface SessionCallsHost extends Pick<OutputStreamHost, "mayWrite" | "w
   send(text: string): void;
   /** Asks for `flush` at the end of this turn of the event loop. */
   flushSoon(): void;
+  /** False while its caller has so many answers to read that it gets no more. */
+  mayAnswer(): boolean;
+  /** Asks for `answerUntil` in a later turn, when it is this session's. */
+  workLater(): void;
   violation(error: IscepError): void;
   /** No call is in flight, and no output is on its way any more. */
   idle(): void;
@@ -35,6 +39,9 @@ interface FollowOptions {
   readonly stdin: boolean;
 }
 
+/** To write a value of this length costs as much as many small answers. */
+const worthATurnLength = 64 * 1024;
+
 export class SessionCalls {
   readonly #host: SessionCallsHost;
   /** Calls and attaches that have no answer yet, by id. */
@@ -47,6 +54,10 @@ export class SessionCalls {
   readonly #followHost: FollowedCallHost;
   readonly #roomBesideOutput: ValueRoom;
   #scheduled = new Set<OutputStream>();
+  /** Their runs have ended, and their answers wait: for a peer that reads, or for the turn of this session. */
+  readonly #unanswered = new Set<FollowedCall>();
+  /** What calls have yet to be told beside their answers, once the peer reads; the latest counts. */
+  readonly #news = new Map<FollowedCall, string>();
 
   constructor(host: SessionCallsHost) {
     const { limits } = host;
@@ -57,7 +68,7 @@ export class SessionCalls {
     this.#inputs = new SessionInputs(limits, (stream, bytes) =>
       host.send(notificationText("window", { stream, bytes })),
     );
-    this.#followHost = { send: (text) => host.send(text), ended: (call) => this.#ended(call) };
+    this.#followHost = { tell: (call, text) => this.#tell(call, text), ended: (call) => this.#ended(call) };
     this.#streamHost = {
       maxDataBytes: limits.maxDataBytes,
       connectionWindow: this.#connectionWindow,
@@ -172,9 +183,44 @@ export class SessionCalls {
     run.follow(call);
   }
 
-  #ended({ id, run, input, hasOutput }: FollowedCall): void {
+  /** A peer that does not read needs no old news. */
+  #tell(call: FollowedCall, text: string): void {
+    if (this.#host.mayAnswer()) this.#host.send(text);
+    else this.#news.set(call, text);
+  }
+
+  /**
+   * The value stays with its run until this peer reads. A large value waits for the turn of this session, because there
+   * may be many others that wait for the same.
+   */
+  #ended(call: FollowedCall): void {
+    if (call.input !== undefined) this.#inputs.close(call.id);
+    const { outcome } = call.run;
+    const length = (outcome !== undefined && "value" in outcome ? outcome.value?.text.length : undefined) ?? 0;
+    if (length < worthATurnLength && this.#host.mayAnswer()) {
+      this.#settle(call);
+      return;
+    }
+    this.#unanswered.add(call);
+    this.#host.workLater();
+  }
+
+  /** Answers calls whose runs have ended, as far as the peer reads. True when the time is up and there are more. */
+  answerUntil(untilMs: number): boolean {
+    if (this.#unanswered.size === 0) return false;
+    for (const call of this.#unanswered) {
+      if (!this.#host.mayAnswer()) return false;
+      this.#settle(call);
+      if (performance.now() >= untilMs) return this.#unanswered.size > 0;
+    }
+    return false;
+  }
+
+  #settle(call: FollowedCall): void {
+    const { id, run, hasOutput } = call;
+    this.#unanswered.delete(call);
+    this.#news.delete(call);
     this.#inFlight.delete(id);
-    if (input !== undefined) this.#inputs.close(id);
     this.#answer(id, run, { run: run.id, ...(hasOutput ? { output: run.output.end } : {}) });
     const stream = this.#streams.get(id);
     if (stream !== undefined) this.#schedule(stream);
@@ -184,6 +230,8 @@ export class SessionCalls {
   /** The answer comes from another place, or not over this connection. */
   #forget(call: FollowedCall): void {
     this.#inFlight.delete(call.id);
+    this.#unanswered.delete(call);
+    this.#news.delete(call);
     call.run.unfollow(call);
     call.run.release(call);
   }
@@ -238,6 +286,11 @@ export class SessionCalls {
 
   /** The socket accepts more again. */
   pumpAll(): void {
+    for (const [call, text] of this.#news) {
+      if (!this.#host.mayAnswer()) return;
+      this.#news.delete(call);
+      this.#host.send(text);
+    }
     for (const stream of this.#streams.values()) this.#pump(stream);
   }
 

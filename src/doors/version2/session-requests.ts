@@ -15,6 +15,10 @@ export interface SessionRequestsHost {
   readonly identity: Pick<SessionIdentity, "isKnown" | "current" | "prove">;
   readonly calls: SessionCalls;
   send(text: string): void;
+  /** False while the peer has so many answers to read that it gets no more. */
+  mayAnswer(): boolean;
+  /** Asks for `answerUntil` in a later turn, when it is this session's. */
+  workLater(): void;
   authenticated(): void;
   wrongToken(): void;
   violation(error: IscepError): void;
@@ -28,6 +32,9 @@ export class SessionRequests {
   readonly #host: SessionRequestsHost;
   readonly #floods: RequestFloods;
   #failedTokens = 0;
+  /** Asked for and not answered, and of these what is there by now. */
+  #waitingLists = 0;
+  readonly #readyLists: (() => void)[] = [];
 
   constructor(host: SessionRequestsHost) {
     this.#host = host;
@@ -130,11 +137,37 @@ export class SessionRequests {
 
   #list(identity: Identity, id: number, after: string | undefined): void {
     const { dispatcher, limits } = this.#host.server;
+    if (this.#waitingLists >= limits.maxCallsInFlight) {
+      throw new IscepError("busy", `this connection has asked for ${limits.maxCallsInFlight} lists already`);
+    }
     const room = { bytes: limits.maxPacketBytes / 4, keys: limits.maxJsonKeys / 2 };
     const page = dispatcher.describe(identity, after, room);
     const answer = (found: ListPage<CommandDescription>): void => this.#host.send(resultText(id, found, limits));
-    if (page instanceof Promise) page.then(answer).catch((error: unknown) => this.#refuse(id, error));
-    else answer(page);
+    if (!(page instanceof Promise)) {
+      answer(page);
+      return;
+    }
+    this.#waitingLists++;
+    const answerLater = (ready: () => void): void => {
+      this.#readyLists.push(ready);
+      this.#host.workLater();
+    };
+    page.then(
+      (found) => answerLater(() => answer(found)),
+      (error: unknown) => answerLater(() => this.#refuse(id, error)),
+    );
+  }
+
+  /** Answers the lists that had to be waited for, as far as the peer reads. True when the time is up and there are more. */
+  answerUntil(untilMs: number): boolean {
+    while (this.#readyLists.length > 0 && this.#host.mayAnswer()) {
+      const answer = this.#readyLists.shift();
+      if (answer === undefined) return false;
+      this.#waitingLists--;
+      answer();
+      if (performance.now() >= untilMs) return this.#readyLists.length > 0;
+    }
+    return false;
   }
 
   /** The token is checked for each request, and by the sweep. When it was removed or has expired, the session ends. */
