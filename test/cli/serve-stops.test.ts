@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { connect, type Client } from "iscep";
 import { serveProcess } from "../support/iscep-process.js";
 import type { Serving } from "../support/iscep.js";
-import { processesOf } from "../support/processes.js";
+import { expectGone, processesOf } from "../support/processes.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
 /** They tell when they have begun, and do not hear SIGTERM. */
@@ -45,7 +45,7 @@ test("--grace says how long runs may go on: then what is stuck is ended, and not
   const { server, client, id, outcome } = await begun("stuck", ["--grace", "100ms"]);
   expect(await server.stop()).toMatchObject({ code: 0 });
   expect((await outcome).status).toBe("cancelled");
-  expect(processesOf(id)).toEqual([]);
+  await expectGone(id);
   await client.close();
 });
 
