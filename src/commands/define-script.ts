@@ -49,9 +49,9 @@ export interface ScriptDefinition<
    */
   readonly args?: Args;
   /**
-   * What the script reads from standard input. true: what the caller sends; `iscep call` sends its standard input to no
-   * other command. `"args"`: all arguments as one JSON object. `"{argument}"`: the value of this argument. Default: what a
-   * client of the library sends, and otherwise nothing.
+   * What the script reads from standard input. true: what the caller sends. `"args"`: all arguments as one JSON object.
+   * `"{argument}"`: the value of this argument. `iscep call` sends its standard input only to a command with true.
+   * Default: what a client of the library sends, and otherwise nothing.
    */
   readonly stdin?: StandardInputPlace | true;
   /**

@@ -49,7 +49,7 @@ export interface CommandDefinition<
    * top level of the module, and its result must be JSON. Default: false.
    */
   readonly thread?: boolean | string;
-  /** true: it reads `context.stdin`, and `iscep call` sends its standard input. Default: false. */
+  /** true: the command reads `context.stdin`, and `iscep call` sends its standard input. Default: false. */
   readonly stdin?: boolean;
   /** How long a run may take, in milliseconds. Default: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;

@@ -147,12 +147,12 @@ export class RunJournal {
     return stored === undefined ? undefined : this.#restored(stored);
   }
 
-  /** Read once for all who ask for it in the next time. */
+  /** It is read once for all who ask for it soon after. */
   #restored(stored: StoredRun): Run | undefined {
     const known = this.#kept.byId(stored.start.run);
     if (known !== undefined) return known;
     const run = this.#store?.restore(stored);
-    // What is not known for good is looked at again each time.
+    // What is not final is read again each time.
     if (run?.outcome !== undefined && run.outcome.status !== "lost") {
       this.#kept.keep(run);
       this.#kept.ended(run);

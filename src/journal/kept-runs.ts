@@ -5,19 +5,19 @@ import type { Run } from "../runs/run/run.js";
 type KeptRunsLimits = Pick<Limits, "maxRetainedRuns" | "maxKeptRunsBytes" | "runRetentionMs">;
 
 interface Ended {
-  /** When it began to be kept as one that has ended. */
+  /** When it began to be kept as an ended run. */
   readonly sinceMs: number;
   readonly bytes: number;
 }
 
 /**
- * Runs in memory that can be asked for by id or key: those under way, and for a while those that have ended. Bounded in
- * number, time and bytes; the oldest ended ones go first.
+ * Keeps runs in memory that can be found by id or key: those that go on, and for a while those that have ended. It is
+ * bounded in number, time and bytes; the oldest ended runs are removed first.
  */
 export class KeptRuns {
   readonly #limits: KeptRunsLimits;
   readonly #runs = new Map<string, Run>();
-  /** In the order in which they came. */
+  /** The ended runs in the order in which they came. */
   readonly #ended = new Map<Run, Ended>();
   #endedBytes = 0;
   readonly #keys = new Map<string, Run>();

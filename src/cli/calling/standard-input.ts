@@ -16,7 +16,7 @@ export interface StandardInputOptions {
  */
 export type StandardInputKind = "none" | Extract<InputKind, "pipe" | "socket" | "file">;
 
-/** False when it is certain that none is sent, so that nobody has to ask whether the command takes it. */
+/** Returns false when it is certain that no input is sent, so that the command need not be asked for. */
 export function mayBeSent({ stdin, args }: StandardInputOptions): boolean {
   if (stdin !== undefined || args === "-") return stdin === true;
   return surroundings().inputKind() !== "other";
@@ -40,9 +40,9 @@ export function checkStandardInput(
 }
 
 /**
- * To a command that takes it, a pipe, a socket or a file is sent. Of any other command's call nothing is read, so that a loop
- * or a shell that reads its commands from there keeps it. A terminal is sent only on request, because a call on a terminal
- * seldom reads it. Of devices, `/dev/null` is the usual one, and it is empty.
+ * A pipe, a socket or a file is sent to a command that takes it. For any other command nothing is read, so that a loop
+ * or a shell that reads its commands from there keeps them. A terminal is sent only on request, because a call on a
+ * terminal seldom reads it. Of devices, `/dev/null` is the usual one, and it is empty.
  * @throws IscepError `usage` for a folder
  */
 export function standardInputKind({ stdin, args }: StandardInputOptions, isTaken: boolean): StandardInputKind {

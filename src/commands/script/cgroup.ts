@@ -1,16 +1,22 @@
-/** Finds where this server may make control groups (cgroups(7)): each counts the processes of one run, whoever they belong to. */
+/**
+ * Finds where this server may make control groups (cgroups(7)). Each group counts the processes of one run, of any
+ * user.
+ */
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import path from "node:path";
 
 let known: { readonly folder: string | undefined } | undefined;
 
-/** The folder in which a group can be made; undefined where the server may make none. It is looked for once. */
+/** The folder in which a group can be made; undefined when the server may make none. It is looked for once. */
 export function cgroupFolder(): string | undefined {
   known ??= { folder: candidates().find(mayMakeGroups) };
   return known.folder;
 }
 
-/** Version 1 counts processes in a tree of its own. In version 2 a group counts those of its children if its parent says so. */
+/**
+ * Version 1 counts processes in a tree of its own. In version 2, a group counts the processes of its children if its
+ * parent says so.
+ */
 function candidates(): string[] {
   const own = linesOf("/proc/self/cgroup").map((line) => line.split(":"));
   const mounts = linesOf("/proc/self/mountinfo").map((line) => line.split(" "));
@@ -19,13 +25,14 @@ function candidates(): string[] {
     const isVersion2 = controllers === "";
     if (!isVersion2 && !controllers.split(",").includes("pids")) continue;
     for (const fields of mounts) {
-      // proc(5): root and mount point are the 4th and 5th field; behind the dash stand type, source and options.
+      // proc(5): root and mount point are the 4th and 5th field. After the dash come type, source and options.
       const [type = "", , options = ""] = fields.slice(fields.indexOf("-") + 1);
       const fits = isVersion2 ? type === "cgroup2" : type === "cgroup" && options.split(",").includes("pids");
       if (!fits) continue;
       const folder = path.join(fields[4] ?? "", path.relative(fields[3] ?? "/", rest.join(":")));
       folders.push(folder);
-      // systemd.resource-control(5): with DelegateSubgroup the service itself is a group that its own processes lie below.
+      // systemd.resource-control(5): with DelegateSubgroup, the service itself is a group, and its own processes are in
+      // a group below it.
       if (isVersion2 && path.dirname(folder).endsWith(".service")) folders.push(path.dirname(folder));
     }
   }
@@ -53,7 +60,7 @@ function linesOf(file: string): string[] {
   try {
     return readFileSync(file, "utf8").split("\n");
   } catch {
-    // There is no /proc; then there are no groups either.
+    // Without /proc there are no groups either.
     return [];
   }
 }

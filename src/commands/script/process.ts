@@ -15,8 +15,8 @@ export interface ProcessLimits {
   /** The number of files that are open at once. */
   readonly files?: number;
   /**
-   * Processes and threads at once. Where the server may make a control group, these are those of the run. Otherwise they
-   * are those of the user that the script runs as, all together.
+   * The number of processes and threads at once. If the server may make a control group, it counts those of the run.
+   * Otherwise it counts all of the user that the script runs as.
    */
   readonly processes?: number;
 }
@@ -68,7 +68,7 @@ export function processSettings(definition: ProcessDefinition): ScriptProcess & 
   if (mask !== undefined && typeof mask !== "boolean") throw wrong("mask", "mask must be true or false");
   const { processes, ...ownLimits } = checkedLimits(definition.limits ?? {});
   const group = processes === undefined ? undefined : cgroupFolder();
-  // Only root can enter a group, so that the user changes after that.
+  // Only root can enter a group, so the user changes after that.
   const user = definition.user === undefined ? undefined : findUser(definition.user, group !== undefined);
   if (processes !== undefined && group === undefined) checkCountsUser(user?.uid ?? process.getuid?.());
   const prlimit = limitSetter(group === undefined && processes !== undefined ? { ...ownLimits, processes } : ownLimits);

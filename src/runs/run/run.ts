@@ -129,7 +129,7 @@ export class Run {
     return this.#lasting?.output?.end ?? 0;
   }
 
-  /** What it costs to keep it, at most. */
+  /** The most memory that it takes to keep the run. */
   get memoryBytes(): number {
     const outcome = this.#outcome;
     const value = outcome !== undefined && "value" in outcome ? (outcome.value?.text.length ?? 0) : 0;
@@ -250,7 +250,7 @@ export class Run {
   }
 }
 
-/** This much the objects cost that make up an ended run. */
+/** The memory of the objects of an ended run. */
 const objectBytes = 2_048;
 
 export interface Retention {

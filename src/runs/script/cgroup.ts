@@ -3,29 +3,32 @@ import { mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 export interface RunGroup {
-  /** Enters the group and then becomes the program. */
+  /** The launcher enters the group and then becomes the program. */
   readonly launcher: readonly string[];
-  /** The group goes when its last process has gone: what a script leaves behind stays in it. */
+  /** The group is removed when its last process has gone, because processes that a script leaves behind stay in it. */
   close(): void;
 }
 
 const prefix = "iscep-run-";
 let opened = 0;
 
-/** @throws what the system says when it cannot be made */
+/** @throws the system's error when it cannot be made */
 export function openRunGroup(parent: string, maxProcesses: number): RunGroup {
   sweep(parent);
   const folder = path.join(parent, `${prefix}${process.pid}-${++opened}`);
   mkdirSync(folder);
   writeFileSync(path.join(folder, "pids.max"), String(maxProcesses));
   return {
-    // The shell runs these words only, and leaves all others to the program as they are.
+    // The shell runs only these words. All others go to the program unchanged.
     launcher: ["/bin/sh", "-c", 'echo 0 >"$1" && shift && exec "$@"', "sh", path.join(folder, "cgroup.procs")],
     close: () => remove(folder),
   };
 }
 
-/** Groups of runs that are over: of this server, and of those that were killed. A group with processes cannot be removed. */
+/**
+ * Removes groups of ended runs, of this server and of servers that were killed. A group with processes cannot be
+ * removed.
+ */
 function sweep(parent: string): void {
   for (const name of readdirSync(parent)) {
     const [, pid = ""] = /^iscep-run-(\d+)-\d+$/.exec(name) ?? [];

@@ -158,13 +158,13 @@ export class RunOutput implements OutputSource {
     this.#start = this.#blocks[0]?.offset ?? this.#end;
   }
 
-  /** It has ended, and memory is wanted for others: what is in files is read from there, and without files it is gone. */
+  /** The run has ended, and others need the memory. Output in files is read from there. Without files it is gone. */
   leaveToFiles(): void {
     this.#isInFilesAlone = true;
     this.#forget();
   }
 
-  /** Where the watcher stands that is furthest behind. */
+  /** The position of the watcher that is furthest behind. */
   get neededFrom(): number {
     let needed = Number.POSITIVE_INFINITY;
     for (const { watcher } of this.#watching) needed = Math.min(needed, watcher.position);
