@@ -17,7 +17,7 @@ import type { RunOutcome } from "./model/outcome.js";
 import { closingError, rejected, schemaFault, stopped } from "./runs/run/endings.js";
 import { execute, type ExecutionPlaces } from "./runs/execute.js";
 import { NewPaths } from "./runs/new-paths.js";
-import type { RunsPage } from "./journal/history.js";
+import type { RunsPage } from "./model/run-record.js";
 import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/journal.js";
 import { Run, type RunHost } from "./runs/run/run.js";
 import { fingerprint, repetitionFault } from "./runs/run/fingerprint.js";

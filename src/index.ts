@@ -1,8 +1,9 @@
 /** The public surface of iscep, written by hand. Everything that is not named here is internal. */
 
 // Servers
+export type { ListenPlace } from "./transport/address.js";
 export { Server } from "./server/server.js";
-export type { ClientCertificates, ListeningServer, ListenPlace, ServerOptions, TlsFiles } from "./server/options.js";
+export type { ClientCertificates, ListeningServer, ServerOptions, TlsFiles } from "./server/options.js";
 
 // Ways in of your own
 export type { Door, DoorServer, InProcessClientOptions } from "./doors/door.js";
@@ -31,8 +32,7 @@ export type { Outcome, OutcomeStatus, ScriptResult } from "./model/outcome.js";
 export type { ConnectionEventMap } from "./client/protocol/connection-events.js";
 export { connect, type Client } from "./client/client.js";
 export type { CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./client/protocol/options.js";
-export type { RunsPage } from "./client/protocol/run-records.js";
-export type { RunRecord } from "./model/run-record.js";
+export type { RunRecord, RunsPage } from "./model/run-record.js";
 export type { StdinSource } from "./client/protocol/input-sender.js";
 export type { RunHandle } from "./client/protocol/run-handle.js";
 export type { OutputChunk } from "./client/protocol/run-output.js";

@@ -1,9 +1,8 @@
 /** Turns the words of the command line into an exit code. Only the named verb is loaded. */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { nearName } from "../text/near-name.js";
 import { errorTable, IscepError } from "../errors.js";
-import { isJsonObject } from "../wire/json.js";
+import { packageVersion } from "../version.js";
 import { checkWords } from "./arguments/raw-words.js";
 import { summarise, type DefineVerb, type Invocation } from "./terminal/invocation.js";
 import { reportError } from "./terminal/report.js";
@@ -90,7 +89,7 @@ async function makeProgram(words: readonly string[], invocation: Invocation): Pr
   const program = new Command("iscep");
   program
     .description("Call predefined commands inside another service, safely and live.")
-    .version(packageVersion(), "-V, --version", "print the version")
+    .version(packageVersion, "-V, --version", "print the version")
     .usage("VERB [options]")
     .enablePositionalOptions()
     .exitOverride()
@@ -113,11 +112,6 @@ async function makeProgram(words: readonly string[], invocation: Invocation): Pr
     if (name === named) (await verb.load()).define(command, invocation);
   }
   return program;
-}
-
-function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-  return isJsonObject(manifest) ? String(manifest["version"]) : "unknown";
 }
 
 /** Commander would show the general help for an unknown verb. @throws IscepError `usage` */

@@ -1,11 +1,26 @@
 /** The public client: typed calls, whatever version the server speaks. */
+import { toIscepError, type IscepError } from "../errors.js";
 import type { CommandDescription, CommandSet } from "../model/command.js";
+import { refuseUnknownOption } from "../text/unknown-option.js";
 import type { CallArguments, NameOf, ResultOf } from "../model/command-types.js";
 import { ConnectionEvents, type ConnectionEventMap, type ConnectionListener } from "./protocol/connection-events.js";
-import type { CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./protocol/options.js";
+import {
+  attachOptionNames,
+  callOptionNames,
+  connectOptionNames,
+  runOptionNames,
+  runsOptionNames,
+  type AttachOptions,
+  type CallOptions,
+  type ConnectOptions,
+  type RunOptions,
+  type RunsOptions,
+} from "./protocol/options.js";
+import { closeSource } from "./protocol/input-sender.js";
 import { openProtocolClient } from "./open-protocol-client.js";
 import type { RunHandle } from "./protocol/run-handle.js";
-import type { RunsPage } from "./protocol/run-records.js";
+import { refusedRun } from "./version1/run.js";
+import type { RunsPage } from "../model/run-record.js";
 import type { ProtocolClient } from "./protocol/protocol-client.js";
 
 export interface Client<Commands extends object = CommandSet> {
@@ -32,7 +47,7 @@ export interface Client<Commands extends object = CommandSet> {
    * Version 2: follows a run that this client, or another one of the same owner, has started, from an offset of its
    * output.
    */
-  attach(run: string, options?: CallOptions & { readonly offset?: number }): RunHandle;
+  attach(run: string, options?: AttachOptions): RunHandle;
   /** Version 2: asks a run to stop. */
   cancel(run: string, options?: CallOptions): Promise<void>;
   /**
@@ -69,6 +84,7 @@ export async function connect<Commands extends object = CommandSet>(
   url: string,
   options: ConnectOptions = {},
 ): Promise<Client<Commands>> {
+  refuseUnknownOption("connect()", options, connectOptionNames);
   const events = new ConnectionEvents();
   return new ConnectedClient<Commands>(await openProtocolClient(url, options, events), events);
 }
@@ -91,6 +107,8 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
     ...args: CallArguments<Commands, Name, CallOptions>
   ): Promise<ResultOf<Commands, Name>> {
     const [given, options] = args;
+    const fault = unknownOption("client.call()", options, callOptionNames);
+    if (fault !== undefined) return Promise.reject(fault);
     // The types promise what the command's definition says. The wire cannot prove it.
     return this.#protocolClient.call(name, given, options) as Promise<ResultOf<Commands, Name>>;
   }
@@ -100,18 +118,27 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
     ...args: CallArguments<Commands, Name, RunOptions>
   ): RunHandle<ResultOf<Commands, Name>> {
     const [given, options] = args;
+    const fault = unknownOption("client.run()", options, runOptionNames);
+    if (fault !== undefined) {
+      closeSource(options?.stdin);
+      return refusedRun(fault) as RunHandle<ResultOf<Commands, Name>>;
+    }
     return this.#protocolClient.run(name, given, options) as RunHandle<ResultOf<Commands, Name>>;
   }
 
-  attach(run: string, options: CallOptions & { readonly offset?: number } = {}): RunHandle {
+  attach(run: string, options: AttachOptions = {}): RunHandle {
+    const fault = unknownOption("client.attach()", options, attachOptionNames);
+    if (fault !== undefined) return refusedRun(fault);
     return this.#protocolClient.attach(run, options.offset ?? 0, options);
   }
 
-  cancel(run: string, options?: CallOptions): Promise<void> {
+  async cancel(run: string, options?: CallOptions): Promise<void> {
+    refuseUnknownOption("client.cancel()", options ?? {}, callOptionNames);
     return this.#protocolClient.cancel(run, options);
   }
 
-  runs(options?: RunsOptions): Promise<RunsPage> {
+  async runs(options?: RunsOptions): Promise<RunsPage> {
+    refuseUnknownOption("client.runs()", options ?? {}, runsOptionNames);
     return this.#protocolClient.runs(options);
   }
 
@@ -119,15 +146,18 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
     return this.#events.on(name, listener);
   }
 
-  list(options?: CallOptions): Promise<CommandDescription[]> {
+  async list(options?: CallOptions): Promise<CommandDescription[]> {
+    refuseUnknownOption("client.list()", options ?? {}, callOptionNames);
     return this.#protocolClient.list(options);
   }
 
-  echo<Value>(value: Value, options?: CallOptions): Promise<Value> {
+  async echo<Value>(value: Value, options?: CallOptions): Promise<Value> {
+    refuseUnknownOption("client.echo()", options ?? {}, callOptionNames);
     return this.#protocolClient.echo(value, options) as Promise<Value>;
   }
 
   async ping(options?: CallOptions): Promise<number> {
+    refuseUnknownOption("client.ping()", options ?? {}, callOptionNames);
     const startedMs = performance.now();
     await this.#protocolClient.echo("ping", options);
     return performance.now() - startedMs;
@@ -139,5 +169,20 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+}
+
+/** For those that do not throw: undefined when all options are known. */
+function unknownOption(
+  what: string,
+  options: object | undefined,
+  known: Readonly<Record<string, true>>,
+): IscepError | undefined {
+  if (options === undefined) return undefined;
+  try {
+    refuseUnknownOption(what, options, known);
+    return undefined;
+  } catch (error) {
+    return toIscepError(error);
   }
 }

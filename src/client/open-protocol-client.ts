@@ -3,11 +3,11 @@ import type { Socket } from "node:net";
 import { IscepError } from "../errors.js";
 import { loadClientCertificate } from "../identity/certificates.js";
 import { readToken } from "../identity/tokens.js";
-import { tlsFailure, trustOptions } from "../identity/trust.js";
+import { trustOptions, type Trust } from "../identity/trust.js";
 import { resolveLimits, type Limits } from "../limits/limits.js";
 import { alpnProtocol } from "../session/version2-hello.js";
 import { parseAddress, type Address } from "../transport/address.js";
-import { dial, type Trust } from "../transport/dial.js";
+import { dial } from "../transport/dial.js";
 import type { ConnectionEvents } from "./protocol/connection-events.js";
 import { checkTimeout } from "./protocol/call-timeout.js";
 import { negotiate, type Negotiated } from "./protocol/negotiate.js";
@@ -128,7 +128,7 @@ function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
       ...(expected === undefined ? {} : { pin: expected }),
     });
     const connection = { ...trust.connection, ...own };
-    return { ...trust, connection, explain: (error) => tlsFailure(error, host) };
+    return { ...trust, connection };
   }
   if (ca !== undefined || pin !== undefined || own !== undefined) {
     throw new IscepError(

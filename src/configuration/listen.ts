@@ -1,12 +1,10 @@
 /** Reads `listen:` of iscep.yaml. */
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { defaultHost, type ListenPlace } from "../transport/address.js";
 import type { ValueKind } from "./keys.js";
 import type { YamlValue } from "./yaml-source.js";
 
-export type ListenPlace = { readonly host: string; readonly port: number } | { readonly unix: string };
-
-const defaultHost = "127.0.0.1";
 const highestPort = 65_535;
 
 const listenForms = '"HOST:PORT", "PORT", "[::1]:8989" or "unix:PATH"';

@@ -21,6 +21,7 @@ export interface TrustOptions {
   readonly pin?: string | readonly string[];
 }
 
+/** How a client recognises its server. */
 export interface Trust {
   /** Options for tls.connect, in addition to host and port. */
   readonly connection: ConnectionOptions;
@@ -29,6 +30,8 @@ export interface Trust {
    * @throws IscepError `not_trusted`
    */
   check(socket: TLSSocket): void;
+  /** The error of a failed handshake as `tlsFailure` tells it to people; undefined for other errors. */
+  explain(error: Error): IscepError | undefined;
 }
 
 /**
@@ -37,6 +40,7 @@ export interface Trust {
  */
 export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
   const name = host.replace(/^\[(.*)\]$/, "$1");
+  const explain = (error: Error): IscepError | undefined => tlsFailure(error, host);
   const base: ConnectionOptions = {
     minVersion: minTlsVersion,
     rejectUnauthorized: true,
@@ -47,13 +51,18 @@ export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
     const expected = [pin].flat().map(checkedPin);
     if (expected.length === 0)
       throw new IscepError("usage", "the list of pins is empty, so no server would be trusted");
-    return { connection: { ...base, rejectUnauthorized: false }, check: (socket) => checkPin(socket, expected, name) };
+    const check = (socket: TLSSocket): void => checkPin(socket, expected, name);
+    return { connection: { ...base, rejectUnauthorized: false }, check, explain };
   }
   const check = (socket: TLSSocket): void => {
     if (!socket.authorized) throw tlsFailure(socket.authorizationError, name) ?? notTrusted(name, "is not trusted");
   };
   if (authorities === undefined) {
-    return { connection: { ...base, checkServerIdentity: (_, peer) => checkServerIdentity(name, peer) }, check };
+    return {
+      connection: { ...base, checkServerIdentity: (_, peer) => checkServerIdentity(name, peer) },
+      check,
+      explain,
+    };
   }
   return {
     connection: {
@@ -67,6 +76,7 @@ export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
       },
     },
     check,
+    explain,
   };
 }
 

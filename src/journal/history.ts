@@ -2,15 +2,9 @@
  * The list of runs, those that go on and those that have ended, in the order of their start. It is bounded: the oldest
  * are removed first.
  */
-import type { RunRecord } from "../model/run-record.js";
+import type { RunRecord, RunsPage } from "../model/run-record.js";
 import { recordOfRun } from "../runs/run/record.js";
 import type { Run } from "../runs/run/run.js";
-
-export interface RunsPage {
-  readonly runs: readonly RunRecord[];
-  /** The id to give as `after` for the next page. The last page has none. */
-  readonly next?: string;
-}
 
 interface Entry {
   readonly id: string;

@@ -27,6 +27,14 @@ export interface RunRecord extends OutputChanges {
   readonly outputBytes: number;
 }
 
+/** A page of a list of runs. */
+export interface RunsPage {
+  /** Newest first. */
+  readonly runs: readonly RunRecord[];
+  /** To be given as `after` for the next page; absent on the last one. */
+  readonly next?: string;
+}
+
 export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "owner" | "command">): boolean {
   return (owner === identity.owner && identity.mayRun(command)) || identity.maySeeRunsOf(command);
 }

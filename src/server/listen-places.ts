@@ -1,8 +1,8 @@
 /** Finds where a server listens, and whether its options make that safe. */
 import { resolve } from "node:path";
 import { IscepError } from "../errors.js";
-import { defaultHost, defaultPort, isLoopbackHost } from "../transport/address.js";
-import type { ListenPlace, ServerOptions } from "./options.js";
+import { defaultHost, defaultPort, isLoopbackHost, type ListenPlace } from "../transport/address.js";
+import type { ServerOptions } from "./options.js";
 
 type PlaceOptions = Pick<ServerOptions, "listen" | "host" | "port" | "unix">;
 

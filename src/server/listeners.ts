@@ -1,7 +1,7 @@
 /** Opens and closes all places of one server together. */
-import { defaultPort, formatAddress } from "../transport/address.js";
+import { defaultPort, formatAddress, type ListenPlace } from "../transport/address.js";
 import { Listener, type ListenerOptions } from "../transport/listener.js";
-import type { ListeningServer, ListenPlace } from "./options.js";
+import type { ListeningServer } from "./options.js";
 import type { ServerCertificate } from "./server-certificate.js";
 
 interface ListenersOptions extends Omit<ListenerOptions, "endpoint" | "certificate" | "onConnection"> {

@@ -2,6 +2,8 @@ import type { Door } from "../doors/door.js";
 import type { CommandSet } from "../model/command.js";
 import type { Limits } from "../limits/limits.js";
 import type { Logs } from "../model/logs.js";
+import type { ListenPlace } from "../transport/address.js";
+import { refuseUnknownOption } from "../text/unknown-option.js";
 
 export interface TlsFiles {
   /** PEM text, or the path of a PEM file. */
@@ -21,8 +23,6 @@ export interface ClientCertificates {
    */
   readonly ca?: string | readonly string[];
 }
-
-export type ListenPlace = { readonly host: string; readonly port: number } | { readonly unix: string };
 
 export interface ServerOptions {
   readonly commands?: CommandSet;
@@ -84,4 +84,36 @@ export interface ListeningServer {
   readonly pin?: string;
   /** What the doors said when they were opened, in the order of `doors`. */
   readonly doorUrls: readonly string[];
+}
+
+const serverOptionNames = {
+  commands: true,
+  listen: true,
+  host: true,
+  port: true,
+  unix: true,
+  tls: true,
+  stateFolder: true,
+  tokens: true,
+  clientCertificates: true,
+  allowCleartext: true,
+  logs: true,
+  runsFolder: true,
+  maxConnections: true,
+  threads: true,
+  limits: true,
+  exemptLocalSources: true,
+  doors: true,
+} satisfies Record<keyof ServerOptions, true>;
+const clientCertificateNames = { mode: true, ca: true } satisfies Record<keyof ClientCertificates, true>;
+
+/** @throws IscepError `usage` for an option that there is not */
+export function checkServerOptions(options: ServerOptions): void {
+  const { clientCertificates, listen = [] } = options;
+  refuseUnknownOption("new Server()", options, serverOptionNames);
+  refuseUnknownOption("clientCertificates of new Server()", clientCertificates ?? {}, clientCertificateNames);
+  for (const place of listen) {
+    const names: Readonly<Record<string, true>> = "unix" in place ? { unix: true } : { host: true, port: true };
+    refuseUnknownOption("a place of listen of new Server()", place, names);
+  }
 }

@@ -10,7 +10,7 @@ import { LineRate } from "../logs/line-rate.js";
 import type { Authenticator } from "../model/identity.js";
 import type { Admission } from "./admission.js";
 import { Listeners, type PlacesAddress } from "./listeners.js";
-import type { ListenPlace } from "./options.js";
+import type { ListenPlace } from "../transport/address.js";
 import type { ServerCertificate } from "./server-certificate.js";
 
 export interface PacketDoorOptions {

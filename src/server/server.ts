@@ -15,6 +15,7 @@ import type { TokensAuthenticator } from "../model/identity.js";
 import { countRefusals } from "../logs/counted-refusals.js";
 import type { Logs } from "../model/logs.js";
 import { insideCommandWorker } from "../runs/thread/worker-flag.js";
+import { refuseUnknownOption } from "../text/unknown-option.js";
 import { Scheduler } from "../schedule/scheduler.js";
 import { Admission } from "./admission.js";
 import { ChangeListeners } from "./change-listeners.js";
@@ -23,7 +24,7 @@ import { doorHost } from "./door-host.js";
 import { checkPlaces, placesOf } from "./listen-places.js";
 import { openLogs } from "./open-logs.js";
 import { OpenedDoors } from "./opened-doors.js";
-import type { ListeningServer, ServerOptions } from "./options.js";
+import { checkServerOptions, type ListeningServer, type ServerOptions } from "./options.js";
 import { PacketDoor } from "./packet-door.js";
 import { settled } from "./settled.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
@@ -50,6 +51,7 @@ export class Server implements DoorServer {
 
   /** @throws IscepError `usage` when options contradict each other, or two commands have the same name */
   constructor(options: ServerOptions = {}) {
+    checkServerOptions(options);
     checkPlaces(options);
     checkClientCertificates(options);
     this.#options = options;
@@ -201,7 +203,8 @@ export class Server implements DoorServer {
    * `closeGraceMs`), then cancels it. Resolves when every run has ended and every file is closed, and no later than `killGraceMs`
    * and `lingerTimeoutMs` after the grace, whatever is stuck. Safe to call twice.
    */
-  close(options: { readonly graceMs?: number } = {}): Promise<void> {
+  async close(options: { readonly graceMs?: number } = {}): Promise<void> {
+    refuseUnknownOption("server.close()", options, { graceMs: true });
     return (this.#closed ??= this.#close(options.graceMs ?? this.#limits.closeGraceMs));
   }
 

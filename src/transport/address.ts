@@ -5,6 +5,9 @@ import { IscepError } from "../errors.js";
 export const defaultHost = "127.0.0.1";
 export const defaultPort = 8989;
 
+/** Where a server listens. With port 0 the system picks a free one. */
+export type ListenPlace = { readonly host: string; readonly port: number } | { readonly unix: string };
+
 export type Address = (
   | { readonly kind: "tls"; readonly host: string; readonly port: number; readonly pin?: string | readonly string[] }
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }

@@ -1,17 +1,9 @@
 /** Connects by TCP, TLS or a unix socket, until the peer is trusted. Nothing is written before that. */
 import { connect as connectNet, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { connect as connectTls } from "node:tls";
 import { IscepError, toIscepError } from "../errors.js";
+import type { Trust } from "../identity/trust.js";
 import { formatAddress, isLoopbackHost, type Address } from "./address.js";
-
-/** How a client recognises its server. */
-export interface Trust {
-  readonly connection: ConnectionOptions;
-  /** Called after the handshake and before the first write. @throws IscepError `not_trusted` */
-  check(socket: TLSSocket): void;
-  /** Explains a handshake that failed because of the certificate; undefined when it was something else. */
-  explain(error: Error): IscepError | undefined;
-}
 
 export interface DialOptions {
   /** This is for addresses with TLS only. */

@@ -5,7 +5,7 @@ import { IscepError, isIscepError } from "../../errors.js";
 import { defaultStateFolder, findServerCertificate, loadServerCertificate } from "../../identity/certificates.js";
 import { listTokens, type ListedToken } from "../../identity/tokens-writer.js";
 import { defaultLimits, resolveLimits } from "../../limits/limits.js";
-import type { ListenPlace } from "../../server/options.js";
+import type { ListenPlace } from "../../transport/address.js";
 import { clientAuthorities } from "../../server/client-certificates.js";
 import { placesOf } from "../../server/listen-places.js";
 import { Server } from "../../server/server.js";

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { IscepError } from "../../errors.js";
 import { limitTable } from "../../limits/limits.js";
-import type { ListenPlace } from "../../server/options.js";
+import type { ListenPlace } from "../../transport/address.js";
 import { defaultHost, defaultPort } from "../../transport/address.js";
 import { durationMs, nonEmpty, wholeNumber } from "../arguments/option-values.js";
 import type { ServeSettings } from "./sources.js";

@@ -77,3 +77,50 @@ export interface RunOptions extends CallOptions {
    */
   readonly stdin?: StdinSource;
 }
+
+/** The options of `attach`. */
+export interface AttachOptions extends CallOptions {
+  /** Where in the output to begin, in bytes of both channels together. Default: 0. */
+  readonly offset?: number;
+}
+
+export const connectOptionNames = {
+  token: true,
+  ca: true,
+  pin: true,
+  certificate: true,
+  key: true,
+  timeoutMs: true,
+  signal: true,
+  allowCleartext: true,
+  limits: true,
+  protocol: true,
+} satisfies Record<keyof ConnectOptions, true>;
+
+export const callOptionNames = {
+  idempotencyKey: true,
+  token: true,
+  timeoutMs: true,
+  signal: true,
+} satisfies Record<keyof CallOptions, true>;
+
+export const runOptionNames = { ...callOptionNames, detach: true, stdin: true } satisfies Record<
+  keyof RunOptions,
+  true
+>;
+
+export const attachOptionNames = { ...callOptionNames, offset: true } satisfies Record<keyof AttachOptions, true>;
+
+export const runsOptionNames = {
+  token: true,
+  timeoutMs: true,
+  signal: true,
+  run: true,
+  all: true,
+  command: true,
+  status: true,
+  owner: true,
+  sinceMs: true,
+  after: true,
+  limit: true,
+} satisfies Record<keyof RunsOptions, true>;

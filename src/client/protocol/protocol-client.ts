@@ -2,7 +2,7 @@
 import type { CommandDescription } from "../../model/command.js";
 import type { CallOptions, RunOptions, RunsOptions } from "./options.js";
 import type { RunHandle } from "./run-handle.js";
-import type { RunsPage } from "./run-records.js";
+import type { RunsPage } from "../../model/run-record.js";
 
 export interface ProtocolClient {
   readonly version: 1 | 2 | "in-process";

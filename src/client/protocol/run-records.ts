@@ -1,14 +1,7 @@
 /** Reads what a server says about its runs. The other side may be hostile, so everything is checked. */
 import { IscepError } from "../../errors.js";
-import { runStatuses, type RunRecord } from "../../model/run-record.js";
+import { runStatuses, type RunRecord, type RunsPage } from "../../model/run-record.js";
 import { isJsonObject } from "../../wire/json.js";
-
-export interface RunsPage {
-  /** Newest first. */
-  readonly runs: RunRecord[];
-  /** Give it as `after` for the next page. The last page has none. */
-  readonly next?: string;
-}
 
 const statuses: ReadonlySet<string> = new Set(runStatuses);
 

@@ -12,7 +12,7 @@ import { closeSource } from "../protocol/input-sender.js";
 import { listPages } from "../protocol/list-pages.js";
 import type { CallOptions, RunOptions } from "../protocol/options.js";
 import type { RunHandle } from "../protocol/run-handle.js";
-import type { RunsPage } from "../protocol/run-records.js";
+import type { RunsPage } from "../../model/run-record.js";
 import type { ProtocolClient } from "../protocol/protocol-client.js";
 import type { RequestOptions, Version1Client } from "./client.js";
 import { followVersion1, refusedRun } from "./run.js";

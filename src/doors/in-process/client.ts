@@ -7,17 +7,29 @@ import { ConnectionEvents } from "../../client/protocol/connection-events.js";
 import { Version2Client } from "../../client/version2/client.js";
 import { Version2ProtocolClient } from "../../client/version2/protocol-client.js";
 import { TokenClients } from "../../client/version2/token-clients.js";
+import { IscepError } from "../../errors.js";
+import { refuseUnknownOption } from "../../text/unknown-option.js";
 import type { Limits } from "../../limits/limits.js";
 import type { InProcessClientOptions } from "../door.js";
 import { InProcessConnection } from "./connection.js";
 import type { InProcessHost } from "./host.js";
 
+const clientOptions = { token: true, source: true } satisfies Record<keyof InProcessClientOptions, true>;
+
 /** @param host throws an IscepError while the server does not listen, which becomes the error of each call */
 export function inProcessClient<Commands extends object>(
-  { token, source }: InProcessClientOptions,
+  options: InProcessClientOptions,
   limits: Limits,
   host: () => InProcessHost,
 ): Client<Commands> {
+  refuseUnknownOption("server.client()", options, clientOptions);
+  const { token, source } = options;
+  if (typeof source !== "string" || source === "") {
+    throw new IscepError(
+      "usage",
+      "server.client() needs a source: the address of the caller, or a word such as its door's name",
+    );
+  }
   const events = new ConnectionEvents();
   const clientFor = (of: string | undefined): Version2Client => {
     const client: Version2Client = new Version2Client({
