@@ -298,7 +298,7 @@ export class Dispatcher {
   }
 
   #settle(work: Work): void {
-    if (work.isSettled && this.#works.delete(work)) this.#tellIfIdle();
+    if (this.#works.has(work) && work.isSettled && this.#works.delete(work)) this.#tellIfIdle();
   }
 
   #tellIfIdle(): void {

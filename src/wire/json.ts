@@ -119,9 +119,9 @@ function checkNumber(literal: string): void {
  * @throws IscepError `invalid_arguments` when JSON cannot hold the value without changing it; the message says where
  */
 export function encodeJson(value: unknown, limits: JsonLimits, root = "value"): string | undefined {
-  const findings = { keysLeft: limits.maxJsonKeys, itemsLeft: limits.maxJsonItems, largeIntegers: false };
+  const findings = { keysLeft: limits.maxJsonKeys, itemsLeft: limits.maxJsonItems, largeIntegers: false, path: [root] };
   try {
-    checkValue(value, limits.maxJsonDepth, root, findings);
+    checkValue(value, limits.maxJsonDepth, findings);
     const text = JSON.stringify(value);
     return findings.largeIntegers ? markDoubles(text) : text;
   } catch (error) {
@@ -138,9 +138,11 @@ interface Findings {
   itemsLeft: number;
   /** True when there is a number beyond 2^53 without a fraction. */
   largeIntegers: boolean;
+  /** Where the value stands that is looked at: made into a text only when there is something to say of it. */
+  readonly path: (string | number)[];
 }
 
-function checkValue(value: unknown, depthLeft: number, path: string, findings: Findings): void {
+function checkValue(value: unknown, depthLeft: number, findings: Findings): void {
   switch (typeof value) {
     case "string":
     case "boolean":
@@ -148,45 +150,47 @@ function checkValue(value: unknown, depthLeft: number, path: string, findings: F
       return;
     case "number":
       if (Number.isSafeInteger(value)) return;
-      if (!Number.isFinite(value)) refuse(path, `${value} is no JSON number`);
+      if (!Number.isFinite(value)) refuse(findings, `${value} is no JSON number`);
       if (Number.isInteger(value)) findings.largeIntegers = true;
       return;
     case "object":
       break;
     default:
-      refuse(path, `a ${typeof value} has no form in JSON`);
+      refuse(findings, `a ${typeof value} has no form in JSON`);
   }
   if (value === null) return;
-  if (depthLeft === 0) refuse(path, "it nests too deep, or holds itself");
+  if (depthLeft === 0) refuse(findings, "it nests too deep, or holds itself");
   if (Array.isArray(value)) {
     findings.itemsLeft -= value.length;
-    if (findings.itemsLeft < 0) refuse(path, "its arrays have too many elements");
+    if (findings.itemsLeft < 0) refuse(findings, "its arrays have too many elements");
     for (let index = 0; index < value.length; index++) {
       const element: unknown = value[index];
-      // The path is only worth building where there may be something to say about it.
       if (typeof element === "string" || Number.isSafeInteger(element)) continue;
+      findings.path.push(index);
       // A member of an object is left out; here it would become null.
-      if (element === undefined) refuse(`${path}[${index}]`, "undefined has no form in a JSON array; use null");
-      checkValue(element, depthLeft - 1, `${path}[${index}]`, findings);
+      if (element === undefined) refuse(findings, "undefined has no form in a JSON array; use null");
+      checkValue(element, depthLeft - 1, findings);
+      findings.path.pop();
     }
     return;
   }
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) refuseKind(path, nameOf(value));
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) refuseKind(findings, nameOf(value));
   if (writesItself(value)) {
     const json = value.toJSON();
     // Only an invalid date does this. null would hide it.
-    if (json === null && "getTime" in value) refuse(path, "it is an invalid date");
-    if (json !== value) checkValue(json, depthLeft - 1, path, findings);
+    if (json === null && "getTime" in value) refuse(findings, "it is an invalid date");
+    if (json !== value) checkValue(json, depthLeft - 1, findings);
     return;
   }
   const keys = Object.keys(value);
-  if (!isPlain(value)) checkInstance(value, keys.length, path);
+  if (!isPlain(value)) checkInstance(value, keys.length, findings);
   for (const key of keys) {
-    if (--findings.keysLeft < 0) refuse(path, "it has too many keys");
+    if (--findings.keysLeft < 0) refuse(findings, "it has too many keys");
     const member: unknown = Reflect.get(value, key);
-    // The path is built only when a fault is possible.
-    if (typeof member === "string" || typeof member === "boolean") continue;
-    checkValue(member, depthLeft - 1, `${path}.${key}`, findings);
+    if (typeof member === "string" || typeof member === "boolean" || Number.isSafeInteger(member)) continue;
+    findings.path.push(key);
+    checkValue(member, depthLeft - 1, findings);
+    findings.path.pop();
   }
 }
 
@@ -201,12 +205,14 @@ function isPlain(value: object): boolean {
 }
 
 /** JSON.stringify would empty it, or leave out what matters, without a word. Instances with members of their own are data. */
-function checkInstance(value: object, ownKeys: number, path: string): void {
-  if (value instanceof Error) refuseKind(path, "Error", "its message");
-  if ("then" in value && typeof value.then === "function") refuseKind(path, "Promise", "what it resolves to: await it");
-  if ("next" in value && typeof value.next === "function") refuseKind(path, "iterator or generator", "an array of it");
-  if (Symbol.asyncIterator in value) refuseKind(path, "stream", "what it gives, or write that to context.output");
-  if (Symbol.iterator in value || ownKeys === 0) refuseKind(path, nameOf(value));
+function checkInstance(value: object, ownKeys: number, findings: Findings): void {
+  if (value instanceof Error) refuseKind(findings, "Error", "its message");
+  if ("then" in value && typeof value.then === "function")
+    refuseKind(findings, "Promise", "what it resolves to: await it");
+  if ("next" in value && typeof value.next === "function")
+    refuseKind(findings, "iterator or generator", "an array of it");
+  if (Symbol.asyncIterator in value) refuseKind(findings, "stream", "what it gives, or write that to context.output");
+  if (Symbol.iterator in value || ownKeys === 0) refuseKind(findings, nameOf(value));
 }
 
 function nameOf(value: object): string {
@@ -214,12 +220,13 @@ function nameOf(value: object): string {
   return typeof name === "string" && name !== "" ? name : "class instance";
 }
 
-function refuseKind(path: string, kind: string, instead = "an array, an object or a text"): never {
-  refuse(path, `${/^[AEIO]/i.test(kind) ? "an" : "a"} ${kind} has no form in JSON; send ${instead}`);
+function refuseKind(findings: Findings, kind: string, instead = "an array, an object or a text"): never {
+  refuse(findings, `${/^[AEIO]/i.test(kind) ? "an" : "a"} ${kind} has no form in JSON; send ${instead}`);
 }
 
-function refuse(path: string, reason: string): never {
-  throw new IscepError("invalid_arguments", `${path}: ${reason}`);
+function refuse({ path: [root, ...steps] }: Findings, reason: string): never {
+  const place = steps.map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`)).join("");
+  throw new IscepError("invalid_arguments", `${root}${place}: ${reason}`);
 }
 
 /**

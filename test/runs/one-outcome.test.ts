@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineCommand, defineScript, IscepError, type Client, type Outcome } from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
-import { logLines, readLogs, startServer } from "../support/servers.js";
+import { logLines, readLogs, startServer, tokens } from "../support/servers.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
@@ -198,6 +198,9 @@ describe("all tellers of an outcome", () => {
           }
         };
         await check(await server.client({ protocol: 2 }), "attached later");
+        const inProcess = server.server.client({ token: tokens.alice, source: "test" });
+        await check(inProcess, "attached later in the same process");
+        await inProcess.close();
         const lines = logLines(await server.logged());
         for (const { id, outcome } of seen) {
           const line = lines.findLast(

@@ -29,9 +29,9 @@ export class Work implements RunWork {
   /** How long the command may take, counted from the first call, however long its callers want to wait. */
   readonly timeoutMs: number;
   readonly #host: WorkHost;
-  #firstHasLeft = false;
-  /** The runs in the order in which they joined. */
-  #joined: JoinedOutput[] | undefined;
+  #runs: readonly Run[];
+  /** The output of those among them that joined, in the same order. */
+  #joined: readonly JoinedOutput[] = nobody;
   /** The output that is written after the first run has left. */
   #rest: RunOutput | undefined;
   #controller: AbortController | undefined;
@@ -44,6 +44,7 @@ export class Work implements RunWork {
 
   constructor(first: Run, command: Command, args: unknown, timeoutMs: number, host: WorkHost) {
     this.first = first;
+    this.#runs = [first];
     this.command = command;
     this.args = args;
     this.timeoutMs = timeoutMs;
@@ -51,9 +52,8 @@ export class Work implements RunWork {
   }
 
   /** The runs that want it. */
-  get runs(): Run[] {
-    const joined = this.#joined?.map(({ run }) => run) ?? [];
-    return this.#firstHasLeft ? joined : [this.first, ...joined];
+  get runs(): readonly Run[] {
+    return this.#runs;
   }
 
   /** The work has ended, and all runs that wanted it have their outcome. */
@@ -84,7 +84,8 @@ export class Work implements RunWork {
   join(run: Run): void {
     const joined = new JoinedOutput(run, this.first.output);
     if (this.#rest !== undefined) joined.continueWith(this.#rest);
-    (this.#joined ??= []).push(joined);
+    this.#joined = [...this.#joined, joined];
+    this.#runs = [...this.#runs, run];
     run.work = this;
     run.happens(this.#hasBegun ? "begins" : "waits");
     run.movedInQueue(this.#position);
@@ -100,27 +101,27 @@ export class Work implements RunWork {
   begin(): boolean {
     if (this.#abortReason !== undefined) return false;
     this.#hasBegun = true;
-    for (const run of this.runs) run.happens("begins");
+    for (const run of this.#runs) run.happens("begins");
     return true;
   }
 
   drop(run: Run, reason: IscepError): void {
-    const others = this.runs.filter((other) => other !== run);
+    const others = this.#runs.filter((other) => other !== run);
     if (others.length === 0) {
       this.#abort(reason);
       this.#host.unwanted(this, run, reason);
       return;
     }
+    this.#runs = others;
     if (run === this.first) this.#dropFirst();
-    else this.#joined = this.#joined?.filter((joined) => joined.run !== run);
+    else this.#joined = this.#joined.filter((joined) => joined.run !== run);
     run.end(stopped(reason));
   }
 
   /** The run's output ends here. What comes later is for the others. */
   #dropFirst(): void {
-    this.#firstHasLeft = true;
     this.#rest = new RunOutput(this.#host.limits);
-    for (const joined of this.#joined ?? []) joined.continueWith(this.#rest);
+    for (const joined of this.#joined) joined.continueWith(this.#rest);
     const leftMs = this.first.startedAtMs + this.timeoutMs - Date.now();
     // Until now the time of the first run was the bound. Runs that join later have times of their own, without end.
     this.#timer = setTimeout(timeOut, Math.max(0, leftMs), this);
@@ -133,13 +134,13 @@ export class Work implements RunWork {
 
   progress(progress: Progress): void {
     this.#progress = progress;
-    for (const run of this.runs) run.progress(progress);
+    for (const run of this.#runs) run.progress(progress);
   }
 
   /** The position in the queue, from 1; 0 when the wait is over. */
   moved(position: number): void {
     this.#position = position;
-    for (const run of this.runs) run.movedInQueue(position);
+    for (const run of this.#runs) run.movedInQueue(position);
   }
 
   write(channel: OutputChannel, data: string | Uint8Array): Promise<void> | undefined {
@@ -150,11 +151,13 @@ export class Work implements RunWork {
   end(outcome: RunOutcome): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
-    if (!this.#firstHasLeft) this.first.end(outcome);
-    this.#rest?.close();
-    for (const joined of this.#joined ?? []) joined.end(outcome);
+    if (this.#rest === undefined) this.first.end(outcome);
+    else this.#rest.close();
+    for (const joined of this.#joined) joined.end(outcome);
   }
 }
+
+const nobody: readonly JoinedOutput[] = [];
 
 function timeOut(work: Work): void {
   const reason = new IscepError("timeout", `the command took longer than its timeout of ${work.timeoutMs} ms`);
