@@ -18,7 +18,6 @@ const reasons = {
   commander: "the command line: verbs, options, help",
   croner: "the next time of a cron expression in a time zone, through changes of daylight saving",
   jiti: "loads modules of commands that are written in TypeScript, on a Node that does not strip types",
-  piscina: "the pool of worker threads: it stops a busy thread, bounds its queue, carries messages",
   "reflect-metadata": "@peculiar/x509 uses tsyringe, which needs it loaded first",
   yaml: "reads iscep.yaml with line and column for each fault, and refuses a key that stands twice",
   "@arethetypeswrong/cli": "checks that the types of the package resolve for those who import it",

@@ -161,7 +161,12 @@ describe("a secret", () => {
 describe("a wrong place is refused when it is defined:", () => {
   test.each<[string, Args, unknown, RegExp]>([
     ["an unknown argument on standard input", { abc: text }, { stdin: "{abd}" }, /not declared.*did you mean "abc"/],
-    ["a text on standard input", { a: text }, { stdin: "a" }, /stdin must be true, .* or args, .* or one "\{argument\}"/],
+    [
+      "a text on standard input",
+      { a: text },
+      { stdin: "a" },
+      /stdin must be true, .* or args, .* or one "\{argument\}"/,
+    ],
     ["more than the value", { a: text }, { stdin: "{a}\n" }, /stdin must be true, .* or args/],
     ["two values", { a: text, b: text }, { stdin: "{a}{b}" }, /stdin must be true, .* or args/],
     ["what every object has", {}, { stdin: "{constructor}" }, /not declared/],

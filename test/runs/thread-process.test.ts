@@ -34,6 +34,6 @@ test.each(["fail-in-thread.mjs", "exit-in-thread.mjs"])(
   },
 );
 
-test("who has no commands in threads loads nothing for them", async () => {
+test("a server of plain functions loads no library that only others need", async () => {
   expect(await outputOf("no-threads.mjs")).toBe("[]");
 });

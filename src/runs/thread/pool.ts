@@ -1,4 +1,3 @@
-import type { Piscina } from "piscina";
 import type { CommandContext, FunctionCommand } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
@@ -8,6 +7,7 @@ import type { JsonLimits } from "../../wire/json.js";
 import { JsonText } from "../../wire/json-text.js";
 import { openRunChannel } from "./channel.js";
 import { unpackThrown, type ThreadAnswer, type ThreadTask } from "./messages.js";
+import { WorkerThreads } from "./worker-threads.js";
 
 export interface ThreadPoolOptions extends Partial<JsonLimits & ProgressLimits> {
   readonly maxThreads: number;
@@ -30,8 +30,6 @@ export interface ThreadRunOptions {
   progress(fraction: number, message?: string): void;
 }
 
-type Pool = Piscina<ThreadTask, ThreadAnswer>;
-
 interface ThreadCall {
   readonly ended: Promise<unknown>;
   stop(reason: unknown): void;
@@ -45,7 +43,7 @@ export class ThreadPool {
   readonly #options: Required<ThreadPoolOptions>;
   readonly #taskLimits: ThreadTask["limits"];
   readonly #calls = new Set<ThreadCall>();
-  #pool: Promise<Pool> | undefined;
+  readonly #threads: WorkerThreads;
   #closed = false;
 
   constructor(options: ThreadPoolOptions) {
@@ -60,6 +58,7 @@ export class ThreadPool {
       ...options,
     };
     const { maxJsonDepth, maxJsonKeys, maxJsonItems, progressIntervalMs, maxProgressMessageCharacters } = this.#options;
+    this.#threads = new WorkerThreads(this.#options.maxThreads, this.#options.threadIdleMs);
     this.#taskLimits = { maxJsonDepth, maxJsonKeys, maxJsonItems, progressIntervalMs, maxProgressMessageCharacters };
   }
 
@@ -73,16 +72,8 @@ export class ThreadPool {
     const module = command.threadModule;
     if (module === undefined)
       throw new IscepError("internal", `"${command.name}" has no module that a thread could import`);
-    const pool = await this.#open();
     signal.throwIfAborted();
-    // Nothing is awaited after these checks, so that close() sees either the call or nothing.
     if (this.#closed) throw new IscepError("closed", "the server was closed, and starts no more threads");
-    const stopper = new AbortController();
-    let threadEnd: Promise<unknown> | undefined;
-    const stop = (reason: unknown): void => {
-      if (stopper.signal.aborted) return;
-      threadEnd = endOfDropped(pool, () => stopper.abort(reason));
-    };
     const channel = openRunChannel(options);
     const task: ThreadTask = {
       limits: this.#taskLimits,
@@ -93,6 +84,11 @@ export class ThreadPool {
       runId,
       identity: { owner: identity.owner, tokenId: identity.tokenId },
     };
+    const threaded = this.#threads.run(task);
+    let stopped: { readonly reason: unknown; readonly ended: Promise<void> } | undefined;
+    const stop = (reason: unknown): void => {
+      stopped ??= { reason, ended: threaded.drop() };
+    };
     let graceTimer: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
       if (!channel.begun) return stop(signal.reason);
@@ -100,8 +96,7 @@ export class ThreadPool {
       graceTimer = setTimeout(() => stop(signal.reason), this.#options.killGraceMs);
     };
     signal.addEventListener("abort", onAbort);
-    const answered = pool.run(task, { signal: stopper.signal, transferList: [channel.port] });
-    const ended = answered.then(
+    const ended = threaded.answered.then(
       async (answer) => {
         await channel.ended;
         // A result within the grace is too late, because its caller already got another outcome.
@@ -109,10 +104,10 @@ export class ThreadPool {
         return unpackAnswer(answer);
       },
       async (error: unknown) => {
-        if (!stopper.signal.aborted) throw crash(command.name, error);
+        if (stopped === undefined) throw crash(command.name, error);
         // Another call may take the place only then, because a thread that is stuck in the system still counts.
-        await threadEnd;
-        throw stopper.signal.reason;
+        await stopped.ended;
+        throw stopped.reason;
       },
     );
     const call = { ended, stop };
@@ -133,47 +128,10 @@ export class ThreadPool {
    */
   async close(graceMs: number, endMs = this.#options.killGraceMs): Promise<void> {
     this.#closed = true;
-    const pool = await this.#pool?.catch(() => undefined);
-    if (pool === undefined) return;
     await this.#idle(graceMs);
     for (const call of this.#calls) call.stop(new IscepError("cancelled", "the server was closed"));
     await this.#idle(endMs);
-    await pool.destroy();
-  }
-
-  #open(): Promise<Pool> {
-    return (this.#pool ??= this.#start());
-  }
-
-  /** Programs without thread commands never load the library. */
-  async #start(): Promise<Pool> {
-    const { Piscina } = await import("piscina");
-    const pool: Pool = new Piscina<ThreadTask, ThreadAnswer>({
-      filename: new URL("./worker.js", import.meta.url).href,
-      name: "runInThread",
-      minThreads: 0,
-      maxThreads: Math.max(1, this.#options.maxThreads),
-      idleTimeout: this.#options.threadIdleMs,
-      // To wait with atomics would stop the timers and sockets of a command's module.
-      atomics: "disabled",
-    });
-    let startFault: unknown;
-    // A thread failed while it had no task.
-    pool.on("error", (error: unknown) => (startFault = error));
-    pool.on("workerDestroy", () => setImmediate(() => this.#failStranded(pool, startFault)));
-    return pool;
-  }
-
-  /** When threads cannot start, nothing would ever take the calls that wait for one. */
-  #failStranded(pool: Pool, cause: unknown): void {
-    if (pool.threads.length > 0) return;
-    for (const call of this.#calls) {
-      call.stop(
-        new IscepError("killed", "no worker thread could be started for the command; the cause has the reason", {
-          cause,
-        }),
-      );
-    }
+    await this.#threads.close();
   }
 
   async #idle(timeoutMs: number): Promise<void> {
@@ -188,15 +146,6 @@ export class ThreadPool {
 function unpackAnswer(answer: ThreadAnswer): JsonText | undefined {
   if (answer.ok) return answer.json === undefined ? undefined : new JsonText(answer.json);
   throw unpackThrown(answer.thrown);
-}
-
-/** Resolves when the thread that the pool drops in `drop` has ended. The pool itself does not wait for it. */
-function endOfDropped(pool: Pool, drop: () => void): Promise<unknown> {
-  const before = pool.threads;
-  drop();
-  const kept = new Set(pool.threads);
-  const dropped = before.filter((thread) => !kept.has(thread));
-  return Promise.all(dropped.map((thread) => new Promise((resolve) => thread.once("exit", resolve))));
 }
 
 function crash(name: string, cause: unknown): IscepError {

@@ -1,4 +1,5 @@
 /** Runs in the worker threads of the pool. It imports the module of a command and calls the command. */
+import { parentPort } from "node:worker_threads";
 import type { FunctionCommand } from "../../model/command.js";
 import { importModule } from "../../commands/load-module.js";
 import { openThreadCommandTable, threadCommandKey } from "../../commands/thread-commands.js";
@@ -15,8 +16,12 @@ markCommandWorker(() => {
   for (const resolve of whenListening) setImmediate(resolve);
 });
 
-/** Never throws, because the pool treats a rejection as a thread that has ended. */
-export async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
+parentPort?.on("message", (task: ThreadTask) => {
+  void runInThread(task).then((answer) => parentPort?.postMessage(answer));
+});
+
+/** Never rejects: what the command throws is an answer too. */
+async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
   const channel = new ThreadContextChannel(task.port, task.limits);
   try {
     const command = await findCommand(task.module, task.command);

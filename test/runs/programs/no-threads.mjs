@@ -1,5 +1,5 @@
 // @ts-check
-/** A library user without thread commands: what is loaded for nothing costs time and memory. */
+/** A library user with plain functions: what is loaded for nothing costs time and memory. */
 import { createRequire } from "node:module";
 import { defineCommand, Server } from "iscep";
 
@@ -7,4 +7,4 @@ const server = new Server({ commands: [defineCommand({ name: "here", run: () => 
 await server.listen();
 await server.close();
 const loaded = Object.keys(createRequire(import.meta.url).cache);
-process.stdout.write(JSON.stringify(loaded.filter((file) => /[\\/](piscina|jiti)[\\/]/.test(file))));
+process.stdout.write(JSON.stringify(loaded.filter((file) => /[\\/](ajv|ajv-formats|jiti|yaml)[\\/]/.test(file))));
