@@ -1,95 +1,112 @@
-// `npm run stress` measures the figures of scripts, which takes a minute or two. `npm run stress -- cancels` measures
-// one of them. `--short` takes little of each, with bounds for a machine that has other work as well, and then runs the
-// tests that repeat themselves with more rounds than `npm test` (test/support/rounds.ts); `--long` has rounds for a night.
-import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+// @ts-check
+/**
+ * `npm run stress`: runs every promise that is too long for the tests, and compares what it measures with what was promised.
+ *
+ *     npm run stress                    all of them; writes docs/PROMISES.md
+ *     npm run stress -- 6 14            these
+ *     npm run stress -- --short         short forms of all, for .ci/run; writes nothing
+ *     npm run stress -- --soak 10m 22   how long the soak takes (default 60s)
+ *     npm run stress -- --long 36       tests that repeat themselves, with rounds for a night
+ */
+import { readdirSync, writeFileSync } from "node:fs";
+import { cpus, release, totalmem } from "node:os";
 import path from "node:path";
-import { cancels, firstByte, killedClients, manyAtOnce, slowReader, startServer, zombiesOf } from "./figures.mjs";
+import { parseArgs } from "node:util";
 
-const MiB = 1024 * 1024;
-const asked = process.argv.slice(2);
-const isShort = asked.includes("--short");
-const isLong = asked.includes("--long");
-const names = asked.filter((word) => !word.startsWith("--"));
-// Short rounds do not wait out the graces of a real server.
-// Clients that were killed cannot say that they do not come back.
-const server = await startServer(isShort ? { killGraceMs: 200, callerGraceMs: 100 } : { callerGraceMs: 5_000 });
-let missed = 0;
+/**
+ * @typedef {{ isShort: boolean, isLong: boolean, soakMs: number, slack: number }} Effort `slack`: by how much times may be longer than promised, in the short form only
+ * @typedef {{ measured: string, held: boolean, note?: string }} Result `note`: why a promise is not held, and what can be
+ * @typedef {{ number: number, promise: string, promised: string, isOnlyLong?: boolean,
+ *   run(effort: Effort): Promise<Result> }} StressPromise
+ */
 
-/** @param {string} what @param {string} figure @param {string} promise @param {boolean} isKept */
-function tell(what, figure, promise, isKept) {
-  console.log(`${isKept ? "kept  " : "MISSED"}  ${what}: ${figure}; promised: ${promise}`);
-  if (!isKept) missed++;
-}
-
-const groups = {
-  async first() {
-    const { bareMs, iscepMs, ratio } = await firstByte(server, isShort ? 15 : 200);
-    const figure = `${iscepMs.toFixed(2)} ms, bare spawn ${bareMs.toFixed(2)} ms, ratio ${ratio.toFixed(2)}`;
-    const most = isShort ? 6 : 1.5;
-    tell("from call to first byte of output", figure, `at most ${most.toFixed(2)}`, ratio <= most && ratio > 0.5);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    short: { type: "boolean", default: false },
+    long: { type: "boolean", default: false },
+    soak: { type: "string", default: "60s" },
   },
-  async many() {
-    const { count, bytes, wrong, ms } = await manyAtOnce(server, 200, isShort ? 300 : 20_000);
-    const figure = `${(bytes / MiB).toFixed(0)} MiB in ${(ms / 1000).toFixed(1)} s, ${wrong} outputs wrong`;
-    tell(`${count} scripts at once`, figure, "no byte lost or mixed", wrong === 0);
-  },
-  async slow() {
-    const size = (isShort ? 128 : 1024) * MiB;
-    const { read, isWhole, growthBytes } = await slowReader(server, size);
-    const figure = `${(read / MiB).toFixed(0)} MiB read, the server grew by ${(growthBytes / MiB).toFixed(1)} MiB`;
-    tell(
-      `${size / MiB} MiB to a slow reader`,
-      figure,
-      "all of it, and at most 32 MiB",
-      isWhole && growthBytes <= 32 * MiB,
-    );
-  },
-  async cancels() {
-    const polite = await cancels(server, "stay", isShort ? 24 : 1_000);
-    const figure = `median ${polite.medianMs.toFixed(0)} ms, slowest ${polite.slowestMs.toFixed(0)} ms, ${polite.left.length} processes left`;
-    tell(
-      `${polite.count} cancels`,
-      figure,
-      isShort ? "none left" : "none left, within 1 s",
-      polite.left.length === 0 && (isShort || polite.slowestMs <= 1_000),
-    );
-    const stubborn = await cancels(server, "stubborn", isShort ? 12 : 96);
-    const byForce = `median ${stubborn.medianMs.toFixed(0)} ms, slowest ${stubborn.slowestMs.toFixed(0)} ms, ${stubborn.left.length} processes left`;
-    const isKept = stubborn.left.length === 0 && stubborn.slowestMs <= 6_000;
-    tell(`${stubborn.count} cancels of scripts that ignore SIGTERM`, byForce, "none left, within 6 s", isKept);
-  },
-  async killed() {
-    const { count, goneMs, left } = await (isShort ? killedClients(server, 6, 3) : killedClients(server, 200, 20));
-    const figure = `all gone ${(goneMs / 1000).toFixed(1)} s after the last, ${left.length} processes left`;
-    tell(
-      `${count} killed clients`,
-      figure,
-      "none left, 5 s to come back and 1 s more",
-      left.length === 0 && goneMs <= 6_000,
-    );
-  },
+});
+const [, amount = "60", unit = "s"] = /^(\d+)(s|m|h)$/.exec(values.soak) ?? [];
+// Short forms run beside other work, on whatever machine: their times only tell what is far off.
+const effort = {
+  isShort: values.short,
+  isLong: values.long,
+  slack: values.short ? 4 : 1,
+  soakMs: Number(amount) * (unit === "h" ? 3_600_000 : unit === "m" ? 60_000 : 1_000),
 };
 
-/** Every test file that asks how many rounds it must do. */
-function filesWithRounds() {
-  return readdirSync("test", { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".test.ts"))
-    .map((file) => path.join("test", file))
-    .filter((file) => /support\/(?:rounds|hostile-text)\.js"/.test(readFileSync(file, "utf8")));
+const folder = path.join(import.meta.dirname, "promises");
+const all = await Promise.all(
+  readdirSync(folder)
+    .filter((file) => file.endsWith(".mjs"))
+    .sort()
+    .map(async (file) => /** @type {StressPromise} */ (await import(path.join(folder, file)))),
+);
+const asked = positionals.length === 0 ? all : all.filter(({ number }) => positionals.includes(String(number)));
+const chosen = asked.filter(({ isOnlyLong = false }) => !(values.short && isOnlyLong));
+if (chosen.length === 0) {
+  console.error(
+    `there is no promise ${positionals.join(", ")}; there are ${all.map(({ number }) => number).join(", ")}`,
+  );
+  process.exit(64);
 }
 
-try {
-  for (const [name, measure] of Object.entries(groups)) if (names.length === 0 || names.includes(name)) await measure();
-  const zombies = zombiesOf(server.pid);
-  tell("the server's own children that have ended", `${zombies} zombies`, "none", zombies === 0);
-} finally {
-  await server.close();
+const startedAt = new Date();
+/** @type {{ promise: StressPromise, result: Result, seconds: number }[]} */
+const rows = [];
+for (const promise of chosen) {
+  const fromMs = performance.now();
+  /** @type {Result} */
+  let result;
+  try {
+    result = await promise.run(effort);
+  } catch (error) {
+    result = { measured: `it failed: ${error instanceof Error ? error.message : String(error)}`, held: false };
+    console.error(error);
+  }
+  const seconds = (performance.now() - fromMs) / 1_000;
+  rows.push({ promise, result, seconds });
+  const head = `${result.held ? "held  " : "BROKEN"}  ${String(promise.number).padStart(2)} ${promise.promise} (${seconds.toFixed(0)} s)`;
+  console.log(`${head}\n            promised  ${promise.promised}\n            measured  ${result.measured}`);
 }
-if (isShort || isLong) {
-  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "main", ...filesWithRounds()];
-  const environment = { ...process.env, ISCEP_STRESS: isLong ? "long" : "short" };
-  const { status } = spawnSync(process.execPath, vitest, { stdio: "inherit", env: environment });
-  if (status !== 0) missed++;
+const broken = rows.filter(({ result }) => !result.held);
+console.log(
+  `${rows.length - broken.length} held, ${broken.length} broken, in ${Math.round((Date.now() - startedAt.getTime()) / 1_000)} s`,
+);
+if (!values.short && positionals.length === 0) write();
+process.exitCode = broken.length === 0 ? 0 : 1;
+
+function write() {
+  const cell = (/** @type {string} */ text) => text.replaceAll("|", String.raw`\|`).replaceAll("\n", " ");
+  const lines = rows.map(({ promise, result, seconds }) => {
+    const cells = [
+      String(promise.number),
+      promise.promise,
+      promise.promised,
+      result.measured,
+      result.held ? "yes" : "**no**",
+      `${seconds.toFixed(0)} s`,
+    ];
+    return `| ${cells.map(cell).join(" | ")} |`;
+  });
+  const notes = rows.flatMap(({ promise, result }) =>
+    result.note === undefined ? [] : [`- **${promise.number}**: ${result.note}`],
+  );
+  const [{ model } = { model: "unknown" }] = cpus();
+  const text = `# Promises
+
+\`npm run stress\` runs these programs, compares what it measures with what was promised, and writes this page. It fails when one promise is not held.
+\`npm run stress -- 6\` runs one; the programs are in \`stress/promises/\`, one file each. Attackers and honest callers are processes of their own, and the
+attackers (\`stress/attackers/\`) use no code of iscep. Short forms of all run before each change goes in.
+
+Measured on ${startedAt.toISOString().slice(0, 10)} with Node ${process.versions.node} on Linux ${release()}, ${cpus().length} cores (${model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB; the soak took ${values.soak}. Server, attackers and
+callers shared these cores.
+
+| # | promise | promised | measured | held | took |
+| --- | --- | --- | --- | --- | --- |
+${lines.join("\n")}
+${notes.length === 0 ? "" : `\n## What is not as promised, and why\n\n${notes.join("\n")}\n`}`;
+  writeFileSync(path.join(import.meta.dirname, "../docs/PROMISES.md"), text);
 }
-process.exitCode = missed === 0 ? 0 : 1;

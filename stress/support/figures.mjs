@@ -1,42 +1,18 @@
 // @ts-check
-/**
- * Measures scripts; each figure has its promise. `npm run stress` measures with large numbers, and the tests with small
- * ones.
- */
+/** Measures scripts, for several promises. */
 import { fork, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "iscep";
+import { messageOf, startServer as start } from "./serving.mjs";
 
-/** @typedef {{ url: string, pid: number, folder: string, close(): Promise<void> }} StressServer */
+/** @typedef {import("./serving.mjs").StressServer} StressServer */
 
-/** @param {Partial<import("iscep").Limits>} limits @returns {Promise<StressServer>} */
-export async function startServer(limits = {}) {
-  const folder = mkdtempSync(path.join(tmpdir(), "iscep-stress-"));
-  const child = fork(path.join(import.meta.dirname, "server.mjs"), [folder, JSON.stringify(limits)]);
-  const { url } = await messageOf(child);
-  return {
-    url,
-    pid: child.pid ?? 0,
-    folder,
-    async close() {
-      const ended = once(child, "exit");
-      child.disconnect();
-      await ended;
-      rmSync(folder, { recursive: true });
-    },
-  };
-}
-
-/** The first message that it sends. @param {import("node:child_process").ChildProcess} child */
-async function messageOf(child) {
-  const [message] = /** @type {[{ readonly url: string, readonly runs: readonly string[] }]} */ (
-    await once(child, "message")
-  );
-  return message;
+/** @param {Partial<import("iscep").Limits>} limits */
+export function startServer(limits = {}) {
+  return start({ limits });
 }
 
 /** @param {string} url */
@@ -188,7 +164,7 @@ export async function killedClients({ url }, count, each) {
   const runs = new Set();
   for (let index = 0; index < count; index += each) {
     const child = fork(path.join(import.meta.dirname, "client.mjs"), [url, String(Math.min(each, count - index))]);
-    const message = await messageOf(child);
+    const message = /** @type {{ readonly runs: readonly string[] }} */ (await messageOf(child));
     for (const run of message.runs) runs.add(run);
     const ended = once(child, "exit");
     child.kill("SIGKILL");
@@ -200,7 +176,7 @@ export async function killedClients({ url }, count, each) {
 }
 
 /** @param {ReadonlySet<unknown>} runs */
-function processesOf(runs) {
+export function processesOf(runs) {
   return readdirSync("/proc").filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
     try {
