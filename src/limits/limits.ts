@@ -70,6 +70,13 @@ export const limitTable = {
     max: 64 * KiB,
     reason: "the message of the error that a run ends with; a longer one is cut before anybody is told",
   },
+  scriptReadBytes: {
+    min: 1,
+    default: 256 * KiB,
+    max: 256 * KiB,
+    reason:
+      "output of all scripts together that is read in one turn of the event loop, so that callers have their turn",
+  },
   maxProgressLineBytes: {
     default: 1 * KiB,
     max: 64 * KiB,

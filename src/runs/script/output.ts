@@ -1,9 +1,10 @@
 /** Passes what a script writes to the followers of its run, and keeps the beginning for its result. */
 import type { Readable } from "node:stream";
-import type { Limits } from "../../limits/limits.js";
+import { limitTable, type Limits } from "../../limits/limits.js";
 import { CappedOutput } from "./capped-output.js";
 import type { OutputChannel } from "../streams/output.js";
 import { SecretMask } from "../../text/secret-mask.js";
+import { PipeTurns } from "./pipe-turns.js";
 import { ProgressLines, type ProgressListener } from "./progress-lines.js";
 
 /** Takes the bytes as they come. A promise asks for a pause until it resolves. */
@@ -24,6 +25,12 @@ export interface ScriptOutputOptions {
   readonly secrets: readonly string[];
 }
 
+/** One for all servers of the process, as they share its event loop. */
+const pipeTurns = new PipeTurns(limitTable.scriptReadBytes.default);
+
+/** This is more than the system keeps of unread bytes of a socket. */
+export const maxPipeBytes = 1024 * 1024;
+
 export class ScriptOutput {
   readonly stdout: CappedOutput;
   readonly stderr: CappedOutput;
@@ -39,6 +46,9 @@ export class ScriptOutput {
   #isFull = false;
   readonly #full: () => void;
   #isOver = false;
+  /** Where reading ends. */
+  #lastByte = Number.POSITIVE_INFINITY;
+  #isPaused = false;
 
   constructor({ maxBytes, full, limits, live, progress = () => {}, secrets }: ScriptOutputOptions) {
     this.stdout = new CappedOutput(limits.maxRunOutputBytes);
@@ -66,7 +76,7 @@ export class ScriptOutput {
   }
 
   get isHeldBack(): boolean {
-    return this.#waiting > 0;
+    return this.#waiting > 0 || this.#isPaused;
   }
 
   /** How often a pipe had to wait. */
@@ -88,17 +98,37 @@ export class ScriptOutput {
     pipe.on("data", (chunk: Buffer) => {
       if (this.#isOver) return;
       this.#bytes += chunk.length;
+      if (this.#bytes >= this.#lastByte) {
+        this.#pauseForGood();
+        return;
+      }
       const waiting = this.#take(channel, chunk);
-      if (waiting === undefined) return;
+      if (waiting === undefined) {
+        pipeTurns.count(pipe, chunk.length);
+        return;
+      }
       pipe.pause();
       this.#waiting++;
       this.#waits++;
       void waiting.then(() => {
         this.#waiting--;
-        pipe.resume();
+        if (!this.#isPaused) pipeTurns.resume(pipe);
       });
     });
     pipe.on("error", () => pipe.destroy());
+  }
+
+  /** It is being ended: its last words are taken, as many as a pipe may hold, and then it is read no further. */
+  stop(): void {
+    this.#lastByte = Math.min(this.#lastByte, this.#bytes + maxPipeBytes);
+  }
+
+  #pauseForGood(): void {
+    this.#isPaused = true;
+    for (const pipe of this.#pipes) {
+      pipeTurns.delete(pipe);
+      pipe.pause();
+    }
   }
 
   #take(channel: OutputChannel, chunk: Buffer): Promise<void> | undefined {
@@ -133,6 +163,9 @@ export class ScriptOutput {
     void this.#pass("stdout", this.#masks.stdout.end());
     for (const bytes of this.#lines.push(this.#masks.stderr.end())) void this.#pass("stderr", bytes);
     for (const bytes of this.#lines.end()) void this.#pass("stderr", bytes);
-    for (const pipe of this.#pipes) pipe.destroy();
+    for (const pipe of this.#pipes) {
+      pipeTurns.delete(pipe);
+      pipe.destroy();
+    }
   }
 }

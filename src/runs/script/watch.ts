@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { IscepError, isIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { endProcesses } from "./end.js";
-import type { ScriptOutput } from "./output.js";
+import { maxPipeBytes, type ScriptOutput } from "./output.js";
 
 export interface ProcessWatchOptions {
   /** The id in the program's environment, as ISCEP_RUN. */
@@ -68,6 +68,7 @@ export class ProcessWatch {
     // It has already ended by itself, unless its last output is still on its way to a slow reader.
     if (this.#exit !== undefined && (this.#ending || !(this.#isDraining || this.#output.isHeldBack))) return;
     this.#stopReason = asStopReason(reason);
+    this.#output.stop();
     this.#endTree();
   }
 
@@ -139,9 +140,6 @@ export class ProcessWatch {
     if (this.#exit === undefined) this.#child.unref();
   }
 }
-
-/** This is more than the system keeps of unread bytes of a socket. */
-const maxPipeBytes = 1024 * 1024;
 
 export function asStopReason(reason: unknown): IscepError {
   return isIscepError(reason) ? reason : new IscepError("cancelled", undefined, { cause: reason });
