@@ -9,25 +9,21 @@ const highestPort = 65_535;
 
 const listenForms = '"HOST:PORT", "PORT", "[::1]:8989" or "unix:PATH"';
 
+/** Port 0 to 65535, with at most five digits; before it a host, or one in brackets. The reader and the schema both use it. */
+const placeExpression =
+  /^(?:unix:(.+)|(?:(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:[\]/@]+)):)?([0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))$/;
+
 /** undefined for text of no known form. A relative path of a unix socket is relative to `folder`. */
 function parseListen(text: string, folder: string): ListenPlace | undefined {
-  if (text.startsWith("unix:")) {
-    const socket = text.slice("unix:".length);
-    return socket === "" ? undefined : { unix: path.resolve(folder, socket) };
-  }
-  const [, bracketed, plain, digits = ""] =
-    /^(?:(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:[\]/@]+)):)?([0-9]{1,5})$/.exec(text) ?? [];
-  const port = Number(digits);
-  return digits === "" || port > highestPort ? undefined : { host: bracketed ?? plain ?? defaultHost, port };
+  const [, socket, bracketed, plain, port] = placeExpression.exec(text) ?? [];
+  if (socket !== undefined) return { unix: path.resolve(folder, socket) };
+  return port === undefined ? undefined : { host: bracketed ?? plain ?? defaultHost, port: Number(port) };
 }
-
-/** A number from 0 to 65535, with at most five digits. */
-const portPattern = "([0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 
 const placeSchema = {
   anyOf: [
     { type: "integer", minimum: 0, maximum: highestPort },
-    { type: "string", pattern: String.raw`^(unix:.+|((\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/@]+):)?${portPattern})$` },
+    { type: "string", pattern: placeExpression.source },
   ],
 };
 

@@ -11,7 +11,12 @@ import { bytes, choice, duration, filePath, flag, listOf, text, wholeNumber, who
 import type { ArgumentDeclarations } from "../commands/arguments/declaration.js";
 import { defineScript, type ScriptDefinition } from "../commands/define-script.js";
 import { commandNameSchema } from "../model/command-name.js";
-import { isStandardInputPlace, standardInputForms, type StandardInputPlace } from "../commands/script/invocation.js";
+import {
+  isStandardInputPlace,
+  standardInputExpression,
+  standardInputForms,
+  type StandardInputPlace,
+} from "../commands/script/invocation.js";
 import { schedule } from "./schedule.js";
 import { processLimitBounds, waysWhenOutputIsFull, type ProcessLimits } from "../commands/script/process.js";
 import { outputForms } from "../commands/script/results.js";
@@ -41,7 +46,7 @@ const environment: ValueKind<Readonly<Record<string, string>>> = {
 
 const standardInput: ValueKind<StandardInputPlace | true> = {
   words: '`true`, `args`, or `"{argument}"`',
-  schema: { anyOf: [{ const: true }, { type: "string", pattern: String.raw`^(args|\{[^{}:]+\})$` }] },
+  schema: { anyOf: [{ const: true }, { type: "string", pattern: standardInputExpression.source }] },
   read(value) {
     if (value.scalar === true) return true;
     const place = value.written();

@@ -1,8 +1,8 @@
 /** The kinds of values that several keys of iscep.yaml have. */
 import path from "node:path";
 import type { ValueKind } from "./keys.js";
-import { durationForm, parseDuration } from "../text/duration.js";
-import { parseSize, sizeForm } from "../text/size.js";
+import { durationExpression, durationForm, parseDuration } from "../text/duration.js";
+import { parseSize, sizeExpression, sizeForm } from "../text/size.js";
 import type { YamlValue } from "./yaml-source.js";
 
 export const text: ValueKind<string> = {
@@ -57,8 +57,8 @@ export function listOf<Value>(words: string, item: ValueKind<Value>): ValueKind<
   };
 }
 
-const durationSchema = { type: "string", pattern: String.raw`^[0-9]{1,15}(\.[0-9]{1,9})?(ms|s|m|h|d)$` };
-const sizeSchema = { type: "string", pattern: String.raw`^[0-9]{1,15}(\.[0-9]{1,9})?(B|KiB|MiB|GiB)$` };
+const durationSchema = { type: "string", pattern: durationExpression.source };
+const sizeSchema = { type: "string", pattern: sizeExpression.source };
 
 /** A duration, in milliseconds. */
 export function duration(maximumMs: number, maximum: string): ValueKind<number> {

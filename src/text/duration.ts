@@ -1,5 +1,8 @@
 const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** The form that `parseDuration` reads; 0 has it too. */
+export const durationExpression = /^([0-9]{1,15}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)$/;
+
 /** What a message says about a duration that cannot be read. */
 export const durationForm = "a number above 0 and a unit, like 500ms, 30s, 10m, 2h or 1d";
 
@@ -8,7 +11,7 @@ export const durationForm = "a number above 0 and a unit, like 500ms, 30s, 10m, 
  * required.
  */
 export function parseDuration(text: string): number | undefined {
-  const [, amount = "", unit = ""] = /^([0-9]{1,15}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)$/.exec(text) ?? [];
+  const [, amount = "", unit = ""] = durationExpression.exec(text) ?? [];
   const value = Math.round(Number(amount) * (unitsMs[unit] ?? Number.NaN));
   return value > 0 && Number.isSafeInteger(value) ? value : undefined;
 }

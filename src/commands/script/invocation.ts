@@ -12,10 +12,11 @@ export type StandardInputPlace = "args" | `{${string}}`;
 export const standardInputForms =
   'stdin must be true, for what the caller sends, or args, for all arguments as JSON, or one "{argument}", for the value of that one';
 
-const oneArgument = /^\{([^{}:]+)\}$/u;
+/** The reader of iscep.yaml and its schema both use it. */
+export const standardInputExpression = /^(?:args|\{([^{}:]+)\})$/;
 
 export function isStandardInputPlace(place: unknown): place is StandardInputPlace {
-  return place === "args" || (typeof place === "string" && oneArgument.test(place));
+  return typeof place === "string" && standardInputExpression.test(place);
 }
 
 export interface ScriptPlaces {
@@ -89,7 +90,7 @@ function compileStandardInput(place: unknown, declarations: ArgumentDeclarations
   if (place === "args") {
     return { usedArguments: Object.keys(declarations), contentOf: (args) => Buffer.from(JSON.stringify(args)) };
   }
-  const [, argument] = oneArgument.exec(typeof place === "string" ? place : "") ?? [];
+  const [, argument] = standardInputExpression.exec(typeof place === "string" ? place : "") ?? [];
   if (argument === undefined) throw wrong(standardInputForms);
   const declaration = Object.hasOwn(declarations, argument) ? declarations[argument] : undefined;
   if (declaration === undefined) {
