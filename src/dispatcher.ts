@@ -77,9 +77,10 @@ export class Dispatcher {
     this.#turns = new Turns(limits, (work, turn) => this.#begin(work, turn));
     this.#journal = new RunJournal(options);
     this.#threads = new ThreadPool(limits);
-    this.#places = { threads: this.#threads, limits, newPaths: new NewPaths(), room: packetRoom(limits) };
+    this.#places = { threads: this.#threads, limits, newPaths: new NewPaths() };
     this.#host = {
       limits,
+      room: packetRoom(limits),
       ends: (run, outcome) => this.#journal.ends(run, outcome),
       abandoned: (run) => this.#abandoned(run),
       unwanted: (work, run, reason) => this.#unwanted(work, run, reason),

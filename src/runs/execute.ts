@@ -10,7 +10,6 @@ import type { Outcome, RunOutcome } from "../model/outcome.js";
 import { settle } from "./run/settle.js";
 import type { NewPaths } from "./new-paths.js";
 import { runScript } from "./script/run-script.js";
-import type { ValueRoom } from "./run/value-room.js";
 import { WorkContext, type Work } from "./run/work.js";
 import type { ThreadPool } from "./thread/pool.js";
 
@@ -18,8 +17,6 @@ export interface ExecutionPlaces {
   readonly threads: ThreadPool;
   readonly limits: Limits;
   readonly newPaths: NewPaths;
-  /** How large a value may be that any door can carry. */
-  readonly room: ValueRoom;
 }
 
 /**
@@ -28,10 +25,8 @@ export interface ExecutionPlaces {
  */
 export function execute(work: Work, places: ExecutionPlaces): RunOutcome | Promise<RunOutcome> {
   const result = run(work, places);
-  const { limits, room } = places;
-  return result instanceof Promise
-    ? result.then((outcome) => settle(outcome, limits, room))
-    : settle(result, limits, room);
+  const { limits } = places;
+  return result instanceof Promise ? result.then((outcome) => settle(outcome, limits)) : settle(result, limits);
 }
 
 function run(work: Work, places: ExecutionPlaces): Outcome | Promise<Outcome> {

@@ -265,7 +265,9 @@ describe.each([
     const params = { command: "add", args: { a: 1, b: 1 }, idempotencyKey: "once" };
     const first = await peer.request("call", params);
     expect(first).toEqual({ value: 2, run: expect.any(String) as string });
-    expect(await peer.request("call", { ...params, args: { a: 5, b: 5 } })).toEqual(first);
+    expect(await peer.request("call", { ...params, args: { b: 1, a: 1 } })).toEqual(first);
+    const other = await refusal(peer.request("call", { ...params, args: { a: 5, b: 5 } }));
+    expect(other).toMatchObject({ number: -32602, data: { code: "invalid_arguments", status: "rejected" } });
   });
 
   test("gets the errors that the page names", async () => {

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { defaultLimits, type Client } from "iscep";
 import { anonymous } from "#iscep/model/identity";
+import { packetRoom } from "#iscep/runs/run/settle";
 import { RunStore } from "#iscep/journal/store";
 import { Run } from "#iscep/runs/run/run";
 import { endsOf, keepingFolder, linesOf, runsOf, startKeeping } from "../support/keeping-server.js";
@@ -155,6 +156,7 @@ test("whatever the order in which one server ends a run and another opens, looks
         const outcome = { status: "completed", value: JsonText.of(value, defaultLimits) } as const;
         const run = new Run("count", { ...anonymous, owner: "alice", mayRun: () => true }, "", {
           limits: defaultLimits,
+          room: packetRoom(defaultLimits),
           ends: (ended) => a.end(ended, outcome),
           abandoned: () => {},
         });

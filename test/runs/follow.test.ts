@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { anonymous } from "#iscep/model/identity";
 import { defaultLimits } from "iscep";
+import { packetRoom } from "#iscep/runs/run/settle";
 import { Run, type RunFollower, type RunHost } from "#iscep/runs/run/run";
 
-const host: RunHost = { limits: defaultLimits, ends: () => {}, abandoned: () => {} };
+const host: RunHost = { limits: defaultLimits, room: packetRoom(defaultLimits), ends: () => {}, abandoned: () => {} };
 
 function newRun(runHost: RunHost = host): Run {
   return new Run("backup", anonymous, "127.0.0.1", runHost);

@@ -4,6 +4,8 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { IscepError } from "#iscep/errors";
+import { defaultLimits } from "#iscep/limits/limits";
+import { PacedProgress } from "#iscep/runs/run/paced-progress";
 import { RunInput } from "#iscep/runs/streams/input";
 import { RunOutput } from "#iscep/runs/streams/output";
 import { createRunId } from "#iscep/runs/run/run-id";
@@ -212,12 +214,13 @@ describe("live output", () => {
 
   test("a flood of progress is told at a pace, and the last one always", async () => {
     const told: number[] = [];
+    // As a run tells its followers.
+    const paced = new PacedProgress(defaultLimits, ({ fraction }) => told.push(fraction));
     const outcome = await run(
       shell("i=0; while [ $i -le 5000 ]; do echo ::progress 0.$i; i=$((i+1)); done >&2; echo ::progress 1 >&2"),
-      {
-        progress: (fraction) => told.push(fraction),
-      },
+      { progress: (fraction, message) => paced.report({ fraction, message }) },
     );
+    paced.end();
     expect(outcome.status).toBe("completed");
     expect(told.at(-1)).toBe(1);
     expect(told.length).toBeLessThan(100);

@@ -5,6 +5,7 @@ import { IscepError } from "#iscep/errors";
 import { defaultLimits } from "#iscep/limits/limits";
 import { anonymous } from "#iscep/model/identity";
 import { rejected, stopped } from "#iscep/runs/run/endings";
+import { packetRoom } from "#iscep/runs/run/settle";
 import { Run, type RunHost } from "#iscep/runs/run/run";
 import { runStates, type RunEvent, type RunState } from "#iscep/runs/run/states";
 import { Work, type WorkHost } from "#iscep/runs/run/work";
@@ -19,6 +20,7 @@ function newRun() {
   const told: string[] = [];
   const host: RunHost & WorkHost = {
     limits: defaultLimits,
+    room: packetRoom(defaultLimits),
     ends: (_run, { status }) => void told.push(`journal: ${status}`),
     abandoned: () => void told.push("abandoned"),
     unwanted: () => void told.push("unwanted"),

@@ -204,7 +204,7 @@ export class Run {
    * shown.
    */
   #told(settled: RunOutcome): RunOutcome {
-    const outcome = this.valueRoom === undefined ? settled : fitValue(settled, this.valueRoom);
+    const outcome = fitValue(settled, this.valueRoom ?? this.#host.room);
     if (this.secrets.length === 0 || !("error" in outcome)) return outcome;
     const { code, message, details, cause } = outcome.error;
     return { ...outcome, error: new IscepError(code, maskText(message, this.secrets), { details, cause }) };
@@ -277,6 +277,8 @@ export interface RunWork {
 /** The place where runs are recorded. */
 export interface RunHost {
   readonly limits: OutputLimits & ProgressLimits;
+  /** How large a value may be that any door can carry. */
+  readonly room: ValueRoom;
   /** The run has its outcome, and nobody has been told yet. */
   ends(run: Run, outcome: RunOutcome): void;
   /** The last caller that held it has released it. */
@@ -304,6 +306,11 @@ const pastHost: RunHost = {
     streamWindowBytes: 0,
     progressIntervalMs: 0,
     maxProgressMessageCharacters: 0,
+  },
+  room: {
+    maxBytes: Number.POSITIVE_INFINITY,
+    maxScriptResultBytes: Number.POSITIVE_INFINITY,
+    tooLarge: () => new IscepError("too_large"),
   },
   ends: () => {},
   abandoned: () => {},

@@ -8,35 +8,30 @@ import type { Outcome, RunOutcome } from "../../model/outcome.js";
 import type { JsonLimits } from "../../wire/json.js";
 import { JsonText } from "../../wire/json-text.js";
 import { failed } from "./endings.js";
-import { fitValue, type ValueRoom } from "./value-room.js";
+import type { ValueRoom } from "./value-room.js";
 
 type SettleLimits = JsonLimits & Pick<Limits, "maxErrorMessageCharacters">;
 
-/**
- * A value that JSON cannot hold fails its run, and so does one that no packet can carry.
- * @param room the size of the largest possible answer: `packetRoom`
- */
-export function settle(outcome: Outcome, limits: SettleLimits, room: ValueRoom): RunOutcome {
+/** A value that JSON cannot hold fails its run. */
+export function settle(outcome: Outcome, limits: SettleLimits): RunOutcome {
   let settled: RunOutcome;
   try {
-    settled = withJson(outcome, limits, room);
+    settled = withJson(outcome, limits);
   } catch (thrown) {
     settled = failed(toIscepError(thrown));
   }
   return settled.status === "completed" ? settled : withShortMessage(settled, limits.maxErrorMessageCharacters);
 }
 
-function withJson(outcome: Outcome, limits: SettleLimits, room: ValueRoom): RunOutcome {
+function withJson(outcome: Outcome, limits: SettleLimits): RunOutcome {
   switch (outcome.status) {
     case "completed":
-      return fitValue({ ...outcome, value: sendable(outcome.value, limits) }, room);
-    case "failed": {
-      const { value, ...rest } = outcome;
-      return value === undefined ? rest : fitValue({ ...rest, value: sendable(value, limits) }, room);
-    }
+      return { ...outcome, value: sendable(outcome.value, limits) };
+    case "failed":
     case "killed": {
       const { value, ...rest } = outcome;
-      return value === undefined ? rest : fitValue({ ...rest, value: sendable(value, limits) }, room);
+      const json = sendable(value, limits);
+      return json === undefined ? rest : { ...rest, value: json };
     }
     default:
       return outcome;
