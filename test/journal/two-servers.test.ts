@@ -36,8 +36,8 @@ describe("a server that lets its runs end, while the next has begun", () => {
     const folder = keepingFolder();
     const first = await startKeeping(folder, { limits });
     const client = await first.client();
-    const args = { tag: "once", ms: 2_500 };
-    const run = client.run("count", args, { idempotencyKey: "key", detach: true });
+    const args = { tag: "once" };
+    const run = client.run("held", args, { idempotencyKey: "key", detach: true });
     const spoken = client.run("speak", { bytes: 200_000, piece: 1_000, pauseMs: 10 }, { detach: true });
     const all = collect(spoken);
     const ids = [await run.id, await spoken.id] as const;
@@ -47,9 +47,11 @@ describe("a server that lets its runs end, while the next has begun", () => {
     const second = await startKeeping(folder, { limits });
     const other = await second.client();
     expect(await recordOf(other, ids[0])).toBe("running");
-    const joined = other.run("count", args, { idempotencyKey: "key" });
+    const joined = other.run("held", args, { idempotencyKey: "key" });
     const attached = other.attach(ids[1], { offset: 0 });
     const part = collect(attached);
+    await Promise.all([joined.id, attached.id]);
+    writeFileSync(path.join(folder, "go"), "");
     expect(await joined.outcome).toEqual({ status: "completed", value: "once" });
     expect(await joined.id).toBe(ids[0]);
     expect(await run.outcome).toEqual({ status: "completed", value: "once" });
@@ -72,15 +74,17 @@ describe("a server that lets its runs end, while the next has begun", () => {
     const folder = keepingFolder();
     const first = await startKeeping(folder, { limits });
     const client = await first.client();
-    const run = client.run("count", { tag: "quiet", ms: 1_500 }, { idempotencyKey: "quiet", detach: true });
+    const run = client.run("held", { tag: "quiet" }, { idempotencyKey: "quiet", detach: true });
     const id = await run.id;
     await reached(path.join(folder, "counted"), 1);
     const second = await startKeeping(folder);
     await client.close();
-    await first.drain();
+    const drained = first.drain();
+    writeFileSync(path.join(folder, "go"), "");
+    await drained;
     const other = await second.client();
     expect(await recordOf(other, id)).toBe("completed");
-    const again = other.run("count", { tag: "quiet", ms: 1_500 }, { idempotencyKey: "quiet" });
+    const again = other.run("held", { tag: "quiet" }, { idempotencyKey: "quiet" });
     expect(await again.outcome).toEqual({ status: "completed", value: "quiet" });
   });
 

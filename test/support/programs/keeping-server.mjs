@@ -1,5 +1,5 @@
 // Serves commands that speak, wait, and start processes; keeps its runs in the folder that it is given. Prints its address.
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
@@ -45,6 +45,17 @@ const count = defineCommand({
   },
 });
 
+const held = defineCommand({
+  name: "held",
+  description: "Leaves a line each time it runs, and ends when there is a file `go`",
+  args: z.object({ tag: z.string() }),
+  run: async ({ tag }, { signal }) => {
+    appendFileSync(path.join(folder, "counted"), `${tag}\n`);
+    while (!existsSync(path.join(folder, "go"))) await sleep(10, undefined, { signal });
+    return tag;
+  },
+});
+
 const add = defineCommand({ name: "add", args: z.object({ a: z.int(), b: z.int() }), run: ({ a, b }) => a + b });
 const large = defineCommand({
   name: "large",
@@ -61,6 +72,7 @@ const server = new Server({
   commands: [
     speak,
     count,
+    held,
     add,
     large,
     defineScript({ name: "family", run: [family] }),
