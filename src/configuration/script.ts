@@ -18,7 +18,12 @@ import {
   type StandardInputPlace,
 } from "../commands/script/invocation.js";
 import { schedule } from "./schedule.js";
-import { processLimitBounds, waysWhenOutputIsFull, type ProcessLimits } from "../commands/script/process.js";
+import {
+  processLimitBounds,
+  umaskPattern,
+  waysWhenOutputIsFull,
+  type ProcessLimits,
+} from "../commands/script/process.js";
 import { outputForms } from "../commands/script/results.js";
 import { wordsForYamlCommands } from "../text/other-words.js";
 import type { YamlEntry, YamlValue } from "./yaml-source.js";
@@ -74,6 +79,13 @@ const jsonSchema: ValueKind<JsonSchema> = {
       throw value.error(`${value.what} must be a JSON Schema, such as { type: object }`);
     return plain;
   },
+};
+
+const umask: ValueKind<string> = {
+  words: 'octal text, such as `"022"`',
+  schema: { type: "string", pattern: umaskPattern },
+  // Without quotes, 022 would be a number, which YAML 1.1 and 1.2 read differently.
+  read: (value) => value.text(),
 };
 
 const processLimitKeys: KeyTable<ProcessLimits> = {
@@ -154,6 +166,12 @@ export const scriptKeys = {
     field: "limits",
     kind: mapOf<ProcessLimits>("`{ cpu: DURATION, memory: SIZE, files: NUMBER, processes: NUMBER }`", processLimitKeys),
     says: "What the script may use: each process time of computing, address space and open files (by `prlimit`); a run processes.",
+  },
+  umask: {
+    field: "umask",
+    kind: umask,
+    says: 'The mode bits that its new files do not get, in quotes: with `"022"`, everybody can read them, with `"002"`, the group can write them too.',
+    default: '`"077"`: only its user can read and write them',
   },
   max_output: {
     field: "maxOutputBytes",

@@ -152,6 +152,8 @@ export interface ScriptProcess {
   readonly launcherSetsUser?: true;
   /** Each run gets a control group below this folder, with at most so many processes. */
   readonly processGroup?: { readonly folder: string; readonly processes: number };
+  /** The mode bits that its new files do not get. undefined: 0o077. */
+  readonly umask?: number;
   /** Standard output and error together. undefined: the server's `maxScriptOutputBytes`. */
   readonly maxOutputBytes?: number;
   /** undefined is `fail`. */

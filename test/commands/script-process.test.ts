@@ -1,5 +1,5 @@
 /** Whose a script's process is, and what it may use and print: as it is defined, and as the system then sees it. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { userInfo } from "node:os";
 import { describe, expect, test } from "vitest";
@@ -245,6 +245,30 @@ describe("output that is more than it may be", () => {
   });
 });
 
+describe("a umask", () => {
+  test.each([
+    [undefined, 0o600],
+    ["022", 0o644],
+    ["0002", 0o664],
+    ["7", 0o660],
+  ])("%j makes files with mode %o, and the server's own stays", async (umask, mode) => {
+    const ours = process.umask();
+    const lines = "umask; echo x > made; cat /dev/fd/3";
+    const command = script(lines, umask === undefined ? {} : { umask });
+    const started = run({
+      ...command,
+      invocation: (args) => ({ ...command.invocation(args), descriptors: [Buffer.from("x")] }),
+    });
+    expect(process.umask()).toBe(ours);
+    expect(resultOf(await started).stdout).toMatch(/^\d+\nx$/);
+    expect(statSync(path.join(command.folder, "made")).mode & 0o777).toBe(mode);
+  });
+
+  test.each(["", "8", "0888", "1777", "0o22", "u=rwx", "22 ", 18, null])("%j is none", (umask) => {
+    expect(wrong({ umask })).toMatchObject({ code: "configuration", details: { field: "umask" } });
+  });
+});
+
 test("a program in a folder, or below one, that everybody may change is refused, unless that has the sticky bit", () => {
   const folder = path.join(temporaryFolder(), "open");
   mkdirSync(folder);
@@ -273,17 +297,20 @@ test("iscep.yaml has the same in its own words", async () => {
   writeFileSync(
     file,
     text(
-      "    limits: { cpu: 1500ms, memory: 256MiB, files: 64 }\n    max_output: 2GiB\n    when_output_is_full: kill\n    user: root\n",
+      "    limits: { cpu: 1500ms, memory: 256MiB, files: 64 }\n    umask: '022'\n    max_output: 2GiB\n    when_output_is_full: kill\n    user: root\n",
     ).replace(/ {4}user.*\n/, isRoot ? "$&" : ""),
   );
   const { commands } = await loadConfiguration(file);
   expect(commands[0]).toMatchObject({
     launcher: [expect.stringMatching(/prlimit$/), "--cpu=2:3", "--as=268435456", "--nofile=64", "--"],
     maxOutputBytes: 2 ** 31,
+    umask: 0o022,
     whenOutputIsFull: "kill",
   });
   for (const [keys, message] of [
     ["    user: nobody-of-this-name\n", /4:11: .*no user/],
+    ["    umask: 022\n", /4:12: .*quotes/],
+    ["    umask: '999'\n", /4:12: .*"022"/],
     ["    limits: { cpu: 10 }\n", /4:20: .*duration|4:20: .*unit/],
     ["    limits: { disk: 10MiB }\n", /4:15: .*disk/],
     ["    limits: { files: 2 }\n", /4:22: /],

@@ -35,6 +35,11 @@ export interface ProcessDefinition {
   readonly user?: string;
   readonly limits?: ProcessLimits;
   /**
+   * The mode bits that its new files do not get, as octal text such as `"022"`. A server in a worker thread cannot set
+   * it. Default: `"077"`.
+   */
+  readonly umask?: string;
+  /**
    * How many bytes it may print, on standard output and error together. Default: the server's `maxScriptOutputBytes`.
    */
   readonly maxOutputBytes?: number;
@@ -66,6 +71,7 @@ export function processSettings(definition: ProcessDefinition): ScriptProcess & 
     throw wrong("whenOutputIsFull", `whenOutputIsFull must be one of ${waysWhenOutputIsFull.join(", ")}`);
   }
   if (mask !== undefined && typeof mask !== "boolean") throw wrong("mask", "mask must be true or false");
+  const umask = checkedUmask(definition.umask);
   const { processes, ...ownLimits } = checkedLimits(definition.limits ?? {});
   const group = processes === undefined ? undefined : cgroupFolder();
   // Only root can enter a group, so the user changes after that.
@@ -78,11 +84,20 @@ export function processSettings(definition: ProcessDefinition): ScriptProcess & 
     ...(group === undefined || processes === undefined ? {} : { processGroup: { folder: group, processes } }),
     ...(user === undefined ? {} : { user: { uid: user.uid, gid: user.gid } }),
     ...(user === undefined || user.launcher.length === 0 ? {} : { launcherSetsUser: true as const }),
+    ...(umask === undefined ? {} : { umask }),
     ...(maxOutputBytes === undefined ? {} : { maxOutputBytes }),
     ...(whenOutputIsFull === undefined ? {} : { whenOutputIsFull }),
     ...(mask === false ? { mask } : {}),
     userEnvironment: user?.environment ?? {},
   };
+}
+
+export const umaskPattern = "^0?[0-7]{1,3}$";
+
+function checkedUmask(umask: unknown): number | undefined {
+  if (umask === undefined) return undefined;
+  if (typeof umask === "string" && new RegExp(umaskPattern).test(umask)) return Number.parseInt(umask, 8);
+  throw wrong("umask", 'umask of a script must be an octal text from "000" to "777", such as "022"');
 }
 
 function checkedLimits(limits: ProcessLimits): ProcessLimits {

@@ -69,6 +69,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
       program: command.program,
       argv: invocation.argv,
       folder: command.folder,
+      umask: command.umask,
       environment: { ...invocation.environment, ISCEP_RUN: runId },
       stdin: invocation.stdin ?? (input === undefined ? "ignore" : "pipe"),
       descriptors: invocation.descriptors,

@@ -13,6 +13,8 @@ export interface ProgramStart {
   readonly program: string;
   readonly argv: readonly string[];
   readonly folder: string;
+  /** The mode bits that its new files do not get. Default: 0o077. */
+  readonly umask?: number | undefined;
   readonly environment: Readonly<Record<string, string>>;
   /** A pipe to read from, or the whole input, which can then also be opened as /dev/stdin. */
   readonly stdin: "pipe" | "ignore" | Buffer;
@@ -27,20 +29,23 @@ export interface ProgramStart {
 export function startInOwnGroup(start: ProgramStart): ChildProcess {
   const { folder, environment, stdin, descriptors, user } = start;
   const [first = start.program, ...argv] = [...(start.launcher ?? []), start.program, ...start.argv];
-  // Only the main thread may change the mask. spawn() has forked when it returns, so nothing else gets this mask.
   const opened: number[] = [];
   const open = (bytes: Buffer): number => {
     const descriptor = openDescriptor(bytes, user);
     opened.push(descriptor);
     return descriptor;
   };
-  const previous = isMainThread ? process.umask(0o077) : undefined;
+  let previous: number | undefined;
   try {
+    const input = Buffer.isBuffer(stdin) ? open(stdin) : stdin;
+    const others = descriptors.map(open);
+    // Only the main thread may change the mask. spawn() has forked when it returns, so nothing else gets this mask.
+    if (isMainThread) previous = process.umask(start.umask ?? 0o077);
     const child = spawn(first, argv, {
       cwd: folder,
       env: environment,
       ...(start.launcherSetsUser === true ? {} : user),
-      stdio: [Buffer.isBuffer(stdin) ? open(stdin) : stdin, "pipe", "pipe", ...descriptors.map(open)],
+      stdio: [input, "pipe", "pipe", ...others],
       detached: true,
       shell: false,
       windowsHide: true,
