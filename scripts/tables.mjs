@@ -13,6 +13,7 @@ import { limitKeys } from "#iscep/configuration/limits";
 import { keysOfArgument } from "#iscep/commands/arguments/declaration-table";
 import { scheduleKeys } from "#iscep/configuration/schedule";
 import { scriptKeys } from "#iscep/configuration/script";
+import { refusedVariables } from "#iscep/commands/script/environment";
 import { errorTable } from "#iscep/errors";
 import { limitTable } from "#iscep/limits/limits";
 import { outcomeNumbers, outcomeTable } from "#iscep/model/outcome";
@@ -84,6 +85,15 @@ const tables = {
   licences: () => markdownTable(licences()),
   configuration: () => tableOfKeys(configurationKeys),
   commands: () => tableOfKeys(scriptKeys),
+  variables: () =>
+    markdownTable([
+      ["refused", "because they", "but allowed"],
+      ...refusedVariables.map(({ refused, why, allowed }) =>
+        [refused, allowed]
+          .map((names) => (names.length === 0 ? "none" : names.map((name) => `\`${name}\``).join(", ")))
+          .toSpliced(1, 0, why),
+      ),
+    ]),
   schedule: () => tableOfKeys(scheduleKeys),
   concurrency: () => tableOfKeys(concurrencyKeys),
   arguments: () =>

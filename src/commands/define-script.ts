@@ -15,7 +15,8 @@ import { checkCommandName, checkTimeout } from "../model/command-name.js";
 import { compileInvocation, type StandardInputPlace } from "./script/invocation.js";
 import { scheduleMember, type ScheduleDefinition } from "./schedule.js";
 import { checkNoCode } from "./script/code-guard.js";
-import { resolveProgram, scriptEnvironment } from "./script/program.js";
+import { scriptEnvironment } from "./script/environment.js";
+import { resolveProgram } from "./script/program.js";
 import { processSettings, type ProcessDefinition } from "./script/process.js";
 import {
   scriptResults,

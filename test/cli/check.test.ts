@@ -1,8 +1,14 @@
+import { spawnSync } from "node:child_process";
 import { chmod, chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { initialisedFolder, iscep, type Ended } from "../support/iscep.js";
+import { isPrivateGroup } from "#iscep/commands/script/accounts";
+import { initialisedFolder, iscep, serve, type Ended } from "../support/iscep.js";
+import { mainFile } from "../support/iscep-process.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
+
+const canMount = spawnSync("unshare", ["-rm", "true"]).status === 0;
 
 interface Finding {
   readonly level: string;
@@ -276,6 +282,87 @@ describe("iscep check", () => {
       expect.stringMatching(/^other users can read the key .*chmod 600/),
       expect.stringMatching(/^token \w+ of "brief" ends at /),
     ]);
+  });
+
+  test.each<[string, string, string, RegExp]>([
+    ["Windows line ends", "#!/bin/sh\r\necho\r\n", "wrong", /CRLF.*; sed -i 's\/\\r\$\/\/' \/.*s\.sh$/],
+    ["Windows line ends for env", "#!/usr/bin/env sh\r\n", "wrong", /CRLF/],
+    ["a byte order mark", "\uFEFF#!/bin/sh\n", "wrong", /byte order mark.*sed -i .* \/.*s\.sh$/],
+    [
+      "an interpreter that is missing",
+      "#!/opt/none/python\n",
+      "wrong",
+      /\/opt\/none\/python .*does not exist; install/,
+    ],
+    ["an interpreter that nobody may execute", "#! /etc/passwd\n", "wrong", /not executable; chmod \+x \/etc\/passwd/],
+    [
+      "a name that env will not find",
+      "#!/usr/bin/env -S no-such-program -x\n",
+      "wrong",
+      /no-such-program, .*install it/,
+    ],
+    ["several words for env", "#!/usr/bin/env sh -e\n", "wrong", /#!\/usr\/bin\/env -S sh -e/],
+    ["a first line without a name", "#!\n", "wrong", /names no interpreter/],
+    ["no first line", "echo hello\n", "warning", /begin it with #!\/bin\/sh/],
+    ["nothing in it", "", "warning", /is empty/],
+  ])("reads the first line of a script with %s, and says what to do", async (_, text, level, sentence) => {
+    const folder = temporaryFolder();
+    await writeFile(join(folder, "s.sh"), text, { mode: 0o755 });
+    await writeFile(join(folder, "iscep.yaml"), "listen: unix:socket\ncommands: { it: { run: [./s.sh] } }\n");
+    const { ok, findings: found } = await findings(folder);
+    expect(ok).toBe(level === "warning");
+    expect(found.filter((finding) => finding.level !== "ok")).toEqual([
+      { level, about: "commands", message: expect.stringMatching(sentence) as string },
+    ]);
+  });
+
+  test("finds nothing in first lines that are right, and in programs that need none", async () => {
+    const folder = temporaryFolder();
+    const lines = [
+      "#!/bin/sh",
+      "#! /bin/sh -e",
+      "#!/usr/bin/env sh",
+      "#!/usr/bin/env -S sh -e",
+      "#!/usr/bin/env -S A=b sh",
+    ];
+    for (const [index, line] of lines.entries())
+      await writeFile(join(folder, `s${index}`), `${line}\n`, { mode: 0o755 });
+    const scripts = lines.map((_line, index) => `  s${index}: { run: [./s${index}] }\n`).join("");
+    await writeFile(join(folder, "iscep.yaml"), `listen: unix:socket\ncommands:\n${scripts}  c: { run: [ls] }\n`);
+    expect((await findings(folder)).findings.filter(({ level }) => level !== "ok")).toEqual([]);
+  });
+
+  test.runIf(isPrivateGroup(userInfo().uid, userInfo().gid))(
+    "warns of a program that its owner's group may write, and serve starts with it",
+    async () => {
+      const folder = temporaryFolder();
+      await writeFile(join(folder, "s.sh"), "#!/bin/sh\necho ran\n");
+      await chmod(join(folder, "s.sh"), 0o775);
+      await writeFile(join(folder, "iscep.yaml"), "listen: unix:socket\ncommands: { it: { run: [./s.sh] } }\n");
+      const warning = /s\.sh of it can be changed by its group, .*chmod g-w \/.*s\.sh/;
+      const { ok, findings: found } = await findings(folder);
+      expect(ok).toBe(true);
+      expect(found.filter(({ level }) => level === "warning").map(({ message }) => message)).toEqual([
+        expect.stringMatching(warning),
+      ]);
+      const serving = await serve([], { folder });
+      expect((await iscep(["call", "it"], { folder, environment: { ISCEP_URL: serving.url } })).stdout).toBe("ran\n");
+      expect((await serving.stop()).stderr).toMatch(warning);
+    },
+  );
+
+  test.runIf(canMount)("takes programs of a folder that is open to all, on a mount that is read-only", async () => {
+    const folder = temporaryFolder();
+    const lines = [
+      "mkdir v; mount -t tmpfs -o mode=0777 none v",
+      "printf '#!/bin/sh\\n' > v/s.sh; chmod 777 v/s.sh; printf 'listen: unix:/tmp/none\\ncommands: { it: { run: [./s.sh] } }\\n' > v/iscep.yaml",
+      `"$0" "$1" check v/iscep.yaml && exit 9; mount -o remount,ro v; exec "$0" "$1" check v/iscep.yaml`,
+    ];
+    const words = ["-rm", "sh", "-ec", lines.join("\n"), process.execPath, mainFile];
+    const { status, stdout, stderr } = spawnSync("unshare", words, { cwd: folder, encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(/^wrong .*chmod o-w|^wrong .*chmod go-w/m);
+    expect(stdout).toContain("ok       commands: 1 in all\n");
   });
 
   test.runIf(process.getuid?.() === 0)(

@@ -1,9 +1,12 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, symlink, writeFile } from "node:fs/promises";
+import { userInfo } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { declareArguments, defineScript } from "iscep";
+import { isPrivateGroup } from "#iscep/commands/script/accounts";
+import { refusedVariables } from "#iscep/commands/script/environment";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
 async function program(folder: string, name: string, mode: number): Promise<string> {
@@ -37,7 +40,6 @@ describe("the program of a script", () => {
 
   test.each<[string, number, RegExp]>([
     ["not executable", 0o644, /chmod \+x .*it\.sh/],
-    ["its group may write", 0o775, /chmod go-w .*it\.sh/],
     ["everybody may write", 0o757, /chmod go-w .*it\.sh/],
   ])("is refused when %s, and the fix is told", async (_, mode, message) => {
     const folder = temporaryFolder();
@@ -45,6 +47,20 @@ describe("the program of a script", () => {
     expect(() => defineScript({ name: "a", run: ["./it.sh"], folder })).toThrow(configurationError(message));
     await symlink("it.sh", path.join(folder, "link"));
     expect(() => defineScript({ name: "a", run: ["./link"], folder })).toThrow(configurationError(/chmod/));
+  });
+
+  test("may be written by the group of its owner alone, as git makes it with umask 002, and by no other group", async () => {
+    const folder = temporaryFolder();
+    await program(folder, "it.sh", 0o775);
+    const { uid, gid } = userInfo();
+    const isAlone = isPrivateGroup(uid, gid);
+    const define = (): unknown => defineScript({ name: "a", run: ["./it.sh"], folder });
+    if (isAlone) expect(define).not.toThrow();
+    else expect(define).toThrow(configurationError(/chmod go-w .*it\.sh/));
+    if (uid !== 0) return;
+    await chown(path.join(folder, "it.sh"), uid, 65_534);
+    expect(define).toThrow(configurationError(/chmod go-w .*it\.sh/));
+    expect(isPrivateGroup(1, gid)).toBe(false);
   });
 
   // PITFALLS 7: batch files are run by a shell with rules of its own (CVE-2024-27980).
@@ -108,8 +124,11 @@ describe("the environment of a script", () => {
     "BASH_ENV",
     "ENV",
     "IFS",
+    "NODE_PATH",
     "PYTHONPATH",
+    "PYTHONSTARTUP",
     "PERL5OPT",
+    "RUBYOPT",
     "GIT_SSH_COMMAND",
     "ISCEP_TOKEN",
     "ld_preload",
@@ -117,6 +136,18 @@ describe("the environment of a script", () => {
     expect(() => defineScript({ name: "a", run: ["env"], environment: { [name]: "x" } })).toThrow(
       configurationError(new RegExp(name)),
     );
+  });
+
+  test("takes variables that only change how programs behave, and a refusal names these", () => {
+    for (const name of refusedVariables.flatMap(({ allowed }) => allowed)) {
+      expect(defineScript({ name: "a", run: ["env"], environment: { [name]: "x" } }).environment[name]).toBe("x");
+    }
+    expect(() => defineScript({ name: "a", run: ["env"], environment: { PYTHONPATH: "x" } })).toThrow(
+      configurationError(/PYTHONPATH is refused, because PYTHON\* load modules.*allowed of these are .*PYTHONUTF8/),
+    );
+    expect(defineScript({ name: "a", run: ["env"], environment: { PYTHONUNBUFFERED: "" } }).environment).toMatchObject({
+      PYTHONUNBUFFERED: "",
+    });
   });
 
   test("refuses what is no variable", () => {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmodSync, closeSync, openSync, statSync } from "node:fs";
+import { chmodSync, chownSync, closeSync, openSync, statSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { IscepError } from "#iscep/errors";
@@ -164,6 +164,15 @@ describe("what cannot be started", () => {
     expect(sentence(await run(script("#!/nonexistent/interpreter\n")))).toContain("interpreter");
   });
 
+  test.each([
+    ["Windows line ends", "#!/bin/sh\r\necho ran\r\n", "sed -i 's/\\r$//' FILE"],
+    ["an interpreter that nobody may execute", "#!/etc/passwd\n", "chmod +x /etc/passwd"],
+  ])("a script with %s, and the sentence says what to do", async (_, text, advice) => {
+    const outcome = await run(script(text));
+    expect(sentence(outcome)).toContain(advice);
+    expect(sentence(outcome)).not.toContain("iscep-");
+  });
+
   test("a folder that does not exist", async () => {
     expect(sentence(await run(shell("", { folder: "/nonexistent" })))).toContain("folder does not exist");
   });
@@ -176,8 +185,10 @@ describe("what cannot be started", () => {
 
   test("a program that others can change since it was defined; only the log has its path", async () => {
     const command = shell("echo ran");
-    for (const mode of [0o720, 0o702]) {
+    for (const mode of process.getuid?.() === 0 ? [0o720, 0o702] : [0o702]) {
       chmodSync(command.program, mode);
+      // Only root can give it to a group that is not the user's own.
+      if (mode === 0o720) chownSync(command.program, 0, 65_534);
       const outcome = await run(command);
       expect(sentence(outcome)).toContain("can be changed by others");
       expect(sentence(outcome)).not.toContain(command.program);

@@ -10,7 +10,7 @@ import { clientAuthorities } from "../../server/client-certificates.js";
 import { placesOf } from "../../server/listen-places.js";
 import { Server } from "../../server/server.js";
 import { checkFolder, checkSocket, isFolder, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
-import { programsOfOthers } from "./program-owners.js";
+import { firstLineFaults, programsOfOthers } from "./program-owners.js";
 import { placed } from "./placed-fault.js";
 import { scheduleLines } from "./schedules.js";
 import { loadSources, type ServeSettings } from "./sources.js";
@@ -71,6 +71,8 @@ export async function check(
   const places = placesOf(options);
   await findings.examine("commands", () => `${new Registry(commands).list().length} in all`);
   for (const line of programsOfOthers(commands)) findings.add("warning", "commands", line);
+  for (const { isFatal, sentence } of firstLineFaults(commands))
+    findings.add(isFatal ? "wrong" : "warning", "commands", sentence);
   for (const command of commands) await checkFolders(findings, command);
   for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);
   await findings.examine("listen", () => {

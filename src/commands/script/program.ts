@@ -1,14 +1,14 @@
-/** The program of a script, and its environment. Both are fixed when the command is defined. */
+/** The program of a script. It is fixed when the command is defined. */
 import { accessSync, constants, realpathSync, statSync, type Stats } from "node:fs";
-import { homedir } from "node:os";
 import path from "node:path";
 import { IscepError } from "../../errors.js";
+import { isPrivateGroup } from "./accounts.js";
 
 /**
  * The PATH in which names are found, and that scripts get. It is never the server's own, which depends on its
  * environment.
  */
-const fixedPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+export const fixedPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
  * Finds a program by an absolute path, a path with a slash relative to `folder`, or a name in the fixed PATH.
@@ -71,12 +71,30 @@ export function checkStillClosed(program: string): void {
   if (stats !== undefined && process.platform !== "win32") checkMode(program, stats);
 }
 
-function checkMode(file: string, { mode }: Stats): void {
-  if ((mode & 0o022) === 0) return;
+/** What nobody can change, because it is mounted read-only, may have any mode: ConfigMaps of Kubernetes have 0777. */
+function checkMode(file: string, stats: Stats): void {
+  if ((stats.mode & 0o022) === 0 || isWritableByOwnGroup(stats) || isMountedReadOnly(file)) return;
   throw new IscepError(
     "configuration",
     `program ${file} can be changed by its group or by everybody; chmod go-w ${file}`,
   );
+}
+
+/**
+ * True for a program that only its group may write too, when its owner is alone in that group. git makes such files
+ * where the umask is 002.
+ */
+export function isWritableByOwnGroup({ mode, uid, gid }: Stats): boolean {
+  return (mode & 0o022) === 0o020 && isPrivateGroup(uid, gid);
+}
+
+function isMountedReadOnly(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK);
+    return false;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EROFS";
+  }
 }
 
 function foldersAbove(file: string): string[] {
@@ -95,7 +113,7 @@ function statIfThere(file: string): Stats | undefined {
 /** Where everybody may rename files, the owner of a file means nothing. The sticky bit of /tmp prevents that. */
 function checkFolder(folder: string): void {
   const { mode } = statOf(folder);
-  if ((mode & 0o002) === 0 || (mode & 0o1000) !== 0) return;
+  if ((mode & 0o002) === 0 || (mode & 0o1000) !== 0 || isMountedReadOnly(folder)) return;
   throw new IscepError(
     "configuration",
     `folder ${folder} can be changed by everybody, and so the program in it; chmod o-w ${folder}`,
@@ -114,55 +132,11 @@ function statOf(file: string): Stats {
   }
 }
 
-function isExecutable(file: string): boolean {
+export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
     return true;
   } catch {
     return false;
   }
-}
-
-/** These change what a program runs, or how. A definition that needs one sets it in a wrapper script of its own. */
-const refusedNames = /^(?:LD_.*|DYLD_.*|NODE_OPTIONS|BASH_ENV|ENV|IFS|PYTHON(?!UNBUFFERED$).*|PERL.*|GIT_.*|ISCEP_.*)$/;
-
-/**
- * The whole environment of a script: a fixed PATH, LANG, HOME, TZ when it is set, PYTHONUNBUFFERED so that the output of Python comes while it runs, and what the definition adds.
- * @throws IscepError `configuration`, with the name in `details`
- */
-export function scriptEnvironment(added: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
-  for (const [name, value] of Object.entries(added)) checkVariable(name, value);
-  const { HOME = homeFolder(), TZ } = process.env;
-  return Object.freeze({
-    PATH: fixedPath,
-    LANG: "C.UTF-8",
-    HOME,
-    PYTHONUNBUFFERED: "1",
-    ...(TZ === undefined ? {} : { TZ }),
-    ...added,
-  });
-}
-
-/** A user that is only a number, as in containers, has no home. Container engines use "/" then. */
-function homeFolder(): string {
-  try {
-    return homedir();
-  } catch {
-    return "/";
-  }
-}
-
-function checkVariable(name: string, value: unknown): void {
-  const wrong = (sentence: string): IscepError =>
-    new IscepError("configuration", sentence, { details: { variable: name } });
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-    throw wrong(`${JSON.stringify(name)} is no name of an environment variable; use letters, digits and "_"`);
-  }
-  if (refusedNames.test(name.toUpperCase())) {
-    throw wrong(
-      `environment variable ${name} changes how programs are loaded or run, and is refused; set it in a script of your own`,
-    );
-  }
-  if (typeof value !== "string" || value.includes("\0"))
-    throw wrong(`environment variable ${name} must be text without NUL`);
 }

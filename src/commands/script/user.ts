@@ -1,6 +1,6 @@
 /** The user that a script runs as: found by name, with the groups that the system gives to that user. */
-import { readFileSync } from "node:fs";
 import { IscepError } from "../../errors.js";
+import { groups, isNumber, users } from "./accounts.js";
 import { findSystemProgram } from "./program.js";
 
 export interface ScriptUser {
@@ -53,32 +53,18 @@ interface PasswdEntry {
 
 /** Reads passwd(5). Users that only a directory service knows are not found. */
 function passwdEntry(name: string): PasswdEntry {
-  const [, , uid = "", gid = "", , home = "/"] = linesOf("/etc/passwd").find(([user]) => user === name) ?? [];
+  const [, , uid = "", gid = "", , home = "/"] = users().find(([user]) => user === name) ?? [];
   if (!isNumber(uid) || !isNumber(gid)) throw wrong(`there is no user "${name}" in /etc/passwd`);
   return { uid: Number(uid), gid: Number(gid), home };
 }
 
 /** Reads group(5). */
 function hasOtherGroups(name: string, gid: number): boolean {
-  return linesOf("/etc/group").some(
+  return groups().some(
     ([, , id = "", members = ""]) => isNumber(id) && Number(id) !== gid && members.split(",").includes(name),
   );
 }
 
-function isNumber(text: string): boolean {
-  return /^[0-9]{1,10}$/.test(text);
-}
-
-function linesOf(file: string): string[][] {
-  try {
-    return readFileSync(file, "utf8")
-      .split("\n")
-      .map((line) => line.split(":"));
-  } catch (cause) {
-    throw wrong(`${file} cannot be read, which names the users of this machine`, cause);
-  }
-}
-
-function wrong(sentence: string, cause?: unknown): IscepError {
-  return new IscepError("configuration", sentence, { cause, details: { field: "user" } });
+function wrong(sentence: string): IscepError {
+  return new IscepError("configuration", sentence, { details: { field: "user" } });
 }
