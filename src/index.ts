@@ -10,11 +10,11 @@ export type { Door, DoorServer, InProcessClientOptions } from "./doors/door.js";
 export { encodeJson, parseJson } from "./wire/public-json.js";
 
 // Commands
-export { defineCommand, type CommandDefinition } from "./commands/define.js";
+export { defineCommand, type CommandDefinition, type NoArguments } from "./commands/define.js";
 export type { ConcurrencyDefinition } from "./commands/concurrency.js";
 export type { ScheduleDefinition } from "./commands/schedule.js";
 export { defineScript, type ScriptDefinition } from "./commands/define-script.js";
-export { declareArguments } from "./commands/arguments/declared-arguments.js";
+export { declareArguments, type DeclaredArguments } from "./commands/arguments/declared-arguments.js";
 export type {
   Command,
   CommandContext,

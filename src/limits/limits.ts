@@ -64,6 +64,11 @@ export const limitTable = {
     reason:
       "output of a script that sets no max_output of its own. A reader holds the script back, and what is kept has its own limits",
   },
+  maxErrorDetailsBytes: {
+    default: 4 * KiB,
+    max: 64 * KiB,
+    reason: "JSON of the details of an error that a command throws; larger details are left out",
+  },
   maxErrorMessageCharacters: {
     min: 256,
     default: 8_192,

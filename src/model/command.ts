@@ -7,6 +7,7 @@ export type JsonSchema = { readonly [keyword: string]: unknown };
 export interface CommandContext {
   /** The id of this run, a UUIDv7. */
   readonly runId: string;
+  /** Who has called: the owner of the token, and its public id. */
   readonly identity: Pick<Identity, "owner" | "tokenId">;
   /** Aborted at the run's timeout, at a cancel, and when the server closes. The reason is an IscepError. */
   readonly signal: AbortSignal;
@@ -98,12 +99,14 @@ export interface FunctionCommand<
   Args = unknown,
   Result = unknown,
 > extends CommandBase<Name> {
+  /** It runs in the process of the server, or in one of its threads. */
   readonly kind: "function";
   /**
    * The file: URL of the module that a worker thread imports to find this command. undefined: it runs in the main
    * thread.
    */
   readonly threadModule?: string;
+  /** Runs the function with checked arguments. */
   // This is a method, so that a command with precise types is still a `Command`: parameters of methods are bivariant.
   run(args: Args, context: CommandContext): Result | Promise<Result>;
   /** This carries types only. It does not exist at run time. */
@@ -165,6 +168,7 @@ export interface ScriptProcess {
 /** A program with an argv array, never a shell. Made by `defineScript` and by iscep.yaml. */
 export interface ScriptCommand<Name extends string = string, Input = unknown, Result = unknown>
   extends CommandBase<Name>, ScriptProcess, ScriptResults {
+  /** It runs as a process of its own. */
   readonly kind: "script";
   /** Absolute path of the program. */
   readonly program: string;
@@ -174,6 +178,7 @@ export interface ScriptCommand<Name extends string = string, Input = unknown, Re
   readonly folder: string;
   /** The environment of each call. The environment of an invocation has the arguments too. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Carries types only; never there at run time. */
   readonly types?: { readonly input: Input; readonly result: Result };
 }
 
@@ -184,11 +189,17 @@ export type CommandSet = readonly Command[] | Readonly<Record<string, Command>>;
 
 /** What discovery tells about a command. */
 export interface CommandDescription {
+  /** The name to call it by. */
   readonly name: string;
+  /** What its author says of it; empty where nothing is said. */
   readonly description: string;
+  /** Whether it is a function, or a script whose value is a ScriptResult unless its `result` says otherwise. */
   readonly kind: "function" | "script";
+  /** JSON Schema (draft 2020-12) of the arguments, always of an object. */
   readonly args: JsonSchema;
+  /** JSON Schema of the value, where it is known. */
   readonly result?: JsonSchema;
+  /** How long a run may take, in milliseconds. */
   readonly timeoutMs: number;
   /** The command reads the standard input of its caller. */
   readonly stdin?: true;

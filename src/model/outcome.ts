@@ -118,11 +118,14 @@ export function outcomeNumbers(status: OutcomeStatus): {
 export interface ScriptResult {
   /** null when a signal ended the process. */
   readonly exitCode: number | null;
+  /** The name of the signal that ended the process, such as `SIGTERM`; null when it exited by itself. */
   readonly signal: string | null;
   /** The output as text. Bytes that are not UTF-8 become U+FFFD, because version 1 can carry only text. */
   readonly stdout: string;
+  /** Standard error, as `stdout`. */
   readonly stderr: string;
   /** true when output was left out: more than `maxRunOutputBytes` of one channel, or more than the script may print. */
   readonly truncated: boolean;
+  /** How long the process ran, in milliseconds. */
   readonly durationMs: number;
 }

@@ -15,15 +15,25 @@ export const runStatuses = [
 
 /** A run as others may see it. */
 export interface RunRecord extends OutputChanges {
+  /** The id of the run (UUIDv7). */
   readonly run: string;
+  /** The name of its command. */
   readonly command: string;
+  /** The owner of the token that called it; `schedule` for scheduled runs. */
   readonly owner: string;
+  /** When it was called, as Unix time in milliseconds. */
   readonly startedAtMs: number;
+  /** When it ended, as Unix time in milliseconds; absent while it is under way. */
   readonly endedAtMs?: number;
+  /** `running`, or how it ended. */
   readonly status: OutcomeStatus | "running";
+  /** The error code of a run that did not complete. */
   readonly code?: string;
+  /** The exit code of a script that ended by itself. */
   readonly exitCode?: number;
+  /** The name of the signal that ended a script. */
   readonly signal?: string;
+  /** How many bytes it has printed so far, on both channels together. */
   readonly outputBytes: number;
 }
 

@@ -93,7 +93,6 @@ function outcomeOfThrown({ first: { id } }: Work, thrown: unknown): Outcome {
     ? thrown
     : new IscepError("failed", `the command failed; the server's error.log has the reason, under run ${id}`, {
         cause: thrown,
-        details: { runId: id },
       });
   return error.code === "killed" ? { status: "killed", error, signal: "SIGKILL" } : failed(error);
 }

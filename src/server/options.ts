@@ -6,8 +6,9 @@ import type { ListenPlace } from "../transport/address.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
 
 export interface TlsFiles {
-  /** PEM text, or the path of a PEM file. */
+  /** The certificate: PEM text, or the path of a PEM file. */
   readonly cert: string;
+  /** Its key: PEM text, or the path of a PEM file that only its owner can read. */
   readonly key: string;
 }
 
@@ -25,14 +26,21 @@ export interface ClientCertificates {
 }
 
 export interface ServerOptions {
+  /**
+   * The commands, made by `defineCommand` and `defineScript`: an array, or an object whose keys do not count. Default:
+   * none.
+   */
   readonly commands?: CommandSet;
-  /** Several places to listen on, TCP and unix sockets, instead of `host`, `port` and `unix`. */
+  /**
+   * Several places to listen on, TCP and unix sockets, instead of `host`, `port` and `unix`. `[]`: the server listens
+   * nowhere, and only `doors` and `client()` lead in. Default: one place.
+   */
   readonly listen?: readonly ListenPlace[];
   /** The address to listen on. Default: 127.0.0.1. */
   readonly host?: string;
   /** The port; 0 picks a free one. Default: 8989. */
   readonly port?: number;
-  /** The path of a unix socket to listen on, instead of `host` and `port`. */
+  /** The path of a unix socket to listen on, instead of `host` and `port`. Default: none. */
   readonly unix?: string;
   /**
    * The certificate and its key. true: a key and a self-signed certificate in the state folder, made when they are not
@@ -45,8 +53,8 @@ export interface ServerOptions {
    */
   readonly stateFolder?: string;
   /**
-   * The path of the tokens file. undefined: everybody who reaches a loopback address or the unix socket may call.
-   * false: everybody everywhere may call; use it only when something else guards the port.
+   * The path of the tokens file. false: everybody everywhere may call; use it only when something else guards the port.
+   * Default: everybody who reaches a loopback address or the unix socket may call.
    */
   readonly tokens?: string | false;
   /**
@@ -54,6 +62,7 @@ export interface ServerOptions {
    * none is asked for.
    */
   readonly clientCertificates?: ClientCertificates;
+  /** true allows `tls: false` beyond loopback: tokens and data are then visible to the network. Default: false. */
   readonly allowCleartext?: boolean;
   /** The folder for access.log, error.log and commands.log, or an implementation of your own. Default: no logs. */
   readonly logs?: string | Logs;
@@ -63,9 +72,11 @@ export interface ServerOptions {
    * are kept only in memory.
    */
   readonly runsFolder?: string;
-  /** Short forms of `limits.maxConnections` and `limits.maxThreads`. */
+  /** Short form of `limits.maxConnections`. Default: 10,000. */
   readonly maxConnections?: number;
+  /** Short form of `limits.maxThreads`: worker threads for commands with `thread`. Default: 4. */
   readonly threads?: number;
+  /** Any of the limits, each a whole number in the unit of its name. Default: `defaultLimits`. */
   readonly limits?: Partial<Limits>;
   /** true: limits by source address do not count loopback and unix sockets. Default: true. */
   readonly exemptLocalSources?: boolean;

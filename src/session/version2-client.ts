@@ -81,8 +81,9 @@ export function readServerMessage(message: unknown): Version2ClientEvent {
 }
 
 function detailsOf(data: JsonObject): Record<string, unknown> {
-  const { code: _, ...details } = data;
-  return details;
+  const { code: _, details: own, ...details } = data;
+  // The command's own, under the names of the protocol.
+  return isJsonObject(own) ? { ...own, ...details } : details;
 }
 
 /** @throws IscepError `invalid_arguments` when JSON cannot hold a value. */

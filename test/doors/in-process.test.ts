@@ -5,7 +5,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { connect, defineCommand, defineScript, IscepError, Server, type Client, type RunHandle } from "iscep";
+import {
+  connect,
+  declareArguments,
+  defineCommand,
+  defineScript,
+  IscepError,
+  Server,
+  type Client,
+  type RunHandle,
+} from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
@@ -32,7 +41,18 @@ type Scenario = (stage: Stage) => Promise<unknown>;
 async function stageFor(way: Way, options: TestServerOptions): Promise<Stage> {
   const slow = gate();
   const writes = writer();
-  const commands = [...originalTasks, slow.command, writes.command, echoInput, progress, refuses, noJson, script, one];
+  const commands = [
+    ...originalTasks,
+    slow.command,
+    writes.command,
+    echoInput,
+    progress,
+    refuses,
+    noJson,
+    details,
+    script,
+    one,
+  ];
   const server = await startServer({ commands, ...options });
   const another = async (token: string | null = tokens.alice): Promise<Client> => {
     const client =
@@ -74,6 +94,21 @@ const refuses = defineCommand({
   args: z.object({ code: z.enum(["busy", "failed", "timeout"]) }),
   run: ({ code }): string => {
     throw new IscepError(code, `it says ${code}`);
+  },
+});
+
+const details = defineCommand({
+  name: "details",
+  args: declareArguments({ kind: { type: "string" }, password: { type: "secret", optional: true } }),
+  run: ({ kind, password }): string => {
+    const kinds: Record<string, Readonly<Record<string, unknown>>> = {
+      plain: { world: "end", steps: [1, { deep: null }] },
+      "the protocol's names": { status: "completed", run: "mine", other: 1 },
+      "too large": { text: "x".repeat(5_000) },
+      "no JSON": { count: 10n },
+      secret: { hint: `it begins with ${password ?? ""}` },
+    };
+    throw new IscepError("failed", "it says why", { details: kinds[kind] ?? {} });
   },
 });
 
@@ -190,6 +225,22 @@ const scenarios: Readonly<Record<string, readonly [Scenario, unknown]>> = {
   "a function that throws with a code": [
     ({ client }) => Promise.all(["busy", "failed", "timeout"].map((code) => ended(client.run("refuses", { code })))),
     expect.arrayContaining([expect.objectContaining({ status: "failed" })]),
+  ],
+  "details of an error": [
+    async ({ client }) => {
+      const told = async (kind: string): Promise<unknown> => {
+        const outcome = await client.run("details", { kind, password: "hunter2-and-more" }).outcome;
+        return "error" in outcome ? withoutIds(outcome.error.details) : outcome;
+      };
+      return Promise.all(["plain", "the protocol's names", "too large", "no JSON", "secret"].map(told));
+    },
+    [
+      { world: "end", steps: [1, { deep: null }], status: "failed", run: "…", output: 0 },
+      { other: 1, status: "failed", run: "…", output: 0 },
+      { status: "failed", run: "…", output: 0 },
+      { status: "failed", run: "…", output: 0 },
+      { status: "failed", run: "…", output: 0 },
+    ],
   ],
   "a result that JSON cannot hold": [
     ({ client }) => ended(client.run("no_json", {})),

@@ -44,3 +44,41 @@ test("without the marks each of those lines is an error of the compiler", async 
   );
   expect(lines.size).toBe(marks);
 });
+
+test("modules of commands compile into declarations, without an annotation", async () => {
+  const project = await mkdtemp(path.join(folder, "declared-"));
+  onTestFinished(() => rm(project, { recursive: true }));
+  const source = `
+    import { declareArguments, defineCommand, defineScript } from "iscep";
+    import { z } from "zod";
+    export const none = defineCommand({ name: "none", run: () => 1 });
+    export const args = declareArguments({
+      count: { type: "integer" },
+      names: { type: "list", items: { type: "string" }, optional: true },
+      file: { type: "path", base: "files" },
+      mode: { type: "enum", choices: ["fast", "full"] },
+    });
+    export const declared = defineCommand({ name: "declared", args, run: ({ mode }) => mode });
+    export const checked = defineCommand({ name: "c", args: z.object({ a: z.number() }), result: z.string(), run: () => "x" });
+    export const script = defineScript({ name: "script", run: ["./x", "{a}"], args: { a: { type: "string" } } });
+    export const json = defineScript({ name: "json", run: ["./x"], output: "json", result: z.object({ ok: z.boolean() }) });
+    export const lines = defineScript({ name: "lines", run: ["./x"], output: "lines" });
+  `;
+  await writeFile(path.join(project, "commands.ts"), source);
+  const options = {
+    declaration: true,
+    noEmit: false,
+    outDir: "out",
+    rootDir: ".",
+    composite: false,
+    incremental: false,
+  };
+  const config = { extends: "../../../tsconfig.base.json", compilerOptions: options, include: ["commands.ts"] };
+  await writeFile(path.join(project, "tsconfig.json"), JSON.stringify(config));
+  expect(await compile(path.join(project, "tsconfig.json"))).toEqual({ failed: false, output: "" });
+  const declarations = await readFile(path.join(project, "out", "commands.d.ts"), "utf8");
+  expect(declarations.replaceAll('import("iscep").', "")).toContain(
+    'FunctionCommand<"none", NoArguments, NoArguments, number>',
+  );
+  expect(declarations).not.toContain("dist/");
+});

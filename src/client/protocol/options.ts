@@ -13,22 +13,23 @@ export interface ConnectOptions {
   /**
    * The pin of the server: `sha256:` and the base64url SHA-256 of the certificate's public key (SPKI), as `iscep cert`
    * prints it. With several pins, the server must have one of these keys. So a server can get a new key while its
-   * clients know both.
+   * clients know both. Default: the pins in the address, if there are any.
    */
   readonly pin?: string | readonly string[];
   /**
-   * Path of a PEM file, or PEM text: the certificate that this client shows to a server that asks for one, with its chain
-   * behind it. With `key`, and for addresses with TLS only.
+   * Path of a PEM file, or PEM text: the certificate that this client shows to a server that asks for one, with its
+   * chain behind it. It needs `key`, and an address with TLS. Default: none.
    */
   readonly certificate?: string;
-  /** Path of a PEM file (mode 0600), or PEM text: the key of `certificate`. */
+  /** Path of a PEM file (mode 0600), or PEM text: the key of `certificate`. Default: none. */
   readonly key?: string;
   /** The time for a call, from when it is made to its answer, in milliseconds. Default: the limit `callTimeoutMs`. */
   readonly timeoutMs?: number;
-  /** Ends the attempt to connect. */
+  /** Ends the attempt to connect, with the code `cancelled`. Default: none. */
   readonly signal?: AbortSignal;
   /** true allows cleartext connections beyond loopback and unix sockets. Default: false. */
   readonly allowCleartext?: boolean;
+  /** Any of the limits that clients go by, each a whole number in the unit of its name. Default: `defaultLimits`. */
   readonly limits?: Partial<Limits>;
   /**
    * 2 refuses a server that speaks only version 1, and 1 never asks for version 2. Default: the client asks for version
@@ -39,32 +40,37 @@ export interface ConnectOptions {
 
 export interface CallOptions {
   /**
-   * Version 2: a call with the key of an earlier one joins its run, so it may be repeated safely. At most 256
-   * characters.
+   * Version 2: a call with the key of an earlier one joins its run, so it may be repeated safely. 1 to 256 characters.
+   * Default: none.
    */
   readonly idempotencyKey?: string;
   /** The token for this call. null sends none. Default: the client's token. */
   readonly token?: string | null;
+  /**
+   * The time for this call, from when it is made to its answer, in milliseconds. The server stops the run then, and the
+   * code is `timeout`. Default: the client's `timeoutMs`.
+   */
   readonly timeoutMs?: number;
+  /** Ends the wait for the answer (code `cancelled`), and asks the server to stop the run. Default: none. */
   readonly signal?: AbortSignal;
 }
 
 export interface RunsOptions extends Omit<CallOptions, "idempotencyKey"> {
-  /** Only this run. The error is `run_not_found` if there is none that the caller may see. */
+  /** Only this run. The error is `run_not_found` if there is none that the caller may see. Default: all runs. */
   readonly run?: string;
   /** Default false: only the caller's own runs. true: all that the caller may see (scope `runs:PATTERN`). */
   readonly all?: boolean;
-  /** Only runs of this command. */
+  /** Only runs of this command. Default: of all commands. */
   readonly command?: string;
-  /** Only runs with this status: `running`, or how they ended. */
+  /** Only runs with this status: `running`, or how they ended. Default: all. */
   readonly status?: RunRecord["status"];
-  /** Only runs of this owner; `schedule` for those that a schedule started. */
+  /** Only runs of this owner; `schedule` for those that a schedule started. Default: see `all`. */
   readonly owner?: string;
-  /** Only runs that started at this time or later, as Unix time in milliseconds. */
+  /** Only runs that started at this time or later, as Unix time in milliseconds. Default: all. */
   readonly sinceMs?: number;
-  /** The `next` of the page before. */
+  /** The `next` of the page before. Default: the first page. */
   readonly after?: string;
-  /** The largest number of runs. The server has its own limit. */
+  /** The largest number of runs. Default: the server's limit `maxRunsPage`, which is also the most. */
   readonly limit?: number;
 }
 
@@ -73,7 +79,8 @@ export interface RunOptions extends CallOptions {
   readonly detach?: boolean;
   /**
    * Version 2: standard input of the run, sent as fast as the command reads it. A source that fails cancels the run;
-   * when the run has ended, the source is closed (`return()` of its iterator, `destroy()` of a Readable).
+   * when the run has ended, the source is closed (`return()` of its iterator, `destroy()` of a Readable). Default:
+   * none.
    */
   readonly stdin?: StdinSource;
 }

@@ -16,6 +16,7 @@ export interface RunHandle<Value = unknown> extends AsyncDisposable {
   readonly outcome: Promise<Outcome>;
   /** The value, or throws the outcome's IscepError. */
   readonly value: Promise<Value>;
+  /** Calls the listener with how far the command is, from 0 to 1, and with the text that it gave for the step. */
   onProgress(listener: (fraction: number, message: string | undefined) => void): void;
   /**
    * Calls the listener with the position in the queue, from 1; 0 when the wait is over. It is called at most about

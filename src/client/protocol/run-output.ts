@@ -3,9 +3,11 @@ import { IscepError } from "../../errors.js";
 import { ReceiveWindow } from "../../session/window.js";
 
 export interface OutputChunk {
+  /** Standard output or standard error. */
   readonly channel: "stdout" | "stderr";
   /** The offset of the first byte. It counts the bytes of both channels from 0. */
   readonly offset: number;
+  /** The bytes as the command wrote them. They belong to the reader. */
   readonly bytes: Uint8Array;
 }
 

@@ -33,6 +33,7 @@ export const processLimitBounds = {
 export interface ProcessDefinition {
   /** The name of the user that it runs as. The server must be root. Default: the server's own user. */
   readonly user?: string;
+  /** What each process of the script may use. Default: the same as the server. */
   readonly limits?: ProcessLimits;
   /**
    * The mode bits that its new files do not get, as octal text such as `"022"`. A server in a worker thread cannot set

@@ -20,7 +20,9 @@ export function outcomeText(id: number, outcome: RunOutcome, extras: AnswerExtra
   const facts = { exitCode, ...outputChangesOf(outcome), ...extras };
   if (error !== undefined) {
     const signal = "signal" in outcome ? outcome.signal : undefined;
-    return errorText(id, error, { status: outcome.status, signal, ...facts }, value);
+    // What the command says of its failure, for programs.
+    const details = outcome.status === "failed" && Object.keys(error.details).length > 0 ? error.details : undefined;
+    return errorText(id, error, { status: outcome.status, signal, details, ...facts }, value);
   }
   const rest = JSON.stringify(facts);
   const valueMember = value === undefined ? "" : `"value":${value}${rest === "{}" ? "" : ","}`;

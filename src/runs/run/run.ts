@@ -207,7 +207,9 @@ export class Run {
     const outcome = fitValue(settled, this.valueRoom ?? this.#host.room);
     if (this.secrets.length === 0 || !("error" in outcome)) return outcome;
     const { code, message, details, cause } = outcome.error;
-    return { ...outcome, error: new IscepError(code, maskText(message, this.secrets), { details, cause }) };
+    const detailsText = JSON.stringify(details);
+    const told = maskText(detailsText, this.secrets) === detailsText ? details : {};
+    return { ...outcome, error: new IscepError(code, maskText(message, this.secrets), { details: told, cause }) };
   }
 
   /** Asks the run to stop. Its outcome comes when it has stopped, which may be at once. */

@@ -5,12 +5,12 @@
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { Outcome, RunOutcome } from "../../model/outcome.js";
-import type { JsonLimits } from "../../wire/json.js";
+import { encodeJson, isJsonObject, type JsonLimits } from "../../wire/json.js";
 import { JsonText } from "../../wire/json-text.js";
 import { failed } from "./endings.js";
 import type { ValueRoom } from "./value-room.js";
 
-type SettleLimits = JsonLimits & Pick<Limits, "maxErrorMessageCharacters">;
+type SettleLimits = JsonLimits & Pick<Limits, "maxErrorMessageCharacters" | "maxErrorDetailsBytes">;
 
 /** A value that JSON cannot hold fails its run. */
 export function settle(outcome: Outcome, limits: SettleLimits): RunOutcome {
@@ -20,7 +20,7 @@ export function settle(outcome: Outcome, limits: SettleLimits): RunOutcome {
   } catch (thrown) {
     settled = failed(toIscepError(thrown));
   }
-  return settled.status === "completed" ? settled : withShortMessage(settled, limits.maxErrorMessageCharacters);
+  return settled.status === "completed" ? settled : withShortError(settled, limits);
 }
 
 function withJson(outcome: Outcome, limits: SettleLimits): RunOutcome {
@@ -38,11 +38,30 @@ function withJson(outcome: Outcome, limits: SettleLimits): RunOutcome {
   }
 }
 
-function withShortMessage(outcome: Exclude<RunOutcome, { status: "completed" }>, maxCharacters: number): RunOutcome {
+function withShortError(
+  outcome: Exclude<RunOutcome, { status: "completed" }>,
+  limits: SettleLimits,
+): Exclude<RunOutcome, { status: "completed" }> {
   const { code, message, details, cause } = outcome.error;
-  if (message.length <= maxCharacters) return outcome;
-  const cut = `${message.slice(0, maxCharacters)} … (cut)`;
-  return { ...outcome, error: new IscepError(code, cut, { details, cause }) };
+  const maxCharacters = limits.maxErrorMessageCharacters;
+  const fits = message.length <= maxCharacters;
+  const sent = sendableDetails(details, limits);
+  if (fits && sent === details) return outcome;
+  const cut = fits ? message : `${message.slice(0, maxCharacters)} … (cut)`;
+  return { ...outcome, error: new IscepError(code, cut, { details: sent, cause }) };
+}
+
+/** A copy, as the command may change its own later. Details that JSON cannot hold, or that are too large, are left out. */
+function sendableDetails(details: IscepError["details"], limits: SettleLimits): IscepError["details"] {
+  if (Object.keys(details).length === 0) return details;
+  try {
+    const text = encodeJson(details, limits) ?? "{}";
+    const copy: unknown = Buffer.byteLength(text) > limits.maxErrorDetailsBytes ? {} : JSON.parse(text);
+    return isJsonObject(copy) ? copy : {};
+  } catch {
+    // The message is what counts.
+    return {};
+  }
 }
 
 /**

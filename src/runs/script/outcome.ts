@@ -24,27 +24,27 @@ type ValueLimits = Pick<
 >;
 
 export async function outcomeOfScript(command: ScriptCommand, end: ScriptEnd): Promise<Outcome> {
-  const { runId, exitCode, signal, output } = end;
+  const { exitCode, signal, output } = end;
   const isText = command.output === undefined || command.output === "text";
   // A script with a value of its own gives no other value instead.
   const result = isText ? { value: textResult(end) } : {};
   if (signal !== null) {
     const why = signal === "SIGXCPU" ? "as it has used up its time of computing" : "which did not come from iscep";
     const message = `the script "${command.name}" was ended by ${signal}, ${why}`;
-    const error = new IscepError("killed", message, { details: { runId, signal } });
+    const error = new IscepError("killed", message);
     return { status: "killed", error, signal, ...result, ...changesOf(output) };
   }
   if (exitCode === null || !(command.successCodes ?? [0]).includes(exitCode)) {
     const words = isText ? "its output may say why" : `its last words: ${lastLine(end)}`;
     const message = `the script "${command.name}" ended with exit code ${exitCode}; ${words}`;
-    const error = new IscepError("failed", message, { details: { runId, exitCode } });
+    const error = new IscepError("failed", message);
     return { status: "failed", error, ...(exitCode === null ? {} : { exitCode }), ...result, ...changesOf(output) };
   }
   if (output.isFull && command.whenOutputIsFull !== "truncate") {
     const message = `the script "${command.name}" printed more than the ${end.maxBytes} bytes that it may, and the rest was dropped`;
     return {
       status: "failed",
-      error: new IscepError("too_large", message, { details: { runId } }),
+      error: new IscepError("too_large", message),
       ...changesOf(output),
     };
   }

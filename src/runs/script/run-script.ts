@@ -47,7 +47,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
     full: () => {
       if (command.whenOutputIsFull !== "kill") return;
       const message = `the script "${command.name}" printed more than the ${maxBytes} bytes that it may, and was ended`;
-      tooMuch = new IscepError("too_large", message, { details: { runId } });
+      tooMuch = new IscepError("too_large", message);
       watched?.stop(tooMuch);
     },
     limits,
@@ -78,7 +78,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
     connect(child, output, input, watched);
     end = await watched.ended;
   } catch (error) {
-    return { status: "failed", error: notStarted(command, runId, error) };
+    return { status: "failed", error: notStarted(command, error) };
   } finally {
     group?.close();
   }

@@ -6,17 +6,17 @@ import { fixedPath, isExecutable } from "../../commands/script/program.js";
 import { IscepError, isIscepError } from "../../errors.js";
 
 /** The sentences have no paths, because the caller reads them. The cause has the paths. */
-export function notStarted(command: ScriptCommand, runId: string, cause: unknown): IscepError {
+export function notStarted(command: ScriptCommand, cause: unknown): IscepError {
   if (isIscepError(cause)) {
     const message = `the script "${command.name}" could not be started: its program can be changed by others than its owner`;
-    return new IscepError("failed", message, { cause, details: { runId } });
+    return new IscepError("failed", message, { cause });
   }
   const systemCode = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
   const sentence = startFaults[systemCode] ?? `the system refused it (${systemCode})`;
   const reason = reasonOf(command, systemCode) ?? sentence;
   return new IscepError("failed", `the script "${command.name}" could not be started: ${reason}`, {
     cause,
-    details: { runId, systemCode },
+    details: { systemCode },
   });
 }
 
