@@ -145,7 +145,7 @@ function ownCertificate({ certificate, key }: ConnectOptions): { cert: string; k
   if (certificate === undefined || key === undefined) {
     throw new IscepError(
       "usage",
-      "a client certificate and its key belong together; give both (--cert FILE --key FILE)",
+      "a client certificate and its key belong together; give both (--client-cert FILE --client-key FILE)",
     );
   }
   const { certPem, keyPem } = loadClientCertificate({ cert: certificate, key });

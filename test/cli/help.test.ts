@@ -173,9 +173,9 @@ describe("help", () => {
                                  signed it (ISCEP_CA_FILE)
         --pin <pin>              pin of the server's certificate: sha256:…; may be
                                  repeated
-        --cert <file>            certificate to show to a server that asks for one
+        --client-cert <file>     certificate to show to a server that asks for one
                                  (ISCEP_CERT_FILE)
-        --key <file>             key of that certificate, open to its owner only
+        --client-key <file>      key of that certificate, open to its owner only
                                  (ISCEP_KEY_FILE)
         --timeout <duration>     how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext        allow cleartext (iscep+tcp://) to other machines
@@ -232,9 +232,9 @@ describe("help", () => {
                               signed it (ISCEP_CA_FILE)
         --pin <pin>           pin of the server's certificate: sha256:…; may be
                               repeated
-        --cert <file>         certificate to show to a server that asks for one
+        --client-cert <file>  certificate to show to a server that asks for one
                               (ISCEP_CERT_FILE)
-        --key <file>          key of that certificate, open to its owner only
+        --client-key <file>   key of that certificate, open to its owner only
                               (ISCEP_KEY_FILE)
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow cleartext (iscep+tcp://) to other machines
@@ -267,9 +267,9 @@ describe("help", () => {
                                 signed it (ISCEP_CA_FILE)
         --pin <pin>             pin of the server's certificate: sha256:…; may be
                                 repeated
-        --cert <file>           certificate to show to a server that asks for one
+        --client-cert <file>    certificate to show to a server that asks for one
                                 (ISCEP_CERT_FILE)
-        --key <file>            key of that certificate, open to its owner only
+        --client-key <file>     key of that certificate, open to its owner only
                                 (ISCEP_KEY_FILE)
         --timeout <duration>    how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext       allow cleartext (iscep+tcp://) to other machines
@@ -320,9 +320,9 @@ describe("help", () => {
                               signed it (ISCEP_CA_FILE)
         --pin <pin>           pin of the server's certificate: sha256:…; may be
                               repeated
-        --cert <file>         certificate to show to a server that asks for one
+        --client-cert <file>  certificate to show to a server that asks for one
                               (ISCEP_CERT_FILE)
-        --key <file>          key of that certificate, open to its owner only
+        --client-key <file>   key of that certificate, open to its owner only
                               (ISCEP_KEY_FILE)
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow cleartext (iscep+tcp://) to other machines
@@ -382,9 +382,9 @@ describe("help", () => {
                               signed it (ISCEP_CA_FILE)
         --pin <pin>           pin of the server's certificate: sha256:…; may be
                               repeated
-        --cert <file>         certificate to show to a server that asks for one
+        --client-cert <file>  certificate to show to a server that asks for one
                               (ISCEP_CERT_FILE)
-        --key <file>          key of that certificate, open to its owner only
+        --client-key <file>   key of that certificate, open to its owner only
                               (ISCEP_KEY_FILE)
         --timeout <duration>  how long a call may take: 30s, 10m (ISCEP_TIMEOUT)
         --allow-cleartext     allow cleartext (iscep+tcp://) to other machines

@@ -81,7 +81,7 @@ test.each<[string, string[], number, RegExp]>([
   ["none at all", [], 65, /"pass_phrase" is missing/],
   ["two of the same", ["--pass-phrase-file", "phrase", "--pass-phrase", "hunter2"], 65, /is given twice/],
   ["two from standard input", ["--pass-phrase", "-", "--key", "-"], 64, /something else does so already/],
-  ["standard input of the run", ["--stdin", "--pass-phrase", "-"], 64, /something else does so already/],
+  ["standard input of the run", ["--stdin", "--pass-phrase", "-"], 64, /takes no standard input/],
 ])("%s: exit code and what to do", async (_, words, expected, message) => {
   const { stderr, code } = await unlocked(words);
   expect(stderr).toMatch(message);

@@ -47,7 +47,7 @@ describe("iscep tokens add --certificate", () => {
     expect((await run("tokens", "list")).stdout).not.toContain("alice");
   });
 
-  test("lets the command line call with --cert and --key, or with the variables of these names", async () => {
+  test("lets the command line call with --client-cert and --client-key, or with the variables of these names", async () => {
     const folder = temporaryFolder();
     const run = (words: string[], environment = {}) => iscep(words, { folder, environment });
     await run(["cert", "--cert", "alice.pem", "--key", "alice-key.pem"]);
@@ -59,7 +59,7 @@ describe("iscep tokens add --certificate", () => {
     expect((await run(["check"])).stdout).not.toContain("wrong");
     const { url, stop } = await serve([], { folder });
     try {
-      const named = ["--url", url, "--cert", "alice.pem", "--key", "alice-key.pem"];
+      const named = ["--url", url, "--client-cert", "alice.pem", "--client-key", "alice-key.pem"];
       expect(await run(["call", ...named, "hello"])).toMatchObject({ code: 0, stdout: "hello\n" });
       const variables = { ISCEP_URL: url, ISCEP_CERT_FILE: "alice.pem", ISCEP_KEY_FILE: "alice-key.pem" };
       expect(await run(["call", "hello"], variables)).toMatchObject({ code: 0, stdout: "hello\n" });

@@ -20,8 +20,8 @@ export interface ClientOptions {
   readonly tokenFile?: string;
   readonly ca?: string;
   readonly pin?: readonly string[];
-  readonly cert?: string;
-  readonly key?: string;
+  readonly clientCert?: string;
+  readonly clientKey?: string;
   readonly timeout?: number;
   readonly allowCleartext?: boolean;
   readonly protocol?: string;
@@ -47,10 +47,12 @@ function clientOptions(): Option[] {
       "certificate of the server, or of the authority that signed it (ISCEP_CA_FILE)",
     ).argParser(nonEmpty),
     new Option("--pin <pin>", "pin of the server's certificate: sha256:…; may be repeated").argParser(collect),
-    new Option("--cert <file>", "certificate to show to a server that asks for one (ISCEP_CERT_FILE)").argParser(
+    new Option("--client-cert <file>", "certificate to show to a server that asks for one (ISCEP_CERT_FILE)").argParser(
       nonEmpty,
     ),
-    new Option("--key <file>", "key of that certificate, open to its owner only (ISCEP_KEY_FILE)").argParser(nonEmpty),
+    new Option("--client-key <file>", "key of that certificate, open to its owner only (ISCEP_KEY_FILE)").argParser(
+      nonEmpty,
+    ),
     new Option("--timeout <duration>", "how long a call may take: 30s, 10m (ISCEP_TIMEOUT)").argParser(durationMs),
     new Option("--allow-cleartext", "allow cleartext (iscep+tcp://) to other machines"),
     new Option("--protocol <version>", "version of the protocol (default: what the server speaks)").choices(["1", "2"]),
@@ -123,9 +125,9 @@ async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<C
   const timeoutMs = timeoutOf(options);
   const ca = namedCa ?? environment("ISCEP_CA_FILE");
   // Certificates in the environment are for every address with TLS. Those in the arguments are for this one.
-  const fromArguments = address.kind !== "tls" || options.cert !== undefined || options.key !== undefined;
-  const cert = fromArguments ? options.cert : environment("ISCEP_CERT_FILE");
-  const key = fromArguments ? options.key : environment("ISCEP_KEY_FILE");
+  const fromArguments = address.kind !== "tls" || options.clientCert !== undefined || options.clientKey !== undefined;
+  const cert = fromArguments ? options.clientCert : environment("ISCEP_CERT_FILE");
+  const key = fromArguments ? options.clientKey : environment("ISCEP_KEY_FILE");
   const connectOptions: ConnectOptions = {
     signal,
     ...(cert === undefined ? {} : { certificate: cert }),

@@ -108,5 +108,6 @@ test("an idempotency key joins the run that is under way, or has ended", async (
   expect(await Promise.all(calls)).toEqual(["joined", "joined"]);
   expect(await others).toBe("bob");
   expect(await one.call("gate", { tag: "joined" }, key)).toBe("joined");
+  await expect(one.call("gate", { tag: "other" }, key)).rejects.toMatchObject({ code: "invalid_arguments" });
   expect(slow.state.started).toBe(2);
 });
