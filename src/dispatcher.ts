@@ -22,35 +22,13 @@ import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/jo
 import { Run, type RunHost } from "./runs/run/run.js";
 import { fingerprint, repetitionFault } from "./runs/run/fingerprint.js";
 import { packetRoom } from "./runs/run/settle.js";
-import type { ValueRoom } from "./runs/run/value-room.js";
+import type { StartOptions } from "./runs/run/start-options.js";
 import { Work, type WorkHost } from "./runs/run/work.js";
 import { ThreadPool } from "./runs/thread/pool.js";
 import { Turns, type Turn } from "./runs/turns/turns.js";
 
 export interface DispatcherOptions extends RunJournalOptions {
   readonly registry: Registry;
-}
-
-export interface StartOptions {
-  /** The caller's address, for the log. */
-  readonly source: string;
-  /** How long the caller wants to wait. If the command's own timeout is shorter, that one counts. */
-  readonly timeoutMs?: number | undefined;
-  /** A call with the key of an earlier one of the same owner joins that run. */
-  readonly idempotencyKey?: string | undefined;
-  /** The run goes on when nobody holds it. */
-  readonly detached?: boolean;
-  /** The caller will send standard input: `run.input` is there from the start. */
-  readonly stdin?: boolean;
-  /** The outcome and the output are kept after its end, even if it ends at once. */
-  readonly kept?: boolean;
-  /** How large a value the caller's door can carry; undefined for what a packet of version 2 can. */
-  readonly valueRoom?: ValueRoom | undefined;
-  /**
-   * Called before the command starts, because the command may write more in its first turn than is kept for later
-   * readers.
-   */
-  readonly begins?: ((run: Run) => void) | undefined;
 }
 
 export class Dispatcher {
