@@ -67,7 +67,12 @@ describe("limits", () => {
     ]);
     expect(resultOf(many).stdout).toMatch(/^all\n(?:.*\n)*.*iscep-run-/);
     expect(few).toMatchObject({ status: "failed", value: { stderr: expect.stringMatching(/fork/i) as string } });
-    expect(readdirSync(folder).filter((name) => name.startsWith("iscep-"))).toEqual([]);
+    // A process that has closed its output may still be in its group; then the next run removes that.
+    const left = async (): Promise<string[]> => {
+      await run(script("true", { limits: { processes: 5 } }));
+      return readdirSync(folder).filter((name) => name.startsWith("iscep-"));
+    };
+    await expect.poll(left).toEqual([]);
   });
 
   test.skipIf(!hasGroups || !isRoot)("bound them together with a user and other limits", async () => {

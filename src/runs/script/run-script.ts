@@ -1,4 +1,3 @@
-import type { ChildProcess } from "node:child_process";
 import type { ScriptCommand, ScriptInvocation } from "../../model/command.js";
 import { checkStillClosed } from "../../commands/script/program.js";
 import { IscepError, toIscepError } from "../../errors.js";
@@ -6,7 +5,7 @@ import type { Limits } from "../../limits/limits.js";
 import type { RunInput } from "../streams/input.js";
 import type { Outcome } from "../../model/outcome.js";
 import { openRunGroup, type RunGroup } from "./cgroup.js";
-import { startInOwnGroup } from "./start.js";
+import { startInOwnGroup, type StartedProgram } from "./start.js";
 import { feedProgram } from "./input.js";
 import { asStopReason, ProcessWatch, type ProcessEnd, type ProcessWatchOptions } from "./watch.js";
 import type { ProgressListener } from "./progress-lines.js";
@@ -62,7 +61,7 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
   try {
     checkStillClosed(command.program);
     if (processGroup !== undefined) group = openRunGroup(processGroup.folder, processGroup.processes);
-    const child = startInOwnGroup({
+    const program = startInOwnGroup({
       launcher: [...(group?.launcher ?? []), ...launcher],
       user: command.user,
       launcherSetsUser: command.launcherSetsUser,
@@ -74,8 +73,8 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
       stdin: invocation.stdin ?? (input === undefined ? "ignore" : "pipe"),
       descriptors: invocation.descriptors,
     });
-    watched = new ProcessWatch(child, output, options);
-    connect(child, output, input, watched);
+    watched = new ProcessWatch(program, output, options);
+    connect(program, output, input, watched);
     end = await watched.ended;
   } catch (error) {
     return { status: "failed", error: notStarted(command, error) };
@@ -104,10 +103,16 @@ function inputOf({ stdin }: ScriptInvocation, sent: RunInput | undefined): RunIn
   return undefined;
 }
 
-function connect(child: ChildProcess, output: ScriptOutput, input: RunInput | undefined, watched: ProcessWatch): void {
+function connect(
+  program: StartedProgram,
+  output: ScriptOutput,
+  input: RunInput | undefined,
+  watched: ProcessWatch,
+): void {
   // There may be no pipes, when no file descriptors were left, whatever the types say.
-  if (child.stdout) output.read("stdout", child.stdout);
-  if (child.stderr) output.read("stderr", child.stderr);
+  const { child, stdout, stderr } = program;
+  if (stdout) output.read("stdout", stdout);
+  if (stderr) output.read("stderr", stderr);
   if (input !== undefined && child.stdin) {
     feedProgram(input, child.stdin).catch((error: unknown) => {
       const message = "the standard input broke off before its end, and the script was ended";

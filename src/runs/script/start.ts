@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { isMainThread } from "node:worker_threads";
+import { openOutputPipe, type OutputPipe } from "./output-pipe.js";
 import { openDescriptor } from "./descriptors.js";
 
 export interface ProgramStart {
@@ -22,11 +24,18 @@ export interface ProgramStart {
   readonly descriptors: readonly Buffer[];
 }
 
+export interface StartedProgram {
+  readonly child: ChildProcess;
+  /** null when no file descriptors were left. */
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+}
+
 /**
  * Starts a program as the leader of its own process group, without a shell. If it cannot start, this throws (E2BIG, an
  * argument with NUL), or the process emits "error" (ENOENT, EACCES, EAGAIN, EMFILE).
  */
-export function startInOwnGroup(start: ProgramStart): ChildProcess {
+export function startInOwnGroup(start: ProgramStart): StartedProgram {
   const { folder, environment, stdin, descriptors, user } = start;
   const [first = start.program, ...argv] = [...(start.launcher ?? []), start.program, ...start.argv];
   const opened: number[] = [];
@@ -36,16 +45,25 @@ export function startInOwnGroup(start: ProgramStart): ChildProcess {
     return descriptor;
   };
   let previous: number | undefined;
+  const pipes: OutputPipe[] = [];
+  const output = (): number | "pipe" => {
+    const pipe = openOutputPipe(user);
+    if (pipe === undefined) return "pipe";
+    pipes.push(pipe);
+    opened.push(pipe.writeEnd);
+    return pipe.writeEnd;
+  };
   try {
     const input = Buffer.isBuffer(stdin) ? open(stdin) : stdin;
     const others = descriptors.map(open);
+    const [stdoutEnd, stderrEnd] = [output(), output()];
     // Only the main thread may change the mask. spawn() has forked when it returns, so nothing else gets this mask.
     if (isMainThread) previous = process.umask(start.umask ?? 0o077);
     const child = spawn(first, argv, {
       cwd: folder,
       env: environment,
       ...(start.launcherSetsUser === true ? {} : user),
-      stdio: [input, "pipe", "pipe", ...others],
+      stdio: [input, stdoutEnd, stderrEnd, ...others],
       detached: true,
       shell: false,
       windowsHide: true,
@@ -55,7 +73,11 @@ export function startInOwnGroup(start: ProgramStart): ChildProcess {
       leaders.add(pid);
       child.once("exit", () => leaders.delete(pid));
     }
-    return child;
+    const [stdout, stderr] = pipes;
+    return { child, stdout: stdout?.reader ?? child.stdout, stderr: stderr?.reader ?? child.stderr };
+  } catch (error) {
+    for (const { reader } of pipes) reader.destroy();
+    throw error;
   } finally {
     if (previous !== undefined) process.umask(previous);
     for (const descriptor of opened) closeSync(descriptor);

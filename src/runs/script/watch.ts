@@ -3,6 +3,7 @@ import { IscepError, isIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { endProcesses } from "./end.js";
 import { maxPipeBytes, type ScriptOutput } from "./output.js";
+import type { StartedProgram } from "./start.js";
 
 export interface ProcessWatchOptions {
   /** The id in the program's environment, as ISCEP_RUN. */
@@ -38,12 +39,13 @@ export class ProcessWatch {
   #stopReason: IscepError | undefined;
   #exit: { readonly exitCode: number | null; readonly signal: string | null } | undefined;
   #closed = false;
+  #isReleased = false;
   /** It has ended, and a slow reader still reads its last output. */
   #isDraining = false;
   /** The rest of it is being ended. */
   #ending = false;
 
-  constructor(child: ChildProcess, output: ScriptOutput, options: ProcessWatchOptions) {
+  constructor({ child, stdout, stderr }: StartedProgram, output: ScriptOutput, options: ProcessWatchOptions) {
     this.#child = child;
     this.#output = output;
     this.#options = options;
@@ -53,7 +55,15 @@ export class ProcessWatch {
     });
     child.on("error", this.#onError);
     child.on("exit", this.#onExit);
-    child.on("close", this.#onClose);
+    // It is over when its process and its pipes are.
+    const parts = [child, ...[stdout, stderr].filter((pipe) => pipe !== null)];
+    let open = parts.length;
+    for (const part of parts) {
+      part.once("close", () => {
+        open--;
+        if (open === 0) this.#onClose();
+      });
+    }
     options.signal.addEventListener("abort", this.#onAbort);
     const { timeoutMs } = options;
     if (timeoutMs === undefined) return;
@@ -87,10 +97,10 @@ export class ProcessWatch {
     else this.#awaitPipes();
   };
 
-  readonly #onClose = (): void => {
+  #onClose(): void {
     this.#closed = true;
-    if (!this.#ending) this.#finish();
-  };
+    if (!this.#ending && !this.#isReleased) this.#finish();
+  }
 
   readonly #onAbort = (): void => this.stop(this.#options.signal.reason);
 
@@ -134,7 +144,7 @@ export class ProcessWatch {
     clearTimeout(this.#pipeTimer);
     this.#options.signal.removeEventListener("abort", this.#onAbort);
     this.#child.off("exit", this.#onExit);
-    this.#child.off("close", this.#onClose);
+    this.#isReleased = true;
     this.#child.stdin?.destroy();
     this.#output.end();
     if (this.#exit === undefined) this.#child.unref();

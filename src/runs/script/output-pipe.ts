@@ -1,0 +1,108 @@
+/**
+ * The pipes that a program writes its output to. Node gives a program sockets, which nobody can open by their paths, so
+ * `echo … > /dev/stderr` fails there. These are named pipes whose name is gone before the program starts: /dev/stdout,
+ * /dev/stderr, /dev/fd/1 and /proc/self/fd/2 open them again. Node cannot make one, and mkfifo makes many at once.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fchownSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  unlinkSync,
+} from "node:fs";
+import { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { isProcessGone, ownProcessMark } from "../../files/process-mark.js";
+import type { DescriptorOwner } from "./descriptors.js";
+
+export interface OutputPipe {
+  readonly reader: Socket;
+  /** The caller closes it when the program has started. */
+  readonly writeEnd: number;
+}
+
+const batchSize = 64;
+const prefix = "iscep-pipes-";
+const memoryFolder = "/dev/shm";
+
+let folder: string | undefined;
+const names: string[] = [];
+let count = 0;
+let isMaking = false;
+let canMake = process.platform === "linux";
+
+/**
+ * undefined where the system has no mkfifo: then the program gets what Node gives it.
+ * @param owner the user that may open it again by its path, when the program runs as another user
+ * @throws what the system says, such as EMFILE
+ */
+export function openOutputPipe(owner?: DescriptorOwner): OutputPipe | undefined {
+  makeMore();
+  const name = names.pop();
+  if (name === undefined) return undefined;
+  try {
+    // A reader that does not wait for a writer comes first. Then the writer has a reader.
+    const readEnd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const writeEnd = openSync(name, constants.O_WRONLY);
+      if (owner !== undefined) fchownSync(writeEnd, owner.uid, owner.gid);
+      return { reader: new Socket({ fd: readEnd, readable: true, writable: false }), writeEnd };
+    } catch (error) {
+      closeSync(readEnd);
+      throw error;
+    }
+  } finally {
+    unlinkSync(name);
+  }
+}
+
+/** At once where there is none left; in advance it takes no time from a run. */
+function makeMore(): void {
+  if (!canMake || names.length > batchSize / 2) return;
+  if (names.length === 0) {
+    const wanted = newNames();
+    if (spawnSync("mkfifo", ["-m", "600", ...wanted], { stdio: "ignore" }).status === 0) names.push(...wanted);
+    else canMake = false;
+  } else if (!isMaking) {
+    isMaking = true;
+    const wanted = newNames();
+    const child = spawn("mkfifo", ["-m", "600", ...wanted], { stdio: "ignore" });
+    child.once("error", () => (isMaking = false));
+    child.once("exit", (code) => {
+      isMaking = false;
+      if (code === 0) names.push(...wanted);
+    });
+  }
+}
+
+function newNames(): string[] {
+  const parent = existsSync(memoryFolder) ? memoryFolder : tmpdir();
+  const made = (folder ??= openFolder(parent));
+  return Array.from({ length: batchSize }, () => path.join(made, String(count++)));
+}
+
+/** Closed to other users. It is removed at the end of the process; that of a process that was killed, by the next one. */
+function openFolder(parent: string): string {
+  for (const name of readdirSync(parent)) {
+    if (!name.startsWith(prefix)) continue;
+    const mark = name.slice(prefix.length, name.lastIndexOf("-"));
+    if (isProcessGone(mark)) removeIfOurs(path.join(parent, name));
+  }
+  const made = mkdtempSync(path.join(parent, `${prefix}${ownProcessMark()}-`));
+  process.once("exit", () => removeIfOurs(made));
+  return made;
+}
+
+function removeIfOurs(made: string): void {
+  try {
+    rmSync(made, { recursive: true, force: true });
+  } catch {
+    // It belongs to another user, whose next server removes it.
+  }
+}
