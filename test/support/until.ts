@@ -2,12 +2,12 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Looks again and again, for at most ten seconds: for what the system does by itself, and tells nobody. */
+/** Looks again and again, for at most 25 seconds, which a test has 30 of: for what the system does by itself, and tells nobody. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   complaint = "it did not come to that",
 ): Promise<void> {
-  const endMs = performance.now() + 10_000;
+  const endMs = performance.now() + 25_000;
   while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(complaint);
     await sleep(5);

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { expect, test } from "vitest";
@@ -14,6 +13,8 @@ import { faultProxy } from "../../support/fault-proxy.js";
 import { canary, startServer, tokens, writeTokens } from "../../support/servers.js";
 import { HELLO, messages, nonce, packet2, rawSession, recorder, request } from "../../support/raw-session.js";
 import { errorOf } from "../../support/error-of.js";
+import { until } from "../../support/until.js";
+import { toIscepError } from "#iscep/errors";
 
 watchForLeaks();
 
@@ -158,7 +159,13 @@ test("a removed token is refused at the next call", async () => {
   expect(await alice.call("noargs", {})).toBe("ok");
   expect(await bob.call("noargs", {})).toBe("ok");
   writeTokens(server.tokensFile, { bob: tokens.bob });
-  await sleep(50);
+  // The file is looked at every 10 ms, or when the system tells of its change.
+  await until(() =>
+    alice.call("noargs", {}).then(
+      () => false,
+      (error: unknown) => toIscepError(error).code === "unauthorized",
+    ),
+  );
   expect(await errorOf(alice.call("noargs", {}))).toMatchObject({ code: "unauthorized" });
   expect(await bob.call("noargs", {})).toBe("ok");
 });
