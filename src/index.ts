@@ -31,7 +31,7 @@ export type { Outcome, OutcomeStatus, ScriptResult } from "./model/outcome.js";
 // Clients
 export type { ConnectionEventMap } from "./client/protocol/connection-events.js";
 export { connect, type Client } from "./client/client.js";
-export type { CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./client/protocol/options.js";
+export type { AttachOptions, CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./client/protocol/options.js";
 export type { RunRecord, RunsPage } from "./model/run-record.js";
 export type { StdinSource } from "./client/protocol/input-sender.js";
 export type { RunHandle } from "./client/protocol/run-handle.js";

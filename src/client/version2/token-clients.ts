@@ -25,10 +25,6 @@ export class TokenClients {
     this.#open = open;
   }
 
-  get own(): Version2Client {
-    return this.#own;
-  }
-
   /** undefined means the client's own token, and null means no token. */
   of(given: string | null | undefined): Version2Client {
     if (given === undefined) return this.#own;
