@@ -9,6 +9,10 @@ export function timedOut(timeoutMs: number): IscepError {
   return new IscepError("timeout", `no answer came within ${timeoutMs} ms`);
 }
 
+export function tooManyWait(count: number): IscepError {
+  return new IscepError("busy", `${count} calls wait on this client already; await some of them first`);
+}
+
 export function lost(cause: unknown): IscepError {
   return new IscepError("lost", undefined, { cause });
 }

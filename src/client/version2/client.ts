@@ -3,7 +3,7 @@
  * breaks, the client comes back and takes its runs up again. A call that may have started is never sent twice without a
  * key. call-states.ts says what a call can be, and what it is after each event.
  */
-import { IscepError, toIscepError } from "../../errors.js";
+import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { requestText, type Version2ClientEvent } from "../../session/version2-client.js";
 import { notificationText } from "../../session/version2-server.js";
@@ -11,7 +11,15 @@ import type { JsonObject } from "../../wire/json.js";
 import type { ConnectionEvents } from "../protocol/connection-events.js";
 import type { ClientConnection } from "./client-connection.js";
 import { CallDeadlines } from "./call-deadlines.js";
-import { cancelled, closedClient, closedUnderWay, closedWhileWaiting, lost, timedOut } from "./call-errors.js";
+import {
+  cancelled,
+  closedClient,
+  closedUnderWay,
+  closedWhileWaiting,
+  lost,
+  timedOut,
+  tooManyWait,
+} from "./call-errors.js";
 import { placeOf, stateAfter } from "./call-states.js";
 import { CancelPace } from "./cancel-pace.js";
 import { InputSenders } from "./input-senders.js";
@@ -70,9 +78,8 @@ export class Version2Client {
 
   /** Sends the request, now or when there is a place. The call settles by its own methods. */
   start(request: CallRequest): PendingCall {
-    const { limits } = this.#options;
     const { signal } = request;
-    const call = new PendingCall(this.#takeId(), request, limits);
+    const call = new PendingCall(this.#takeId(), request, this.#options.limits);
     const refusal = this.#refusal(signal);
     this.#calls.waiting.add(call);
     if (refusal !== undefined) {
@@ -89,11 +96,8 @@ export class Version2Client {
   #refusal(signal: AbortSignal | undefined): IscepError | undefined {
     if (this.#closed) return closedClient();
     if (signal?.aborted === true) return cancelled(signal);
-    if (this.#calls.waiting.size < this.#options.limits.maxQueuedCalls) return undefined;
-    return new IscepError(
-      "busy",
-      `${this.#calls.waiting.size} calls wait on this client already; await some of them first`,
-    );
+    const { size } = this.#calls.waiting;
+    return size < this.#options.limits.maxQueuedCalls ? undefined : tooManyWait(size);
   }
 
   /** Output on its way takes a place in the server too. */
