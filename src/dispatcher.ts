@@ -130,7 +130,7 @@ export class Dispatcher {
   #abandoned(run: Run): void {
     const timer = setTimeout(() => {
       if (run.isHeld || (run.detachments > 0 && run.input?.isOver !== false)) return;
-      run.abort(new IscepError("cancelled", "the caller's connection ended, and it did not come back"));
+      run.abort(new IscepError("cancelled", "the caller left, or read no further, and it did not come back"));
     }, this.#limits.callerGraceMs);
     run.whenEnded(() => clearTimeout(timer));
   }

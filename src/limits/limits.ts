@@ -284,7 +284,11 @@ export const limitTable = {
     max: forever,
     reason: "how long a version 1 connection may be without a packet and without a run",
   },
-  writeStallTimeoutMs: { default: 10_000, max: forever, reason: "a reader that takes nothing for this long is gone" },
+  writeStallTimeoutMs: {
+    default: 10_000,
+    max: forever,
+    reason: "a reader that takes nothing, or grants nothing for output that waits for it, for this long is gone",
+  },
   lingerTimeoutMs: {
     default: 1_000,
     max: forever,

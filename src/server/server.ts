@@ -165,8 +165,9 @@ export class Server implements DoorServer {
       authenticatorOf: (socket, source) => authenticatorOf(options, authenticator, socket, source),
     });
     const sweep = setInterval(() => {
-      packets.checkDeadlines(performance.now());
-      for (const session of host.inProcess) session.checkToken();
+      const nowMs = performance.now();
+      packets.checkDeadlines(nowMs);
+      for (const session of host.inProcess) session.check(nowMs);
     }, sweepIntervalMs(limits));
     // From here on doors can call.
     this.#listening = { packets, doors: undefined, host, authenticator, scheduler, runs, sweep };

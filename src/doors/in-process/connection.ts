@@ -205,9 +205,11 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
   }
 
   /** A token that was removed or has expired ends its runs, as it ends a session over a socket. */
-  checkToken(): void {
+  check(nowMs: number): void {
     const server = this.#server;
-    if (server === undefined || !this.#identity.isRevoked(server.host)) return;
+    if (server === undefined) return;
+    server.calls.checkStalls(nowMs);
+    if (!this.#identity.isRevoked(server.host)) return;
     this.#end(new IscepError("unauthorized", "the token of this session is no longer valid"));
   }
 

@@ -2,7 +2,8 @@ import type { DoorHost } from "../connection.js";
 
 /** A session that can be ended when its token is removed. */
 export interface InProcessSession {
-  checkToken(): void;
+  /** Called by the server's sweep. */
+  check(nowMs: number): void;
 }
 
 /** What a server has for callers in its own process, when it listens. */

@@ -288,6 +288,7 @@ export class Version2Connection implements Connection, Workload {
 
   checkDeadlines(nowMs: number): void {
     if (this.#closing === undefined && this.#identity.current() === "revoked") this.#requests.endRevoked();
+    this.#calls.checkStalls(nowMs);
     const { bytesWritten, writableLength } = this.#socket;
     const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
     const due = this.#deadlines.due(nowMs, this.#calls.inFlight > 0, written);

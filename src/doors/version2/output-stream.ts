@@ -24,6 +24,10 @@ export class OutputStream implements OutputWatcher {
   readonly #output: RunOutput;
   readonly #host: OutputStreamHost;
   #position: number;
+  #isLetGo = false;
+  /** Where it stood when its reader was last seen to read, and when that was. */
+  #seenPosition = -1;
+  #seenAtMs = 0;
 
   /** @throws IscepError `output_gone`, `invalid_arguments` for an offset that cannot be read from */
   constructor(id: number, output: RunOutput, offset: number, windowBytes: number, host: OutputStreamHost) {
@@ -82,6 +86,36 @@ export class OutputStream implements OutputWatcher {
       this.#position += length;
     }
     if (this.#position !== before) this.#output.positionChanged();
+  }
+
+  /** Its reader has all the credit used up that it gave, and there is more to read. */
+  get #isSpent(): boolean {
+    const credit = Math.min(this.window.available, this.#host.connectionWindow.available);
+    return credit <= 0 && this.#position < this.#output.end;
+  }
+
+  /**
+   * Called now and then. A reader that grants nothing for so long holds the writer no more: it may find later that what
+   * comes next is gone. Returns true when that happens.
+   */
+  isStalled(nowMs: number, timeoutMs: number): boolean {
+    if (!this.#isSpent || this.#position !== this.#seenPosition) {
+      this.#seenPosition = this.#position;
+      this.#seenAtMs = nowMs;
+      return false;
+    }
+    if (this.#isLetGo || nowMs - this.#seenAtMs <= timeoutMs) return false;
+    this.#isLetGo = true;
+    this.#output.unwatch(this);
+    return true;
+  }
+
+  /** It reads again. Returns true when it had been let go. */
+  resume(): boolean {
+    if (!this.#isLetGo || this.#isSpent) return false;
+    this.#isLetGo = false;
+    this.#output.watch(this);
+    return true;
   }
 
   close(): void {

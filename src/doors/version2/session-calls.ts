@@ -3,14 +3,13 @@ import type { Dispatcher } from "../../dispatcher.js";
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
 import type { Limits } from "../../limits/limits.js";
-import type { RunInput } from "../../runs/streams/input.js";
 import type { Run } from "../../runs/run/run.js";
 import { packetRoom } from "../../runs/run/settle.js";
 import type { ValueRoom } from "../../runs/run/value-room.js";
 import type { CallParams } from "../../session/version2-messages.js";
 import { errorText, notificationText } from "../../session/version2-server.js";
 import { SendWindow } from "../../session/window.js";
-import { SessionInputs } from "./session-inputs.js";
+import { inputOf, SessionInputs } from "./session-inputs.js";
 import { outcomeText, type AnswerExtras } from "./outcome-text.js";
 import { FollowedCall, type FollowedCallHost } from "./followed-call.js";
 import { OutputStream, type OutputStreamHost } from "./output-stream.js";
@@ -261,6 +260,7 @@ export class SessionCalls {
   window(stream: number, bytes: number): void {
     if (stream === 0) {
       this.#connectionWindow.grant(bytes);
+      for (const one of this.#streams.values()) this.#resume(one);
       this.pumpAll();
       return;
     }
@@ -268,7 +268,22 @@ export class SessionCalls {
     // The stream may have ended while the grant was on its way.
     if (target === undefined) return;
     target.window.grant(bytes);
+    this.#resume(target);
     this.#schedule(target);
+  }
+
+  /** A reader that grants nothing, for as long as a socket may be stalled, holds neither its run nor the writer any longer. */
+  checkStalls(nowMs: number): void {
+    for (const stream of this.#streams.values()) {
+      if (!stream.isStalled(nowMs, this.#host.limits.writeStallTimeoutMs)) continue;
+      const call = this.#inFlight.get(stream.id);
+      call?.run.release(call);
+    }
+  }
+
+  #resume(stream: OutputStream): void {
+    const call = this.#inFlight.get(stream.id);
+    if (stream.resume() && call !== undefined) call.run.hold(call);
   }
 
   #schedule(stream: OutputStream): void {
@@ -333,11 +348,4 @@ export class SessionCalls {
     this.#inputs.release();
     for (const call of this.#inFlight.values()) this.#forget(call);
   }
-}
-
-function inputOf(run: Run): RunInput {
-  if (run.input === undefined) {
-    throw new IscepError("invalid_arguments", "this run was called without stdin: true, and takes no standard input");
-  }
-  return run.input;
 }

@@ -3,6 +3,7 @@
  * run has not read yet.
  */
 import { IscepError } from "../../errors.js";
+import type { Run } from "../../runs/run/run.js";
 import type { RunInput } from "../../runs/streams/input.js";
 import { ReceiveWindow } from "../../session/window.js";
 
@@ -149,4 +150,12 @@ export class SessionInputs {
     this.#streams.clear();
     for (const { input } of streams) input.onConsumed(undefined);
   }
+}
+
+/** @throws IscepError `invalid_arguments` */
+export function inputOf(run: Run): RunInput {
+  if (run.input === undefined) {
+    throw new IscepError("invalid_arguments", "this run was called without stdin: true, and takes no standard input");
+  }
+  return run.input;
 }

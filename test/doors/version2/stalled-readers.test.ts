@@ -1,0 +1,111 @@
+/** A reader that has used up its credit and grants no more holds neither the run nor its place for ever. */
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { defineCommand } from "iscep";
+import { watchForLeaks } from "../../support/leaks.js";
+import { originalTasks } from "../../support/commands.js";
+import { messages, notification, rawSession, request, type RawSession } from "../../support/raw-session.js";
+import { startServer } from "../../support/servers.js";
+
+watchForLeaks();
+
+const KiB = 1024;
+
+/** Writes without end until it is stopped. */
+function endless() {
+  const state = { running: 0, stopped: 0, written: 0 };
+  const command = defineCommand({
+    name: "endless",
+    args: z.object({ bytes: z.int().optional() }),
+    run: async ({ bytes = Number.MAX_SAFE_INTEGER }, { output, signal }) => {
+      state.running++;
+      const piece = Buffer.alloc(16 * KiB);
+      for (let at = 0; at < bytes && !signal.aborted; at += piece.length) {
+        await output.write("stdout", piece);
+        state.written += piece.length;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      state.running--;
+      if (signal.aborted) state.stopped++;
+      return "end";
+    },
+  });
+  return { command, state };
+}
+
+const limits = { streamWindowBytes: 64 * KiB, writeStallTimeoutMs: 200, callerGraceMs: 100 };
+
+async function granting(session: RawSession, until: () => boolean, pauseMs: number): Promise<void> {
+  while (!until()) {
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    session.send(
+      messages(
+        notification("window", { stream: 0, bytes: 16 * KiB }),
+        notification("window", { stream: 1, bytes: 16 * KiB }),
+      ),
+    );
+  }
+}
+
+test("whoever reads but grants nothing is as one that left, and its place is free", async () => {
+  const { command, state } = endless();
+  const server = await startServer({
+    tokens: false,
+    commands: [...originalTasks, command],
+    limits: { ...limits, maxRuns: 4 },
+  });
+  const sessions = await Promise.all(Array.from({ length: 4 }, () => rawSession(server)));
+  for (const session of sessions)
+    session.send(messages(request(1, "call", { command: "endless", args: {}, output: 0 })));
+  await expect.poll(() => state.running).toBe(4);
+  for (const session of sessions) {
+    expect(await session.response(1)).toMatchObject({ error: { data: { status: "cancelled" } } });
+  }
+  await expect.poll(() => state.stopped).toBe(4);
+  expect(await (await server.client()).call("add", { a: 1, b: 2 })).toBe(3);
+});
+
+test("a detached run goes on without its stalled reader", async () => {
+  const { command } = endless();
+  const server = await startServer({ tokens: false, commands: [command], limits });
+  const session = await rawSession(server);
+  const args = { bytes: 4_096 * KiB };
+  session.send(messages(request(1, "call", { command: "endless", args, output: 0, detach: true })));
+  expect(await session.response(1)).toMatchObject({ result: { value: "end", output: 4_096 * KiB } });
+});
+
+test("a slow reader that grants now and then keeps its run", async () => {
+  const { command, state } = endless();
+  const server = await startServer({
+    tokens: false,
+    commands: [command],
+    limits: { ...limits, writeStallTimeoutMs: 1_000 },
+  });
+  const session = await rawSession(server);
+  session.send(messages(request(1, "call", { command: "endless", args: {}, output: 0 })));
+  // For twice as long as a stall is borne.
+  const startMs = performance.now();
+  await granting(session, () => performance.now() - startMs > 2_000, 50);
+  expect([state.running, state.stopped]).toEqual([1, 0]);
+  session.send(messages(request(2, "cancel", { call: 1 })));
+  await session.response(1);
+});
+
+test("who comes back within the grace goes on where it was, as far as the output is kept", async () => {
+  const { command, state } = endless();
+  const server = await startServer({
+    tokens: false,
+    commands: [command],
+    limits: { ...limits, callerGraceMs: 60_000, maxRetainedOutputBytes: 8_192 * KiB },
+  });
+  const session = await rawSession(server);
+  const bytes = 1_024 * KiB;
+  session.send(messages(request(1, "call", { command: "endless", args: { bytes }, output: 0 })));
+  // Let go, the command writes on to its end.
+  await expect.poll(() => state.written).toBe(bytes);
+  const data = () =>
+    session.packets.filter(({ type }) => type === 9).reduce((sum, one) => sum + one.content.length - 13, 0);
+  expect(data()).toBe(64 * KiB);
+  await granting(session, () => data() === bytes, 1);
+  expect(await session.response(1)).toMatchObject({ result: { value: "end", output: bytes } });
+});
