@@ -25,7 +25,7 @@ import { CancelPace } from "./cancel-pace.js";
 import { InputSenders } from "./input-senders.js";
 import { OpenCalls } from "./open-calls.js";
 import { PendingCall, type CallRequest } from "./pending-call.js";
-import { firstCallId, type Version2ClientConnectionOptions } from "./connection.js";
+import type { Version2ClientConnectionOptions } from "./connection.js";
 import { Reconnection } from "./reconnection.js";
 
 type SessionEvents = Pick<Version2ClientConnectionOptions, "onEvent" | "onGone">;
@@ -41,7 +41,6 @@ export class Version2Client {
   readonly #options: Version2ClientOptions;
   #connection: ClientConnection | undefined;
   readonly #calls = new OpenCalls();
-  #nextId = firstCallId;
   readonly #inputs = new InputSenders();
   readonly #cancels = new CancelPace((call) => this.#request("cancel", { call: call.id }));
   readonly #deadlines = new CallDeadlines((nowMs) => this.#endDue(nowMs));
@@ -79,7 +78,7 @@ export class Version2Client {
   /** Sends the request, now or when there is a place. The call settles by its own methods. */
   start(request: CallRequest): PendingCall {
     const { signal } = request;
-    const call = new PendingCall(this.#takeId(), request, this.#options.limits);
+    const call = new PendingCall(this.#calls.takeId(), request, this.#options.limits);
     const refusal = this.#refusal(signal);
     this.#calls.waiting.add(call);
     if (refusal !== undefined) {
@@ -103,13 +102,6 @@ export class Version2Client {
   /** Output on its way takes a place in the server too. */
   #hasPlace(connection: ClientConnection): boolean {
     return !connection.isGoingAway && this.#calls.atServer.size < connection.limits.maxCallsInFlight;
-  }
-
-  #takeId(): number {
-    const id = this.#nextId;
-    // Ids name streams and have 4 bytes. When they start again from the beginning, the first ones have long ended.
-    this.#nextId = id >= 2 ** 32 - 1 ? firstCallId : id + 1;
-    return id;
   }
 
   #sendWaiting(): void {
@@ -141,7 +133,7 @@ export class Version2Client {
 
   /** Sends a request whose answer nobody needs. */
   #request(method: string, params: JsonObject): void {
-    this.#connection?.send(requestText(this.#takeId(), method, params, this.#options.limits));
+    this.#connection?.send(requestText(this.#calls.takeId(), method, params, this.#options.limits));
   }
 
   /** A follower of a run learns how it really ended. A caller of a plain call need not wait for that. */
@@ -198,6 +190,7 @@ export class Version2Client {
     if (call === undefined) return; // the answer to a cancel
     const isAwaited = call.state !== "abandoned" && call.state !== "draining";
     this.#calls.become(call, "answered");
+    this.#cancels.forget(call);
     this.#reconnection.worked();
     if (isAwaited) {
       this.#inputs.ended(call);

@@ -1,6 +1,7 @@
 /** The calls of one version 2 client that are not over. The state of a call decides where it is kept. */
 import { IscepError } from "../../errors.js";
 import { placeOf, stateAfter, type CallEvent } from "./call-states.js";
+import { firstCallId } from "./connection.js";
 import type { PendingCall } from "./pending-call.js";
 
 export class OpenCalls {
@@ -8,6 +9,14 @@ export class OpenCalls {
   readonly atServer = new Map<number, PendingCall>();
   /** Calls that wait for a connection, or for a place in the server. The first one goes first. */
   readonly waiting = new Set<PendingCall>();
+  #nextId = firstCallId;
+
+  takeId(): number {
+    const id = this.#nextId;
+    // Ids name streams and have 4 bytes. When they start again from the beginning, the first ones have long ended.
+    this.#nextId = id >= 2 ** 32 - 1 ? firstCallId : id + 1;
+    return id;
+  }
 
   get isEmpty(): boolean {
     return this.atServer.size === 0 && this.waiting.size === 0;
