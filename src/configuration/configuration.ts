@@ -23,6 +23,8 @@ export interface Configuration extends Settings {
   readonly modules: readonly string[];
   /** For each absolute path, its place in the file: `FILE:LINE:COLUMN`. */
   readonly places: ReadonlyMap<string, string>;
+  /** The text of each script in the file, by its name. Two texts differ when a definition has changed. */
+  readonly texts: ReadonlyMap<string, string>;
 }
 
 /** All paths are absolute. Keys that the file does not have are absent. */
@@ -156,7 +158,8 @@ export function configurationSchema(): JsonSchema {
 export async function loadConfiguration(file: string): Promise<Configuration> {
   const problems = new ConfigurationProblems();
   const places = new Map<string, string>();
-  const context: ReadContext = { folder: path.dirname(path.resolve(file)), problems, places };
+  const texts = new Map<string, string>();
+  const context: ReadContext = { folder: path.dirname(path.resolve(file)), problems, places, texts };
   const root = parseYaml(file, await readText(file));
   const fields = root.fields(Object.keys(configurationKeys), problems, {
     ownPrefix,
@@ -174,6 +177,7 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
   return {
     ...settings,
     places,
+    texts,
     commands: unique,
     modules: modules.map((module) => path.resolve(context.folder, module.text())),
   };

@@ -12,6 +12,8 @@ export interface ReadContext {
   readonly problems: ConfigurationProblems;
   /** For each path that the file names, its place in the file. */
   readonly places: Map<string, string>;
+  /** For each command that was read, its text in the file. */
+  readonly texts: Map<string, string>;
 }
 
 /** What a value may be, for people, for editors, and for the reader. */

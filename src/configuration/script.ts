@@ -233,7 +233,9 @@ function readScript(name: string, { key, value }: YamlEntry, context: ReadContex
   // Otherwise the definition, which lacks this key, would report the fault again in other words.
   if (run === undefined || problems.count > before) return undefined;
   try {
-    return defineScript({ folder, ...definition, name, run });
+    const script = defineScript({ folder, ...definition, name, run });
+    context.texts.set(name, value.source);
+    return script;
   } catch (error) {
     if (!isIscepError(error)) throw error;
     throw placeOf(error.details, fields, key, error.code === "configuration").error(inYamlWords(error.message), error);

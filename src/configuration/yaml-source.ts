@@ -20,6 +20,7 @@ import type { OtherWords } from "../text/other-words.js";
 
 interface YamlFile {
   readonly name: string;
+  readonly text: string;
   readonly document: Document;
   readonly lines: LineCounter;
 }
@@ -41,9 +42,9 @@ export function parseYaml(file: string, text: string): YamlValue {
     const { line, col } = lines.linePos(fault.pos[0]);
     throw new IscepError("configuration", `${file}:${line}:${col}: ${syntaxFault(fault, text)}`, { cause: fault });
   }
-  const root = new YamlValue({ name: file, document, lines }, document.contents, 0, "the file");
+  const root = new YamlValue({ name: file, text, document, lines }, document.contents, 0, "the file");
   refuseKeysTwice(document, (key) => {
-    throw new YamlValue({ name: file, document, lines }, key, 0, "a key").error(twice);
+    throw new YamlValue({ name: file, text, document, lines }, key, 0, "a key").error(twice);
   });
   return root;
 }
@@ -78,10 +79,12 @@ export class YamlValue {
   readonly #file: YamlFile;
   readonly #node: unknown;
   readonly #offset: number;
+  readonly #end: number;
 
   constructor(file: YamlFile, node: unknown, offset: number, what: string) {
     this.#file = file;
     this.#offset = offsetOf(node) ?? offset;
+    this.#end = endOf(node) ?? this.#offset;
     this.what = what;
     this.#node = isAlias(node) ? node.resolve(file.document) : node;
     if (isAlias(node) && this.#node === undefined)
@@ -128,6 +131,12 @@ export class YamlValue {
     } catch (error) {
       throw this.error(`${this.what} has too many aliases; write out what they stand for`, error);
     }
+  }
+
+  /** The text of the value as it is written. What it takes from elsewhere, by an alias or by <<, follows as data. */
+  get source(): string {
+    const written = this.#file.text.slice(this.#offset, this.#end).trimEnd();
+    return /[*<]/.test(written) ? `${written}\n${JSON.stringify(this.plain)}` : written;
   }
 
   text(): string {
@@ -260,6 +269,12 @@ export interface YamlEntry {
 
 function nameOf({ key }: Pair): unknown {
   return isScalar(key) ? key.value : key;
+}
+
+function endOf(node: unknown): number | undefined {
+  if (typeof node !== "object" || node === null || !("range" in node) || !Array.isArray(node.range)) return undefined;
+  const end: unknown = node.range[1];
+  return typeof end === "number" ? end : undefined;
 }
 
 function offsetOf(node: unknown): number | undefined {

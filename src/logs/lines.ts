@@ -26,13 +26,14 @@ export function accessLine(event: AccessEvent, nowMs: number, limits: LineLimits
 }
 
 /**
- * `{ time, event, message, connection?, source?, owner?, tokenId?, command?, runId?, error? }`; `error` is
+ * `{ time, event, message, level?, connection?, source?, owner?, tokenId?, command?, runId?, error? }`; `error` is
  * `{ name, message, code?, stack, cause?, errors? }`, or a text when no Error was thrown.
  */
 export function errorLine(event: ErrorEvent, nowMs: number, limits: LineLimits): string {
   const max = limits.maxLogFieldBytes;
   return (
     `{"time":${jsonTime(nowMs)},"event":${jsonText(event.event, max)},"message":${faultText(event.message, max)}` +
+    optionalText("level", event.level, max) +
     optionalNumber("connection", event.connection) +
     optionalText("source", event.source, max) +
     optionalText("owner", event.owner, max) +

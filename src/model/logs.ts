@@ -42,6 +42,8 @@ export interface ErrorEvent {
   readonly event: string;
   /** A sentence for people. */
   readonly message: string;
+  /** `info` when nothing went wrong. */
+  readonly level?: "info";
   /** The number of the connection that it came over. */
   readonly connection?: number;
   /** The peer's IP address, `unix`, or a word of its door. */

@@ -70,6 +70,7 @@ commands:
   const { commands, ...settings } = await configuration;
   expect(settings).toEqual({
     places: expect.any(Map) as unknown,
+    texts: expect.any(Map) as unknown,
     listen: [{ host: "0.0.0.0", port: 8989 }],
     tls: { cert: path.join(folder, "cert.pem"), key: "/etc/key.pem" },
     tokens: path.join(folder, "tokens.json"),

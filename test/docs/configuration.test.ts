@@ -25,7 +25,9 @@ type Expect<Truth extends true> = Truth;
 
 /** What can be said in TypeScript can be said in the file; these do not compile when a key is forgotten. */
 export type Checks = [
-  Expect<Exclude<keyof Configuration, FieldOf<typeof configurationKeys> | "places"> extends never ? true : false>,
+  Expect<
+    Exclude<keyof Configuration, FieldOf<typeof configurationKeys> | "places" | "texts"> extends never ? true : false
+  >,
   Expect<
     Exclude<keyof ScriptDefinition<string, undefined>, FieldOf<typeof scriptKeys> | "name"> extends never ? true : false
   >,

@@ -4,6 +4,7 @@ import { toIscepError } from "../../errors.js";
 import type { Logs } from "../../model/logs.js";
 import type { Server } from "../../server/server.js";
 import type { LogLevel } from "./logs.js";
+import { commandChanges } from "./command-changes.js";
 import { loadSources, type ServeSettings, type Sources } from "./sources.js";
 import type { ServedCommands } from "./served-commands.js";
 import { note, warn } from "../terminal/streams.js";
@@ -25,9 +26,13 @@ export class Reload {
   readonly #modules: Set<string>;
   #running: Promise<void> | undefined;
   #again = false;
+  #last: Sources;
+  /** What was told to be broken, and is not mended yet. */
+  readonly #broken = new Set<"files" | "key">();
 
   constructor(options: ReloadOptions) {
     this.#options = options;
+    this.#last = options.sources;
     this.#modules = new Set(options.sources.modules);
     options.watched.add(options.sources.modules);
   }
@@ -36,7 +41,13 @@ export class Reload {
   all(): void {
     this.#options.server
       .reload()
-      .catch((error: unknown) => this.#tell("the key and certificate of before stay", error));
+      .then(() => {
+        if (this.#broken.delete("key")) this.#inform("the key and certificate can be read again, and count now");
+      })
+      .catch((error: unknown) => {
+        this.#broken.add("key");
+        this.#tell("the key and certificate of before stay", error);
+      });
     this.commands();
   }
 
@@ -71,12 +82,22 @@ export class Reload {
       watched.add(now.modules);
       for (const module of now.modules) this.#modules.add(module);
       if (level === "debug") void note(`iscep: read again: ${sources.files.join(", ")}`);
+      const changes = commandChanges(this.#last, now);
+      this.#last = now;
+      if (this.#broken.delete("files")) this.#inform(`the fault is mended: ${changes || "all commands are as before"}`);
+      else if (changes !== "") this.#inform(`commands were read again: ${changes}`);
       const settings = await changedSettings(sources.settings, now.settings);
       if (settings.length > 0)
         this.#tell(`changes of ${settings.join(", ")} count when the server is started again; commands count now`);
     } catch (error) {
+      this.#broken.add("files");
       this.#tell("the commands of before stay", error);
     }
+  }
+
+  #inform(message: string): void {
+    this.#options.logs?.error({ event: "reload", message, level: "info" });
+    if (this.#options.level !== "quiet") void note(`iscep: ${message}`);
   }
 
   #tell(what: string, error?: unknown): void {

@@ -17,6 +17,8 @@ export interface Sources {
   readonly modules: readonly string[];
   /** For each absolute path, the place where a configuration names it: `FILE:LINE:COLUMN`. */
   readonly places: ReadonlyMap<string, string>;
+  /** The text of each script in a configuration, by its name. */
+  readonly texts: ReadonlyMap<string, string>;
   /** A later file wins over an earlier one. */
   readonly settings: ServeSettings;
 }
@@ -43,15 +45,17 @@ export async function loadSources(files: readonly string[]): Promise<Sources> {
   const commands: Command[] = [];
   const modules: string[] = [];
   const places = new Map<string, string>();
+  const texts = new Map<string, string>();
   let settings: ServeSettings = {};
   for (const file of files) {
     const source = await loadSource(file);
     commands.push(...source.commands);
     modules.push(...source.modules);
     for (const [named, place] of source.places) places.set(named, place);
+    for (const [name, text] of source.texts) texts.set(name, text);
     settings = merged(settings, source.settings);
   }
-  return { files, commands, modules, places, settings };
+  return { files, commands, modules, places, texts, settings };
 }
 
 function merged(earlier: ServeSettings, later: ServeSettings): ServeSettings {
@@ -61,7 +65,13 @@ function merged(earlier: ServeSettings, later: ServeSettings): ServeSettings {
 
 async function loadSource(file: string): Promise<Omit<Sources, "files">> {
   if (isCommandModuleFile(file))
-    return { commands: await loadCommandModule(file), modules: [resolve(file)], places: new Map(), settings: {} };
+    return {
+      commands: await loadCommandModule(file),
+      modules: [resolve(file)],
+      places: new Map(),
+      texts: new Map(),
+      settings: {},
+    };
   if (![".yaml", ".yml"].includes(extname(file))) {
     throw new IscepError(
       "configuration",
@@ -69,6 +79,6 @@ async function loadSource(file: string): Promise<Omit<Sources, "files">> {
     );
   }
   const { loadConfiguration } = await import("../../configuration/configuration.js");
-  const { commands, modules, places, ...settings } = await loadConfiguration(file);
-  return { commands, modules, places, settings };
+  const { commands, modules, places, texts, ...settings } = await loadConfiguration(file);
+  return { commands, modules, places, texts, settings };
 }
