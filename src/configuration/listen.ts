@@ -2,6 +2,7 @@
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { defaultHost, type ListenPlace } from "../transport/address.js";
+import { absolutePath } from "./values.js";
 import type { ValueKind } from "./keys.js";
 import type { YamlValue } from "./yaml-source.js";
 
@@ -51,6 +52,7 @@ function readPlace(value: YamlValue, folder: string): ListenPlace {
   const { scalar } = value;
   const place =
     typeof scalar === "string" || typeof scalar === "number" ? parseListen(String(scalar), folder) : undefined;
+  if (place !== undefined && "unix" in place) absolutePath(value, String(scalar).replace(/^unix:/, ""), folder);
   if (place === undefined) throw value.error(`${value.what} must be ${listenForms}, with a port from 0 to 65535`);
   return place;
 }

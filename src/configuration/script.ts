@@ -1,5 +1,4 @@
 /** Reads `commands:` of iscep.yaml: scripts, in the words of `defineScript`. */
-import path from "node:path";
 import { isIscepError } from "../errors.js";
 import { limitTable } from "../limits/limits.js";
 import { isJsonObject } from "../wire/json.js";
@@ -7,7 +6,18 @@ import { argumentDeclarations, inYamlWords } from "./arguments.js";
 import type { JsonSchema, ScriptCommand } from "../model/command.js";
 import { concurrency } from "./concurrency.js";
 import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./keys.js";
-import { bytes, choice, duration, filePath, flag, listOf, text, wholeNumber, wholeSeconds } from "./values.js";
+import {
+  absolutePath,
+  bytes,
+  choice,
+  duration,
+  filePath,
+  flag,
+  listOf,
+  text,
+  wholeNumber,
+  wholeSeconds,
+} from "./values.js";
 import type { ArgumentDeclarations } from "../commands/arguments/declaration.js";
 import { defineScript, type ScriptDefinition } from "../commands/define-script.js";
 import { commandNameSchema } from "../model/command-name.js";
@@ -36,10 +46,13 @@ const programAndTemplate: ValueKind<ScriptFields["run"]> = {
   words: "list of texts",
   schema: { type: "array", items: writtenSchema, minItems: 1 },
   read(value, { folder }) {
-    const [program, ...template] = value.list().map((element) => element.written());
-    if (program === undefined) throw value.error("`run` must begin with the program, such as run: [./backup.sh]");
+    const elements = value.list();
+    const [program, ...template] = elements.map((element) => element.written());
+    const [first] = elements;
+    if (program === undefined || first === undefined)
+      throw value.error("`run` must begin with the program, such as run: [./backup.sh]");
     // With a slash it is a path relative to the folder of the file, wherever the script works.
-    return [program.includes("/") ? path.resolve(folder, program) : program, ...template];
+    return [program.includes("/") ? absolutePath(first, program, folder) : program, ...template];
   },
 };
 

@@ -17,12 +17,22 @@ export const flag: ValueKind<boolean> = {
   read: (value) => value.flag(),
 };
 
+/** The absolute path. @throws IscepError `configuration` for `~`, which only a shell replaces */
+export function absolutePath(value: YamlValue, written: string, folder: string): string {
+  if (/^~[\w-]*(?:\/|$)/.test(written)) {
+    throw value.error(
+      `~ is not replaced in ${JSON.stringify(written)}, because no shell reads this file; write the whole path, or ./${written} for a file of that name`,
+    );
+  }
+  return path.resolve(folder, written);
+}
+
 /** A path, which becomes absolute when it is read. */
 export const filePath: ValueKind<string> = {
   words: "path",
   schema: { type: "string", minLength: 1 },
   read(value, { folder, places }) {
-    const read = path.resolve(folder, value.text());
+    const read = absolutePath(value, value.text(), folder);
     if (!places.has(read)) places.set(read, value.place);
     return read;
   },
