@@ -69,9 +69,10 @@ export class Listener {
 
   constructor(options: ListenerOptions) {
     this.#options = options;
-    // A version 1 client that half-closed still gets its answer.
-    this.#net = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
-      this.#accepted(socket),
+    // A client of version 1 that half-closes still gets its answer. In a TLS handshake, a peer that says no more is gone.
+    this.#net = createServer(
+      { allowHalfOpen: options.certificate === undefined, noDelay: true, keepAlive: true },
+      (socket) => this.#accepted(socket),
     );
     if (options.certificate !== undefined) {
       const tls = createTlsServer({
@@ -87,6 +88,7 @@ export class Listener {
         handshakeTimeout: options.tlsHandshakeTimeoutMs,
       });
       tls.on("secureConnection", (socket) => {
+        socket.allowHalfOpen = true;
         const peer = peerOf(socket);
         const refusal = this.#refusals.get(peer);
         this.#refusals.delete(peer);

@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import { connect as connectNet, createServer } from "node:net";
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -8,7 +8,8 @@ import { createCertificate } from "#iscep/identity/certificates";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { originalTasks } from "../support/commands.js";
-import { readLogs, testCertificate, tokens, writeTokens } from "../support/servers.js";
+import { rawPacket, Type } from "../support/raw-packets.js";
+import { readLogs, startServer, testCertificate, tokens, writeTokens } from "../support/servers.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
 watchForLeaks();
@@ -118,4 +119,18 @@ describe("each place has to be safe", () => {
   ])("%s is refused", (_, options, sentence) => {
     expect(() => new Server(options)).toThrow(sentence);
   });
+});
+
+test("a peer that leaves in the TLS handshake is noticed at once, and one that half-closes behind it is answered", async () => {
+  const server = await startServer({ tls: true, limits: { tlsHandshakeTimeoutMs: 600_000 } });
+  const socket = connectNet(server.port ?? 0, "127.0.0.1");
+  later(() => socket.destroy());
+  await once(socket, "connect");
+  socket.resume();
+  socket.end();
+  // The server closes its side, long before the handshake is given up.
+  await once(socket, "close");
+  const peer = await server.raw();
+  peer.socket.end(rawPacket(Type.echo, { auth_token: tokens.alice, response: { echo: 1 } }));
+  expect((await peer.answer()).type).toBe(Type.echo);
 });

@@ -29,6 +29,8 @@ export class Reload {
   #last: Sources;
   /** What was told to be broken, and is not mended yet. */
   readonly #broken = new Set<"files" | "key">();
+  /** The next reading has to read key and certificate, too. */
+  #withCertificate = false;
 
   constructor(options: ReloadOptions) {
     this.#options = options;
@@ -39,15 +41,7 @@ export class Reload {
 
   /** Tokens need no reload, because they are always checked. */
   all(): void {
-    this.#options.server
-      .reload()
-      .then(() => {
-        if (this.#broken.delete("key")) this.#inform("the key and certificate can be read again, and count now");
-      })
-      .catch((error: unknown) => {
-        this.#broken.add("key");
-        this.#tell("the key and certificate of before stay", error);
-      });
+    this.#withCertificate = true;
     this.commands();
   }
 
@@ -74,8 +68,20 @@ export class Reload {
     });
   }
 
+  async #reloadCertificate(): Promise<void> {
+    this.#withCertificate = false;
+    try {
+      await this.#options.server.reload();
+      if (this.#broken.delete("key")) this.#inform("the key and certificate can be read again, and count now");
+    } catch (error) {
+      this.#broken.add("key");
+      this.#tell("the key and certificate of before stay", error);
+    }
+  }
+
   async #reload(): Promise<void> {
     const { sources, served, watched, level } = this.#options;
+    if (this.#withCertificate) await this.#reloadCertificate();
     try {
       const now = await loadSources(sources.files);
       served.replace(now.commands);

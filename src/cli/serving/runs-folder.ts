@@ -1,6 +1,6 @@
 /** Finds where `iscep serve` keeps its runs: each set of files and tokens has its own folder. */
 import { createHash } from "node:crypto";
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { textOfThrown } from "../../errors.js";
 import { defaultStateFolder } from "../../identity/certificates.js";
@@ -20,6 +20,13 @@ export async function runsFolderOf(files: readonly string[], settings: ServeSett
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    // On a full disk a folder can be made, and nothing be written to it.
+    const probe = join(folder, `probe-${process.pid}`);
+    try {
+      writeFileSync(probe, Buffer.alloc(4096), { mode: 0o600 });
+    } finally {
+      rmSync(probe, { force: true });
+    }
     return folder;
   } catch (error) {
     await warn(`runs are kept in memory only, and do not outlive this server: ${textOfThrown(error)}`);

@@ -71,11 +71,18 @@ function isClosedPipe(error: NodeJS.ErrnoException | null | undefined): boolean 
   return error?.code === "EPIPE";
 }
 
+let mayGoOnUnheard = false;
+
+/** From now on this process outlives its terminal and the disk that its streams are on. */
+export function goOnUnheard(): void {
+  mayGoOnUnheard = true;
+}
+
 /** A reader like `head` may stop reading. Then the verb goes on silently, and keeps its exit code. */
 export function ignoreClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (isClosedPipe(error)) {
+      if (mayGoOnUnheard || isClosedPipe(error)) {
         closedPipes.add(stream);
         return;
       }

@@ -16,7 +16,7 @@ import { scheduleLines } from "../serving/schedules.js";
 import { addSettingOptions, checkFlags, withFlags, type SettingFlags } from "../serving/options.js";
 import { filesOf, loadSources, type ServeSettings } from "../serving/sources.js";
 import { ServedCommands } from "../serving/served-commands.js";
-import { note, print, warn } from "../terminal/streams.js";
+import { goOnUnheard, note, print, warn } from "../terminal/streams.js";
 import { surroundings } from "../terminal/surroundings.js";
 import { WatchedFiles } from "../../files/watched-files.js";
 
@@ -47,6 +47,7 @@ export const define: DefineVerb = (command) => {
 async function serve(files: readonly string[], flags: ServeFlags): Promise<void> {
   const { events, ownsProcess } = surroundings();
   const closeRead = ownsProcess ? closeInherited(process.argv) : () => {};
+  if (ownsProcess) goOnUnheard();
   checkFlags(flags);
   const level = logLevelOf(flags);
   const names = filesOf(files);
