@@ -53,20 +53,59 @@ function pinOfKey(publicKey: KeyObject): string {
  * @throws IscepError `configuration` when one is missing, unreadable or expired, or they do not belong together
  */
 export function loadServerCertificate(files: { readonly cert: string; readonly key: string }): Certificate {
-  const certPem = readPem(files.cert, "certificate");
-  const keyPem = readPem(files.key, "key");
+  const faults: IscepError[] = [];
+  const attempt = <Value>(read: () => Value): Value | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!isIscepError(error)) throw error;
+      faults.push(error);
+      return undefined;
+    }
+  };
   const certName = nameOf(files.cert, "certificate");
   const keyName = nameOf(files.key, "key");
-  const certificate = parseCertificate(certPem, certName);
-  const key = parseKey(keyPem, keyName);
+  const certPem = attempt(() => readPem(files.cert, "certificate"));
+  const keyPem = attempt(() => readPem(files.key, "key"));
+  const certificate = certPem === undefined ? undefined : attempt(() => parseCertificate(certPem, certName));
+  const key = keyPem === undefined ? undefined : attempt(() => parseKey(keyPem, keyName));
+  if (certificate !== undefined) attempt(() => checkDates(certificate, certName));
+  if (certPem !== undefined && keyPem !== undefined && certificate !== undefined && key !== undefined) {
+    attempt(() => checkPair({ certPem, keyPem, certificate, key, certName, keyName }));
+    if (faults.length === 0) return { certPem, keyPem, pin: pinOfCertificate(certificate) };
+  }
+  throw together(faults);
+}
+
+/** All certificates of PEM text, in its order. @throws IscepError `configuration` for one that cannot be read */
+export function certificatesIn(pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block, index) => parseCertificate(block, `certificate ${index + 1} of the file`));
+}
+
+function checkDates({ validFrom, validTo }: X509Certificate, name: string): void {
   const nowMs = Date.now();
-  if (nowMs > Date.parse(certificate.validTo)) {
-    throw wrong(`${certName} expired on ${certificate.validTo}; renew it, or make a new one with \`iscep cert\``);
+  if (nowMs > Date.parse(validTo))
+    throw wrong(`${name} expired on ${validTo}; renew it, or make a new one with \`iscep cert\``);
+  if (nowMs < Date.parse(validFrom))
+    throw wrong(`${name} only counts from ${validFrom} on; is this machine's clock right?`);
+}
+
+interface Pair {
+  readonly certPem: string;
+  readonly keyPem: string;
+  readonly certificate: X509Certificate;
+  readonly key: KeyObject;
+  readonly certName: string;
+  readonly keyName: string;
+}
+
+function checkPair({ certPem, keyPem, certificate, key, certName, keyName }: Pair): void {
+  if (!certificate.checkPrivateKey(key)) {
+    const place = certificatesIn(certPem).findIndex((other) => other.checkPrivateKey(key)) + 1;
+    const advice = place === 0 ? "" : `; number ${place} in the file does belong to this key, so put it first`;
+    throw wrong(`${certName} and ${keyName} do not belong together${advice}`);
   }
-  if (nowMs < Date.parse(certificate.validFrom)) {
-    throw wrong(`${certName} only counts from ${certificate.validFrom} on; is this machine's clock right?`);
-  }
-  if (!certificate.checkPrivateKey(key)) throw wrong(`${certName} and ${keyName} do not belong together`);
   try {
     createSecureContext({ cert: certPem, key: keyPem, minVersion: minTlsVersion });
   } catch (error) {
@@ -75,7 +114,14 @@ export function loadServerCertificate(files: { readonly cert: string; readonly k
       error,
     );
   }
-  return { certPem, keyPem, pin: pinOfCertificate(certificate) };
+}
+
+/** One fault stays as it is. Several have a line each, and `details.problems` has them one by one. */
+function together(faults: readonly IscepError[]): IscepError {
+  const [first] = faults;
+  if (first !== undefined && faults.length === 1) return first;
+  const problems = faults.map(({ message }) => message);
+  return new IscepError("configuration", problems.join("\n"), { cause: first, details: { problems } });
 }
 
 /**

@@ -2,13 +2,19 @@
 import type { Command } from "../../model/command.js";
 import { Registry } from "../../commands/registry.js";
 import { IscepError, isIscepError } from "../../errors.js";
-import { defaultStateFolder, findServerCertificate, loadServerCertificate } from "../../identity/certificates.js";
+import {
+  defaultStateFolder,
+  findServerCertificate,
+  loadServerCertificate,
+  type Certificate,
+} from "../../identity/certificates.js";
 import { listTokens, type ListedToken } from "../../identity/tokens-writer.js";
 import { defaultLimits, resolveLimits } from "../../limits/limits.js";
 import type { ListenPlace } from "../../transport/address.js";
 import { clientAuthorities } from "../../server/client-certificates.js";
 import { placesOf } from "../../server/listen-places.js";
 import { Server } from "../../server/server.js";
+import { certificateFaults } from "./check-certificate.js";
 import { checkFolder, checkSocket, isFolder, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
 import { firstLineFaults, programsOfOthers } from "./program-owners.js";
 import { placed } from "./placed-fault.js";
@@ -136,7 +142,12 @@ async function checkCertificate(findings: Findings, settings: ServeSettings): Pr
       () => plural(clientAuthorities(settings)?.length ?? 0, "certificate") + " of authorities",
     );
   if (typeof tls === "object") {
-    const isGood = await findings.examine("certificate", () => `${tls.cert}: ${loadServerCertificate(tls).pin}`);
+    let certificate: Certificate | undefined;
+    const isGood = await findings.examine("certificate", () => {
+      certificate = loadServerCertificate(tls);
+      return `${tls.cert}: ${certificate.pin}`;
+    });
+    if (certificate !== undefined) await tryCertificate(findings, `the certificate ${tls.cert}`, certificate);
     if (isGood && isOpenToOthers(tls.key))
       findings.add("warning", "certificate", `other users can read the key ${tls.key}; chmod 600 ${tls.key}`);
     return;
@@ -148,6 +159,12 @@ async function checkCertificate(findings: Findings, settings: ServeSettings): Pr
     checkFolder(folder);
     return `will be made in ${folder} at the first start`;
   });
+}
+
+async function tryCertificate(findings: Findings, name: string, certificate: Certificate): Promise<void> {
+  const { wrong, warnings } = await certificateFaults(name, certificate);
+  if (wrong !== undefined) findings.add("wrong", "certificate", wrong);
+  for (const warning of warnings) findings.add("warning", "certificate", warning);
 }
 
 async function checkTokens(findings: Findings, { tokens, limits: given }: ServeSettings): Promise<void> {
