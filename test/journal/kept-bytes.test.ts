@@ -51,7 +51,7 @@ test.each([
   expect(await errorOf(client.attach(ids[0]!, { offset: args.output }).value)).toMatchObject({ code: "value_gone" });
   expect(await errorOf(client.attach(ids[0]!).value)).toMatchObject({ code: "output_gone" });
   // The list still has all of them.
-  expect((await client.runs()).runs.map(({ run }) => run)).toEqual(ids.toReversed());
+  expect((await client.runs()).runs.map(({ run }) => run).toSorted()).toEqual(ids.toSorted());
 });
 
 test.each([
