@@ -3,6 +3,7 @@ import { argumentLimits } from "./arguments.js";
 import { clientLimits } from "./clients.js";
 import { fileLimits } from "./files.js";
 import { forever, KiB, MiB, type Limit } from "./limit.js";
+import { runLimits } from "./runs.js";
 import { runsFolderLimits } from "./runs-folder.js";
 
 export type { Limit } from "./limit.js";
@@ -40,12 +41,6 @@ export const limitTable = {
     max: 64 * MiB,
     reason: "a version 1 peer reads one segment for each packet; from 64 KiB on it loses step",
   },
-  maxRunOutputBytes: {
-    default: 1 * MiB,
-    max: 64 * MiB,
-    reason:
-      "each of standard output and standard error in the result of a script; the rest is cut, and the result says so",
-  },
   maxPendingWriteBytes: {
     default: 1 * MiB,
     max: 64 * MiB,
@@ -56,42 +51,6 @@ export const limitTable = {
     default: 256 * MiB,
     max: 1024 * 1024 * MiB,
     reason: "the same for all connections of a server together; beyond that only those who have read get more",
-  },
-
-  maxScriptOutputBytes: {
-    default: 1024 * 1024 * 1024 * MiB,
-    max: 1024 * 1024 * 1024 * MiB,
-    reason:
-      "output of a script that sets no max_output of its own. A reader holds the script back, and what is kept has its own limits",
-  },
-  maxErrorDetailsBytes: {
-    default: 4 * KiB,
-    max: 64 * KiB,
-    reason: "JSON of the details of an error that a command throws; larger details are left out",
-  },
-  maxErrorMessageCharacters: {
-    min: 256,
-    default: 8_192,
-    max: 64 * KiB,
-    reason: "the message of the error that a run ends with; a longer one is cut before anybody is told",
-  },
-  scriptReadBytes: {
-    min: 1,
-    default: 256 * KiB,
-    max: 256 * KiB,
-    reason:
-      "output of all scripts together that is read in one turn of the event loop, so that callers have their turn",
-  },
-  maxProgressLineBytes: {
-    default: 1 * KiB,
-    max: 64 * KiB,
-    reason: "a ::progress line of a script; a longer line is output like any other",
-  },
-
-  maxProgressMessageCharacters: {
-    default: 1_024,
-    max: 64 * KiB,
-    reason: "the message of one report of progress; a longer one is cut",
   },
 
   // Version 2
@@ -112,33 +71,12 @@ export const limitTable = {
     reason: "output or input of one run that may be on its way; then the writer waits",
   },
   connectionWindowBytes: { default: 1 * MiB, max: 256 * MiB, reason: "the same for all runs of a connection together" },
-  maxRetainedOutputBytes: {
-    default: 1 * MiB,
-    max: 64 * MiB,
-    reason: "output of one run that is kept in memory for clients that attach later",
-  },
   maxCallsInFlight: {
     default: 1_024,
     max: 1_000_000,
     reason: "calls of one connection that have no answer yet; the server announces this number to its clients",
   },
-  maxRetainedRuns: {
-    default: 1_000,
-    max: 1_000_000,
-    reason: "ended runs whose outcome and output are kept in memory",
-  },
-  maxKeptRunsBytes: {
-    default: 256 * MiB,
-    max: 1024 * 1024 * MiB,
-    reason: "values and output of all ended runs in memory; the oldest are then read from files, or gone without these",
-  },
   runRetentionMs: { default: 600_000, max: forever, reason: "how long an ended run is kept in memory" },
-  callerGraceMs: {
-    default: 35_000,
-    max: forever,
-    reason:
-      "how long a version 2 caller whose connection broke may come back for its run; then the run is cancelled. Longer than reconnectTimeoutMs",
-  },
   pingIntervalMs: {
     default: 30_000,
     max: forever,
@@ -224,15 +162,6 @@ export const limitTable = {
     max: 1_000_000,
     reason: "addresses that are remembered for wrong tokens, so that memory stays bounded",
   },
-  maxRuns: { min: 1, default: 64, max: 100_000, reason: "functions and scripts that run at once in one server" },
-  maxQueuedRuns: { default: 256, max: 100_000, reason: "runs that wait for a place; one more is answered with busy" },
-  maxQueuedRunsPerKey: { default: 32, max: 100_000, reason: "calls of one concurrency key that wait or have joined" },
-  maxThreads: {
-    min: 1,
-    default: 4,
-    max: 1_024,
-    reason: "worker threads for commands with thread: true, as in the original",
-  },
   maxShownProblems: {
     default: 5,
     max: 1_000,
@@ -299,49 +228,6 @@ export const limitTable = {
     max: forever,
     reason: "time for a run whose command sets no timeout; a version 1 caller cannot cancel it",
   },
-  queuePositionIntervalMs: {
-    default: 500,
-    max: forever,
-    reason: "how often at most a waiting caller gets a new position in the queue",
-  },
-  scheduleCatchUpMs: {
-    min: 60_000,
-    default: 3_600_000,
-    max: 86_400_000,
-    reason: "how late a planned time that was missed, because the server was down, is still started",
-  },
-  scheduleCheckMs: {
-    min: 1,
-    default: 30_000,
-    max: 60_000,
-    reason: "how soon schedules notice that the clock was set",
-  },
-  killGraceMs: {
-    default: 5_000,
-    max: forever,
-    reason: "time between SIGTERM and SIGKILL to the process group of a script",
-  },
-  progressIntervalMs: {
-    default: 100,
-    max: forever,
-    reason: "how often at most progress of a run is sent, because windows do not hold it back; the latest counts",
-  },
-  threadIdleMs: {
-    default: 60_000,
-    max: forever,
-    reason: "how long a worker thread without work is kept; to start one costs some 50 ms",
-  },
-  processScanTimeoutMs: {
-    default: 2_000,
-    max: forever,
-    reason:
-      "time to look through /proc for the processes of a run; a process that is stuck in the kernel may hold the reader",
-  },
-  pipeGraceMs: {
-    default: 1_000,
-    max: forever,
-    reason: "how long pipes of a script stay open after its exit, when a process that it started holds them",
-  },
   closeGraceMs: { default: 10_000, max: forever, reason: "how long runs may go on when the server closes" },
   penaltyMs: { default: 5_000, max: forever, reason: "added to the penalty of an address for each wrong token" },
   penaltyStartMs: {
@@ -351,6 +237,7 @@ export const limitTable = {
   },
   maxPenaltyMs: { default: 600_000, max: forever, reason: "the longest time that an address is refused" },
 
+  ...runLimits,
   ...argumentLimits,
   ...clientLimits,
   ...fileLimits,
