@@ -1,8 +1,6 @@
 /** The calls of one version 2 session: calls in flight, output on its way, and one answer for each call. */
-import type { Dispatcher } from "../../dispatcher.js";
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
-import type { Limits } from "../../limits/limits.js";
 import type { Run } from "../../runs/run/run.js";
 import { packetRoom } from "../../runs/run/settle.js";
 import type { ValueRoom } from "../../runs/run/value-room.js";
@@ -13,22 +11,7 @@ import { inputOf, SessionInputs } from "./session-inputs.js";
 import { outcomeText, type AnswerExtras } from "./outcome-text.js";
 import { FollowedCall, type FollowedCallHost } from "./followed-call.js";
 import { OutputStream, type OutputStreamHost } from "./output-stream.js";
-
-export interface SessionCallsHost extends Pick<OutputStreamHost, "mayWrite" | "writeOutput"> {
-  readonly dispatcher: Dispatcher;
-  readonly limits: Limits;
-  readonly source: string;
-  send(text: string): void;
-  /** Asks for `flush` at the end of this turn of the event loop. */
-  flushSoon(): void;
-  /** False while its caller has so many answers to read that it gets no more. */
-  mayAnswer(): boolean;
-  /** Asks for `answerUntil` in a later turn, when it is this session's. */
-  workLater(): void;
-  violation(error: IscepError): void;
-  /** No call is in flight, and no output is on its way any more. */
-  idle(): void;
-}
+import type { SessionCallsHost } from "./session-calls-host.js";
 
 interface FollowOptions {
   readonly offset: number | undefined;

@@ -1,0 +1,21 @@
+/** What the calls of a session need of whatever carries them: a connection, or a client in the same process. */
+import type { Dispatcher } from "../../dispatcher.js";
+import type { IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { OutputStreamHost } from "./output-stream.js";
+
+export interface SessionCallsHost extends Pick<OutputStreamHost, "mayWrite" | "writeOutput"> {
+  readonly dispatcher: Dispatcher;
+  readonly limits: Limits;
+  readonly source: string;
+  send(text: string): void;
+  /** Asks for `flush` at the end of this turn of the event loop. */
+  flushSoon(): void;
+  /** False while its caller has so many answers to read that it gets no more. */
+  mayAnswer(): boolean;
+  /** Asks for `answerUntil` in a later turn, when it is this session's. */
+  workLater(): void;
+  violation(error: IscepError): void;
+  /** No call is in flight, and no output is on its way any more. */
+  idle(): void;
+}
