@@ -1,5 +1,5 @@
 /** What clients will find wrong with a server's key and certificates, although the server can load them. */
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, type X509Certificate } from "node:crypto";
 import { certificatesIn, type Certificate } from "../../identity/certificates.js";
 import { tryHandshake } from "../../identity/handshake.js";
 

@@ -9,7 +9,7 @@ import { fixedPath, isWritableByOwnGroup } from "../../commands/script/program.j
  * runs as; and for each program that its own group may write.
  */
 export function programsOfOthers(commands: readonly Command[]): string[] {
-  return scriptsOf(commands).flatMap((script) => [...ownerWarning(script), ...groupWarning(script)]);
+  return scriptsOf(commands).flatMap((script) => ownerWarning(script).concat(groupWarning(script)));
 }
 
 /** What is wrong with the first line of each program that has such a fault. */
