@@ -3,19 +3,19 @@
  * `npm run stress`: runs every promise that is too long for the tests, and compares what it measures with what was promised.
  *
  *     npm run stress                    all of them; writes docs/PROMISES.md
- *     npm run stress -- 6 14            these
+ *     npm run stress -- 6 14            these, and replaces their rows
  *     npm run stress -- --short         short forms of all, for .ci/run; writes nothing
  *     npm run stress -- --soak 10m 22   how long the soak takes (default 60s)
  *     npm run stress -- --long 36       tests that repeat themselves, with rounds for a night
  */
-import { readdirSync, writeFileSync } from "node:fs";
-import { cpus, release, totalmem } from "node:os";
+import { readdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { writeTable } from "./support/table.mjs";
 
 /**
  * @typedef {{ isShort: boolean, isLong: boolean, soakMs: number, slack: number }} Effort `slack`: by how much times may be longer than promised, in the short form only
- * @typedef {{ measured: string, held: boolean, note?: string }} Result `note`: why a promise is not held, and what can be
+ * @typedef {{ measured: string, held: boolean, note?: string }} Result `note`: what to know of the figure, or why a promise is not held and what can be
  * @typedef {{ number: number, promise: string, promised: string, isOnlyLong?: boolean,
  *   run(effort: Effort): Promise<Result> }} StressPromise
  */
@@ -53,10 +53,10 @@ if (chosen.length === 0) {
   process.exit(64);
 }
 
-const startedAt = new Date();
-/** @type {{ promise: StressPromise, result: Result, seconds: number }[]} */
-const rows = [];
+const startedAtMs = performance.now();
+let broken = 0;
 for (const promise of chosen) {
+  const at = new Date();
   const fromMs = performance.now();
   /** @type {Result} */
   let result;
@@ -66,47 +66,16 @@ for (const promise of chosen) {
     result = { measured: `it failed: ${error instanceof Error ? error.message : String(error)}`, held: false };
     console.error(error);
   }
+  if (!result.held) broken++;
   const seconds = (performance.now() - fromMs) / 1_000;
-  rows.push({ promise, result, seconds });
   const head = `${result.held ? "held  " : "BROKEN"}  ${String(promise.number).padStart(2)} ${promise.promise} (${seconds.toFixed(0)} s)`;
   console.log(`${head}\n            promised  ${promise.promised}\n            measured  ${result.measured}`);
+  // After each, so that a run which is broken off keeps what it has measured.
+  if (!values.short) {
+    const numbers = all.map(({ number }) => number);
+    writeTable([{ promise, result, seconds, at }], numbers);
+  }
 }
-const broken = rows.filter(({ result }) => !result.held);
-console.log(
-  `${rows.length - broken.length} held, ${broken.length} broken, in ${Math.round((Date.now() - startedAt.getTime()) / 1_000)} s`,
-);
-if (!values.short && positionals.length === 0) write();
-process.exitCode = broken.length === 0 ? 0 : 1;
-
-function write() {
-  const cell = (/** @type {string} */ text) => text.replaceAll("|", String.raw`\|`).replaceAll("\n", " ");
-  const lines = rows.map(({ promise, result, seconds }) => {
-    const cells = [
-      String(promise.number),
-      promise.promise,
-      promise.promised,
-      result.measured,
-      result.held ? "yes" : "**no**",
-      `${seconds.toFixed(0)} s`,
-    ];
-    return `| ${cells.map(cell).join(" | ")} |`;
-  });
-  const notes = rows.flatMap(({ promise, result }) =>
-    result.note === undefined ? [] : [`- **${promise.number}**: ${result.note}`],
-  );
-  const [{ model } = { model: "unknown" }] = cpus();
-  const text = `# Promises
-
-\`npm run stress\` runs these programs, compares what it measures with what was promised, and writes this page. It fails when one promise is not held.
-\`npm run stress -- 6\` runs one; the programs are in \`stress/promises/\`, one file each. Attackers and honest callers are processes of their own, and the
-attackers (\`stress/attackers/\`) use no code of iscep. Short forms of all run before each change goes in.
-
-Measured on ${startedAt.toISOString().slice(0, 10)} with Node ${process.versions.node} on Linux ${release()}, ${cpus().length} cores (${model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB; the soak took ${values.soak}. Server, attackers and
-callers shared these cores.
-
-| # | promise | promised | measured | held | took |
-| --- | --- | --- | --- | --- | --- |
-${lines.join("\n")}
-${notes.length === 0 ? "" : `\n## What is not as promised, and why\n\n${notes.join("\n")}\n`}`;
-  writeFileSync(path.join(import.meta.dirname, "../docs/PROMISES.md"), text);
-}
+const seconds = Math.round((performance.now() - startedAtMs) / 1_000);
+console.log(`${chosen.length - broken} held, ${broken} broken, in ${seconds} s`);
+process.exitCode = broken === 0 ? 0 : 1;
