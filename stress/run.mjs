@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { writeTable } from "./support/table.mjs";
 
 /**
- * @typedef {{ isShort: boolean, isLong: boolean, soakMs: number, slack: number }} Effort `slack`: by how much times may be longer than promised, in the short form only
+ * @typedef {{ isShort: boolean, isLong: boolean, soakMs: number, slack: number }} Effort `slack`: by how many times more time and memory than promised may be taken, in the short form only
  * @typedef {{ measured: string, held: boolean, note?: string }} Result `note`: what to know of the figure, or why a promise is not held and what can be
  * @typedef {{ number: number, promise: string, promised: string, isOnlyLong?: boolean,
  *   run(effort: Effort): Promise<Result> }} StressPromise
@@ -29,7 +29,8 @@ const { values, positionals } = parseArgs({
   },
 });
 const [, amount = "60", unit = "s"] = /^(\d+)(s|m|h)$/.exec(values.soak) ?? [];
-// Short forms run beside other work, on whatever machine: their times only tell what is far off.
+// Short forms run beside other work, on whatever machine, and end before a process has its usual size: their times and
+// their memory only tell what is far off.
 const effort = {
   isShort: values.short,
   isLong: values.long,
