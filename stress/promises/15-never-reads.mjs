@@ -32,6 +32,7 @@ export async function run({ isShort, slack }) {
     await second.stop();
     return {
       measured: `${2 * connections} clients: ${inMiB(growthBytes)} more; ${closed} of version 1 cut, the last after ${(lastMs / 1_000).toFixed(1)} s`,
+      note: "a connection may have twice maxPendingWriteBytes of answers waiting, and the run of each version 2 client keeps 1 MiB of its output: about 2 MiB a client can be kept",
       held:
         growthBytes <= (2 * connections * MiB + 64 * MiB) * slack &&
         closed === connections &&
