@@ -209,7 +209,9 @@ describe("iscep.schema.json", () => {
         async (text, changes) => {
           const document = parseDocument(text);
           for (const { where, key, to } of changes) changeAt(document, where, key, to);
-          const changed = document.toString();
+          const changed = textOf(document);
+          // A change may take away the anchor of an alias: that is no document any more.
+          fc.pre(changed !== undefined);
           const reader: unknown = await load(changed).then(
             () => "taken",
             (error: unknown) => error,
@@ -232,6 +234,14 @@ describe("iscep.schema.json", () => {
 });
 
 const everyKey = [...new Set([...pathsOf(schema)].map((path) => path.split(".").at(-1) ?? ""))];
+
+function textOf(document: ReturnType<typeof parseDocument>): string | undefined {
+  try {
+    return document.toString();
+  } catch {
+    return undefined;
+  }
+}
 
 /** Takes a place of the document, and puts something else there, or nothing; with a key, that is put into a map. */
 function changeAt(document: Document, where: number, key: string | null, to: unknown): void {
