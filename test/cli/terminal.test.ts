@@ -121,7 +121,7 @@ describe.skipIf(!hasScript)("on a terminal", () => {
     let isTyped = false;
     child.stdout.on("data", (chunk: Buffer) => {
       text += chunk.toString();
-      if (isTyped || !text.includes("first") || !text.includes("42%")) return;
+      if (isTyped || !["first", "aside", "42%"].every((part) => text.includes(part))) return;
       isTyped = true;
       child.stdin.write("\x03");
     });
