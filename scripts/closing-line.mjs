@@ -3,8 +3,8 @@
 const slowFiles = 10;
 
 /**
- * A reporter that ends every run with its slowest files, and then with one plain line, "N passed, N failed, N skipped", for
- * people and programs alike.
+ * A reporter that ends every run with its slowest files, a line for each test that failed, and then with one plain line,
+ * "N passed, N failed, N skipped", for people and programs alike.
  * A file that could not be loaded and an error that no test caught count as failures, and so does a run without any test.
  * @implements {Reporter}
  */
@@ -39,15 +39,27 @@ export class ClosingLine {
       process.exitCode = 1;
       failed = 1;
     }
-    const slowest = slowestOf(modules);
+    const lines = [...slowestOf(modules), ...modules.flatMap(failuresOf)];
     const print = () => {
-      for (const line of slowest) console.log(line);
+      for (const line of lines) console.log(line);
       console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
     };
     // Other reporters and the coverage still write after this event, but this line must be the last one.
     if (this.#watch) print();
     else process.once("exit", print);
   }
+}
+
+/**
+ * Where only the end of a long log is kept, these lines still say what failed, and why.
+ * @param {TestModule} testModule
+ */
+function failuresOf(testModule) {
+  return [...testModule.children.allTests("failed")].map((test) => {
+    const [first] = test.result().errors ?? [];
+    const reason = (first?.message ?? "no error was told").split("\n", 3).join(" ").slice(0, 300);
+    return `failed test: ${testModule.relativeModuleId} > ${test.fullName}: ${reason}`;
+  });
 }
 
 /**
