@@ -6,6 +6,7 @@ import { notedMembers, readNotes } from "./arguments/notes.js";
 import { argumentsJsonSchema } from "./arguments/schema.js";
 import { commandBrand } from "./brand.js";
 import type { ScriptCommand } from "../model/command.js";
+import { flagMembers, flagOptions, type FlagsDefinition } from "./flags.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
 import { declareArguments, pathsMember } from "./arguments/declared-arguments.js";
 import type { NoArguments } from "./define.js";
@@ -32,7 +33,7 @@ export interface ScriptDefinition<
   Output extends OutputForm = OutputForm,
   Result extends ResultSchema | undefined = ResultSchema | undefined,
 >
-  extends ProcessDefinition, ResultsDefinition<Output, Result> {
+  extends ProcessDefinition, ResultsDefinition<Output, Result>, FlagsDefinition {
   /** The name: letters, digits and `_ . : -`, at most 128. Names that begin with `iscep.` are reserved. */
   readonly name: Name;
   /** The description, for discovery and `iscep ls`. Default: empty. */
@@ -88,6 +89,7 @@ const scriptOptions: Readonly<Record<keyof ScriptDefinition<string, undefined>, 
   timeoutMs: true,
   concurrency: true,
   schedule: true,
+  ...flagOptions,
   folder: true,
   environment: true,
   user: true,
@@ -144,6 +146,7 @@ export function defineScript<
     argsSchema,
     ...notedMembers(notes),
     ...(definition.stdin === true ? { stdin: true as const } : {}),
+    ...flagMembers(name, definition),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...scheduleMember(name, schedule, checkArguments),

@@ -6,6 +6,7 @@ import { argumentsJsonSchema, noArgumentsSchema, resultJsonSchema } from "./argu
 import { commandBrand } from "./brand.js";
 import { callingModule } from "./calling-module.js";
 import type { CommandContext, FunctionCommand } from "../model/command.js";
+import { flagMembers, flagOptions, type FlagsDefinition } from "./flags.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
 import { pathsMember } from "./arguments/declared-arguments.js";
 import { wordsForDefinitions } from "../text/other-words.js";
@@ -32,7 +33,7 @@ export interface CommandDefinition<
   ArgsSchema extends StandardSchemaV1 | undefined,
   ResultSchema extends StandardSchemaV1 | undefined,
   Returned,
-> {
+> extends FlagsDefinition {
   /** The name: letters, digits and `_ . : -`, at most 128. Names that begin with `iscep.` are reserved. */
   readonly name: Name;
   /** The description, for discovery and `iscep ls`. Default: empty. */
@@ -77,6 +78,7 @@ const commandOptions: Readonly<Record<keyof CommandDefinition<string, undefined,
   timeoutMs: true,
   concurrency: true,
   schedule: true,
+  ...flagOptions,
   run: true,
 };
 
@@ -130,6 +132,7 @@ export function defineCommand<
     ...notedMembers(notes),
     ...(resultSchema === undefined ? {} : { resultSchema }),
     ...(stdin ? { stdin } : {}),
+    ...flagMembers(name, definition),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...(threadModule === undefined ? {} : { threadModule }),

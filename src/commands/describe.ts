@@ -3,6 +3,7 @@
  * version 1.
  */
 import { IscepError } from "../errors.js";
+import { flagsOf, readFlags } from "../model/command-flags.js";
 import type { Command, CommandDescription, JsonSchema } from "../model/command.js";
 
 export function describeCommand(command: Command, defaultTimeoutMs: number): CommandDescription {
@@ -14,6 +15,7 @@ export function describeCommand(command: Command, defaultTimeoutMs: number): Com
     ...(command.resultSchema === undefined ? {} : { result: command.resultSchema }),
     timeoutMs: command.timeoutMs ?? defaultTimeoutMs,
     ...(command.stdin === true ? { stdin: true } : {}),
+    ...flagsOf(command),
   };
 }
 
@@ -95,6 +97,7 @@ export function readDescriptions(value: unknown): CommandDescription[] {
       ...(isRecord(result) ? { result } : {}),
       timeoutMs: typeof timeoutMs === "number" ? timeoutMs : 0,
       ...(stdin === true ? { stdin } : {}),
+      ...readFlags(entry),
     };
   });
 }

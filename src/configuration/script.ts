@@ -20,6 +20,7 @@ import {
 } from "./values.js";
 import type { ArgumentDeclarations } from "../commands/arguments/declaration.js";
 import { defineScript, type ScriptDefinition } from "../commands/define-script.js";
+import { hidingDoors } from "../model/command-flags.js";
 import { commandNameSchema } from "../model/command-name.js";
 import {
   isStandardInputPlace,
@@ -94,6 +95,12 @@ const jsonSchema: ValueKind<JsonSchema> = {
   },
 };
 
+const confirm: ValueKind<boolean | string> = {
+  words: "`true`, or text",
+  schema: { type: ["boolean", "string"], minLength: 1 },
+  read: (value) => (typeof value.scalar === "boolean" ? value.scalar : value.text()),
+};
+
 const umask: ValueKind<string> = {
   words: 'octal text, such as `"022"`',
   schema: { type: "string", pattern: umaskPattern },
@@ -157,6 +164,29 @@ export const scriptKeys = {
     field: "schedule",
     kind: schedule,
     says: "When the server runs it without a caller, as owner `schedule`; see below.",
+  },
+  confirm: {
+    field: "confirm",
+    kind: confirm,
+    says: "Who shows the command to a person or a model asks before it runs; a text says what happens. A call from a program asks nobody.",
+    default: "`false`",
+  },
+  read_only: {
+    field: "readOnly",
+    kind: flag,
+    says: "The command changes nothing, so a model may run it without asking.",
+    default: "`false`",
+  },
+  idempotent: {
+    field: "idempotent",
+    kind: flag,
+    says: "Running it twice with the same arguments changes no more than running it once.",
+    default: "`false`",
+  },
+  hidden_from: {
+    field: "hiddenFrom",
+    kind: listOf(`list of ${hidingDoors.map((door) => `\`${door}\``).join(", ")}`, choice(hidingDoors)),
+    says: "Doors that do not offer the command. It takes no right away; scopes of tokens do.",
   },
   folder: {
     field: "folder",

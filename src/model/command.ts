@@ -1,3 +1,4 @@
+import type { CommandFlags } from "./command-flags.js";
 import type { Identity } from "./identity.js";
 
 /** A JSON Schema (draft 2020-12) as plain data. */
@@ -68,7 +69,7 @@ export interface ArgumentPaths {
   newPaths(args: unknown): string[];
 }
 
-interface CommandBase<Name extends string> {
+interface CommandBase<Name extends string> extends CommandFlags {
   readonly name: Name;
   readonly description: string;
   /** The JSON Schema of the arguments. It is always an object schema with `additionalProperties: false`. */
@@ -188,7 +189,7 @@ export type Command = FunctionCommand | ScriptCommand;
 export type CommandSet = readonly Command[] | Readonly<Record<string, Command>>;
 
 /** What discovery tells about a command. */
-export interface CommandDescription {
+export interface CommandDescription extends CommandFlags {
   /** The name to call it by. */
   readonly name: string;
   /** What its author says of it; empty where nothing is said. */

@@ -25,6 +25,8 @@ export const wordsForDefinitions: OtherWords = {
   ...called("whenOutputIsFull", "when_output_is_full"),
   ...called("argumentVariables", "argument_variables"),
   ...called("successCodes", "success_codes"),
+  ...called("readOnly", "read_only readonly"),
+  ...called("hiddenFrom", "hidden_from hide_from hidden"),
   timezone: 'it belongs to the schedule: { cron: "0 3 * * *", timeZone: "Europe/Berlin" }',
 };
 
@@ -32,6 +34,8 @@ export const wordsForDefinitions: OtherWords = {
 export const wordsForYamlCommands: OtherWords = {
   ...wordsForCommands,
   ...called("timeout", "timeout_ms timeoutms"),
+  ...called("read_only", "readonly"),
+  ...called("hidden_from", "hiddenfrom hide_from hidden"),
   ...called("max_output", "maxoutput maxoutputbytes max_output_bytes"),
   time_zone: 'it belongs to the schedule: { cron: "0 3 * * *", time_zone: Europe/Berlin }',
 };

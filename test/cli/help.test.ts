@@ -193,6 +193,8 @@ describe("help", () => {
         --no-stdin               send no standard input, not even from a pipe or file
         --detach                 print the id of the run, and do not wait for it; see
                                  \`iscep runs\`
+        --yes                    do not ask before a command that wants to be
+                                 confirmed
         --keep-running           let the run go on when nobody reads its output any
                                  more
         --idempotency-key <key>  join the run that an earlier call with this key has
@@ -210,6 +212,9 @@ describe("help", () => {
 
       A pipe or file as standard input is sent to a command that takes it (stdin: true in its definition): iscep call restore
       < dump.sql. For any other command nothing is read, so a loop or a script keeps its own standard input.
+
+      A command with \`confirm\` in its definition asks on the terminal before it runs. Without a terminal it is refused, unless
+      --yes says that it is meant.
       "
     `);
   });

@@ -1,13 +1,11 @@
 /** A secret argument gets to the server without standing in argv, where others see it (PITFALLS 18). */
-import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { declareArguments, defineCommand, Server } from "iscep";
 import { iscep, type Ended } from "../support/iscep.js";
-import { mainFile } from "../support/iscep-process.js";
+import { hasTerminals, startOnTerminal, type OnTerminal } from "../support/on-terminal.js";
 
 let server: Server;
 let folder: string;
@@ -94,38 +92,9 @@ test("the help of the command says how a secret is given", async () => {
   expect(stdout).toMatch(/--pass_phrase SECRET +from --pass_phrase-file FILE, or - for standard input; required/);
 });
 
-/** util-linux: gives a program a terminal. */
-const hasTerminals = existsSync("/usr/bin/script");
-
 describe.skipIf(!hasTerminals)("on a terminal", () => {
-  function onTerminal(words: readonly string[]): {
-    type(text: string): void;
-    until(text: string): Promise<void>;
-    ended: Promise<{ screen: string; code: number | null }>;
-  } {
-    const command = [process.execPath, mainFile, "call", "--json", "unlock", ...words].join(" ");
-    const child = spawn("/usr/bin/script", ["-qec", command, "/dev/null"], {
-      cwd: folder,
-      env: { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: folder, ISCEP_URL: url, TERM: "dumb" },
-    });
-    onTestFinished(() => void (child.exitCode === null && child.kill("SIGKILL")));
-    let screen = "";
-    const watchers = new Set<() => void>();
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      screen += text;
-      for (const watch of watchers) watch();
-    });
-    return {
-      type: (text) => child.stdin.write(text),
-      until: (text) =>
-        new Promise((resolve) => {
-          const watch = (): void => void (screen.includes(text) && resolve());
-          watchers.add(watch);
-          watch();
-        }),
-      ended: new Promise((resolve) => child.on("close", (code) => resolve({ screen, code }))),
-    };
-  }
+  const onTerminal = (words: readonly string[]): OnTerminal =>
+    startOnTerminal(["call", "--json", "unlock", ...words], { folder, environment: { ISCEP_URL: url } });
 
   test("a secret that is missing is asked for, and not shown", async () => {
     const terminal = onTerminal(["--user", "x"]);

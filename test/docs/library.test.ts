@@ -25,13 +25,20 @@ test.each<[string, [file: string, name: string][]]>([
   ["ServerOptions", [["src/server/options.ts", "ServerOptions"]]],
   ["ConnectOptions", [["src/client/protocol/options.ts", "ConnectOptions"]]],
   ["CallOptions", [["src/client/protocol/options.ts", "CallOptions"]]],
-  ["CommandDefinition", [["src/commands/define.ts", "CommandDefinition"]]],
+  [
+    "CommandDefinition",
+    [
+      ["src/commands/define.ts", "CommandDefinition"],
+      ["src/commands/flags.ts", "FlagsDefinition"],
+    ],
+  ],
   [
     "ScriptDefinition",
     [
       ["src/commands/define-script.ts", "ScriptDefinition"],
       ["src/commands/script/process.ts", "ProcessDefinition"],
       ["src/commands/script/results.ts", "ResultsDefinition"],
+      ["src/commands/flags.ts", "FlagsDefinition"],
     ],
   ],
 ])("LIBRARY.md has each option of %s, and no other", (name, interfaces) => {

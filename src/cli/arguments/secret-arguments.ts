@@ -9,7 +9,7 @@ import { parametersOf, type Parameter } from "./types.js";
 import { canonicalName } from "./call-arguments.js";
 import { readStandardInput } from "./json-source.js";
 import { utf8Text } from "../../text/utf8.js";
-import { askHidden, mayAsk } from "../terminal/hidden-question.js";
+import { askHidden, mayAsk } from "../terminal/question.js";
 import { warn } from "../terminal/streams.js";
 
 export interface TakenSecrets {

@@ -1,4 +1,5 @@
 /** Shows the arguments of a command to a person. */
+import { confirmationSentence } from "../../model/command-flags.js";
 import type { CommandDescription, JsonSchema } from "../../model/command.js";
 import { isJsonObject } from "../../wire/json.js";
 import { parametersOf, resolveReference, typesOf, type Parameter } from "./types.js";
@@ -39,6 +40,8 @@ export function commandHelp(description: CommandDescription): string {
     ]);
     lines.push("", "Arguments:", ...alignColumns(rows));
   }
+  if (description.confirm !== undefined)
+    lines.push("", `iscep asks before it runs: ${visibleLine(confirmationSentence(description))} --yes answers.`);
   if (description.stdin === true) lines.push("", "Standard input is sent to the command.");
   return `${lines.join("\n")}\n`;
 }

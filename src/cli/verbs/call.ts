@@ -13,7 +13,8 @@ import { nearName } from "../../text/near-name.js";
 import { nonEmpty } from "../arguments/option-values.js";
 import { mayNotList, withHint } from "../terminal/report.js";
 import { takeSecrets } from "../arguments/secret-arguments.js";
-import { mayAsk } from "../terminal/hidden-question.js";
+import { mayAsk } from "../terminal/question.js";
+import { confirm } from "../calling/confirmation.js";
 import { checkStandardInput, mayBeSent } from "../calling/standard-input.js";
 import { startRun } from "../calling/start-run.js";
 import { print } from "../terminal/streams.js";
@@ -25,6 +26,8 @@ interface CallOptions extends ClientOptions {
   readonly detach?: boolean;
   readonly idempotencyKey?: string;
   readonly keepRunning?: boolean;
+  /** The answer for a command that wants to be confirmed. */
+  readonly yes?: boolean;
   /** --help behind COMMAND. In front of COMMAND, --help is the help of `call`. */
   readonly help?: boolean;
 }
@@ -40,7 +43,10 @@ is the command's own. Ctrl-C cancels the run and waits for its end; a second one
 the output goes away, as head does, the run is cancelled too, and the exit code is 141.
 
 A pipe or file as standard input is sent to a command that takes it (stdin: true in its definition): iscep call restore
-< dump.sql. For any other command nothing is read, so a loop or a script keeps its own standard input.`;
+< dump.sql. For any other command nothing is read, so a loop or a script keeps its own standard input.
+
+A command with \`confirm\` in its definition asks on the terminal before it runs. Without a terminal it is refused, unless
+--yes says that it is meant.`;
 
 export const define: DefineVerb = (command, invocation) => {
   addCallOptions(command)
@@ -61,6 +67,7 @@ function addCallOptions(command: Command): Command {
     .option("--stdin", "send standard input to the command, even from a terminal")
     .option("--no-stdin", "send no standard input, not even from a pipe or file")
     .option("--detach", "print the id of the run, and do not wait for it; see `iscep runs`")
+    .option("--yes", "do not ask before a command that wants to be confirmed")
     .option("--keep-running", "let the run go on when nobody reads its output any more")
     .option("--idempotency-key <key>", "join the run that an earlier call with this key has started", nonEmpty);
 }
@@ -123,6 +130,7 @@ async function callCommand(call: Call): Promise<void> {
       timeoutMs: timeoutOf(read.options),
       takesStandardInput: description?.stdin === true,
     };
+    if (read.options.yes !== true) await confirm(description, signal);
     invocation.exitCode = await explained(client, name, signal, () => startRun(client, name, args, options, signal));
   } finally {
     await client.close();
@@ -165,8 +173,12 @@ function readCall(call: Call, accepted: OwnOptions): ReadCall {
   return { options: { ...behind, ...call.options, help: help === true }, wordsForCommand: forCommand };
 }
 
-/** If the command has no arguments, there is nothing to convert or to ask for. And --args says everything by itself. */
+/**
+ * Only the server knows whether the command wants to be confirmed. After --yes, a command without arguments has nothing
+ * to convert or to ask for, and --args says everything by itself.
+ */
 function needsDescription(call: Call, read: ReadCall): boolean {
+  if (read.options.yes !== true) return true;
   if (read.wordsForCommand.length > 0 || read.options.help === true || mayBeSent(read.options)) return true;
   return read.options.args === undefined && (call.words.length > 0 || mayAsk());
 }

@@ -4,7 +4,7 @@ import { formatAddress, parseAddress } from "../../transport/address.js";
 import { nonEmpty } from "../arguments/option-values.js";
 import { openClient, tokenOf } from "../calling/client-options.js";
 import { keepServer, knownServersFile } from "../calling/known-servers.js";
-import { askHidden, mayAsk } from "../terminal/hidden-question.js";
+import { askHidden, mayAsk } from "../terminal/question.js";
 import { interruptible } from "../terminal/interrupt.js";
 import type { DefineVerb } from "../terminal/invocation.js";
 import { withHint } from "../terminal/report.js";
