@@ -6,6 +6,7 @@ import { defaultLimits, limitTable, type Limits } from "../limits/limits.js";
 import { checkChoices } from "./arguments.js";
 import type { Command, JsonSchema, ScriptCommand } from "../model/command.js";
 import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./keys.js";
+import { http, type HttpConfiguration } from "./http.js";
 import { limits } from "./limits.js";
 import { clients, type ClientsSettings } from "./clients.js";
 import type { ListenPlace } from "../transport/address.js";
@@ -35,6 +36,7 @@ interface Settings {
   /** The path of the tokens file. false: everybody may call, from everywhere. */
   readonly tokens?: string | false;
   readonly clientCertificates?: ClientsSettings;
+  readonly http?: HttpConfiguration;
   /** The folder of the logs. */
   readonly logs?: string;
   readonly stateFolder?: string;
@@ -106,6 +108,12 @@ export const configurationKeys = {
     says: "How clients say who they are: by a token, by a certificate that the tokens file knows, or by both.",
     default: "by a token",
   },
+  http: {
+    field: "http",
+    kind: http,
+    says: "HTTP beside the other protocols, on the same places, or on places of its own.",
+    default: "`false`",
+  },
   logs: { field: "logs", kind: filePath, says: "The folder for access.log, error.log and commands.log." },
   state: {
     field: "stateFolder",
@@ -137,7 +145,7 @@ export const configurationKeys = {
 /** Keys that begin with this belong to the author, for anchors whose maps other keys merge by `<<`. */
 const ownPrefix = "x-";
 
-const laterKeys = ["http", "mcp", "nats", "websocket", "gateway", "runs", "journal", "schedule", "user", "include"];
+const laterKeys = ["mcp", "nats", "websocket", "gateway", "runs", "journal", "schedule", "user", "include"];
 
 /** The schema for editors, in draft 7, because all of them know it. */
 export function configurationSchema(): JsonSchema {

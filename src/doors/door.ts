@@ -1,5 +1,6 @@
 /** A door of your own is a program that uses clients of its server in the same process. */
 import type { Client } from "../client/client.js";
+import type { Limits } from "../limits/limits.js";
 import type { CommandSet } from "../model/command.js";
 
 export interface InProcessClientOptions {
@@ -17,6 +18,8 @@ export interface InProcessClientOptions {
 
 /** What a door sees of its server. `Server` is one. */
 export interface DoorServer {
+  /** The limits that count for this server. */
+  readonly limits: Limits;
   /**
    * Makes a client that calls without a network, with the same errors, outcomes and limits as over version 2. `close()`
    * it when its caller is gone.

@@ -3,6 +3,7 @@ import { argumentLimits } from "./arguments.js";
 import { clientLimits } from "./clients.js";
 import { fileLimits } from "./files.js";
 import { forever, KiB, MiB, type Limit } from "./limit.js";
+import { httpLimits } from "./http.js";
 import { runLimits } from "./runs.js";
 import { runsFolderLimits } from "./runs-folder.js";
 
@@ -240,6 +241,7 @@ export const limitTable = {
   ...runLimits,
   ...argumentLimits,
   ...clientLimits,
+  ...httpLimits,
   ...fileLimits,
   ...runsFolderLimits,
 } as const satisfies Record<string, Limit>;

@@ -185,6 +185,11 @@ export class Server implements DoorServer {
     }
   }
 
+  /** The limits that count: the defaults, and what the options change. */
+  get limits(): Limits {
+    return this.#limits;
+  }
+
   /** The number of open connections. */
   get connections(): number {
     return this.#listening?.packets.connections ?? 0;

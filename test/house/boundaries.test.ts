@@ -45,6 +45,7 @@ const layers = [
   "doors/version1",
   "doors/version2",
   "doors/in-process",
+  "doors/http",
   "server",
   "index.ts",
   "cli/terminal",

@@ -21,6 +21,8 @@ export interface SettingFlags {
   /** False with --no-auth. */
   readonly auth: boolean;
   readonly allowCleartext?: boolean;
+  /** True with --http, false with --no-http. */
+  readonly http?: boolean;
   readonly logs?: string;
   readonly maxConnections?: number;
   readonly threads?: number;
@@ -43,6 +45,7 @@ export function addSettingOptions(command: Command): Command {
     .option("--no-tls", "cleartext")
     .option("--no-auth", "everybody who can connect may call")
     .option("--allow-cleartext", "allow --no-tls on addresses that others can reach")
+    .option("--http", "HTTP on the same places, as `http: true` in the file")
     .option("--logs <folder>", "folder for access.log, error.log and commands.log", nonEmpty)
     .option("--max-connections <number>", "connections at once", wholeNumber(1, limitTable.maxConnections.max))
     .option(
@@ -73,7 +76,7 @@ export function checkFlags(flags: SettingFlags): void {
 
 /** The command line wins over the file. */
 export function withFlags(settings: ServeSettings, flags: SettingFlags): ServeSettings {
-  const { listen, tls, ...rest } = settings;
+  const { listen, tls, http, ...rest } = settings;
   const places = placesWith(flags, listen);
   const onlyUnix = places?.every((place) => "unix" in place) === true;
   const chosenTls = flags.tls
@@ -88,6 +91,7 @@ export function withFlags(settings: ServeSettings, flags: SettingFlags): ServeSe
       tls: onlyUnix ? undefined : chosenTls,
       tokens: flags.auth ? flags.tokensPath : false,
       allowCleartext: flags.allowCleartext,
+      http: flags.http === true && (http === undefined || http === false) ? true : http,
       logs: flags.logs,
       maxConnections: flags.maxConnections,
       threads: flags.threads,

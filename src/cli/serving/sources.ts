@@ -4,10 +4,13 @@ import { extname, resolve } from "node:path";
 import type { Command } from "../../model/command.js";
 import { isCommandModuleFile, loadCommandModule } from "../../commands/load-module.js";
 import { IscepError } from "../../errors.js";
+import type { HttpConfiguration } from "../../configuration/http.js";
 import type { ServerOptions } from "../../server/options.js";
 import { surroundings } from "../terminal/surroundings.js";
 
-export type ServeSettings = Omit<ServerOptions, "commands" | "host" | "port" | "unix">;
+export interface ServeSettings extends Omit<ServerOptions, "commands" | "host" | "port" | "unix"> {
+  readonly http?: HttpConfiguration;
+}
 
 export interface Sources {
   /** The files themselves: modules and configurations. */

@@ -1,6 +1,8 @@
 import { IscepError, textOfThrown } from "../../errors.js";
 import { resolveLimits } from "../../limits/limits.js";
 import { maskKnown } from "../../logs/known-secrets.js";
+import type { HttpConfiguration } from "../../configuration/http.js";
+import type { Door } from "../../doors/door.js";
 import type { Logs } from "../../model/logs.js";
 import { isLoopbackHost } from "../../transport/address.js";
 import { closeInherited } from "../serving/inherited-descriptors.js";
@@ -53,7 +55,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const names = filesOf(files);
   const watched = new WatchedFiles(names);
   const sources = await loadSources(names);
-  const { logs: logsFolder, ...options } = withFlags(sources.settings, flags);
+  const { logs: logsFolder, http, ...options } = withFlags(sources.settings, flags);
   const { Server } = await import("../../server/server.js");
   const toPlaced = (error: unknown): never => {
     throw placed(error, sources.places);
@@ -63,6 +65,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const runsFolder = await runsFolderOf(names, options);
   const server = new Server({
     ...options,
+    doors: await doorsOf(http),
     commands,
     ...(logs.all === undefined ? {} : { logs: logs.all }),
     ...(runsFolder === undefined ? {} : { runsFolder }),
@@ -81,7 +84,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   events.on("SIGHUP", readAgain);
   stopListening.push(() => events.off("SIGHUP", readAgain));
   watched.start({ limits: resolveLimits(options.limits), onChange: (changed) => reload.changed(changed) });
-  const { urls } = await server.listen().catch(toPlaced);
+  const { urls, doorUrls } = await server.listen().catch(toPlaced);
   closeRead();
   if (level !== "quiet") {
     await warnOfOpenDoors(options);
@@ -89,7 +92,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
     for (const line of programsOfOthers(commands)) await warn(line);
     for (const line of scheduleLines(commands)) await note(line);
   }
-  for (const url of urls)
+  for (const url of [...urls, ...doorUrls])
     await print(flags.json === true ? `${JSON.stringify({ event: "listening", url })}\n` : `listening on ${url}\n`);
   const fault = await stopped;
   watched.close();
@@ -101,6 +104,13 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
       `an exception that nobody caught ended the server: ${maskKnown(textOfThrown(fault))}`,
     );
   }
+}
+
+/** HTTP is loaded only by those who use it. */
+async function doorsOf(http: HttpConfiguration | undefined): Promise<Door[]> {
+  if (http === undefined || http === false) return [];
+  const { httpDoor } = await import("../../doors/http/door.js");
+  return [httpDoor(http === true ? {} : http)];
 }
 
 /**

@@ -1,0 +1,38 @@
+/** Who sends a request: by `Authorization: Bearer TOKEN`, or by the cookie of a browser's session. */
+import { IscepError } from "../../errors.js";
+import type { BrowserSessions } from "./browser-sessions.js";
+import type { HttpContext } from "./mount.js";
+
+/**
+ * Browsers send a cookie to all ports of a host, so the name has the port. `__Host-` makes them refuse a cookie that
+ * another host or another path has set, and needs TLS.
+ */
+export function cookieName({ req, env }: HttpContext): string {
+  const port = /:(\d+)$/.exec(req.header("host") ?? "")?.[1];
+  const name = port === undefined ? "iscep" : `iscep-${port}`;
+  return env.peer.tls ? `__Host-${name}` : name;
+}
+
+export function sessionCookie(context: HttpContext): string | undefined {
+  const name = cookieName(context);
+  for (const pair of (context.req.header("cookie") ?? "").split(";")) {
+    const end = pair.indexOf("=");
+    if (end !== -1 && pair.slice(0, end).trim() === name) return pair.slice(end + 1).trim();
+  }
+  return undefined;
+}
+
+/**
+ * The token of the caller; undefined when it shows none.
+ * @throws IscepError `unauthorized` when it shows something else
+ */
+export function tokenOf(context: HttpContext, sessions: BrowserSessions): string | undefined {
+  const authorization = context.req.header("authorization");
+  if (authorization !== undefined) {
+    const token = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
+    if (token !== undefined) return token;
+    throw new IscepError("unauthorized", "the header Authorization must be `Bearer TOKEN`");
+  }
+  const cookie = sessionCookie(context);
+  return cookie === undefined ? undefined : sessions.tokenOf(cookie, Date.now());
+}

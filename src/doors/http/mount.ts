@@ -1,0 +1,47 @@
+/** What the parts of the HTTP door share: how a part adds its routes, and what it knows of each request. */
+import type { Context, Hono } from "hono";
+import type { Client } from "../../client/client.js";
+import type { Limits } from "../../limits/limits.js";
+import type { DoorServer } from "../door.js";
+import type { BrowserSessions } from "./browser-sessions.js";
+import type { HttpSettings } from "./settings.js";
+
+/** The other end of the connection over which a request came. */
+export interface HttpPeer {
+  /** Its IP address, or `unix`. */
+  readonly source: string;
+  /** The connection is encrypted. */
+  readonly tls: boolean;
+  /**
+   * The client for calls with this token (undefined: none) over this connection. The connection closes it when the peer
+   * is gone, so that its runs are released as those of a lost connection.
+   */
+  client(token: string | undefined): Client;
+}
+
+/** The types of hono's context in this door. A test without a port gives a peer of its own to `app.request`. */
+export interface HttpEnv {
+  Bindings: { readonly peer: HttpPeer };
+}
+
+export type HttpContext = Context<HttpEnv>;
+
+/** What a part of the door gets. */
+export interface HttpHost {
+  readonly server: DoorServer;
+  readonly limits: Limits;
+  readonly settings: HttpSettings;
+  readonly sessions: BrowserSessions;
+  /**
+   * The client with the rights of the caller of this request: of its bearer token, or of the session of its browser. The
+   * token is checked with each call, so a wrong one makes the call fail with `unauthorized`. Do not close it.
+   * @throws IscepError `unauthorized` for credentials of another kind
+   */
+  clientOf(context: HttpContext): Client;
+}
+
+/**
+ * Adds the routes of one part of the door. Errors that a handler throws become problem details. Before any handler runs,
+ * the Host and the Origin of the request were checked.
+ */
+export type HttpMount = (app: Hono<HttpEnv>, host: HttpHost) => void;

@@ -1,0 +1,20 @@
+/** Limits of the HTTP door. */
+import { forever, type Limit } from "./limit.js";
+
+export const httpLimits = {
+  eventHeartbeatMs: {
+    default: 15_000,
+    max: forever,
+    reason: "HTTP: after so long without an event a comment is sent, so that no proxy takes a stream of events for dead",
+  },
+  maxBrowserSessions: {
+    default: 1_000,
+    max: 1_000_000,
+    reason: "HTTP: browsers that are signed in; the oldest session makes room",
+  },
+  browserSessionMs: {
+    default: 43_200_000,
+    max: forever,
+    reason: "HTTP: how long a browser stays signed in",
+  },
+} as const satisfies Record<string, Limit>;
