@@ -5,7 +5,8 @@ export const httpLimits = {
   eventHeartbeatMs: {
     default: 15_000,
     max: forever,
-    reason: "HTTP: after so long without an event a comment is sent, so that no proxy takes a stream of events for dead",
+    reason:
+      "HTTP: after so long without an event a comment is sent, so that no proxy takes a stream of events for dead",
   },
   maxBrowserSessions: {
     default: 1_000,
