@@ -112,7 +112,8 @@ async function greet(
   const startedMs = performance.now();
   const socket = await reach(target, signal, [alpnProtocol]);
   const leftMs = Math.ceil(limits.connectTimeoutMs - (performance.now() - startedMs));
-  const negotiated = await negotiate(socket, { limits, timeoutMs: Math.max(1, leftMs), signal });
+  const isUnix = target.address.kind === "unix";
+  const negotiated = await negotiate(socket, { limits, timeoutMs: Math.max(1, leftMs), isUnix, signal });
   return { socket, negotiated };
 }
 

@@ -37,6 +37,7 @@ interface Settings {
   readonly tokens?: string | false;
   readonly clientCertificates?: ClientsSettings;
   readonly http?: HttpConfiguration;
+  readonly endPointBinding?: boolean;
   /** The folder of the logs. */
   readonly logs?: string;
   readonly stateFolder?: string;
@@ -113,6 +114,12 @@ export const configurationKeys = {
     kind: http,
     says: "HTTP beside the other protocols, on the same places, or on places of its own.",
     default: "`false`",
+  },
+  end_point_binding: {
+    field: "endPointBinding",
+    kind: flag,
+    says: "Whether clients that cannot bind their proof to the TLS connection may bind it to the server's certificate ([what that leaves open](../SECURITY.md#channel-binding)).",
+    default: "`true`",
   },
   logs: { field: "logs", kind: filePath, says: "The folder for access.log, error.log and commands.log." },
   state: {

@@ -41,6 +41,8 @@ export interface DoorHost {
 
 /** What all connections of a server share. */
 export interface ConnectionHost extends DoorHost {
+  /** Clients may bind their proof to the server's certificate, if they can do no better (RFC 5929). */
+  readonly endPointBinding: boolean;
   /** The connection has not shown a good token yet. */
   awaited(connection: Connection): void;
   /** The connection has shown a good token, or is gone. */

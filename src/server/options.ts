@@ -62,6 +62,11 @@ export interface ServerOptions {
    * none is asked for.
    */
   readonly clientCertificates?: ClientCertificates;
+  /**
+   * false refuses clients that bind their proof of a token to the server's certificate (`tls-server-end-point`) and not to
+   * the TLS connection itself. SECURITY.md says what the first does not protect from. Default: true.
+   */
+  readonly endPointBinding?: boolean;
   /** true allows `tls: false` beyond loopback: tokens and data are then visible to the network. Default: false. */
   readonly allowCleartext?: boolean;
   /** The folder for access.log, error.log and commands.log, or an implementation of your own. Default: no logs. */
@@ -107,6 +112,7 @@ const serverOptionNames = {
   stateFolder: true,
   tokens: true,
   clientCertificates: true,
+  endPointBinding: true,
   allowCleartext: true,
   logs: true,
   runsFolder: true,

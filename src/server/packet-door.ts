@@ -18,6 +18,7 @@ export interface PacketDoorOptions {
   readonly admission: Admission;
   readonly places: readonly ListenPlace[];
   readonly certificate: ServerCertificate | undefined;
+  readonly endPointBinding: boolean;
   /** Decides who may speak on this connection, where a client certificate may count. */
   authenticatorOf(
     socket: Socket,
@@ -41,10 +42,11 @@ export class PacketDoor {
   }
 
   #hostOf(authenticator: Authenticator | undefined): ConnectionHost {
-    const { admission } = this.#options;
+    const { admission, endPointBinding } = this.#options;
     const host: ConnectionHost = {
       ...this.#options.host,
       authenticator,
+      endPointBinding,
       awaited: (connection) => admission.awaited(connection),
       arrived: (connection) => admission.arrived(connection),
       closed: (connection) => this.#connections.delete(connection),

@@ -162,6 +162,7 @@ export class Server implements DoorServer {
       admission,
       places: placesOf(options),
       certificate,
+      endPointBinding: options.endPointBinding ?? true,
       authenticatorOf: (socket, source) => authenticatorOf(options, authenticator, socket, source),
     });
     const sweep = setInterval(() => {

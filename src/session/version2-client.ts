@@ -1,6 +1,7 @@
 /** The client's side of a version 2 session: bytes in, events out, requests to text. */
 import { IscepError, isErrorCode } from "../errors.js";
 import { encodeJson, isJsonObject, type JsonLimits, type JsonObject } from "../wire/json.js";
+import { sha256, type PacketHash } from "../wire/packet-hash.js";
 import { PacketReader, PacketType, type PacketView } from "../wire/packet.js";
 import { checkHash, decodeData, type Channel } from "../wire/version2.js";
 import { messagesOf } from "./version2-server.js";
@@ -20,12 +21,15 @@ export type Version2ClientEvent =
 
 export class Version2ClientSession {
   readonly #limits: JsonLimits;
+  readonly #hash: PacketHash;
   readonly #reader: PacketReader;
   #messages: readonly unknown[] = [];
   #next = 0;
 
-  constructor(limits: JsonLimits & { readonly maxPacketBytes: number }) {
+  /** @param hash what the server chose for all packets behind its HELLO */
+  constructor(limits: JsonLimits & { readonly maxPacketBytes: number }, hash: PacketHash = sha256) {
     this.#limits = limits;
+    this.#hash = hash;
     this.#reader = new PacketReader(limits.maxPacketBytes);
   }
 
@@ -39,7 +43,7 @@ export class Version2ClientSession {
       const packet = this.#reader.next();
       if (packet === undefined) return undefined;
       if (packet === null) throw new IscepError("protocol", "the server said that it is gone (a packet of size 0)");
-      checkHash(packet);
+      checkHash(packet, this.#hash);
       if (packet.type === PacketType.DATA) return outputOf(packet);
       if (packet.type !== PacketType.MESSAGES) {
         throw new IscepError("protocol", `packet type ${packet.type} has no place in a session of version 2`);

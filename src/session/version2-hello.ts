@@ -2,7 +2,7 @@
 import { hash } from "node:crypto";
 import { IscepError } from "../errors.js";
 import { limitTable } from "../limits/limits.js";
-import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
+import { isJsonObject, parseJson, type JsonLimits, type JsonObject } from "../wire/json.js";
 import { hashBytes, PacketType, type PacketView } from "../wire/packet.js";
 import { encodePacket } from "../wire/version1.js";
 import { checkHash, encodeTextPacket } from "../wire/version2.js";
@@ -31,6 +31,10 @@ export interface ClientHello {
   readonly versions: readonly number[];
   readonly nonce: string;
   readonly agent: string;
+  /** The hashes that it can do beside SHA-256. */
+  readonly hashes?: readonly string[];
+  /** The channel bindings that it can do, if that is not only the exporter. */
+  readonly bindings?: readonly string[];
 }
 
 export interface ServerHello {
@@ -39,6 +43,10 @@ export interface ServerHello {
   readonly agent: string;
   /** `token`: an `authenticate` request must come first. */
   readonly authentication: "token" | "none";
+  /** The hash of all packets behind both HELLO. undefined: SHA-256. */
+  readonly hash?: string | undefined;
+  /** What binds the proof to TLS. undefined: the exporter. */
+  readonly binding?: string | undefined;
   readonly limits: SessionLimits;
 }
 
@@ -64,7 +72,22 @@ export function decodeClientHello(packet: PacketView, limits: JsonLimits): Clien
   if (!isJsonObject(hello) || !Array.isArray(hello["versions"])) throw wrongHello();
   const { nonce, agent } = hello;
   const versions = hello["versions"].filter((version: unknown) => typeof version === "number");
-  return { versions, nonce: checkNonce(nonce), agent: typeof agent === "string" ? agent : "" };
+  return {
+    versions,
+    nonce: checkNonce(nonce),
+    agent: typeof agent === "string" ? agent : "",
+    ...namesOf(hello, "hashes"),
+    ...namesOf(hello, "bindings"),
+  };
+}
+
+/** Names that are not known are for a later version. */
+function namesOf<Field extends string>(hello: JsonObject, field: Field): { readonly [Key in Field]?: string[] } {
+  const names = hello[field];
+  if (names === undefined) return {};
+  if (!Array.isArray(names)) throw wrongHello();
+  const texts = names.filter((name: unknown) => typeof name === "string");
+  return { [field]: texts } as { [Key in Field]: string[] };
 }
 
 /** @throws IscepError `protocol` */
@@ -72,7 +95,7 @@ export function decodeServerHello(packet: PacketView, limits: JsonLimits): Serve
   checkHash(packet);
   const hello = parseJson(packet.bytes.subarray(packet.start, packet.end), limits);
   if (!isJsonObject(hello) || hello["version"] !== 2 || !isJsonObject(hello["limits"])) throw wrongHello();
-  const { nonce, agent, authentication, limits: told } = hello;
+  const { nonce, agent, authentication, hash: chosenHash, binding, limits: told } = hello;
   if (authentication !== "token" && authentication !== "none") throw wrongHello();
   const limit = (name: keyof SessionLimits, min = 1, otherwise?: number): number => {
     const value = told[name] ?? otherwise;
@@ -87,6 +110,8 @@ export function decodeServerHello(packet: PacketView, limits: JsonLimits): Serve
     nonce: checkNonce(nonce),
     agent: typeof agent === "string" ? agent : "",
     authentication,
+    ...choice("hash", chosenHash),
+    ...choice("binding", binding),
     limits: {
       maxPacketBytes: limit("maxPacketBytes"),
       maxDataBytes: limit("maxDataBytes"),
@@ -98,6 +123,12 @@ export function decodeServerHello(packet: PacketView, limits: JsonLimits): Serve
       minPingIntervalMs: limit("minPingIntervalMs", 0, limitTable.minPingIntervalMs.default),
     },
   };
+}
+
+function choice<Field extends string>(field: Field, value: unknown): { readonly [Key in Field]?: string } {
+  if (value === undefined) return {};
+  if (typeof value !== "string") throw wrongHello();
+  return { [field]: value } as { [Key in Field]: string };
 }
 
 function checkNonce(nonce: unknown): string {

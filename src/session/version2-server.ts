@@ -4,9 +4,17 @@
  */
 import { errorTable, IscepError, toIscepError } from "../errors.js";
 import { encodeJson, parseJson, type JsonLimits } from "../wire/json.js";
+import { packetHashes, sha256, type PacketHashName } from "../wire/packet-hash.js";
 import { PacketReader, PacketType, type PacketView } from "../wire/packet.js";
 import { checkHash, decodeData } from "../wire/version2.js";
-import { decodeClientHello, encodeServerHello, type ServerHello, type SessionLimits } from "./version2-hello.js";
+import type { BindingName } from "./version2-choices.js";
+import {
+  decodeClientHello,
+  encodeServerHello,
+  type ClientHello,
+  type ServerHello,
+  type SessionLimits,
+} from "./version2-hello.js";
 import { readClientMessage, type ClientMessage } from "./version2-messages.js";
 
 export interface Version2ServerLimits extends JsonLimits, SessionLimits {
@@ -14,7 +22,7 @@ export interface Version2ServerLimits extends JsonLimits, SessionLimits {
 }
 
 export type Version2ServerEvent =
-  | { readonly kind: "hello"; readonly content: Buffer }
+  | { readonly kind: "hello"; readonly content: Buffer; readonly hello: ClientHello }
   | { readonly kind: "message"; readonly message: ClientMessage }
   /** Bytes for the standard input of a call. No bytes mean its end. */
   | { readonly kind: "stdin"; readonly stream: number; readonly offset: number; readonly bytes: Buffer }
@@ -25,6 +33,8 @@ export class Version2ServerSession {
   readonly #limits: Version2ServerLimits;
   readonly #reader: PacketReader;
   #helloDone = false;
+  /** The hash of all packets behind both HELLO. */
+  #hash = sha256;
   #messages: readonly unknown[] = [];
   #next = 0;
 
@@ -58,7 +68,7 @@ export class Version2ServerSession {
         if (packet === undefined) return undefined;
         if (packet === null) throw new IscepError("protocol", "a packet of size 0 has no meaning in version 2");
         if (!this.#helloDone) return this.#hello(packet);
-        checkHash(packet);
+        checkHash(packet, this.#hash);
         if (packet.type === PacketType.DATA) return stdin(packet);
         if (packet.type !== PacketType.MESSAGES) {
           throw new IscepError("protocol", `packet type ${packet.type} has no place in a session of version 2`);
@@ -80,14 +90,21 @@ export class Version2ServerSession {
 
   #hello(packet: PacketView): Version2ServerEvent {
     if (packet.type !== PacketType.HELLO) throw new IscepError("protocol", "a session begins with HELLO");
-    const { versions } = decodeClientHello(packet, this.#limits);
-    if (!versions.includes(2))
+    const hello = decodeClientHello(packet, this.#limits);
+    if (!hello.versions.includes(2))
       throw new IscepError("protocol", "this server speaks version 2, and HELLO does not offer it");
     this.#helloDone = true;
-    return { kind: "hello", content: Buffer.from(packet.bytes.subarray(packet.start, packet.end)) };
+    return { kind: "hello", content: Buffer.from(packet.bytes.subarray(packet.start, packet.end)), hello };
   }
 
-  helloAnswer(nonce: string, agent: string, authentication: "token" | "none"): Buffer {
+  /** From here on the packets of the client must have the hash that was chosen. */
+  helloAnswer(
+    nonce: string,
+    agent: string,
+    authentication: "token" | "none",
+    { hash, binding }: { readonly hash?: PacketHashName | undefined; readonly binding?: BindingName | undefined } = {},
+  ): Buffer {
+    this.#hash = packetHashes[hash ?? "sha256"];
     const { maxPacketBytes, maxDataBytes, maxCallsInFlight, streamWindowBytes, connectionWindowBytes } = this.#limits;
     const { maxEarlyCancels, minPingIntervalMs } = this.#limits;
     const hello: ServerHello = {
@@ -95,6 +112,8 @@ export class Version2ServerSession {
       nonce,
       agent,
       authentication,
+      hash,
+      binding,
       limits: {
         maxPacketBytes,
         maxDataBytes,

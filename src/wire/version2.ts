@@ -1,9 +1,9 @@
 /**
- * Packets of version 2. The hash is the SHA-256 of type and content, raw (PROTOCOL.md, "Version 2"). MESSAGES carries a
- * JSON array of JSON-RPC 2.0 messages. DATA carries the raw bytes of one stream.
+ * Packets of version 2 (PROTOCOL.md, "Version 2"). MESSAGES carries a JSON array of JSON-RPC 2.0 messages. DATA carries
+ * the raw bytes of one stream.
  */
-import { createHash, hash } from "node:crypto";
 import { IscepError } from "../errors.js";
+import { sha256, type PacketHash } from "./packet-hash.js";
 import { hashBytes, headerBytes, minPacketSize, PacketType, sizeFieldBytes, type PacketView } from "./packet.js";
 
 /** The header before the bytes of a DATA packet: Stream 4 | Channel 1 | Offset 8. */
@@ -22,13 +22,6 @@ export interface DataView {
   readonly bytes: Buffer;
 }
 
-function seal(packet: Buffer): Buffer {
-  const end = packet.length - hashBytes;
-  // The digest is a binary string, because to make a Buffer of it costs more than the digest (docs/PERFORMANCE.md).
-  packet.write(hash("sha256", packet.subarray(sizeFieldBytes, end), "binary"), end, "binary");
-  return packet;
-}
-
 function blank(type: number, contentBytes: number): Buffer {
   const packet = Buffer.allocUnsafe(headerBytes + contentBytes + hashBytes);
   packet.writeUInt32BE(minPacketSize + contentBytes, 0);
@@ -37,17 +30,25 @@ function blank(type: number, contentBytes: number): Buffer {
 }
 
 /** A packet whose content is text. */
-export function encodeTextPacket(type: number, text: string): Buffer {
+export function encodeTextPacket(type: number, text: string, hash: PacketHash = sha256): Buffer {
   const packet = blank(type, Buffer.byteLength(text));
   packet.write(text, headerBytes, "utf8");
-  return seal(packet);
+  hash.seal(packet);
+  return packet;
 }
 
-export function encodeDataPacket(stream: number, channel: Channel, offset: number, bytes: Uint8Array): Buffer {
+export function encodeDataPacket(
+  stream: number,
+  channel: Channel,
+  offset: number,
+  bytes: Uint8Array,
+  hash: PacketHash = sha256,
+): Buffer {
   const packet = blank(PacketType.DATA, dataHeaderBytes + bytes.length);
   writeDataHeader(packet, stream, channel, offset);
   packet.set(bytes, headerBytes + dataHeaderBytes);
-  return seal(packet);
+  hash.seal(packet);
+  return packet;
 }
 
 /** The same packet in three parts, to be written one after the other, so that large bytes need not be copied. */
@@ -56,12 +57,13 @@ export function encodeDataParts(
   channel: Channel,
   offset: number,
   bytes: Uint8Array,
+  hash: PacketHash = sha256,
 ): readonly [head: Buffer, bytes: Uint8Array, hash: Buffer] {
   const head = Buffer.allocUnsafe(headerBytes + dataHeaderBytes);
   head.writeUInt32BE(minPacketSize + dataHeaderBytes + bytes.length, 0);
   head.writeUInt16BE(PacketType.DATA, sizeFieldBytes);
   writeDataHeader(head, stream, channel, offset);
-  return [head, bytes, createHash("sha256").update(head.subarray(sizeFieldBytes)).update(bytes).digest()];
+  return [head, bytes, hash.tail(head, bytes)];
 }
 
 function writeDataHeader(packet: Buffer, stream: number, channel: Channel, offset: number): void {
@@ -71,12 +73,9 @@ function writeDataHeader(packet: Buffer, stream: number, channel: Channel, offse
   packet.writeUInt32BE(offset >>> 0, headerBytes + 9);
 }
 
-/** @throws IscepError `protocol` when the hash does not belong to type and content. */
-export function checkHash(packet: PacketView): void {
-  const content = packet.bytes.subarray(packet.start - headerBytes + sizeFieldBytes, packet.end);
-  if (packet.bytes.toString("binary", packet.end, packet.end + hashBytes) !== hash("sha256", content, "binary")) {
-    throw new IscepError("protocol", "the hash of a packet is not the SHA-256 of its type and content");
-  }
+/** @throws IscepError `protocol` when the hash does not belong to type and content */
+export function checkHash(packet: PacketView, hash: PacketHash = sha256): void {
+  if (!hash.fits(packet)) throw new IscepError("protocol", `the hash of a packet is not ${hash.words}`);
 }
 
 /** @throws IscepError `protocol` */

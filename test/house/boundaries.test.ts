@@ -58,7 +58,7 @@ const layers = [
 ];
 
 const pureParts = ["wire", "session"];
-const pureImports = ["node:crypto", "node:buffer"];
+const pureImports = ["node:crypto", "node:buffer", "node:zlib"];
 const impureNames =
   /\b(?:setTimeout|setInterval|setImmediate|queueMicrotask|performance|process|fetch|console|require)\b|\bDate\b|\bimport\s*\(/g;
 

@@ -52,3 +52,24 @@ export async function authority(name: string): Promise<Authority> {
     },
   };
 }
+
+/** Its signature has no hash function of its own. */
+export async function ed25519Certificate(): Promise<{ readonly cert: string; readonly key: string }> {
+  await import("reflect-metadata");
+  const x509 = await import("@peculiar/x509");
+  x509.cryptoProvider.set(webcrypto);
+  const signingAlgorithm = { name: "Ed25519" };
+  const keys = (await webcrypto.subtle.generateKey(signingAlgorithm, true, [
+    "sign",
+    "verify",
+  ])) as webcrypto.CryptoKeyPair;
+  const dates = { notBefore: new Date(Date.now() - dayMs), notAfter: new Date(Date.now() + 30 * dayMs) };
+  const made = await x509.X509CertificateGenerator.createSelfSigned({
+    name: [{ CN: ["localhost"] }],
+    ...dates,
+    signingAlgorithm,
+    keys,
+  });
+  const key = KeyObject.from(keys.privateKey).export({ type: "pkcs8", format: "pem" }).toString();
+  return { cert: made.toString("pem"), key };
+}

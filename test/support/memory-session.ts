@@ -50,6 +50,7 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
   const host: ConnectionHost = {
     dispatcher,
     authenticator: undefined,
+    endPointBinding: true,
     limits,
     logs: undefined,
     work: new FairWork(limits.workSliceMs),

@@ -10,6 +10,7 @@ import { errorText, notificationText, resultText, Version2ServerSession } from "
 import { IscepError } from "#iscep/errors";
 import { clientKey, secretOf, serverKey, storedKeyOf } from "#iscep/identity/tokens";
 import { defaultLimits } from "#iscep/limits/limits";
+import { packetHashes, type PacketHash } from "#iscep/wire/packet-hash";
 import { encodeDataPacket } from "#iscep/wire/version2";
 
 export interface Version2Packet {
@@ -36,7 +37,14 @@ export interface Version2Proof {
   readonly server_proof: string;
 }
 
+/** A call, its output and its answer with another hash than SHA-256. */
+export interface Version2HashVector {
+  readonly hash: "none" | "crc32";
+  readonly packets: readonly Version2Packet[];
+}
+
 export interface Version2Vectors {
+  readonly hashes: readonly Version2HashVector[];
   readonly token: string;
   readonly secret: string;
   readonly client_key: string;
@@ -62,7 +70,11 @@ function contentOf(packet: Buffer): Buffer {
 }
 
 function messages(...texts: readonly string[]): Buffer {
-  const outbox = new Outbox(Number.POSITIVE_INFINITY);
+  return hashedMessages(packetHashes.sha256, ...texts);
+}
+
+function hashedMessages(hash: PacketHash, ...texts: readonly string[]): Buffer {
+  const outbox = new Outbox(Number.POSITIVE_INFINITY, hash);
   for (const text of texts) outbox.add(text);
   return outbox.takePacket() ?? Buffer.alloc(0);
 }
@@ -133,7 +145,31 @@ export function makeVersion2Vectors(): Version2Vectors {
     ["stdin-end", "client", encodeDataPacket(7, "stdin", input.length, Buffer.alloc(0))],
     ["stdin-window", "server", messages(notificationText("window", { stream: 7, bytes: input.length }))],
   ];
+  const asking = encodeClientHello({
+    versions: [2],
+    nonce: clientNonce,
+    agent: "peer/1",
+    hashes: ["none", "crc32"],
+    bindings: ["tls-server-end-point"],
+  });
+  const choosing = (hash: "none" | "crc32"): Buffer =>
+    new Version2ServerSession(limits).helloAnswer(serverNonce, "iscep/0.0.0", "token", {
+      hash,
+      ...(hash === "none" ? { binding: "tls-server-end-point" } : {}),
+    });
+  const hashed = (name: "none" | "crc32"): Version2HashVector => {
+    const hash = packetHashes[name];
+    const parts: readonly (readonly [string, "client" | "server", Buffer])[] = [
+      ["client-hello", "client", asking],
+      ["server-hello", "server", choosing(name)],
+      ["call", "client", hashedMessages(hash, callText(3, "greet", { name: "Ada" }, ',"output":0', limits))],
+      ["data", "server", encodeDataPacket(3, "stdout", 0, output, hash)],
+      ["answer", "server", hashedMessages(hash, outcomeText(3, completed, { run, output: output.length }))],
+    ];
+    return { hash: name, packets: parts.map(([part, from, packet]) => describe(part, from, packet)) };
+  };
   return {
+    hashes: [hashed("none"), hashed("crc32")],
     token,
     secret,
     client_key: keys.clientKey.toString("hex"),

@@ -9,10 +9,12 @@ import { decodeServerHello } from "#iscep/session/version2-hello";
 import { Version2ServerSession } from "#iscep/session/version2-server";
 import { ReceiveWindow, SendWindow } from "#iscep/session/window";
 import { clientKey, serverKey, storedKeyOf } from "#iscep/identity/tokens";
-import { PacketReader, PacketType } from "#iscep/wire/packet";
-import { channels, checkHash, decodeData, encodeDataPacket } from "#iscep/wire/version2";
+import { chooseBinding, chooseHash } from "#iscep/session/version2-choices";
+import { PacketReader, PacketType, type PacketView } from "#iscep/wire/packet";
+import { packetHashes, packetHashNames } from "#iscep/wire/packet-hash";
+import { channels, checkHash, decodeData, encodeDataPacket, encodeDataParts } from "#iscep/wire/version2";
 import { everySplit } from "../support/splits.js";
-import { makeVersion2Vectors, readVersion2Vectors } from "../support/version2-vectors.js";
+import { makeVersion2Vectors, readVersion2Vectors, type Version2Packet } from "../support/version2-vectors.js";
 
 const vectors = readVersion2Vectors();
 const page = readFileSync("PROTOCOL.md", "utf8");
@@ -23,6 +25,11 @@ const examples = [...page.matchAll(/^<!-- version 2: ([\w-]+) -->\n\n((?: {4}.+\
 function bytesFrom(side: "client" | "server", without: readonly string[] = []): Buffer {
   const packets = vectors.packets.filter(({ from, name }) => from === side && !without.includes(name));
   return Buffer.concat(packets.map(({ hex }) => Buffer.from(hex, "hex")));
+}
+
+function nonceOf(packets: readonly Version2Packet[]): string {
+  const hello = packets.find(({ name }) => name === "server-hello");
+  return (hello?.content as { nonce: string } | undefined)?.nonce ?? "";
 }
 
 /** Everything that a session says about these chunks, Buffers as text. */
@@ -110,6 +117,109 @@ describe("the vectors of version 2", () => {
       }
       expect(read, `bit ${bit}`).toBeUndefined();
     }
+  });
+});
+
+describe.each(vectors.hashes)("the vectors with the hash $hash", ({ hash: name, packets }) => {
+  const hash = packetHashes[name];
+  const behindHello = packets.filter(({ type }) => type !== PacketType.HELLO);
+
+  test("are read by both sides once HELLO has agreed on it, and not before", () => {
+    const hello = packets.find((packet) => packet.name === "client-hello");
+    const server = new Version2ServerSession(defaultLimits);
+    const call = packets.find((packet) => packet.name === "call");
+    expect(eventsOf(server, [Buffer.from(hello?.hex ?? "", "hex")])).toMatchObject([
+      { kind: "hello", hello: { hashes: ["none", "crc32"], bindings: ["tls-server-end-point"] } },
+    ]);
+    const answer = server.helloAnswer(nonceOf(packets), "iscep/0.0.0", "token", {
+      hash: name,
+      ...(name === "none" ? { binding: "tls-server-end-point" } : {}),
+    });
+    expect(answer.toString("hex")).toBe(packets.find((packet) => packet.name === "server-hello")?.hex);
+    expect(eventsOf(server, [Buffer.from(call?.hex ?? "", "hex")])).toMatchObject([{ kind: "message" }]);
+    const bytes = Buffer.concat(
+      behindHello.filter(({ from }) => from === "server").map(({ hex }) => Buffer.from(hex, "hex")),
+    );
+    const whole = eventsOf(new Version2ClientSession(defaultLimits, hash), [bytes]);
+    expect(whole).toMatchObject([{ kind: "data" }, { kind: "result" }]);
+    for (const { name: split, chunks } of everySplit(bytes)) {
+      expect(eventsOf(new Version2ClientSession(defaultLimits, hash), chunks), split).toEqual(whole);
+    }
+    expect(() => eventsOf(new Version2ClientSession(defaultLimits), [bytes])).toThrow(/SHA-256/);
+  });
+});
+
+describe.each(packetHashNames)("the hash %s", (name) => {
+  const hash = packetHashes[name];
+  const packetOf = (bytes: Buffer): PacketView => {
+    const reader = new PacketReader(defaultLimits.maxPacketBytes);
+    reader.receive(bytes);
+    const packet = reader.next();
+    if (packet === undefined || packet === null) throw new Error("no packet came out");
+    return packet;
+  };
+  const content = fc.uint8Array({ maxLength: 300 });
+
+  test("fits what it was made for, in one part or in three", () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 2 ** 32 - 1 }), fc.maxSafeNat(), content, (stream, offset, bytes) => {
+        const whole = encodeDataPacket(stream, "stdout", offset, bytes, hash);
+        const parts = Buffer.concat(encodeDataParts(stream, "stdout", offset, bytes, hash));
+        expect(parts.equals(whole)).toBe(true);
+        expect(() => checkHash(packetOf(whole), hash)).not.toThrow();
+      }),
+    );
+  });
+
+  test("finds every changed bit of itself, and of what it covers", () => {
+    fc.assert(
+      fc.property(content, fc.nat(), (bytes, anyBit) => {
+        const packet = encodeDataPacket(1, "stdout", 0, bytes, hash);
+        // Without a hash, only the zero bytes can show a change.
+        const from = name === "none" ? packet.length - 32 : 4;
+        const bit = from * 8 + (anyBit % ((packet.length - from) * 8));
+        packet[bit >> 3] = (packet[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+        expect(() => checkHash(packetOf(packet), hash)).toThrow(expect.objectContaining({ code: "protocol" }));
+      }),
+    );
+  });
+
+  test("is not taken for another one", () => {
+    fc.assert(
+      fc.property(content, (bytes) => {
+        const packet = packetOf(encodeDataPacket(1, "stdout", 0, bytes, hash));
+        for (const other of packetHashNames) expect(packetHashes[other].fits(packet)).toBe(other === name);
+      }),
+    );
+  });
+});
+
+describe("a choice of HELLO", () => {
+  const carriers = ["tls", "unix", "cleartext"] as const;
+  const names = fc.array(fc.oneof(fc.constantFrom(...packetHashNames), fc.string()), { maxLength: 5 });
+
+  test("of a hash is one that was offered, and never no hash in cleartext", () => {
+    fc.assert(
+      fc.property(names, fc.constantFrom(...carriers), (offered, carrier) => {
+        const chosen = chooseHash(offered, carrier);
+        if (chosen !== undefined) expect(offered).toContain(chosen);
+        if (carrier === "cleartext") expect(chosen).not.toBe("none");
+        else if (offered.includes("none")) expect(chosen).toBe("none");
+        if (chosen === undefined)
+          for (const name of packetHashNames) if (name !== "none") expect(offered).not.toContain(name);
+      }),
+    );
+  });
+
+  test("of a binding is the exporter, unless the client can do only the other one and the server allows it", () => {
+    const bindings = fc.array(fc.oneof(fc.constantFrom("tls-exporter", "tls-server-end-point"), fc.string()));
+    fc.assert(
+      fc.property(bindings, fc.boolean(), (offered, allowed) => {
+        const second = allowed && offered.includes("tls-server-end-point") && !offered.includes("tls-exporter");
+        expect(chooseBinding(offered, allowed)).toBe(second ? "tls-server-end-point" : "tls-exporter");
+      }),
+    );
+    expect(chooseBinding(undefined, true)).toBeUndefined();
   });
 });
 

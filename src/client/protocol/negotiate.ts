@@ -8,10 +8,13 @@ import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { nonceBytes } from "../../session/proof.js";
 import { readError } from "../../session/version1-client.js";
+import { checkChoices, offeredHashes, type Carrier } from "../../session/version2-choices.js";
 import { alpnProtocol, decodeServerHello, encodeClientHello, type ServerHello } from "../../session/version2-hello.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
+import { carrierOf } from "../../transport/channel-binding.js";
 import { packageVersion } from "../../version.js";
 import { decodeContent } from "../../wire/version1.js";
+import type { PacketHash } from "../../wire/packet-hash.js";
 import { hashBytes, headerBytes, PacketReader, PacketType, type PacketView } from "../../wire/packet.js";
 
 interface Handover {
@@ -25,6 +28,8 @@ interface Handover {
 export interface Greeted extends Handover {
   readonly version: 2;
   readonly hello: ServerHello;
+  /** The hash of all packets from here on. */
+  readonly hash: PacketHash;
   /** The contents of both HELLO packets as they were sent, for the proof. */
   readonly clientHello: Buffer;
   readonly serverHello: Buffer;
@@ -35,15 +40,21 @@ export type Negotiated = ({ readonly version: 1 } & Handover) | Greeted;
 export interface NegotiateOptions {
   readonly limits: Limits;
   readonly timeoutMs: number;
+  /** The socket is a unix socket. Default: false. */
+  readonly isUnix?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
-type Answer = { readonly version: 1 } | { readonly hello: ServerHello; readonly serverHello: Buffer };
+type Answer =
+  { readonly version: 1 } | { readonly hello: ServerHello; readonly hash: PacketHash; readonly serverHello: Buffer };
 
 /** @throws IscepError `protocol`, `busy`, `timeout`, `cancelled`, `connect_failed`; then the socket is destroyed */
-export function negotiate(socket: ByteStream, { limits, timeoutMs, signal }: NegotiateOptions): Promise<Negotiated> {
+export function negotiate(socket: ByteStream, options: NegotiateOptions): Promise<Negotiated> {
+  const { limits, timeoutMs, isUnix = false, signal } = options;
   const nonce = randomBytes(nonceBytes).toString("base64url");
-  const packet = encodeClientHello({ versions: [2], nonce, agent: `iscep/${packageVersion}` });
+  const carrier = carrierOf(socket, isUnix);
+  const hashes = offeredHashes(carrier);
+  const packet = encodeClientHello({ versions: [2], nonce, agent: `iscep/${packageVersion}`, hashes });
   const clientHello = packet.subarray(headerBytes, packet.length - hashBytes);
   const reader = new PacketReader(limits.maxUnauthenticatedPacketBytes);
   return new Promise((resolve, reject) => {
@@ -62,7 +73,7 @@ export function negotiate(socket: ByteStream, { limits, timeoutMs, signal }: Neg
       try {
         const next = reader.next();
         if (next === undefined) return;
-        const answer = readAnswer(next, socket, limits);
+        const answer = readAnswer(next, socket, carrier, limits);
         isAnswered = true;
         clearTimeout(timer);
         signal?.removeEventListener("abort", aborted);
@@ -99,11 +110,13 @@ export function negotiate(socket: ByteStream, { limits, timeoutMs, signal }: Neg
 }
 
 /** @throws IscepError `protocol`, `busy` */
-function readAnswer(packet: PacketView | null, socket: ByteStream, limits: Limits): Answer {
+function readAnswer(packet: PacketView | null, socket: ByteStream, carrier: Carrier, limits: Limits): Answer {
   if (packet === null) throw new IscepError("protocol", "the server said that it is gone");
   if (packet.type === PacketType.HELLO) {
+    const hello = decodeServerHello(packet, limits);
     return {
-      hello: decodeServerHello(packet, limits),
+      hello,
+      hash: checkChoices(hello, carrier),
       serverHello: Buffer.from(packet.bytes.subarray(packet.start, packet.end)),
     };
   }

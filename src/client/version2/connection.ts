@@ -2,25 +2,18 @@
  * One authenticated session on one connection: requests go out, answers and output come back. It knows nothing of what
  * happens to calls.
  */
-import { TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../../errors.js";
 import { clientKey, secretOf, serverKey, storedKeyOf } from "../../identity/tokens.js";
 import { forever } from "../../limits/limit.js";
 import type { Limits } from "../../limits/limits.js";
 import { Outbox } from "../../session/outbox.js";
-import {
-  authenticationMessage,
-  clientProof,
-  exporterBytes,
-  exporterLabel,
-  isServerProof,
-  tokenReference,
-} from "../../session/proof.js";
+import { authenticationMessage, clientProof, isServerProof, tokenReference } from "../../session/proof.js";
 import { requestText, Version2ClientSession, type Version2ClientEvent } from "../../session/version2-client.js";
 import type { SessionLimits } from "../../session/version2-hello.js";
 import { notificationText } from "../../session/version2-server.js";
 import { ReceiveWindow, SendWindow } from "../../session/window.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
+import { channelBinding } from "../../transport/channel-binding.js";
 import { isJsonObject } from "../../wire/json.js";
 import { encodeDataPacket } from "../../wire/version2.js";
 import type { Greeted } from "../protocol/negotiate.js";
@@ -67,8 +60,8 @@ export class Version2ClientConnection implements ClientConnection {
     this.limits = negotiated.hello.limits;
     this.#options = options;
     this.#socket = socket;
-    this.#session = new Version2ClientSession(limits);
-    this.#outbox = new Outbox(limits.flushBytes);
+    this.#session = new Version2ClientSession(limits, negotiated.hash);
+    this.#outbox = new Outbox(limits.flushBytes, negotiated.hash);
     this.#window = new ReceiveWindow(this.limits.connectionWindowBytes);
     this.inputWindow = new SendWindow(this.limits.connectionWindowBytes);
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
@@ -98,10 +91,7 @@ export class Version2ClientConnection implements ClientConnection {
     const secret = secretOf(token);
     const key = clientKey(secret);
     const keys = { clientKey: key, storedKey: storedKeyOf(key) };
-    const binding =
-      this.#socket instanceof TLSSocket
-        ? this.#socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))
-        : Buffer.alloc(0);
+    const binding = channelBinding(this.#socket);
     const message = authenticationMessage(negotiated.clientHello, negotiated.serverHello, binding);
     this.#checkServer = (proof) => isServerProof(serverKey(secret), proof, message);
     const params = { token: tokenReference(keys.storedKey), proof: clientProof(keys, message).toString("base64url") };
@@ -136,7 +126,7 @@ export class Version2ClientConnection implements ClientConnection {
 
   sendInput(call: number, offset: number, bytes: Uint8Array): void {
     this.#flush();
-    if (!this.#gone) this.#socket.write(encodeDataPacket(call, "stdin", offset, bytes));
+    if (!this.#gone) this.#socket.write(encodeDataPacket(call, "stdin", offset, bytes, this.#outbox.hash));
   }
 
   #flush(): void {

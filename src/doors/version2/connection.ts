@@ -5,10 +5,14 @@
 import { TLSSocket } from "node:tls";
 import { toIscepError, type IscepError } from "../../errors.js";
 import { Outbox } from "../../session/outbox.js";
-import { alpnProtocol } from "../../session/version2-hello.js";
+import { chooseBinding, chooseHash, type BindingName } from "../../session/version2-choices.js";
+import { alpnProtocol, type ClientHello } from "../../session/version2-hello.js";
 import { notificationText, Version2ServerSession, type Version2ServerEvent } from "../../session/version2-server.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
+import { carrierOf, hasEndPointBinding } from "../../transport/channel-binding.js";
+import { unixSource } from "../../transport/listener.js";
 import { packageVersion } from "../../version.js";
+import { packetHashes, type PacketHashName } from "../../wire/packet-hash.js";
 import type { Connection, ConnectionHost } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
 import type { Workload } from "../fair-work.js";
@@ -71,7 +75,7 @@ export class Version2Connection implements Connection, Workload {
       source,
       mayAnswer: () => this.#writes.isOpen,
       mayWrite: () => this.#writes.isOpenForOutput,
-      writeOutput: (stream, piece) => writeOutputPacket(socket, stream, piece),
+      writeOutput: (stream, piece) => writeOutputPacket(socket, stream, piece, this.#outbox.hash),
       send: (text) => this.#send(text),
       flushSoon: () => this.#flushSoon(),
       workLater: () => host.work.wait(this),
@@ -186,9 +190,11 @@ export class Version2Connection implements Connection, Workload {
         break;
       case "hello": {
         const { nonce, authentication } = this.#identity;
-        const answer = this.#session.helloAnswer(nonce, `iscep/${packageVersion}`, authentication);
-        this.#identity.greeted(event.content, answer, this.#socket);
+        const choices = this.#choices(event.hello);
+        const answer = this.#session.helloAnswer(nonce, `iscep/${packageVersion}`, authentication, choices);
+        this.#identity.greeted(event.content, answer, this.#socket, choices.binding);
         this.#socket.write(answer);
+        this.#outbox.hash = packetHashes[choices.hash ?? "sha256"];
         break;
       }
       case "stdin":
@@ -197,6 +203,18 @@ export class Version2Connection implements Connection, Workload {
       case "violation":
         this.#violation(event.error);
     }
+  }
+
+  #choices({ hashes = [], bindings }: ClientHello): {
+    readonly hash: PacketHashName | undefined;
+    readonly binding: BindingName | undefined;
+  } {
+    const carrier = carrierOf(this.#socket, this.source === unixSource);
+    const mayUseEndPoint = bindings !== undefined && this.#host.endPointBinding && hasEndPointBinding(this.#socket);
+    return {
+      hash: chooseHash(hashes, carrier),
+      binding: carrier === "tls" ? chooseBinding(bindings, mayUseEndPoint) : undefined,
+    };
   }
 
   #authenticated(): void {

@@ -1,16 +1,10 @@
 /** Identifies the caller of a version 2 session. It is proven once by keys, and checked again for each request. */
 import { randomBytes } from "node:crypto";
-import { TLSSocket } from "node:tls";
 import { anonymous, type Authenticator, type Identity } from "../../model/identity.js";
-import {
-  authenticationMessage,
-  exporterBytes,
-  exporterLabel,
-  isClientProof,
-  nonceBytes,
-  serverProof,
-} from "../../session/proof.js";
+import { authenticationMessage, isClientProof, nonceBytes, serverProof } from "../../session/proof.js";
+import type { BindingName } from "../../session/version2-choices.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
+import { channelBinding } from "../../transport/channel-binding.js";
 import { hashBytes, headerBytes } from "../../wire/packet.js";
 
 export class SessionIdentity {
@@ -46,9 +40,11 @@ export class SessionIdentity {
   }
 
   /** Both proofs will cover these bytes. */
-  greeted(clientHello: Buffer, serverHelloPacket: Buffer, socket: ByteStream): void {
+  greeted(clientHello: Buffer, serverHelloPacket: Buffer, socket: ByteStream, binding: BindingName | undefined): void {
+    // Nobody proves anything to a server that asks for no token.
+    if (this.authentication === "none") return;
     const serverHello = serverHelloPacket.subarray(headerBytes, serverHelloPacket.length - hashBytes);
-    this.#message = authenticationMessage(clientHello, serverHello, channelBinding(socket));
+    this.#message = authenticationMessage(clientHello, serverHello, channelBinding(socket, binding));
   }
 
   /** The answer to a valid proof; undefined for any other. */
@@ -83,11 +79,4 @@ export class SessionIdentity {
     this.#generation = generation;
     return current;
   }
-}
-
-/** The channel binding of RFC 9266. Cleartext has none. */
-function channelBinding(socket: ByteStream): Buffer {
-  return socket instanceof TLSSocket
-    ? socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))
-    : Buffer.alloc(0);
 }

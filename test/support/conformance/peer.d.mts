@@ -3,6 +3,8 @@ import type { ConnectionOptions } from "node:tls";
 
 export interface ServerHello {
   readonly authentication: string;
+  readonly hash?: string;
+  readonly binding?: string;
   readonly limits: Readonly<Record<string, number>>;
 }
 
@@ -30,7 +32,13 @@ export class AnswerError extends Error {
 }
 
 export class Peer {
-  static connect(options: { port: number | undefined; tls: ConnectionOptions | false; token?: string }): Promise<Peer>;
+  static connect(options: {
+    port: number | undefined;
+    path?: string;
+    tls: ConnectionOptions | false;
+    token?: string;
+    asks?: { readonly hashes?: readonly string[]; readonly bindings?: readonly string[] };
+  }): Promise<Peer>;
   readonly hello: ServerHello;
   readonly owner: string | undefined;
   readonly goaway: { readonly code: string; readonly message: string } | undefined;

@@ -23,14 +23,21 @@ function uint32(number) {
   return bytes;
 }
 
-export function packet(type, content, hash) {
+/** What the last 32 bytes of a packet are, by the names of HELLO. */
+export const hashes = {
+  none: () => Buffer.alloc(32),
+  crc32: (body) => Buffer.concat([uint32(crc32(body)), Buffer.alloc(28)]),
+  sha256,
+};
+
+export function packet(type, content, hash = sha256) {
   const body = Buffer.concat([Buffer.from([type >> 8, type & 0xff]), content]);
-  return Buffer.concat([uint32(body.length + 32), body, hash ?? sha256(body)]);
+  return Buffer.concat([uint32(body.length + 32), body, hash(body)]);
 }
 
-function crc32(text) {
+function crc32(bytes) {
   let crc = 0xffffffff;
-  for (const byte of Buffer.from(text)) {
+  for (const byte of Buffer.from(bytes)) {
     crc ^= byte;
     for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
   }
@@ -58,6 +65,13 @@ export function proofs(token, clientHello, serverHello, binding) {
     clientProof: Buffer.from(clientKey.map((byte, index) => byte ^ mask[index])),
     serverProof: hmac(hmac(secret, "server"), message),
   };
+}
+
+/** What binds a proof on TLS. `certificate`: the server's, in DER; the peers know certificates with SHA-256 only. */
+export function bindingOf(socket, name, certificate) {
+  if (!socket.encrypted) return Buffer.alloc(0);
+  if (name === "tls-server-end-point") return sha256(certificate);
+  return socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0));
 }
 
 export class AnswerError extends Error {
@@ -163,20 +177,27 @@ class Followed {
 }
 
 export class Peer {
-  /** `tls`: options of tls.connect, or false. */
-  static async connect({ host = "127.0.0.1", port, tls: secure, token }) {
-    const socket = secure ? tls.connect({ host, port, ...secure }) : net.connect(port, host);
+  /** `tls`: options of tls.connect, or false. `asks`: further fields of HELLO (`hashes`, `bindings`). */
+  static async connect({ host = "127.0.0.1", port, path, tls: secure, token, asks = {} }) {
+    const plain = () => (path === undefined ? net.connect(port, host) : net.connect(path));
+    const socket = secure ? tls.connect({ host, port, ...secure }) : plain();
     await new Promise((resolve, reject) => {
       socket.once(secure ? "secureConnect" : "connect", resolve);
       socket.once("error", reject);
     });
     const peer = new Peer(socket);
-    await peer.greet(token);
+    try {
+      await peer.greet(token, asks);
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
     return peer;
   }
 
   constructor(socket) {
     this.socket = socket;
+    this.hash = sha256;
     this.buffer = Buffer.alloc(0);
     this.nextId = 1;
     this.requests = new Map();
@@ -199,25 +220,29 @@ export class Peer {
     this.requests.clear();
   }
 
-  async greet(token) {
-    const hello = { versions: [2], nonce: randomBytes(32).toString("base64url"), agent: "peer/1", unknown: true };
+  async greet(token, asks) {
+    const nonce = randomBytes(32).toString("base64url");
+    const hello = { versions: [2], nonce, agent: "peer/1", unknown: true, ...asks };
     const content = Buffer.from(JSON.stringify(hello));
-    const checksum = createHash("md5").update(content).digest("hex");
+    const md5 = (body) => Buffer.from(createHash("md5").update(body.subarray(2)).digest("hex"), "ascii");
     const answer = new Promise((resolve, reject) => {
       this.resolveHello = resolve;
       this.rejectHello = reject;
     });
-    this.socket.write(packet(HELLO, content, Buffer.from(checksum, "ascii")));
+    this.socket.write(packet(HELLO, content, md5));
     const serverContent = await answer;
     this.hello = JSON.parse(serverContent.toString());
     if (this.hello.version !== 2) throw new Error("the server does not speak version 2");
+    const { hash, binding } = this.hello;
+    if (hash !== undefined && hash !== "sha256" && asks.hashes?.includes(hash) !== true)
+      throw new Error(`the server chose the hash ${hash}, which was not offered`);
+    if (binding !== undefined && asks.bindings?.includes(binding) !== true)
+      throw new Error(`the server chose the binding ${binding}, which was not offered`);
     this.connectionExpected = this.hello.limits.connectionWindowBytes;
     this.inputWindow = this.hello.limits.connectionWindowBytes;
     if (this.hello.authentication === "none" || token === undefined) return;
-    const binding = this.socket.encrypted
-      ? this.socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0))
-      : Buffer.alloc(0);
-    const { reference, clientProof, serverProof } = proofs(token, content, serverContent, binding);
+    const bytes = bindingOf(this.socket, binding, this.socket.getPeerCertificate?.().raw);
+    const { reference, clientProof, serverProof } = proofs(token, content, serverContent, bytes);
     const params = { token: reference, proof: clientProof.toString("base64url") };
     const result = await this.request("authenticate", params);
     const proof = Buffer.from(result.proof, "base64url");
@@ -235,7 +260,7 @@ export class Peer {
         const body = this.buffer.subarray(4, 4 + size - 32);
         const hash = this.buffer.subarray(4 + size - 32, 4 + size);
         this.buffer = this.buffer.subarray(4 + size);
-        if (!sha256(body).equals(hash)) throw new Error("a packet with a wrong hash came");
+        if (!this.hash(body).equals(hash)) throw new Error("a packet with a wrong hash came");
         this.handle(body.readUInt16BE(0), body.subarray(2));
       }
     } catch (error) {
@@ -246,6 +271,7 @@ export class Peer {
   handle(type, content) {
     if (type === HELLO && this.hello === undefined) {
       // As sent, and before the next packet of the same chunk is looked at.
+      this.hash = hashes[JSON.parse(content.toString()).hash ?? "sha256"];
       this.resolveHello(Buffer.from(content));
     } else if (type === MESSAGES) {
       for (const message of JSON.parse(content.toString())) this.message(message);
@@ -303,7 +329,7 @@ export class Peer {
     header.writeUInt32BE(stream, 0);
     header.writeUInt8(0, 4);
     header.writeBigUInt64BE(BigInt(offset), 5);
-    this.socket.write(packet(DATA, Buffer.concat([header, bytes])));
+    this.socket.write(packet(DATA, Buffer.concat([header, bytes]), this.hash));
   }
 
   granted(bytes) {
@@ -315,7 +341,7 @@ export class Peer {
   }
 
   send(...messages) {
-    this.socket.write(packet(MESSAGES, Buffer.from(JSON.stringify(messages))));
+    this.socket.write(packet(MESSAGES, Buffer.from(JSON.stringify(messages)), this.hash));
   }
 
   notify(method, params) {

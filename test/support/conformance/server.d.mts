@@ -3,4 +3,16 @@ import type { TlsOptions } from "node:tls";
 export function serve(options: {
   readonly token?: string | undefined;
   readonly secure: TlsOptions | false;
-}): Promise<{ readonly port: number; cut(): void; close(): Promise<void> }>;
+  /** Chosen whatever was offered. */
+  readonly hash?: string;
+  /** Further fields of HELLO. */
+  readonly says?: object;
+}): Promise<{
+  readonly port: number;
+  readonly hellos: readonly {
+    readonly client: Readonly<Record<string, unknown>>;
+    readonly server: Readonly<Record<string, unknown>>;
+  }[];
+  cut(): void;
+  close(): Promise<void>;
+}>;

@@ -7,7 +7,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import net from "node:net";
 import tls from "node:tls";
-import { DATA, HELLO, MESSAGES, packet, proofs, sha256 } from "./peer.mjs";
+import { bindingOf, DATA, hashes, HELLO, MESSAGES, packet, proofs, sha256 } from "./peer.mjs";
 
 const limits = {
   maxPacketBytes: 65_536,
@@ -45,6 +45,7 @@ class Session {
   constructor(socket, server) {
     this.socket = socket;
     this.server = server;
+    this.hash = sha256;
     this.buffer = Buffer.alloc(0);
     this.owner = server.token === undefined ? "anonymous" : undefined;
     this.window = limits.connectionWindowBytes;
@@ -65,7 +66,7 @@ class Session {
       const hash = this.buffer.subarray(4 + size - 32, 4 + size);
       this.buffer = this.buffer.subarray(4 + size);
       if (this.clientHello === undefined) this.greet(body, hash);
-      else if (!sha256(body).equals(hash)) this.goAway("protocol", "a wrong hash");
+      else if (!this.hash(body).equals(hash)) this.goAway("protocol", "a wrong hash");
       else if (body.readUInt16BE(0) === MESSAGES) {
         for (const message of JSON.parse(body.subarray(2).toString())) this.message(message);
       } else if (body.readUInt16BE(0) === DATA) this.stdin(body.subarray(2));
@@ -79,20 +80,28 @@ class Session {
       return;
     }
     this.clientHello = content;
+    const { hashes: offered = [] } = JSON.parse(content.toString());
+    const best = this.server.hash ?? (this.socket.encrypted ? "none" : "crc32");
+    const chosen = this.server.hash !== undefined || offered.includes(best) ? { hash: best } : {};
     const authentication = this.server.token === undefined ? "none" : "token";
     const hello = {
       version: 2,
       nonce: randomBytes(32).toString("base64url"),
       agent: "server/1",
       authentication,
+      ...chosen,
+      ...this.server.says,
       limits,
     };
     this.serverHello = Buffer.from(JSON.stringify(hello));
     this.socket.write(packet(HELLO, this.serverHello));
+    this.hash = hashes[chosen.hash ?? "sha256"];
+    this.server.hellos.push({ client: JSON.parse(content.toString()), server: hello });
   }
 
   send(message) {
-    this.socket.write(packet(MESSAGES, Buffer.from(JSON.stringify([{ jsonrpc: "2.0", ...message }]))));
+    const content = Buffer.from(JSON.stringify([{ jsonrpc: "2.0", ...message }]));
+    this.socket.write(packet(MESSAGES, content, this.hash));
   }
 
   notify(method, params) {
@@ -124,9 +133,7 @@ class Session {
   }
 
   authenticate(id, { token, proof }) {
-    const binding = this.socket.encrypted
-      ? this.socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0))
-      : Buffer.alloc(0);
+    const binding = bindingOf(this.socket);
     const expected = proofs(this.server.token, this.clientHello, this.serverHello, binding);
     const given = Buffer.from(proof, "base64url");
     if (token !== expected.reference || given.length !== 32 || !timingSafeEqual(given, expected.clientProof)) {
@@ -193,7 +200,7 @@ class Session {
       header.writeUInt32BE(id, 0);
       header.writeUInt8(1, 4);
       header.writeBigUInt64BE(BigInt(stream.position), 5);
-      this.socket.write(packet(DATA, Buffer.concat([header, bytes])));
+      this.socket.write(packet(DATA, Buffer.concat([header, bytes]), this.hash));
       stream.position += bytes.length;
       stream.window -= bytes.length;
       this.window -= bytes.length;
@@ -229,9 +236,12 @@ class Session {
   }
 }
 
-/** `token`: undefined lets everybody in. `secure`: options of tls.createServer, or false. */
-export async function serve({ token, secure }) {
-  const server = { token, runs: new Map(), connections: [] };
+/**
+ * `token`: undefined lets everybody in. `secure`: options of tls.createServer, or false. `hash`: chosen without a look at the
+ * offer. `says`: further fields of HELLO.
+ */
+export async function serve({ token, secure, hash, says = {} }) {
+  const server = { token, hash, says, runs: new Map(), connections: [], hellos: [] };
   server.start = (command, args) => {
     const run = new Run(`run-${server.runs.size + 1}`, command);
     server.runs.set(run.record.run, run);
@@ -253,6 +263,7 @@ export async function serve({ token, secure }) {
   await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
   return {
     port: listener.address().port,
+    hellos: server.hellos,
     cut: () => server.connections.splice(0).forEach((socket) => socket.destroy()),
     close: () => {
       server.connections.forEach((socket) => socket.destroy());

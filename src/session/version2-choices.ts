@@ -1,0 +1,60 @@
+/**
+ * What HELLO agrees on beyond the version: the hash of packets, and what binds the proof to TLS. The client offers, the
+ * server chooses, and both HELLO packets are part of the proof, so nobody between can choose for them. A client that
+ * offers nothing gets SHA-256 and the exporter (PROTOCOL.md, "HELLO").
+ */
+import { IscepError } from "../errors.js";
+import { packetHashes, sha256, type PacketHash, type PacketHashName } from "../wire/packet-hash.js";
+import type { ServerHello } from "./version2-hello.js";
+
+/** What carries the packets. */
+export type Carrier = "tls" | "unix" | "cleartext";
+
+/** What binds the proof to a TLS connection: RFC 9266 and RFC 5929. */
+export type BindingName = "tls-exporter" | "tls-server-end-point";
+
+/** The best comes first. Over TLS and unix sockets no byte can change unseen, so a hash finds nothing there. */
+const hashesFor: Readonly<Record<Carrier, readonly PacketHashName[]>> = {
+  tls: ["none", "crc32", "sha256"],
+  unix: ["none", "crc32", "sha256"],
+  cleartext: ["crc32", "sha256"],
+};
+
+/** What a client offers. SHA-256 is always there, and needs no word. */
+export function offeredHashes(carrier: Carrier): readonly PacketHashName[] {
+  return hashesFor[carrier].filter((name) => name !== "sha256");
+}
+
+/** The server's choice. undefined: the client asked for nothing that may be, so nothing is said, and SHA-256 counts. */
+export function chooseHash(offered: readonly string[], carrier: Carrier): PacketHashName | undefined {
+  return hashesFor[carrier].find((name) => offered.includes(name));
+}
+
+/**
+ * The server's choice on TLS. undefined: the client did not ask.
+ * @param mayUseEndPoint the server allows it, and its certificate has such a binding
+ */
+export function chooseBinding(
+  offered: readonly string[] | undefined,
+  mayUseEndPoint: boolean,
+): BindingName | undefined {
+  if (offered === undefined) return undefined;
+  const isOnly = !offered.includes("tls-exporter") && offered.includes("tls-server-end-point");
+  return isOnly && mayUseEndPoint ? "tls-server-end-point" : "tls-exporter";
+}
+
+/**
+ * The hash that the server chose for all packets behind both HELLO.
+ * @throws IscepError `protocol` for a choice that this client did not offer
+ */
+export function checkChoices({ hash, binding }: ServerHello, carrier: Carrier): PacketHash {
+  if (binding !== undefined && binding !== "tls-exporter") throw notOffered("binding", binding);
+  if (hash === undefined) return sha256;
+  const name = hashesFor[carrier].find((each) => each === hash);
+  if (name === undefined) throw notOffered("hash", hash);
+  return packetHashes[name];
+}
+
+function notOffered(what: string, name: string): IscepError {
+  return new IscepError("protocol", `the server chose the ${what} "${name}", which was not offered on this connection`);
+}
