@@ -104,6 +104,12 @@ export const runLimits = {
     max: forever,
     reason: "how long a worker thread without work is kept; to start one costs some 50 ms",
   },
+  threadLoadGraceMs: {
+    default: 10_000,
+    max: forever,
+    reason:
+      "how long a worker thread that must end may go on loading its modules; Node never closes a file that a thread was reading when it was ended",
+  },
   processScanTimeoutMs: {
     default: 2_000,
     max: forever,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { createServer, connect as connectSocket } from "node:net";
 import { once } from "node:events";
 import { threadId } from "node:worker_threads";
@@ -326,4 +327,16 @@ describe("modules", () => {
       expect(error.message).toMatch(/"broken".*broken\.mjs.*not in a thread/);
     }
   });
+});
+
+test("a thread that is left at any moment of its start leaves no file open", async () => {
+  const pool = openPool(4, 100);
+  for (let leftAfterMs = 0; leftAfterMs < 80; leftAfterMs += 4) {
+    const controller = new AbortController();
+    const gate = new SharedArrayBuffer(4);
+    const running = thrownBy(run(pool, commands.spin, { gate }, controller.signal));
+    await sleep(leftAfterMs);
+    controller.abort(new IscepError("cancelled", "left"));
+    expect(await running).toMatchObject({ code: "cancelled" });
+  }
 });

@@ -1,5 +1,5 @@
 /** A test that leaves a socket, timer, watcher or file open fails, whatever else it proved. */
-import { readdirSync, watch } from "node:fs";
+import { readdirSync, readlinkSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { afterEach, beforeEach } from "vitest";
 import { cleanUp } from "./cleanup.js";
@@ -20,6 +20,21 @@ export function openFiles(): number {
   } catch {
     return 0; // not on Linux: the resources are still counted
   }
+}
+
+/** What the newest descriptors lead to, as far as the system tells. */
+function newestFiles(count: number): string {
+  return readdirSync("/proc/self/fd")
+    .toSorted((a, b) => Number(b) - Number(a))
+    .slice(0, count)
+    .map((name) => {
+      try {
+        return `${name} ${readlinkSync(`/proc/self/fd/${name}`)}`;
+      } catch {
+        return `${name} closed meanwhile`;
+      }
+    })
+    .join(", ");
 }
 
 function handles(): Handles {
@@ -47,7 +62,9 @@ export async function expectNoLeaks(before: Handles, patience = patienceMs): Pro
     await new Promise((resolve) => (look < 20 ? setImmediate(resolve) : setTimeout(resolve, 5)));
     found = growth(before, handles());
   }
-  if (found.length > 0) throw new Error(`left open: ${found.join("; ")}`);
+  if (found.length === 0) return;
+  const files = openFiles() - before.files;
+  throw new Error(`left open: ${found.join("; ")}${files > 0 ? ` (${newestFiles(files + 4)})` : ""}`);
 }
 
 /** To be called once in a test file: after each test everything is closed, and nothing may be left. */

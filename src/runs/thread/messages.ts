@@ -17,6 +17,10 @@ export interface ThreadTask {
   readonly port: MessagePort;
 }
 
+export type ThreadMessage =
+  /** The command's module is loaded, or cannot be: what follows is the command's own. */
+  { readonly kind: "loaded" } | { readonly kind: "answer"; readonly answer: ThreadAnswer };
+
 export type ThreadAnswer =
   { readonly ok: true; readonly json: string | undefined } | { readonly ok: false; readonly thrown: PackedThrown };
 

@@ -13,6 +13,8 @@ export interface ThreadPoolOptions extends Partial<JsonLimits & ProgressLimits> 
   readonly maxThreads: number;
   /** Default: the limit of that name. */
   readonly threadIdleMs?: number;
+  /** Default: the limit of that name. */
+  readonly threadLoadGraceMs?: number;
   /**
    * How long a command may go on after an abort before its thread is ended, and how long `close` waits for a thread
    * that is stuck in the system. Default: the limit of that name.
@@ -49,6 +51,7 @@ export class ThreadPool {
   constructor(options: ThreadPoolOptions) {
     this.#options = {
       threadIdleMs: limitTable.threadIdleMs.default,
+      threadLoadGraceMs: limitTable.threadLoadGraceMs.default,
       killGraceMs: limitTable.killGraceMs.default,
       maxJsonDepth: limitTable.maxJsonDepth.default,
       maxJsonKeys: limitTable.maxJsonKeys.default,
@@ -58,7 +61,7 @@ export class ThreadPool {
       ...options,
     };
     const { maxJsonDepth, maxJsonKeys, maxJsonItems, progressIntervalMs, maxProgressMessageCharacters } = this.#options;
-    this.#threads = new WorkerThreads(this.#options.maxThreads, this.#options.threadIdleMs);
+    this.#threads = new WorkerThreads(this.#options);
     this.#taskLimits = { maxJsonDepth, maxJsonKeys, maxJsonItems, progressIntervalMs, maxProgressMessageCharacters };
   }
 
@@ -130,8 +133,9 @@ export class ThreadPool {
     this.#closed = true;
     await this.#idle(graceMs);
     for (const call of this.#calls) call.stop(new IscepError("cancelled", "the server was closed"));
+    const endsAtMs = performance.now() + endMs;
     await this.#idle(endMs);
-    await this.#threads.close();
+    await this.#threads.close(Math.max(0, endsAtMs - performance.now()));
   }
 
   async #idle(timeoutMs: number): Promise<void> {

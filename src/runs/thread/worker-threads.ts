@@ -1,12 +1,19 @@
 /** Worker threads that each run one task at a time. They start when they are needed, and end when they are idle. */
 import { Worker } from "node:worker_threads";
-import type { ThreadAnswer, ThreadTask } from "./messages.js";
+import type { ThreadAnswer, ThreadMessage, ThreadTask } from "./messages.js";
 
 export interface ThreadCall {
   /** Rejects with what ended the thread before it answered, or could not be copied to it. */
   readonly answered: Promise<ThreadAnswer>;
   /** Gives the task up, with its thread. Resolves when the thread has ended: until then its place is taken. */
   drop(): Promise<void>;
+}
+
+export interface ThreadOptions {
+  readonly maxThreads: number;
+  readonly threadIdleMs: number;
+  /** How long a thread that must end may go on loading modules. */
+  readonly threadLoadGraceMs: number;
 }
 
 interface Waiting {
@@ -21,18 +28,20 @@ interface Thread {
   call: Waiting | undefined;
   /** It takes no more calls. */
   isEnding: boolean;
+  /** It loads modules, its own or those of its call. */
+  isLoading: boolean;
+  /** Ends a thread that waits for this until it has loaded. */
+  whenLoaded: (() => void) | undefined;
   idleTimer: NodeJS.Timeout | undefined;
 }
 
 export class WorkerThreads {
-  readonly #maxThreads: number;
-  readonly #idleMs: number;
+  readonly #options: ThreadOptions;
   readonly #threads = new Set<Thread>();
   readonly #waiting = new Set<Waiting>();
 
-  constructor(maxThreads: number, idleMs: number) {
-    this.#maxThreads = Math.max(1, maxThreads);
-    this.#idleMs = idleMs;
+  constructor(options: ThreadOptions) {
+    this.#options = options;
   }
 
   run(task: ThreadTask): ThreadCall {
@@ -43,9 +52,18 @@ export class WorkerThreads {
     return { answered: promise, drop: () => this.#drop(call) };
   }
 
-  /** Ends all threads. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#threads].map(({ worker }) => worker.terminate()));
+  /** Ends all threads. Those that load modules may do so for `loadGraceMs`. */
+  async close(loadGraceMs: number): Promise<void> {
+    const late = setTimeout(() => {
+      for (const thread of this.#threads) thread.whenLoaded?.();
+    }, loadGraceMs);
+    await Promise.all(
+      [...this.#threads].map((thread) => {
+        this.#end(thread);
+        return thread.ended;
+      }),
+    );
+    clearTimeout(late);
   }
 
   /** Gives each call that waits a thread, as far as there are any. */
@@ -61,6 +79,7 @@ export class WorkerThreads {
   #give(thread: Thread, call: Waiting): void {
     clearTimeout(thread.idleTimer);
     thread.call = call;
+    thread.isLoading = true;
     thread.worker.ref();
     try {
       thread.worker.postMessage(call.task, [call.task.port]);
@@ -72,35 +91,57 @@ export class WorkerThreads {
 
   #release(thread: Thread): void {
     thread.call = undefined;
+    thread.isLoading = false;
     // An idle thread must not keep the process alive.
     thread.worker.unref();
-    thread.idleTimer = setTimeout(() => this.#end(thread), this.#idleMs).unref();
+    thread.idleTimer = setTimeout(() => this.#end(thread), this.#options.threadIdleMs).unref();
   }
 
+  /** Node never closes a file that a thread was reading as it was terminated, so a thread may load its modules first. */
   #end(thread: Thread): void {
+    if (thread.isEnding) return;
     thread.isEnding = true;
-    void thread.worker.terminate();
+    clearTimeout(thread.idleTimer);
+    const terminate = (): void => void thread.worker.terminate();
+    if (!thread.isLoading) return terminate();
+    const timer = setTimeout(terminate, this.#options.threadLoadGraceMs);
+    thread.whenLoaded = () => {
+      clearTimeout(timer);
+      terminate();
+    };
   }
 
   #start(): Thread | undefined {
-    if (this.#threads.size >= this.#maxThreads) return undefined;
+    if (this.#threads.size >= Math.max(1, this.#options.maxThreads)) return undefined;
     const worker = new Worker(new URL("./worker.js", import.meta.url));
     let fault: unknown;
     const ended = new Promise<void>((resolve) => {
       worker.once("exit", (code) => {
         clearTimeout(thread.idleTimer);
+        thread.whenLoaded?.();
         this.#threads.delete(thread);
         thread.call?.fail(fault ?? new Error(`the thread exited with code ${code}`));
         resolve();
         this.#next();
       });
     });
-    const thread: Thread = { worker, ended, call: undefined, isEnding: false, idleTimer: undefined };
+    const thread: Thread = {
+      worker,
+      ended,
+      call: undefined,
+      isEnding: false,
+      isLoading: true,
+      whenLoaded: undefined,
+      idleTimer: undefined,
+    };
     worker.on("error", (error) => (fault = error));
-    worker.on("message", (answer: ThreadAnswer) => {
+    worker.on("message", (message: ThreadMessage) => {
+      thread.isLoading = false;
+      thread.whenLoaded?.();
+      if (message.kind === "loaded") return;
       const { call } = thread;
       if (!thread.isEnding) this.#release(thread);
-      call?.settle(answer);
+      call?.settle(message.answer);
       this.#next();
     });
     this.#threads.add(thread);

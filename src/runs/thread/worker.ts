@@ -6,7 +6,7 @@ import { openThreadCommandTable, threadCommandKey } from "../../commands/thread-
 import { IscepError } from "../../errors.js";
 import { sendable } from "../run/settle.js";
 import { ThreadContextChannel } from "./channel.js";
-import { packThrown, type ThreadAnswer, type ThreadTask } from "./messages.js";
+import { packThrown, type ThreadAnswer, type ThreadMessage, type ThreadTask } from "./messages.js";
 import { markCommandWorker } from "./worker-flag.js";
 
 const table = openThreadCommandTable();
@@ -17,14 +17,19 @@ markCommandWorker(() => {
 });
 
 parentPort?.on("message", (task: ThreadTask) => {
-  void runInThread(task).then((answer) => parentPort?.postMessage(answer));
+  void runInThread(task).then((answer) => post({ kind: "answer", answer }));
 });
+
+function post(message: ThreadMessage): void {
+  parentPort?.postMessage(message);
+}
 
 /** Never rejects: what the command throws is an answer too. */
 async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
   const channel = new ThreadContextChannel(task.port, task.limits);
   try {
     const command = await findCommand(task.module, task.command);
+    post({ kind: "loaded" });
     const { runId, identity } = task;
     const value = await command.run(task.args, {
       runId,
