@@ -8,6 +8,7 @@ import { IscepError, isIscepError } from "./errors.js";
 import { withRules } from "./identity/argument-rules.js";
 import type { Identity } from "./model/identity.js";
 import type { Limits } from "./limits/limits.js";
+import { keepArguments } from "./logs/kept-arguments.js";
 import { useSecrets } from "./logs/known-secrets.js";
 import { hideSecrets } from "./model/secrets.js";
 import { Choices } from "./runs/choices.js";
@@ -29,11 +30,14 @@ import { Turns, type Turn } from "./runs/turns/turns.js";
 
 export interface DispatcherOptions extends RunJournalOptions {
   readonly registry: Registry;
+  /** For commands that do not say it themselves. Default: false. */
+  readonly logArgs?: boolean | undefined;
 }
 
 export class Dispatcher {
   readonly #registry: Registry;
   readonly #limits: Limits;
+  readonly #logArgs: boolean;
   readonly #turns: Turns;
   readonly #threads: ThreadPool;
   readonly #places: ExecutionPlaces;
@@ -52,6 +56,7 @@ export class Dispatcher {
     const { limits } = options;
     this.#registry = options.registry;
     this.#limits = limits;
+    this.#logArgs = options.logArgs ?? false;
     this.#turns = new Turns(limits, (work, turn) => this.#begin(work, turn));
     this.#journal = new RunJournal(options);
     this.#threads = new ThreadPool(limits);
@@ -196,7 +201,16 @@ export class Dispatcher {
     if (run.state !== "checking") return;
     if (!check.ok) run.end(rejected(new IscepError(check.code ?? "invalid_arguments", check.message)));
     else if (this.#closing) run.end(rejected(closingError()));
-    else this.#take(new Work(run, command, check.args, command.timeoutMs ?? this.#limits.runTimeoutMs, this.#host));
+    else {
+      this.#keepArguments(run, command);
+      this.#take(new Work(run, command, check.args, command.timeoutMs ?? this.#limits.runTimeoutMs, this.#host));
+    }
+  }
+
+  /** Only of a call that was accepted. A refused one may hold anything. */
+  #keepArguments(run: Run, { argsSchema, logArgs = this.#logArgs }: Command): void {
+    if (!logArgs) return;
+    run.keptArguments = keepArguments(argsSchema, run.loggedArgs, run.secrets, this.#limits.maxKeptArgumentsBytes);
   }
 
   #take(work: Work): void {

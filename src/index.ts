@@ -32,7 +32,7 @@ export type { Outcome, OutcomeStatus, ScriptResult } from "./model/outcome.js";
 export type { ConnectionEventMap } from "./client/protocol/connection-events.js";
 export { connect, type Client } from "./client/client.js";
 export type { AttachOptions, CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./client/protocol/options.js";
-export type { RunRecord, RunsPage } from "./model/run-record.js";
+export type { KeptArguments, RunRecord, RunsPage } from "./model/run-record.js";
 export type { StdinSource } from "./client/protocol/input-sender.js";
 export type { RunHandle } from "./client/protocol/run-handle.js";
 export type { OutputChunk } from "./client/protocol/run-output.js";
@@ -40,4 +40,4 @@ export type { OutputChunk } from "./client/protocol/run-output.js";
 // Errors, limits, logs
 export { errorTable, IscepError, isIscepError, type ErrorCode } from "./errors.js";
 export { defaultLimits, type LimitName, type Limits } from "./limits/limits.js";
-export type { AccessEvent, CommandEvent, ErrorEvent, Logs } from "./model/logs.js";
+export type { AccessEvent, CommandEvent, ErrorEvent, Logs, LogStream } from "./model/logs.js";

@@ -61,6 +61,11 @@ export interface ScriptDefinition<
    * Default: none.
    */
   readonly argumentVariables?: "all" | readonly string[];
+  /**
+   * true: the log and the list of runs tell the values of arguments, except secrets, and `iscep call --again` can run
+   * it once more. Default: what the server's `logArgs` says.
+   */
+  readonly logArgs?: boolean;
   /** How long a run may take, in milliseconds. Default: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
   /** How many runs go on at once, and what happens to one more call. Default: as many as the server has places for. */
@@ -86,6 +91,7 @@ const scriptOptions: Readonly<Record<keyof ScriptDefinition<string, undefined>, 
   args: true,
   stdin: true,
   argumentVariables: true,
+  logArgs: true,
   timeoutMs: true,
   concurrency: true,
   schedule: true,
@@ -147,6 +153,7 @@ export function defineScript<
     ...notedMembers(notes),
     ...(definition.stdin === true ? { stdin: true as const } : {}),
     ...flagMembers(name, definition),
+    ...(definition.logArgs === undefined ? {} : { logArgs: definition.logArgs }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...scheduleMember(name, schedule, checkArguments),

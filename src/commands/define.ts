@@ -52,6 +52,11 @@ export interface CommandDefinition<
   readonly thread?: boolean | string;
   /** true: the command reads `context.stdin`, and `iscep call` sends its standard input. Default: false. */
   readonly stdin?: boolean;
+  /**
+   * true: the log and the list of runs tell the values of arguments, except secrets, and `iscep call --again` can run
+   * it once more. Default: what the server's `logArgs` says.
+   */
+  readonly logArgs?: boolean;
   /** How long a run may take, in milliseconds. Default: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
   /** How many runs go on at once, and what happens to one more call. Default: as many as the server has places for. */
@@ -75,6 +80,7 @@ const commandOptions: Readonly<Record<keyof CommandDefinition<string, undefined,
   result: true,
   thread: true,
   stdin: true,
+  logArgs: true,
   timeoutMs: true,
   concurrency: true,
   schedule: true,
@@ -102,6 +108,7 @@ export function defineCommand<
     result,
     thread = false,
     stdin = false,
+    logArgs,
     timeoutMs,
     concurrency,
     schedule,
@@ -133,6 +140,7 @@ export function defineCommand<
     ...(resultSchema === undefined ? {} : { resultSchema }),
     ...(stdin ? { stdin } : {}),
     ...flagMembers(name, definition),
+    ...(logArgs === undefined ? {} : { logArgs }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...(threadModule === undefined ? {} : { threadModule }),

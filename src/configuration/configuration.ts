@@ -5,12 +5,14 @@ import { IscepError, toIscepError } from "../errors.js";
 import { defaultLimits, limitTable, type Limits } from "../limits/limits.js";
 import { checkChoices } from "./arguments.js";
 import type { Command, JsonSchema, ScriptCommand } from "../model/command.js";
+import type { LogStream } from "../model/logs.js";
 import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./keys.js";
 import { http, type HttpConfiguration } from "./http.js";
 import { limits } from "./limits.js";
 import { clients, type ClientsSettings } from "./clients.js";
 import type { ListenPlace } from "../transport/address.js";
 import { listenPlaces } from "./listen.js";
+import { logs } from "./logs.js";
 import { ConfigurationProblems } from "./problems.js";
 import { filePath, flag, listOf, wholeNumber } from "./values.js";
 import { loadCommandModule } from "../commands/load-module.js";
@@ -38,8 +40,9 @@ interface Settings {
   readonly clientCertificates?: ClientsSettings;
   readonly http?: HttpConfiguration;
   readonly endPointBinding?: boolean;
-  /** The folder of the logs. */
-  readonly logs?: string;
+  /** The folder of the logs, or the stream of the process that gets them. */
+  readonly logs?: string | LogStream;
+  readonly logArgs?: boolean;
   readonly stateFolder?: string;
   readonly limits?: Partial<Limits>;
   readonly maxConnections?: number;
@@ -121,7 +124,17 @@ export const configurationKeys = {
     says: "Whether clients that cannot bind their proof to the TLS connection may bind it to the server's certificate ([what that leaves open](../SECURITY.md#channel-binding)).",
     default: "`true`",
   },
-  logs: { field: "logs", kind: filePath, says: "The folder for access.log, error.log and commands.log." },
+  logs: {
+    field: "logs",
+    kind: logs,
+    says: "The folder for access.log, error.log and commands.log, or the stream that gets their lines.",
+  },
+  log_args: {
+    field: "logArgs",
+    kind: flag,
+    says: "Whether commands.log and `iscep runs show` tell the values of arguments, except secrets; for commands that do not say it themselves.",
+    default: "`false`: their types and lengths",
+  },
   state: {
     field: "stateFolder",
     kind: filePath,

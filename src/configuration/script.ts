@@ -148,6 +148,12 @@ export const scriptKeys = {
     kind: argumentVariables,
     says: "Arguments that the program gets as variables: `world` becomes `ISCEP_ARG_WORLD`, and a list becomes JSON. `all` means all except secrets.",
   },
+  log_args: {
+    field: "logArgs",
+    kind: flag,
+    says: "Whether commands.log and `iscep runs show` tell the values of arguments, except secrets. `iscep call --again` needs it.",
+    default: "`log_args` of the file",
+  },
   timeout: {
     field: "timeoutMs",
     kind: duration(limitTable.runTimeoutMs.max, "24d"),

@@ -2,7 +2,7 @@
 import { IscepError, textOfThrown } from "../errors.js";
 import type { Identity } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
-import type { CommandEvent, Logs } from "../model/logs.js";
+import type { CommandEvent, ErrorEvent, Logs } from "../model/logs.js";
 import { maskText, maskThrown } from "../model/secrets.js";
 import { ownProcessMark } from "../files/process-mark.js";
 import { KeptRuns } from "./kept-runs.js";
@@ -20,6 +20,8 @@ export interface RunJournalOptions {
   readonly limits: Limits;
   /** undefined: no logs, at no cost. */
   readonly logs?: Logs | undefined;
+  /** Gets what commands throw, where there are no logs. */
+  readonly exceptions?: ((event: ErrorEvent) => void) | undefined;
   /** undefined: runs are kept only in memory. */
   readonly store?: RunStore | undefined;
   /** Runs of an earlier process, from its commands log. */
@@ -43,13 +45,15 @@ export interface RunsQuery {
 export class RunJournal {
   readonly #limits: Limits;
   readonly #logs: Logs | undefined;
+  readonly #exceptions: ((event: ErrorEvent) => void) | undefined;
   readonly #store: RunStore | undefined;
   readonly #kept: KeptRuns;
   readonly #history: RunHistory;
 
-  constructor({ limits, logs, store, history = [] }: RunJournalOptions) {
+  constructor({ limits, logs, exceptions, store, history = [] }: RunJournalOptions) {
     this.#limits = limits;
     this.#logs = logs;
+    this.#exceptions = exceptions;
     this.#store = store;
     this.#kept = new KeptRuns(limits, (id) => store?.release(id));
     this.#history = new RunHistory(limits.maxStoredRuns);
@@ -91,8 +95,10 @@ export class RunJournal {
   ends(run: Run, outcome: RunOutcome): void {
     if (run.isInJournal) this.#store?.end(run, outcome);
     if (run.isKept) this.#keptEnded(run);
-    if (this.#logs === undefined) return;
     const { status } = outcome;
+    if (this.#exceptions !== undefined && status === "failed" && outcome.error.cause !== undefined)
+      this.#exceptions(this.#faultOf(run, status, outcome.error));
+    if (this.#logs === undefined) return;
     if (status === "completed" && !run.isInJournal && outcome.exitCode === undefined) {
       // Most calls go this way, without copies.
       this.#logs.command(eventOf(run, status));
@@ -100,17 +106,20 @@ export class RunJournal {
     }
     const server = run.isInJournal ? { server: ownProcessMark() } : {};
     this.#logs.command({ ...eventOf(run, status), ...factsOf(outcome), ...server });
-    if (status === "completed") return;
-    const { cause } = outcome.error;
-    this.#logs.error({
-      event: `command_${outcome.status}`,
-      message: maskText(cause === undefined ? outcome.error.message : textOfThrown(cause), run.secrets),
+    if (status !== "completed") this.#logs.error(this.#faultOf(run, status, outcome.error));
+  }
+
+  #faultOf(run: Run, status: string, error: IscepError): ErrorEvent {
+    const { cause } = error;
+    return {
+      event: `command_${status}`,
+      message: maskText(cause === undefined ? error.message : textOfThrown(cause), run.secrets),
       command: run.command,
       runId: run.id,
       owner: run.identity.owner,
       source: run.source,
-      error: maskThrown(cause ?? outcome.error, run.secrets, this.#limits.maxLogCauses),
-    });
+      error: maskThrown(cause ?? error, run.secrets, this.#limits.maxLogCauses),
+    };
   }
 
   /**
@@ -207,5 +216,6 @@ function eventOf(run: Run, status: CommandEvent["status"]): CommandEvent {
     durationMs: Date.now() - run.startedAtMs,
     outputBytes: run.outputBytes,
     args: run.loggedArgs,
+    ...run.keptArguments,
   };
 }

@@ -8,7 +8,7 @@ import { readHistory, type LoggedRun } from "../logs/history.js";
 import type { Logs } from "../model/logs.js";
 import { endProcessesOfRuns } from "../runs/script/end.js";
 import { isOutcomeStatus } from "../model/outcome.js";
-import type { RunRecord } from "../model/run-record.js";
+import { keptArgumentsIn, type RunRecord } from "../model/run-record.js";
 import type { RunStore } from "./store.js";
 import type { StoredRun } from "./stored-run.js";
 import type { ServerLease } from "./lease.js";
@@ -127,11 +127,13 @@ function recordOf(logged: LoggedRun | undefined): RunRecord | undefined {
   const end = logged?.end;
   if (logged === undefined || end === undefined || !isOutcomeStatus(end.status)) return undefined;
   const { runId: run, command, owner, startedAtMs } = logged;
-  return { run, command, owner, startedAtMs, ...end, status: end.status };
+  return { run, command, owner, startedAtMs, ...keptArgumentsIn(logged), ...end, status: end.status };
 }
 
-function lostRecord({ runId: run, command, owner, startedAtMs }: LoggedRun): RunRecord {
-  return { run, command, owner, startedAtMs, endedAtMs: Date.now(), status: "lost", code: "lost", outputBytes: 0 };
+function lostRecord(logged: LoggedRun): RunRecord {
+  const { runId: run, command, owner, startedAtMs } = logged;
+  const known = { run, command, owner, startedAtMs, ...keptArgumentsIn(logged) };
+  return { ...known, endedAtMs: Date.now(), status: "lost", code: "lost", outputBytes: 0 };
 }
 
 function logEnd(

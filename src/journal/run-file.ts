@@ -6,6 +6,7 @@ import { appendFileSync, closeSync, openSync, readFileSync, readSync, writeSync 
 import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
 import { JsonText } from "../wire/json-text.js";
 import type { EndedRun } from "../runs/run/run.js";
+import { keptArgumentsIn } from "../model/run-record.js";
 import { readEnd, type StoredEnd } from "./stored-outcome.js";
 
 export interface RunStart extends EndedRun {
@@ -107,6 +108,7 @@ function readStart(line: unknown): RunStart | undefined {
     server,
     ...(typeof key === "string" ? { key } : {}),
     ...(typeof fingerprint === "string" ? { fingerprint } : {}),
+    ...keptArgumentsIn(line),
   };
 }
 

@@ -88,6 +88,7 @@ export class RunStore {
       server: ownProcessMark(),
       ...(key === undefined ? {} : { key: keyHash(run.identity, key) }),
       ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...run.keptArguments,
     };
     let fileBytes: number;
     try {
@@ -119,11 +120,10 @@ export class RunStore {
   end(run: Run, outcome: RunOutcome): void {
     const stored = this.#runs.get(run.id);
     if (stored === undefined || stored.end !== undefined) return;
-    this.#writeEnd(stored, outcome, run.endedAtMs ?? Date.now(), run.outputBytes);
-  }
-
-  #writeEnd(stored: StoredRun, outcome: RunOutcome, endedAtMs: number, outputBytes: number): void {
-    const lines = endLines(outcome, endedAtMs, outputBytes, this.#options.limits);
+    const { limits } = this.#options;
+    // A check that takes its time ends after the start was written.
+    const kept = stored.start.arguments === undefined ? run.keptArguments : undefined;
+    const lines = endLines(outcome, run.endedAtMs ?? Date.now(), run.outputBytes, limits, kept);
     stored.end = lines.end;
     this.#append(stored, lines.text);
   }

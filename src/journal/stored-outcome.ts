@@ -11,11 +11,11 @@ import {
   type OutputChanges,
   type RunOutcome,
 } from "../model/outcome.js";
-import { factsOf, type RunRecord } from "../model/run-record.js";
+import { factsOf, keptArgumentsIn, type KeptArguments, type RunRecord } from "../model/run-record.js";
 
 export interface StoredEnd extends Pick<
   RunRecord,
-  "code" | "exitCode" | "signal" | "outputBytes" | keyof OutputChanges
+  "code" | "exitCode" | "signal" | "outputBytes" | keyof OutputChanges | keyof KeptArguments
 > {
   readonly endedAtMs: number;
   readonly status: OutcomeStatus;
@@ -29,6 +29,7 @@ export function endLines(
   endedAtMs: number,
   outputBytes: number,
   { maxStoredValueBytes }: { readonly maxStoredValueBytes: number },
+  kept?: Partial<KeptArguments>,
 ): { readonly end: StoredEnd; readonly text: string } {
   const value = "value" in outcome ? outcome.value : undefined;
   const isGone = "valueError" in outcome || (value !== undefined && value.bytes > maxStoredValueBytes);
@@ -38,6 +39,7 @@ export function endLines(
     ...factsOf(outcome),
     ...("error" in outcome ? { message: outcome.error.message } : {}),
     outputBytes,
+    ...kept,
     value: isGone ? "gone" : value === undefined ? "none" : "next",
   };
   return { end, text: `${JSON.stringify(end)}\n${end.value === "next" ? `${value?.text}\n` : ""}` };
@@ -57,6 +59,7 @@ export function readEnd(line: unknown): StoredEnd | undefined {
     ...(typeof message === "string" ? { message } : {}),
     ...outputChangesOf(line),
     outputBytes,
+    ...keptArgumentsIn(line),
     value: value === "next" || value === "none" ? value : "gone",
   };
 }

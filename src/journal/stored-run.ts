@@ -2,7 +2,7 @@
 import type { OutputFiles } from "../runs/streams/output-files.js";
 import type { RunOutput } from "../runs/streams/output.js";
 import type { Run } from "../runs/run/run.js";
-import type { RunRecord } from "../model/run-record.js";
+import { keptArgumentsIn, type RunRecord } from "../model/run-record.js";
 import type { RunStart } from "./run-file.js";
 import type { StoredEnd } from "./stored-outcome.js";
 
@@ -21,7 +21,8 @@ export interface StoredRun {
 
 export function recordOf({ start, end }: StoredRun): RunRecord {
   const { run, command, owner, startedAtMs } = start;
-  if (end === undefined) return { run, command, owner, startedAtMs, status: "running", outputBytes: 0 };
+  const known = { run, command, owner, startedAtMs, ...keptArgumentsIn(start) };
+  if (end === undefined) return { ...known, status: "running", outputBytes: 0 };
   const { value: _, message: __, ...facts } = end;
-  return { run, command, owner, startedAtMs, ...facts };
+  return { ...known, ...facts };
 }

@@ -19,6 +19,11 @@ export const fileLimits = {
     max: 10_000,
     reason: "names of arguments in a line of the commands log; the rest is counted",
   },
+  maxKeptArgumentsBytes: {
+    default: 4 * KiB,
+    max: 16 * KiB, // a page of 100 runs must fit in a packet
+    reason: "values of arguments that a run keeps with `log_args`, as JSON; the names of the others are kept",
+  },
   maxLogCauses: {
     default: 5,
     max: 100,

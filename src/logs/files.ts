@@ -32,7 +32,7 @@ export interface LogFilesOptions {
  */
 export async function openLogFiles(folder: string, options: LogFilesOptions): Promise<Logs> {
   const { limits, clock = systemClock } = options;
-  const onProblem = oncePerInterval(options.onProblem ?? warn, limits.logProblemIntervalMs, clock);
+  const onProblem = oncePerInterval(options.onProblem ?? warnOfLogs, limits.logProblemIntervalMs, clock);
   const files: LogFile[] = [];
   const open = (name: string): LogFile => {
     const file = new LogFile(join(folder, name), { limits, clock, onProblem });
@@ -77,7 +77,7 @@ export async function openLogFiles(folder: string, options: LogFilesOptions): Pr
  */
 export function openCommandsLog(folder: string, options: LogFilesOptions): Logs {
   const { limits, clock = systemClock } = options;
-  const onProblem = oncePerInterval(options.onProblem ?? warn, limits.logProblemIntervalMs, clock);
+  const onProblem = oncePerInterval(options.onProblem ?? warnOfLogs, limits.logProblemIntervalMs, clock);
   const path = join(folder, commandsName);
   const commands = new LogFile(path, { limits, clock, onProblem });
   const files = [commands];
@@ -136,12 +136,12 @@ export function oncePerInterval(
     try {
       tell(message, error);
     } catch (thrown) {
-      warn("onProblem of the logs threw", thrown);
+      warnOfLogs("onProblem of the logs threw", thrown);
     }
   };
 }
 
-function warn(message: string, error: unknown): void {
+export function warnOfLogs(message: string, error: unknown): void {
   const reason = error instanceof Error ? `: ${error.message}` : "";
   process.emitWarning(message + reason, { type: "IscepWarning", code: "ISCEP_LOGS" });
 }

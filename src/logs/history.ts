@@ -1,8 +1,9 @@
 /** Reads the commands log back, for runs that have a line at their start and one at their end. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { keptArgumentsIn, type KeptArguments } from "../model/run-record.js";
 import { daysBefore } from "./rotated-files.js";
 
-export interface LoggedRun {
+export interface LoggedRun extends Partial<KeptArguments> {
   readonly runId: string;
   readonly command: string;
   readonly owner: string;
@@ -115,6 +116,7 @@ function take(line: Buffer, runs: Map<string, LoggedRun>): boolean {
     source: String(source),
     startedAtMs: Date.parse(String(start)),
     server: String(server),
+    ...keptArgumentsIn(fields),
     end,
   });
   return true;

@@ -3,6 +3,7 @@
  * their text must not contain secrets either. There is one list for the process, because such faults belong to the
  * process.
  */
+import { maskThrown } from "../model/secrets.js";
 import { formsOf, maskForms } from "../text/secret-forms.js";
 
 interface KnownSecret {
@@ -62,6 +63,13 @@ export function maskKnown(text: string): string {
   if (known.size === 0) return text;
   forget();
   return maskForms(text, knownForms());
+}
+
+/** The same for what was thrown, with its causes. */
+export function maskKnownThrown(thrown: unknown, maxCauses: number): unknown {
+  if (known.size === 0) return thrown;
+  forget();
+  return maskThrown(thrown, [...known.keys()], maxCauses);
 }
 
 function* knownForms(): Generator<string> {

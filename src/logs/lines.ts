@@ -5,7 +5,7 @@
 import type { Limits } from "../limits/limits.js";
 import { describeArguments, describeError, faultText } from "./describe.js";
 import type { AccessEvent, CommandEvent, ErrorEvent } from "../model/logs.js";
-import { jsonNumber, jsonText, jsonTime } from "./safe.js";
+import { harmlessJson, jsonNumber, jsonText, jsonTime } from "./safe.js";
 
 export type LineLimits = Pick<Limits, "maxLogFieldBytes" | "maxLogArguments" | "maxLogCauses">;
 
@@ -47,8 +47,8 @@ export function errorLine(event: ErrorEvent, nowMs: number, limits: LineLimits):
 
 /**
  * `{ time (its end, or its start while `status` is `running`), start, runId, command, owner, tokenId, source, args,
- * argsOmitted?, durationMs, status, code?, exitCode?, signal?, outputBytes?, server?, suppressed? }`; `args` has types and lengths, as in
- * `{ "world": "string(5)" }`.
+ * argsOmitted?, arguments?, argumentsOmitted?, durationMs, status, code?, exitCode?, signal?, outputBytes?, server?, suppressed? }`; `args` has types and lengths, as in
+ * `{ "world": "string(5)" }`, and `arguments` has values.
  */
 export function commandLine(event: CommandEvent, limits: LineLimits): string {
   const max = limits.maxLogFieldBytes;
@@ -57,6 +57,7 @@ export function commandLine(event: CommandEvent, limits: LineLimits): string {
     `{"time":${jsonTime(event.startedAtMs + event.durationMs)},"start":${jsonTime(event.startedAtMs)}` +
     `,"runId":${jsonText(event.runId, max)}${callText(event, max)},"args":${args.json}` +
     (args.omitted === 0 ? "" : `,"argsOmitted":${args.omitted}`) +
+    keptText(event) +
     `,"durationMs":${jsonNumber(event.durationMs)},"status":${jsonText(event.status, max)}` +
     optionalText("code", event.code, max) +
     optionalNumber("exitCode", event.exitCode) +
@@ -66,6 +67,13 @@ export function commandLine(event: CommandEvent, limits: LineLimits): string {
     optionalNumber("suppressed", event.suppressed) +
     "}\n"
   );
+}
+
+/** They are bounded already: see `keepArguments`. */
+function keptText({ arguments: values, argumentsOmitted: omitted }: CommandEvent): string {
+  if (values === undefined) return "";
+  const names = omitted === undefined ? "" : `,"argumentsOmitted":${harmlessJson(JSON.stringify(omitted))}`;
+  return `,"arguments":${harmlessJson(JSON.stringify(values))}${names}`;
 }
 
 type Call = Pick<CommandEvent, "command" | "owner" | "tokenId" | "source">;

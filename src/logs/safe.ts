@@ -26,6 +26,18 @@ export function terminalText(text: unknown, maxBytes: number): string {
   return typeof text === "string" ? escaped(text, maxBytes, false) : `[${typeof text}]`;
 }
 
+/** True when it would not be shown as it is, because it holds a token. */
+export function holdsToken(text: string): boolean {
+  return text.length >= shortestToken && text.search(tokens) !== -1;
+}
+
+/** JSON text that means the same, and in which no character can do harm. */
+export function harmlessJson(json: string): string {
+  return needsCare.test(json)
+    ? json.replace(/[^ -~]/gu, (text) => escapeOf(text.codePointAt(0) ?? 0, false) ?? text)
+    : json;
+}
+
 export function jsonNumber(value: number): string {
   return Number.isFinite(value) ? String(value) : "null";
 }

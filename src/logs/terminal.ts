@@ -4,7 +4,7 @@ import { defaultLimits, type Limits } from "../limits/limits.js";
 import { describeArguments, messageOf } from "./describe.js";
 import type { AccessEvent, CommandEvent, ErrorEvent, Logs } from "../model/logs.js";
 import { maskKnown } from "./known-secrets.js";
-import { jsonText, terminalText } from "./safe.js";
+import { harmlessJson, jsonText, terminalText } from "./safe.js";
 
 export interface TerminalLogsOptions {
   /** `debug`: connections, commands and errors; `normal`: errors only. */
@@ -109,7 +109,7 @@ function commandWords(event: CommandEvent, limits: Pick<Limits, "maxLogFieldByte
     event.code === undefined ? "" : `code=${word(event.code, max)}`,
     event.exitCode === undefined ? "" : `exit=${event.exitCode}`,
     event.signal === undefined ? "" : `signal=${word(event.signal, max)}`,
-    args.json === "{}" ? "" : args.json,
+    event.arguments !== undefined ? harmlessJson(JSON.stringify(event.arguments)) : args.json === "{}" ? "" : args.json,
     args.omitted === 0 ? "" : `and ${args.omitted} more`,
     event.suppressed === undefined ? "" : `(and ${event.suppressed} more refused since the last line)`,
   ];

@@ -78,6 +78,8 @@ interface CommandBase<Name extends string> extends CommandFlags {
   readonly stdin?: true;
   /** Arguments whose values appear in no log and no output. */
   readonly secretArguments?: readonly string[];
+  /** Whether values of arguments are logged and kept with the run. undefined: what the server's `logArgs` says. */
+  readonly logArgs?: boolean;
   /** For each such argument, the name of the command of the same server that gives the list of its values. */
   readonly choicesFrom?: ReadonlyMap<string, string>;
   /** The JSON Schema of the result, if it is known. */

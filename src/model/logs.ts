@@ -1,4 +1,5 @@
 import type { OutcomeStatus } from "./outcome.js";
+import type { KeptArguments } from "./run-record.js";
 
 /** What the server tells its logs. Values are raw here, and may be hostile. The logs must make them safe. */
 export interface Logs {
@@ -12,6 +13,14 @@ export interface Logs {
   readonly commandsFile?: string | undefined;
   /** Writes what is buffered and closes the files. */
   close(): Promise<void>;
+}
+
+/** Logs for a collector: the lines of all three files go to a stream of this process. */
+export interface LogStream {
+  /** The stream that gets the lines. */
+  readonly to: "stderr" | "stdout";
+  /** One JSON object a line, with the name of its log as `log`. Default: json, the only one there is. */
+  readonly format?: "json";
 }
 
 /** A line of access.log: a connection was opened, refused, or closed. */
@@ -61,10 +70,10 @@ export interface ErrorEvent {
 }
 
 /**
- * A line of commands.log: who ran what, when, how long, and how it ended. Arguments appear by name and type, never by
- * value. A run that lasts longer than a turn of the event loop, or is kept, also has a line when it begins.
+ * A line of commands.log: who ran what, when, how long, and how it ended. Arguments appear by name and type, and by
+ * value only for a command with `logArgs`. A run that lasts longer than a turn of the event loop, or is kept, also has a line when it begins.
  */
-export interface CommandEvent {
+export interface CommandEvent extends Partial<KeptArguments> {
   /** The id of the run (UUIDv7). */
   readonly runId: string;
   /** The name that was called, whether there is such a command or not. */

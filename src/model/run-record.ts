@@ -13,8 +13,16 @@ export const runStatuses = [
   "lost",
 ] as const satisfies readonly (OutcomeStatus | "running")[];
 
+/** What is kept of the arguments of a run whose command has `logArgs`. */
+export interface KeptArguments {
+  /** The values by name: those that were given, and the defaults of the others. */
+  readonly arguments: Readonly<Record<string, unknown>>;
+  /** The names of those whose value is not kept: secrets, and what was too large. */
+  readonly argumentsOmitted?: readonly string[];
+}
+
 /** A run as others may see it. */
-export interface RunRecord extends OutputChanges {
+export interface RunRecord extends OutputChanges, Partial<KeptArguments> {
   /** The id of the run (UUIDv7). */
   readonly run: string;
   /** The name of its command. */
@@ -47,6 +55,17 @@ export interface RunsPage {
 
 export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "owner" | "command">): boolean {
   return (owner === identity.owner && identity.mayRun(command)) || identity.maySeeRunsOf(command);
+}
+
+/** Takes them from a record, or from what was read from a file and is not known to be one. */
+export function keptArgumentsIn(record: { readonly [name in keyof KeptArguments]?: unknown }): Partial<KeptArguments> {
+  const { arguments: values, argumentsOmitted: omitted } = record;
+  if (typeof values !== "object" || values === null || Array.isArray(values)) return {};
+  const isList = Array.isArray(omitted) && omitted.every((name) => typeof name === "string");
+  return {
+    arguments: values as KeptArguments["arguments"],
+    ...(isList ? { argumentsOmitted: omitted } : {}),
+  };
 }
 
 /** What logs and lists say about an outcome, in addition to its status. */

@@ -50,6 +50,10 @@ function maskError(thrown: Error, secrets: readonly string[], causesLeft: number
   masked.name = maskText(String(name), secrets);
   masked.stack = maskText(String(stack), secrets);
   if (typeof code === "string") Object.assign(masked, { code: maskText(code, secrets) });
+  if (thrown instanceof AggregateError && causesLeft > 0) {
+    const errors: unknown[] = thrown.errors;
+    Object.assign(masked, { errors: errors.map((error) => maskThrown(error, secrets, causesLeft - 1)) });
+  }
   if (cause !== undefined && causesLeft > 0) masked.cause = maskThrown(cause, secrets, causesLeft - 1);
   return masked;
 }

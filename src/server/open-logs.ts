@@ -1,8 +1,13 @@
 import { openLogFiles } from "../logs/files.js";
+import { guardLogs } from "../logs/guarded.js";
+import { openStreamLogs } from "../logs/stream.js";
 import type { Limits } from "../limits/limits.js";
 import type { Logs } from "../model/logs.js";
+import type { ServerOptions } from "./options.js";
 
-/** In a folder, it makes the three files. An implementation is used as it is. */
-export async function openLogs(logs: string | Logs | undefined, limits: Limits): Promise<Logs | undefined> {
-  return typeof logs === "string" ? openLogFiles(logs, { limits }) : logs;
+/** In a folder, it makes the three files. */
+export async function openLogs(logs: ServerOptions["logs"], limits: Limits): Promise<Logs | undefined> {
+  if (logs === undefined || logs === false) return undefined;
+  if (typeof logs === "string") return openLogFiles(logs, { limits });
+  return "to" in logs ? openStreamLogs(process[logs.to], limits) : guardLogs(logs, limits);
 }

@@ -1,7 +1,7 @@
 import type { Door } from "../doors/door.js";
 import type { CommandSet } from "../model/command.js";
 import type { Limits } from "../limits/limits.js";
-import type { Logs } from "../model/logs.js";
+import type { Logs, LogStream } from "../model/logs.js";
 import type { ListenPlace } from "../transport/address.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
 
@@ -69,8 +69,17 @@ export interface ServerOptions {
   readonly endPointBinding?: boolean;
   /** true allows `tls: false` beyond loopback: tokens and data are then visible to the network. Default: false. */
   readonly allowCleartext?: boolean;
-  /** The folder for access.log, error.log and commands.log, or an implementation of your own. Default: no logs. */
-  readonly logs?: string | Logs;
+  /**
+   * The folder for access.log, error.log and commands.log, or `{ to: "stderr", format: "json" }` for their lines on a
+   * stream of this process, or an implementation of your own. false: nothing. Default: no logs, but what commands throw
+   * goes to standard error.
+   */
+  readonly logs?: string | LogStream | Logs | false;
+  /**
+   * Whether logs and records of runs tell the values of arguments, except secrets, of commands that do not say it
+   * themselves. Default: false; types and lengths are logged.
+   */
+  readonly logArgs?: boolean;
   /**
    * The folder in which runs outlive the server: their output, how they ended, and which key began them. Runs that were
    * under way when the server was killed are `lost` when it starts again, and their processes are ended. Default: runs
@@ -115,6 +124,7 @@ const serverOptionNames = {
   endPointBinding: true,
   allowCleartext: true,
   logs: true,
+  logArgs: true,
   runsFolder: true,
   maxConnections: true,
   threads: true,

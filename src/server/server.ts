@@ -14,6 +14,7 @@ import type { Command, CommandSet } from "../model/command.js";
 import type { TokensAuthenticator } from "../model/identity.js";
 import { countRefusals } from "../logs/counted-refusals.js";
 import type { Logs } from "../model/logs.js";
+import { tellExceptions } from "../logs/exceptions.js";
 import { insideCommandWorker } from "../runs/thread/worker-flag.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
 import { Scheduler } from "../schedule/scheduler.js";
@@ -150,6 +151,8 @@ export class Server implements DoorServer {
       registry: this.#registry,
       limits,
       logs,
+      logArgs: options.logArgs,
+      exceptions: options.logs === undefined ? tellExceptions(process.stderr, limits) : undefined,
       store: runs?.store,
       history: runs?.history,
     });

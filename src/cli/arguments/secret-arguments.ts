@@ -22,6 +22,8 @@ export interface TakenSecrets {
 export interface SecretOptions {
   /** The arguments that --args gave. */
   readonly given: Readonly<Record<string, unknown>>;
+  /** Secrets to ask for though they are optional, because an earlier call had them. */
+  readonly askedAgain?: readonly string[];
   /** True when the run or --args uses standard input. Then no secret can come from there. */
   readonly standardInputIsTaken: boolean;
   readonly quiet: boolean;
@@ -32,7 +34,7 @@ export interface SecretOptions {
 export async function takeSecrets(
   words: readonly string[],
   schema: JsonSchema | undefined,
-  { given, standardInputIsTaken, quiet, signal }: SecretOptions,
+  { given, askedAgain = [], standardInputIsTaken, quiet, signal }: SecretOptions,
 ): Promise<TakenSecrets> {
   const parameters = schema === undefined ? [] : parametersOf(schema);
   const secrets = parameters.filter((parameter) => parameter.schema["writeOnly"] === true);
@@ -75,7 +77,8 @@ export async function takeSecrets(
     await warn(`other users of this machine can see the value of --${seen}; use --${seen}-file FILE, or --${seen} -`);
   }
   for (const { name, required } of secrets) {
-    const isMissing = required && !Object.hasOwn(given, name) && !values.has(name) && !inArguments.has(name);
+    const isWanted = required || askedAgain.includes(name);
+    const isMissing = isWanted && !Object.hasOwn(given, name) && !values.has(name) && !inArguments.has(name);
     if (isMissing && mayAsk()) values.set(name, await ask(name, signal));
   }
   return { values: Object.fromEntries(values), words: left, hasReadStandardInput };

@@ -26,6 +26,7 @@ export function runText(run: RunRecord, nowMs: number): string {
     ["run", visibleLine(run.run)],
     ["command", visibleLine(run.command)],
     ["owner", visibleLine(run.owner)],
+    ...argumentRows(run),
     ["status", statusText(run)],
     ["started", timeText(run.startedAtMs)],
     ...(run.endedAtMs === undefined ? [] : [["ended", timeText(run.endedAtMs)]]),
@@ -33,6 +34,13 @@ export function runText(run: RunRecord, nowMs: number): string {
     ["output", bytesText(run.outputBytes) + changesText(run)],
   ];
   return `${alignColumns(rows).join("\n")}\n`;
+}
+
+/** Only runs whose command has `log_args` have them. */
+function argumentRows({ arguments: values, argumentsOmitted: omitted = [] }: RunRecord): string[][] {
+  const rows = Object.entries(values ?? {}).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+  const texts = [...rows, ...omitted.map((name) => `${name}: not kept`)];
+  return texts.map((text, index) => [index === 0 ? "arguments" : "", visibleLine(text)]);
 }
 
 function changesText({ truncated, masked }: RunRecord): string {

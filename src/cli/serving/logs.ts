@@ -1,9 +1,9 @@
 /** Makes what `iscep serve` writes to the terminal and to its log files. */
 import { IscepError } from "../../errors.js";
 import { resolveLimits, type Limits } from "../../limits/limits.js";
-import type { Logs } from "../../model/logs.js";
+import type { Logs, LogStream } from "../../model/logs.js";
 import type { ServerOptions } from "../../server/options.js";
-import { warn } from "../terminal/streams.js";
+import { note, warn } from "../terminal/streams.js";
 import { surroundings } from "../terminal/surroundings.js";
 
 export interface LevelFlags {
@@ -26,9 +26,15 @@ export function logLevelOf(flags: LevelFlags): LogLevel {
 }
 
 export interface ServeLogs {
-  /** The logs for the server: the terminal, and the files if there are any. */
+  /** The logs for the server: the terminal, and the files or the stream if there are any. */
   readonly all: Logs | undefined;
-  readonly files: Logs | undefined;
+  /** The files, or the stream. */
+  readonly kept: Logs | undefined;
+  /** The stream whose lines are all JSON, so that nothing else may be printed there. */
+  readonly stream: LogStream["to"] | undefined;
+  /** What a person is told on standard error is told to the stream instead. */
+  readonly warn: (message: string) => Promise<void>;
+  readonly note: (message: string) => Promise<void>;
 }
 
 export async function openServeLogs(
@@ -38,10 +44,18 @@ export async function openServeLogs(
 ): Promise<ServeLogs> {
   const limits = resolveLimits(given);
   const { combineLogs } = await import("../../logs/combine.js");
-  const terminal = level === "quiet" ? [] : [await openTerminal(level, limits)];
-  const files = folder === undefined ? undefined : await openFiles(folder, level, limits);
-  const logs = [...terminal, ...(files === undefined ? [] : [files])];
-  return { all: logs.length === 0 ? undefined : combineLogs(...logs), files };
+  const stream = typeof folder === "object" && "to" in folder ? folder.to : undefined;
+  const terminal = level === "quiet" || stream === "stderr" ? [] : [await openTerminal(level, limits)];
+  const kept = stream === undefined ? await openFiles(folder, level, limits) : await openStream(stream, limits);
+  const logs = [...terminal, ...(kept === undefined ? [] : [kept])];
+  const tell = async (message: string): Promise<void> => kept?.error({ event: "start", message, level: "info" });
+  const announcing = stream === "stderr" ? { warn: tell, note: tell } : { warn, note };
+  return { all: logs.length === 0 ? undefined : combineLogs(...logs), kept, stream, ...announcing };
+}
+
+async function openStream(to: LogStream["to"], limits: Limits): Promise<Logs> {
+  const { openStreamLogs } = await import("../../logs/stream.js");
+  return openStreamLogs(surroundings()[to], limits);
 }
 
 async function openTerminal(level: Exclude<LogLevel, "quiet">, limits: Limits): Promise<Logs> {
@@ -49,8 +63,8 @@ async function openTerminal(level: Exclude<LogLevel, "quiet">, limits: Limits): 
   return openTerminalLogs(surroundings().stderr, { level, limits });
 }
 
-async function openFiles(folder: string | Logs, level: LogLevel, limits: Limits): Promise<Logs> {
-  if (typeof folder !== "string") return folder;
+async function openFiles(folder: ServerOptions["logs"], level: LogLevel, limits: Limits): Promise<Logs | undefined> {
+  if (typeof folder !== "string") return undefined;
   const { openLogFiles } = await import("../../logs/files.js");
   const onProblem = (message: string): void => void (level === "quiet" || warn(message));
   return openLogFiles(folder, { limits, onProblem });

@@ -5,13 +5,16 @@ import { join, resolve } from "node:path";
 import { textOfThrown } from "../../errors.js";
 import { defaultStateFolder } from "../../identity/certificates.js";
 import type { ServeSettings } from "./sources.js";
-import { warn } from "../terminal/streams.js";
 import { surroundings } from "../terminal/surroundings.js";
 
 /**
  * undefined, with a warning, when nothing can be written and nobody asked for a folder. Runs are then only in memory.
  */
-export async function runsFolderOf(files: readonly string[], settings: ServeSettings): Promise<string | undefined> {
+export async function runsFolderOf(
+  files: readonly string[],
+  settings: ServeSettings,
+  warn: (message: string) => Promise<void>,
+): Promise<string | undefined> {
   const tokens = typeof settings.tokens === "string" ? resolve(settings.tokens) : null;
   const served = JSON.stringify([files.map((file) => resolve(file)), tokens]);
   const name = createHash("sha256").update(served).digest("hex").slice(0, 16);

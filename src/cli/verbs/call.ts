@@ -16,6 +16,7 @@ import { takeSecrets } from "../arguments/secret-arguments.js";
 import { mayAsk } from "../terminal/question.js";
 import { confirm } from "../calling/confirmation.js";
 import { checkStandardInput, mayBeSent } from "../calling/standard-input.js";
+import { checkOmitted, earlierCall, keptArguments } from "../calling/earlier-call.js";
 import { startRun } from "../calling/start-run.js";
 import { print } from "../terminal/streams.js";
 
@@ -28,6 +29,8 @@ interface CallOptions extends ClientOptions {
   readonly keepRunning?: boolean;
   /** The answer for a command that wants to be confirmed. */
   readonly yes?: boolean;
+  /** COMMAND is the id of a run. */
+  readonly again?: boolean;
   /** --help behind COMMAND. In front of COMMAND, --help is the help of `call`. */
   readonly help?: boolean;
 }
@@ -41,6 +44,9 @@ that name. Behind a single --, everything belongs to the command.
 Output is shown as it comes, on the same streams as in the command, and then the value of a function. The exit code
 is the command's own. Ctrl-C cancels the run and waits for its end; a second one exits at once. When the reader of
 the output goes away, as head does, the run is cancelled too, and the exit code is 141.
+
+\`iscep call --again RUN --world end\` runs an earlier run once more, here with another world. Its arguments were kept if
+its command has log_args: true. Secrets are never kept, so they are asked for again.
 
 A pipe or file as standard input is sent to a command that takes it (stdin: true in its definition): iscep call restore
 < dump.sql. For any other command nothing is read, so a loop or a script keeps its own standard input.
@@ -66,6 +72,7 @@ function addCallOptions(command: Command): Command {
     .option("--raw", "do not change control characters in the output on a terminal")
     .option("--stdin", "send standard input to the command, even from a terminal")
     .option("--no-stdin", "send no standard input, not even from a pipe or file")
+    .option("--again", "run an earlier run once more: COMMAND is its id, and arguments behind it replace its own")
     .option("--detach", "print the id of the run, and do not wait for it; see `iscep runs`")
     .option("--yes", "do not ask before a command that wants to be confirmed")
     .option("--keep-running", "let the run go on when nobody reads its output any more")
@@ -88,14 +95,16 @@ interface ReadCall {
 }
 
 async function callCommand(call: Call): Promise<void> {
-  const { name, invocation, signal } = call;
+  const { invocation, signal } = call;
   const accepted = acceptedOptions(call.options);
   let read = readCall(call, accepted);
   invocation.json = read.options.json === true;
   let client = await openFirst(read, call);
   try {
+    const earlier = call.options.again === true ? await earlierCall(client, call.name, signal) : undefined;
+    const name = earlier?.command ?? call.name;
     let description: CommandDescription | undefined;
-    if (needsDescription(call, read)) {
+    if (earlier !== undefined || needsDescription(call, read)) {
       description = await describe(client, name, signal);
       const claimed = claimedOptions(description, accepted);
       if ([...claimed].some((option) => hasOption(read.options, call.options, option))) {
@@ -116,14 +125,19 @@ async function callCommand(call: Call): Promise<void> {
     }
     // Over version 1 nothing is sent, which is said later.
     checkStandardInput(read.options, client.protocol === 1 ? undefined : description);
-    const given = read.options.args === undefined ? undefined : await readJsonSource(read.options.args, signal);
+    const given = {
+      ...(earlier === undefined ? {} : keptArguments(earlier, description)),
+      ...(read.options.args === undefined ? {} : await readJsonSource(read.options.args, signal)),
+    };
     const secrets = await takeSecrets(read.wordsForCommand, description?.args, {
-      given: given ?? {},
+      given,
+      askedAgain: earlier?.argumentsOmitted ?? [],
       standardInputIsTaken: read.options.stdin === true || read.options.args === "-",
       quiet: read.options.quiet === true,
       signal,
     });
     const args = { ...given, ...parseArguments(secrets.words, description?.args), ...secrets.values };
+    if (earlier !== undefined) checkOmitted(earlier, args, description);
     const options = {
       ...read.options,
       ...(secrets.hasReadStandardInput ? { stdin: false } : {}),
@@ -152,7 +166,8 @@ function acceptedOptions(settled: CallOptions): OwnOptions {
   const accepted = new Map<string, { takesValue: boolean }>([["help", { takesValue: false }]]);
   for (const option of addCallOptions(new Command()).options) {
     if (option.long === undefined || option.long === null) continue;
-    if (Object.hasOwn(settled, option.attributeName())) continue;
+    // Behind COMMAND, it would come after COMMAND was taken for a name.
+    if (option.long === "--again" || Object.hasOwn(settled, option.attributeName())) continue;
     accepted.set(option.long.slice("--".length), { takesValue: option.required });
   }
   return accepted;

@@ -18,7 +18,7 @@ import { scheduleLines } from "../serving/schedules.js";
 import { addSettingOptions, checkFlags, withFlags, type SettingFlags } from "../serving/options.js";
 import { filesOf, loadSources, type ServeSettings } from "../serving/sources.js";
 import { ServedCommands } from "../serving/served-commands.js";
-import { goOnUnheard, note, print, warn } from "../terminal/streams.js";
+import { goOnUnheard, print } from "../terminal/streams.js";
 import { surroundings } from "../terminal/surroundings.js";
 import { WatchedFiles } from "../../files/watched-files.js";
 
@@ -62,12 +62,12 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   };
   const logs = await openServeLogs(logsFolder, level, options.limits).catch(toPlaced);
   const { commands } = sources;
-  const runsFolder = await runsFolderOf(names, options);
+  const runsFolder = await runsFolderOf(names, options, logs.warn);
   const server = new Server({
     ...options,
     doors: await doorsOf(http),
     commands,
-    ...(logs.all === undefined ? {} : { logs: logs.all }),
+    logs: logs.all ?? false,
     ...(runsFolder === undefined ? {} : { runsFolder }),
   });
   // From here on a signal stops the server in good order. Who sends one has seen the line that says that it listens.
@@ -79,7 +79,14 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
     );
   });
   const served = new ServedCommands(server, commands);
-  const reload = new Reload({ sources, server, served, watched, logs: logs.files, level });
+  const reload = new Reload({
+    sources,
+    server,
+    served,
+    watched,
+    logs: logs.kept,
+    level: logs.stream === "stderr" ? "quiet" : level,
+  });
   const readAgain = (): void => reload.all();
   events.on("SIGHUP", readAgain);
   stopListening.push(() => events.off("SIGHUP", readAgain));
@@ -87,13 +94,15 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const { urls, doorUrls } = await server.listen().catch(toPlaced);
   closeRead();
   if (level !== "quiet") {
-    await warnOfOpenDoors(options);
-    await warnOfOrphans();
-    for (const line of programsOfOthers(commands)) await warn(line);
-    for (const line of scheduleLines(commands)) await note(line);
+    for (const line of [...openDoors(options), ...orphans(), ...programsOfOthers(commands)]) await logs.warn(line);
+    for (const line of scheduleLines(commands)) await logs.note(line);
   }
   for (const url of [...urls, ...doorUrls])
-    await print(flags.json === true ? `${JSON.stringify({ event: "listening", url })}\n` : `listening on ${url}\n`);
+    await print(
+      flags.json === true || logs.stream === "stdout"
+        ? `${JSON.stringify({ event: "listening", url })}\n`
+        : `listening on ${url}\n`,
+    );
   const fault = await stopped;
   watched.close();
   await server.close();
@@ -132,19 +141,21 @@ function onStrayFaults(logs: Logs | undefined, stop: (fault: unknown) => void): 
 }
 
 /** This is printed at each start, so that nobody overlooks it for long. */
-async function warnOfOpenDoors({ listen = [], tls, tokens }: ServeSettings): Promise<void> {
-  if (listen.every((place) => "unix" in place || isLoopbackHost(place.host))) return;
-  if (tls === false) await warn("without TLS, the network can see tokens and data");
-  if (tokens === false) await warn("without tokens, everybody who can connect may run the commands");
+function openDoors({ listen = [], tls, tokens }: ServeSettings): string[] {
+  if (listen.every((place) => "unix" in place || isLoopbackHost(place.host))) return [];
+  return [
+    ...(tls === false ? ["without TLS, the network can see tokens and data"] : []),
+    ...(tokens === false ? ["without tokens, everybody who can connect may run the commands"] : []),
+  ];
 }
 
 /**
  * A process that a script leaves behind becomes a child of process 1 when its parent ends, and Node waits only for its
  * own children.
  */
-async function warnOfOrphans(): Promise<void> {
-  if (process.pid !== 1) return;
-  await warn(
+function orphans(): string[] {
+  if (process.pid !== 1) return [];
+  return [
     "this is process 1 of a container, and what scripts leave behind would stay as zombies; start it under an init: docker run --init, `init: true` in a compose file, or tini",
-  );
+  ];
 }

@@ -38,6 +38,8 @@ function isRunRecord(record: unknown): record is RunRecord {
     signal,
     truncated,
     masked,
+    arguments: values,
+    argumentsOmitted,
   } = record;
   return (
     [run, command, owner].every((text) => typeof text === "string") &&
@@ -45,9 +47,15 @@ function isRunRecord(record: unknown): record is RunRecord {
     [endedAtMs, exitCode].every((number) => number === undefined || typeof number === "number") &&
     [truncated, masked].every((flag) => flag === undefined || flag === true) &&
     [code, signal].every((text) => text === undefined || typeof text === "string") &&
+    (values === undefined || isJsonObject(values)) &&
+    (argumentsOmitted === undefined || isListOfTexts(argumentsOmitted)) &&
     typeof status === "string" &&
     statuses.has(status)
   );
+}
+
+function isListOfTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((text) => typeof text === "string");
 }
 
 function wrong(what: string): IscepError {

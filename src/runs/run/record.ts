@@ -7,6 +7,7 @@ export function recordOfRun(run: Run): RunRecord {
     run: run.id,
     command: run.command,
     owner: run.identity.owner,
+    ...run.keptArguments,
     startedAtMs: run.startedAtMs,
     ...(endedAtMs === undefined ? {} : { endedAtMs }),
     status: outcome?.status ?? "running",

@@ -1,6 +1,7 @@
 import { IscepError } from "../../errors.js";
 import { anonymous, type Identity } from "../../model/identity.js";
 import type { RunOutcome } from "../../model/outcome.js";
+import { keptArgumentsIn, type KeptArguments } from "../../model/run-record.js";
 import { maskText } from "../../model/secrets.js";
 import { RunInput } from "../streams/input.js";
 import { RunOutput, type OutputLimits } from "../streams/output.js";
@@ -30,6 +31,8 @@ export class Run {
   timeoutMs = Number.POSITIVE_INFINITY;
   /** The arguments in the form for logs: `secretValue` stands for each secret. */
   loggedArgs: unknown;
+  /** The values that are logged and shown to callers who may see the run; undefined without `logArgs`. */
+  keptArguments: Partial<KeptArguments> | undefined;
   /** The texts that the call gave for secret arguments. No log may have them. */
   secrets: readonly string[] = [];
   /** The caller may ask for it later, even after a restart of the server. */
@@ -75,6 +78,7 @@ export class Run {
     run.#state = "running";
     run.work = outOfReach;
     run.retention = { fingerprint: start.fingerprint };
+    run.keptArguments = keptArgumentsIn(start);
     run.#last().output = output;
     return run;
   }
@@ -288,7 +292,7 @@ export interface RunHost {
 }
 
 /** What is kept about a run, in addition to its outcome and output. */
-export interface EndedRun {
+export interface EndedRun extends Partial<KeptArguments> {
   readonly run: string;
   readonly command: string;
   readonly owner: string;
