@@ -11,6 +11,7 @@ import { concurrencyKeys } from "#iscep/configuration/concurrency";
 import { configurationKeys, configurationSchema } from "#iscep/configuration/configuration";
 import { limitKeys } from "#iscep/configuration/limits";
 import { keysOfArgument } from "#iscep/commands/arguments/declaration-table";
+import { notifyKeys } from "#iscep/configuration/notify";
 import { scheduleKeys } from "#iscep/configuration/schedule";
 import { scriptKeys } from "#iscep/configuration/script";
 import { refusedVariables } from "#iscep/commands/script/environment";
@@ -95,6 +96,7 @@ const tables = {
       ),
     ]),
   schedule: () => tableOfKeys(scheduleKeys),
+  notify: () => tableOfKeys(notifyKeys),
   concurrency: () => tableOfKeys(concurrencyKeys),
   arguments: () =>
     markdownTable([

@@ -15,11 +15,13 @@ import { Choices } from "./runs/choices.js";
 import { Listing } from "./runs/listing.js";
 import type { ListPage, PageRoom } from "./session/list-page.js";
 import type { RunOutcome } from "./model/outcome.js";
+import type { Notices } from "./notices/notices.js";
 import { closingError, rejected, schemaFault, stopped } from "./runs/run/endings.js";
 import { execute, type ExecutionPlaces } from "./runs/execute.js";
 import { NewPaths } from "./runs/new-paths.js";
 import type { RunsPage } from "./model/run-record.js";
 import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/journal.js";
+import { rethrowLater } from "./runs/rethrow-later.js";
 import { Run, type RunHost } from "./runs/run/run.js";
 import { fingerprint, repetitionFault } from "./runs/run/fingerprint.js";
 import { packetRoom } from "./runs/run/settle.js";
@@ -44,6 +46,7 @@ export class Dispatcher {
   readonly #choices: Choices;
   readonly #listing: Listing;
   readonly #journal: RunJournal;
+  readonly #notices: Notices | undefined;
   readonly #host: RunHost & WorkHost;
   /** Runs whose arguments are still being checked. */
   readonly #checking = new Set<Run>();
@@ -59,6 +62,7 @@ export class Dispatcher {
     this.#logArgs = options.logArgs ?? false;
     this.#turns = new Turns(limits, (work, turn) => this.#begin(work, turn));
     this.#journal = new RunJournal(options);
+    this.#notices = options.notices;
     this.#threads = new ThreadPool(limits);
     this.#places = { threads: this.#threads, limits, newPaths: new NewPaths() };
     this.#host = {
@@ -71,6 +75,7 @@ export class Dispatcher {
     this.#choices = new Choices((identity, command) => {
       // The server itself starts this run, so it is not kept.
       const run = new Run(command, identity, identity.owner, this.#host);
+      run.notices = [];
       this.#start(run, {}, limits.choicesTimeoutMs);
       return run;
     }, limits);
@@ -162,6 +167,7 @@ export class Dispatcher {
       run.end(rejected(new IscepError("command_not_found")));
       return;
     }
+    run.notices ??= this.#notices?.of(command);
     const hidden = hideSecrets(args, command.secretArguments);
     run.loggedArgs = hidden.args;
     run.secrets = hidden.secrets;
@@ -336,11 +342,4 @@ export class Dispatcher {
       };
     });
   }
-}
-
-/** A fault in our own code must not vanish in a promise. */
-function rethrowLater(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
 }

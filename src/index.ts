@@ -12,6 +12,7 @@ export { encodeJson, parseJson } from "./wire/public-json.js";
 // Commands
 export { defineCommand, type CommandDefinition, type NoArguments } from "./commands/define.js";
 export type { ConcurrencyDefinition } from "./commands/concurrency.js";
+export type { Notify, NotifyDefinition } from "./commands/notify.js";
 export type { ScheduleDefinition } from "./commands/schedule.js";
 export { defineScript, type ScriptDefinition } from "./commands/define-script.js";
 export { declareArguments, type DeclaredArguments } from "./commands/arguments/declared-arguments.js";

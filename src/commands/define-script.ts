@@ -14,6 +14,7 @@ import { wordsForDefinitions } from "../text/other-words.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
 import { checkCommandName, checkTimeout } from "../model/command-name.js";
 import { compileInvocation, type StandardInputPlace } from "./script/invocation.js";
+import { notifyMember, type Notify } from "./notify.js";
 import { scheduleMember, type ScheduleDefinition } from "./schedule.js";
 import { checkNoCode } from "./script/code-guard.js";
 import { scriptEnvironment } from "./script/environment.js";
@@ -75,6 +76,10 @@ export interface ScriptDefinition<
    * arguments. Default: never.
    */
   readonly schedule?: string | ScheduleDefinition;
+  /**
+   * Who is told when its runs end, instead of those that the server tells; false: nobody. Default: those of the server.
+   */
+  readonly notify?: Notify;
   /** The folder that the script works in. Default: the folder of this process. */
   readonly folder?: string;
   /**
@@ -96,6 +101,7 @@ const scriptOptions: Readonly<Record<keyof ScriptDefinition<string, undefined>, 
   concurrency: true,
   schedule: true,
   ...flagOptions,
+  notify: true,
   folder: true,
   environment: true,
   user: true,
@@ -157,6 +163,7 @@ export function defineScript<
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...scheduleMember(name, schedule, checkArguments),
+    ...notifyMember(name, definition.notify),
     checkArguments,
     ...pathsMember(args),
     program: resolveProgram(program, folder),

@@ -12,6 +12,7 @@ import { pathsMember } from "./arguments/declared-arguments.js";
 import { wordsForDefinitions } from "../text/other-words.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
 import { checkCommandName, checkTimeout } from "../model/command-name.js";
+import { notifyMember, type Notify } from "./notify.js";
 import { scheduleMember, type ScheduleDefinition } from "./schedule.js";
 import { registerThreadCommand } from "./thread-commands.js";
 
@@ -67,6 +68,10 @@ export interface CommandDefinition<
    */
   readonly schedule?: string | ScheduleDefinition<InputOfSchema<ArgsSchema>>;
   /**
+   * Who is told when its runs end, instead of those that the server tells; false: nobody. Default: those of the server.
+   */
+  readonly notify?: Notify;
+  /**
    * The function. Its result goes to the caller as JSON. What it throws goes to error.log; an IscepError goes to the
    * caller too.
    */
@@ -85,6 +90,7 @@ const commandOptions: Readonly<Record<keyof CommandDefinition<string, undefined,
   concurrency: true,
   schedule: true,
   ...flagOptions,
+  notify: true,
   run: true,
 };
 
@@ -145,6 +151,7 @@ export function defineCommand<
     ...(concurrency === undefined ? {} : { concurrency: compileConcurrency(name, concurrency, argsSchema) }),
     ...(threadModule === undefined ? {} : { threadModule }),
     ...scheduleMember(name, schedule as string | ScheduleDefinition | undefined, checkArguments),
+    ...notifyMember(name, definition.notify),
     checkArguments,
     ...pathsMember(args),
     run: result === undefined ? run : checkedRun(run, name, result),

@@ -4,12 +4,14 @@ import path from "node:path";
 import { IscepError, toIscepError } from "../errors.js";
 import { defaultLimits, limitTable, type Limits } from "../limits/limits.js";
 import { checkChoices } from "./arguments.js";
+import type { NotifyDefinition } from "../commands/notify.js";
 import type { Command, JsonSchema, ScriptCommand } from "../model/command.js";
 import type { LogStream } from "../model/logs.js";
 import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./keys.js";
 import { http, type HttpConfiguration } from "./http.js";
 import { limits } from "./limits.js";
 import { clients, type ClientsSettings } from "./clients.js";
+import { notices } from "./notify.js";
 import type { ListenPlace } from "../transport/address.js";
 import { listenPlaces } from "./listen.js";
 import { logs } from "./logs.js";
@@ -44,6 +46,7 @@ interface Settings {
   readonly logs?: string | LogStream;
   readonly logArgs?: boolean;
   readonly stateFolder?: string;
+  readonly notify?: readonly NotifyDefinition[];
   readonly limits?: Partial<Limits>;
   readonly maxConnections?: number;
   readonly threads?: number;
@@ -140,6 +143,11 @@ export const configurationKeys = {
     kind: filePath,
     says: "The folder for what the server keeps between starts, such as the key that it made.",
     default: "`ISCEP_STATE_DIR`, else `XDG_STATE_HOME/iscep`, else `~/.local/state/iscep`",
+  },
+  notify: {
+    field: "notify",
+    kind: notices,
+    says: "Who is told when runs end, for commands that have no `notify` of their own.",
   },
   limits: { field: "limits", kind: limits, says: "Limits and timeouts that differ from their defaults." },
   max_connections: {

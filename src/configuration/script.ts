@@ -6,18 +6,7 @@ import { argumentDeclarations, inYamlWords } from "./arguments.js";
 import type { JsonSchema, ScriptCommand } from "../model/command.js";
 import { concurrency } from "./concurrency.js";
 import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./keys.js";
-import {
-  absolutePath,
-  bytes,
-  choice,
-  duration,
-  filePath,
-  flag,
-  listOf,
-  text,
-  wholeNumber,
-  wholeSeconds,
-} from "./values.js";
+import { bytes, choice, duration, filePath, flag, listOf, text, wholeNumber, wholeSeconds } from "./values.js";
 import type { ArgumentDeclarations } from "../commands/arguments/declaration.js";
 import { defineScript, type ScriptDefinition } from "../commands/define-script.js";
 import { hidingDoors } from "../model/command-flags.js";
@@ -28,6 +17,8 @@ import {
   standardInputForms,
   type StandardInputPlace,
 } from "../commands/script/invocation.js";
+import { notify } from "./notify.js";
+import { environment, programAndTemplate, variablesOf } from "./program.js";
 import { schedule } from "./schedule.js";
 import {
   processLimitBounds,
@@ -40,28 +31,6 @@ import { wordsForYamlCommands } from "../text/other-words.js";
 import type { YamlEntry, YamlValue } from "./yaml-source.js";
 
 type ScriptFields = Omit<ScriptDefinition<string, ArgumentDeclarations>, "name">;
-
-const writtenSchema = { type: ["string", "number", "boolean"] };
-
-const programAndTemplate: ValueKind<ScriptFields["run"]> = {
-  words: "list of texts",
-  schema: { type: "array", items: writtenSchema, minItems: 1 },
-  read(value, { folder }) {
-    const elements = value.list();
-    const [program, ...template] = elements.map((element) => element.written());
-    const [first] = elements;
-    if (program === undefined || first === undefined)
-      throw value.error("`run` must begin with the program, such as run: [./backup.sh]");
-    // With a slash it is a path relative to the folder of the file, wherever the script works.
-    return [program.includes("/") ? absolutePath(first, program, folder) : program, ...template];
-  },
-};
-
-const environment: ValueKind<Readonly<Record<string, string>>> = {
-  words: "map of names and texts",
-  schema: { type: "object", additionalProperties: writtenSchema },
-  read: (value) => Object.fromEntries([...variablesOf(value)].map(([name, entry]) => [name, entry.value.written()])),
-};
 
 const standardInput: ValueKind<StandardInputPlace | true> = {
   words: '`true`, `args`, or `"{argument}"`',
@@ -194,6 +163,12 @@ export const scriptKeys = {
     kind: listOf(`list of ${hidingDoors.map((door) => `\`${door}\``).join(", ")}`, choice(hidingDoors)),
     says: "Doors that do not offer the command. It takes no right away; scopes of tokens do.",
   },
+  notify: {
+    field: "notify",
+    kind: notify,
+    says: "Who is told when its runs end, instead of those of the file; `false`: nobody. See below.",
+    default: "`notify` of the file",
+  },
   folder: {
     field: "folder",
     kind: filePath,
@@ -312,8 +287,4 @@ function placeOf(
     (aboutProgram ? elements[0] : key) ??
     key
   );
-}
-
-function variablesOf(value: YamlValue): Map<string, YamlEntry> {
-  return value.named((variable) => `variable "${variable}"`);
 }

@@ -7,6 +7,7 @@ import { maskText, maskThrown } from "../model/secrets.js";
 import { ownProcessMark } from "../files/process-mark.js";
 import { KeptRuns } from "./kept-runs.js";
 import type { RunOutcome } from "../model/outcome.js";
+import type { Notices } from "../notices/notices.js";
 import { RunOutput } from "../runs/streams/output.js";
 import { RunHistory } from "./history.js";
 import { factsOf, maySee, type RunRecord, type RunsPage } from "../model/run-record.js";
@@ -24,6 +25,8 @@ export interface RunJournalOptions {
   readonly exceptions?: ((event: ErrorEvent) => void) | undefined;
   /** undefined: runs are kept only in memory. */
   readonly store?: RunStore | undefined;
+  /** undefined: nobody is told of ends. */
+  readonly notices?: Notices | undefined;
   /** Runs of an earlier process, from its commands log. */
   readonly history?: readonly RunRecord[] | undefined;
 }
@@ -47,10 +50,12 @@ export class RunJournal {
   readonly #logs: Logs | undefined;
   readonly #exceptions: ((event: ErrorEvent) => void) | undefined;
   readonly #store: RunStore | undefined;
+  readonly #notices: Notices | undefined;
   readonly #kept: KeptRuns;
   readonly #history: RunHistory;
 
-  constructor({ limits, logs, exceptions, store, history = [] }: RunJournalOptions) {
+  constructor({ limits, logs, exceptions, store, notices, history = [] }: RunJournalOptions) {
+    this.#notices = notices;
     this.#limits = limits;
     this.#logs = logs;
     this.#exceptions = exceptions;
@@ -93,6 +98,8 @@ export class RunJournal {
 
   /** The run has its outcome. This comes before anybody is told. */
   ends(run: Run, outcome: RunOutcome): void {
+    // This comes first: a server that is killed now finds the notice, or else the run without an end.
+    if (run.notices !== undefined) this.#notices?.ended(run, outcome);
     if (run.isInJournal) this.#store?.end(run, outcome);
     if (run.isKept) this.#keptEnded(run);
     const { status } = outcome;

@@ -9,6 +9,7 @@ import type { Logs } from "../model/logs.js";
 import { endProcessesOfRuns } from "../runs/script/end.js";
 import { isOutcomeStatus } from "../model/outcome.js";
 import { keptArgumentsIn, type RunRecord } from "../model/run-record.js";
+import type { RunOutput } from "../runs/streams/output.js";
 import type { RunStore } from "./store.js";
 import type { StoredRun } from "./stored-run.js";
 import type { ServerLease } from "./lease.js";
@@ -21,6 +22,8 @@ export interface LeftRunsOptions {
   /** This lock is held while an end is written, so that of two servers that start at once only one writes it. */
   readonly lockPath: string;
   readonly tell: (message: string, error: unknown) => void;
+  /** Called once for each run that is lost, by the server that found out. @param output what it printed, if that was kept */
+  readonly lost: (record: RunRecord, output: RunOutput | undefined) => void;
 }
 
 export class LeftRuns {
@@ -92,17 +95,19 @@ export class LeftRuns {
    * again.
    */
   async #end(stored: StoredRun, seen: RunRecord | undefined): Promise<void> {
-    const { store, logs, limits, lockPath } = this.#options;
+    const { store, logs, limits, lockPath, lost } = this.#options;
     await endProcessesOfRuns(new Set([stored.start.run]), limits.killGraceMs);
     await withFileLock(lockPath, limits.fileLockTimeoutMs, () => {
       const record = store.writeLost(stored);
-      if (record !== undefined && seen === undefined) logEnd(logs, record, stored.start);
+      if (record === undefined || seen !== undefined) return;
+      lost(record, store.restore(stored).output);
+      logEnd(logs, record, stored.start);
     });
   }
 
   /** A function without a file, or a run whose last line was still waiting when its server was killed. */
   #endLogged(logged: LoggedRun): void {
-    const { store, lease, logs } = this.#options;
+    const { store, lease, logs, lost } = this.#options;
     const stored = store.get(logged.runId);
     let record = recordOf(logged);
     if (record === undefined && !lease.isGone(logged.server)) {
@@ -111,7 +116,9 @@ export class LeftRuns {
     }
     // A run that got its end from the store just now gets its line after its processes have ended.
     if (record === undefined && !store.isUnwritten(logged.runId)) {
-      record = store.record(logged.runId) ?? lostRecord(logged);
+      const found = store.record(logged.runId);
+      record = found ?? lostRecord(logged);
+      if (found === undefined) lost(record, undefined);
       logEnd(logs, record, logged);
     }
     if (stored === undefined && record !== undefined) this.records.push(record);

@@ -11,13 +11,15 @@ import type { Logs } from "../model/logs.js";
 import type { RunRecord } from "../model/run-record.js";
 import { RunStore } from "./store.js";
 import { ServerLease } from "./lease.js";
-import { LeftRuns } from "./left-runs.js";
+import { LeftRuns, type LeftRunsOptions } from "./left-runs.js";
 
 export interface OpenRuns {
   readonly store: RunStore;
   /** The ends of runs that are not in the store, from the commands log. */
   readonly history: readonly RunRecord[];
   readonly logs: Logs;
+  /** Whether the server with this mark has ended. */
+  readonly isGone: (server: string) => boolean;
   /**
    * Resolves when everything of an earlier process has its end, and all output is written. Call it before the logs
    * close.
@@ -28,9 +30,15 @@ export interface OpenRuns {
 type Tell = (message: string, error: unknown) => void;
 
 /**
+ * @param lost called for each run that is found to be lost
  * @throws IscepError `configuration` when the folder cannot be used, `busy` when another server opens it for too long
  */
-export async function openRuns(folder: string, limits: Limits, given: Logs | undefined): Promise<OpenRuns> {
+export async function openRuns(
+  folder: string,
+  limits: Limits,
+  given: Logs | undefined,
+  lost: LeftRunsOptions["lost"],
+): Promise<OpenRuns> {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const tell: Tell = (message, error) => {
@@ -49,8 +57,9 @@ export async function openRuns(folder: string, limits: Limits, given: Logs | und
         onProblem("other servers cannot be told that this one lives", error),
       );
       const store = new RunStore({ folder, limits, onProblem });
-      const left = new LeftRuns({ store, lease, logs, limits, lockPath, tell });
-      return { store, logs, history: left.records, close: () => closeAll(store, left, lease) };
+      const left = new LeftRuns({ store, lease, logs, limits, lockPath, tell, lost });
+      const isGone = (server: string): boolean => lease.isGone(server);
+      return { store, logs, history: left.records, isGone, close: () => closeAll(store, left, lease) };
     });
   } catch (error) {
     if (error instanceof IscepError) throw error;

@@ -4,6 +4,7 @@ import { clientLimits } from "./clients.js";
 import { fileLimits } from "./files.js";
 import { forever, KiB, MiB, type Limit } from "./limit.js";
 import { httpLimits } from "./http.js";
+import { noticeLimits } from "./notices.js";
 import { runLimits } from "./runs.js";
 import { runsFolderLimits } from "./runs-folder.js";
 
@@ -244,6 +245,7 @@ export const limitTable = {
   ...httpLimits,
   ...fileLimits,
   ...runsFolderLimits,
+  ...noticeLimits,
 } as const satisfies Record<string, Limit>;
 
 export type LimitName = keyof typeof limitTable;

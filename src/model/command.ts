@@ -1,4 +1,5 @@
 import type { CommandFlags } from "./command-flags.js";
+import type { SecretPlace } from "../files/secret-place.js";
 import type { Identity } from "./identity.js";
 
 /** A JSON Schema (draft 2020-12) as plain data. */
@@ -89,6 +90,8 @@ interface CommandBase<Name extends string> extends CommandFlags {
   /** undefined: as many as the server has places for. */
   readonly concurrency?: CommandConcurrency;
   readonly schedule?: CommandSchedule;
+  /** Who is told when its runs end. undefined: those that the server tells for all commands. */
+  readonly notify?: readonly Notice[];
   /** Validates the arguments, and converts them where the schema says so. Unknown arguments are refused. */
   checkArguments(args: unknown): ArgumentsCheck | Promise<ArgumentsCheck>;
   /** undefined when no argument is a path. */
@@ -186,6 +189,24 @@ export interface ScriptCommand<Name extends string = string, Input = unknown, Re
 }
 
 export type Command = FunctionCommand | ScriptCommand;
+
+/** Who is told when a run ends in one of these ways: see src/commands/notify.ts. */
+export interface Notice {
+  readonly statuses: ReadonlySet<string>;
+  /** Names it in logs, without secrets that an address may hold. */
+  readonly name: string;
+  /** The same after a restart with the same definition. */
+  readonly key: string;
+  /** A script that gets the facts of the run as its arguments, or an address that gets a request. */
+  readonly target: ScriptCommand | NoticeAddress;
+}
+
+export interface NoticeAddress {
+  readonly kind: "http";
+  readonly url: string;
+  /** undefined: requests are not signed. */
+  readonly secret: SecretPlace | undefined;
+}
 
 /** `commands` as users give them: an array, or a record, whose keys only the user's own program needs. */
 export type CommandSet = readonly Command[] | Readonly<Record<string, Command>>;

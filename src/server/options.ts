@@ -1,3 +1,4 @@
+import type { NotifyDefinition } from "../commands/notify.js";
 import type { Door } from "../doors/door.js";
 import type { CommandSet } from "../model/command.js";
 import type { Limits } from "../limits/limits.js";
@@ -86,6 +87,11 @@ export interface ServerOptions {
    * are kept only in memory.
    */
   readonly runsFolder?: string;
+  /**
+   * Who is told when runs end: scripts, or addresses that get a signed request. Commands with a `notify` of their own
+   * have only that one. Default: nobody.
+   */
+  readonly notify?: NotifyDefinition | readonly NotifyDefinition[];
   /** Short form of `limits.maxConnections`. Default: 10,000. */
   readonly maxConnections?: number;
   /** Short form of `limits.maxThreads`: worker threads for commands with `thread`. Default: 4. */
@@ -126,6 +132,7 @@ const serverOptionNames = {
   logs: true,
   logArgs: true,
   runsFolder: true,
+  notify: true,
   maxConnections: true,
   threads: true,
   limits: true,

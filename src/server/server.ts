@@ -1,6 +1,7 @@
 /** The public server: puts dispatcher, journal, schedule and doors together, opens them, and closes them in good order. */
 import { join } from "node:path";
 import type { Client } from "../client/client.js";
+import { compileNotices } from "../commands/notify.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
 import type { DoorServer, InProcessClientOptions } from "../doors/door.js";
@@ -10,8 +11,9 @@ import { IscepError } from "../errors.js";
 import { openTokenStore } from "../identity/token-store.js";
 import { openRuns, type OpenRuns } from "../journal/open-runs.js";
 import { resolveLimits, type Limits } from "../limits/limits.js";
-import type { Command, CommandSet } from "../model/command.js";
+import type { Command, CommandSet, Notice } from "../model/command.js";
 import type { TokensAuthenticator } from "../model/identity.js";
+import { Notices } from "../notices/notices.js";
 import { countRefusals } from "../logs/counted-refusals.js";
 import type { Logs } from "../model/logs.js";
 import { tellExceptions } from "../logs/exceptions.js";
@@ -37,6 +39,7 @@ interface Listening {
   readonly authenticator: TokensAuthenticator | undefined;
   readonly scheduler: Scheduler;
   readonly runs: OpenRuns | undefined;
+  readonly notices: Notices;
   readonly sweep: NodeJS.Timeout;
 }
 
@@ -44,6 +47,7 @@ export class Server implements DoorServer {
   readonly #options: ServerOptions;
   readonly #limits: Limits;
   readonly #registry: Registry;
+  readonly #notices: readonly Notice[];
   readonly #changes = new ChangeListeners();
   #state: "new" | "starting" | "listening" | "closed" = "new";
   #listening: Listening | undefined;
@@ -62,6 +66,7 @@ export class Server implements DoorServer {
       ...(options.threads === undefined ? {} : { maxThreads: options.threads }),
     });
     this.#registry = new Registry(options.commands ?? []);
+    this.#notices = compileNotices("the server", options.notify ?? false);
   }
 
   /** Adds a command, even while the server runs. @throws IscepError `usage` when there is one of that name */
@@ -125,14 +130,18 @@ export class Server implements DoorServer {
     let logs = await openLogs(options.logs, limits);
     let authenticator: TokensAuthenticator | undefined;
     let runs: OpenRuns | undefined;
+    const folder = options.runsFolder;
+    const notices = new Notices({ limits, logs, registry: this.#registry, all: this.#notices, folder });
     try {
       authenticator = openTokens(options.tokens, limits, logs);
-      if (options.runsFolder !== undefined) runs = await openRuns(options.runsFolder, limits, logs);
+      if (folder !== undefined)
+        runs = await openRuns(folder, limits, logs, (record, output) => notices.lost(record, output));
       logs = runs?.logs ?? logs;
       if (logs !== undefined) logs = countRefusals(logs, limits);
-      return await this.#open(certificate, logs, authenticator, runs);
+      return await this.#open(certificate, logs, authenticator, runs, notices);
     } catch (error) {
       authenticator?.close();
+      await notices.close(0);
       await runs?.close();
       await logs?.close();
       throw error;
@@ -144,6 +153,7 @@ export class Server implements DoorServer {
     logs: Logs | undefined,
     authenticator: TokensAuthenticator | undefined,
     runs: OpenRuns | undefined,
+    notices: Notices,
   ): Promise<ListeningServer> {
     const options = this.#options;
     const limits = this.#limits;
@@ -155,6 +165,7 @@ export class Server implements DoorServer {
       exceptions: options.logs === undefined ? tellExceptions(process.stderr, limits) : undefined,
       store: runs?.store,
       history: runs?.history,
+      notices,
     });
     const file = options.runsFolder === undefined ? undefined : join(options.runsFolder, "schedule.json");
     const scheduler = new Scheduler({ registry: this.#registry, dispatcher, file, limits, logs });
@@ -174,12 +185,13 @@ export class Server implements DoorServer {
       for (const session of host.inProcess) session.check(nowMs);
     }, sweepIntervalMs(limits));
     // From here on doors can call.
-    this.#listening = { packets, doors: undefined, host, authenticator, scheduler, runs, sweep };
+    this.#listening = { packets, doors: undefined, host, authenticator, scheduler, runs, notices, sweep };
     try {
       const doors = await OpenedDoors.open(packets, options.doors ?? [], this);
       this.#listening = { ...this.#listening, doors };
       this.#state = "listening";
       scheduler.begin();
+      if (runs !== undefined) notices.begin(runs.isGone);
       return { ...packets.address, doorUrls: doors.urls };
     } catch (error) {
       this.#listening = undefined;
@@ -211,7 +223,7 @@ export class Server implements DoorServer {
   /**
    * Takes no more connections and starts no more runs, lets what is under way end within `graceMs` (default
    * `closeGraceMs`), then cancels it. Resolves when every run has ended and every file is closed, and no later than `killGraceMs`
-   * and `lingerTimeoutMs` after the grace, whatever is stuck. Safe to call twice.
+   * and `lingerTimeoutMs` (or a second more than `noticeCloseMs`, while notices are under way) after the grace, whatever is stuck. Safe to call twice.
    */
   async close(options: { readonly graceMs?: number } = {}): Promise<void> {
     refuseUnknownOption("server.close()", options, { graceMs: true });
@@ -225,17 +237,19 @@ export class Server implements DoorServer {
     const listening = this.#listening;
     this.#state = "closed";
     if (listening === undefined) return;
-    const { doors, host, authenticator, scheduler, runs, sweep } = listening;
+    const { doors, host, authenticator, scheduler, runs, notices, sweep } = listening;
     doors?.drain();
     scheduler.close();
-    const { killGraceMs, lingerTimeoutMs } = this.#limits;
+    const { killGraceMs, lingerTimeoutMs, noticeCloseMs } = this.#limits;
     const endsAtMs = performance.now() + graceMs + killGraceMs + lingerTimeoutMs;
     // The other half of the time is for the last packets and lines.
     await host.dispatcher.close(graceMs, killGraceMs + lingerTimeoutMs / 2);
     const leftMs = (): number => Math.max(0, endsAtMs - performance.now());
+    const noticed = notices.close(noticeCloseMs);
     await doors?.close(Math.min(lingerTimeoutMs, leftMs()), leftMs);
     clearInterval(sweep);
     authenticator?.close();
+    await noticed;
     // What is written later, such as the end of a run of another server, is found by the next start.
     await settled(runs?.close(), leftMs());
     await settled(host.logs?.close(), leftMs());

@@ -85,11 +85,13 @@ beforeAll(() => {
   writeFileSync(path.join(folder, "package.json"), '{ "type": "module" }');
 });
 afterAll(() => rmSync(folder, { recursive: true }));
+beforeAll(() => void (process.env["CHAT_SECRET"] = "at least 16 characters"));
+afterAll(() => void delete process.env["CHAT_SECRET"]);
 
 async function load(text: string): Promise<Configuration> {
   const file = path.join(folder, "iscep.yaml");
   // Only root may run a script as somebody else, and each for himself.
-  writeFileSync(file, text.replace(/\buser: backup\b/, `user: ${os.userInfo().username}`));
+  writeFileSync(file, text.replaceAll(/\buser: backup\b/g, `user: ${os.userInfo().username}`));
   return loadConfiguration(file);
 }
 

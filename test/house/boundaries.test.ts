@@ -34,6 +34,7 @@ const layers = [
   "runs/script",
   "runs/thread",
   "runs",
+  "notices",
   "journal",
   "dispatcher.ts",
   "schedule",

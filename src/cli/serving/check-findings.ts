@@ -16,7 +16,7 @@ import { placesOf } from "../../server/listen-places.js";
 import { Server } from "../../server/server.js";
 import { certificateFaults } from "./check-certificate.js";
 import { checkFolder, checkSocket, isFolder, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
-import { firstLineFaults, programsOfOthers } from "./program-owners.js";
+import { firstLineFaults, programsOfOthers, serverNoticeScripts } from "./program-owners.js";
 import { placed } from "./placed-fault.js";
 import { scheduleLines } from "./schedules.js";
 import { loadSources, type ServeSettings } from "./sources.js";
@@ -76,8 +76,9 @@ export async function check(
   const options = withFlags(settings);
   const places = placesOf(options);
   await findings.examine("commands", () => `${new Registry(commands).list().length} in all`);
-  for (const line of programsOfOthers(commands)) findings.add("warning", "commands", line);
-  for (const { isFatal, sentence } of firstLineFaults(commands))
+  const programs = [...commands, ...serverNoticeScripts(options)];
+  for (const line of programsOfOthers(programs)) findings.add("warning", "commands", line);
+  for (const { isFatal, sentence } of firstLineFaults(programs))
     findings.add(isFatal ? "wrong" : "warning", "commands", sentence);
   for (const command of commands) await checkFolders(findings, command);
   for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);

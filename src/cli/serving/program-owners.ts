@@ -1,8 +1,10 @@
 /** What `iscep serve` and `iscep check` say about the programs of scripts. */
 import { statSync } from "node:fs";
-import type { Command, ScriptCommand } from "../../model/command.js";
+import type { Command, Notice, ScriptCommand } from "../../model/command.js";
+import { compileNotices } from "../../commands/notify.js";
 import { firstLineFault, type FirstLineFault } from "../../commands/script/first-line.js";
 import { fixedPath, isWritableByOwnGroup } from "../../commands/script/program.js";
+import type { ServeSettings } from "./sources.js";
 
 /**
  * A line for each script that root would start, and whose program belongs to a user other than root and the one that it
@@ -23,8 +25,21 @@ export function firstLineFaults(commands: readonly Command[]): FirstLineFault[] 
   });
 }
 
+/** The programs of notices, too. */
 function scriptsOf(commands: readonly Command[]): ScriptCommand[] {
-  return commands.filter((command) => command.kind === "script");
+  return commands.flatMap((command) => [
+    ...(command.kind === "script" ? [command] : []),
+    ...noticeScripts(command.notify ?? []),
+  ]);
+}
+
+/** The programs of the notices that the server gives for all commands. */
+export function serverNoticeScripts({ notify }: Pick<ServeSettings, "notify">): ScriptCommand[] {
+  return noticeScripts(compileNotices("the server", notify ?? false));
+}
+
+function noticeScripts(notices: readonly Notice[]): ScriptCommand[] {
+  return notices.flatMap(({ target }) => (target.kind === "script" ? [target] : []));
 }
 
 function ownerWarning({ name, program, user }: ScriptCommand): string[] {

@@ -10,7 +10,7 @@ import { killAllGroups } from "../../runs/script/start.js";
 import { onStopSignals } from "../terminal/interrupt.js";
 import type { DefineVerb } from "../terminal/invocation.js";
 import { placed } from "../serving/placed-fault.js";
-import { programsOfOthers } from "../serving/program-owners.js";
+import { programsOfOthers, serverNoticeScripts } from "../serving/program-owners.js";
 import { Reload } from "../serving/reload.js";
 import { runsFolderOf } from "../serving/runs-folder.js";
 import { logLevelOf, openServeLogs, type LevelFlags } from "../serving/logs.js";
@@ -94,7 +94,12 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const { urls, doorUrls } = await server.listen().catch(toPlaced);
   closeRead();
   if (level !== "quiet") {
-    for (const line of [...openDoors(options), ...orphans(), ...programsOfOthers(commands)]) await logs.warn(line);
+    for (const line of [
+      ...openDoors(options),
+      ...orphans(),
+      ...programsOfOthers([...commands, ...serverNoticeScripts(options)]),
+    ])
+      await logs.warn(line);
     for (const line of scheduleLines(commands)) await logs.note(line);
   }
   for (const url of [...urls, ...doorUrls])

@@ -1,4 +1,5 @@
 import { IscepError } from "../../errors.js";
+import type { Notice } from "../../model/command.js";
 import { anonymous, type Identity } from "../../model/identity.js";
 import type { RunOutcome } from "../../model/outcome.js";
 import { keptArgumentsIn, type KeptArguments } from "../../model/run-record.js";
@@ -35,6 +36,8 @@ export class Run {
   keptArguments: Partial<KeptArguments> | undefined;
   /** The texts that the call gave for secret arguments. No log may have them. */
   secrets: readonly string[] = [];
+  /** Who may have to be told of its end. undefined: nobody. */
+  notices: readonly Notice[] | undefined;
   /** The caller may ask for it later, even after a restart of the server. */
   retention: Retention | undefined;
   /** What the door of its caller can carry; undefined when that is what any other door can. */

@@ -1,0 +1,105 @@
+/**
+ * Notices that are not given yet, as files of the runs folder, so that a server that is started again gives them. A
+ * script's file is removed before the script starts, because nobody could know later how far it came. The file of a
+ * request is removed when the request has arrived: its receiver knows it again by its id.
+ */
+import { readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { IscepError } from "../errors.js";
+import { temporaryPathOf } from "../files/atomic-file.js";
+import { ownProcessMark } from "../files/process-mark.js";
+import { isJsonObject } from "../wire/json.js";
+import { isOutcomeStatus } from "../model/outcome.js";
+import type { RunFacts } from "./facts.js";
+
+export interface KeptNotice {
+  readonly id: string;
+  /** The key of the notice in the definition. */
+  readonly key: string;
+  readonly facts: RunFacts;
+}
+
+const suffix = ".notice";
+
+export class KeptNotices {
+  readonly #folder: string;
+  readonly #onProblem: (message: string, error: unknown) => void;
+
+  constructor(folder: string, onProblem: (message: string, error: unknown) => void) {
+    this.#folder = folder;
+    this.#onProblem = onProblem;
+  }
+
+  #path(id: string): string {
+    return join(this.#folder, id + suffix);
+  }
+
+  /** Returns false when it could not be kept. */
+  keep(notice: KeptNotice): boolean {
+    const path = this.#path(notice.id);
+    const temporary = temporaryPathOf(path);
+    try {
+      // After a power cut it may be gone. To wait for the disk would hold up everybody.
+      writeFileSync(temporary, JSON.stringify({ ...notice, server: ownProcessMark() }), { mode: 0o600 });
+      renameSync(temporary, path);
+      return true;
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      this.#onProblem(`a notice cannot be kept in ${this.#folder}, and a restart would lose it`, error);
+      return false;
+    }
+  }
+
+  /** For one that was kept. False when another server was first: of all that try, one gets true. */
+  claim(id: string): boolean {
+    try {
+      unlinkSync(this.#path(id));
+      return true;
+    } catch (error) {
+      return error instanceof Error && "code" in error && error.code !== "ENOENT";
+    }
+  }
+
+  remove(id: string): void {
+    rmSync(this.#path(id), { force: true });
+  }
+
+  /** Those of servers that are gone. Their files are gone then, too. */
+  takeOver(isGone: (server: string) => boolean): KeptNotice[] {
+    return readdirSync(this.#folder).flatMap((name) => {
+      if (!name.endsWith(suffix)) return [];
+      const id = name.slice(0, -suffix.length);
+      const found = this.#read(id);
+      if (found === undefined || !isGone(found.server) || !this.claim(id)) return [];
+      const { key, facts } = found;
+      return [{ id, key, facts }];
+    });
+  }
+
+  #read(id: string): (KeptNotice & { readonly server: string }) | undefined {
+    try {
+      const parsed: unknown = JSON.parse(readFileSync(this.#path(id), "utf8"));
+      const { key, facts, server } = isJsonObject(parsed) ? parsed : {};
+      if (typeof key === "string" && typeof server === "string" && isFacts(facts)) return { id, key, facts, server };
+      throw new IscepError("internal", "it is not the file of a notice");
+    } catch (error) {
+      // Another server may have given it meanwhile.
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      this.#onProblem(`the notice ${this.#path(id)} cannot be read, and is removed`, error);
+      this.remove(id);
+      return undefined;
+    }
+  }
+}
+
+function isFacts(facts: unknown): facts is RunFacts & Record<string, unknown> {
+  if (!isJsonObject(facts)) return false;
+  const { run, command, owner, status, startedAtMs, endedAtMs, durationMs, outputBytes, stderr } = facts;
+  const numbers = [startedAtMs, endedAtMs, durationMs, outputBytes];
+  const texts = [run, command, owner, stderr];
+  return (
+    isOutcomeStatus(status) &&
+    texts.every((text) => typeof text === "string") &&
+    numbers.every((number) => typeof number === "number")
+  );
+}

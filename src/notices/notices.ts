@@ -1,0 +1,289 @@
+/**
+ * Tells others that runs have ended, by a script or a request. Nothing here makes a run wait. How many notices there
+ * are at once, how many wait, and how long each takes is bounded, and what goes wrong is a line of the error log.
+ */
+import { IscepError, isIscepError, textOfThrown, toIscepError } from "../errors.js";
+import type { Registry } from "../commands/registry.js";
+import type { Limits } from "../limits/limits.js";
+import type { Notice } from "../model/command.js";
+import { scheduler } from "../model/identity.js";
+import type { Logs } from "../model/logs.js";
+import type { RunOutcome } from "../model/outcome.js";
+import type { RunRecord } from "../model/run-record.js";
+import { createRunId } from "../runs/run/run-id.js";
+import type { Run } from "../runs/run/run.js";
+import { runScript } from "../runs/script/run-script.js";
+import type { RunOutput } from "../runs/streams/output.js";
+import { factsOfRecord, factsOfRun, stderrInFiles, type RunFacts } from "./facts.js";
+import { KeptNotices } from "./kept-notices.js";
+import { sendNotice } from "./request.js";
+
+export interface NoticesOptions {
+  readonly limits: Limits;
+  readonly logs: Logs | undefined;
+  readonly registry: Pick<Registry, "get">;
+  /** Those for commands that have none of their own. */
+  readonly all: readonly Notice[];
+  /** The runs folder, in which notices outlive the server. */
+  readonly folder: string | undefined;
+}
+
+interface Pending {
+  readonly id: string;
+  readonly notice: Notice;
+  readonly facts: RunFacts;
+  /** It has a file. */
+  isKept: boolean;
+  tries: number;
+}
+
+const lostMessage = "the server ended while it was under way, and nobody knows how far it came";
+
+/** A script that is ended at the close of the server has this long after SIGTERM. */
+const closingKillGraceMs = 500;
+
+export class Notices {
+  readonly #options: NoticesOptions;
+  readonly #kept: KeptNotices | undefined;
+  readonly #ready: Pending[] = [];
+  /** Those that wait for their next try. */
+  readonly #later = new Map<Pending, NodeJS.Timeout>();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
+  /** Ids of notices that earlier servers left. A run may be found to be lost after its notice was written. */
+  readonly #takenOver = new Set<string>();
+  #isGone: ((server: string) => boolean) | undefined;
+  #isPumping = false;
+  #isClosed = false;
+  #dropped = 0;
+  #droppedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: NoticesOptions) {
+    this.#options = options;
+    const tell = (message: string, error: unknown): void => this.#log({ message, error });
+    this.#kept = options.folder === undefined ? undefined : new KeptNotices(options.folder, tell);
+  }
+
+  /** Those that are told of runs of this command. undefined: nobody. */
+  of(command: { readonly notify?: readonly Notice[] } | undefined): readonly Notice[] | undefined {
+    const notices = command?.notify ?? this.#options.all;
+    return notices.length === 0 ? undefined : notices;
+  }
+
+  /** The run has its outcome, which is not written yet. So a server that is killed now gives the notice later. */
+  ended(run: Run, outcome: RunOutcome): void {
+    const { status } = outcome;
+    // A caller is told that the call is refused. Of a schedule nobody else would know.
+    if (status === "rejected" && run.identity.owner !== scheduler.owner) return;
+    if (run.notices?.some(({ statuses }) => statuses.has(status)) !== true) return;
+    this.#takeAll(run.notices, factsOfRun(run, outcome, this.#options.limits));
+  }
+
+  #takeAll(notices: readonly Notice[], facts: RunFacts): void {
+    for (const [index, notice] of notices.entries()) {
+      const id = idOf(facts.run, index);
+      if (!notice.statuses.has(facts.status) || this.#takenOver.has(id)) continue;
+      if (this.#ready.length + this.#later.size < this.#options.limits.maxQueuedNotices) this.#take(id, notice, facts);
+      else this.#drop(facts);
+    }
+  }
+
+  /** A run of a server that is gone was found to be lost. @param output what is in its files */
+  lost(record: RunRecord, output: RunOutput | undefined): void {
+    const { limits, registry } = this.#options;
+    const notices = this.of(registry.get(record.command)) ?? [];
+    if (!notices.some(({ statuses }) => statuses.has(record.status))) return;
+    const facts = factsOfRecord({ ...record, message: lostMessage }, "");
+    if (output === undefined || output.end === 0) this.#takeAll(notices, facts);
+    else {
+      const read = stderrInFiles(output, limits.noticeTimeoutMs, limits).then((stderr) =>
+        this.#takeAll(notices, { ...facts, stderr }),
+      );
+      this.#follow(read);
+    }
+    // The same server may have left notices.
+    this.#lookSoon();
+  }
+
+  /** Takes over what servers that are gone have left, now and whenever one is found to be gone. */
+  begin(isGone: (server: string) => boolean): void {
+    this.#isGone = isGone;
+    this.#takeOver();
+  }
+
+  #lookSoon(): void {
+    setImmediate(() => this.#takeOver());
+  }
+
+  #takeOver(): void {
+    if (this.#isClosed || this.#isGone === undefined) return;
+    try {
+      for (const { id, key, facts } of this.#kept?.takeOver(this.#isGone) ?? []) {
+        const notice = this.of(this.#options.registry.get(facts.command))?.find((one) => one.key === key);
+        this.#takenOver.add(id);
+        if (notice !== undefined) this.#take(id, notice, facts);
+        else
+          this.#log({ message: "a notice that an earlier server left is no longer defined, and was not given", facts });
+      }
+    } catch (error) {
+      this.#log({ message: "notices of an earlier server cannot be read", error });
+    }
+  }
+
+  #take(id: string, notice: Notice, facts: RunFacts): void {
+    const isKept = this.#kept?.keep({ id, key: notice.key, facts }) === true;
+    this.#queue({ id, notice, facts, isKept, tries: 0 });
+  }
+
+  #queue(pending: Pending): void {
+    this.#ready.push(pending);
+    this.#pumpSoon();
+  }
+
+  /** What is dropped is counted, so that thousands of failing runs do not fill the log too. */
+  #drop(facts: RunFacts): void {
+    this.#dropped++;
+    const { logProblemIntervalMs, maxQueuedNotices } = this.#options.limits;
+    const nowMs = performance.now();
+    if (nowMs - this.#droppedAtMs < logProblemIntervalMs) return;
+    this.#droppedAtMs = nowMs;
+    const message = `${this.#dropped} notices were dropped so far, because ${maxQueuedNotices} wait already (maxQueuedNotices)`;
+    this.#log({ message, facts });
+  }
+
+  /** Not at once: the run that has just ended comes first. */
+  #pumpSoon(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    setImmediate(() => {
+      this.#isPumping = false;
+      while (!this.#isClosed && this.#underWay.size < this.#options.limits.maxNotices) {
+        const pending = this.#ready.shift();
+        if (pending === undefined) return;
+        this.#follow(this.#give(pending));
+      }
+    });
+  }
+
+  #follow(work: Promise<void>): void {
+    const followed = work
+      .catch((error: unknown) => this.#log({ message: `a notice failed: ${textOfThrown(error)}`, error }))
+      .then(() => {
+        this.#underWay.delete(followed);
+        this.#pumpSoon();
+      });
+    this.#underWay.add(followed);
+  }
+
+  async #give(pending: Pending): Promise<void> {
+    const { limits } = this.#options;
+    const stop = new AbortController();
+    const reason = new IscepError("timeout", `it took longer than ${limits.noticeTimeoutMs} ms (noticeTimeoutMs)`);
+    const timer = setTimeout(() => stop.abort(reason), limits.noticeTimeoutMs);
+    const signal = AbortSignal.any([stop.signal, this.#closing.signal]);
+    pending.tries++;
+    try {
+      if (pending.notice.target.kind === "http") await this.#send(pending, signal);
+      else await this.#runScript(pending, signal);
+    } catch (error) {
+      this.#failed(pending, stop.signal.aborted ? reason : toIscepError(error));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #runScript({ id, notice: { target }, facts, isKept }: Pending, signal: AbortSignal): Promise<void> {
+    if (target.kind !== "script" || (isKept && this.#kept?.claim(id) === false)) return;
+    const { limits } = this.#options;
+    // It is no process of that run, and must not be ended with it.
+    const runId = createRunId();
+    const killGraceMs = Math.min(limits.killGraceMs, closingKillGraceMs);
+    const outcome = await runScript(target, facts, { runId, signal, limits: { ...limits, killGraceMs } });
+    if ("error" in outcome) throw outcome.error;
+  }
+
+  async #send(pending: Pending, signal: AbortSignal): Promise<void> {
+    const { target } = pending.notice;
+    if (target.kind !== "http") return;
+    const { id, facts } = pending;
+    const maxAnswerBytes = this.#options.limits.maxNoticeAnswerBytes;
+    await sendNotice(target, { id, facts, nowMs: Date.now(), signal, maxAnswerBytes });
+    this.#kept?.remove(id);
+  }
+
+  #failed(pending: Pending, error: IscepError): void {
+    const { limits } = this.#options;
+    const { notice, facts, tries } = pending;
+    const isFinal =
+      notice.target.kind === "script" || tries >= limits.maxNoticeTries || error.details["final"] === true;
+    if (!isFinal) {
+      const pauseMs = Math.min(limits.maxNoticeRetryMs, limits.noticeRetryMs * 4 ** (tries - 1));
+      // So that the notices of one bad moment do not come back in one moment.
+      if (!this.#isClosed) this.#sendLater(pending, pauseMs * (0.8 + 0.4 * Math.random()));
+      if (tries > 1 || this.#isClosed) return;
+    } else this.#kept?.remove(pending.id);
+    const what = isFinal ? "was not given" : "could not be given yet, and is tried again";
+    this.#log({ message: `the notice to ${notice.name} ${what}: ${error.message}`, error, facts });
+  }
+
+  #sendLater(pending: Pending, pauseMs: number): void {
+    const timer = setTimeout(() => {
+      this.#later.delete(pending);
+      this.#queue(pending);
+    }, pauseMs);
+    this.#later.set(pending, timer.unref());
+  }
+
+  #log({ message, error, facts }: { message: string; error?: unknown; facts?: RunFacts }): void {
+    const { logs } = this.#options;
+    if (logs === undefined) {
+      process.emitWarning(message, { type: "IscepWarning", code: "ISCEP_NOTICES" });
+      return;
+    }
+    const about = facts === undefined ? {} : { command: facts.command, runId: facts.run, owner: facts.owner };
+    const shown = isIscepError(error) ? {} : { error };
+    logs.error({ event: "notice", message, ...about, ...shown });
+  }
+
+  /**
+   * Waits until those under way and those that are ready are given, and no longer than `timeoutMs`. What is not given
+   * then is given by the next server of the same runs folder.
+   */
+  async close(timeoutMs: number): Promise<void> {
+    for (const timer of this.#later.values()) clearTimeout(timer);
+    await within(timeoutMs, async (isInTime) => {
+      while (isInTime() && this.#ready.length + this.#underWay.size > 0)
+        await Promise.race([...this.#underWay, turn()]);
+    });
+    this.#isClosed = true;
+    this.#closing.abort(new IscepError("cancelled", "the server was closed"));
+    await within(2 * closingKillGraceMs, () => Promise.all(this.#underWay));
+    const left = this.#ready.length + this.#later.size;
+    if (left === 0) return;
+    const next = this.#kept === undefined ? "they are gone, as there is no runs folder" : "the next server gives them";
+    this.#log({ message: `the server closed before ${left} notices were given; ${next}` });
+  }
+}
+
+async function within(timeoutMs: number, work: (isInTime: () => boolean) => Promise<unknown>): Promise<void> {
+  let isInTime = true;
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      isInTime = false;
+      resolve();
+    }, timeoutMs);
+  });
+  await Promise.race([tooLate, work(() => isInTime)]);
+  clearTimeout(timer);
+}
+
+/** Those that are ready begin in the next turn of the event loop. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** The same for each server that tells of this run. */
+function idOf(run: string, index: number): string {
+  return index === 0 ? run : `${run}-${index}`;
+}
