@@ -1,11 +1,12 @@
 /**
- * Builds src/ into dist/. The compiler never deletes, so outputs of source files that were renamed or removed are
- * deleted first. dist/ is what is packed and what the tests load.
+ * Builds src/ and console/ into dist/. The compiler never deletes, so outputs of source files that were renamed or
+ * removed are deleted first. dist/ is what is packed and what the tests load.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { buildConsole } from "./console.mjs";
 
 const root = path.dirname(import.meta.dirname);
 const source = path.join(root, "src");
@@ -19,7 +20,8 @@ function filesIn(folder) {
 function sweep() {
   for (const file of filesIn(dist)) {
     const output = /^(.*?)(?:\.d\.ts|\.js)(?:\.map)?$/.exec(file);
-    if (output?.[1] === undefined || existsSync(path.join(source, `${output[1]}.ts`))) continue;
+    if (file.startsWith("console") || output?.[1] === undefined || existsSync(path.join(source, `${output[1]}.ts`)))
+      continue;
     rmSync(path.join(dist, file));
   }
 }
@@ -32,8 +34,8 @@ function forgetRecordIfIncomplete() {
   if (!complete) rmSync(path.join(dist, ".tsbuildinfo"), { force: true });
 }
 
-/** @returns {boolean} whether everything compiled */
-export function build() {
+/** @returns {Promise<boolean>} whether everything compiled */
+export async function build() {
   sweep();
   forgetRecordIfIncomplete();
   const compiler = path.join(
@@ -43,8 +45,10 @@ export function build() {
   const run = spawnSync(process.execPath, [compiler, "-b", path.join(root, "tsconfig.json")], { stdio: "inherit" });
   if (run.error) console.error(`The compiler could not be started: ${run.error.message}`);
   // npm makes this file executable when it installs the package. In a checkout it is run as it is.
-  if (run.status === 0) chmodSync(path.join(dist, "cli/main.js"), 0o755);
-  return run.status === 0;
+  if (run.status !== 0) return false;
+  chmodSync(path.join(dist, "cli/main.js"), 0o755);
+  await buildConsole();
+  return true;
 }
 
-if (process.argv[1] === import.meta.filename && !build()) process.exitCode = 1;
+if (process.argv[1] === import.meta.filename && !(await build())) process.exitCode = 1;

@@ -57,6 +57,6 @@ if (process.argv.includes("--record")) {
   }
   const startMs = performance.now();
   const { build } = await import("./build.mjs");
-  if (!build()) stop("the build failed; the errors stand above.");
+  if (!(await build())) stop("the build failed; the errors stand above.");
   console.log(`setup: built dist/ in ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
 }

@@ -24,7 +24,9 @@ describe("the Dockerfile", () => {
       .filter(([from = ""]) => !from.startsWith("--from="))
       .flatMap((words) => words.slice(0, -1));
     expect(ofContext.filter((file) => !existsSync(file))).toEqual([]);
-    expect(ofContext).toEqual(expect.arrayContaining(["package-lock.json", ".npmrc", "src", "scripts/build.mjs"]));
+    expect(ofContext).toEqual(
+      expect.arrayContaining(["package-lock.json", ".npmrc", "src", "console", "scripts/build.mjs"]),
+    );
     const ofStage = copies.filter(([from]) => from === "--from=build").map(([, , to]) => to);
     expect(ofStage.toSorted()).toEqual(["dist", "node_modules", "package.json"].map((part) => `/opt/iscep/${part}`));
   });

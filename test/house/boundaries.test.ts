@@ -70,6 +70,13 @@ const sources = new Map(
     .map((file) => [file, readFileSync(path.join("src", file), "utf8")]),
 );
 
+const consoleSources = new Map(
+  readdirSync("console/src", { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.tsx?$/.test(file))
+    .map((file) => path.posix.join("console/src", file.split(path.sep).join("/")))
+    .map((file) => [file, readFileSync(file, "utf8")]),
+);
+
 /** Blanks out comments, and what strings and templates say, so that only the code's own words are left. */
 function codeOnly(text: string, keepStrings = false): string {
   const pattern = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[\s\S]|[^`\\])*`/g;
@@ -169,8 +176,22 @@ describe("the house", () => {
     expect(impure).toEqual([]);
   });
 
+  test("the console, which runs in browsers, has nothing of src/ but what knows neither Node nor the server", () => {
+    const shared = ["src/text/visible-text.ts"];
+    const packages = ["preact", "preact/hooks", "@preact/signals", "eventsource-parser", "uplot"];
+    expect(consoleSources.size).toBeGreaterThan(20);
+    const foreign = [...consoleSources]
+      .flatMap(([file, text]) => importsOf(file, text))
+      .filter(({ to }) => !to.startsWith("console/src/") && !shared.includes(to) && !packages.includes(to));
+    expect(foreign.map(show)).toEqual([]);
+    const text = sources.get("text/visible-text.ts") ?? "";
+    expect([...importsOf("text/visible-text.ts", text), ...codeOnly(text).matchAll(impureNames)]).toEqual([]);
+    const back = imports.filter(({ to }) => to.includes("console/src/"));
+    expect(back.map(show)).toEqual([]);
+  });
+
   test("no file holds more than 350 lines", () => {
-    const long = [...sources].filter(([, text]) => text.split("\n").length > 351);
+    const long = [...sources, ...consoleSources].filter(([, text]) => text.split("\n").length > 351);
     expect(long.map(([file]) => file)).toEqual([]);
   });
 

@@ -3,9 +3,9 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 
-const files = execFileSync("git", ["ls-files", "src", "scripts", "bench", "stress"], { encoding: "utf8" })
+const files = execFileSync("git", ["ls-files", "src", "console", "scripts", "bench", "stress"], { encoding: "utf8" })
   .split("\n")
-  .filter((file) => /\.(?:ts|mjs)$/.test(file) && existsSync(file));
+  .filter((file) => /\.(?:tsx?|mjs)$/.test(file) && existsSync(file));
 
 /** Each comment as one line of text, with the place where it begins. */
 function commentsIn(file: string, source: string): { place: string; text: string }[] {

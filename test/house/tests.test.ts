@@ -14,7 +14,7 @@ const support = textsOf("test/support");
 
 /** What a folder of tests may have for itself: programs that it starts, modules that it serves, types that it compiles. */
 const ownFolders = /^\.\/(?:programs|modules)\//;
-const outside = /^(?:\.\.\/)+(?:examples|stress|scripts)\//;
+const outside = /^(?:\.\.\/)+(?:examples|stress|scripts|console)\//;
 
 test("what tests share is in test/support", () => {
   expect(testFiles.length).toBeGreaterThan(100);
@@ -51,6 +51,7 @@ test("each folder that .ci/run names is there, and most are named", () => {
   const others = [
     "cli",
     "conformance",
+    "console",
     "container",
     "docs",
     "examples",

@@ -61,6 +61,11 @@ const all = ["string", "integer", "number", "boolean", "enum", "path", "list", "
  */
 export const choicesKeyword = "x-iscep-choices-from";
 
+/** These tell forms what JSON Schema has no word for. Other programs ignore them. */
+const multilineKeyword = "x-iscep-multiline";
+const pathKeyword = "x-iscep-path";
+const pathKindKeyword = "x-iscep-path-kind";
+
 function key<Value>(row: DeclarationKey<Value>): DeclarationKey {
   // The check of a declaration has already asked the kind whether this is a valid value.
   return row;
@@ -130,6 +135,7 @@ export const declarationTable = {
     kind: flag,
     says: "Allows tabs and line ends. Without it, a text has no control characters.",
     types: texts,
+    tells: (isAllowed) => (isAllowed ? { [multilineKeyword]: true } : {}),
   }),
   allow: key({
     kind: listOfWords(allowances, { integer: ["dash"], number: ["dash"], enum: ["dash"] }),
@@ -156,16 +162,20 @@ export const declarationTable = {
     says: "The folder that the path must be in, wherever links lead. The program gets the whole path, without links.",
     types: ["path"],
     neededBy: { types: ["path"], what: "the folder that the path lies in" },
+    // The folder itself is the server's own affair.
+    tells: () => ({ [pathKeyword]: "existing" }),
   }),
   presence: key({
     kind: wordOf(presences),
     says: "Whether the path must exist, must not exist yet, or may do either. Default: existing.",
     types: ["path"],
+    tells: (presence) => ({ [pathKeyword]: presence }),
   }),
   kind: key({
     kind: wordOf(pathKinds),
     says: "What the path must be, if it exists.",
     types: ["path"],
+    tells: (kind) => ({ [pathKindKeyword]: kind }),
   }),
   items: key({
     kind: { words: "a declaration", schema: {}, fault: () => undefined },

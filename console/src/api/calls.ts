@@ -1,0 +1,71 @@
+/** The requests of this page, one function each. */
+import { request, requestJson } from "./http.js";
+import { listOf, objectOf, textOf, type JsonObject } from "./reading.js";
+import {
+  readCommand,
+  readRun,
+  readRunsPage,
+  readSchedule,
+  readSession,
+  type Command,
+  type RunRecord,
+  type RunsPage,
+  type Schedule,
+  type Session,
+} from "./types.js";
+
+export async function fetchSession(): Promise<Session> {
+  return readSession(await requestJson("/session"));
+}
+
+export async function signIn(token: string): Promise<void> {
+  await request("/session", { method: "POST", body: { token } });
+}
+
+export async function signOut(): Promise<void> {
+  await request("/session", { method: "DELETE" });
+}
+
+export async function fetchCommands(): Promise<readonly Command[]> {
+  return listOf(objectOf(await requestJson("/commands"))["commands"]).map(readCommand);
+}
+
+/** Starts a run that goes on without this page. The same key never starts a second one. */
+export async function startRun(command: string, args: JsonObject, idempotencyKey: string): Promise<string> {
+  const answer = await requestJson(`/commands/${encodeURIComponent(command)}`, {
+    method: "POST",
+    body: args,
+    headers: { prefer: "respond-async", "idempotency-key": `"${idempotencyKey}"` },
+  });
+  return textOf(objectOf(answer)["run"]);
+}
+
+export interface RunsFilter {
+  readonly command?: string;
+  readonly status?: string;
+  readonly owner?: string;
+  readonly since?: number;
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+export async function fetchRuns(filter: RunsFilter, signal?: AbortSignal): Promise<RunsPage> {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(filter)) {
+    if (value === undefined || value === "") continue;
+    query.set(name, name === "since" ? new Date(Number(value)).toISOString() : String(value));
+  }
+  return readRunsPage(await requestJson(`/runs?${query}`, signal === undefined ? {} : { signal }));
+}
+
+export async function fetchRun(run: string): Promise<RunRecord> {
+  return readRun(await requestJson(`/runs/${encodeURIComponent(run)}`));
+}
+
+export async function cancelRun(run: string): Promise<void> {
+  await request(`/runs/${encodeURIComponent(run)}`, { method: "DELETE" });
+}
+
+export async function fetchSchedules(): Promise<readonly Schedule[]> {
+  return listOf(objectOf(await requestJson("/schedules"))["schedules"]).map(readSchedule);
+}

@@ -1,0 +1,75 @@
+/** Requests to the server that this page came from. The session is in a cookie that no script can read. */
+import { Problem, problemOf, unreachable } from "./problem.js";
+
+export interface RequestOptions {
+  readonly method?: "GET" | "POST" | "DELETE";
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+type Listener = (event: "answered" | "unreachable" | "signed out") => void;
+const listeners = new Set<Listener>();
+
+/** Tells about every request whether the server answered, and whether it still knows who asks. */
+export function onServerAnswer(listener: Listener): void {
+  listeners.add(listener);
+}
+
+function tell(event: Parameters<Listener>[0]): void {
+  for (const listener of listeners) listener(event);
+}
+
+/** @throws Problem unless the answer is a success */
+export async function request(path: string, options: RequestOptions = {}): Promise<Response> {
+  const { method = "GET", body, headers = {}, signal } = options;
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: {
+        accept: "application/json",
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      credentials: "same-origin",
+      cache: "no-store",
+      redirect: "error",
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    tell("unreachable");
+    throw unreachable(error);
+  }
+  if (response.ok) {
+    tell("answered");
+    return response;
+  }
+  const problem = await problemOf(response);
+  tell(
+    problem.isUnreachable && !response.headers.get("content-type")?.includes("problem") ? "unreachable" : "answered",
+  );
+  if (problem.facts.status === 401) tell("signed out");
+  throw problem;
+}
+
+/** The JSON of an answer. @throws Problem also when it is not JSON */
+export async function requestJson(path: string, options: RequestOptions = {}): Promise<unknown> {
+  const response = await request(path, options);
+  try {
+    return (await response.json()) as unknown;
+  } catch (error) {
+    throw new Problem(
+      {
+        status: response.status,
+        code: "protocol",
+        title: "The answer cannot be read",
+        detail: "The server sent something that is not JSON.",
+        action: "Check that the address leads to iscep, and not to something before it.",
+      },
+      error,
+    );
+  }
+}

@@ -1,0 +1,66 @@
+/** Why a request did not do what it should: the server's own words (RFC 9457), or that it could not be reached. */
+import { objectOf, optionalText, textOf, type JsonObject } from "./reading.js";
+
+export interface ProblemFacts {
+  /** 0 when there was no answer. */
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  readonly detail: string;
+  /** What the person can do about it. */
+  readonly action?: string | undefined;
+  readonly run?: string | undefined;
+  readonly details?: JsonObject | undefined;
+}
+
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly facts: ProblemFacts;
+
+  constructor(facts: ProblemFacts, cause?: unknown) {
+    super(facts.detail, cause === undefined ? {} : { cause });
+    this.facts = facts;
+  }
+
+  get isUnreachable(): boolean {
+    const { status } = this.facts;
+    return status === 0 || status === 502 || status === 504;
+  }
+}
+
+/** The fetch itself failed: no connection, or one that broke. */
+export function unreachable(cause: unknown): Problem {
+  return new Problem(
+    {
+      status: 0,
+      code: "connect_failed",
+      title: "The server does not answer",
+      detail: "No connection to the server could be made, or it broke.",
+      action: "Check that the server is running. This page tries again by itself.",
+    },
+    cause,
+  );
+}
+
+export async function problemOf(response: Response): Promise<Problem> {
+  const body = objectOf(await response.json().catch(() => undefined));
+  return new Problem({
+    status: response.status,
+    code: textOf(body["code"], "internal"),
+    title: textOf(body["title"], `The server answered with ${response.status}`),
+    detail: textOf(body["detail"], textOf(body["title"], `The server answered with ${response.status}.`)),
+    action: optionalText(body["action"]),
+    run: optionalText(body["run"]),
+    details: objectOf(body["details"]),
+  });
+}
+
+/** Whatever was thrown, as a problem that can be shown. */
+export function toProblem(thrown: unknown): Problem {
+  if (thrown instanceof Problem) return thrown;
+  const detail = thrown instanceof Error ? thrown.message : String(thrown);
+  return new Problem(
+    { status: 0, code: "internal", title: "Something went wrong in this page", detail, action: "Load the page again." },
+    thrown,
+  );
+}

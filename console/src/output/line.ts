@@ -1,0 +1,119 @@
+/** One line of output that can still change: its text, and where which style begins. */
+import { plain, styleBits, type Style } from "./style.js";
+
+/** Both in one number: where a style begins in the line, in units of UTF-16, and the style. */
+export type Run = number;
+
+const styleRange = 2 ** styleBits;
+
+export function runOf(start: number, style: Style): Run {
+  return start * styleRange + style;
+}
+
+export function startOf(run: Run): number {
+  return Math.floor(run / styleRange);
+}
+
+export function styleOf(run: Run): Style {
+  return run % styleRange;
+}
+
+/** A line as it is shown. Text before the first run is plain. */
+export interface Line {
+  readonly text: string;
+  readonly runs: ArrayLike<Run>;
+}
+
+export interface Segment {
+  readonly text: string;
+  readonly style: Style;
+}
+
+export function segmentsOf({ text, runs }: Line): Segment[] {
+  const segments: Segment[] = [];
+  let from = 0;
+  let style = plain;
+  for (let at = 0; at <= runs.length; at++) {
+    const run = runs[at];
+    const to = run === undefined ? text.length : startOf(run);
+    if (to > from) segments.push({ text: text.slice(from, to), style });
+    from = to;
+    if (run !== undefined) style = styleOf(run);
+  }
+  return segments;
+}
+
+export class ChangingLine implements Line {
+  text = "";
+  readonly runs: Run[] = [];
+
+  /** Writes over what is there, from the column on, and fills up with spaces to it. */
+  write(column: number, text: string, style: Style): void {
+    if (column > this.text.length) this.#append(" ".repeat(column - this.text.length), plain);
+    if (column === this.text.length) {
+      this.#append(text, style);
+      return;
+    }
+    this.#replace(column, column + text.length, text, style);
+  }
+
+  /** Removes everything from the column on. */
+  cut(column: number): void {
+    if (column >= this.text.length) return;
+    this.text = this.text.slice(0, column);
+    if (isHighSurrogate(this.text, column - 1)) this.text = `${this.text.slice(0, -1)} `;
+    while (this.runs.length > 0 && startOf(this.runs.at(-1) ?? 0) >= column) this.runs.pop();
+  }
+
+  /** Makes everything before the column blank. */
+  blank(column: number): void {
+    const end = Math.min(column, this.text.length);
+    if (end > 0) this.#replace(0, end, " ".repeat(end), plain);
+  }
+
+  #append(text: string, style: Style): void {
+    if (text === "") return;
+    if (this.#lastStyle() !== style) this.runs.push(runOf(this.text.length, style));
+    this.text += text;
+  }
+
+  #lastStyle(): Style {
+    const last = this.runs.at(-1);
+    return last === undefined ? plain : styleOf(last);
+  }
+
+  /** A character of two units is replaced as a whole, so that no half of it stays. */
+  #replace(from: number, to: number, text: string, style: Style): void {
+    const old = this.text;
+    const start = isLowSurrogate(old, from) && isHighSurrogate(old, from - 1) ? from - 1 : from;
+    const end = isLowSurrogate(old, to) && isHighSurrogate(old, to - 1) ? to + 1 : Math.min(to, old.length);
+    const written = " ".repeat(from - start) + text + " ".repeat(Math.max(0, end - to));
+    const next: Run[] = [];
+    const add = (at: number, wanted: Style): void => {
+      const before = next.at(-1);
+      if ((before === undefined ? plain : styleOf(before)) !== wanted) next.push(runOf(at, wanted));
+    };
+    let after = plain;
+    for (const run of this.runs) {
+      if (startOf(run) < start) next.push(run);
+      if (startOf(run) <= end) after = styleOf(run);
+    }
+    add(start, style);
+    this.text = old.slice(0, start) + written + old.slice(end);
+    if (end < old.length) {
+      add(end, after);
+      for (const run of this.runs) if (startOf(run) > end) add(startOf(run), styleOf(run));
+    }
+    this.runs.splice(0, this.runs.length, ...next);
+  }
+}
+
+function isHighSurrogate(text: string, at: number): boolean {
+  const unit = text.charCodeAt(at);
+  return unit >= 0xd800 && unit < 0xdc00;
+}
+
+function isLowSurrogate(text: string, at: number): boolean {
+  const unit = text.charCodeAt(at);
+  return unit >= 0xdc00 && unit < 0xe000;
+}

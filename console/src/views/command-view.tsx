@@ -1,0 +1,183 @@
+/** One command: what it is, its form, and its last runs. */
+import { useMemo, useRef, useState } from "preact/hooks";
+import type { JSX } from "preact";
+import { fetchRun, fetchRuns, startRun } from "../api/calls.js";
+import { toProblem, type Problem } from "../api/problem.js";
+import type { Command } from "../api/types.js";
+import { faultsOfMessage } from "../forms/entry.js";
+import { fieldsOf } from "../forms/field.js";
+import { ArgumentForm } from "../parts/argument-form.js";
+import { LoadingRows } from "../parts/blank-note.js";
+import { ConfirmDialog } from "../parts/confirm-dialog.js";
+import { Heading } from "../parts/heading.js";
+import { ProblemNote } from "../parts/problem-note.js";
+import { RunTable } from "../parts/run-table.js";
+import { refreshActiveRuns } from "../state/active-runs.js";
+import { commands, loadCommands } from "../state/commands.js";
+import { useLoaded } from "../state/loaded.js";
+import { rememberedArguments, rememberRun } from "../state/remembered-runs.js";
+import { go, pathOf } from "../state/route.js";
+import { visibleLine, visibleText } from "../../../src/text/visible-text.js";
+import { durationText } from "../words/time.js";
+import { MissingCommand } from "./missing-command.js";
+
+interface Props {
+  readonly name: string;
+  /** The run whose arguments the form begins with. */
+  readonly from: string | null;
+}
+
+export function CommandView({ name, from }: Props): JSX.Element {
+  const loaded = useLoaded(`commands ${name}`, loadCommands);
+  const command = (loaded.value ?? commands.value)?.find((each) => each.name === name);
+  const past = useLoaded(`arguments ${from ?? ""}`, async () => ({
+    args: from === null ? undefined : await argumentsOf(from),
+  }));
+  if (command === undefined) {
+    if (loaded.value !== undefined) return <MissingCommand name={name} known={loaded.value.map((each) => each.name)} />;
+    return (
+      <>
+        <Heading title={visibleLine(name)} />
+        {loaded.problem === undefined ? (
+          <LoadingRows rows={4} />
+        ) : (
+          <ProblemNote problem={loaded.problem} onRetry={loaded.reload} />
+        )}
+      </>
+    );
+  }
+  if (past.isLoading && from !== null && past.problem === undefined) {
+    return (
+      <>
+        <Heading title={visibleLine(name)} />
+        <LoadingRows rows={4} />
+      </>
+    );
+  }
+  return <KnownCommand command={command} from={from} args={past.value?.args} />;
+}
+
+async function argumentsOf(run: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const remembered = rememberedArguments(run);
+  return remembered ?? (await fetchRun(run)).args;
+}
+
+interface KnownProps {
+  readonly command: Command;
+  readonly from: string | null;
+  readonly args: Readonly<Record<string, unknown>> | undefined;
+}
+
+function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
+  const fields = useMemo(() => fieldsOf(command.args), [command.name, JSON.stringify(command.args)]);
+  const [isBusy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<Problem | undefined>(undefined);
+  const [toConfirm, setToConfirm] = useState<Readonly<Record<string, unknown>> | undefined>(undefined);
+  // An attempt that failed on its way is repeated with the same key, so that no second run begins.
+  const attempt = useRef({ text: "", key: "" });
+  const refusals = useMemo(
+    () =>
+      problem?.facts.code === "invalid_arguments" ? faultsOfMessage(problem.facts.detail) : new Map<string, string>(),
+    [problem],
+  );
+  const placed = [...refusals.keys()].every((place) =>
+    fields.some(({ name }) => place === name || place.startsWith(`${name}[`)),
+  );
+
+  const start = async (wanted: Readonly<Record<string, unknown>>): Promise<void> => {
+    setToConfirm(undefined);
+    setBusy(true);
+    setProblem(undefined);
+    const text = JSON.stringify(wanted);
+    if (attempt.current.text !== text || attempt.current.key === "") attempt.current = { text, key: newKey() };
+    try {
+      const run = await startRun(command.name, wanted, attempt.current.key);
+      attempt.current = { text: "", key: "" };
+      rememberRun(run, fields, wanted);
+      void refreshActiveRuns();
+      go(pathOf("runs", run));
+    } catch (error) {
+      const failure = toProblem(error);
+      // Only when nobody knows whether it began is the key kept.
+      if (!failure.isUnreachable) attempt.current = { text: "", key: "" };
+      setProblem(failure);
+      setBusy(false);
+    }
+  };
+
+  return (
+    <>
+      <Heading title={visibleLine(command.name)}>
+        <Facts command={command} />
+      </Heading>
+      {command.description !== "" && <p class="lead">{visibleText(command.description)}</p>}
+      {from !== null && (
+        <p class="notice" role="status">
+          {args === undefined
+            ? "The arguments of that run are not kept, so the form begins with the defaults."
+            : "The form has the arguments of an earlier run. Secrets are not kept; enter them again."}
+        </p>
+      )}
+      <div class="card">
+        <ArgumentForm
+          fields={fields}
+          args={args}
+          refusals={refusals}
+          isBusy={isBusy}
+          submitWord={command.mustConfirm ? "Run…" : "Run"}
+          onSubmit={(wanted) => {
+            if (command.mustConfirm) setToConfirm(wanted);
+            else void start(wanted);
+          }}
+        />
+        {problem !== undefined && !(refusals.size > 0 && placed) && <ProblemNote problem={problem} />}
+      </div>
+      {command.takesInput && (
+        <p class="quiet">
+          This command can read standard input. The console sends none; use <code>iscep call</code> or curl for that.
+        </p>
+      )}
+      <LastRuns command={command.name} />
+      {toConfirm !== undefined && (
+        <ConfirmDialog
+          command={command}
+          fields={fields}
+          args={toConfirm}
+          onYes={() => void start(toConfirm)}
+          onNo={() => setToConfirm(undefined)}
+        />
+      )}
+    </>
+  );
+}
+
+function Facts({ command }: { readonly command: Command }): JSX.Element {
+  return (
+    <p class="facts">
+      <span class="tag">{command.kind}</span>
+      {command.isReadOnly && <span class="tag">reads only</span>}
+      {command.isIdempotent && <span class="tag">may be repeated</span>}
+      {command.mustConfirm && <span class="tag is-warning">asks first</span>}
+      {command.timeoutMs > 0 && <span class="quiet">at most {durationText(command.timeoutMs)}</span>}
+    </p>
+  );
+}
+
+function LastRuns({ command }: { readonly command: string }): JSX.Element | null {
+  const { value } = useLoaded(`last runs ${command}`, () => fetchRuns({ command, limit: 5 }), 10_000);
+  if (value === undefined || value.runs.length === 0) return null;
+  return (
+    <section class="below" aria-labelledby="last-runs">
+      <h2 id="last-runs">Last runs</h2>
+      <RunTable runs={value.runs} label="Last runs" />
+      <p>
+        <a href={`${pathOf("runs")}?command=${encodeURIComponent(command)}`}>All runs of this command</a>
+      </p>
+    </section>
+  );
+}
+
+/** `crypto.randomUUID` exists only in secure contexts. */
+function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

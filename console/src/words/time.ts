@@ -1,0 +1,56 @@
+/** Times, durations and sizes as a person says them. */
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const dayMs = 24 * hourMs;
+
+/** `in 5 min`, `3 h ago`, `now`. Far times are a date. */
+export function relativeTime(timeMs: number, nowMs: number): string {
+  const differenceMs = timeMs - nowMs;
+  const distanceMs = Math.abs(differenceMs);
+  if (distanceMs < 5_000) return "now";
+  if (distanceMs >= 7 * dayMs) return dateOf(timeMs);
+  const text =
+    distanceMs < minuteMs
+      ? `${Math.round(distanceMs / 1000)} s`
+      : distanceMs < hourMs
+        ? `${Math.round(distanceMs / minuteMs)} min`
+        : distanceMs < dayMs
+          ? `${Math.round(distanceMs / hourMs)} h`
+          : `${Math.round(distanceMs / dayMs)} d`;
+  return differenceMs > 0 ? `in ${text}` : `${text} ago`;
+}
+
+const dateFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const dateTimeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+export function dateOf(timeMs: number): string {
+  return dateFormat.format(timeMs);
+}
+
+export function dateTimeOf(timeMs: number): string {
+  return dateTimeFormat.format(timeMs);
+}
+
+/** `340 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`. */
+export function durationText(durationMs: number): string {
+  const ms = Math.max(0, durationMs);
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < hourMs) return `${Math.floor(ms / minuteMs)} min ${Math.floor((ms % minuteMs) / 1000)} s`;
+  if (ms < dayMs) return `${Math.floor(ms / hourMs)} h ${Math.floor((ms % hourMs) / minuteMs)} min`;
+  return `${Math.floor(ms / dayMs)} d ${Math.floor((ms % dayMs) / hourMs)} h`;
+}
+
+/** `512 B`, `1.4 KiB`, `64 MiB`. */
+export function sizeText(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : Number(value.toFixed(1))} ${units[unit] ?? "B"}`;
+}
+
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+}
