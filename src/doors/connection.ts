@@ -1,11 +1,14 @@
 /** What the doors of both versions have in common. */
 import type { Dispatcher } from "../dispatcher.js";
 import type { Authenticator } from "../model/identity.js";
+import type { OtherProtocol } from "../session/version1-server.js";
 import type { Limits } from "../limits/limits.js";
 import type { Logs } from "../model/logs.js";
 import type { ByteStream } from "../transport/byte-stream.js";
 import type { FairWork } from "./fair-work.js";
 import type { UnsentBytes } from "./write-window.js";
+
+export type { OtherProtocol };
 
 /** What a server does with its connections, in either version. */
 export interface Connection {
@@ -48,6 +51,8 @@ export interface ConnectionHost extends DoorHost {
   /** The connection has shown a good token, or is gone. */
   arrived(connection: Connection): void;
   closed(connection: Connection): void;
-  /** The first packet was HELLO, so version 2 goes on with these bytes on the same socket. */
-  upgraded(connection: Connection, socket: ByteStream, bytes: Buffer): void;
+  /** True when a door takes connections that begin as HTTP does. */
+  servesHttp(): boolean;
+  /** The first bytes were those of another protocol, which goes on with these bytes on the same socket. */
+  upgraded(connection: Connection, socket: ByteStream, bytes: Buffer, protocol: OtherProtocol): void;
 }

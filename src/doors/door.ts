@@ -1,7 +1,9 @@
 /** A door of your own is a program that uses clients of its server in the same process. */
+import type { Socket } from "node:net";
 import type { Client } from "../client/client.js";
 import type { Limits } from "../limits/limits.js";
 import type { CommandSet } from "../model/command.js";
+import type { ListenPlace } from "../transport/address.js";
 
 export interface InProcessClientOptions {
   /**
@@ -14,6 +16,33 @@ export interface InProcessClientOptions {
    * as it does for connections.
    */
   readonly source: string;
+}
+
+/**
+ * A connection that speaks HTTP. The server has admitted it, and counts and cuts it as any other. The door reads and
+ * writes it.
+ */
+export interface HttpConnection {
+  readonly socket: Socket;
+  /** The IP address of the peer, or `unix`. */
+  readonly source: string;
+  /** The connection is encrypted. */
+  readonly tls: boolean;
+  /** The server closes. What is under way is still answered, and then the connection ends. */
+  readonly isClosing: boolean;
+  /**
+   * The client for calls of this peer with this token (undefined: none). It is closed when the connection is, so its runs
+   * are released then.
+   * @throws IscepError `unauthorized` for a token that is not valid now, `busy` while this address is refused for wrong
+   *   tokens
+   */
+  client(token: string | undefined): Client;
+  /** The head of a request has come. From now on the peer may wait, and we may. */
+  requestBegan(): void;
+  /** Its answer is sent, or was cut. */
+  requestEnded(): void;
+  /** Bytes came that are no HTTP. The error log gets a line. */
+  malformed(message: string): void;
 }
 
 /** What a door sees of its server. `Server` is one. */
@@ -31,6 +60,15 @@ export interface DoorServer {
    * listening.
    */
   onCommandsChanged(listener: () => void): () => void;
+  /**
+   * Gives one door the connections that begin as HTTP does, until the server closes: on these places, or on all places of
+   * the server. Call it in `open`. Resolves to their addresses, such as `https://127.0.0.1:8989/`.
+   * @throws IscepError `listen_failed`, and `usage` for a place that is not safe, or when another door has them
+   */
+  acceptHttp(
+    connected: (connection: HttpConnection) => void,
+    places?: readonly ListenPlace[],
+  ): Promise<readonly string[]>;
 }
 
 /** A way in. The server opens it in `listen()`, and drains and closes it in `close()`. */

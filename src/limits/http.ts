@@ -2,6 +2,18 @@
 import { forever, type Limit } from "./limit.js";
 
 export const httpLimits = {
+  maxPipelinedRequests: {
+    min: 1,
+    default: 32,
+    max: 10_000,
+    reason: "HTTP: requests that a connection may send before it has their answers; with one more it is cut",
+  },
+  maxHttpHeadBytes: {
+    min: 1_024,
+    default: 16_384,
+    max: 1_048_576,
+    reason: "HTTP: all header fields of a request together, with its first line",
+  },
   eventHeartbeatMs: {
     default: 15_000,
     max: forever,

@@ -33,7 +33,8 @@ export function checkPlaces(options: ServerOptions): void {
   for (const place of places) checkPlace(place, options);
 }
 
-function checkPlace(place: ListenPlace, { tls, tokens, allowCleartext = false }: ServerOptions): void {
+/** @throws IscepError `usage` when the place would be open to others although nobody asked for it */
+export function checkPlace(place: ListenPlace, { tls, tokens, allowCleartext = false }: ServerOptions): void {
   if ("unix" in place) return;
   const { host, port } = place;
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535))

@@ -1,20 +1,30 @@
 /** The door of versions 1 and 2. It listens, admits connections, and gives each to the version that it speaks. */
-import type { Socket } from "node:net";
-import type { Connection, ConnectionHost, DoorHost } from "../doors/connection.js";
+import { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { Connection, ConnectionHost } from "../doors/connection.js";
+import type { HttpConnection } from "../doors/door.js";
+import { refuseHttp } from "../doors/http/refuse.js";
+import type { InProcessHost } from "../doors/in-process/host.js";
 import { Version1Connection } from "../doors/version1/connection.js";
 import { refuse } from "../doors/version1/refuse.js";
 import { choseVersion2, Version2Connection } from "../doors/version2/connection.js";
+import { IscepError } from "../errors.js";
 import { sourceKey } from "../identity/source.js";
 import { suppressedText } from "../logs/counted-refusals.js";
 import { LineRate } from "../logs/line-rate.js";
 import type { Authenticator } from "../model/identity.js";
+import { alpnProtocol } from "../session/version2-hello.js";
+import type { ByteStream } from "../transport/byte-stream.js";
 import type { Admission } from "./admission.js";
+import { LentConnection } from "./lent-connection.js";
 import { Listeners, type PlacesAddress } from "./listeners.js";
 import type { ListenPlace } from "../transport/address.js";
 import type { ServerCertificate } from "./server-certificate.js";
 
 export interface PacketDoorOptions {
-  readonly host: DoorHost;
+  readonly host: InProcessHost;
+  /** Only HTTP is spoken here, and this takes the connections. */
+  readonly http?: HttpTaker;
   readonly admission: Admission;
   readonly places: readonly ListenPlace[];
   readonly certificate: ServerCertificate | undefined;
@@ -26,8 +36,13 @@ export interface PacketDoorOptions {
   ): { readonly authenticator: Authenticator | undefined; readonly showedCertificate: boolean };
 }
 
+type HttpTaker = (connection: HttpConnection) => void;
+
+const httpProtocol = "http/1.1";
+
 export class PacketDoor {
   readonly #options: PacketDoorOptions;
+  #http: HttpTaker | undefined;
   /** The authenticator of connections without a certificate of their own. */
   readonly #tokensHost: ConnectionHost;
   readonly #refused: LineRate;
@@ -37,6 +52,7 @@ export class PacketDoor {
 
   private constructor(options: PacketDoorOptions) {
     this.#options = options;
+    this.#http = options.http;
     this.#refused = new LineRate(options.host.limits);
     this.#tokensHost = this.#hostOf(options.host.authenticator);
   }
@@ -50,12 +66,34 @@ export class PacketDoor {
       awaited: (connection) => admission.awaited(connection),
       arrived: (connection) => admission.arrived(connection),
       closed: (connection) => this.#connections.delete(connection),
-      upgraded: (connection, socket, bytes) => {
+      servesHttp: () => this.#http !== undefined,
+      upgraded: (connection, socket, bytes, protocol) => {
         this.#connections.delete(connection);
-        this.#connections.add(new Version2Connection(connection.id, socket, connection.source, host, bytes));
+        const { id, source } = connection;
+        if (protocol === "HTTP") this.#lend(id, socket, source, host, bytes);
+        else this.#connections.add(new Version2Connection(id, socket, source, host, bytes));
       },
     };
     return host;
+  }
+
+  /** From now on, connections that begin as HTTP does are given to this. */
+  set http(taker: HttpTaker) {
+    if (this.#http !== undefined) throw new IscepError("usage", "another door has the HTTP of this server already");
+    this.#http = taker;
+  }
+
+  #lend(id: number, socket: ByteStream, source: string, host: ConnectionHost, bytes?: Buffer): void {
+    if (this.#http === undefined || !(socket instanceof Socket)) {
+      socket.destroy();
+      return;
+    }
+    const connection = new LentConnection(id, socket, source, socket instanceof TLSSocket, host, this.#options.host);
+    this.#connections.add(connection);
+    if (bytes !== undefined) socket.unshift(bytes);
+    this.#http(connection);
+    // The bytes that told the protocols apart may have been too much for one turn.
+    socket.resume();
   }
 
   /** @throws IscepError `listen_failed`; then no place is held */
@@ -74,9 +112,15 @@ export class PacketDoor {
       },
       handshakeOver: (handshake) => options.admission.arrived(handshake),
       onConnection: (socket, source, refusal, tls) => door.#connected(socket, source, refusal, tls),
+      alpnProtocols: () => door.#alpnProtocols(),
       onTlsFailure: (source, error) => options.host.logRefusedPacket("malformed", tlsFault(error), 0, source),
     });
     return door;
+  }
+
+  #alpnProtocols(): readonly string[] {
+    if (this.#options.http !== undefined) return [httpProtocol];
+    return this.#http === undefined ? [alpnProtocol] : [alpnProtocol, httpProtocol];
   }
 
   get address(): PlacesAddress {
@@ -102,8 +146,11 @@ export class PacketDoor {
 
   #connected(socket: Socket, source: string, refusal: string | undefined, tls: boolean): void {
     const { limits, logs, authenticator: tokens } = this.#options.host;
+    const isHttp =
+      this.#options.http !== undefined || (socket instanceof TLSSocket && socket.alpnProtocol === httpProtocol);
     if (refusal !== undefined) {
-      refuse(socket, refusal, limits.lingerTimeoutMs);
+      if (isHttp) refuseHttp(socket, refusal, limits.lingerTimeoutMs);
+      else refuse(socket, refusal, limits.lingerTimeoutMs);
       return;
     }
     const id = ++this.#lastId;
@@ -113,6 +160,10 @@ export class PacketDoor {
     const why = authenticator?.refusal();
     if (why !== undefined) host.logRefusedPacket("unauthorized", why, id, source);
     if (why !== undefined && showedCertificate) host.failedToken(source);
+    if (isHttp) {
+      this.#lend(id, socket, source, host);
+      return;
+    }
     const connection = choseVersion2(socket)
       ? new Version2Connection(id, socket, source, host)
       : new Version1Connection(id, socket, source, tls, host);

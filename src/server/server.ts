@@ -4,7 +4,7 @@ import type { Client } from "../client/client.js";
 import { compileNotices } from "../commands/notify.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
-import type { DoorServer, InProcessClientOptions } from "../doors/door.js";
+import type { DoorServer, HttpConnection, InProcessClientOptions } from "../doors/door.js";
 import { inProcessClient } from "../doors/in-process/client.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { IscepError } from "../errors.js";
@@ -24,16 +24,17 @@ import { Admission } from "./admission.js";
 import { ChangeListeners } from "./change-listeners.js";
 import { authenticatorOf, checkClientCertificates } from "./client-certificates.js";
 import { doorHost } from "./door-host.js";
-import { checkPlaces, placesOf } from "./listen-places.js";
+import type { ListenPlace } from "../transport/address.js";
+import { checkPlaces } from "./listen-places.js";
 import { openLogs } from "./open-logs.js";
 import { OpenedDoors } from "./opened-doors.js";
 import { checkServerOptions, type ListeningServer, type ServerOptions } from "./options.js";
-import { PacketDoor } from "./packet-door.js";
+import { PacketDoors } from "./packet-doors.js";
 import { settled } from "./settled.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
 
 interface Listening {
-  readonly packets: PacketDoor;
+  readonly packets: PacketDoors;
   readonly doors: OpenedDoors | undefined;
   readonly host: InProcessHost;
   readonly authenticator: TokensAuthenticator | undefined;
@@ -171,10 +172,9 @@ export class Server implements DoorServer {
     const scheduler = new Scheduler({ registry: this.#registry, dispatcher, file, limits, logs });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
     const host = doorHost({ dispatcher, authenticator, limits, logs }, admission);
-    const packets = await PacketDoor.open({
+    const packets = await PacketDoors.open(options, {
       host,
       admission,
-      places: placesOf(options),
       certificate,
       endPointBinding: options.endPointBinding ?? true,
       authenticatorOf: (socket, source) => authenticatorOf(options, authenticator, socket, source),
@@ -199,6 +199,15 @@ export class Server implements DoorServer {
       await dispatcher.close(0);
       throw error;
     }
+  }
+
+  /** See `DoorServer`. */
+  acceptHttp(
+    connected: (connection: HttpConnection) => void,
+    places?: readonly ListenPlace[],
+  ): Promise<readonly string[]> {
+    if (this.#listening !== undefined) return this.#listening.packets.acceptHttp(connected, places);
+    return Promise.reject(new IscepError("usage", "only a door may take connections, when the server opens it"));
   }
 
   /** The limits that count: the defaults, and what the options change. */

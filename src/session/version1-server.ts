@@ -13,6 +13,8 @@ export interface Version1ServerLimits extends JsonLimits {
   readonly maxPacketBytes: number;
 }
 
+export type OtherProtocol = "version 2" | "HTTP";
+
 export type Version1Event =
   | {
       readonly kind: "packet";
@@ -23,8 +25,8 @@ export type Version1Event =
     }
   /** The packet is unusable. With `fatal`, the stream has lost step, and nothing more can be read from it. */
   | { readonly kind: "malformed"; readonly error: IscepError; readonly fatal: boolean }
-  /** The first packet offers version 2. `bytes` are this packet and everything after it. */
-  | { readonly kind: "hello"; readonly bytes: Buffer }
+  /** The first packet offers version 2, or is a request of HTTP. `bytes` are all that has come. */
+  | { readonly kind: "hello"; readonly protocol: OtherProtocol; readonly bytes: Buffer }
   /** A Size of 0: the peer said that it is gone. */
   | { readonly kind: "gone" };
 
@@ -33,10 +35,17 @@ export class Version1ServerSession {
   readonly #limits: Version1ServerLimits;
   readonly #maxAnswerBytes: number;
   #isFirst = true;
+  /** The first byte of all, if it may be one of HTTP. */
+  #firstByte: number | undefined;
+  readonly #mayBeHttp: boolean;
 
-  /** @param maxAnswerBytes the largest whole packet that the peer can read (16,384 over TLS for the original) */
-  constructor(limits: Version1ServerLimits, maxAnswerBytes: number) {
+  /**
+   * @param maxAnswerBytes the largest whole packet that the peer can read (16,384 over TLS for the original)
+   * @param mayBeHttp true when a peer may speak HTTP instead
+   */
+  constructor(limits: Version1ServerLimits, maxAnswerBytes: number, mayBeHttp = false) {
     this.#limits = limits;
+    this.#mayBeHttp = mayBeHttp;
     this.#maxAnswerBytes = maxAnswerBytes;
     this.#reader = new PacketReader(limits.maxUnauthenticatedPacketBytes);
   }
@@ -51,10 +60,14 @@ export class Version1ServerSession {
   }
 
   receive(chunk: Buffer): void {
+    if (this.#mayBeHttp) this.#firstByte ??= chunk[0];
     this.#reader.receive(chunk);
   }
 
   next(): Version1Event | undefined {
+    if (this.#isFirst && this.#firstByte !== undefined && isCapitalLetter(this.#firstByte)) {
+      return { kind: "hello", protocol: "HTTP", bytes: this.#reader.takeBytes() };
+    }
     let packet;
     try {
       packet = this.#reader.next();
@@ -67,7 +80,7 @@ export class Version1ServerSession {
     this.#isFirst = false;
     if (isFirst && packet.type === PacketType.HELLO && offersVersion2(packet, this.#limits)) {
       const hello = packet.bytes.subarray(packet.start - headerBytes, packet.end + hashBytes);
-      return { kind: "hello", bytes: Buffer.concat([hello, this.#reader.takeBytes()]) };
+      return { kind: "hello", protocol: "version 2", bytes: Buffer.concat([hello, this.#reader.takeBytes()]) };
     }
     if (packet.type > PacketType.ERROR) {
       // The original answers this even without a token. Version 2 begins with such a packet, and learns from the
@@ -160,4 +173,9 @@ function offersVersion2(packet: PacketView, limits: JsonLimits): boolean {
 function asProtocolError(error: unknown): IscepError {
   if (isIscepError(error)) return error;
   return new IscepError("internal", "the packet could not be read", { cause: error });
+}
+
+/** A request of HTTP begins with its method. A packet begins with the highest byte of its Size, which is at most 4. */
+function isCapitalLetter(byte: number): boolean {
+  return byte >= 0x41 && byte <= 0x5a;
 }

@@ -13,7 +13,6 @@ import {
 } from "node:tls";
 import { isMainThread } from "node:worker_threads";
 import { IscepError } from "../errors.js";
-import { alpnProtocol } from "../session/version2-hello.js";
 
 export interface CertificatePem {
   readonly certPem: string;
@@ -44,6 +43,8 @@ export interface ListenerOptions {
   /** `refusal` is there when `admit` refused: then the socket only waits for the packet that says so. */
   onConnection(socket: Socket, source: string, refusal: string | undefined): void;
   onTlsFailure(source: string, error: Error): void;
+  /** The protocols that TLS clients may choose from, the best first. */
+  alpnProtocols(): readonly string[];
 }
 
 /** A connection during its TLS handshake. */
@@ -82,7 +83,7 @@ export class Listener {
         rejectUnauthorized: false,
         // A client that offers nothing, such as those of version 1, is served. A client that offers only other
         // protocols is refused.
-        ALPNProtocols: [alpnProtocol],
+        ALPNCallback: ({ protocols }) => options.alpnProtocols().find((ours) => protocols.includes(ours)),
         allowHalfOpen: true,
         minVersion: "TLSv1.2",
         handshakeTimeout: options.tlsHandshakeTimeoutMs,

@@ -55,6 +55,7 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
     logs: undefined,
     work: new FairWork(limits.workSliceMs),
     unsent: new UnsentBytes(limits),
+    servesHttp: () => false,
     awaited: () => {},
     arrived: () => {},
     failedToken: () => {},

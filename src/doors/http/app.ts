@@ -5,9 +5,10 @@ import { BrowserSessions } from "./browser-sessions.js";
 import { tokenOf } from "./credentials.js";
 import type { HttpEnv, HttpHost } from "./mount.js";
 import { mounts } from "./mounts.js";
-import { httpFault, problem } from "./problem.js";
+import { problem } from "./problem.js";
 import { sameSite } from "./same-site.js";
 import type { HttpSettings } from "./settings.js";
+import { unknownRequest } from "./unknown.js";
 
 export function httpApp(server: DoorServer, settings: HttpSettings): Hono<HttpEnv> {
   const { limits } = server;
@@ -21,10 +22,8 @@ export function httpApp(server: DoorServer, settings: HttpSettings): Hono<HttpEn
   };
   const app = new Hono<HttpEnv>();
   app.onError((error) => problem(error));
-  app.notFound(() =>
-    problem(httpFault(404, "usage", "there is nothing at this path; GET /openapi.json tells what there is")),
-  );
   app.use(sameSite(settings));
   for (const mount of mounts) mount(app, host);
+  app.notFound(unknownRequest(app));
   return app;
 }

@@ -2,22 +2,12 @@
 import type { Context, Hono } from "hono";
 import type { Client } from "../../client/client.js";
 import type { Limits } from "../../limits/limits.js";
-import type { DoorServer } from "../door.js";
+import type { DoorServer, HttpConnection } from "../door.js";
 import type { BrowserSessions } from "./browser-sessions.js";
 import type { HttpSettings } from "./settings.js";
 
-/** The other end of the connection over which a request came. */
-export interface HttpPeer {
-  /** Its IP address, or `unix`. */
-  readonly source: string;
-  /** The connection is encrypted. */
-  readonly tls: boolean;
-  /**
-   * The client for calls with this token (undefined: none) over this connection. The connection closes it when the peer
-   * is gone, so that its runs are released as those of a lost connection.
-   */
-  client(token: string | undefined): Client;
-}
+/** The connection over which a request came, as far as a handler needs it. */
+export type HttpPeer = Pick<HttpConnection, "source" | "tls" | "client">;
 
 /** The types of hono's context in this door. A test without a port gives a peer of its own to `app.request`. */
 export interface HttpEnv {
@@ -33,9 +23,9 @@ export interface HttpHost {
   readonly settings: HttpSettings;
   readonly sessions: BrowserSessions;
   /**
-   * The client with the rights of the caller of this request: of its bearer token, or of the session of its browser. The
-   * token is checked with each call, so a wrong one makes the call fail with `unauthorized`. Do not close it.
-   * @throws IscepError `unauthorized` for credentials of another kind
+   * The client with the rights of the caller of this request: of its bearer token, or of the session of its browser. Do
+   * not close it: the connection does.
+   * @throws IscepError `unauthorized` for a token that is not valid now, and for credentials of another kind
    */
   clientOf(context: HttpContext): Client;
 }

@@ -11,7 +11,7 @@ import { httpFault } from "./problem.js";
  */
 export async function jsonObjectOf({ req }: HttpContext, limits: Limits): Promise<JsonObject> {
   const type = mediaType(req.header("content-type"));
-  const bytes = await bodyOf(req.raw, limits.maxPacketBytes, req.header("content-length"));
+  const bytes = await bodyOf(req.raw, limits, req.header("content-length"));
   if (bytes.length === 0) return {};
   if (type !== "application/json" && !type.endsWith("+json")) {
     throw httpFault(415, "usage", "the body must be JSON; send it with `Content-Type: application/json`");
@@ -25,22 +25,41 @@ export function mediaType(header: string | undefined): string {
   return (header ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
-/** @throws IscepError `too_large`, before more than the limit is held */
-async function bodyOf(request: Request, maxBytes: number, contentLength: string | undefined): Promise<Buffer> {
-  const tooLarge = (): IscepError =>
-    new IscepError("too_large", `the body may have ${maxBytes} bytes (limit max_packet_bytes)`);
-  if (contentLength !== undefined) {
-    if (Number(contentLength) > maxBytes) throw tooLarge();
-    // The parser of Node takes exactly this many bytes.
-    return Buffer.from(await request.arrayBuffer());
+/** @throws IscepError `too_large`, before more than the limit is held, and `timeout` */
+async function bodyOf(request: Request, limits: Limits, contentLength: string | undefined): Promise<Buffer> {
+  const { maxPacketBytes, packetTimeoutMs, packetTimeoutPer64KiBMs } = limits;
+  const length = contentLength === undefined ? undefined : Number(contentLength);
+  if (length === 0 || (length === undefined && request.body === null)) return Buffer.alloc(0);
+  if (length !== undefined && length > maxPacketBytes) throw tooLarge(limits);
+  const allowedMs = packetTimeoutMs + Math.floor((length ?? maxPacketBytes) / 65_536) * packetTimeoutPer64KiBMs;
+  // The parser of Node takes exactly as many bytes as the request has said.
+  const whole =
+    length === undefined ? readChunks(request, limits) : request.arrayBuffer().then((bytes) => Buffer.from(bytes));
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(httpFault(408, "timeout", `the body was not whole within ${allowedMs} ms`)),
+      allowedMs,
+    );
+  });
+  try {
+    return await Promise.race([whole, late]);
+  } finally {
+    clearTimeout(timer);
   }
-  if (request.body === null) return Buffer.alloc(0);
+}
+
+async function readChunks(request: Request, limits: Limits): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
+  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
     length += chunk.length;
-    if (length > maxBytes) throw tooLarge();
+    if (length > limits.maxPacketBytes) throw tooLarge(limits);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);
+}
+
+function tooLarge({ maxPacketBytes }: Limits): IscepError {
+  return new IscepError("too_large", `the body may have ${maxPacketBytes} bytes (limit max_packet_bytes)`);
 }

@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net";
 import type { MiddlewareHandler } from "hono";
+import type { IscepError } from "../../errors.js";
 import type { HttpEnv } from "./mount.js";
 import { httpFault, problem } from "./problem.js";
 import type { HttpSettings } from "./settings.js";
@@ -17,40 +18,63 @@ export function sameSite({ hosts = [], origins = [], listen = [] }: HttpSettings
   const allowsAll = names.has("*");
   const mayBe = (name: string): boolean =>
     allowsAll || names.has(name) || name === "localhost" || name.endsWith(".localhost") || isAddress(name);
-  return async ({ req }, next) => {
+  return async (context, next): Promise<Response | undefined> => {
+    const { req } = context;
     const host = (req.header("host") ?? "").toLowerCase();
     const name = host.replace(/:\d+$/, "");
-    if (!mayBe(name)) {
-      const hint = /^[\w.-]{1,253}$/.test(name) ? `add \`${name}\` to` : "add the name to";
-      return problem(
-        httpFault(
-          421,
-          "unauthorized",
-          `this server does not answer to this Host; ${hint} \`hosts\` of \`http\` if it should`,
-        ),
-      );
-    }
+    if (!mayBe(name)) return problem(foreignHost(name));
     const origin = req.header("origin");
-    if (safeMethods.has(req.method)) return next();
-    const site = req.header("sec-fetch-site");
-    const isOurs =
-      origin === undefined
-        ? site === undefined || site === "same-origin" || site === "none"
-        : isOwn(origin, host, origins);
-    if (isOurs) return next();
-    return problem(
-      httpFault(
-        403,
-        "unauthorized",
-        "a page of another origin may not do this; add it to `origins` of `http` if it should",
-      ),
-    );
+    const isListed = origin !== undefined && origins.includes(origin);
+    if (isListed && req.method === "OPTIONS") return preflight(origin);
+    if (!safeMethods.has(req.method) && !isListed) {
+      const site = req.header("sec-fetch-site") ?? "none";
+      const isOurs = origin === undefined ? site === "same-origin" || site === "none" : isOwn(origin, host);
+      if (!isOurs) return problem(foreignPage());
+    }
+    await next();
+    if (isListed) {
+      for (const [field, value] of Object.entries(allowed(origin))) context.res.headers.append(field, value);
+    }
+    return undefined;
   };
 }
 
+function foreignHost(name: string): IscepError {
+  const hint = /^[\w.-]{1,253}$/.test(name) ? `add \`${name}\` to` : "add the name to";
+  const message = `this server does not answer to this Host; ${hint} \`hosts\` of \`http\` if it should`;
+  return httpFault(421, "unauthorized", message);
+}
+
+function foreignPage(): IscepError {
+  const message = "a page of another origin may not do this; add it to `origins` of `http` if it should";
+  return httpFault(403, "unauthorized", message);
+}
+
+/** Without credentials: a listed page sends a token of its own, and never our cookie. */
+function allowed(origin: string): Record<string, string> {
+  return {
+    "access-control-allow-origin": origin,
+    "access-control-expose-headers":
+      "Location, Retry-After, Preference-Applied, Content-Range, RateLimit, RateLimit-Policy",
+    vary: "Origin",
+  };
+}
+
+function preflight(origin: string): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      ...allowed(origin),
+      "access-control-allow-methods": "GET, HEAD, POST, DELETE",
+      "access-control-allow-headers": "Authorization, Content-Type, Prefer, Idempotency-Key, Last-Event-ID, Range",
+      "access-control-max-age": "600",
+    },
+  });
+}
+
 /** A proxy may add TLS, so only the host counts. */
-function isOwn(origin: string, host: string, origins: readonly string[]): boolean {
-  return origins.includes(origin) || /^https?:\/\/(.+)$/.exec(origin.toLowerCase())?.[1] === host;
+function isOwn(origin: string, host: string): boolean {
+  return /^https?:\/\/(.+)$/.exec(origin.toLowerCase())?.[1] === host;
 }
 
 /** To rebind, an attacker needs a name. */

@@ -14,7 +14,7 @@ import type { ByteStream } from "../../transport/byte-stream.js";
 import { isJsonObject } from "../../wire/json.js";
 import { PacketType } from "../../wire/packet.js";
 import type { Version1Content } from "../../wire/version1.js";
-import type { Connection, ConnectionHost } from "../connection.js";
+import type { Connection, ConnectionHost, OtherProtocol } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
 import type { Workload } from "../fair-work.js";
 import { ReadAllowance } from "../read-allowance.js";
@@ -52,7 +52,7 @@ export class Version1Connection implements Connection, Workload {
     this.#socket = socket;
     this.#host = host;
     this.#maxAnswerBytes = tls ? host.limits.maxVersion1TlsAnswerBytes : host.limits.maxVersion1PlainAnswerBytes;
-    this.#session = new Version1ServerSession(host.limits, this.#maxAnswerBytes);
+    this.#session = new Version1ServerSession(host.limits, this.#maxAnswerBytes, host.servesHttp());
     const { maxValueBytes } = this.#session;
     const tooLarge = (bytes: number): IscepError => this.#session.tooLarge(bytes);
     this.#valueRoom = { maxBytes: maxValueBytes, maxScriptResultBytes: maxValueBytes, tooLarge };
@@ -83,9 +83,9 @@ export class Version1Connection implements Connection, Workload {
     return !this.#caller.isKnown;
   }
 
-  /** The first packet decides: HELLO opens version 2 on this connection, with the bytes that have come. */
-  #handOver(bytes: Buffer): void {
-    this.#closing = "it went on in version 2";
+  /** The first bytes decide: another protocol goes on with the bytes that have come. */
+  #handOver(bytes: Buffer, protocol: OtherProtocol): void {
+    this.#closing = `it went on in ${protocol}`;
     this.#writes.release();
     this.#socket.off("data", this.#onData);
     this.#socket.off("end", this.#onEnd);
@@ -93,7 +93,7 @@ export class Version1Connection implements Connection, Workload {
     this.#socket.off("error", this.#onError);
     this.#socket.off("close", this.#onClose);
     if (this.#host.authenticator !== undefined) this.#host.arrived(this);
-    this.#host.upgraded(this, this.#socket, bytes);
+    this.#host.upgraded(this, this.#socket, bytes, protocol);
   }
 
   #ended(): void {
@@ -146,7 +146,7 @@ export class Version1Connection implements Connection, Workload {
       return;
     }
     if (event.kind === "hello") {
-      this.#handOver(event.bytes);
+      this.#handOver(event.bytes, event.protocol);
       return;
     }
     if (event.kind === "gone") {

@@ -1,0 +1,113 @@
+/** Reads requests from connections, and writes the answers of the app to them. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { getRequestListener } from "@hono/node-server";
+import type { Hono } from "hono";
+import { IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { HttpConnection } from "../door.js";
+import type { HttpEnv } from "./mount.js";
+import { problem } from "./problem.js";
+import { problemText } from "./problem-text.js";
+import { endWithProblem } from "./refuse.js";
+
+const maxHeaderFields = 200;
+
+export class HttpConnections {
+  readonly #http: Server;
+  readonly #connections = new WeakMap<Duplex, HttpConnection>();
+  /** Their last request has come. */
+  readonly #ending = new WeakSet<Duplex>();
+
+  constructor(app: Hono<HttpEnv>, limits: Limits) {
+    const listener = getRequestListener((request, { incoming }) => {
+      const peer = this.#connections.get(incoming.socket);
+      if (peer === undefined) throw new IscepError("internal", "a request came over a connection that is not known");
+      return app.fetch(request, { peer });
+    }, listenerOptions);
+    const http = createServer(
+      {
+        maxHeaderSize: limits.maxHttpHeadBytes,
+        // The sweep of the server has the deadlines of all connections.
+        headersTimeout: 0,
+        requestTimeout: 0,
+        keepAliveTimeout: 0,
+        insecureHTTPParser: false,
+        // Node would close the connection, but go on with the requests behind this one.
+        requireHostHeader: false,
+      },
+      (incoming, outgoing) => {
+        if (this.#began(incoming, outgoing)) void listener(incoming, outgoing);
+      },
+    );
+    http.maxHeadersCount = maxHeaderFields;
+    http.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#unreadable(error, socket));
+    this.#http = http;
+  }
+
+  add(connection: HttpConnection): void {
+    this.#connections.set(connection.socket, connection);
+    this.#http.emit("connection", connection.socket);
+  }
+
+  /** False when the request is not to be answered by the app. */
+  #began(incoming: IncomingMessage, outgoing: ServerResponse): boolean {
+    const connection = this.#connections.get(incoming.socket);
+    // What comes behind the last request of a connection must not run, because its answer could not be sent.
+    if (connection === undefined || this.#ending.has(incoming.socket)) return false;
+    connection.requestBegan();
+    if (incoming.socket.destroyed) return false;
+    outgoing.once("close", () => connection.requestEnded());
+    const isWrong = hasTwoHosts(incoming);
+    if (isWrong) connection.malformed("several Host fields");
+    if (connection.isClosing || !outgoing.shouldKeepAlive) this.#ending.add(incoming.socket);
+    if (connection.isClosing) outgoing.setHeader("connection", "close");
+    if (isWrong) refuseRequest(outgoing);
+    return !isWrong;
+  }
+
+  #unreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const connection = this.#connections.get(socket);
+    if (!socket.writable || connection === undefined || error.code === "ECONNRESET") {
+      socket.destroy();
+      return;
+    }
+    connection.malformed(error.code ?? error.message);
+    const isTooLarge = error.code === "HPE_HEADER_OVERFLOW";
+    const fault = isTooLarge
+      ? new IscepError("too_large", "the header fields of the request are larger than the limit max_http_head_bytes")
+      : notReadable();
+    endWithProblem(connection.socket, fault, isTooLarge ? 431 : 400);
+    setTimeout(() => socket.destroy(), lingerMs).unref();
+  }
+}
+
+const listenerOptions = {
+  // A request without a Host is refused by our own check.
+  hostname: "localhost",
+  errorHandler: () => problem(notReadable()),
+};
+
+function notReadable(): IscepError {
+  return new IscepError("protocol", "this is no request of HTTP/1.1 that can be read");
+}
+
+/** Two servers may take different ones (RFC 9112, 3.2). Node takes the first. */
+function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index];
+    if (name?.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  return hosts > 1;
+}
+
+function refuseRequest(outgoing: ServerResponse): void {
+  const body = problemText(new IscepError("protocol", "a request has one Host, and this one has several"), {
+    status: 400,
+  });
+  outgoing.writeHead(400, { "content-type": "application/problem+json", connection: "close" }).end(body);
+}
+
+/** How long a peer that sent no HTTP has to read why it is refused. */
+const lingerMs = 500;

@@ -1,0 +1,188 @@
+/**
+ * A connection that the door of HTTP reads and writes. It counts as any other connection: it has its place, its deadlines,
+ * and is cut when its place is needed.
+ */
+import type { Socket } from "node:net";
+import type { Client } from "../client/client.js";
+import type { Connection, ConnectionHost } from "../doors/connection.js";
+import { ConnectionDeadlines } from "../doors/connection-deadlines.js";
+import type { HttpConnection } from "../doors/door.js";
+import { inProcessClient } from "../doors/in-process/client.js";
+import type { InProcessHost } from "../doors/in-process/host.js";
+import { InProcessIdentity } from "../doors/in-process/identity.js";
+import { IscepError } from "../errors.js";
+
+/** A proxy sends requests of many callers over one connection. Only the newest tokens have a client. */
+const keptTokens = 8;
+
+interface Caller {
+  readonly token: string | undefined;
+  readonly identity: InProcessIdentity;
+  readonly client: Client;
+}
+
+export class LentConnection implements Connection, HttpConnection {
+  readonly id: number;
+  readonly socket: Socket;
+  readonly source: string;
+  readonly tls: boolean;
+  readonly #connectionHost: ConnectionHost;
+  readonly #host: InProcessHost;
+  readonly #deadlines: ConnectionDeadlines;
+  /** The newest comes last. */
+  #callers: Caller[] = [];
+  #isStranger: boolean;
+  #owner: string | undefined;
+  #failedTokens = 0;
+  #requests = 0;
+  #inFlight = 0;
+  /** What had been read when the last request was over. */
+  #readBytes = 0;
+  #seenBytes = 0;
+  #closing: string | undefined;
+
+  constructor(
+    id: number,
+    socket: Socket,
+    source: string,
+    tls: boolean,
+    connectionHost: ConnectionHost,
+    host: InProcessHost,
+  ) {
+    this.id = id;
+    this.socket = socket;
+    this.source = source;
+    this.tls = tls;
+    this.#connectionHost = connectionHost;
+    this.#host = { ...host, authenticator: connectionHost.authenticator };
+    this.#isStranger = connectionHost.authenticator !== undefined;
+    this.#deadlines = new ConnectionDeadlines(host.limits, performance.now(), this.#isStranger);
+    if (this.#isStranger) connectionHost.awaited(this);
+    socket.on("close", () => this.#closed());
+    socket.on("error", (error) => this.cut(`the connection broke: ${error.message}`));
+  }
+
+  get isClosing(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  client(token: string | undefined): Client {
+    const newest = this.#callers.at(-1);
+    const caller = newest?.token === token && newest !== undefined ? newest : this.#callerOf(token);
+    this.#check(caller);
+    if (caller !== newest) {
+      this.#callers = [...this.#callers.filter((other) => other !== caller), caller];
+      if (this.#callers.length > keptTokens) void this.#callers.shift()?.client.close();
+    }
+    return caller.client;
+  }
+
+  #callerOf(token: string | undefined): Caller {
+    const known = this.#callers.find((caller) => caller.token === token);
+    if (known !== undefined) return known;
+    const { limits } = this.#host;
+    return {
+      token,
+      identity: new InProcessIdentity(token, this.source),
+      client: inProcessClient({ token: token ?? null, source: this.source }, limits, () => this.#host),
+    };
+  }
+
+  /** @throws IscepError */
+  #check({ identity }: Caller): void {
+    try {
+      identity.check(this.#host);
+    } catch (error) {
+      if (++this.#failedTokens >= this.#host.limits.maxFailedTokensPerConnection)
+        this.#finish("too many failed tokens");
+      const reason = this.#connectionHost.authenticator?.refusal();
+      throw reason === undefined ? error : new IscepError("unauthorized", reason, { cause: error });
+    }
+    this.#owner = identity.current()?.owner;
+    if (!this.#isStranger) return;
+    this.#isStranger = false;
+    this.#deadlines.authenticated();
+    this.#connectionHost.arrived(this);
+  }
+
+  requestBegan(): void {
+    this.#requests++;
+    this.#inFlight++;
+    const { maxPipelinedRequests, maxUnauthenticatedBytes } = this.#host.limits;
+    if (this.#inFlight > maxPipelinedRequests) this.cut("too many requests without an answer");
+    else if (this.#isStranger && this.socket.bytesRead > maxUnauthenticatedBytes) {
+      this.cut("too much came before a good token");
+    }
+  }
+
+  requestEnded(): void {
+    this.#inFlight--;
+    this.#readBytes = this.socket.bytesRead;
+    this.#progress(performance.now(), true);
+    if (this.#closing !== undefined && this.#inFlight === 0) this.socket.end();
+  }
+
+  malformed(message: string): void {
+    this.#host.logRefusedPacket("malformed", message, this.id, this.source);
+    this.#closing ??= `malformed: ${message}`;
+  }
+
+  checkDeadlines(nowMs: number): void {
+    const { bytesRead, bytesWritten, writableLength } = this.socket;
+    if (bytesRead !== this.#seenBytes) this.#progress(nowMs, false);
+    if (this.#isStranger && bytesRead > this.#host.limits.maxUnauthenticatedBytes) {
+      this.cut("too much came before a good token");
+      return;
+    }
+    const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
+    const due = this.#deadlines.due(nowMs, this.#inFlight > 0, written);
+    if (due === undefined) return;
+    if (due.how === "cut" || this.#inFlight > 0) this.cut(due.reason);
+    else this.#finish(due.reason);
+  }
+
+  #progress(nowMs: number, packetCompleted: boolean): void {
+    const { bytesRead } = this.socket;
+    this.#seenBytes = bytesRead;
+    const pendingBytes = this.#inFlight > 0 ? 0 : bytesRead - this.#readBytes;
+    this.#deadlines.progress(nowMs, { pendingBytes, isHeldBack: false, packetCompleted });
+  }
+
+  /** Called when the server closes: an idle connection ends now, and another one after its answers. */
+  close(): void {
+    this.#finish("the server closed");
+  }
+
+  #finish(reason: string): void {
+    if (this.#closing !== undefined) return;
+    this.#closing = reason;
+    this.#deadlines.closing(performance.now());
+    if (this.#inFlight === 0) this.socket.end();
+  }
+
+  cut(reason: string): void {
+    this.#closing ??= reason;
+    this.socket.destroy();
+  }
+
+  whenClosed(): Promise<void> {
+    if (this.socket.closed) return Promise.resolve();
+    return new Promise((resolve) => this.socket.once("close", () => resolve()));
+  }
+
+  #closed(): void {
+    for (const { client } of this.#callers) void client.close();
+    this.#callers = [];
+    if (this.#isStranger) this.#connectionHost.arrived(this);
+    this.#host.logs?.access({
+      event: "close",
+      connection: this.id,
+      source: this.source,
+      reason: this.#closing ?? "the peer closed",
+      durationMs: Math.round(performance.now() - this.#deadlines.openedAtMs),
+      packets: this.#requests,
+      ...(this.#owner === undefined ? {} : { owner: this.#owner }),
+    });
+    this.#connectionHost.closed(this);
+  }
+}

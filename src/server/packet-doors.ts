@@ -1,0 +1,83 @@
+/** All places on which a server listens: its own, and those that its doors asked for. */
+import { formatAddress, parseAddress, type ListenPlace } from "../transport/address.js";
+import type { HttpConnection } from "../doors/door.js";
+import { checkPlace, placesOf } from "./listen-places.js";
+import type { PlacesAddress } from "./listeners.js";
+import type { ServerOptions } from "./options.js";
+import { PacketDoor, type PacketDoorOptions } from "./packet-door.js";
+import type { ServerCertificate } from "./server-certificate.js";
+
+type SharedOptions = Omit<PacketDoorOptions, "places" | "http">;
+
+export class PacketDoors {
+  readonly #serverOptions: ServerOptions;
+  #shared: SharedOptions;
+  readonly #own: PacketDoor;
+  readonly #doors: PacketDoor[];
+
+  private constructor(serverOptions: ServerOptions, shared: SharedOptions, own: PacketDoor) {
+    this.#serverOptions = serverOptions;
+    this.#shared = shared;
+    this.#own = own;
+    this.#doors = [own];
+  }
+
+  /** @throws IscepError `listen_failed`; then no place is held */
+  static async open(serverOptions: ServerOptions, shared: SharedOptions): Promise<PacketDoors> {
+    const own = await PacketDoor.open({ ...shared, places: placesOf(serverOptions) });
+    return new PacketDoors(serverOptions, shared, own);
+  }
+
+  /** See `DoorServer`. */
+  async acceptHttp(
+    connected: (connection: HttpConnection) => void,
+    places: readonly ListenPlace[] | undefined,
+  ): Promise<readonly string[]> {
+    if (places === undefined) {
+      this.#own.http = connected;
+      return this.#own.address.urls.map(httpUrl);
+    }
+    for (const place of places) checkPlace(place, this.#serverOptions);
+    const door = await PacketDoor.open({ ...this.#shared, places: placesOf({ listen: places }), http: connected });
+    this.#doors.push(door);
+    return door.address.urls.map(httpUrl);
+  }
+
+  get address(): PlacesAddress {
+    return this.#own.address;
+  }
+
+  get connections(): number {
+    return this.#doors.reduce((sum, { connections }) => sum + connections, 0);
+  }
+
+  /** Called by the server's sweep. */
+  checkDeadlines(nowMs: number): void {
+    for (const door of this.#doors) door.checkDeadlines(nowMs);
+  }
+
+  /** Counts for handshakes from now on. */
+  setCertificate(certificate: ServerCertificate): void {
+    this.#shared = { ...this.#shared, certificate };
+    for (const door of this.#doors) door.setCertificate(certificate);
+  }
+
+  /** Accepts no more connections and no more requests. Resolves when the open ones have ended. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#doors.map((door) => door.drain()));
+  }
+
+  /** Cuts all open connections. */
+  async close(): Promise<void> {
+    await Promise.all(this.#doors.map((door) => door.close()));
+  }
+}
+
+/** The address of the same place over HTTP. */
+function httpUrl(url: string): string {
+  const address = parseAddress(url);
+  if (address.kind === "unix") return `http+unix://${encodeURIComponent(address.path)}/`;
+  const { host, port, kind } = address;
+  const bare = formatAddress({ kind: "tcp", host, port }).replace("iscep+tcp://", "");
+  return `${kind === "tls" ? "https" : "http"}://${bare}/`;
+}
