@@ -4,6 +4,7 @@ import { clientLimits } from "./clients.js";
 import { fileLimits } from "./files.js";
 import { forever, KiB, MiB, type Limit } from "./limit.js";
 import { httpLimits } from "./http.js";
+import { mcpLimits } from "./mcp.js";
 import { noticeLimits } from "./notices.js";
 import { runLimits } from "./runs.js";
 import { runsFolderLimits } from "./runs-folder.js";
@@ -243,6 +244,7 @@ export const limitTable = {
   ...argumentLimits,
   ...clientLimits,
   ...httpLimits,
+  ...mcpLimits,
   ...fileLimits,
   ...runsFolderLimits,
   ...noticeLimits,

@@ -30,6 +30,7 @@ describe("help", () => {
         runs           list runs; show, follow or cancel one
         login          give a server a name, and keep its address and your token
         servers        list the servers that have a name; forget one
+        mcp            offer a server's commands to an assistant as tools (MCP)
         ping           measure round trips to a server
         tokens         add, remove, list, rotate and import tokens
         cert           make a key and a self-signed certificate, or show a pin
@@ -86,6 +87,8 @@ describe("help", () => {
         --no-tls                    cleartext
         --no-auth                   everybody who can connect may call
         --allow-cleartext           allow --no-tls on addresses that others can reach
+        --http                      HTTP on the same places, as \`http: true\` in the
+                                    file
         --logs <folder>             folder for access.log, error.log and commands.log
         --max-connections <number>  connections at once
         --threads <number>          worker threads for commands that ask for one
@@ -131,6 +134,8 @@ describe("help", () => {
         --no-tls                    cleartext
         --no-auth                   everybody who can connect may call
         --allow-cleartext           allow --no-tls on addresses that others can reach
+        --http                      HTTP on the same places, as \`http: true\` in the
+                                    file
         --logs <folder>             folder for access.log, error.log and commands.log
         --max-connections <number>  connections at once
         --threads <number>          worker threads for commands that ask for one
@@ -191,6 +196,8 @@ describe("help", () => {
         --stdin                  send standard input to the command, even from a
                                  terminal
         --no-stdin               send no standard input, not even from a pipe or file
+        --again                  run an earlier run once more: COMMAND is its id, and
+                                 arguments behind it replace its own
         --detach                 print the id of the run, and do not wait for it; see
                                  \`iscep runs\`
         --yes                    do not ask before a command that wants to be
@@ -209,6 +216,9 @@ describe("help", () => {
       Output is shown as it comes, on the same streams as in the command, and then the value of a function. The exit code
       is the command's own. Ctrl-C cancels the run and waits for its end; a second one exits at once. When the reader of
       the output goes away, as head does, the run is cancelled too, and the exit code is 141.
+
+      \`iscep call --again RUN --world end\` runs an earlier run once more, here with another world. Its arguments were kept if
+      its command has log_args: true. Secrets are never kept, so they are asked for again.
 
       A pipe or file as standard input is sent to a command that takes it (stdin: true in its definition): iscep call restore
       < dump.sql. For any other command nothing is read, so a loop or a script keeps its own standard input.

@@ -46,6 +46,7 @@ const layers = [
   "doors/version1",
   "doors/version2",
   "doors/in-process",
+  "doors/mcp",
   "doors/http",
   "server",
   "index.ts",

@@ -42,6 +42,8 @@ export interface TestServerOptions extends Omit<ServerOptions, "tls" | "tokens" 
 export interface TestServer {
   readonly server: Server;
   readonly url: string;
+  /** The addresses of its `doors`. */
+  readonly doorUrls: readonly string[];
   readonly port: number | undefined;
   readonly tls: boolean;
   readonly folder: string;
@@ -65,10 +67,11 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     ...rest,
   });
   later(() => server.close({ graceMs: 0 }));
-  const { url, port } = await server.listen();
+  const { url, port, doorUrls } = await server.listen();
   return {
     server,
     url,
+    doorUrls,
     port,
     tls,
     folder,

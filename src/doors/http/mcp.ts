@@ -1,0 +1,21 @@
+/** `/mcp`: the commands as tools for assistants. What it needs is loaded with the first request. */
+import { tokenOf } from "./credentials.js";
+import type { McpHttp } from "../mcp/http.js";
+import type { HttpMount } from "./mount.js";
+import { jsonObjectOf } from "./request-json.js";
+
+export const mountMcp: HttpMount = (app, host) => {
+  const load = async (): Promise<McpHttp> => {
+    const http = await import("../mcp/http.js");
+    return new http.McpHttp(host.server);
+  };
+  let loaded: Promise<McpHttp> | undefined;
+  app.all("/mcp", async (context) => {
+    const client = host.clientOf(context);
+    // A client learns of a wrong token by the status 401, and not by the answer of a tool.
+    await client.ping();
+    const body = context.req.method === "POST" ? await jsonObjectOf(context, host.limits) : undefined;
+    const mcp = await (loaded ??= load());
+    return mcp.answer(context.req.raw, body, { client, token: tokenOf(context, host.sessions) });
+  });
+};

@@ -1,0 +1,67 @@
+/** Calls a command for a tool, and answers in time: with the result, or with the run's id. */
+import { randomUUID } from "node:crypto";
+import type { CallToolResult, ServerContext } from "@modelcontextprotocol/server";
+import type { Client } from "../../client/client.js";
+import type { Limits } from "../../limits/limits.js";
+import { follow } from "./follow.js";
+import { callFingerprint, type GivenUpCalls } from "./given-up.js";
+import { ProgressReports } from "./progress.js";
+import { endedResult, runningResult, textResult } from "./results.js";
+import { ShownOutput } from "./shown-output.js";
+
+/** With this in `_meta`, a program chooses the idempotency key of its call. */
+export const keyMetaKey = "iscep/idempotencyKey";
+
+/** Who calls, and how. */
+export interface ToolCaller {
+  readonly client: Client;
+  readonly limits: Limits;
+  /** The token of the caller, where the door serves many. */
+  readonly token?: string | undefined;
+  /** Where calls are found again whose client went away. undefined where a client that goes away ends the door. */
+  readonly givenUp?: GivenUpCalls | undefined;
+}
+
+export async function callCommand(
+  caller: ToolCaller,
+  command: string,
+  args: Readonly<Record<string, unknown>>,
+  context: ServerContext,
+): Promise<CallToolResult> {
+  const { client, limits, givenUp } = caller;
+  const { signal, _meta } = context.mcpReq;
+  const fingerprint = callFingerprint(caller.token, command, args);
+  const chosen = _meta?.[keyMetaKey];
+  const key =
+    (typeof chosen === "string" ? chosen : undefined) ??
+    givenUp?.take(fingerprint, performance.now()) ??
+    `mcp-${randomUUID()}`;
+  // The command's own timeout counts.
+  const options = { idempotencyKey: key, timeoutMs: limits.followTimeoutMs };
+  const handle = client.run(command, args, options);
+  const output = new ShownOutput(0, limits.maxMcpTextBytes);
+  const progress = ProgressReports.of(context, limits, () => output.lastLine);
+  const followed = await follow(handle, { output, waitMs: limits.mcpAnswerMs, signal, progress });
+  if (followed.kind === "aborted") {
+    // A client that cancels says so. One whose connection broke may come back, and its run has the grace of any caller.
+    if (wasCancelled(signal, caller)) handle.cancel();
+    else givenUp?.remember(fingerprint, key, performance.now());
+    return textResult();
+  }
+  if (followed.kind === "ended") {
+    const run = await handle.id.catch(() => undefined);
+    return endedResult(followed.outcome, { run, output, outputError: followed.outputError }, limits.maxMcpTextBytes);
+  }
+  const run = await handle.id;
+  // Until here the run needed its caller. From now on it goes on without one.
+  await client.run(command, args, { ...options, detach: true }).id;
+  return runningResult({ run, output });
+}
+
+/**
+ * Over HTTP, only the end of a connection can abort a request: no other message can be told to belong to it. On
+ * standard input and output, the end of the connection has an error as its reason, and a cancel what the client said.
+ */
+function wasCancelled({ reason }: AbortSignal, { givenUp }: ToolCaller): boolean {
+  return givenUp === undefined && !(reason instanceof Error && "code" in reason && reason.code === "CONNECTION_CLOSED");
+}

@@ -1,0 +1,42 @@
+/**
+ * Calls whose client went away before it had the answer. Its run goes on for a while, and the same call again gets this
+ * run and does not run the command twice.
+ */
+import { createHmac } from "node:crypto";
+
+export class GivenUpCalls {
+  readonly #lifetimeMs: number;
+  readonly #max: number;
+  /** By fingerprint, the oldest first. */
+  readonly #calls = new Map<string, { readonly key: string; readonly expiresAtMs: number }>();
+
+  constructor(limits: { readonly callerGraceMs: number; readonly maxGivenUpCalls: number }) {
+    // Later, the run is cancelled, and its repetition must be a run of its own.
+    this.#lifetimeMs = limits.callerGraceMs;
+    this.#max = limits.maxGivenUpCalls;
+  }
+
+  remember(fingerprint: string, key: string, nowMs: number): void {
+    this.#calls.delete(fingerprint);
+    this.#calls.set(fingerprint, { key, expiresAtMs: nowMs + this.#lifetimeMs });
+    for (const [oldest, { expiresAtMs }] of this.#calls) {
+      if (expiresAtMs > nowMs && this.#calls.size <= this.#max) break;
+      this.#calls.delete(oldest);
+    }
+  }
+
+  /** The idempotency key of the earlier call, for one caller only. */
+  take(fingerprint: string, nowMs: number): string | undefined {
+    const call = this.#calls.get(fingerprint);
+    if (call === undefined) return undefined;
+    this.#calls.delete(fingerprint);
+    return call.expiresAtMs > nowMs ? call.key : undefined;
+  }
+}
+
+/** Two callers with other tokens never have the same. The token cannot be found out from it. */
+export function callFingerprint(token: string | undefined, command: string, args: unknown): string {
+  return createHmac("sha256", token ?? "")
+    .update(JSON.stringify([command, args]))
+    .digest("base64url");
+}

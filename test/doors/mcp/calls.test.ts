@@ -1,0 +1,170 @@
+/** What happens to a run when its client cancels, goes away, gives up or comes back, and who is asked before it. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { declareArguments, defineCommand } from "iscep";
+import { watchForLeaks } from "../../support/leaks.js";
+import { gate } from "../../support/commands.js";
+import { everyWay, mcpClient, runOf, startMcpServer, wordsOf } from "../../support/mcp.js";
+import { until } from "../../support/until.js";
+
+watchForLeaks();
+
+describe.each(everyWay)("over %s in %s", (...how) => {
+  const [way, revision] = how;
+
+  test("a client that gives up after its 60 s has the run's id by then, and loses nothing (typescript-sdk#2250)", async () => {
+    const slow = gate("slow");
+    // The same proportions: a client that waits for 60, and an answer after 45.
+    const server = await startMcpServer({ commands: [slow.command], limits: { mcpAnswerMs: 450 } });
+    const { client } = await mcpClient(how, server);
+    const first = await client.callTool({ name: "slow", arguments: { tag: "kept" } }, { timeout: 5_000 });
+    const run = runOf(first);
+    slow.open();
+    expect(wordsOf(await client.callTool({ name: "run_wait", arguments: { run } }))).toBe("kept");
+    expect(slow.state).toMatchObject({ started: 1, ended: 1, aborted: 0 });
+  });
+
+  // A message of 2025 over HTTP cannot be told to belong to a request: ids are not unique between clients.
+  test.skipIf(way === "http" && revision === "2025-11-25")("a cancel of the protocol cancels the run", async () => {
+    const slow = gate("slow");
+    const server = await startMcpServer({ commands: [slow.command], limits: { callerGraceMs: 1 } });
+    const { client } = await mcpClient(how, server);
+    const stop = new AbortController();
+    const waiting = client.callTool({ name: "slow", arguments: {} }, { signal: stop.signal });
+    await slow.started(1);
+    stop.abort("the person pressed stop");
+    await expect(waiting).rejects.toThrow("the person pressed stop");
+    await until(() => slow.state.aborted === 1);
+    const { runs } = await (await server.client()).runs();
+    expect(runs).toMatchObject([{ status: "cancelled" }]);
+  });
+
+  test("a client that goes away has the grace of any caller, and then its run is cancelled", async () => {
+    const slow = gate("slow");
+    const server = await startMcpServer({ commands: [slow.command], limits: { callerGraceMs: 100 } });
+    const { client, cut } = await mcpClient(how, server);
+    client.callTool({ name: "slow", arguments: {} }).catch(() => {});
+    await slow.started(1);
+    await cut();
+    await until(() => slow.state.aborted === 1);
+    expect((await (await server.client()).runs()).runs).toMatchObject([{ status: "cancelled" }]);
+  });
+
+  test("an idempotency key of the caller's own joins the run", async () => {
+    const slow = gate("slow");
+    const server = await startMcpServer({ commands: [slow.command] });
+    const { client } = await mcpClient(how, server);
+    const call = { name: "slow", arguments: { tag: "once" }, _meta: { "iscep/idempotencyKey": "k1" } };
+    const calls = [client.callTool(call), client.callTool(call)];
+    await slow.started(1);
+    slow.open();
+    const [one, other] = await Promise.all(calls);
+    expect(one && other && runOf(one) === runOf(other)).toBe(true);
+    expect(slow.state.started).toBe(1);
+  });
+
+  test("the same call twice at once is two runs", async () => {
+    const slow = gate("slow");
+    const { client } = await mcpClient(how, await startMcpServer({ commands: [slow.command] }));
+    const calls = [client.callTool({ name: "slow", arguments: {} }), client.callTool({ name: "slow", arguments: {} })];
+    await slow.started(2);
+    slow.open();
+    await Promise.all(calls);
+    expect(slow.state.started).toBe(2);
+  });
+
+  describe("a command that wants to be confirmed", () => {
+    let dropped: unknown[] = [];
+    const drop = defineCommand({
+      name: "drop",
+      confirm: "The world is gone then",
+      args: declareArguments({ world: { type: "string" }, password: { type: "secret", optional: true } }),
+      run: (args) => {
+        dropped.push(args);
+        return "dropped";
+      },
+    });
+    const args = { world: "end\u001b", password: "hunter2-hunter2" };
+    const asks = !(way === "http" && revision === "2025-11-25");
+
+    test.skipIf(!asks)("runs when the person says yes, who sees what it does with what", async () => {
+      dropped = [];
+      const asked: string[] = [];
+      const person = (message: string) => {
+        asked.push(message);
+        expect(dropped).toEqual([]);
+        return "accept" as const;
+      };
+      const { client } = await mcpClient(how, await startMcpServer({ commands: [drop] }), { person });
+      const given = { world: "end", password: "hunter2-hunter2" };
+      expect(wordsOf(await client.callTool({ name: "drop", arguments: given }))).toBe("dropped");
+      expect(asked).toEqual(['The world is gone then.\n\nRun "drop" with {"world":"end","password":"***"}?']);
+      expect(dropped).toEqual([given]);
+    });
+
+    test.skipIf(!asks).each(["decline", "cancel"] as const)("does not when they %s", async (action) => {
+      dropped = [];
+      const server = await startMcpServer({ commands: [drop] });
+      const { client } = await mcpClient(how, server, { person: () => action });
+      const refused = await client.callTool({ name: "drop", arguments: args });
+      expect(refused.isError).toBe(true);
+      expect(wordsOf(refused)).toMatch(action === "decline" ? /^The person said no/ : /did not answer/);
+      expect(dropped).toEqual([]);
+    });
+
+    test("is refused where nobody can be asked, in words that say how it can be done", async () => {
+      dropped = [];
+      const { client } = await mcpClient(how, await startMcpServer({ commands: [drop] }));
+      const refused = await client.callTool({ name: "drop", arguments: args });
+      expect(refused.isError).toBe(true);
+      expect(wordsOf(refused)).toMatch(/a person must confirm it.*The world is gone then\..*iscep call drop/s);
+      expect(dropped).toEqual([]);
+    });
+
+    test.skipIf(way === "http")("runs at once with `iscep mcp --yes`", async () => {
+      dropped = [];
+      const { client } = await mcpClient(how, await startMcpServer({ commands: [drop] }), { isConfirmed: true });
+      expect(wordsOf(await client.callTool({ name: "drop", arguments: { world: "end" } }))).toBe("dropped");
+    });
+  });
+
+  test.skipIf(way === "http" && revision === "2025-11-25")("changed commands are told, and listed", async () => {
+    const one = defineCommand({ name: "one", run: () => 1 });
+    const two = defineCommand({ name: "two", run: () => 2 });
+    const server = await startMcpServer({ commands: [one], limits: { mcpToolsMs: 20 } });
+    let told = 0;
+    const { client } = await mcpClient(how, server, { whenToolsChange: () => void told++ });
+    expect((await client.listTools()).tools.map(({ name }) => name)).toContain("one");
+    server.server.register(two);
+    await until(() => told > 0);
+    expect((await client.listTools(undefined, { cacheMode: "refresh" })).tools.map(({ name }) => name)).toContain(
+      "two",
+    );
+    server.server.unregister("two");
+    await until(() => told > 1);
+  });
+});
+
+describe("over HTTP", () => {
+  test("a call that is repeated after its connection broke gets the same run", async () => {
+    const slow = gate("slow");
+    const server = await startMcpServer({ commands: [slow.command] });
+    const how = ["http", "2026-07-28"] as const;
+    const { client, cut } = await mcpClient(how, server);
+    client.callTool({ name: "slow", arguments: { tag: "once" } }).catch(() => {});
+    await slow.started(1);
+    await cut();
+    await sleep(50);
+    const again = await mcpClient(how, server);
+    const waiting = again.client.callTool({ name: "slow", arguments: { tag: "once" } });
+    await sleep(50);
+    slow.open();
+    expect(wordsOf(await waiting)).toBe("once");
+    expect(slow.state).toMatchObject({ started: 1, ended: 1, aborted: 0 });
+    // The answer has arrived, so the next call is a new one.
+    const next = again.client.callTool({ name: "slow", arguments: { tag: "once" } });
+    await slow.started(2);
+    slow.open();
+    await next;
+  });
+});
