@@ -101,7 +101,7 @@ function reach(
   signal: AbortSignal | undefined,
   alpnProtocols?: readonly string[],
 ): Promise<Socket> {
-  return dial(address, { trust, allowCleartext, connectTimeoutMs: limits.connectTimeoutMs, signal, alpnProtocols });
+  return dial(address, { trust, allowCleartext, limits, signal, alpnProtocols });
 }
 
 async function greet(
@@ -128,8 +128,8 @@ function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
       ...(ca === undefined ? {} : { ca }),
       ...(expected === undefined ? {} : { pin: expected }),
     });
-    const connection = { ...trust.connection, ...own };
-    return { ...trust, connection };
+    // A server may ask for the certificate of each connection, so nothing of an earlier one may stand for it.
+    return own === undefined ? trust : { ...trust, connection: { ...trust.connection, ...own }, name: undefined };
   }
   if (ca !== undefined || pin !== undefined || own !== undefined) {
     throw new IscepError(

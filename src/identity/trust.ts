@@ -26,10 +26,24 @@ export interface Trust {
   /** Options for tls.connect, in addition to host and port. */
   readonly connection: ConnectionOptions;
   /**
-   * Call this at 'secureConnect', before the first write. With a pin, this decides.
+   * Differs whenever something else is trusted: other pins, other authorities, another name. undefined when this side
+   * shows a certificate too.
+   */
+  readonly name: string | undefined;
+  /** The same for the part of `connection` that a TLS context is made of. */
+  readonly contextName: string;
+  /**
+   * Call this at 'secureConnect', before the first write. With a pin, this decides. Returns the server's certificate. Call
+   * it once for each socket, because Node gives the certificate only once.
    * @throws IscepError `not_trusted`
    */
-  check(socket: TLSSocket): void;
+  check(socket: TLSSocket): X509Certificate | undefined;
+  /**
+   * The same for a socket that resumed a session of this trust. Node has no certificate for it. What was compared with a pin
+   * holds: only who had that key can know the secret of the session.
+   * @throws IscepError `not_trusted`
+   */
+  checkResumed(socket: TLSSocket): void;
   /** The error of a failed handshake as `tlsFailure` tells it to people; undefined for other errors. */
   explain(error: Error): IscepError | undefined;
 }
@@ -47,27 +61,38 @@ export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
     ...(isIP(name) === 0 ? { servername: name } : {}), // RFC 6066 has no addresses there
   };
   const authorities = ca === undefined ? undefined : readAuthorities(ca); // also with a pin: a missing file is a fault
+  const pems = authorities?.map((certificate) => certificate.toString());
+  const nameWith = (...parts: readonly unknown[]): string => JSON.stringify([name, ...parts]);
   if (pin !== undefined) {
     const expected = [pin].flat().map(checkedPin);
     if (expected.length === 0)
       throw new IscepError("usage", "the list of pins is empty, so no server would be trusted");
-    const check = (socket: TLSSocket): void => checkPin(socket, expected, name);
-    return { connection: { ...base, rejectUnauthorized: false }, check, explain };
+    const check = (socket: TLSSocket): X509Certificate => checkPin(socket, expected, name);
+    const checkResumed = (): void => {};
+    const connection = { ...base, rejectUnauthorized: false };
+    return { connection, name: nameWith("pins", ...expected), contextName: "system", check, checkResumed, explain };
   }
-  const check = (socket: TLSSocket): void => {
+  const checkResumed = (socket: TLSSocket): void => {
     if (!socket.authorized) throw tlsFailure(socket.authorizationError, name) ?? notTrusted(name, "is not trusted");
+  };
+  const check = (socket: TLSSocket): X509Certificate | undefined => {
+    checkResumed(socket);
+    return socket.getPeerX509Certificate();
   };
   if (authorities === undefined) {
     return {
       connection: { ...base, checkServerIdentity: (_, peer) => checkServerIdentity(name, peer) },
+      name: nameWith("system"),
+      contextName: "system",
       check,
+      checkResumed,
       explain,
     };
   }
   return {
     connection: {
       ...base,
-      ca: authorities.map((certificate) => certificate.toString()),
+      ca: pems,
       // The file may hold the server's own certificate, even if another authority signed it.
       allowPartialTrustChain: true,
       checkServerIdentity: (_, peer) => {
@@ -75,7 +100,10 @@ export function trustOptions({ host, ca, pin }: TrustOptions): Trust {
         return given ? undefined : checkServerIdentity(name, peer);
       },
     },
+    name: nameWith("ca", ...(pems ?? [])),
+    contextName: JSON.stringify(pems),
     check,
+    checkResumed,
     explain,
   };
 }
@@ -144,13 +172,13 @@ function notTrusted(where: string, reason: string, cause?: unknown): IscepError 
   );
 }
 
-function checkPin(socket: TLSSocket, pins: readonly string[], where: string): void {
+function checkPin(socket: TLSSocket, pins: readonly string[], where: string): X509Certificate {
   const expected = pins.join(" or ");
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined)
     throw new IscepError("not_trusted", `${where} showed no certificate, and ${expected} was expected`);
   const shown = pinOfCertificate(certificate);
-  if (pins.includes(shown)) return;
+  if (pins.includes(shown)) return certificate;
   throw new IscepError(
     "not_trusted",
     `${where} has another key than the pinned one: expected ${expected}, it shows ${shown}. If the server was given a new key, ` +

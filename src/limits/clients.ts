@@ -53,6 +53,17 @@ export const clientLimits = {
     max: forever,
     reason: "client: the time for address look-up, TCP, TLS handshake and greeting together",
   },
+  tlsSessionLifetimeMs: {
+    default: 5 * 60_000,
+    max: 86_400_000,
+    reason:
+      "client: how long after a full TLS handshake its session may be resumed; then the server shows its certificate again. 0: never resumed",
+  },
+  maxTlsSessions: {
+    default: 64,
+    max: 10_000,
+    reason: "client: TLS sessions that the process keeps for resumption, and TLS contexts, one for each trust",
+  },
   callTimeoutMs: {
     default: 330_000,
     max: forever,

@@ -3,7 +3,9 @@ import { connect as connectNet, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Trust } from "../identity/trust.js";
+import type { Limits } from "../limits/limits.js";
 import { formatAddress, isLoopbackHost, type Address } from "./address.js";
+import { TlsAttempt, type TlsSessionLimits } from "./tls-sessions.js";
 
 export interface DialOptions {
   /** This is for addresses with TLS only. */
@@ -11,7 +13,7 @@ export interface DialOptions {
   readonly allowCleartext: boolean;
   /** The protocols that are offered in the TLS handshake (ALPN). */
   readonly alpnProtocols?: readonly string[] | undefined;
-  readonly connectTimeoutMs: number;
+  readonly limits: Pick<Limits, "connectTimeoutMs"> & TlsSessionLimits;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -29,10 +31,11 @@ export async function dial(address: Address, options: DialOptions): Promise<Sock
   }
   if (options.signal?.aborted === true) throw cancelled(options.signal);
   return new Promise((resolve, reject) => {
-    const { socket, check } = open(address, options);
+    const { socket, check, distrust } = open(address, options);
+    const { connectTimeoutMs } = options.limits;
     const timer = setTimeout(() => {
-      fail(new IscepError("timeout", `${where} did not answer within ${options.connectTimeoutMs} ms`));
-    }, options.connectTimeoutMs);
+      fail(new IscepError("timeout", `${where} did not answer within ${connectTimeoutMs} ms`));
+    }, connectTimeoutMs);
     const aborted = (): void => fail(cancelled(options.signal));
     const failed = (error: NodeJS.ErrnoException): void => {
       fail(options.trust?.explain(error) ?? connectFailed(where, error));
@@ -48,6 +51,7 @@ export async function dial(address: Address, options: DialOptions): Promise<Sock
     }
     function fail(error: IscepError): void {
       done();
+      if (error.code !== "cancelled") distrust();
       socket.on("error", () => {});
       socket.destroy();
       reject(error);
@@ -70,23 +74,40 @@ export async function dial(address: Address, options: DialOptions): Promise<Sock
   });
 }
 
-function open(address: Address, options: DialOptions): { socket: Socket; check: () => void } {
-  if (address.kind === "unix") return { socket: connectCleartext({ path: address.path }), check: () => {} };
+interface Dialled {
+  readonly socket: Socket;
+  /** @throws IscepError `not_trusted` */
+  check: () => void;
+  /** What is kept of earlier connections to this place must not be used any more. */
+  distrust: () => void;
+}
+
+const nothing = (): void => {};
+
+function open(address: Address, options: DialOptions): Dialled {
+  if (address.kind === "unix")
+    return { socket: connectCleartext({ path: address.path }), check: nothing, distrust: nothing };
   const { host, port } = address;
   if (address.kind === "tcp") {
-    return { socket: connectCleartext({ host, port, noDelay: true, keepAlive: true }), check: () => {} };
+    return {
+      socket: connectCleartext({ host, port, noDelay: true, keepAlive: true }),
+      check: nothing,
+      distrust: nothing,
+    };
   }
-  const { trust, alpnProtocols } = options;
+  const { trust, alpnProtocols, limits } = options;
   if (trust === undefined) throw new IscepError("usage", "an address with TLS needs to know which server to trust");
+  const attempt = new TlsAttempt({ host, port, trust, limits });
   const socket = connectTls({
     host,
     port,
     ...trust.connection,
+    ...attempt.options,
     ...(alpnProtocols === undefined ? {} : { ALPNProtocols: [...alpnProtocols] }),
   });
   // tls.connect has no option for this. Without it, a small packet may wait for 40 ms.
   socket.setNoDelay(true);
-  return { socket, check: () => trust.check(socket) };
+  return { socket, check: () => attempt.check(socket), distrust: () => attempt.distrust() };
 }
 
 /** All sockets of the process read into this buffer. The bytes are copied out before anything else runs. */
