@@ -457,7 +457,10 @@ describe("no place is lost when a script", () => {
     const concurrency = { limit: 1, whenFull: "reject" as const, key: () => "" };
     const leave: Command = { ...threadCommands.leave, concurrency };
     const spin: Command = { ...threadCommands.spin, concurrency };
-    const server = await startServer({ commands: [leave, spin], limits: { killGraceMs: 500, lingerTimeoutMs: 10_000 } });
+    const server = await startServer({
+      commands: [leave, spin],
+      limits: { killGraceMs: 500, lingerTimeoutMs: 10_000 },
+    });
     const client = await server.client({ protocol: 2 });
     for (let time = 0; time < 2; time++)
       expect(await client.run("leave", {}).outcome).toMatchObject({ status: "killed" });
