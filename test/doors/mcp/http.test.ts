@@ -1,0 +1,204 @@
+/** /mcp as a stranger, a page of another origin, and a program without the SDK see it; and who may what. */
+import { request } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { beforeEach, describe, expect, test } from "vitest";
+import { declareArguments, defineCommand } from "iscep";
+import { addToken, removeToken } from "#iscep/identity/tokens-writer";
+import { watchForLeaks } from "../../support/leaks.js";
+import { gate } from "../../support/commands.js";
+import { mcpClient, runOf, startMcpServer, wordsOf, type McpTestServer } from "../../support/mcp.js";
+import { tokens } from "../../support/servers.js";
+import { until } from "../../support/until.js";
+
+watchForLeaks();
+
+let ran = 0;
+beforeEach(() => void (ran = 0));
+
+const echo = defineCommand({
+  name: "echo",
+  args: declareArguments({ text: { type: "string", multiline: true } }),
+  run: ({ text }) => {
+    ran++;
+    return text;
+  },
+});
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+interface Sent {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** `fetch` sets Host and Origin itself. */
+function send({ mcpUrl }: McpTestServer, { method = "POST", headers = {}, body }: Sent): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(mcpUrl, {
+      method,
+      agent: false,
+      headers: {
+        authorization: `Bearer ${tokens.alice}`,
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        ...headers,
+      },
+    });
+    sent.on("error", reject);
+    sent.on("response", (answer) => {
+      let text = "";
+      answer.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text }));
+    });
+    sent.end(body);
+  });
+}
+
+const listTools = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" });
+const callEcho = (text: string): string =>
+  JSON.stringify({
+    jsonrpc: "2.0",
+    id: 1,
+    method: "tools/call",
+    params: { name: "echo", arguments: { text } },
+  });
+
+test("a program without the SDK gets its answer from one request", async () => {
+  const server = await startMcpServer({ commands: [echo] });
+  const { status, text } = await send(server, { body: callEcho("hi") });
+  expect(status).toBe(200);
+  expect(text).toContain('"text":"hi"');
+});
+
+describe("foreign pages are kept out (CVE-2025-66414, GHSA-w48q-cv73-mx4w: DNS rebinding of MCP servers on localhost)", () => {
+  test.each(["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example"])(
+    "Host %s is refused before anything runs",
+    async (host) => {
+      const server = await startMcpServer({ commands: [echo] });
+      const { status } = await send(server, { headers: { host }, body: callEcho("hi") });
+      expect(status).toBe(421);
+      expect(ran).toBe(0);
+    },
+  );
+
+  test.each(["https://evil.example", "http://localhost:1", "null"])("Origin %s is refused", async (origin) => {
+    const server = await startMcpServer({ commands: [echo] });
+    const { status } = await send(server, { headers: { origin }, body: callEcho("hi") });
+    expect(status).toBe(403);
+    expect(ran).toBe(0);
+  });
+});
+
+describe("nothing runs by a request that is not the protocol's", () => {
+  test.each<[string, Sent, number]>([
+    ["GET, which browsers send without asking", { method: "GET" }, 405],
+    ["DELETE, as there are no sessions", { method: "DELETE" }, 405],
+    ["no JSON", { body: "{" }, 400],
+    ["another type, which a form can send", { headers: { "content-type": "text/plain" }, body: listTools }, 415],
+    ["depth that costs a stack", { body: `${"[".repeat(5_000)}${"]".repeat(5_000)}` }, 400],
+    ["a batch", { body: `[${listTools}]` }, 422],
+    ["a body beyond the limit", { body: callEcho("x".repeat(5 * 1_024 * 1_024)) }, 413],
+  ])("%s", async (_, sent, expected) => {
+    const server = await startMcpServer({ commands: [echo] });
+    const { status } = await send(server, sent);
+    expect(status).toBe(expected);
+  });
+});
+
+test("arguments reach the command byte for byte, whatever a shell would make of them (WireMCP#12)", async () => {
+  const server = await startMcpServer({ commands: [echo] });
+  const { client } = await mcpClient(["http", "2026-07-28"], server);
+  for (const text of ["$(id)", "`id`", "; rm -rf /", "--help", "../../etc/passwd", "a\nb", "é😀"]) {
+    expect(wordsOf(await client.callTool({ name: "echo", arguments: { text } }))).toBe(text);
+  }
+});
+
+test("ids of runs are looked up, and never a path (GHSA-364q-w7vh-vhpc)", async () => {
+  const server = await startMcpServer({ commands: [echo] });
+  const { client } = await mcpClient(["http", "2026-07-28"], server);
+  for (const run of ["../../etc/passwd", "", "x".repeat(10_000), "0190163d-8694-739b-aea5-966c26f8ad91"]) {
+    for (const name of ["run_wait", "run_output", "run_cancel"]) {
+      const answer = await client.callTool({ name, arguments: { run } });
+      expect(answer.isError).toBe(true);
+      expect(wordsOf(answer)).toMatch(/\((run_not_found|invalid_arguments)\)/);
+    }
+  }
+});
+
+describe("who calls", () => {
+  test.each<[string, Record<string, string>]>([
+    ["nobody", { authorization: "" }],
+    ["somebody else", { authorization: "Bearer wrong-0123456789" }],
+    ["a cookie that is none", { authorization: "", cookie: "iscep=x" }],
+    ["another scheme", { authorization: "Basic YWxpY2U6eA==" }],
+  ])("%s gets 401 and the way to sign in, for each method of the protocol", async (_, headers) => {
+    const server = await startMcpServer({ commands: [echo] });
+    const given = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== ""));
+    const without = "authorization" in given ? given : { ...given, authorization: "none" };
+    for (const body of [listTools, callEcho("hi")]) {
+      const answer = await send(server, { headers: without, body });
+      expect(answer.status).toBe(401);
+      expect(answer.headers["www-authenticate"]).toMatch(/^Bearer/);
+      expect(answer.text).toContain("unauthorized");
+      expect(ran).toBe(0);
+    }
+  });
+
+  test("an expired token gets 401", async () => {
+    const server = await startMcpServer({ commands: [echo], tokens: {} });
+    const { token } = await addToken(server.tokensFile, { owner: "ada", expiresInMs: 1_000 });
+    const headers = { authorization: `Bearer ${token}` };
+    expect((await send(server, { headers, body: listTools })).status).toBe(200);
+    await until(async () => (await send(server, { headers, body: listTools })).status === 401);
+  });
+
+  test("a token that may list nothing is told so, and one that may list sees only what it may run", async () => {
+    const other = defineCommand({ name: "other", run: () => 1 });
+    const server = await startMcpServer({ commands: [echo, other], tokens: {} });
+    const blind = await addToken(server.tokensFile, { owner: "ada", scopes: ["run:echo"] });
+    const seeing = await addToken(server.tokensFile, { owner: "bob", scopes: ["run:echo", "discover"] });
+    const list = (token: string) => send(server, { headers: { authorization: `Bearer ${token}` }, body: listTools });
+    expect((await list(blind.token)).text).toMatch(/unauthorized/);
+    const { text } = await list(seeing.token);
+    expect(text).toContain('"name":"echo"');
+    expect(text).not.toContain('"name":"other"');
+  });
+
+  test("a token that is removed during a run ends the run, and the call learns why", async () => {
+    const slow = gate("slow");
+    const server = await startMcpServer({ commands: [slow.command], tokens: {}, limits: { callerGraceMs: 1 } });
+    const { token } = await addToken(server.tokensFile, { owner: "ada" });
+    const { client } = await mcpClient(["http", "2026-07-28"], server, { token });
+    const waiting = client.callTool({ name: "slow", arguments: {} });
+    await slow.started(1);
+    await removeToken(server.tokensFile, "ada");
+    const answer = await waiting;
+    expect(answer.isError).toBe(true);
+    expect(wordsOf(answer)).toMatch(/no longer valid/);
+    await until(() => slow.state.aborted === 1);
+    await expect(client.callTool({ name: "slow", arguments: {} })).rejects.toThrow(/401|unauthorized/i);
+  });
+
+  test("calls of two owners with the same arguments are two runs, also when one was given up", async () => {
+    const slow = gate("slow");
+    const server = await startMcpServer({ commands: [slow.command], limits: { mcpAnswerMs: 200 } });
+    const alice = await mcpClient(["http", "2026-07-28"], server);
+    alice.client.callTool({ name: "slow", arguments: { tag: "mine" } }).catch(() => {});
+    await slow.started(1);
+    await alice.cut();
+    await sleep(50);
+    const bob = await mcpClient(["http", "2026-07-28"], server, { token: tokens.bob });
+    const answer = await bob.client.callTool({ name: "slow", arguments: { tag: "mine" } });
+    expect(slow.state.started).toBe(2);
+    const again = await mcpClient(["http", "2026-07-28"], server);
+    const found = await again.client.callTool({ name: "slow", arguments: { tag: "mine" } });
+    expect(slow.state.started).toBe(2);
+    expect(runOf(found)).not.toBe(runOf(answer));
+    slow.open();
+  });
+});
