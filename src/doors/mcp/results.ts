@@ -8,8 +8,8 @@ import { withoutCutCharacter, type ShownOutput } from "./shown-output.js";
 import { whatToDo } from "./what-to-do.js";
 
 /** Where programs find the run, beside the words for the model. */
-export const runMetaKey = "iscep/run";
-export const statusMetaKey = "iscep/status";
+const runMetaKey = "iscep/run";
+const statusMetaKey = "iscep/status";
 
 export interface ShownRun {
   /** undefined for a call that was refused before it became a run. */
