@@ -17,6 +17,7 @@ import { scriptKeys } from "#iscep/configuration/script";
 import { refusedVariables } from "#iscep/commands/script/environment";
 import { errorTable } from "#iscep/errors";
 import { limitTable } from "#iscep/limits/limits";
+import { metricTable } from "#iscep/metrics/metric-table";
 import { outcomeNumbers, outcomeTable } from "#iscep/model/outcome";
 import { broughtDependencies, developmentDependencies, licences, runtimeDependencies } from "./dependencies.mjs";
 
@@ -97,6 +98,16 @@ const tables = {
     ]),
   schedule: () => tableOfKeys(scheduleKeys),
   notify: () => tableOfKeys(notifyKeys),
+  metrics: () =>
+    markdownTable([
+      ["name", "type", "labels", "meaning"],
+      ...Object.entries(metricTable).map(([name, { type, labels, help }]) => [
+        `\`${name}\``,
+        type,
+        labels.length === 0 ? "none" : labels.map((label) => `\`${label}\``).join(", "),
+        help,
+      ]),
+    ]),
   concurrency: () => tableOfKeys(concurrencyKeys),
   arguments: () =>
     markdownTable([

@@ -25,6 +25,7 @@ import { rethrowLater } from "./runs/rethrow-later.js";
 import { Run, type RunHost } from "./runs/run/run.js";
 import { fingerprint, repetitionFault } from "./runs/run/fingerprint.js";
 import { packetRoom } from "./runs/run/settle.js";
+import { UnderWay } from "./runs/under-way.js";
 import type { StartOptions } from "./runs/run/start-options.js";
 import { Work, type WorkHost } from "./runs/run/work.js";
 import { ThreadPool } from "./runs/thread/pool.js";
@@ -48,12 +49,8 @@ export class Dispatcher {
   readonly #journal: RunJournal;
   readonly #notices: Notices | undefined;
   readonly #host: RunHost & WorkHost;
-  /** Runs whose arguments are still being checked. */
-  readonly #checking = new Set<Run>();
-  /** Work that waits, or lasts longer than the turn of the event loop in which it began. */
-  readonly #works = new Set<Work>();
+  readonly #underWay = new UnderWay();
   #closing = false;
-  #onIdle: (() => void) | undefined;
 
   constructor(options: DispatcherOptions) {
     const { limits } = options;
@@ -190,17 +187,14 @@ export class Dispatcher {
 
   #whenChecked(run: Run, command: Command, check: Promise<ArgumentsCheck>): void {
     this.#lasts(run);
-    this.#checking.add(run);
+    this.#underWay.checks(run);
     void check
       .then(
         (checked) => this.#admit(run, command, checked),
         (error: unknown) => run.end(rejected(isIscepError(error) ? error : schemaFault(error))),
       )
       .catch(rethrowLater)
-      .then(() => {
-        this.#checking.delete(run);
-        this.#tellIfIdle();
-      });
+      .then(() => this.#underWay.checked(run));
   }
 
   #admit(run: Run, command: Command, check: ArgumentsCheck): void {
@@ -237,7 +231,7 @@ export class Dispatcher {
         return run.end(rejected(answer.error));
       case "waits":
         work.wait();
-        this.#works.add(work);
+        this.#underWay.add(work);
         return this.#lasts(run);
     }
   }
@@ -248,7 +242,7 @@ export class Dispatcher {
     work.join(run);
     run.whenEnded(() => {
       turn.release();
-      this.#settle(work);
+      this.#underWay.settle(work);
     });
   }
 
@@ -270,7 +264,7 @@ export class Dispatcher {
       this.#ended(work, turn, result);
       return;
     }
-    this.#works.add(work);
+    this.#underWay.add(work);
     for (const run of work.runs) {
       this.#journal.outlasts(run);
       run.limitTime();
@@ -281,14 +275,13 @@ export class Dispatcher {
   #ended(work: Work, turn: Turn, outcome: RunOutcome): void {
     work.end(outcome);
     turn.release();
-    this.#settle(work);
+    this.#underWay.settle(work);
   }
 
   #unwanted(work: Work, run: Run, reason: IscepError): void {
     if (this.#turns.leave(work)) {
-      this.#works.delete(work);
       run.end(stopped(reason));
-      this.#tellIfIdle();
+      this.#underWay.delete(work);
     } else if (work.command.kind === "function") {
       // A function may ignore its signal. Its caller gets the outcome now, but the place becomes free when the work
       // ends. What a script has started is ended first.
@@ -296,17 +289,14 @@ export class Dispatcher {
     }
   }
 
-  #settle(work: Work): void {
-    if (this.#works.has(work) && work.isSettled && this.#works.delete(work)) this.#tellIfIdle();
-  }
-
-  #tellIfIdle(): void {
-    if (this.activeRuns === 0) this.#onIdle?.();
-  }
-
   /** The runs that go on and those that wait. Work that several runs share counts once. */
   get activeRuns(): number {
-    return this.#checking.size + this.#works.size;
+    return this.#underWay.count;
+  }
+
+  /** Those of them that go on, and those that wait for their turn. */
+  get turns(): { readonly taken: number; readonly waiting: number } {
+    return this.#turns;
   }
 
   /**
@@ -317,29 +307,14 @@ export class Dispatcher {
   async close(graceMs: number, endMs = this.#limits.killGraceMs): Promise<void> {
     this.#closing = true;
     let leftMs = endMs;
-    for (const run of this.#underWay()) if (run.state !== "running") run.abort(closingError());
-    if (!(await this.#idle(graceMs))) {
-      for (const run of this.#underWay()) run.abort(new IscepError("cancelled", "the server was closed"));
+    for (const run of this.#underWay.runs) if (run.state !== "running") run.abort(closingError());
+    if (!(await this.#underWay.idle(graceMs))) {
+      for (const run of this.#underWay.runs) run.abort(new IscepError("cancelled", "the server was closed"));
       const endsAtMs = performance.now() + endMs;
-      await this.#idle(endMs);
+      await this.#underWay.idle(endMs);
       leftMs = Math.max(0, endsAtMs - performance.now());
     }
     this.#turns.close();
     await this.#threads.close(0, leftMs);
-  }
-
-  #underWay(): Run[] {
-    return [...this.#checking, ...[...this.#works].flatMap(({ runs }) => runs)];
-  }
-
-  #idle(timeoutMs: number): Promise<boolean> {
-    if (this.activeRuns === 0) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), timeoutMs);
-      this.#onIdle = () => {
-        clearTimeout(timer);
-        resolve(true);
-      };
-    });
   }
 }

@@ -37,6 +37,11 @@ export interface HttpConnection {
    *   tokens
    */
   client(token: string | undefined): Client;
+  /**
+   * The metrics as text for Prometheus (docs/METRICS.md).
+   * @throws IscepError as `client`, and `unauthorized` for a token without the scope `metrics` or `runs:all`
+   */
+  metrics(token: string | undefined): string;
   /** The head of a request has come. From now on the peer may wait, and we may. */
   requestBegan(): void;
   /** Its answer is sent, or was cut. */
@@ -60,6 +65,8 @@ export interface DoorServer {
    * listening.
    */
   onCommandsChanged(listener: () => void): () => void;
+  /** Why new callers should go elsewhere: it closes, or a door has lost its far side. undefined when it is ready. */
+  unready(): string | undefined;
   /**
    * Gives one door the connections that begin as HTTP does, until the server closes: on these places, or on all places of
    * the server. Call it in `open`. Resolves to their addresses, such as `https://127.0.0.1:8989/`.
@@ -83,6 +90,11 @@ export interface Door {
    * for runs.
    */
   drain(): Promise<void>;
+  /**
+   * Why callers do not get through now, such as a broker that is gone; undefined when they do. `/readyz` says it. A door
+   * without this is always ready.
+   */
+  unready?(): string | undefined;
   /**
    * Cuts all callers that are still there. When it resolves, the door holds nothing any more. Called once after each
    * `open` that was begun.

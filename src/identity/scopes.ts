@@ -5,6 +5,7 @@
  *     run:PATTERN                       run commands of such names
  *     run:PATTERN(ARGUMENT=PATTERN,…)   run them with such values only
  *     runs:PATTERN, runs:all            see, follow and cancel runs of such commands, of every owner
+ *     metrics                           read the metrics of the server, as runs:all may too
  *
  * A PATTERN is that of glob.ts.
  */
@@ -23,6 +24,7 @@ export interface Permissions {
   /** undefined: with all values. Otherwise one of the rules must fit. */
   readonly argumentRules: (command: string) => readonly ArgumentRules[] | undefined;
   readonly maySeeRunsOf: (command: string) => boolean;
+  readonly mayReadMetrics: boolean;
 }
 
 interface RunScope {
@@ -32,7 +34,7 @@ interface RunScope {
 
 /** A sentence that says what is wrong with a scope, or undefined if it is a scope. */
 export function scopeProblem(scope: string): string | undefined {
-  if (scope === "discover") return undefined;
+  if (scope === "discover" || scope === "metrics") return undefined;
   if (scope.startsWith("run:")) return runScopeProblem(scope.slice("run:".length));
   if (scope.startsWith("runs:")) {
     return scope.length > "runs:".length ? undefined : '"runs:" needs a pattern, as in "runs:backup_*", or "runs:all"';
@@ -40,7 +42,7 @@ export function scopeProblem(scope: string): string | undefined {
   const instead = /^jobs:(?:own|all)$/.test(scope)
     ? "; an owner always sees their own runs, and runs:all shows those of every owner"
     : "";
-  return `${quoteUnlessToken(scope)} is not a scope; there are "discover", "run:PATTERN", "run:PATTERN(ARGUMENT=PATTERN)", "runs:PATTERN" and "runs:all"${instead}`;
+  return `${quoteUnlessToken(scope)} is not a scope; there are "discover", "run:PATTERN", "run:PATTERN(ARGUMENT=PATTERN)", "runs:PATTERN", "runs:all" and "metrics"${instead}`;
 }
 
 function runScopeProblem(text: string): string | undefined {
@@ -66,6 +68,7 @@ export function compileScopes(scopes: readonly string[]): Permissions {
     scopes.filter((scope) => scope.startsWith(prefix)).map((scope) => scope.slice(prefix.length));
   const runScopes = after("run:").flatMap((text) => readRunScope(text) ?? []);
   const mayRunWithAll = matcher(runScopes.flatMap(({ glob, rules }) => (rules === undefined ? glob : [])));
+  const seen = after("runs:").map((glob) => (glob === "all" ? "*" : glob));
   return {
     mayDiscover: scopes.includes("discover"),
     mayRun: matcher(runScopes.map(({ glob }) => glob)),
@@ -73,7 +76,8 @@ export function compileScopes(scopes: readonly string[]): Permissions {
       if (mayRunWithAll(command)) return undefined;
       return runScopes.flatMap(({ glob, rules }) => (rules !== undefined && matchesGlob(glob, command) ? [rules] : []));
     },
-    maySeeRunsOf: matcher(after("runs:").map((glob) => (glob === "all" ? "*" : glob))),
+    maySeeRunsOf: matcher(seen),
+    mayReadMetrics: scopes.includes("metrics") || seen.includes("*"),
   };
 }
 

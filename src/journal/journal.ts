@@ -7,6 +7,7 @@ import { maskText, maskThrown } from "../model/secrets.js";
 import { ownProcessMark } from "../files/process-mark.js";
 import { KeptRuns } from "./kept-runs.js";
 import type { RunOutcome } from "../model/outcome.js";
+import type { Metrics } from "../metrics/metrics.js";
 import type { Notices } from "../notices/notices.js";
 import { RunOutput } from "../runs/streams/output.js";
 import { RunHistory } from "./history.js";
@@ -25,6 +26,8 @@ export interface RunJournalOptions {
   readonly exceptions?: ((event: ErrorEvent) => void) | undefined;
   /** undefined: runs are kept only in memory. */
   readonly store?: RunStore | undefined;
+  /** undefined: nobody asks. */
+  readonly metrics?: Metrics | undefined;
   /** undefined: nobody is told of ends. */
   readonly notices?: Notices | undefined;
   /** Runs of an earlier process, from its commands log. */
@@ -50,11 +53,13 @@ export class RunJournal {
   readonly #logs: Logs | undefined;
   readonly #exceptions: ((event: ErrorEvent) => void) | undefined;
   readonly #store: RunStore | undefined;
+  readonly #metrics: Metrics | undefined;
   readonly #notices: Notices | undefined;
   readonly #kept: KeptRuns;
   readonly #history: RunHistory;
 
-  constructor({ limits, logs, exceptions, store, notices, history = [] }: RunJournalOptions) {
+  constructor({ limits, logs, exceptions, store, metrics, notices, history = [] }: RunJournalOptions) {
+    this.#metrics = metrics;
     this.#notices = notices;
     this.#limits = limits;
     this.#logs = logs;
@@ -98,7 +103,9 @@ export class RunJournal {
 
   /** The run has its outcome. This comes before anybody is told. */
   ends(run: Run, outcome: RunOutcome): void {
-    // This comes first: a server that is killed now finds the notice, or else the run without an end.
+    const { startedAtMs, endedAtMs = startedAtMs } = run;
+    this.#metrics?.ended(run.command, outcome, endedAtMs - startedAtMs, run.outputBytes);
+    // This comes before it is written: a server that is killed now finds the notice, or else the run without an end.
     if (run.notices !== undefined) this.#notices?.ended(run, outcome);
     if (run.isInJournal) this.#store?.end(run, outcome);
     if (run.isKept) this.#keptEnded(run);

@@ -236,6 +236,11 @@ export class RunStore {
     return stored;
   }
 
+  /** How many runs there are, and the bytes of their files. */
+  get size(): { readonly runs: number; readonly bytes: number } {
+    return { runs: this.#runs.size, bytes: this.#bytes };
+  }
+
   /** The records for the list of runs. */
   records(): RunRecord[] {
     return [...this.#runs.values()].map(recordOf);

@@ -63,6 +63,11 @@ export const runLimits = {
     reason:
       "how long a version 2 caller whose connection broke may come back for its run; then the run is cancelled. Longer than reconnectTimeoutMs",
   },
+  maxMetricCommands: {
+    default: 200,
+    max: 100_000,
+    reason: "commands with metrics of their own; all others count together, as each has some 30 lines",
+  },
   maxRuns: { min: 1, default: 64, max: 100_000, reason: "functions and scripts that run at once in one server" },
   maxQueuedRuns: { default: 256, max: 100_000, reason: "runs that wait for a place; one more is answered with busy" },
   maxQueuedRunsPerKey: { default: 32, max: 100_000, reason: "calls of one concurrency key that wait or have joined" },

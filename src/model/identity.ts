@@ -12,6 +12,8 @@ export interface Identity {
   argumentRules(command: string): readonly ArgumentRules[] | undefined;
   /** True when it may see, follow and cancel runs of this command that other owners have started. */
   maySeeRunsOf(command: string): boolean;
+  /** It may read the metrics of the server. */
+  readonly mayReadMetrics: boolean;
 }
 
 /** For each argument, the pattern that its value must match. */
@@ -25,6 +27,7 @@ export const anonymous: Identity = Object.freeze({
   mayRun: () => true,
   argumentRules: () => undefined,
   maySeeRunsOf: () => true,
+  mayReadMetrics: true,
 });
 
 /** The owner of scheduled runs. No token can have this owner (tokens-file.ts); the scope `runs:all` shows these runs. */

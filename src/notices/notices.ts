@@ -5,6 +5,7 @@
 import { IscepError, isIscepError, textOfThrown, toIscepError } from "../errors.js";
 import type { Registry } from "../commands/registry.js";
 import type { Limits } from "../limits/limits.js";
+import type { Metrics } from "../metrics/metrics.js";
 import type { Notice } from "../model/command.js";
 import { scheduler } from "../model/identity.js";
 import type { Logs } from "../model/logs.js";
@@ -24,6 +25,8 @@ export interface NoticesOptions {
   readonly registry: Pick<Registry, "get">;
   /** Those for commands that have none of their own. */
   readonly all: readonly Notice[];
+  /** Counts them. */
+  readonly metrics: Pick<Metrics, "notices">;
   /** The runs folder, in which notices outlive the server. */
   readonly folder: string | undefined;
 }
@@ -55,13 +58,16 @@ export class Notices {
   #isGone: ((server: string) => boolean) | undefined;
   #isPumping = false;
   #isClosed = false;
-  #dropped = 0;
   #droppedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: NoticesOptions) {
     this.#options = options;
     const tell = (message: string, error: unknown): void => this.#log({ message, error });
     this.#kept = options.folder === undefined ? undefined : new KeptNotices(options.folder, tell);
+  }
+
+  get waiting(): number {
+    return this.#ready.length + this.#later.size;
   }
 
   /** Those that are told of runs of this command. undefined: nobody. */
@@ -83,7 +89,7 @@ export class Notices {
     for (const [index, notice] of notices.entries()) {
       const id = idOf(facts.run, index);
       if (!notice.statuses.has(facts.status) || this.#takenOver.has(id)) continue;
-      if (this.#ready.length + this.#later.size < this.#options.limits.maxQueuedNotices) this.#take(id, notice, facts);
+      if (this.waiting < this.#options.limits.maxQueuedNotices) this.#take(id, notice, facts);
       else this.#drop(facts);
     }
   }
@@ -142,12 +148,13 @@ export class Notices {
 
   /** What is dropped is counted, so that thousands of failing runs do not fill the log too. */
   #drop(facts: RunFacts): void {
-    this.#dropped++;
+    const { notices } = this.#options.metrics;
+    notices.dropped++;
     const { logProblemIntervalMs, maxQueuedNotices } = this.#options.limits;
     const nowMs = performance.now();
     if (nowMs - this.#droppedAtMs < logProblemIntervalMs) return;
     this.#droppedAtMs = nowMs;
-    const message = `${this.#dropped} notices were dropped so far, because ${maxQueuedNotices} wait already (maxQueuedNotices)`;
+    const message = `${notices.dropped} notices were dropped so far, because ${maxQueuedNotices} wait already (maxQueuedNotices)`;
     this.#log({ message, facts });
   }
 
@@ -185,6 +192,7 @@ export class Notices {
     try {
       if (pending.notice.target.kind === "http") await this.#send(pending, signal);
       else await this.#runScript(pending, signal);
+      this.#options.metrics.notices.given++;
     } catch (error) {
       this.#failed(pending, stop.signal.aborted ? reason : toIscepError(error));
     } finally {
@@ -221,7 +229,10 @@ export class Notices {
       // So that the notices of one bad moment do not come back in one moment.
       if (!this.#isClosed) this.#sendLater(pending, pauseMs * (0.8 + 0.4 * Math.random()));
       if (tries > 1 || this.#isClosed) return;
-    } else this.#kept?.remove(pending.id);
+    } else {
+      this.#kept?.remove(pending.id);
+      this.#options.metrics.notices.failed++;
+    }
     const what = isFinal ? "was not given" : "could not be given yet, and is tried again";
     this.#log({ message: `the notice to ${notice.name} ${what}: ${error.message}`, error, facts });
   }
@@ -258,7 +269,7 @@ export class Notices {
     this.#isClosed = true;
     this.#closing.abort(new IscepError("cancelled", "the server was closed"));
     await within(2 * closingKillGraceMs, () => Promise.all(this.#underWay));
-    const left = this.#ready.length + this.#later.size;
+    const left = this.waiting;
     if (left === 0) return;
     const next = this.#kept === undefined ? "they are gone, as there is no runs folder" : "the next server gives them";
     this.#log({ message: `the server closed before ${left} notices were given; ${next}` });

@@ -158,6 +158,7 @@ function asker(command: string): Identity {
     mayRun: (name) => name === command,
     argumentRules: () => undefined,
     maySeeRunsOf: () => false,
+    mayReadMetrics: false,
   };
 }
 

@@ -1,4 +1,3 @@
-import type { DoorHost } from "../doors/connection.js";
 import { FairWork } from "../doors/fair-work.js";
 import { UnsentBytes } from "../doors/write-window.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
@@ -9,7 +8,7 @@ import type { Admission } from "./admission.js";
 
 /** What all ways into a server share. */
 export function doorHost(
-  shared: Pick<DoorHost, "dispatcher" | "authenticator" | "limits" | "logs">,
+  shared: Pick<InProcessHost, "dispatcher" | "authenticator" | "limits" | "logs" | "metrics" | "readMetrics">,
   admission: Admission,
 ): InProcessHost {
   const { limits, logs } = shared;
@@ -19,7 +18,10 @@ export function doorHost(
     work: new FairWork(limits.workSliceMs),
     unsent: new UnsentBytes(limits),
     inProcess: new Set(),
-    failedToken: (source) => admission.failedToken(source, performance.now()),
+    failedToken: (source) => {
+      shared.metrics.failedTokens++;
+      admission.failedToken(source, performance.now());
+    },
     isPenalised: (source) => admission.isPenalised(source, performance.now()),
     logRefusedPacket: (event, message, connection, source) => {
       if (logs === undefined) return;

@@ -77,6 +77,16 @@ export class LentConnection implements Connection, HttpConnection {
     return caller.client;
   }
 
+  metrics(token: string | undefined): string {
+    const caller = this.#callerOf(token);
+    this.#check(caller);
+    if (caller.identity.current()?.mayReadMetrics === true) return this.#host.readMetrics();
+    throw new IscepError(
+      "unauthorized",
+      "this token may not read the metrics; it needs the scope metrics, or runs:all",
+    );
+  }
+
   #callerOf(token: string | undefined): Caller {
     const known = this.#callers.find((caller) => caller.token === token);
     if (known !== undefined) return known;

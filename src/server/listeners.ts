@@ -44,6 +44,10 @@ export class Listeners {
     return new Listeners(listeners, { ...first, urls: addresses.map(({ url }) => url) });
   }
 
+  get bytes(): Listener["bytes"] {
+    return sumOfBytes(this.#listeners);
+  }
+
   setCertificate(certificate: ServerCertificate): void {
     for (const listener of this.#listeners) listener.setCertificate(certificate);
   }
@@ -57,6 +61,15 @@ export class Listeners {
   async close(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
   }
+}
+
+export function sumOfBytes(parts: readonly Pick<Listener, "bytes">[]): Listener["bytes"] {
+  let [receivedBytes, sentBytes] = [0, 0];
+  for (const { bytes } of parts) {
+    receivedBytes += bytes.receivedBytes;
+    sentBytes += bytes.sentBytes;
+  }
+  return { receivedBytes, sentBytes };
 }
 
 export type PlacesAddress = Omit<ListeningServer, "doorUrls">;

@@ -7,11 +7,11 @@ const leastCloseMs = 1_000;
 
 export class OpenedDoors {
   readonly urls: readonly string[];
-  readonly #doors: readonly Pick<Door, "drain" | "close">[];
+  readonly #doors: readonly Pick<Door, "drain" | "close" | "unready">[];
   readonly #faults: IscepError[] = [];
   #drained: Promise<unknown> = Promise.resolve();
 
-  private constructor(doors: readonly Pick<Door, "drain" | "close">[], urls: readonly string[]) {
+  private constructor(doors: readonly Pick<Door, "drain" | "close" | "unready">[], urls: readonly string[]) {
     this.#doors = doors;
     this.urls = urls;
   }
@@ -25,7 +25,7 @@ export class OpenedDoors {
     doors: readonly Door[],
     server: DoorServer,
   ): Promise<OpenedDoors> {
-    const begun = [first];
+    const begun: Pick<Door, "drain" | "close" | "unready">[] = [first];
     const urls: string[] = [];
     try {
       for (const door of doors) {
@@ -37,6 +37,15 @@ export class OpenedDoors {
       throw error;
     }
     return new OpenedDoors(begun, urls);
+  }
+
+  /** Why callers of a door do not get through now. */
+  unready(): string | undefined {
+    for (const door of this.#doors) {
+      const reason = door.unready?.();
+      if (reason !== undefined) return reason;
+    }
+    return undefined;
   }
 
   /** From now on no new caller is accepted. */

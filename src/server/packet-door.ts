@@ -131,10 +131,29 @@ export class PacketDoor {
     return this.#connections.size;
   }
 
+  get bytes(): Listeners["bytes"] {
+    return this.#listeners?.bytes ?? { receivedBytes: 0, sentBytes: 0 };
+  }
+
+  /** Adds its connections to these counts. */
+  countByDoor(counts: Record<string, number>): void {
+    for (const connection of this.#connections) {
+      const door =
+        connection instanceof Version2Connection
+          ? "version2"
+          : connection instanceof Version1Connection
+            ? "version1"
+            : "http";
+      counts[door] = (counts[door] ?? 0) + 1;
+    }
+  }
+
   #admit(source: string): ReturnType<Admission["admit"]> {
     const { host, admission } = this.#options;
     const { logs } = host;
     const decision = admission.admit(source, performance.now());
+    if (decision.verdict === "admit") host.metrics.connections++;
+    else host.metrics.refusedConnections++;
     if (decision.verdict === "admit" || logs === undefined) return decision;
     const line = this.#refused.take(sourceKey(source), performance.now());
     const reason = decision.verdict === "refuse" ? decision.reason : "dropped";

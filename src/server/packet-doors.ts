@@ -2,7 +2,7 @@
 import { formatAddress, parseAddress, type ListenPlace } from "../transport/address.js";
 import type { HttpConnection } from "../doors/door.js";
 import { checkPlace, placesOf } from "./listen-places.js";
-import type { PlacesAddress } from "./listeners.js";
+import { sumOfBytes, type PlacesAddress } from "./listeners.js";
 import type { ServerOptions } from "./options.js";
 import { PacketDoor, type PacketDoorOptions } from "./packet-door.js";
 import type { ServerCertificate } from "./server-certificate.js";
@@ -49,6 +49,17 @@ export class PacketDoors {
 
   get connections(): number {
     return this.#doors.reduce((sum, { connections }) => sum + connections, 0);
+  }
+
+  /** The connections of each door. */
+  get connectionsByDoor(): Readonly<Record<string, number>> {
+    const counts = { version1: 0, version2: 0, http: 0 };
+    for (const door of this.#doors) door.countByDoor(counts);
+    return counts;
+  }
+
+  get bytes(): PacketDoor["bytes"] {
+    return sumOfBytes(this.#doors);
   }
 
   /** Called by the server's sweep. */

@@ -13,6 +13,9 @@ import { openRuns, type OpenRuns } from "../journal/open-runs.js";
 import { resolveLimits, type Limits } from "../limits/limits.js";
 import type { Command, CommandSet, Notice } from "../model/command.js";
 import type { TokensAuthenticator } from "../model/identity.js";
+import { EventLoopDelayMeter } from "../metrics/event-loop-delay.js";
+import { Metrics } from "../metrics/metrics.js";
+import { readMetrics } from "../metrics/read-metrics.js";
 import { Notices } from "../notices/notices.js";
 import { countRefusals } from "../logs/counted-refusals.js";
 import type { Logs } from "../model/logs.js";
@@ -30,6 +33,7 @@ import { openLogs } from "./open-logs.js";
 import { OpenedDoors } from "./opened-doors.js";
 import { checkServerOptions, type ListeningServer, type ServerOptions } from "./options.js";
 import { PacketDoors } from "./packet-doors.js";
+import { presentState } from "./present-state.js";
 import { settled } from "./settled.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
 
@@ -41,6 +45,7 @@ interface Listening {
   readonly scheduler: Scheduler;
   readonly runs: OpenRuns | undefined;
   readonly notices: Notices;
+  readonly eventLoop: EventLoopDelayMeter;
   readonly sweep: NodeJS.Timeout;
 }
 
@@ -49,6 +54,7 @@ export class Server implements DoorServer {
   readonly #limits: Limits;
   readonly #registry: Registry;
   readonly #notices: readonly Notice[];
+  readonly #metrics: Metrics;
   readonly #changes = new ChangeListeners();
   #state: "new" | "starting" | "listening" | "closed" = "new";
   #listening: Listening | undefined;
@@ -67,6 +73,10 @@ export class Server implements DoorServer {
       ...(options.threads === undefined ? {} : { maxThreads: options.threads }),
     });
     this.#registry = new Registry(options.commands ?? []);
+    this.#metrics = new Metrics({
+      maxMetricCommands: this.#limits.maxMetricCommands,
+      isRegistered: (name) => this.#registry.get(name) !== undefined,
+    });
     this.#notices = compileNotices("the server", options.notify ?? false);
   }
 
@@ -94,12 +104,12 @@ export class Server implements DoorServer {
    * `close()` it when its caller is gone: its runs are then released as those of a lost connection.
    */
   client<Commands extends object = CommandSet>(options: InProcessClientOptions): Client<Commands> {
-    return inProcessClient(options, this.#limits, () => this.#host());
+    return inProcessClient(options, this.#limits, () => this.#opened().host);
   }
 
   /** @throws IscepError `usage`, `closed` */
-  #host(): InProcessHost {
-    if (this.#listening !== undefined) return this.#listening.host;
+  #opened(): Listening {
+    if (this.#listening !== undefined) return this.#listening;
     throw this.#state === "closed"
       ? new IscepError("closed", "the server is closed")
       : new IscepError("usage", "the server does not listen yet; await listen() before you call");
@@ -132,7 +142,8 @@ export class Server implements DoorServer {
     let authenticator: TokensAuthenticator | undefined;
     let runs: OpenRuns | undefined;
     const folder = options.runsFolder;
-    const notices = new Notices({ limits, logs, registry: this.#registry, all: this.#notices, folder });
+    const metrics = this.#metrics;
+    const notices = new Notices({ limits, logs, registry: this.#registry, all: this.#notices, metrics, folder });
     try {
       authenticator = openTokens(options.tokens, limits, logs);
       if (folder !== undefined)
@@ -166,12 +177,16 @@ export class Server implements DoorServer {
       exceptions: options.logs === undefined ? tellExceptions(process.stderr, limits) : undefined,
       store: runs?.store,
       history: runs?.history,
+      metrics: this.#metrics,
       notices,
     });
     const file = options.runsFolder === undefined ? undefined : join(options.runsFolder, "schedule.json");
     const scheduler = new Scheduler({ registry: this.#registry, dispatcher, file, limits, logs });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
-    const host = doorHost({ dispatcher, authenticator, limits, logs }, admission);
+    const host = doorHost(
+      { dispatcher, authenticator, limits, logs, metrics: this.#metrics, readMetrics: () => this.metrics() },
+      admission,
+    );
     const packets = await PacketDoors.open(options, {
       host,
       admission,
@@ -184,8 +199,9 @@ export class Server implements DoorServer {
       packets.checkDeadlines(nowMs);
       for (const session of host.inProcess) session.check(nowMs);
     }, sweepIntervalMs(limits));
+    const eventLoop = new EventLoopDelayMeter();
     // From here on doors can call.
-    this.#listening = { packets, doors: undefined, host, authenticator, scheduler, runs, notices, sweep };
+    this.#listening = { packets, doors: undefined, host, authenticator, scheduler, runs, notices, eventLoop, sweep };
     try {
       const doors = await OpenedDoors.open(packets, options.doors ?? [], this);
       this.#listening = { ...this.#listening, doors };
@@ -199,6 +215,20 @@ export class Server implements DoorServer {
       await dispatcher.close(0);
       throw error;
     }
+  }
+
+  /**
+   * The metrics as text for Prometheus (docs/METRICS.md).
+   * @throws IscepError `usage` before the server listens, `closed` after its close
+   */
+  metrics(): string {
+    return readMetrics(this.#metrics, presentState(this.#opened(), this.#registry.list().length));
+  }
+
+  /** Why new callers should go elsewhere: it does not listen, or a door has lost its far side. undefined when it is ready. */
+  unready(): string | undefined {
+    if (this.#closed !== undefined) return "the server is closing";
+    return this.#state === "listening" ? this.#listening?.doors?.unready() : "the server does not listen yet";
   }
 
   /** See `DoorServer`. */
@@ -246,8 +276,9 @@ export class Server implements DoorServer {
     const listening = this.#listening;
     this.#state = "closed";
     if (listening === undefined) return;
-    const { doors, host, authenticator, scheduler, runs, notices, sweep } = listening;
+    const { doors, host, authenticator, scheduler, runs, notices, eventLoop, sweep } = listening;
     doors?.drain();
+    eventLoop.close();
     scheduler.close();
     const { killGraceMs, lingerTimeoutMs, noticeCloseMs } = this.#limits;
     const endsAtMs = performance.now() + graceMs + killGraceMs + lingerTimeoutMs;

@@ -66,6 +66,8 @@ export class Listener {
   /** Handshakes that are under way, by peer. */
   readonly #handshakes = new Map<string, Handshake>();
   readonly #sockets = new Set<Socket>();
+  /** The sums of connections that are closed. */
+  readonly #closedBytes = { receivedBytes: 0, sentBytes: 0 };
   #stopped: Promise<void> | undefined;
 
   constructor(options: ListenerOptions) {
@@ -147,6 +149,8 @@ export class Listener {
     const peer = peerOf(socket);
     socket.once("close", () => {
       this.#sockets.delete(socket);
+      this.#closedBytes.receivedBytes += socket.bytesRead;
+      this.#closedBytes.sentBytes += socket.bytesWritten;
       this.#refusals.delete(peer);
       this.#handshakeOver(peer);
       this.#options.released(source, refusal !== undefined);
@@ -174,6 +178,16 @@ export class Listener {
     if (handshake === undefined) return;
     this.#handshakes.delete(peer);
     this.#options.handshakeOver(handshake);
+  }
+
+  /** What came and went over all connections so far, as the system sees it. */
+  get bytes(): { readonly receivedBytes: number; readonly sentBytes: number } {
+    let { receivedBytes, sentBytes } = this.#closedBytes;
+    for (const socket of this.#sockets) {
+      receivedBytes += socket.bytesRead;
+      sentBytes += socket.bytesWritten;
+    }
+    return { receivedBytes, sentBytes };
   }
 
   /** Counts for handshakes from now on. @throws when key and certificate do not belong together */

@@ -20,6 +20,7 @@ const layers = [
   "files",
   "wire",
   "model",
+  "metrics",
   "session",
   "identity",
   "transport",

@@ -61,7 +61,8 @@ function dispatcherWith(
   const registry = new Registry(commands);
   const all = compileNotices("the server", notify);
   const resolved = resolveLimits(limits);
-  const notices = new Notices({ limits: resolved, logs, registry, all, folder: undefined });
+  const metrics = { notices: { given: 0, failed: 0, dropped: 0 } };
+  const notices = new Notices({ limits: resolved, metrics, logs, registry, all, folder: undefined });
   const dispatcher = new Dispatcher({ registry, limits: resolved, notices });
   const noticed = (): ErrorEvent[] => logged.filter(({ event }) => event === "notice");
   return { dispatcher, notices, noticed };

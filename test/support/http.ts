@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { connect as connectNet, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import type { Door } from "iscep";
 import { httpDoor, type HttpSettings } from "iscep/http";
 import { later } from "./cleanup.js";
 import { startServer, tokens, type TestServer, type TestServerOptions } from "./servers.js";
@@ -16,8 +17,10 @@ export interface HttpServer extends TestServer {
   bytes(): Promise<RawHttp>;
 }
 
-export async function startHttp(options: TestServerOptions & { http?: HttpSettings } = {}): Promise<HttpServer> {
-  const { http = {}, ...rest } = options;
+export async function startHttp(
+  options: TestServerOptions & { http?: HttpSettings; more?: readonly Door[] } = {},
+): Promise<HttpServer> {
+  const { http = {}, more = [], ...rest } = options;
   let url = "";
   const door = httpDoor(http);
   const server = await startServer({
@@ -28,6 +31,7 @@ export async function startHttp(options: TestServerOptions & { http?: HttpSettin
         drain: () => door.drain(),
         close: () => door.close(),
       },
+      ...more,
     ],
   });
   const origin = url.replace(/\/$/, "");

@@ -48,6 +48,7 @@ function meaningOf(scope: string): string {
   const names = pattern === "*" || pattern === "all" ? "every command" : `commands named ${pattern}`;
   if (kind === "runs") return `see, follow and cancel the runs of every owner, of ${names}`;
   if (kind === "run") return `run ${names}${bound === undefined ? "" : `, only with ${bound}`}`;
+  if (kind === "metrics") return "read the metrics of the server";
   return "list the commands that it may run";
 }
 

@@ -27,6 +27,7 @@ interface AddressOptions extends TokensOptions {
 interface AddOptions extends AddressOptions {
   readonly run?: readonly string[];
   readonly operator?: boolean;
+  readonly metrics?: boolean;
   /** False with --no-discover. */
   readonly discover: boolean;
   readonly expires?: number;
@@ -50,6 +51,7 @@ export const define: DefineVerb = (command) => {
       collect,
     )
     .option("--operator", "see, follow and cancel the runs of every owner; run commands only with --run")
+    .option("--metrics", "read the metrics of the server, as --operator may too; run commands only with --run")
     .option("--no-discover", "the token may not list the commands")
     .option(
       "--certificate <file>",
@@ -173,8 +175,10 @@ function tokensPath(options: TokensOptions): string {
   return options.tokensPath ?? (surroundings().env["ISCEP_TOKENS_FILE"] || "tokens.json");
 }
 
-function scopesOf({ run, operator, discover }: AddOptions): { scopes: readonly string[] } {
-  const scopes = [...(operator === true ? operatorScopes : run === undefined ? defaultScopes : ["discover"])];
+function scopesOf({ run, operator, metrics, discover }: AddOptions): { scopes: readonly string[] } {
+  const usual = run !== undefined ? ["discover"] : metrics === true ? [] : defaultScopes;
+  const scopes = [...(operator === true ? operatorScopes : usual)];
+  if (metrics === true) scopes.push("metrics");
   if (run !== undefined) scopes.push(...run.map(runScope));
   return { scopes: discover ? scopes : scopes.filter((scope) => scope !== "discover") };
 }

@@ -1,9 +1,17 @@
 /** The parts of the door, in the order in which their routes are asked. A new part is one line here and a file of its own. */
 import { mountCommands } from "./commands.js";
 import { mountConsole } from "./console-files.js";
+import { mountHealth } from "./health.js";
 import { mountMcp } from "./mcp.js";
 import type { HttpMount } from "./mount.js";
 import { mountRuns } from "./runs.js";
 import { mountSession } from "./session.js";
 
-export const mounts: readonly HttpMount[] = [mountCommands, mountRuns, mountSession, mountMcp, mountConsole];
+export const mounts: readonly HttpMount[] = [
+  mountCommands,
+  mountRuns,
+  mountSession,
+  mountHealth,
+  mountMcp,
+  mountConsole,
+];

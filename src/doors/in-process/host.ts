@@ -1,3 +1,4 @@
+import type { Metrics } from "../../metrics/metrics.js";
 import type { DoorHost } from "../connection.js";
 
 /** A session that can be ended when its token is removed. */
@@ -10,6 +11,9 @@ export interface InProcessSession {
 export interface InProcessHost extends DoorHost {
   /** True when this source has recently sent too many wrong tokens. */
   isPenalised(source: string): boolean;
+  readonly metrics: Metrics;
+  /** What was counted, as text for Prometheus. Check first who asks. */
+  readMetrics(): string;
   /** Sessions whose runs go on. The server's sweep makes them check their tokens. */
   readonly inProcess: Set<InProcessSession>;
 }

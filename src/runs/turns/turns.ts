@@ -49,6 +49,15 @@ export class Turns {
     this.#concurrency = new Concurrency(limits.maxQueuedRuns);
   }
 
+  /** How many runs have their turn. Work that several runs share counts once. */
+  get taken(): number {
+    return this.#places.taken + this.#threadPlaces.taken;
+  }
+
+  get waiting(): number {
+    return this.#concurrency.queued + this.#places.waiting + this.#threadPlaces.waiting;
+  }
+
   /** Takes a turn at once, or not at all. Most calls go this way. */
   tryTake(command: Command): Turn | undefined {
     if (command.concurrency !== undefined) return undefined;
@@ -145,7 +154,7 @@ export class Turns {
 
   /** Each entry that leaves moves all entries behind it. They are told at intervals, not each time. */
   #tellSoon(): void {
-    if (this.#concurrency.queued + this.#places.waiting + this.#threadPlaces.waiting === 0) return;
+    if (this.waiting === 0) return;
     this.#telling ??= setTimeout(() => {
       this.#telling = undefined;
       this.#tellPositions();

@@ -1,0 +1,17 @@
+/** `/livez`, `/readyz` and `/metrics`: for those who watch the server. */
+import { expositionType } from "../../metrics/exposition.js";
+import { tokenOf } from "./credentials.js";
+import type { HttpMount } from "./mount.js";
+
+export const mountHealth: HttpMount = (app, { server, sessions }) => {
+  // A probe has no token, and is told nothing else.
+  app.get("/livez", (context) => context.text("ok\n", 200, { "cache-control": "no-store" }));
+  app.get("/readyz", (context) => {
+    const reason = server.unready();
+    return context.text(`${reason ?? "ok"}\n`, reason === undefined ? 200 : 503, { "cache-control": "no-store" });
+  });
+  app.get("/metrics", (context) => {
+    const text = context.env.peer.metrics(tokenOf(context, sessions));
+    return context.body(text, 200, { "content-type": expositionType, "cache-control": "no-store" });
+  });
+};
