@@ -16,6 +16,7 @@ export interface Due {
 export class ConnectionDeadlines {
   readonly openedAtMs: number;
   readonly #limits: Limits;
+  readonly #idleTimeoutMs: number;
   #mustAuthenticate: boolean;
   #lastProgressMs: number;
   /** When the first byte of an incomplete packet came; 0 when there is none. */
@@ -26,8 +27,9 @@ export class ConnectionDeadlines {
   #sentBytes = 0;
   #sentAtMs: number;
 
-  constructor(limits: Limits, nowMs: number, mustAuthenticate: boolean) {
+  constructor(limits: Limits, nowMs: number, mustAuthenticate: boolean, idleTimeoutMs: number = limits.idleTimeoutMs) {
     this.#limits = limits;
+    this.#idleTimeoutMs = idleTimeoutMs;
     this.openedAtMs = nowMs;
     this.#lastProgressMs = nowMs;
     this.#sentAtMs = nowMs;
@@ -82,8 +84,8 @@ export class ConnectionDeadlines {
         return { reason: `a packet was not whole within ${allowedMs} ms`, how: "tell" };
       }
     }
-    if (!running && unsentBytes === 0 && nowMs - this.#lastProgressMs > limits.idleTimeoutMs) {
-      return { reason: `nothing came for ${limits.idleTimeoutMs} ms`, how: "end" };
+    if (!running && unsentBytes === 0 && nowMs - this.#lastProgressMs > this.#idleTimeoutMs) {
+      return { reason: `nothing came for ${this.#idleTimeoutMs} ms`, how: "end" };
     }
     return undefined;
   }

@@ -4,7 +4,7 @@ import { encodeJson, isJsonObject, type JsonLimits, type JsonObject } from "../w
 import { sha256, type PacketHash } from "../wire/packet-hash.js";
 import { PacketReader, PacketType, type PacketView } from "../wire/packet.js";
 import { checkHash, decodeData, type Channel } from "../wire/version2.js";
-import { messagesOf } from "./version2-server.js";
+import { messagesOf, noMessages } from "./version2-server.js";
 
 export type Version2ClientEvent =
   | { readonly kind: "result"; readonly id: number; readonly result: unknown }
@@ -23,7 +23,7 @@ export class Version2ClientSession {
   readonly #limits: JsonLimits;
   readonly #hash: PacketHash;
   readonly #reader: PacketReader;
-  #messages: readonly unknown[] = [];
+  #messages: readonly unknown[] = noMessages;
   #next = 0;
 
   /** @param hash what the server chose for all packets behind its HELLO */
@@ -53,7 +53,7 @@ export class Version2ClientSession {
     }
     const message: unknown = this.#messages[this.#next++];
     if (this.#next === this.#messages.length) {
-      this.#messages = [];
+      this.#messages = noMessages;
       this.#next = 0;
     }
     return readServerMessage(message);

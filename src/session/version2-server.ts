@@ -29,13 +29,16 @@ export type Version2ServerEvent =
   /** The peer broke the rules. The session must end with this reason. */
   | { readonly kind: "violation"; readonly error: IscepError };
 
+/** Between packets, all sessions share this. */
+export const noMessages: readonly unknown[] = [];
+
 export class Version2ServerSession {
   readonly #limits: Version2ServerLimits;
   readonly #reader: PacketReader;
   #helloDone = false;
   /** The hash of all packets behind both HELLO. */
   #hash = sha256;
-  #messages: readonly unknown[] = [];
+  #messages: readonly unknown[] = noMessages;
   #next = 0;
 
   constructor(limits: Version2ServerLimits) {
@@ -79,7 +82,7 @@ export class Version2ServerSession {
       const message: unknown = this.#messages[this.#next++];
       if (this.#next === this.#messages.length) {
         // An idle session keeps no bytes of earlier packets.
-        this.#messages = [];
+        this.#messages = noMessages;
         this.#next = 0;
       }
       return { kind: "message", message: readClientMessage(message) };

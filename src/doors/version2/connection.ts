@@ -3,7 +3,10 @@
  * ended, and output flows as far as the windows allow.
  */
 import { TLSSocket } from "node:tls";
+import type { Dispatcher } from "../../dispatcher.js";
 import { toIscepError, type IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { OutputPiece } from "../../runs/streams/output-block.js";
 import { Outbox } from "../../session/outbox.js";
 import { chooseBinding, chooseHash, type BindingName } from "../../session/version2-choices.js";
 import { alpnProtocol, type ClientHello } from "../../session/version2-hello.js";
@@ -21,7 +24,8 @@ import { WriteWindow } from "../write-window.js";
 import { writeOutputPacket } from "./output-packets.js";
 import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
-import { SessionRequests } from "./session-requests.js";
+import type { SessionCallsHost } from "./session-calls-host.js";
+import { SessionRequests, type SessionRequestsHost } from "./session-requests.js";
 
 /** True when the TLS handshake chose version 2: then the connection begins with HELLO. */
 export function choseVersion2(socket: ByteStream): boolean {
@@ -31,14 +35,15 @@ export function choseVersion2(socket: ByteStream): boolean {
 /** How many events are handled before the clock is checked again. */
 const messagesALook = 16;
 
-export class Version2Connection implements Connection, Workload {
+/** It is its own host of calls and requests: 10,000 idle connections need no objects between. */
+export class Version2Connection implements Connection, Workload, SessionCallsHost, SessionRequestsHost {
   readonly id: number;
   readonly source: string;
   readonly #socket: ByteStream;
   readonly #host: ConnectionHost;
   readonly #session: Version2ServerSession;
-  readonly #identity: SessionIdentity;
-  readonly #calls: SessionCalls;
+  readonly identity: SessionIdentity;
+  readonly calls: SessionCalls;
   readonly #requests: SessionRequests;
   readonly #outbox: Outbox;
   readonly #deadlines: ConnectionDeadlines;
@@ -60,44 +65,15 @@ export class Version2Connection implements Connection, Workload {
     this.#socket = socket;
     this.#host = host;
     this.#session = new Version2ServerSession(limits);
-    this.#identity = new SessionIdentity(authenticator, source);
+    this.identity = new SessionIdentity(authenticator, source);
     this.#allowance = new ReadAllowance(limits);
     this.#writes = new WriteWindow(socket, limits, host.unsent);
     this.#outbox = new Outbox(limits.flushBytes);
-    this.#deadlines = new ConnectionDeadlines(
-      { ...limits, idleTimeoutMs: 3 * limits.pingIntervalMs },
-      performance.now(),
-      !this.#identity.isKnown,
-    );
-    this.#calls = new SessionCalls({
-      dispatcher: host.dispatcher,
-      limits,
-      source,
-      mayAnswer: () => this.#writes.isOpen,
-      mayWrite: () => this.#writes.isOpenForOutput,
-      writeOutput: (stream, piece) => writeOutputPacket(socket, stream, piece, this.#outbox.hash),
-      send: (text) => this.#send(text),
-      flushSoon: () => this.#flushSoon(),
-      workLater: () => host.work.wait(this),
-      violation: (error) => this.#violation(error),
-      idle: () => this.#endIfIdle(),
-    });
-    this.#requests = new SessionRequests({
-      server: host,
-      identity: this.#identity,
-      calls: this.#calls,
-      send: (text) => this.#send(text),
-      mayAnswer: () => this.#writes.isOpen,
-      workLater: () => host.work.wait(this),
-      authenticated: () => this.#authenticated(),
-      wrongToken: () => {
-        host.failedToken(source);
-        host.logRefusedPacket("unauthorized", "a wrong token", id, source);
-      },
-      violation: (error) => this.#violation(error),
-      goAway: (code, message) => this.#goAway(code, message),
-    });
-    if (this.#identity.isKnown) this.#session.authenticated();
+    const idleTimeoutMs = 3 * limits.pingIntervalMs;
+    this.#deadlines = new ConnectionDeadlines(limits, performance.now(), !this.identity.isKnown, idleTimeoutMs);
+    this.calls = new SessionCalls(this);
+    this.#requests = new SessionRequests(this);
+    if (this.identity.isKnown) this.#session.authenticated();
     else host.awaited(this);
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
     socket.on("end", () => this.#peerEnded());
@@ -117,18 +93,30 @@ export class Version2Connection implements Connection, Workload {
     if (!this.#host.work.offer(this)) this.#socket.pause();
   }
 
+  get dispatcher(): Dispatcher {
+    return this.#host.dispatcher;
+  }
+
+  get limits(): Limits {
+    return this.#host.limits;
+  }
+
+  get server(): ConnectionHost {
+    return this.#host;
+  }
+
   get isStranger(): boolean {
-    return !this.#identity.isKnown;
+    return !this.identity.isKnown;
   }
 
   work(nowMs: number, untilMs: number): boolean {
     if (this.#closing !== undefined) return false;
     const before = this.#events;
     const isTimeUp =
-      this.#calls.answerUntil(untilMs) || this.#requests.answerUntil(untilMs) || this.#handleUntil(untilMs);
+      this.calls.answerUntil(untilMs) || this.#requests.answerUntil(untilMs) || this.#handleUntil(untilMs);
     if (this.#isClosing()) return false;
     if (this.isStranger && this.#allowance.isSpent) {
-      this.#goAway("too_large", "too much came before the authentication");
+      this.goAway("too_large", "too much came before the authentication");
       return false;
     }
     this.#flush();
@@ -151,13 +139,13 @@ export class Version2Connection implements Connection, Workload {
   #drained(): void {
     this.#isBackedUp = false;
     this.#host.work.offer(this);
-    this.#calls.pumpAll();
+    this.calls.pumpAll();
   }
 
   /** Returns true when the time is up and there is more. */
   #handleUntil(untilMs: number): boolean {
     let sinceLook = 0;
-    let inFlight = this.#calls.inFlight;
+    let inFlight = this.calls.inFlight;
     while (!this.#isBackedUp || this.#writes.isOpen) {
       const event = this.#session.next();
       if (event === undefined) return false;
@@ -165,9 +153,9 @@ export class Version2Connection implements Connection, Workload {
       this.#handle(event);
       if (this.#isClosing()) return false;
       // A look at the clock costs a tenth of a small call, and to start a run costs more than many of these.
-      if (++sinceLook < messagesALook && this.#calls.inFlight === inFlight) continue;
+      if (++sinceLook < messagesALook && this.calls.inFlight === inFlight) continue;
       sinceLook = 0;
-      inFlight = this.#calls.inFlight;
+      inFlight = this.calls.inFlight;
       if (performance.now() >= untilMs) return this.#session.hasMore;
     }
     return false;
@@ -175,7 +163,7 @@ export class Version2Connection implements Connection, Workload {
 
   /** In version 2, a peer that half-closes does not listen any more. Its runs wait for it on another connection. */
   #peerEnded(): void {
-    this.#calls.release();
+    this.calls.release();
     this.#finish("the peer closed");
   }
 
@@ -189,10 +177,10 @@ export class Version2Connection implements Connection, Workload {
         this.#requests.handle(event.message);
         break;
       case "hello": {
-        const { nonce, authentication } = this.#identity;
+        const { nonce, authentication } = this.identity;
         const choices = this.#choices(event.hello);
         const answer = this.#session.helloAnswer(nonce, `iscep/${packageVersion}`, authentication, choices);
-        this.#identity.greeted(event.content, answer, this.#socket, choices.binding);
+        this.identity.greeted(event.content, answer, this.#socket, choices.binding);
         this.#socket.write(answer);
         this.#outbox.hash = packetHashes[choices.hash ?? "sha256"];
         break;
@@ -201,7 +189,7 @@ export class Version2Connection implements Connection, Workload {
         this.#stdin(event.stream, event.offset, event.bytes);
         break;
       case "violation":
-        this.#violation(event.error);
+        this.violation(event.error);
     }
   }
 
@@ -217,27 +205,48 @@ export class Version2Connection implements Connection, Workload {
     };
   }
 
-  #authenticated(): void {
+  authenticated(): void {
     this.#host.arrived(this);
     this.#session.authenticated();
     this.#deadlines.authenticated();
   }
 
+  wrongToken(): void {
+    this.#host.failedToken(this.source);
+    this.#host.logRefusedPacket("unauthorized", "a wrong token", this.id, this.source);
+  }
+
+  mayAnswer(): boolean {
+    return this.#writes.isOpen;
+  }
+
+  mayWrite(): boolean {
+    return this.#writes.isOpenForOutput;
+  }
+
+  writeOutput(stream: number, piece: OutputPiece): void {
+    writeOutputPacket(this.#socket, stream, piece, this.#outbox.hash);
+  }
+
+  workLater(): void {
+    this.#host.work.wait(this);
+  }
+
   #stdin(stream: number, offset: number, bytes: Buffer): void {
     this.#requests.worked();
     try {
-      this.#calls.stdin(stream, offset, bytes);
+      this.calls.stdin(stream, offset, bytes);
     } catch (error) {
-      this.#violation(toIscepError(error, "protocol"));
+      this.violation(toIscepError(error, "protocol"));
     }
   }
 
-  #send(text: string): void {
+  send(text: string): void {
     if (this.#outbox.add(text)) this.#flush();
-    else this.#flushSoon();
+    else this.flushSoon();
   }
 
-  #flushSoon(): void {
+  flushSoon(): void {
     if (this.#flushIsScheduled) return;
     this.#flushIsScheduled = true;
     process.nextTick(() => this.#flush());
@@ -248,19 +257,19 @@ export class Version2Connection implements Connection, Workload {
     if (this.#socket.destroyed) return;
     const packet = this.#outbox.takePacket();
     if (packet !== undefined) this.#isBackedUp = !this.#socket.write(packet);
-    this.#calls.flush();
+    this.calls.flush();
   }
 
-  #violation(error: IscepError): void {
+  violation(error: IscepError): void {
     this.#host.logRefusedPacket("malformed", error.message, this.id, this.source);
-    this.#goAway(error.code, error.message);
+    this.goAway(error.code, error.message);
   }
 
   /** Says why, and ends. The peer can read this before the socket closes. */
-  #goAway(code: string, message: string): void {
+  goAway(code: string, message: string): void {
     if (this.#closing !== undefined) return;
-    this.#send(notificationText("goaway", { code, message }));
-    this.#calls.release();
+    this.send(notificationText("goaway", { code, message }));
+    this.calls.release();
     this.#finish(message);
   }
 
@@ -271,11 +280,11 @@ export class Version2Connection implements Connection, Workload {
     this.#flush();
     this.#deadlines.closing(performance.now());
     this.#socket.resume();
-    this.#endIfIdle();
+    this.idle();
   }
 
-  #endIfIdle(): void {
-    if (!this.#calls.isIdle) return;
+  idle(): void {
+    if (!this.calls.isIdle) return;
     if (this.#draining) this.#closing ??= "the server closed";
     if (this.#closing === undefined) return;
     this.#flush();
@@ -295,8 +304,8 @@ export class Version2Connection implements Connection, Workload {
     const nowMs = performance.now();
     this.work(nowMs, nowMs + this.#host.limits.workSliceMs);
     this.#draining = true;
-    this.#send(notificationText("goaway", { code: "busy", message: "the server closes" }));
-    this.#endIfIdle();
+    this.send(notificationText("goaway", { code: "busy", message: "the server closes" }));
+    this.idle();
   }
 
   whenClosed(): Promise<void> {
@@ -305,21 +314,21 @@ export class Version2Connection implements Connection, Workload {
   }
 
   checkDeadlines(nowMs: number): void {
-    if (this.#closing === undefined && this.#identity.current() === "revoked") this.#requests.endRevoked();
-    this.#calls.checkStalls(nowMs);
+    if (this.#closing === undefined && this.identity.current() === "revoked") this.#requests.endRevoked();
+    this.calls.checkStalls(nowMs);
     const { bytesWritten, writableLength } = this.#socket;
     const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
-    const due = this.#deadlines.due(nowMs, this.#calls.inFlight > 0, written);
+    const due = this.#deadlines.due(nowMs, this.calls.inFlight > 0, written);
     if (due === undefined) return;
-    if (due.how === "tell") this.#goAway("timeout", due.reason);
+    if (due.how === "tell") this.goAway("timeout", due.reason);
     else this.cut(due.reason);
   }
 
   #closed(): void {
     const { logs } = this.#host;
-    const { owner, isKnown } = this.#identity;
+    const { owner, isKnown } = this.identity;
     if (!isKnown) this.#host.arrived(this);
-    this.#calls.release();
+    this.calls.release();
     this.#writes.release();
     logs?.access({
       event: "close",

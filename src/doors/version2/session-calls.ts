@@ -1,6 +1,7 @@
 /** The calls of one version 2 session: calls in flight, output on its way, and one answer for each call. */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
+import type { OutputPiece } from "../../runs/streams/output-block.js";
 import type { Run } from "../../runs/run/run.js";
 import { packetRoom } from "../../runs/run/settle.js";
 import type { ValueRoom } from "../../runs/run/value-room.js";
@@ -12,6 +13,7 @@ import { outcomeText, type AnswerExtras } from "./outcome-text.js";
 import { FollowedCall, type FollowedCallHost } from "./followed-call.js";
 import { OutputStream, type OutputStreamHost } from "./output-stream.js";
 import type { SessionCallsHost } from "./session-calls-host.js";
+import { SparseMap } from "./sparse-map.js";
 
 interface FollowOptions {
   readonly offset: number | undefined;
@@ -24,40 +26,49 @@ interface FollowOptions {
 /** To write a value of this length costs as much as many small answers. */
 const worthATurnLength = 64 * 1024;
 
-export class SessionCalls {
+export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   readonly #host: SessionCallsHost;
   /** Calls and attaches that have no answer yet, by id. */
-  readonly #inFlight = new Map<number, FollowedCall>();
+  readonly #inFlight = new SparseMap<number, FollowedCall>();
   /** Output on its way. It may come after the answer. */
-  readonly #streams = new Map<number, OutputStream>();
-  readonly #streamHost: OutputStreamHost;
-  readonly #inputs: SessionInputs;
-  readonly #connectionWindow: SendWindow;
-  readonly #followHost: FollowedCallHost;
-  readonly #roomBesideOutput: ValueRoom;
-  #scheduled = new Set<OutputStream>();
+  readonly #streams = new SparseMap<number, OutputStream>();
+  readonly connectionWindow: SendWindow;
+  // Most connections send no input, and many ask for no output.
+  #inputs: SessionInputs | undefined;
+  #roomBesideOutput: ValueRoom | undefined;
+  #scheduled: Set<OutputStream> | undefined;
   /** Their runs have ended, and their answers wait: for a peer that reads, or for the turn of this session. */
-  readonly #unanswered = new Set<FollowedCall>();
+  readonly #unanswered = new SparseMap<FollowedCall, true>();
   /** What calls have yet to be told beside their answers, once the peer reads; the latest counts. */
-  readonly #news = new Map<FollowedCall, string>();
+  readonly #news = new SparseMap<FollowedCall, string>();
 
   constructor(host: SessionCallsHost) {
-    const { limits } = host;
     this.#host = host;
-    // A client that sees the output of a script live needs only its beginning again.
-    this.#roomBesideOutput = { ...packetRoom(limits), maxScriptResultBytes: limits.maxPacketBytes / 4 };
-    this.#connectionWindow = new SendWindow(limits.connectionWindowBytes);
-    this.#inputs = new SessionInputs(limits, (stream, bytes) =>
-      host.send(notificationText("window", { stream, bytes })),
-    );
-    this.#followHost = { tell: (call, text) => this.#tell(call, text), ended: (call) => this.#ended(call) };
-    this.#streamHost = {
-      maxDataBytes: limits.maxDataBytes,
-      connectionWindow: this.#connectionWindow,
-      mayWrite: () => host.mayWrite(),
-      writeOutput: (stream, piece) => host.writeOutput(stream, piece),
-      schedule: (stream) => this.#schedule(stream),
-    };
+    this.connectionWindow = new SendWindow(host.limits.connectionWindowBytes);
+  }
+
+  get maxDataBytes(): number {
+    return this.#host.limits.maxDataBytes;
+  }
+
+  mayWrite(): boolean {
+    return this.#host.mayWrite();
+  }
+
+  writeOutput(stream: number, piece: OutputPiece): void {
+    this.#host.writeOutput(stream, piece);
+  }
+
+  /** A client that sees the output of a script live needs only its beginning again. */
+  #besideOutput(): ValueRoom {
+    const { limits } = this.#host;
+    return (this.#roomBesideOutput ??= { ...packetRoom(limits), maxScriptResultBytes: limits.maxPacketBytes / 4 });
+  }
+
+  #openInputs(): SessionInputs {
+    return (this.#inputs ??= new SessionInputs(this.#host.limits, (stream, bytes) =>
+      this.#host.send(notificationText("window", { stream, bytes })),
+    ));
   }
 
   get isIdle(): boolean {
@@ -79,7 +90,7 @@ export class SessionCalls {
       idempotencyKey: call.idempotencyKey,
       detached: call.detach === true,
       stdin: call.stdin === true,
-      valueRoom: output === undefined ? undefined : this.#roomBesideOutput,
+      valueRoom: output === undefined ? undefined : this.#besideOutput(),
       kept: output !== undefined || call.detach === true,
       begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
     });
@@ -108,7 +119,7 @@ export class SessionCalls {
 
   /** Takes data of the caller. No bytes mean the end. @throws IscepError `protocol` */
   stdin(id: number, offset: number, bytes: Buffer): void {
-    this.#inputs.receive(id, offset, bytes);
+    this.#openInputs().receive(id, offset, bytes);
   }
 
   /** The caller reads no more of this output. Its call goes on, and gets progress. */
@@ -122,7 +133,7 @@ export class SessionCalls {
     if (stream === undefined) return undefined;
     stream.close();
     this.#streams.delete(id);
-    this.#scheduled.delete(stream);
+    this.#scheduled?.delete(stream);
     return stream;
   }
 
@@ -152,21 +163,21 @@ export class SessionCalls {
     const { limits } = this.#host;
     if (offset !== undefined) run.output.checkOffset(offset);
     const input = stdin && run.outcome === undefined ? inputOf(run) : undefined;
-    const call = new FollowedCall(id, run, { input, isDetached, hasOutput: offset !== undefined }, this.#followHost);
+    const call = new FollowedCall(id, run, { input, isDetached, hasOutput: offset !== undefined }, this);
     this.#inFlight.set(id, call);
     run.hold(call);
-    const start = input === undefined ? undefined : this.#inputs.open(id, input);
+    const start = input === undefined ? undefined : this.#openInputs().open(id, input);
     this.#host.send(notificationText("started", { call: id, run: run.id, ...start }));
     if (offset !== undefined) {
-      const stream = new OutputStream(id, run.output, offset, limits.streamWindowBytes, this.#streamHost);
+      const stream = new OutputStream(id, run.output, offset, limits.streamWindowBytes, this);
       this.#streams.set(id, stream);
-      this.#schedule(stream);
+      this.schedule(stream);
     }
     run.follow(call);
   }
 
   /** A peer that does not read needs no old news. */
-  #tell(call: FollowedCall, text: string): void {
+  tell(call: FollowedCall, text: string): void {
     if (this.#host.mayAnswer()) this.#host.send(text);
     else this.#news.set(call, text);
   }
@@ -175,22 +186,22 @@ export class SessionCalls {
    * The value stays with its run until this peer reads. A large value waits for the turn of this session, because there
    * may be many others that wait for the same.
    */
-  #ended(call: FollowedCall): void {
-    if (call.input !== undefined) this.#inputs.close(call.id);
+  ended(call: FollowedCall): void {
+    if (call.input !== undefined) this.#inputs?.close(call.id);
     const { outcome } = call.run;
     const length = (outcome !== undefined && "value" in outcome ? outcome.value?.text.length : undefined) ?? 0;
     if (length < worthATurnLength && this.#host.mayAnswer()) {
       this.#settle(call);
       return;
     }
-    this.#unanswered.add(call);
+    this.#unanswered.set(call, true);
     this.#host.workLater();
   }
 
   /** Answers calls whose runs have ended, as far as the peer reads. True when the time is up and there are more. */
   answerUntil(untilMs: number): boolean {
     if (this.#unanswered.size === 0) return false;
-    for (const call of this.#unanswered) {
+    for (const call of this.#unanswered.keys()) {
       if (!this.#host.mayAnswer()) return false;
       this.#settle(call);
       if (performance.now() >= untilMs) return this.#unanswered.size > 0;
@@ -205,7 +216,7 @@ export class SessionCalls {
     this.#inFlight.delete(id);
     this.#answer(id, run, { run: run.id, ...(hasOutput ? { output: run.output.end } : {}) });
     const stream = this.#streams.get(id);
-    if (stream !== undefined) this.#schedule(stream);
+    if (stream !== undefined) this.schedule(stream);
     this.#tellIfIdle();
   }
 
@@ -242,7 +253,7 @@ export class SessionCalls {
   /** @throws IscepError `protocol` when more is granted than was ever used */
   window(stream: number, bytes: number): void {
     if (stream === 0) {
-      this.#connectionWindow.grant(bytes);
+      this.connectionWindow.grant(bytes);
       for (const one of this.#streams.values()) this.#resume(one);
       this.pumpAll();
       return;
@@ -252,7 +263,7 @@ export class SessionCalls {
     if (target === undefined) return;
     target.window.grant(bytes);
     this.#resume(target);
-    this.#schedule(target);
+    this.schedule(target);
   }
 
   /** A reader that grants nothing, for as long as a socket may be stalled, holds neither its run nor the writer any longer. */
@@ -269,16 +280,16 @@ export class SessionCalls {
     if (stream.resume() && call !== undefined) call.run.hold(call);
   }
 
-  #schedule(stream: OutputStream): void {
-    this.#scheduled.add(stream);
+  schedule(stream: OutputStream): void {
+    (this.#scheduled ??= new Set()).add(stream);
     this.#host.flushSoon();
   }
 
   /** Pumps the streams that were scheduled since the last time. */
   flush(): void {
-    if (this.#scheduled.size === 0) return;
     const scheduled = this.#scheduled;
-    this.#scheduled = new Set();
+    if (scheduled === undefined) return;
+    this.#scheduled = undefined;
     for (const stream of scheduled) this.#pump(stream);
   }
 
@@ -327,8 +338,8 @@ export class SessionCalls {
   release(): void {
     for (const stream of this.#streams.values()) stream.close();
     this.#streams.clear();
-    this.#scheduled.clear();
-    this.#inputs.release();
+    this.#scheduled = undefined;
+    this.#inputs?.release();
     for (const call of this.#inFlight.values()) this.#forget(call);
   }
 }

@@ -60,7 +60,10 @@ export class SessionIdentity {
     if (token === undefined || !proven) return undefined;
     this.#identity = token.identity;
     this.#generation = authenticator.currentGeneration();
-    return { owner: token.identity.owner, proof: serverProof(token.serverKey, this.#message).toString("base64url") };
+    const answer = serverProof(token.serverKey, this.#message).toString("base64url");
+    // Nothing is proven twice, and the bytes are part of a larger piece of memory.
+    this.#message = undefined;
+    return { owner: token.identity.owner, proof: answer };
   }
 
   /**
