@@ -108,6 +108,7 @@ export class Dispatcher {
     if (detached) run.detachments++;
     run.valueRoom = options.valueRoom;
     if (options.stdin === true) run.openInput();
+    run.terminal = options.terminal;
     options.begins?.(run);
     this.#start(run, args, options.timeoutMs);
     const { outcome } = run;
@@ -165,6 +166,7 @@ export class Dispatcher {
       return;
     }
     run.notices ??= this.#notices?.of(command);
+    if (command.kind === "function" || command.terminal === undefined) run.terminal = undefined;
     const hidden = hideSecrets(args, command.secretArguments);
     run.loggedArgs = hidden.args;
     run.secrets = hidden.secrets;

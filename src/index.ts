@@ -35,7 +35,7 @@ export { connect, type Client } from "./client/client.js";
 export type { AttachOptions, CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./client/protocol/options.js";
 export type { KeptArguments, RunRecord, RunsPage } from "./model/run-record.js";
 export type { StdinSource } from "./client/protocol/input-sender.js";
-export type { RunHandle } from "./client/protocol/run-handle.js";
+export type { RunHandle, TerminalSize } from "./client/protocol/run-handle.js";
 export type { OutputChunk } from "./client/protocol/run-output.js";
 
 // Errors, limits, logs

@@ -107,6 +107,7 @@ const scriptOptions: Readonly<Record<keyof ScriptDefinition<string, undefined>, 
   user: true,
   limits: true,
   umask: true,
+  terminal: true,
   maxOutputBytes: true,
   whenOutputIsFull: true,
   mask: true,
@@ -147,6 +148,8 @@ export function defineScript<
   const { userEnvironment, ...settings } = processSettings(definition);
   const environment = scriptEnvironment({ ...userEnvironment, ...definition.environment });
   const { argumentVariables } = definition;
+  checkTerminal(definition);
+  const takesStdin = definition.stdin === true || definition.terminal === true;
   const stdin = definition.stdin === true ? undefined : definition.stdin;
   const invocation = compileInvocation({ template, stdin, argumentVariables, environment }, declarations);
   const checkArguments = argumentsChecker(args, argsSchema);
@@ -157,7 +160,7 @@ export function defineScript<
     description,
     argsSchema,
     ...notedMembers(notes),
-    ...(definition.stdin === true ? { stdin: true as const } : {}),
+    ...(takesStdin ? { stdin: true as const } : {}),
     ...flagMembers(name, definition),
     ...(definition.logArgs === undefined ? {} : { logArgs: definition.logArgs }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
@@ -173,6 +176,25 @@ export function defineScript<
     ...settings,
     ...scriptResults(name, definition),
   });
+}
+
+/** A terminal is for people: what they type is the input, and what they see is no JSON. */
+function checkTerminal({
+  terminal,
+  stdin,
+  output,
+}: Pick<ScriptDefinition<string, undefined>, "terminal" | "stdin" | "output">): void {
+  if (terminal !== true) return;
+  const refuse = (field: string, sentence: string): never => {
+    throw new IscepError("configuration", sentence, { details: { field } });
+  };
+  if (stdin !== undefined && stdin !== true)
+    refuse("stdin", "a script with terminal: true reads what its caller types; leave out stdin");
+  if (output === "json" || output === "lines")
+    refuse(
+      "output",
+      `a script with terminal: true has line ends and colours of a terminal; leave out output: ${output}`,
+    );
 }
 
 function checkedRun(name: string, run: unknown): readonly [string, ...string[]] {

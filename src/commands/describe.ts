@@ -15,6 +15,7 @@ export function describeCommand(command: Command, defaultTimeoutMs: number): Com
     ...(command.resultSchema === undefined ? {} : { result: command.resultSchema }),
     timeoutMs: command.timeoutMs ?? defaultTimeoutMs,
     ...(command.stdin === true ? { stdin: true } : {}),
+    ...(command.kind === "script" && command.terminal !== undefined ? { terminal: true } : {}),
     ...flagsOf(command),
   };
 }
@@ -87,7 +88,7 @@ export function readDescriptions(value: unknown): CommandDescription[] {
   if (!Array.isArray(value)) throw unusable();
   return value.map((entry: unknown): CommandDescription => {
     if (!isRecord(entry)) throw unusable();
-    const { name, description, kind, args, result, timeoutMs, stdin } = entry;
+    const { name, description, kind, args, result, timeoutMs, stdin, terminal } = entry;
     if (typeof name !== "string" || typeof description !== "string" || !isRecord(args)) throw unusable();
     return {
       name,
@@ -97,6 +98,7 @@ export function readDescriptions(value: unknown): CommandDescription[] {
       ...(isRecord(result) ? { result } : {}),
       timeoutMs: typeof timeoutMs === "number" ? timeoutMs : 0,
       ...(stdin === true ? { stdin } : {}),
+      ...(terminal === true ? { terminal } : {}),
       ...readFlags(entry),
     };
   });

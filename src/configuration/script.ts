@@ -191,6 +191,12 @@ export const scriptKeys = {
     kind: mapOf<ProcessLimits>("`{ cpu: DURATION, memory: SIZE, files: NUMBER, processes: NUMBER }`", processLimitKeys),
     says: "What the script may use: each process time of computing, address space and open files (by `prlimit`); a run processes.",
   },
+  terminal: {
+    field: "terminal",
+    kind: flag,
+    says: "Whether it runs on a terminal, as under `docker exec -it`: for programs that people type into. Linux with util-linux only.",
+    default: "`false`",
+  },
   umask: {
     field: "umask",
     kind: umask,

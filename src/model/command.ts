@@ -148,8 +148,17 @@ export interface ScriptResults {
   checkResult?(value: unknown): ResultCheck | Promise<ResultCheck>;
 }
 
+/** The absolute paths of the programs of the system that give a script a terminal. */
+export interface TerminalPrograms {
+  readonly script: string;
+  readonly stty: string;
+  readonly shell: string;
+}
+
 /** How a script's process is started: see `processSettings`. */
 export interface ScriptProcess {
+  /** It runs on a pseudo-terminal, which these programs make: see `onTerminal`. */
+  readonly terminal?: TerminalPrograms;
   /** Launchers and their arguments, which stand before the script's own program and become it. */
   readonly launcher?: readonly string[];
   /** The user that it runs as. undefined: the server's own. */
@@ -227,4 +236,6 @@ export interface CommandDescription extends CommandFlags {
   readonly timeoutMs: number;
   /** The command reads the standard input of its caller. */
   readonly stdin?: true;
+  /** The command runs on a terminal, which its caller may give the size of their own. */
+  readonly terminal?: true;
 }

@@ -60,6 +60,7 @@ function begin(work: Work, places: ExecutionPlaces): Outcome | Promise<Outcome> 
     signal: work.signal,
     limits: places.limits,
     input: first.input,
+    terminal: first.terminal,
     output: work,
     progress: (fraction, message) => work.progress({ fraction, message }),
   }).catch((error: unknown) => failed(toIscepError(error)));

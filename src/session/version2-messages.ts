@@ -5,6 +5,13 @@ import { isJsonObject, type JsonObject } from "../wire/json.js";
 /** Ids of requests also name streams, so they must fit into the Stream field of a DATA packet. */
 export const maxRequestId = 2 ** 32 - 1;
 
+export interface TerminalParams {
+  readonly rows: number;
+  readonly columns: number;
+  /** What TERM is there. */
+  readonly term?: string;
+}
+
 export interface CallParams {
   readonly command: string;
   readonly args?: unknown;
@@ -15,6 +22,8 @@ export interface CallParams {
   readonly idempotencyKey?: string;
   /** The caller will send standard input. */
   readonly stdin?: boolean;
+  /** The caller's terminal. */
+  readonly terminal?: TerminalParams;
   /** The offset from which on the caller wants output. undefined: no output. */
   readonly output?: number;
 }
@@ -55,6 +64,7 @@ export type ClientMessage =
   | RequestMessage
   | { readonly method: "window"; readonly stream: number; readonly bytes: number }
   | { readonly method: "leave"; readonly stream: number }
+  | { readonly method: "resize"; readonly call: number; readonly rows: number; readonly columns: number }
   /** A request that this version does not know. It gets an answer, so that a newer peer can go on without it. */
   | { readonly method: "unknown"; readonly id: number; readonly name: string }
   /** A request whose parameters are wrong. */
@@ -88,6 +98,7 @@ function isRequestId(value: unknown): value is number {
 
 function readNotification(method: string, params: JsonObject): ClientMessage {
   if (method === "leave") return { method, stream: wholeNumber(params, "stream") };
+  if (method === "resize") return { method, call: wholeNumber(params, "call"), ...sizeOf(params) };
   if (method !== "window") return { method: "ignored" };
   return { method, stream: wholeNumber(params, "stream"), bytes: wholeNumber(params, "bytes") };
 }
@@ -145,9 +156,30 @@ function readCall(params: JsonObject): CallParams {
     throw invalid("the output of a call begins at 0; attach takes other offsets");
   optionalBoolean(params, "detach");
   optionalBoolean(params, "stdin");
+  if (params["terminal"] !== undefined) checkTerminal(params["terminal"]);
   const key = optionalText(params, "idempotencyKey");
   if (key !== undefined && (key === "" || key.length > 256)) throw invalid("idempotencyKey has 1 to 256 characters");
   return params;
+}
+
+/** The system keeps each in 16 bits. */
+const maxSize = 2 ** 16 - 1;
+
+function sizeOf(params: JsonObject): { rows: number; columns: number } {
+  const [rows, columns] = [wholeNumber(params, "rows"), wholeNumber(params, "columns")];
+  if (Math.min(rows, columns) < 1 || Math.max(rows, columns) > maxSize)
+    throw invalid(`rows and columns of a terminal are 1 to ${maxSize}`);
+  return { rows, columns };
+}
+
+/** What TERM may be. It becomes a variable of the program, which looks for a file of that name. */
+const termForm = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/;
+
+function checkTerminal(terminal: unknown): void {
+  if (!isJsonObject(terminal)) throw invalid("terminal must be an object");
+  sizeOf(terminal);
+  const term = optionalText(terminal, "term");
+  if (term !== undefined && !termForm.test(term)) throw invalid("the term of a terminal is a name like xterm-256color");
 }
 
 function isCallParams(params: JsonObject): params is JsonObject & CallParams {

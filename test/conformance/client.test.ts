@@ -65,6 +65,16 @@ describe.each([
     expect(await run.value).toBe(40_000);
   });
 
+  test("tells no size of a window to a server that knows nothing of terminals", async () => {
+    const { client, server } = await start();
+    const run = client.run("copy", {}, { stdin: "four", terminal: { rows: 2, columns: 3, term: "xterm" } });
+    run.resize({ rows: 5, columns: 6 });
+    await run.id;
+    run.resize({ rows: 7, columns: 8 });
+    expect(await run.value).toBe(4);
+    expect(server.unknown).toEqual([]);
+  });
+
   test("cancels, comes back for a run, and lists runs page by page", async () => {
     const { client, server } = await start();
     const run = client.run("wait", {});

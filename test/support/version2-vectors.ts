@@ -143,6 +143,27 @@ export function makeVersion2Vectors(): Version2Vectors {
     ],
     ["stdin", "client", encodeDataPacket(7, "stdin", 0, input)],
     ["stdin-end", "client", encodeDataPacket(7, "stdin", input.length, Buffer.alloc(0))],
+    [
+      "call-with-terminal",
+      "client",
+      messages(
+        callText(8, "edit", {}, ',"stdin":true,"terminal":{"rows":24,"columns":80,"term":"xterm"},"output":0', limits),
+      ),
+    ],
+    [
+      "started-with-terminal",
+      "server",
+      messages(
+        notificationText("started", {
+          call: 8,
+          run,
+          stdin: 0,
+          stdinWindow: limits.streamWindowBytes,
+          terminal: true,
+        }),
+      ),
+    ],
+    ["resize", "client", messages(notificationText("resize", { call: 8, rows: 50, columns: 132 }))],
     ["stdin-window", "server", messages(notificationText("window", { stream: 7, bytes: input.length }))],
   ];
   const asking = encodeClientHello({

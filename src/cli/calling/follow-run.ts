@@ -23,6 +23,8 @@ export interface FollowOptions extends ResultOptions {
   readonly whenUnread?: "leave" | "cancel" | undefined;
   /** True when a person types into the run, so that there is no place for progress. */
   readonly stdin?: boolean;
+  /** The terminal belongs to the run. */
+  readonly session?: OutputTarget | undefined;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface FollowOptions extends ResultOptions {
  */
 export async function followRun(run: RunHandle, options: FollowOptions): Promise<number> {
   const progress = new ProgressBar();
-  const isTypedInto = options.stdin === true && surroundings().stdin.isTTY === true;
+  const isTypedInto = options.session !== undefined || (options.stdin === true && surroundings().stdin.isTTY === true);
   if (options.quiet !== true && !isTypedInto) {
     run.onProgress((fraction, message) => progress.update(fraction, message));
     run.onQueued((position) => progress.wait(position));
@@ -39,7 +41,7 @@ export async function followRun(run: RunHandle, options: FollowOptions): Promise
   const output =
     options.json === true
       ? new CollectedOutput(defaultLimits.maxCollectedOutputBytes)
-      : new LiveOutput({ raw: options.raw === true });
+      : (options.session ?? new LiveOutput({ raw: options.raw === true }));
   const { isLeft, fault } = await takeAll(run, output, options.whenUnread !== undefined);
   if (isLeft && options.whenUnread === "leave") return 0;
   if (isLeft) run.cancel();

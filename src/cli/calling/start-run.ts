@@ -7,6 +7,8 @@ import { followRun } from "./follow-run.js";
 import { sayCancelling } from "../terminal/interrupt.js";
 import { printResult, type ResultOptions } from "./result-output.js";
 import { readStandardInput, standardInputKind, type StandardInputOptions } from "./standard-input.js";
+import { TerminalSession } from "./terminal-session.js";
+import { surroundings } from "../terminal/surroundings.js";
 import { print, warn } from "../terminal/streams.js";
 
 export interface StartOptions extends ResultOptions, StandardInputOptions {
@@ -14,6 +16,8 @@ export interface StartOptions extends ResultOptions, StandardInputOptions {
   readonly idempotencyKey?: string;
   /** The command says that it reads standard input. */
   readonly takesStandardInput: boolean;
+  /** The command runs on a terminal. */
+  readonly takesTerminal?: boolean;
   /** The run goes on when nobody reads its output any more. */
   readonly keepRunning?: boolean;
   /** undefined when neither an option nor the environment gives one. */
@@ -38,16 +42,29 @@ export async function startRun(
     checkVersion1(options);
     return printResult(await client.call(name, args, { signal }), options);
   }
+  const session = mayHoldTerminal(options) ? new TerminalSession({ raw: options.raw === true }) : undefined;
   const run = client.run(name, args, {
     signal,
     timeoutMs: options.timeoutMs ?? defaultLimits.followTimeoutMs,
     ...(options.detach === true ? { detach: true } : {}),
     ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),
-    ...(isSent ? { stdin: readStandardInput() } : {}),
+    ...(session === undefined
+      ? isSent
+        ? { stdin: readStandardInput() }
+        : {}
+      : { stdin: session.input, terminal: session.shape }),
   });
   if (options.detach === true) return printId(run, options);
   signal.addEventListener("abort", sayCancelling, { once: true });
-  return followRun(run, { ...options, whenUnread: options.keepRunning === true ? undefined : "cancel" });
+  session?.follow(run);
+  return followRun(run, { ...options, session, whenUnread: options.keepRunning === true ? undefined : "cancel" });
+}
+
+/** A person types into the run, and sees what it shows, as under `docker exec -it`. */
+function mayHoldTerminal({ takesTerminal, stdin, detach, json }: StartOptions): boolean {
+  const { stdin: keys, stdout } = surroundings();
+  const isOnTerminal = keys.isTTY === true && stdout.isTTY === true;
+  return takesTerminal === true && isOnTerminal && stdin !== false && detach !== true && json !== true;
 }
 
 function checkVersion1(options: StartOptions): void {

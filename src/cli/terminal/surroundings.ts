@@ -6,11 +6,14 @@ import type { Readable, Writable } from "node:stream";
 
 export interface Input extends Readable {
   readonly isTTY?: boolean;
+  /** Only a terminal has it: each key comes at once, and none has a meaning of its own. */
+  setRawMode?(isRaw: boolean): unknown;
 }
 
 export interface Output extends Writable {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 }
 
 /** What the system says standard input is. A `socket` is mostly what programs give to the programs that they start. */

@@ -143,6 +143,7 @@ async function callCommand(call: Call): Promise<void> {
       ...(secrets.hasReadStandardInput ? { stdin: false } : {}),
       timeoutMs: timeoutOf(read.options),
       takesStandardInput: description?.stdin === true,
+      takesTerminal: description?.terminal === true,
     };
     if (read.options.yes !== true) await confirm(description, signal);
     invocation.exitCode = await explained(client, name, signal, () => startRun(client, name, args, options, signal));

@@ -1,5 +1,6 @@
 import type { Limits } from "../../limits/limits.js";
 import type { RunRecord } from "../../model/run-record.js";
+import type { TerminalSize } from "./run-handle.js";
 import type { StdinSource } from "./input-sender.js";
 
 export interface ConnectOptions {
@@ -83,6 +84,11 @@ export interface RunOptions extends CallOptions {
    * none.
    */
   readonly stdin?: StdinSource;
+  /**
+   * Version 2: the size of this caller's terminal, and its TERM, for a command with `terminal`. It counts with `stdin`,
+   * and `resize` of the run tells of changes. Default: 24 rows of 80 columns, and TERM=dumb.
+   */
+  readonly terminal?: TerminalSize & { readonly term?: string };
 }
 
 /** The options of `attach`. */
@@ -111,7 +117,7 @@ export const callOptionNames = {
   signal: true,
 } satisfies Record<keyof CallOptions, true>;
 
-export const runOptionNames = { ...callOptionNames, detach: true, stdin: true } satisfies Record<
+export const runOptionNames = { ...callOptionNames, detach: true, stdin: true, terminal: true } satisfies Record<
   keyof RunOptions,
   true
 >;

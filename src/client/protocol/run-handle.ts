@@ -2,6 +2,14 @@ import type { IscepError } from "../../errors.js";
 import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import type { OutputChunk } from "./run-output.js";
 
+/** The size of a terminal, in characters, each 1 to 65,535. */
+export interface TerminalSize {
+  /** The number of lines. */
+  readonly rows: number;
+  /** The number of characters in each line. */
+  readonly columns: number;
+}
+
 /** A run in the hands of its caller or of a follower. */
 export interface RunHandle<Value = unknown> extends AsyncDisposable {
   /** The run's id. Rejects when the call was rejected before it became a run. */
@@ -23,6 +31,11 @@ export interface RunHandle<Value = unknown> extends AsyncDisposable {
    * twice a second.
    */
   onQueued(listener: (position: number) => void): void;
+  /**
+   * Tells the size of this caller's window to a script that runs on a terminal, if this caller sends its standard
+   * input. A server that does not know of terminals is told nothing.
+   */
+  resize(size: TerminalSize): void;
   /** Asks the command to stop. The outcome says whether it did. */
   cancel(): void;
   /** For `await using`: cancels the run, unless it is detached or was only attached to, and waits for its outcome. */

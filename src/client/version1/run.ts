@@ -48,6 +48,7 @@ function handleOf(outcome: Promise<Outcome>, cancel: () => void): RunHandle {
     output: outputOf(outcome),
     onProgress: () => {},
     onQueued: () => {},
+    resize: () => {},
     cancel,
     [Symbol.asyncDispose]: dispose,
   };

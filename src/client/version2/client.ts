@@ -9,6 +9,7 @@ import { requestText, type Version2ClientEvent } from "../../session/version2-cl
 import { notificationText } from "../../session/version2-server.js";
 import type { JsonObject } from "../../wire/json.js";
 import type { ConnectionEvents } from "../protocol/connection-events.js";
+import type { TerminalSize } from "../protocol/run-handle.js";
 import type { ClientConnection } from "./client-connection.js";
 import { CallDeadlines } from "./call-deadlines.js";
 import {
@@ -219,6 +220,8 @@ export class Version2Client {
     if (typeof params["run"] !== "string") return;
     this.#calls.become(call, "started");
     call.started(params["run"]);
+    call.hasTerminal = params["terminal"] === true;
+    this.#tellSize(call);
     // A waiting cancel may be sent earlier, now that the age of its run is known.
     if (call.state === "stopping" || call.state === "abandoned") this.#cancels.ask(call);
     if (call.state !== "abandoned") this.#inputs.begin(connection, call, params);
@@ -234,6 +237,16 @@ export class Version2Client {
     call.output = undefined;
     this.#tellOfStream(call, "leave", { stream: call.id });
     this.drained(call);
+  }
+
+  resize(call: PendingCall, { rows, columns }: TerminalSize): void {
+    call.size = { rows, columns };
+    this.#tellSize(call);
+  }
+
+  #tellSize(call: PendingCall): void {
+    if (call.hasTerminal && call.size !== undefined)
+      this.#tellOfStream(call, "resize", { call: call.id, ...call.size });
   }
 
   #tellOfStream(call: PendingCall, method: string, params: JsonObject): void {

@@ -4,6 +4,7 @@ import type { Limits } from "../../limits/limits.js";
 import { callText, requestText } from "../../session/version2-client.js";
 import type { JsonObject } from "../../wire/json.js";
 import type { InputSender } from "../protocol/input-sender.js";
+import type { TerminalSize } from "../protocol/run-handle.js";
 import type { OutputQueue } from "../protocol/run-output.js";
 import type { CallState } from "./call-states.js";
 
@@ -45,6 +46,10 @@ export class PendingCall {
   runId: string | undefined;
   /** When the client learned that the server has begun, by performance.now(). */
   startedAtMs = Number.POSITIVE_INFINITY;
+  /** The server says that its run has a terminal, whose size it may be told. */
+  hasTerminal = false;
+  /** The size of the caller's window, if it was told since the call. */
+  size: TerminalSize | undefined;
   /** undefined when nobody wants it any more. */
   output: OutputQueue | undefined;
   #signal: AbortSignal | undefined;

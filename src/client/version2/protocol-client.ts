@@ -64,12 +64,13 @@ export class Version2ProtocolClient implements ProtocolClient {
   }
 
   run(command: string, args: unknown, options: RunOptions | undefined): RunHandle {
-    const { stdin } = options ?? {};
+    const { stdin, terminal } = options ?? {};
     const more =
       this.#timeoutMember(options) +
       keyMember(options?.idempotencyKey) +
       (options?.detach === true ? ',"detach":true' : "") +
       (stdin === undefined ? "" : ',"stdin":true') +
+      (terminal === undefined ? "" : `,"terminal":${JSON.stringify(terminal)}`) +
       ',"output":0';
     return this.#follow(
       { method: "call", command, args, more, hasKey: options?.idempotencyKey !== undefined },
@@ -168,6 +169,7 @@ export class Version2ProtocolClient implements ProtocolClient {
       output,
       onProgress: (listener) => void listeners.push(listener),
       onQueued: (listener) => void queueListeners.push(listener),
+      resize: (size) => client.resize(call, size),
       cancel,
       [Symbol.asyncDispose]: async () => {
         output.discard();

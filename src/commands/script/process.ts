@@ -4,6 +4,7 @@ import { limitTable } from "../../limits/limits.js";
 import type { ScriptProcess } from "../../model/command.js";
 import { cgroupFolder } from "./cgroup.js";
 import { findSystemProgram } from "./program.js";
+import { terminalPrograms } from "./terminal.js";
 import { findUser } from "./user.js";
 
 /** Limits of each process of the script, as the system counts. What is left out stays as for the server. */
@@ -31,6 +32,11 @@ export const processLimitBounds = {
 } as const satisfies Record<keyof ProcessLimits, { min: number; max: number }>;
 
 export interface ProcessDefinition {
+  /**
+   * true: it runs on a pseudo-terminal, for programs that people type into. It reads what the caller types (so `stdin` is
+   * true), and all that it prints is standard output. Linux with util-linux only. Default: false.
+   */
+  readonly terminal?: boolean;
   /** The name of the user that it runs as. The server must be root. Default: the server's own user. */
   readonly user?: string;
   /** What each process of the script may use. Default: the same as the server. */
@@ -64,7 +70,9 @@ export type WhenOutputIsFull = (typeof waysWhenOutputIsFull)[number];
 export function processSettings(definition: ProcessDefinition): ScriptProcess & {
   readonly userEnvironment: Readonly<Record<string, string>>;
 } {
-  const { maxOutputBytes, whenOutputIsFull, mask } = definition;
+  const { maxOutputBytes, whenOutputIsFull, mask, terminal } = definition;
+  if (terminal !== undefined && typeof terminal !== "boolean")
+    throw wrong("terminal", "terminal must be true or false");
   if (maxOutputBytes !== undefined) {
     checkWhole("maxOutputBytes", maxOutputBytes, { min: 0, max: limitTable.maxScriptOutputBytes.max });
   }
@@ -89,6 +97,7 @@ export function processSettings(definition: ProcessDefinition): ScriptProcess & 
     ...(maxOutputBytes === undefined ? {} : { maxOutputBytes }),
     ...(whenOutputIsFull === undefined ? {} : { whenOutputIsFull }),
     ...(mask === false ? { mask } : {}),
+    ...(terminal === true ? { terminal: terminalPrograms() } : {}),
     userEnvironment: user?.environment ?? {},
   };
 }

@@ -16,6 +16,15 @@ export interface FollowedCallOptions {
   readonly hasOutput: boolean;
 }
 
+/** What a client says of a run that it follows. */
+export interface FollowOptions {
+  readonly offset: number | undefined;
+  /** The run goes on without this connection too. */
+  readonly isDetached: boolean;
+  /** This connection sends the run's standard input from now on. */
+  readonly stdin: boolean;
+}
+
 /** A call or attach that has no answer yet. It follows its run until it is answered, or its connection is gone. */
 export class FollowedCall implements RunFollower {
   readonly id: number;

@@ -3,6 +3,7 @@ import { IscepError, toIscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
 import type { OutputPiece } from "../../runs/streams/output-block.js";
 import type { Run } from "../../runs/run/run.js";
+import { RunTerminal } from "../../runs/streams/terminal.js";
 import { packetRoom } from "../../runs/run/settle.js";
 import type { ValueRoom } from "../../runs/run/value-room.js";
 import type { CallParams } from "../../session/version2-messages.js";
@@ -10,18 +11,10 @@ import { errorText, notificationText } from "../../session/version2-server.js";
 import { SendWindow } from "../../session/window.js";
 import { inputOf, SessionInputs } from "./session-inputs.js";
 import { outcomeText, type AnswerExtras } from "./outcome-text.js";
-import { FollowedCall, type FollowedCallHost } from "./followed-call.js";
+import { FollowedCall, type FollowedCallHost, type FollowOptions } from "./followed-call.js";
 import { OutputStream, type OutputStreamHost } from "./output-stream.js";
 import type { SessionCallsHost } from "./session-calls-host.js";
 import { SparseMap } from "./sparse-map.js";
-
-interface FollowOptions {
-  readonly offset: number | undefined;
-  /** The run goes on without this connection too. */
-  readonly isDetached: boolean;
-  /** This connection sends the run's standard input from now on. */
-  readonly stdin: boolean;
-}
 
 /** To write a value of this length costs as much as many small answers. */
 const worthATurnLength = 64 * 1024;
@@ -90,6 +83,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
       idempotencyKey: call.idempotencyKey,
       detached: call.detach === true,
       stdin: call.stdin === true,
+      terminal: call.terminal === undefined ? undefined : new RunTerminal(call.terminal),
       valueRoom: output === undefined ? undefined : this.#besideOutput(),
       kept: output !== undefined || call.detach === true,
       begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
@@ -120,6 +114,12 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   /** Takes data of the caller. No bytes mean the end. @throws IscepError `protocol` */
   stdin(id: number, offset: number, bytes: Buffer): void {
     this.#openInputs().receive(id, offset, bytes);
+  }
+
+  /** The window of the caller has another size. Only a caller that types into the run may say so. */
+  resize(id: number, rows: number, columns: number): void {
+    const { run, input } = this.#inFlight.get(id) ?? {};
+    if (input !== undefined) run?.terminal?.resize(rows, columns);
   }
 
   /** The caller reads no more of this output. Its call goes on, and gets progress. */
@@ -167,7 +167,8 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     this.#inFlight.set(id, call);
     run.hold(call);
     const start = input === undefined ? undefined : this.#openInputs().open(id, input);
-    this.#host.send(notificationText("started", { call: id, run: run.id, ...start }));
+    const terminal = run.terminal === undefined ? undefined : true;
+    this.#host.send(notificationText("started", { call: id, run: run.id, ...start, terminal }));
     if (offset !== undefined) {
       const stream = new OutputStream(id, run.output, offset, limits.streamWindowBytes, this);
       this.#streams.set(id, stream);

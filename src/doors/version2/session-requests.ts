@@ -63,6 +63,7 @@ export class SessionRequests {
         return;
       case "window":
       case "leave":
+      case "resize":
         this.#flow(message);
         return;
       case "authenticate":
@@ -77,11 +78,12 @@ export class SessionRequests {
     }
   }
 
-  #flow(message: Extract<ClientMessage, { method: "window" | "leave" }>): void {
+  #flow(message: Extract<ClientMessage, { method: "window" | "leave" | "resize" }>): void {
     const { identity, calls } = this.#host;
     try {
       if (!identity.isKnown) throw new IscepError("protocol", `${message.method} came before the authentication`);
       if (message.method === "window") calls.window(message.stream, message.bytes);
+      else if (message.method === "resize") calls.resize(message.call, message.rows, message.columns);
       else calls.leave(message.stream);
     } catch (error) {
       this.#host.violation(toIscepError(error, "protocol"));

@@ -6,6 +6,7 @@ import { keptArgumentsIn, type KeptArguments } from "../../model/run-record.js";
 import { maskText } from "../../model/secrets.js";
 import { RunInput } from "../streams/input.js";
 import { RunOutput, type OutputLimits } from "../streams/output.js";
+import type { RunTerminal } from "../streams/terminal.js";
 import { stopped } from "./endings.js";
 import { eachListener, withListener, withoutListener, type Listeners } from "./listeners.js";
 import { PacedProgress, type Progress, type ProgressLimits } from "./paced-progress.js";
@@ -38,6 +39,8 @@ export class Run {
   secrets: readonly string[] = [];
   /** Who may have to be told of its end. undefined: nobody. */
   notices: readonly Notice[] | undefined;
+  /** The terminal of its caller, if the command runs on one. */
+  terminal: RunTerminal | undefined;
   /** The caller may ask for it later, even after a restart of the server. */
   retention: Retention | undefined;
   /** What the door of its caller can carry; undefined when that is what any other door can. */

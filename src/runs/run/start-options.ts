@@ -1,3 +1,4 @@
+import type { RunTerminal } from "../streams/terminal.js";
 import type { Run } from "./run.js";
 import type { ValueRoom } from "./value-room.js";
 
@@ -13,6 +14,8 @@ export interface StartOptions {
   readonly detached?: boolean;
   /** The caller will send standard input: `run.input` is there from the start. */
   readonly stdin?: boolean;
+  /** The caller's terminal. It counts for a script that has one. */
+  readonly terminal?: RunTerminal | undefined;
   /** The outcome and the output are kept after its end, even if it ends at once. */
   readonly kept?: boolean;
   /** How large a value the caller's door can carry; undefined for what a packet of version 2 can. */

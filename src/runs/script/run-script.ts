@@ -1,8 +1,10 @@
 import type { ScriptCommand, ScriptInvocation } from "../../model/command.js";
+import { onTerminal, usualShape } from "../../commands/script/terminal.js";
 import { checkStillClosed } from "../../commands/script/program.js";
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { RunInput } from "../streams/input.js";
+import type { RunTerminal } from "../streams/terminal.js";
 import type { Outcome } from "../../model/outcome.js";
 import { openRunGroup, type RunGroup } from "./cgroup.js";
 import { startInOwnGroup, type StartedProgram } from "./start.js";
@@ -12,11 +14,14 @@ import type { ProgressListener } from "./progress-lines.js";
 import { outcomeOfScript } from "./outcome.js";
 import { ScriptOutput, type LiveOutput } from "./output.js";
 import { notStarted } from "./start-fault.js";
+import { followSize } from "./terminal-size.js";
 
 export interface ScriptRunOptions extends ProcessWatchOptions {
   readonly limits: Limits;
   /** Its standard input. Without it, there is nothing to read. */
   readonly input?: RunInput | undefined;
+  /** The terminal of its caller, for a script that runs on one. */
+  readonly terminal?: RunTerminal | undefined;
   readonly output?: LiveOutput | undefined;
   readonly progress?: ProgressListener | undefined;
 }
@@ -58,27 +63,35 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
   const { processGroup, launcher = [] } = command;
   let end: ProcessEnd;
   let group: RunGroup | undefined;
+  let endSize: (() => void) | undefined;
   try {
     checkStillClosed(command.program);
     if (processGroup !== undefined) group = openRunGroup(processGroup.folder, processGroup.processes);
+    const { terminal } = command;
+    const plain = { program: command.program, argv: invocation.argv, environment: invocation.environment };
+    const start = terminal === undefined ? plain : onTerminal(terminal, plain, options.terminal?.shape ?? usualShape);
     const program = startInOwnGroup({
       launcher: [...(group?.launcher ?? []), ...launcher],
       user: command.user,
       launcherSetsUser: command.launcherSetsUser,
-      program: command.program,
-      argv: invocation.argv,
+      program: start.program,
+      argv: start.argv,
       folder: command.folder,
       umask: command.umask,
-      environment: { ...invocation.environment, ISCEP_RUN: runId },
+      environment: { ...start.environment, ISCEP_RUN: runId },
       stdin: invocation.stdin ?? (input === undefined ? "ignore" : "pipe"),
       descriptors: invocation.descriptors,
     });
+    const { pid } = program.child;
+    if (terminal !== undefined && options.terminal !== undefined && pid !== undefined)
+      endSize = followSize(options.terminal, { pid, stty: terminal.stty, user: command.user });
     watched = new ProcessWatch(program, output, options);
     connect(program, output, input, watched);
     end = await watched.ended;
   } catch (error) {
     return { status: "failed", error: notStarted(command, error) };
   } finally {
+    endSize?.();
     group?.close();
   }
   // This also counts when the script had ended by itself, with its last output still in the pipe.

@@ -229,7 +229,18 @@ test("a peer that reads no output holds at most its window, and is cut when it t
 });
 
 const json = fc.jsonValue({ maxDepth: 3 });
-const method = fc.constantFrom("call", "attach", "cancel", "list", "runs", "ping", "authenticate", "window", "x");
+const method = fc.constantFrom(
+  "call",
+  "attach",
+  "cancel",
+  "list",
+  "runs",
+  "ping",
+  "authenticate",
+  "window",
+  "resize",
+  "x",
+);
 const id = fc.oneof(fc.integer({ min: 1, max: 6 }), fc.integer(), json);
 const params = fc.oneof(
   json,
@@ -243,6 +254,9 @@ const params = fc.oneof(
       run: fc.oneof(fc.constant("r"), json),
       call: fc.oneof(fc.integer({ min: 0, max: 6 }), json),
       stream: fc.oneof(fc.integer({ min: 0, max: 6 }), json),
+      terminal: fc.oneof(fc.constant({ rows: 2, columns: 3, term: "xterm" }), json),
+      rows: fc.oneof(fc.integer({ min: 0, max: 70_000 }), json),
+      columns: fc.oneof(fc.integer({ min: 0, max: 70_000 }), json),
       bytes: fc.oneof(fc.integer({ min: 0, max: 100_000 }), json),
     },
     { requiredKeys: [] },

@@ -13,6 +13,8 @@ export function serve(options: {
     readonly client: Readonly<Record<string, unknown>>;
     readonly server: Readonly<Record<string, unknown>>;
   }[];
+  /** The methods of notifications that it does not know. */
+  readonly unknown: readonly string[];
   cut(): void;
   close(): Promise<void>;
 }>;

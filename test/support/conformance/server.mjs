@@ -130,6 +130,7 @@ class Session {
     else if (method === "attach") this.follow(id, this.server.runs.get(params.run), params);
     else if (method === "cancel") this.cancel(id, params);
     else if (id !== undefined) this.fail(id, -32601, "command_not_found");
+    else this.server.unknown.push(method);
   }
 
   authenticate(id, { token, proof }) {
@@ -241,7 +242,7 @@ class Session {
  * offer. `says`: further fields of HELLO.
  */
 export async function serve({ token, secure, hash, says = {} }) {
-  const server = { token, hash, says, runs: new Map(), connections: [], hellos: [] };
+  const server = { token, hash, says, runs: new Map(), connections: [], hellos: [], unknown: [] };
   server.start = (command, args) => {
     const run = new Run(`run-${server.runs.size + 1}`, command);
     server.runs.set(run.record.run, run);
@@ -264,6 +265,7 @@ export async function serve({ token, secure, hash, says = {} }) {
   return {
     port: listener.address().port,
     hellos: server.hellos,
+    unknown: server.unknown,
     cut: () => server.connections.splice(0).forEach((socket) => socket.destroy()),
     close: () => {
       server.connections.forEach((socket) => socket.destroy());
