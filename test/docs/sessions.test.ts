@@ -91,6 +91,8 @@ class Terminal {
     mkdirSync(path.join(this.#home, "node_modules/.bin"), { recursive: true });
     writeFileSync(path.join(this.#home, "package.json"), "{}");
     symlinkSync(root, path.join(this.#home, "node_modules/iscep"), "junction");
+    const sdk = "node_modules/@modelcontextprotocol";
+    symlinkSync(path.join(root, sdk), path.join(this.#home, sdk), "junction");
     // npx itself takes longer than most commands. That it finds iscep is for the tests of the package.
     const npx = `#!/bin/sh\nshift\nnpm_command=exec exec "${process.execPath}" "${root}/dist/cli/main.js" "$@"\n`;
     writeFileSync(path.join(this.#home, "node_modules/.bin/npx"), npx, { mode: 0o755 });
