@@ -47,7 +47,6 @@ const reasons = {
   "openapi-fetch": "tests: a client made from /openapi.json",
   "playwright-core": "tests: drives a real browser",
   preact: "the console in the browser, built into one file",
-  uplot: "the console's charts",
   vite: "builds the console",
   zod: "tests: one of three schema libraries; tests read JSON with it as well",
 };

@@ -37,11 +37,13 @@ describe("times", () => {
   });
 
   test("durations, sizes and counts", () => {
-    expect([0, 340, 4_200, 185_000, 7_800_000, 90_000_000].map(durationText)).toEqual([
+    expect([0, 340, 4_200, 10_000, 185_000, 7_200_000, 7_800_000, 90_000_000].map(durationText)).toEqual([
       "0 ms",
       "340 ms",
       "4.2 s",
+      "10 s",
       "3 min 5 s",
+      "2 h",
       "2 h 10 min",
       "1 d 1 h",
     ]);

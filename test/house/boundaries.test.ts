@@ -180,7 +180,7 @@ describe("the house", () => {
 
   test("the console, which runs in browsers, has nothing of src/ but what knows neither Node nor the server", () => {
     const shared = ["src/text/visible-text.ts"];
-    const packages = ["preact", "preact/hooks", "@preact/signals", "eventsource-parser", "uplot"];
+    const packages = ["preact", "preact/hooks", "@preact/signals", "eventsource-parser"];
     expect(consoleSources.size).toBeGreaterThan(20);
     const foreign = [...consoleSources]
       .flatMap(([file, text]) => importsOf(file, text))

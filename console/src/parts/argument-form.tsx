@@ -176,17 +176,10 @@ function FieldLabel({ field, id }: { readonly field: Field; readonly id: string 
 }
 
 function FieldNote({ field }: { readonly field: Field }): JSX.Element {
-  const wants = wantsOf(field).map(visibleLine);
   const fallback =
-    field.fallback === undefined || field.fallback === ""
-      ? ""
-      : `without it: ${visibleLine(JSON.stringify(field.fallback))}`;
-  return (
-    <>
-      {field.description !== "" && <span>{visibleLine(field.description)}</span>}
-      {[...wants, fallback].filter((word) => word !== "").join(" · ")}
-    </>
-  );
+    field.fallback === undefined || field.fallback === "" ? "" : `without it: ${JSON.stringify(field.fallback)}`;
+  const words = [field.description, ...wantsOf(field), fallback].filter((word) => word !== "");
+  return <>{visibleLine(words.join(" · "))}</>;
 }
 
 function nameOf(place: string): string {

@@ -1,5 +1,5 @@
 /** The search in an output: it works in small pieces, so that the page stays alive, and goes on with what comes. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { LineSearch } from "../output/line-search.js";
 import type { LiveRun } from "../state/live-run.js";
 
@@ -21,12 +21,16 @@ export function useOutputSearch(live: LiveRun): OutputSearch {
   const [found, setFound] = useState<{ hits: readonly number[]; isBusy: boolean }>({ hits: [], isBusy: false });
   const [current, setCurrent] = useState<number | undefined>(undefined);
   const running = useRef<LineSearch | undefined>(undefined);
+  /** Somebody pressed Enter before the first hit was found. */
+  const awaited = useRef<1 | -1 | undefined>(undefined);
   const drawn = live.drawn.value;
 
-  useEffect(() => {
+  // At once: an Enter that follows must not meet the hits of the text before.
+  useLayoutEffect(() => {
     setCurrent(undefined);
+    setFound({ hits: [], isBusy: query !== "" });
+    awaited.current = undefined;
     running.current = query === "" ? undefined : new LineSearch(live.model, query);
-    if (query === "") setFound({ hits: [], isBusy: false });
   }, [query]);
 
   useEffect(() => {
@@ -35,7 +39,12 @@ export function useOutputSearch(live: LiveRun): OutputSearch {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const work = (): void => {
       const isBusy = search.step(linesAtOnce);
-      setFound({ hits: search.hits(), isBusy });
+      const hits = search.hits();
+      setFound({ hits, isBusy });
+      if (hits.length > 0 && awaited.current !== undefined) {
+        setCurrent(awaited.current === 1 ? hits[0] : hits.at(-1));
+        awaited.current = undefined;
+      }
       if (isBusy) timer = setTimeout(work, 0);
     };
     // While somebody types, or much comes, the work waits a little.
@@ -51,7 +60,10 @@ export function useOutputSearch(live: LiveRun): OutputSearch {
     setQuery,
     step(direction) {
       const { hits } = found;
-      if (hits.length === 0) return;
+      if (hits.length === 0) {
+        awaited.current = direction;
+        return;
+      }
       const at = current === undefined ? (direction === 1 ? -1 : 0) : hits.indexOf(current);
       setCurrent(hits[(at + direction + hits.length) % hits.length]);
     },

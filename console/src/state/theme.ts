@@ -28,8 +28,3 @@ export function followTheme(): void {
     }
   });
 }
-
-/** True when the page is dark now. */
-export function isDark(): boolean {
-  return theme.value === "dark" || (theme.value === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
-}

@@ -3,7 +3,7 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import type { JSX } from "preact";
 import { fetchRun, fetchRuns, startRun } from "../api/calls.js";
 import { toProblem, type Problem } from "../api/problem.js";
-import type { Command } from "../api/types.js";
+import type { Command, RunRecord } from "../api/types.js";
 import { faultsOfMessage } from "../forms/entry.js";
 import { fieldsOf } from "../forms/field.js";
 import { ArgumentForm } from "../parts/argument-form.js";
@@ -11,7 +11,8 @@ import { LoadingRows } from "../parts/blank-note.js";
 import { ConfirmDialog } from "../parts/confirm-dialog.js";
 import { Heading } from "../parts/heading.js";
 import { ProblemNote } from "../parts/problem-note.js";
-import { RunTable } from "../parts/run-table.js";
+import { Duration, Moment } from "../parts/moment.js";
+import { Status } from "../parts/status.js";
 import { refreshActiveRuns } from "../state/active-runs.js";
 import { commands, loadCommands } from "../state/commands.js";
 import { useLoaded } from "../state/loaded.js";
@@ -70,6 +71,9 @@ interface KnownProps {
 
 function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
   const fields = useMemo(() => fieldsOf(command.args), [command.name, JSON.stringify(command.args)]);
+  const runs =
+    useLoaded(`last runs ${command.name}`, () => fetchRuns({ command: command.name, limit: 6 }), 10_000).value?.runs ??
+    [];
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | undefined>(undefined);
   const [toConfirm, setToConfirm] = useState<Readonly<Record<string, unknown>> | undefined>(undefined);
@@ -118,26 +122,28 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
             : "The form has the arguments of an earlier run. Secrets are not kept; enter them again."}
         </p>
       )}
-      <div class="card">
-        <ArgumentForm
-          fields={fields}
-          args={args}
-          refusals={refusals}
-          isBusy={isBusy}
-          submitWord={command.mustConfirm ? "Run…" : "Run"}
-          onSubmit={(wanted) => {
-            if (command.mustConfirm) setToConfirm(wanted);
-            else void start(wanted);
-          }}
-        />
-        {problem !== undefined && !(refusals.size > 0 && placed) && <ProblemNote problem={problem} />}
+      <div class={runs.length > 0 ? "command-page has-runs" : "command-page"}>
+        <div class="card">
+          <ArgumentForm
+            fields={fields}
+            args={args}
+            refusals={refusals}
+            isBusy={isBusy}
+            submitWord={command.mustConfirm ? "Run…" : "Run"}
+            onSubmit={(wanted) => {
+              if (command.mustConfirm) setToConfirm(wanted);
+              else void start(wanted);
+            }}
+          />
+          {problem !== undefined && !(refusals.size > 0 && placed) && <ProblemNote problem={problem} />}
+        </div>
+        {runs.length > 0 && <LastRuns command={command.name} runs={runs} />}
       </div>
       {command.takesInput && (
         <p class="quiet">
           This command can read standard input. The console sends none; use <code>iscep call</code> or curl for that.
         </p>
       )}
-      <LastRuns command={command.name} />
       {toConfirm !== undefined && (
         <ConfirmDialog
           command={command}
@@ -163,17 +169,25 @@ function Facts({ command }: { readonly command: Command }): JSX.Element {
   );
 }
 
-function LastRuns({ command }: { readonly command: string }): JSX.Element | null {
-  const { value } = useLoaded(`last runs ${command}`, () => fetchRuns({ command, limit: 5 }), 10_000);
-  if (value === undefined || value.runs.length === 0) return null;
+function LastRuns({ command, runs }: { readonly command: string; readonly runs: readonly RunRecord[] }): JSX.Element {
   return (
-    <section class="below" aria-labelledby="last-runs">
+    <aside aria-labelledby="last-runs">
       <h2 id="last-runs">Last runs</h2>
-      <RunTable runs={value.runs} label="Last runs" />
+      <ul class="last-runs">
+        {runs.map(({ run, status, startedAtMs, endedAtMs }) => (
+          <li key={run}>
+            <a href={pathOf("runs", run)}>
+              <Status status={status} />
+              <Duration fromMs={startedAtMs} toMs={endedAtMs} />
+              <Moment timeMs={startedAtMs} />
+            </a>
+          </li>
+        ))}
+      </ul>
       <p>
         <a href={`${pathOf("runs")}?command=${encodeURIComponent(command)}`}>All runs of this command</a>
       </p>
-    </section>
+    </aside>
   );
 }
 

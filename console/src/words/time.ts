@@ -32,14 +32,18 @@ export function dateTimeOf(timeMs: number): string {
   return dateTimeFormat.format(timeMs);
 }
 
-/** `340 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`. */
+/** `340 ms`, `4.2 s`, `10 s`, `3 min 5 s`, `2 h`. */
 export function durationText(durationMs: number): string {
   const ms = Math.max(0, durationMs);
   if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
-  if (ms < hourMs) return `${Math.floor(ms / minuteMs)} min ${Math.floor((ms % minuteMs) / 1000)} s`;
-  if (ms < dayMs) return `${Math.floor(ms / hourMs)} h ${Math.floor((ms % hourMs) / minuteMs)} min`;
-  return `${Math.floor(ms / dayMs)} d ${Math.floor((ms % dayMs) / hourMs)} h`;
+  if (ms < 59_950) return `${Number((ms / 1000).toFixed(1))} s`;
+  if (ms < hourMs) return both(Math.floor(ms / minuteMs), "min", Math.floor((ms % minuteMs) / 1000), "s");
+  if (ms < dayMs) return both(Math.floor(ms / hourMs), "h", Math.floor((ms % hourMs) / minuteMs), "min");
+  return both(Math.floor(ms / dayMs), "d", Math.floor((ms % dayMs) / hourMs), "h");
+}
+
+function both(large: number, largeUnit: string, small: number, smallUnit: string): string {
+  return `${large} ${largeUnit}${small === 0 ? "" : ` ${small} ${smallUnit}`}`;
 }
 
 /** `512 B`, `1.4 KiB`, `64 MiB`. */

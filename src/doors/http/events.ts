@@ -20,11 +20,13 @@ const headers = {
 
 /** @throws the error of a run that never began */
 export async function eventsResponse(handle: RunHandle, options: EventsOptions): Promise<Response> {
+  // A run that goes on tells its progress and its place at once, often before its id is known here.
+  const news = newsOf(handle);
   const run = await handle.id.catch(async (error: unknown) => {
     await handle.outcome;
     throw error;
   });
-  return new Response(runEvents(handle, run, options), { headers });
+  return new Response(runEvents(handle, run, options, news), { headers });
 }
 
 /**
@@ -35,21 +37,11 @@ export function runEvents(
   handle: RunHandle,
   run: string,
   { offset, heartbeatMs }: EventsOptions,
+  news: RunNews = newsOf(handle),
 ): ReadableStream<Uint8Array> {
   const output = handle.output[Symbol.asyncIterator]();
   let position = offset;
-  let progress: string | undefined;
-  let queued: string | undefined;
-  let wake: (() => void) | undefined;
   let next: Promise<IteratorResult<{ channel: "stdout" | "stderr"; offset: number; bytes: Uint8Array }>> | undefined;
-  handle.onProgress((fraction, message) => {
-    progress = event("progress", { fraction, ...(message === undefined ? {} : { message }) });
-    wake?.();
-  });
-  handle.onQueued((place) => {
-    queued = event("queued", { position: place });
-    wake?.();
-  });
   let isStarted = false;
 
   const step = async (): Promise<{ text: string; isLast?: true }> => {
@@ -58,8 +50,8 @@ export function runEvents(
       return { text: event("started", { run }) };
     }
     next ??= output.next();
-    const woken = new Promise<"news">((resolve) => (wake = () => resolve("news")));
-    if (progress === undefined && queued === undefined) {
+    const woken = news.next();
+    if (!news.isThere) {
       const beat = timer(heartbeatMs);
       try {
         const came = await Promise.race([next.then(() => "output" as const), woken, beat.over]);
@@ -68,9 +60,7 @@ export function runEvents(
         beat.stop();
       }
     }
-    const news = (queued ?? "") + (progress ?? "");
-    queued = progress = undefined;
-    if (news !== "") return { text: news };
+    if (news.isThere) return { text: news.take() };
     const result = await next;
     next = undefined;
     if (result.done === true) {
@@ -99,6 +89,40 @@ export function runEvents(
     },
     { highWaterMark: 0 },
   );
+}
+
+/** The newest progress and place in the queue that were not told yet. */
+interface RunNews {
+  readonly isThere: boolean;
+  /** Resolves when something new has come. */
+  next(): Promise<"news">;
+  /** The events. They are told once. */
+  take(): string;
+}
+
+function newsOf(handle: RunHandle): RunNews {
+  let progress = "";
+  let queued = "";
+  let wake: (() => void) | undefined;
+  handle.onProgress((fraction, message) => {
+    progress = event("progress", { fraction, ...(message === undefined ? {} : { message }) });
+    wake?.();
+  });
+  handle.onQueued((place) => {
+    queued = event("queued", { position: place });
+    wake?.();
+  });
+  return {
+    get isThere() {
+      return progress !== "" || queued !== "";
+    },
+    next: () => new Promise((resolve) => (wake = () => resolve("news"))),
+    take() {
+      const text = queued + progress;
+      queued = progress = "";
+      return text;
+    },
+  };
 }
 
 function event(name: string, data: unknown, id?: number): string {
