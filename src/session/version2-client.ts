@@ -100,7 +100,15 @@ export function requestText(id: number, method: string, params: unknown, limits:
  * @throws IscepError `invalid_arguments`
  */
 export function callText(id: number, command: string, args: unknown, more: string, limits: JsonLimits): string {
+  if (command !== lastCommand) {
+    lastMembers = `,"method":"call","params":{"command":${JSON.stringify(command)}`;
+    lastCommand = command;
+  }
   const encoded = args === undefined ? undefined : encodeJson(args, limits);
-  const member = encoded === undefined ? "" : `,"args":${encoded}`;
-  return `{"jsonrpc":"2.0","id":${id},"method":"call","params":{"command":${JSON.stringify(command)}${member}${more}}}`;
+  if (encoded === undefined) return `{"jsonrpc":"2.0","id":${id}${lastMembers}${more}}}`;
+  return `{"jsonrpc":"2.0","id":${id}${lastMembers},"args":${encoded}${more}}}`;
 }
+
+/** Many calls of one command follow each other, and this part is the same for all. */
+let lastCommand: string | undefined;
+let lastMembers = "";

@@ -4,6 +4,7 @@
  */
 import { isAscii, isUtf8 } from "node:buffer";
 import { IscepError } from "../errors.js";
+import { checkJson, isIntegerLiteral } from "./json-check.js";
 
 export interface JsonLimits {
   readonly maxJsonDepth: number;
@@ -27,7 +28,7 @@ export function parseJson(bytes: Buffer, limits: JsonLimits): unknown {
   const text = textOf(bytes);
   let value: unknown;
   try {
-    checkJsonText(text, limits);
+    checkJson(bytes, limits);
     value = JSON.parse(text);
   } catch (error) {
     if (error instanceof IscepError) throw error;
@@ -43,33 +44,6 @@ function textOf(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new IscepError("protocol", "the content is not UTF-8");
   // A byte order mark is kept, so that JSON.parse refuses it, as the original does.
   return bytes.toString();
-}
-
-/** Checks only what JSON.parse does not refuse by itself: depth, number of keys, and numbers that would change. */
-function checkJsonText(text: string, limits: JsonLimits): void {
-  let depth = 0;
-  let keys = 0;
-  for (let index = 0; index < text.length; index++) {
-    const character = text.charCodeAt(index);
-    if (character === 0x22 /* " */) {
-      index = endOfString(text, index + 1);
-    } else if (character === 0x3a /* : */) {
-      if (++keys > limits.maxJsonKeys) {
-        throw new IscepError("protocol", `the content has more than ${limits.maxJsonKeys} keys`);
-      }
-    } else if (character === 0x7b /* { */ || character === 0x5b /* [ */) {
-      if (++depth > limits.maxJsonDepth) {
-        throw new IscepError("protocol", `the content nests deeper than ${limits.maxJsonDepth}`);
-      }
-    } else if (character === 0x7d /* } */ || character === 0x5d /* ] */) {
-      depth--;
-    } else if (character <= 0x39 && character >= 0x30) {
-      const end = endOfNumber(text, index + 1);
-      // A number with fewer digits is below 2^53. It overflows only with an exponent.
-      if (end - index >= 16 || hasExponent(text, index, end)) checkNumber(text.slice(index, end));
-      index = end - 1;
-    }
-  }
 }
 
 function endOfString(text: string, from: number): number {
@@ -93,32 +67,13 @@ function isNumberCharacter(character: number): boolean {
   return character === 0x2e || character === 0x2b || character === 0x2d || (character | 0x20) === 0x65;
 }
 
-function hasExponent(text: string, from: number, to: number): boolean {
-  for (let index = from; index < to; index++) if ((text.charCodeAt(index) | 0x20) === 0x65) return true;
-  return false;
-}
-
-function isIntegerLiteral(literal: string): boolean {
-  return /^-?[0-9]+$/.test(literal);
-}
-
-function checkNumber(literal: string): void {
-  const number = Number(literal);
-  // Without point and exponent the peer reads an integer, and integers are exact there.
-  if (isIntegerLiteral(literal) && !Number.isSafeInteger(number)) {
-    throw new IscepError("protocol", "an integer beyond 2^53 - 1 cannot be kept exactly here; send it as a string");
-  }
-  if (!Number.isFinite(number) && !Number.isNaN(number)) {
-    throw new IscepError("protocol", "a number is too large for a double; send it as a string");
-  }
-}
-
 /**
  * The JSON text of a value; undefined for undefined.
  * @param root what the message calls the value
  * @throws IscepError `invalid_arguments` when JSON cannot hold the value without changing it; the message says where
  */
 export function encodeJson(value: unknown, limits: JsonLimits, root = "value"): string | undefined {
+  if (isFlat(value, limits)) return JSON.stringify(value);
   const findings = { keysLeft: limits.maxJsonKeys, itemsLeft: limits.maxJsonItems, largeIntegers: false, path: [root] };
   try {
     checkValue(value, limits.maxJsonDepth, findings);
@@ -192,6 +147,20 @@ function checkValue(value: unknown, depthLeft: number, findings: Findings): void
     checkValue(member, depthLeft - 1, findings);
     findings.path.pop();
   }
+}
+
+/** Most arguments and results are such: an object in which nothing can be lost, without a value inside another one. */
+function isFlat(value: unknown, { maxJsonKeys, maxJsonDepth }: JsonLimits): value is object {
+  if (typeof value !== "object" || value === null || maxJsonDepth < 1) return false;
+  if (Object.getPrototypeOf(value) !== Object.prototype || "toJSON" in value) return false;
+  let keys = 0;
+  // Unlike Object.keys, this makes no array. Keys of the prototype, if somebody added one, are looked at for nothing.
+  for (const key in value) {
+    const member: unknown = Reflect.get(value, key);
+    if (typeof member !== "string" && typeof member !== "boolean" && !Number.isSafeInteger(member)) return false;
+    if (++keys > maxJsonKeys) return false;
+  }
+  return true;
 }
 
 function writesItself(value: object): value is { toJSON(): unknown } {

@@ -63,6 +63,23 @@ describe("reading JSON", () => {
     expect(() => parse(keys(10_001))).toThrow(protocolError(/keys/));
   });
 
+  it("counts nothing that stands inside strings, and all that stands behind them, whatever their escapes", () => {
+    // Long strings are searched in another way than short ones, from their 48th byte on.
+    const piece = fc.constantFrom('"', "\\", "[", "{", "}", "]", ":", "9", "e", "ä", "\u0000", "x".repeat(47));
+    const text = fc.array(piece, { maxLength: 80 }).map((pieces) => pieces.join(""));
+    const nested = `${"[".repeat(65)}${"]".repeat(65)}`;
+    fc.assert(
+      fc.property(fc.array(text, { maxLength: 4 }), (texts) => {
+        const strings = texts.map((each) => `${JSON.stringify(each)},`).join("");
+        expect(parse(`[${strings}0]`)).toEqual([...texts, 0]);
+        expect(() => parse(`[${strings}${nested}]`)).toThrow(protocolError(/deeper than 64/));
+        expect(() => parse(`[${strings}1e400]`)).toThrow(protocolError(/too large/));
+        expect(() => parse(`[${strings}9007199254740993]`)).toThrow(protocolError(/integer/));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   it("keeps __proto__ an ordinary key", () => {
     const value = parse('{"__proto__":{"polluted":1},"constructor":2}');
     expect(Object.keys(value as object)).toEqual(["__proto__", "constructor"]);
@@ -87,6 +104,16 @@ describe("writing JSON", () => {
     expect(() => encodeJson(value, defaultLimits)).toThrow(
       expect.objectContaining({ code: "invalid_arguments", message: expect.stringMatching(message) as unknown }),
     );
+  });
+
+  it("sees what a plain object hides: a toJSON of its own, a getter, a key too many", () => {
+    expect(encodeJson({ a: 1, toJSON: () => "instead" }, defaultLimits)).toBe('"instead"');
+    const getter = Object.defineProperty({}, "a", { enumerable: true, get: () => Number.NaN });
+    expect(() => encodeJson(getter, defaultLimits)).toThrow(/\.a: NaN/);
+    expect(() => encodeJson({ a: 1, b: 2 }, { ...defaultLimits, maxJsonKeys: 1 })).toThrow(/too many keys/);
+    expect(() => encodeJson({ a: 1 }, { ...defaultLimits, maxJsonDepth: 0 })).toThrow(/too deep/);
+    expect(encodeJson({ a: 2 ** 60 }, defaultLimits)).toBe('{"a":1152921504606847000.0}');
+    expect(encodeJson({ a: null, b: undefined, c: 1.5 }, defaultLimits)).toBe('{"a":null,"c":1.5}');
   });
 
   it("refuses a value that holds itself", () => {

@@ -41,8 +41,8 @@ export class CancelPace {
 
   /** The call has an answer, so there is nothing left to cancel. */
   forget(call: PendingCall): void {
-    this.#told.delete(call);
-    this.#held.delete(call);
+    if (this.#told.size > 0) this.#told.delete(call);
+    if (this.#held.size > 0) this.#held.delete(call);
   }
 
   /** The connection is gone. */
@@ -57,7 +57,7 @@ export class CancelPace {
     this.#early = this.#early.filter((sentMs) => nowMs - sentMs < earlyCancelPeriodMs);
     let nextMs = (this.#early[0] ?? Number.POSITIVE_INFINITY) + earlyCancelPeriodMs;
     for (const call of this.#held) {
-      const ripeMs = call.startedAtMs + earlyCancelAgeMs;
+      const ripeMs = (call.startedAtMs ?? Number.POSITIVE_INFINITY) + earlyCancelAgeMs;
       if (ripeMs > nowMs && this.#early.length >= this.#most) {
         nextMs = Math.min(nextMs, ripeMs);
         continue;

@@ -81,13 +81,17 @@ export class Version2Client {
     const { signal } = request;
     const call = new PendingCall(this.#calls.takeId(), request, this.#options.limits);
     const refusal = this.#refusal(signal);
-    this.#calls.waiting.add(call);
     if (refusal !== undefined) {
       this.#fail(call, refusal);
       return call;
     }
-    if (this.#connection === undefined) this.#reconnection.begin(undefined);
-    else if (this.#hasPlace(this.#connection) && !this.#send(this.#connection, call)) return call;
+    const connection = this.#connection;
+    if (connection !== undefined && this.#hasPlace(connection)) {
+      if (!this.#send(connection, call)) return call;
+    } else {
+      this.#calls.waiting.add(call);
+      if (connection === undefined) this.#reconnection.begin(undefined);
+    }
     if (signal !== undefined) call.watch(signal, () => this.cancel(call, cancelled(signal)));
     this.#deadlines.watch(call.deadlineMs);
     return call;
@@ -106,6 +110,7 @@ export class Version2Client {
   }
 
   #sendWaiting(): void {
+    if (this.#calls.waiting.size === 0) return;
     for (const call of this.#calls.waiting) {
       const connection = this.#connection;
       if (connection === undefined || !this.#hasPlace(connection)) return;
@@ -194,7 +199,7 @@ export class Version2Client {
     this.#cancels.forget(call);
     this.#reconnection.worked();
     if (isAwaited) {
-      this.#inputs.ended(call);
+      if (call.request.input !== undefined) this.#inputs.ended(call);
       if (event.kind === "result") call.succeed(event.result);
       else if (call.mayHaveBegunBefore && event.data["status"] === "rejected") call.fail(lost(event.error), {});
       else call.fail(event.error, event.data);

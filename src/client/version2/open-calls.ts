@@ -30,12 +30,14 @@ export class OpenCalls {
     const next = stateAfter(call.state, event);
     if (next === undefined)
       throw new IscepError("internal", `"${event}" cannot happen to a call that is ${call.state}`);
-    call.state = next;
+    const before = placeOf(call.state);
     const place = placeOf(next);
-    if (place === "client") this.waiting.add(call);
+    call.state = next;
+    if (place === before) return;
+    if (before === "server") this.atServer.delete(call.id);
     else this.waiting.delete(call);
-    if (place === "server") this.atServer.set(call.id, call);
-    else this.atServer.delete(call.id);
+    if (place === "client") this.waiting.add(call);
+    else if (place === "server") this.atServer.set(call.id, call);
   }
 
   /** The calls whose caller waits only until `nowMs`. `nextMs` is when the next one is due, or Infinity. */

@@ -45,7 +45,7 @@ export class PendingCall {
   sendings = 0;
   runId: string | undefined;
   /** When the client learned that the server has begun, by performance.now(). */
-  startedAtMs = Number.POSITIVE_INFINITY;
+  startedAtMs: number | undefined;
   /** The server says that its run has a terminal, whose size it may be told. */
   hasTerminal = false;
   /** The size of the caller's window, if it was told since the call. */

@@ -4,6 +4,7 @@ import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
+import { PlainCall, valueOf } from "./plain-call.js";
 import { InputSender } from "../protocol/input-sender.js";
 import { checkTimeout } from "../protocol/call-timeout.js";
 import { listPages } from "../protocol/list-pages.js";
@@ -43,24 +44,18 @@ export class Version2ProtocolClient implements ProtocolClient {
   }
 
   call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
-    const more = this.#timeoutMember(options) + keyMember(options?.idempotencyKey);
-    return new Promise((resolve, reject) => {
-      this.#clients.of(options?.token).start({
-        method: "call",
-        command,
-        args,
-        more,
-        timeoutMs: this.#timeoutMs(options),
-        signal: options?.signal,
-        hasKey: options?.idempotencyKey !== undefined,
-        resolve: (result) => resolve(valueOf(result)),
-        reject: (error, data) => {
-          // A script that failed or was killed still gives its result, as over version 1.
-          if (data["value"] !== undefined) resolve(data["value"]);
-          else reject(error);
-        },
-      });
-    });
+    try {
+      const call = new PlainCall(command, args, this.#membersOf(options), this.#timeoutMs(options), options);
+      this.#clients.of(options?.token).start(call);
+      return call.promise;
+    } catch (error) {
+      return Promise.reject(toIscepError(error));
+    }
+  }
+
+  #membersOf(options: CallOptions | undefined): string {
+    if (options === undefined && !this.#options.timeoutIsGiven) return "";
+    return this.#timeoutMember(options) + keyMember(options?.idempotencyKey);
   }
 
   run(command: string, args: unknown, options: RunOptions | undefined): RunHandle {
@@ -251,10 +246,6 @@ export class Version2ProtocolClient implements ProtocolClient {
     const timeoutMs = options?.timeoutMs ?? (this.#options.timeoutIsGiven ? this.#options.timeoutMs : undefined);
     return timeoutMs === undefined ? "" : `,"timeoutMs":${Math.ceil(timeoutMs)}`;
   }
-}
-
-function valueOf(result: unknown): unknown {
-  return isJsonObject(result) ? (result["value"] ?? null) : null;
 }
 
 function endOf(answer: unknown): number | undefined {
