@@ -12,8 +12,6 @@ export const mountMcp: HttpMount = (app, host) => {
   let loaded: Promise<McpHttp> | undefined;
   app.all("/mcp", async (context) => {
     const client = host.clientOf(context);
-    // A client learns of a wrong token by the status 401, and not by the answer of a tool.
-    await client.ping();
     const body = context.req.method === "POST" ? await jsonObjectOf(context, host.limits) : undefined;
     const mcp = await (loaded ??= load());
     return mcp.answer(context.req.raw, body, { client, token: tokenOf(context, host.sessions) });

@@ -42,10 +42,14 @@ export async function callCommand(
   const output = new ShownOutput(0, limits.maxMcpTextBytes);
   const progress = ProgressReports.of(context, limits, () => output.lastLine);
   const followed = await follow(handle, { output, waitMs: limits.mcpAnswerMs, signal, progress });
+  // A client whose connection broke may come back, and its run has the grace of any caller. With the connection goes the
+  // client of this server, which may tell of it first.
+  const isLost = followed.kind === "ended" && followed.outcome.status === "lost";
+  if (isLost || (followed.kind === "aborted" && !wasCancelled(signal, caller))) {
+    givenUp?.remember(fingerprint, key, performance.now());
+  }
   if (followed.kind === "aborted") {
-    // A client that cancels says so. One whose connection broke may come back, and its run has the grace of any caller.
     if (wasCancelled(signal, caller)) handle.cancel();
-    else givenUp?.remember(fingerprint, key, performance.now());
     return textResult();
   }
   if (followed.kind === "ended") {

@@ -3,7 +3,7 @@ import type { CallToolResult } from "@modelcontextprotocol/server";
 import type { IscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
 import { isScriptResult } from "../../model/script-result.js";
-import { modelText } from "./model-text.js";
+import { modelLine, modelText } from "./model-text.js";
 import { withoutCutCharacter, type ShownOutput } from "./shown-output.js";
 import { whatToDo } from "./what-to-do.js";
 
@@ -20,8 +20,8 @@ export interface ShownRun {
 }
 
 export function endedResult(outcome: Outcome, shown: ShownRun, maxBytes: number): CallToolResult {
-  const { run } = shown;
-  const { blocks, notes } = outputOf(shown, true);
+  const run = shown.run === undefined ? undefined : modelLine(shown.run);
+  const { blocks, notes } = outputOf({ ...shown, run }, true);
   const value = valueText(outcome, blocks.length > 0);
   if (value !== undefined) {
     const cut = cutText(value, maxBytes);
@@ -67,8 +67,8 @@ const endings = {
 
 /** The run goes on, and this is all that there is of it by now. */
 export function runningResult(shown: ShownRun & { readonly run: string }): CallToolResult {
-  const { run } = shown;
-  const { blocks, notes, next } = outputOf(shown, false);
+  const run = modelLine(shown.run);
+  const { blocks, notes, next } = outputOf({ ...shown, run }, false);
   const wait = JSON.stringify({ run, offset: next });
   return result(run, "running", [
     ...blocks,

@@ -202,3 +202,42 @@ describe("who calls", () => {
     slow.open();
   });
 });
+
+test("answers and progress never reach another client (CVE-2026-25536, GHSA-345p-7cg4-v4c7)", async () => {
+  const tells = defineCommand({
+    name: "tells",
+    args: declareArguments({ who: { type: "string" } }),
+    run: async ({ who }, { progress, output }) => {
+      for (let step = 1; step <= 5; step++) {
+        progress(step / 5, who);
+        await output.write("stdout", `${who}\n`);
+        await sleep(5);
+      }
+      return who;
+    },
+  });
+  const server = await startMcpServer({ commands: [tells], limits: { mcpNewsIntervalMs: 1 } });
+  const ways = ["2025-11-25", "2026-07-28"] as const;
+  // Each client counts its requests from 0, so that all have the same ids at the same time.
+  const clients = await Promise.all(
+    [...ways, ...ways, ...ways].map((revision) => mcpClient(["http", revision], server)),
+  );
+  await Promise.all(
+    clients.map(async ({ client }, index) => {
+      const who = `client ${index}`;
+      const heard: (string | undefined)[] = [];
+      const answer = await client.callTool(
+        { name: "tells", arguments: { who } },
+        { onprogress: ({ message }) => void heard.push(message) },
+      );
+      expect(wordsOf(answer)).toBe(`${`${who}\n`.repeat(5)}\n${who}`);
+      for (const message of heard) expect(message).toBe(who);
+    }),
+  );
+});
+
+test("a client of 2026 is told how long its list of tools is good, and that the list is its own", async () => {
+  const server = await startMcpServer({ commands: [echo], limits: { mcpToolsMs: 7_000 } });
+  const { client } = await mcpClient(["http", "2026-07-28"], server);
+  expect(await client.listTools()).toMatchObject({ ttlMs: 7_000, cacheScope: "private" });
+});
