@@ -39,7 +39,10 @@ export function mcpServer({ caller, limits, tellsChanges, looked, isConfirmed = 
     {
       capabilities: { tools: { listChanged: tellsChanges } },
       instructions: instructions(Math.round(limits.mcpAnswerMs / 1_000)),
-      cacheHints: { "tools/list": { ttlMs: limits.mcpToolsMs, cacheScope: "private" } },
+      cacheHints: {
+        "tools/list": { ttlMs: limits.mcpToolsMs, cacheScope: "private" },
+        "server/discover": { ttlMs: limits.mcpToolsMs, cacheScope: "private" },
+      },
     },
   );
   server.setRequestHandler("tools/list", async ({ params }) => {
