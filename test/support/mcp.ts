@@ -1,4 +1,5 @@
 /** Clients of the SDK against the MCP door, over each way and in each revision. */
+import path from "node:path";
 import { PassThrough } from "node:stream";
 import {
   Client,
@@ -12,7 +13,8 @@ import { httpDoor } from "#iscep/doors/http/door";
 import { serveMcpStreams } from "#iscep/doors/mcp/stdio";
 import { resolveLimits, type Limits } from "#iscep/limits/limits";
 import { later } from "./cleanup.js";
-import { startServer, tokens, type TestServer, type TestServerOptions } from "./servers.js";
+import { until } from "./until.js";
+import { readLogs, startServer, tokens, type TestServer, type TestServerOptions } from "./servers.js";
 
 export type Way = "stdio" | "http";
 export type Revision = "2025-11-25" | "2026-07-28";
@@ -142,9 +144,22 @@ class StreamsTransport implements Transport {
   }
 }
 
+/** Resolves when the server has noticed that a connection of a client is gone. */
+export function noticesCut({ folder }: McpTestServer): Promise<void> {
+  return until(() => readLogs(path.join(folder, "logs")).includes("the peer closed"));
+}
+
 /** All words of an answer. */
 export function wordsOf(result: CallToolResult): string {
   return result.content.map((block) => (block.type === "text" ? block.text : `<${block.type}>`)).join("\n");
+}
+
+/** The result of a run, however often it takes to wait for it. */
+export async function endOf(client: Client, run: string): Promise<CallToolResult> {
+  for (;;) {
+    const result = await client.callTool({ name: "run_wait", arguments: { run } });
+    if (result._meta?.["iscep/status"] !== "running") return result;
+  }
 }
 
 export function runOf(result: CallToolResult): string {

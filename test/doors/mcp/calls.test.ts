@@ -1,10 +1,9 @@
 /** What happens to a run when its client cancels, goes away, gives up or comes back, and who is asked before it. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { declareArguments, defineCommand } from "iscep";
 import { watchForLeaks } from "../../support/leaks.js";
 import { gate } from "../../support/commands.js";
-import { everyWay, mcpClient, runOf, startMcpServer, wordsOf } from "../../support/mcp.js";
+import { endOf, everyWay, mcpClient, noticesCut, runOf, startMcpServer, wordsOf } from "../../support/mcp.js";
 import { until } from "../../support/until.js";
 
 watchForLeaks();
@@ -20,7 +19,7 @@ describe.each(everyWay)("over %s in %s", (...how) => {
     const first = await client.callTool({ name: "slow", arguments: { tag: "kept" } }, { timeout: 5_000 });
     const run = runOf(first);
     slow.open();
-    expect(wordsOf(await client.callTool({ name: "run_wait", arguments: { run } }))).toBe("kept");
+    expect(wordsOf(await endOf(client, run))).toBe("kept");
     expect(slow.state).toMatchObject({ started: 1, ended: 1, aborted: 0 });
   });
 
@@ -154,10 +153,9 @@ describe("over HTTP", () => {
     client.callTool({ name: "slow", arguments: { tag: "once" } }).catch(() => {});
     await slow.started(1);
     await cut();
-    await sleep(50);
+    await noticesCut(server);
     const again = await mcpClient(how, server);
     const waiting = again.client.callTool({ name: "slow", arguments: { tag: "once" } });
-    await sleep(50);
     slow.open();
     expect(wordsOf(await waiting)).toBe("once");
     expect(slow.state).toMatchObject({ started: 1, ended: 1, aborted: 0 });

@@ -41,7 +41,7 @@ const commands = [
     run: async (_, { progress }) => {
       for (const fraction of [0, 0.5, 1]) {
         progress(fraction);
-        await sleep(150);
+        await sleep(400);
       }
       return "done";
     },

@@ -6,7 +6,7 @@ import { declareArguments, defineCommand } from "iscep";
 import { addToken, removeToken } from "#iscep/identity/tokens-writer";
 import { watchForLeaks } from "../../support/leaks.js";
 import { gate } from "../../support/commands.js";
-import { mcpClient, runOf, startMcpServer, wordsOf, type McpTestServer } from "../../support/mcp.js";
+import { mcpClient, noticesCut, runOf, startMcpServer, wordsOf, type McpTestServer } from "../../support/mcp.js";
 import { tokens } from "../../support/servers.js";
 import { until } from "../../support/until.js";
 
@@ -186,20 +186,20 @@ describe("who calls", () => {
 
   test("calls of two owners with the same arguments are two runs, also when one was given up", async () => {
     const slow = gate("slow");
-    const server = await startMcpServer({ commands: [slow.command], limits: { mcpAnswerMs: 200 } });
+    const server = await startMcpServer({ commands: [slow.command] });
     const alice = await mcpClient(["http", "2026-07-28"], server);
     alice.client.callTool({ name: "slow", arguments: { tag: "mine" } }).catch(() => {});
     await slow.started(1);
     await alice.cut();
-    await sleep(50);
+    await noticesCut(server);
     const bob = await mcpClient(["http", "2026-07-28"], server, { token: tokens.bob });
-    const answer = await bob.client.callTool({ name: "slow", arguments: { tag: "mine" } });
-    expect(slow.state.started).toBe(2);
+    const bobs = bob.client.callTool({ name: "slow", arguments: { tag: "mine" } });
+    await slow.started(2);
     const again = await mcpClient(["http", "2026-07-28"], server);
-    const found = await again.client.callTool({ name: "slow", arguments: { tag: "mine" } });
-    expect(slow.state.started).toBe(2);
-    expect(runOf(found)).not.toBe(runOf(answer));
+    const found = again.client.callTool({ name: "slow", arguments: { tag: "mine" } });
     slow.open();
+    expect(runOf(await found)).not.toBe(runOf(await bobs));
+    expect(slow.state.started).toBe(2);
   });
 });
 

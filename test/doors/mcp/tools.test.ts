@@ -7,7 +7,7 @@ import type { ArgumentDeclarations } from "#iscep/commands/arguments/declaration
 import { addToken } from "#iscep/identity/tokens-writer";
 import { watchForLeaks } from "../../support/leaks.js";
 import { gate } from "../../support/commands.js";
-import { everyWay, mcpClient, runOf, startMcpServer, wordsOf } from "../../support/mcp.js";
+import { endOf, everyWay, mcpClient, runOf, startMcpServer, wordsOf } from "../../support/mcp.js";
 import { tokens, type TestServerOptions } from "../../support/servers.js";
 import { temporaryFolder } from "../../support/temporary-folder.js";
 import { until } from "../../support/until.js";
@@ -194,7 +194,7 @@ describe.each(everyWay)("over %s in %s", (...how) => {
     const still = await client.callTool({ name: "run_wait", arguments: { run } });
     expect(wordsOf(still)).toContain("still goes on");
     slow.open();
-    const last = await client.callTool({ name: "run_wait", arguments: { run } });
+    const last = await endOf(client, run);
     expect(last.content).toEqual([{ type: "text", text: "done" }]);
     expect(slow.state).toMatchObject({ started: 1, ended: 1, aborted: 0 });
   });
@@ -209,7 +209,7 @@ describe.each(everyWay)("over %s in %s", (...how) => {
     const list = await second.client.callTool({ name: "run_list", arguments: { status: "running" } });
     expect(wordsOf(list)).toMatch(new RegExp(`^${run} slow: running, `));
     slow.open();
-    const last = await second.client.callTool({ name: "run_wait", arguments: { run } });
+    const last = await endOf(second.client, run);
     expect(wordsOf(last)).toBe("found");
   });
 
@@ -218,7 +218,7 @@ describe.each(everyWay)("over %s in %s", (...how) => {
     const { client } = await mcpClient(how, await start({ commands: [slow.command], limits: { mcpAnswerMs: 50 } }));
     const run = runOf(await client.callTool({ name: "slow", arguments: {} }));
     await client.callTool({ name: "run_cancel", arguments: { run } });
-    const last = await client.callTool({ name: "run_wait", arguments: { run } });
+    const last = await endOf(client, run);
     expect(last.isError).toBe(true);
     expect(wordsOf(last)).toMatch(/^The run was cancelled: .*\(cancelled\)/);
     expect(slow.state.aborted).toBe(1);
