@@ -20,6 +20,7 @@ import { closingError, rejected, schemaFault, stopped } from "./runs/run/endings
 import { execute, type ExecutionPlaces } from "./runs/execute.js";
 import { NewPaths } from "./runs/new-paths.js";
 import type { RunsPage } from "./model/run-record.js";
+import { schedulesPage, type SchedulesPage } from "./journal/schedules.js";
 import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/journal.js";
 import { rethrowLater } from "./runs/rethrow-later.js";
 import { Run, type RunHost } from "./runs/run/run.js";
@@ -154,6 +155,10 @@ export class Dispatcher {
   /** Runs of this owner that are under way or known, newest first, a page of them; or the one with this id. */
   runs(identity: Identity, query: RunsQuery): RunsPage {
     return this.#journal.list(identity, query);
+  }
+
+  schedules(identity: Identity, after: string | undefined): SchedulesPage {
+    return schedulesPage(this.#registry, this.#journal, identity, after, this.#limits.maxRunsPage);
   }
 
   #start(run: Run, args: unknown, timeoutMs = Number.POSITIVE_INFINITY): void {

@@ -33,6 +33,8 @@ export type { Outcome, OutcomeStatus, ScriptResult } from "./model/outcome.js";
 export type { ConnectionEventMap } from "./client/protocol/connection-events.js";
 export { connect, type Client } from "./client/client.js";
 export type { AttachOptions, CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./client/protocol/options.js";
+export type { CallerRecord, ScopeRecord } from "./model/caller-record.js";
+export type { ScheduleRecord } from "./model/schedule-record.js";
 export type { KeptArguments, RunRecord, RunsPage } from "./model/run-record.js";
 export type { StdinSource } from "./client/protocol/input-sender.js";
 export type { RunHandle, TerminalSize } from "./client/protocol/run-handle.js";

@@ -20,6 +20,8 @@ import { closeSource } from "./protocol/input-sender.js";
 import { openProtocolClient } from "./open-protocol-client.js";
 import type { RunHandle } from "./protocol/run-handle.js";
 import { refusedRun } from "./version1/run.js";
+import type { CallerRecord } from "../model/caller-record.js";
+import type { ScheduleRecord } from "../model/schedule-record.js";
 import type { RunsPage } from "../model/run-record.js";
 import type { ProtocolClient } from "./protocol/protocol-client.js";
 
@@ -55,6 +57,10 @@ export interface Client<Commands extends object = CommandSet> {
    * still knows.
    */
   runs(options?: RunsOptions): Promise<RunsPage>;
+  /** Version 2: who the server takes this caller for, and what it may do. */
+  whoAmI(options?: CallOptions): Promise<CallerRecord>;
+  /** Version 2: the schedules of commands that this token may run, or whose runs it may see. */
+  schedules(options?: CallOptions): Promise<ScheduleRecord[]>;
   /**
    * Reports what happens to the connection: `reconnecting` (with the reason) when it was lost while calls need it,
    * `connected` when it is there again, `closed` at `close()`. Returns a function that ends the listening.
@@ -129,7 +135,7 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
   attach(run: string, options: AttachOptions = {}): RunHandle {
     const fault = unknownOption("client.attach()", options, attachOptionNames);
     if (fault !== undefined) return refusedRun(fault);
-    return this.#protocolClient.attach(run, options.offset ?? 0, options);
+    return this.#protocolClient.attach(run, options);
   }
 
   async cancel(run: string, options?: CallOptions): Promise<void> {
@@ -140,6 +146,16 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
   async runs(options?: RunsOptions): Promise<RunsPage> {
     refuseUnknownOption("client.runs()", options ?? {}, runsOptionNames);
     return this.#protocolClient.runs(options);
+  }
+
+  async whoAmI(options?: CallOptions): Promise<CallerRecord> {
+    refuseUnknownOption("client.whoAmI()", options ?? {}, callOptionNames);
+    return this.#protocolClient.whoAmI(options);
+  }
+
+  async schedules(options?: CallOptions): Promise<ScheduleRecord[]> {
+    refuseUnknownOption("client.schedules()", options ?? {}, callOptionNames);
+    return this.#protocolClient.schedules(options);
   }
 
   on<Name extends keyof ConnectionEventMap>(name: Name, listener: ConnectionListener<Name>): () => void {

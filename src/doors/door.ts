@@ -42,6 +42,12 @@ export interface HttpConnection {
    * @throws IscepError as `client`, and `unauthorized` for a token without the scope `metrics` or `runs:all`
    */
   metrics(token: string | undefined): string;
+  /**
+   * As `client`, but a client of its own, for one who follows a run for a while. Close it when they have seen enough: the
+   * run goes on if others want it. The connection closes it at the latest.
+   * @throws IscepError as `client`
+   */
+  follower(token: string | undefined): Client;
   /** The head of a request has come. From now on the peer may wait, and we may. */
   requestBegan(): void;
   /** Its answer is sent, or was cut. */

@@ -84,3 +84,25 @@ export function compileScopes(scopes: readonly string[]): Permissions {
 function matcher(globs: readonly string[]): (name: string) => boolean {
   return globs.includes("*") ? () => true : (name) => globs.some((glob) => matchesGlob(glob, name));
 }
+
+/** What a scope allows, as a sentence for people. */
+export function scopeSays(scope: string): string {
+  if (scope === "discover") return "list the commands that it may run";
+  if (scope === "metrics") return "read the metrics of the server";
+  if (scope.startsWith("runs:")) {
+    const glob = scope.slice("runs:".length);
+    const which = glob === "all" || glob === "*" ? "all commands" : `commands named ${glob}`;
+    return `see, follow and cancel the runs of ${which}, of every owner`;
+  }
+  const run = scope.startsWith("run:") ? readRunScope(scope.slice("run:".length)) : undefined;
+  if (run === undefined) return "nothing: this is no scope";
+  const which = run.glob === "*" ? "all commands" : `commands named ${run.glob}`;
+  if (run.rules === undefined) return `run ${which}`;
+  const values = [...run.rules].map(([argument, pattern]) => `${argument} is ${pattern}`);
+  return `run ${which} when ${values.join(" and ")}`;
+}
+
+/** Those of the scopes that let a caller run this command. */
+export function scopesForRunning(command: string, scopes: readonly string[]): string[] {
+  return scopes.filter((scope) => compileScopes([scope]).mayRun(command));
+}

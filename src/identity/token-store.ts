@@ -245,7 +245,13 @@ function index(file: TokensFile): KnownTokens {
     for (const entry of entries) {
       const grant = grantOf(entry);
       const { id, notBeforeMs, expiresAtMs, disabled, cidrs } = grant;
-      const identity: Identity = Object.freeze({ owner, tokenId: id, expiresAtMs, ...compileScopes(grant.scopes) });
+      const identity: Identity = Object.freeze({
+        owner,
+        tokenId: id,
+        expiresAtMs,
+        scopes: grant.scopes,
+        ...compileScopes(grant.scopes),
+      });
       const countsAt = cidrs === null ? null : compileCidrs(cidrs);
       const terms: KnownEntry = { identity, notBeforeMs, disabled, countsAt };
       if ("certificate" in grant) {

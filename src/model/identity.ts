@@ -6,6 +6,8 @@ export interface Identity {
   readonly tokenId: string | null;
   /** Milliseconds since the epoch; Infinity when it does not expire. */
   readonly expiresAtMs: number;
+  /** As they stand in the tokens file. undefined on a server without tokens, where everything is allowed. */
+  readonly scopes?: readonly string[];
   readonly mayDiscover: boolean;
   mayRun(command: string): boolean;
   /** The rules for a command that it may run. undefined: with all values. Otherwise one of the rules must fit. */

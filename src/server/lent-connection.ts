@@ -31,6 +31,7 @@ export class LentConnection implements Connection, HttpConnection {
   readonly #deadlines: ConnectionDeadlines;
   /** The newest comes last. */
   #callers: Caller[] = [];
+  readonly #followers = new Set<Client>();
   #isStranger: boolean;
   #owner: string | undefined;
   #failedTokens = 0;
@@ -87,15 +88,26 @@ export class LentConnection implements Connection, HttpConnection {
     );
   }
 
+  follower(token: string | undefined): Client {
+    this.client(token);
+    const client = this.#open(token);
+    this.#followers.add(client);
+    const close = client.close.bind(client);
+    client.close = () => {
+      this.#followers.delete(client);
+      return close();
+    };
+    return client;
+  }
+
+  #open(token: string | undefined): Client {
+    return inProcessClient({ token: token ?? null, source: this.source }, this.#host.limits, () => this.#host);
+  }
+
   #callerOf(token: string | undefined): Caller {
     const known = this.#callers.find((caller) => caller.token === token);
     if (known !== undefined) return known;
-    const { limits } = this.#host;
-    return {
-      token,
-      identity: new InProcessIdentity(token, this.source),
-      client: inProcessClient({ token: token ?? null, source: this.source }, limits, () => this.#host),
-    };
+    return { token, identity: new InProcessIdentity(token, this.source), client: this.#open(token) };
   }
 
   /** @throws IscepError */
@@ -182,6 +194,7 @@ export class LentConnection implements Connection, HttpConnection {
 
   #closed(): void {
     for (const { client } of this.#callers) void client.close();
+    for (const client of this.#followers) void client.close();
     this.#callers = [];
     if (this.#isStranger) this.#connectionHost.arrived(this);
     this.#host.logs?.access({

@@ -57,6 +57,8 @@ export type RequestMessage =
       readonly owner: string | undefined;
       readonly sinceMs: number | undefined;
     }
+  | { readonly method: "whoami"; readonly id: number }
+  | { readonly method: "schedules"; readonly id: number; readonly after: string | undefined }
   | { readonly method: "echo"; readonly id: number; readonly value: unknown }
   | { readonly method: "ping"; readonly id: number };
 
@@ -140,7 +142,10 @@ function readRequest(method: string, id: number, params: JsonObject): ClientMess
       };
     case "echo":
       return { method, id, value: params["value"] };
+    case "schedules":
+      return { method, id, after: optionalText(params, "after") };
     case "ping":
+    case "whoami":
       return { method, id };
     default:
       return { method: "unknown", id, name: method };

@@ -79,6 +79,11 @@ export interface RunOptions extends CallOptions {
   /** Version 2: the run goes on when this client is gone. Default: false. */
   readonly detach?: boolean;
   /**
+   * Version 2: false asks for neither output nor progress, and `output` of the handle is empty. The value of a script has
+   * the whole of its output then. Default: true.
+   */
+  readonly output?: boolean;
+  /**
    * Version 2: standard input of the run, sent as fast as the command reads it. A source that fails cancels the run;
    * when the run has ended, the source is closed (`return()` of its iterator, `destroy()` of a Readable). Default:
    * none.
@@ -95,6 +100,8 @@ export interface RunOptions extends CallOptions {
 export interface AttachOptions extends CallOptions {
   /** Where in the output to begin, in bytes of both channels together. Default: 0. */
   readonly offset?: number;
+  /** false asks only for the outcome: `output` of the handle is empty. Default: true. */
+  readonly output?: boolean;
 }
 
 export const connectOptionNames = {
@@ -117,12 +124,18 @@ export const callOptionNames = {
   signal: true,
 } satisfies Record<keyof CallOptions, true>;
 
-export const runOptionNames = { ...callOptionNames, detach: true, stdin: true, terminal: true } satisfies Record<
-  keyof RunOptions,
+export const runOptionNames = {
+  ...callOptionNames,
+  detach: true,
+  output: true,
+  stdin: true,
+  terminal: true,
+} satisfies Record<keyof RunOptions, true>;
+
+export const attachOptionNames = { ...callOptionNames, offset: true, output: true } satisfies Record<
+  keyof AttachOptions,
   true
 >;
-
-export const attachOptionNames = { ...callOptionNames, offset: true } satisfies Record<keyof AttachOptions, true>;
 
 export const runsOptionNames = {
   token: true,

@@ -23,7 +23,7 @@ function readRecord(record: unknown): RunRecord {
   return record;
 }
 
-function isRunRecord(record: unknown): record is RunRecord {
+export function isRunRecord(record: unknown): record is RunRecord {
   if (!isJsonObject(record)) return false;
   const {
     run,

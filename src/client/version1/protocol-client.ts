@@ -10,6 +10,8 @@ import { PacketType } from "../../wire/packet.js";
 import { checkTimeout } from "../protocol/call-timeout.js";
 import { closeSource } from "../protocol/input-sender.js";
 import { listPages } from "../protocol/list-pages.js";
+import type { CallerRecord } from "../../model/caller-record.js";
+import type { ScheduleRecord } from "../../model/schedule-record.js";
 import type { CallOptions, RunOptions } from "../protocol/options.js";
 import type { RunHandle } from "../protocol/run-handle.js";
 import type { RunsPage } from "../../model/run-record.js";
@@ -55,6 +57,14 @@ export class Version1ProtocolClient implements ProtocolClient {
 
   runs(): Promise<RunsPage> {
     return Promise.reject(needsVersion2("to list runs", ""));
+  }
+
+  whoAmI(): Promise<CallerRecord> {
+    return Promise.reject(needsVersion2("to ask who calls", ""));
+  }
+
+  schedules(): Promise<ScheduleRecord[]> {
+    return Promise.reject(needsVersion2("to list schedules", ""));
   }
 
   async list(options: CallOptions | undefined): Promise<CommandDescription[]> {

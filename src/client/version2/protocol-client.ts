@@ -8,7 +8,10 @@ import { PlainCall, valueOf } from "./plain-call.js";
 import { InputSender } from "../protocol/input-sender.js";
 import { checkTimeout } from "../protocol/call-timeout.js";
 import { listPages } from "../protocol/list-pages.js";
-import type { CallOptions, RunOptions, RunsOptions } from "../protocol/options.js";
+import { readCallerRecord, schedulePages } from "../protocol/caller-records.js";
+import type { CallerRecord } from "../../model/caller-record.js";
+import type { ScheduleRecord } from "../../model/schedule-record.js";
+import type { AttachOptions, CallOptions, RunOptions, RunsOptions } from "../protocol/options.js";
 import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-handle.js";
 import type { RunsPage } from "../../model/run-record.js";
 import { readRunsPage } from "../protocol/run-records.js";
@@ -66,7 +69,7 @@ export class Version2ProtocolClient implements ProtocolClient {
       (options?.detach === true ? ',"detach":true' : "") +
       (stdin === undefined ? "" : ',"stdin":true') +
       (terminal === undefined ? "" : `,"terminal":${JSON.stringify(terminal)}`) +
-      ',"output":0';
+      (options?.output === false ? "" : ',"output":0');
     return this.#follow(
       { method: "call", command, args, more, hasKey: options?.idempotencyKey !== undefined },
       0,
@@ -74,8 +77,9 @@ export class Version2ProtocolClient implements ProtocolClient {
     );
   }
 
-  attach(run: string, offset: number, options: CallOptions | undefined): RunHandle {
-    return this.#follow({ method: "attach", params: { run, offset } }, offset, options);
+  attach(run: string, options: AttachOptions): RunHandle {
+    const { offset = 0, output } = options;
+    return this.#follow({ method: "attach", params: output === false ? { run } : { run, offset } }, offset, options);
   }
 
   #follow(
@@ -83,7 +87,7 @@ export class Version2ProtocolClient implements ProtocolClient {
     offset: number,
     options: RunOptions | undefined,
   ): RunHandle {
-    const { stdin } = options ?? {};
+    const { stdin, output: wantsOutput = true } = options ?? {};
     const client = this.#clients.of(options?.token);
     const { promise: id, resolve: gotId, reject: noId } = withResolvers<string>();
     const { promise: outcome, resolve: ended } = withResolvers<Outcome>();
@@ -96,8 +100,8 @@ export class Version2ProtocolClient implements ProtocolClient {
       else if (result.status === "lost") output.fail(result.error);
       // A run that was taken up again without output has an answer that does not count its output.
       else if (!output.isLate) output.finish(output.position);
-      if (output.isWhole) client.drained(call);
-      if ("error" in result) noId(result.error);
+      if (wantsOutput && output.isWhole) client.drained(call);
+      noId("error" in result ? result.error : notKept());
       ended(result);
     };
     let inputFailure: IscepError | undefined;
@@ -123,7 +127,7 @@ export class Version2ProtocolClient implements ProtocolClient {
     const call: PendingCall = client.start({
       ...request,
       input,
-      output,
+      output: wantsOutput ? output : undefined,
       timeoutMs: this.#timeoutMs(options),
       signal: options?.signal,
       waitsForCancel: true,
@@ -203,6 +207,16 @@ export class Version2ProtocolClient implements ProtocolClient {
     return readRunsPage(await this.#request("runs", query, options), after);
   }
 
+  async whoAmI(options: CallOptions | undefined): Promise<CallerRecord> {
+    return readCallerRecord(await this.#request("whoami", {}, options));
+  }
+
+  schedules(options: CallOptions | undefined): Promise<ScheduleRecord[]> {
+    const ask = (after: string | undefined): Promise<unknown> =>
+      this.#request("schedules", after === undefined ? {} : { after }, options);
+    return schedulePages(ask, this.#options.limits.maxListedCommands);
+  }
+
   list(options: CallOptions | undefined): Promise<CommandDescription[]> {
     const ask = (after: string | undefined): Promise<unknown> =>
       this.#request("list", after === undefined ? {} : { after }, options);
@@ -246,6 +260,11 @@ export class Version2ProtocolClient implements ProtocolClient {
     const timeoutMs = options?.timeoutMs ?? (this.#options.timeoutIsGiven ? this.#options.timeoutMs : undefined);
     return timeoutMs === undefined ? "" : `,"timeoutMs":${Math.ceil(timeoutMs)}`;
   }
+}
+
+/** Most functions end in the turn in which they begin. Such a run has no id, unless it is kept. */
+function notKept(): IscepError {
+  return new IscepError("run_not_found", "the run ended at once, and nothing of it is kept");
 }
 
 function endOf(answer: unknown): number | undefined {

@@ -18,6 +18,7 @@ export function httpApp(server: DoorServer, settings: HttpSettings): Hono<HttpEn
     limits,
     settings,
     sessions,
+    followerOf: (context) => context.env.peer.follower(tokenOf(context, sessions)),
     clientOf: (context) => context.env.peer.client(tokenOf(context, sessions)),
   };
   const app = new Hono<HttpEnv>();

@@ -1,57 +1,90 @@
 /** Answers `POST /commands/NAME`: with the outcome, with the address of the run, or with the run live. */
 import type { RunHandle } from "../../client/protocol/run-handle.js";
-import type { RunOptions } from "../../client/protocol/options.js";
+import { IscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
+import { callInputOf } from "./call-input.js";
 import { eventsResponse } from "./events.js";
-import type { HttpContext, HttpHost } from "./mount.js";
+import { jsonResponse } from "./json-response.js";
+import { longestTimeoutMs, type HttpContext, type HttpHost } from "./mount.js";
 import { outcomeView } from "./outcome-view.js";
 import { acceptsEvents, preferencesOf } from "./preferences.js";
 import { problem } from "./problem.js";
-import { jsonObjectOf } from "./request-json.js";
 
 export async function answerCall(context: HttpContext, host: HttpHost, name: string): Promise<Response> {
   const { req } = context;
   const client = host.clientOf(context);
-  const args = await jsonObjectOf(context, host.limits);
+  const { args, stdin } = await callInputOf(context, host.limits);
   const { respondAsync, waitSeconds } = preferencesOf(req.header("prefer"));
   const isLive = acceptsEvents(req.header("accept"));
   const isAsync = !isLive && (respondAsync || waitSeconds !== undefined);
-  const idempotencyKey = req.header("idempotency-key");
-  const options: RunOptions = {
+  const key = req.header("idempotency-key");
+  const input = stdin === undefined ? undefined : new WatchedInput(stdin);
+  const handle: RunHandle = client.run(name, args, {
+    // The command has a timeout of its own.
+    timeoutMs: longestTimeoutMs,
+    output: isLive,
     ...(isAsync ? { detach: true } : {}),
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-  };
-  const handle: RunHandle = client.run(name, args, options);
-  if (isLive) return eventsResponse(handle, { offset: 0, heartbeatMs: host.limits.eventHeartbeatMs });
-  const waitMs = isAsync ? (waitSeconds ?? 0) * 1_000 : Number.POSITIVE_INFINITY;
-  const outcome = await within(handle, waitMs);
-  if (outcome !== undefined) return outcomeResponse(outcome, await handle.id.catch(() => undefined));
-  const run = await handle.id;
-  return context.json({ run, status: "running" }, 202, {
-    location: `/runs/${run}`,
-    "retry-after": "1",
-    "preference-applied": "respond-async",
+    ...(key === undefined ? {} : { idempotencyKey: keyOf(key) }),
+    ...(input === undefined ? {} : { stdin: input }),
   });
+  if (isLive) return eventsResponse(handle, { offset: 0, heartbeatMs: host.limits.eventHeartbeatMs });
+  const outcome = isAsync ? await within(handle, (waitSeconds ?? 0) * 1_000, input) : await handle.outcome;
+  const run = await handle.id.catch(() => undefined);
+  if (outcome !== undefined || run === undefined) return outcomeResponse(outcome ?? (await handle.outcome), run);
+  const headers = { location: `/runs/${run}`, "retry-after": "1", "preference-applied": "respond-async" };
+  return jsonResponse({ run, status: "running" }, 202, headers);
 }
 
 export function outcomeResponse(outcome: Outcome, run: string | undefined): Response {
   if (outcome.status === "completed") {
-    return Response.json({ ...(run === undefined ? {} : { run }), ...outcomeView(outcome) });
+    return jsonResponse(run === undefined ? outcomeView(outcome) : { run, ...outcomeView(outcome) });
   }
   return problem(outcome.error, { run, ...(outcome.status === "rejected" ? {} : { outcome }) });
 }
 
+/**
+ * The key is a string of RFC 9651 (draft-ietf-httpapi-idempotency-key-header-07), but most callers send it bare.
+ * @throws IscepError `usage`
+ */
+function keyOf(header: string): string {
+  const quoted = /^"((?:[^"\\]|\\["\\])*)"$/.exec(header)?.[1];
+  const key = quoted === undefined ? header : quoted.replace(/\\(.)/g, "$1");
+  if (key.length >= 1 && key.length <= 256) return key;
+  throw new IscepError("usage", "an Idempotency-Key has 1 to 256 characters");
+}
+
 /** The outcome; undefined when it did not come in time. A call that is refused has its outcome before it has an id. */
-async function within({ id, outcome }: RunHandle, waitMs: number): Promise<Outcome | undefined> {
-  if (waitMs === Number.POSITIVE_INFINITY) return outcome;
+async function within({ id, outcome }: RunHandle, waitMs: number, input?: WatchedInput): Promise<Outcome | undefined> {
   await id.catch(() => undefined);
+  // After an answer, nobody reads what is left of the request.
+  if (input !== undefined) await Promise.race([input.over, outcome]);
   let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), Math.min(waitMs, 2 ** 31 - 1));
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), Math.min(waitMs, longestTimeoutMs));
   });
   try {
-    return await Promise.race([outcome, over]);
+    return await Promise.race([outcome, late]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Tells when all of it was read. */
+class WatchedInput implements AsyncIterable<Uint8Array> {
+  readonly over: Promise<void>;
+  readonly #source: AsyncIterable<Uint8Array>;
+  #isOver: () => void = () => {};
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source;
+    this.over = new Promise((resolve) => (this.#isOver = resolve));
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      for await (const chunk of this.#source) yield chunk;
+    } finally {
+      this.#isOver();
+    }
   }
 }

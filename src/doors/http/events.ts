@@ -1,5 +1,6 @@
 /** A run as server-sent events: its output, its progress, and its end. */
 import type { RunHandle } from "../../client/protocol/run-handle.js";
+import type { OutputChunk } from "../../client/protocol/run-output.js";
 import { toIscepError } from "../../errors.js";
 import { outcomeView } from "./outcome-view.js";
 import { outputEvents } from "./output-events.js";
@@ -9,130 +10,142 @@ export interface EventsOptions {
   readonly offset: number;
   /** A comment is sent after so long without an event, so that nobody between takes the connection for dead. */
   readonly heartbeatMs: number;
+  /** Only the head of the answer is wanted. */
+  readonly isHead?: boolean;
+  /** Called once, when nobody reads any more. */
+  readonly over?: () => void;
 }
 
 const headers = {
   "content-type": "text/event-stream",
   "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
   // nginx would keep back what it could send at once.
   "x-accel-buffering": "no",
 };
 
 /** @throws the error of a run that never began */
 export async function eventsResponse(handle: RunHandle, options: EventsOptions): Promise<Response> {
-  // A run that goes on tells its progress and its place at once, often before its id is known here.
-  const news = newsOf(handle);
-  const run = await handle.id.catch(async (error: unknown) => {
-    await handle.outcome;
+  const events = new RunEvents(handle, options);
+  try {
+    await events.begin();
+  } catch (error) {
+    options.over?.();
     throw error;
-  });
-  return new Response(runEvents(handle, run, options, news), { headers });
+  }
+  if (options.isHead !== true) return new Response(events.stream(), { headers });
+  options.over?.();
+  return new Response(null, { headers });
 }
 
-/**
- * The stream makes an event only when its reader asks for one, so a slow reader holds back the run and no events pile up.
- * Of progress and queue places only the newest count.
- */
-export function runEvents(
-  handle: RunHandle,
-  run: string,
-  { offset, heartbeatMs }: EventsOptions,
-  news: RunNews = newsOf(handle),
-): ReadableStream<Uint8Array> {
-  const output = handle.output[Symbol.asyncIterator]();
-  let position = offset;
-  let next: Promise<IteratorResult<{ channel: "stdout" | "stderr"; offset: number; bytes: Uint8Array }>> | undefined;
-  let isStarted = false;
+/** Makes the events of a run. Only the newest progress and the newest place in the queue count. */
+class RunEvents {
+  readonly #handle: RunHandle;
+  readonly #options: EventsOptions;
+  readonly #output: AsyncIterator<OutputChunk>;
+  #next: Promise<IteratorResult<OutputChunk>> | undefined;
+  #position: number;
+  #run = "";
+  #isStarted = false;
+  #progress = "";
+  #queued = "";
+  #wake: (() => void) | undefined;
 
-  const step = async (): Promise<{ text: string; isLast?: true }> => {
-    if (!isStarted) {
-      isStarted = true;
-      return { text: event("started", { run }) };
-    }
-    next ??= output.next();
-    const woken = news.next();
-    if (!news.isThere) {
-      const beat = timer(heartbeatMs);
-      try {
-        const came = await Promise.race([next.then(() => "output" as const), woken, beat.over]);
-        if (came === "beat") return { text: ":\n\n" };
-      } finally {
-        beat.stop();
-      }
-    }
-    if (news.isThere) return { text: news.take() };
-    const result = await next;
-    next = undefined;
-    if (result.done === true) {
-      return { text: event("end", { run, ...outcomeView(await handle.outcome) }, position), isLast: true };
-    }
-    position = result.value.offset + result.value.bytes.length;
-    return { text: outputEvents(result.value) };
-  };
+  constructor(handle: RunHandle, options: EventsOptions) {
+    this.#handle = handle;
+    this.#options = options;
+    this.#position = options.offset;
+    // A run is not held for output that nobody has begun to read.
+    this.#output = handle.output[Symbol.asyncIterator]();
+    this.#next = this.#output.next();
+    this.#next.catch(() => {});
+    handle.onProgress((fraction, message) => {
+      this.#progress = event("progress", { fraction, ...(message === undefined ? {} : { message }) });
+      this.#wake?.();
+    });
+    handle.onQueued((position) => {
+      this.#queued = event("queued", { position });
+      this.#wake?.();
+    });
+  }
 
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const { text, isLast } = await step();
+  /** @throws the error of a run that never began */
+  async begin(): Promise<void> {
+    try {
+      this.#run = await this.#handle.id;
+    } catch (error) {
+      const outcome = await this.#handle.outcome;
+      throw "error" in outcome ? outcome.error : error;
+    }
+  }
+
+  /**
+   * An event is made only when the reader asks for one. So a slow reader holds back the run, and neither events nor
+   * comments pile up.
+   */
+  stream(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          const { text, isLast = false } = await this.#nextText().catch((thrown: unknown) => this.#fault(thrown));
           controller.enqueue(Buffer.from(text));
-          if (isLast === true) controller.close();
-        } catch (thrown) {
-          const { code, message } = toIscepError(thrown);
-          controller.enqueue(Buffer.from(event("error", { run, code, message })));
+          if (!isLast) return;
           controller.close();
-        }
+          this.#options.over?.();
+        },
+        cancel: async () => {
+          this.#wake?.();
+          await this.#output.return?.();
+          this.#options.over?.();
+        },
       },
-      async cancel() {
-        await output.return?.();
-      },
-    },
-    { highWaterMark: 0 },
-  );
-}
+      { highWaterMark: 0 },
+    );
+  }
 
-/** The newest progress and place in the queue that were not told yet. */
-interface RunNews {
-  readonly isThere: boolean;
-  /** Resolves when something new has come. */
-  next(): Promise<"news">;
-  /** The events. They are told once. */
-  take(): string;
-}
+  async #nextText(): Promise<{ text: string; isLast?: boolean }> {
+    if (!this.#isStarted) {
+      this.#isStarted = true;
+      return { text: event("started", { run: this.#run }) };
+    }
+    this.#next ??= this.#output.next();
+    if (this.#progress === "" && this.#queued === "" && (await this.#waited(this.#next)) === "beat")
+      return { text: ":\n\n" };
+    const news = this.#queued + this.#progress;
+    this.#queued = this.#progress = "";
+    if (news !== "") return { text: news };
+    const result = await this.#next;
+    this.#next = undefined;
+    if (result.done !== true) {
+      this.#position = result.value.offset + result.value.bytes.length;
+      return { text: outputEvents(result.value) };
+    }
+    const end = { run: this.#run, ...outcomeView(await this.#handle.outcome) };
+    return { text: event("end", end, this.#position), isLast: true };
+  }
 
-function newsOf(handle: RunHandle): RunNews {
-  let progress = "";
-  let queued = "";
-  let wake: (() => void) | undefined;
-  handle.onProgress((fraction, message) => {
-    progress = event("progress", { fraction, ...(message === undefined ? {} : { message }) });
-    wake?.();
-  });
-  handle.onQueued((place) => {
-    queued = event("queued", { position: place });
-    wake?.();
-  });
-  return {
-    get isThere() {
-      return progress !== "" || queued !== "";
-    },
-    next: () => new Promise((resolve) => (wake = () => resolve("news"))),
-    take() {
-      const text = queued + progress;
-      queued = progress = "";
-      return text;
-    },
-  };
+  /** Waits for output, for news, or for the time to say that the run is still there. */
+  async #waited(next: Promise<unknown>): Promise<"beat" | "news"> {
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await Promise.race([
+        next.then(() => "news" as const),
+        new Promise<"news">((resolve) => (this.#wake = () => resolve("news"))),
+        new Promise<"beat">((resolve) => (timer = setTimeout(() => resolve("beat"), this.#options.heartbeatMs))),
+      ]);
+    } finally {
+      clearTimeout(timer);
+      this.#wake = undefined;
+    }
+  }
+
+  /** The status was sent long ago, so the last event tells it. */
+  #fault(thrown: unknown): { text: string; isLast: true } {
+    const { code, message } = toIscepError(thrown);
+    return { text: event("error", { run: this.#run, code, message }), isLast: true };
+  }
 }
 
 function event(name: string, data: unknown, id?: number): string {
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
-}
-
-function timer(ms: number): { over: Promise<"beat">; stop(): void } {
-  let handle: NodeJS.Timeout | undefined;
-  const over = new Promise<"beat">((resolve) => {
-    handle = setTimeout(() => resolve("beat"), ms);
-  });
-  return { over, stop: () => clearTimeout(handle) };
 }

@@ -7,7 +7,7 @@ import type { BrowserSessions } from "./browser-sessions.js";
 import type { HttpSettings } from "./settings.js";
 
 /** The connection over which a request came, as far as a handler needs it. */
-export type HttpPeer = Pick<HttpConnection, "source" | "tls" | "client" | "metrics">;
+export type HttpPeer = Pick<HttpConnection, "source" | "tls" | "client" | "follower" | "metrics">;
 
 /** The types of hono's context in this door. A test without a port gives a peer of its own to `app.request`. */
 export interface HttpEnv {
@@ -28,6 +28,11 @@ export interface HttpHost {
    * @throws IscepError `unauthorized` for a token that is not valid now, and for credentials of another kind
    */
   clientOf(context: HttpContext): Client;
+  /**
+   * A client of its own for a request that follows a run. Close it when the answer is over.
+   * @throws IscepError as `clientOf`
+   */
+  followerOf(context: HttpContext): Client;
 }
 
 /**
@@ -35,3 +40,6 @@ export interface HttpHost {
  * the Host and the Origin of the request were checked.
  */
 export type HttpMount = (app: Hono<HttpEnv>, host: HttpHost) => void;
+
+/** The longest delay of Node's timers, for calls that end by themselves. */
+export const longestTimeoutMs = 2 ** 31 - 1;

@@ -5,11 +5,13 @@ import { mountHealth } from "./health.js";
 import { mountMcp } from "./mcp.js";
 import type { HttpMount } from "./mount.js";
 import { mountRuns } from "./runs.js";
+import { mountSchedules } from "./schedules.js";
 import { mountSession } from "./session.js";
 
 export const mounts: readonly HttpMount[] = [
   mountCommands,
   mountRuns,
+  mountSchedules,
   mountSession,
   mountHealth,
   mountMcp,

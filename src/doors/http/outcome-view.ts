@@ -1,5 +1,5 @@
 /** How a run ended, as JSON: in `GET /runs/ID`, in the event `end`, and in problem details. */
-import type { IscepError } from "../../errors.js";
+import { errorTable, type ErrorCode, type IscepError } from "../../errors.js";
 import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 
 export interface OutcomeView {
@@ -17,6 +17,8 @@ export interface OutcomeView {
 interface ErrorView {
   readonly code: string;
   readonly message: string;
+  /** What to do about it. */
+  readonly action?: string;
 }
 
 export function outcomeView(outcome: Outcome): OutcomeView {
@@ -34,5 +36,15 @@ export function outcomeView(outcome: Outcome): OutcomeView {
 }
 
 function errorView({ code, message }: IscepError): ErrorView {
-  return { code, message };
+  const { action } = partsOf(code);
+  return { code, message, ...(action === undefined ? {} : { action }) };
+}
+
+/** The sentences of the table say what happened, and behind a semicolon what to do. */
+export function partsOf(code: ErrorCode): { readonly title: string; readonly action: string | undefined } {
+  const { sentence } = errorTable[code];
+  const end = sentence.indexOf("; ");
+  if (end === -1) return { title: sentence, action: undefined };
+  const action = sentence.slice(end + 2);
+  return { title: `${sentence.slice(0, end)}.`, action: action.charAt(0).toUpperCase() + action.slice(1) };
 }

@@ -1,7 +1,7 @@
 /** The JSON of problem details (RFC 9457), from the one table of errors. */
-import { errorTable, type IscepError } from "../../errors.js";
+import type { IscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
-import { outcomeView } from "./outcome-view.js";
+import { outcomeView, partsOf } from "./outcome-view.js";
 
 export interface ProblemFacts {
   readonly status: number;
@@ -9,8 +9,8 @@ export interface ProblemFacts {
   readonly outcome?: Outcome | undefined;
 }
 
-export function problemText({ code, message }: IscepError, { status, run, outcome }: ProblemFacts): string {
-  const [title, action] = partsOf(errorTable[code].sentence);
+export function problemText({ code, message, details }: IscepError, { status, run, outcome }: ProblemFacts): string {
+  const { title, action } = partsOf(code);
   return JSON.stringify({
     type: `/docs#error-${code}`,
     title,
@@ -18,15 +18,9 @@ export function problemText({ code, message }: IscepError, { status, run, outcom
     detail: message,
     code,
     ...(action === undefined ? {} : { action }),
+    // The first offset of output that is still kept.
+    ...(typeof details["start"] === "number" ? { start: details["start"] } : {}),
     ...(run === undefined ? {} : { run }),
     ...(outcome === undefined ? {} : { outcome: outcomeView(outcome) }),
   });
-}
-
-/** The sentences of the table say what happened, and behind a semicolon what to do. */
-function partsOf(sentence: string): [title: string, action: string | undefined] {
-  const end = sentence.indexOf("; ");
-  if (end === -1) return [sentence, undefined];
-  const action = sentence.slice(end + 2);
-  return [`${sentence.slice(0, end)}.`, action.charAt(0).toUpperCase() + action.slice(1)];
 }

@@ -1,78 +1,60 @@
-/** `/runs`: what runs and what ran, live events, and cancel. */
-import { IscepError } from "../../errors.js";
-import { runStatuses, type RunRecord } from "../../model/run-record.js";
+/** `/runs`: what runs and what ran, live events, output, and cancel. */
 import type { Client } from "../../client/client.js";
+import { IscepError } from "../../errors.js";
 import { eventsResponse } from "./events.js";
-import type { HttpContext, HttpMount } from "./mount.js";
+import { jsonResponse } from "./json-response.js";
+import { longestTimeoutMs, type HttpMount } from "./mount.js";
 import { outcomeView } from "./outcome-view.js";
+import { outputResponse } from "./output.js";
+import { preferencesOf } from "./preferences.js";
+import { offsetOf, runsQueryOf } from "./runs-query.js";
 
 export const mountRuns: HttpMount = (app, host) => {
   app.get("/runs", async (context) => {
-    const { runs, next } = await host.clientOf(context).runs(queryOf(context));
-    return context.json({ runs, next: next ?? null });
+    const { runs, next } = await host.clientOf(context).runs(runsQueryOf(context));
+    return jsonResponse({ runs, next: next ?? null });
   });
-  app.get("/runs/:id", async (context) => context.json(await runView(host.clientOf(context), context.req.param("id"))));
+  app.get("/runs/:id", async (context) => {
+    const { waitSeconds = 0 } = preferencesOf(context.req.header("prefer"));
+    const id = context.req.param("id");
+    if (waitSeconds > 0) await endOf(host.followerOf(context), id, waitSeconds * 1_000);
+    return jsonResponse(await runView(host.clientOf(context), id));
+  });
   app.delete("/runs/:id", async (context) => {
     await host.clientOf(context).cancel(context.req.param("id"));
-    return context.body(null, 204);
+    return new Response(null, { status: 204 });
   });
   app.get("/runs/:id/events", (context) => {
     const { req } = context;
     const offset = offsetOf(req.header("last-event-id") ?? req.query("offset"));
-    const handle = host.clientOf(context).attach(req.param("id"), { offset });
-    return eventsResponse(handle, { offset, heartbeatMs: host.limits.eventHeartbeatMs });
+    const client = host.followerOf(context);
+    const handle = client.attach(req.param("id"), { offset, timeoutMs: longestTimeoutMs });
+    return eventsResponse(handle, {
+      offset,
+      heartbeatMs: host.limits.eventHeartbeatMs,
+      isHead: req.method === "HEAD",
+      over: () => void client.close(),
+    });
   });
+  app.get("/runs/:id/output", (context) => outputResponse(context, host, context.req.param("id")));
 };
 
 /** What is known of one run, with its value or its error when it has ended. @throws IscepError `run_not_found` */
 async function runView(client: Client, id: string): Promise<object> {
-  const { runs } = await client.runs({ run: id });
-  const [record] = runs;
+  const [record] = (await client.runs({ run: id })).runs;
   if (record === undefined) throw new IscepError("run_not_found");
   if (record.status === "running") return record;
-  const handle = client.attach(id, { offset: record.outputBytes });
-  return { ...record, ...outcomeView(await handle.outcome) };
+  const { outcome } = client.attach(id, { output: false, timeoutMs: longestTimeoutMs });
+  return { ...record, ...outcomeView(await outcome) };
 }
 
-/** @throws IscepError `usage` for what is no offset */
-export function offsetOf(text: string | undefined): number {
-  if (text === undefined || text === "") return 0;
-  const offset = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(offset)) return offset;
-  throw new IscepError("usage", "an offset must be a whole number of bytes, from 0");
-}
-
-type RunsQuery = NonNullable<Parameters<Client["runs"]>[0]>;
-
-/** @throws IscepError `usage` for a filter that there is not, or that cannot be read */
-function queryOf({ req }: HttpContext): RunsQuery {
-  const { command, status, owner, since, limit, cursor, all, ...unknown } = req.query();
-  const [stranger] = Object.keys(unknown);
-  if (stranger !== undefined) {
-    throw new IscepError(
-      "usage",
-      `there is no filter ${JSON.stringify(stranger.slice(0, 64))}; there are command, status, owner, since, limit, cursor and all`,
-    );
-  }
-  return {
-    ...(command === undefined ? {} : { command }),
-    ...(status === undefined ? {} : { status: statusOf(status) }),
-    ...(owner === undefined ? {} : { owner }),
-    ...(since === undefined ? {} : { sinceMs: timeOf(since) }),
-    ...(limit === undefined ? {} : { limit: offsetOf(limit) }),
-    ...(cursor === undefined ? {} : { after: cursor }),
-    ...(all === undefined ? {} : { all: all !== "false" }),
-  };
-}
-
-function statusOf(text: string): RunRecord["status"] {
-  const status = runStatuses.find((known) => known === text);
-  if (status !== undefined) return status;
-  throw new IscepError("usage", `status must be one of ${runStatuses.join(", ")}`);
-}
-
-function timeOf(text: string): number {
-  const timeMs = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
-  if (Number.isSafeInteger(timeMs)) return timeMs;
-  throw new IscepError("usage", "since must be a time such as 2026-11-28T12:00:00Z, or Unix time in milliseconds");
+/** Waits for the end of a run, but not longer than this. */
+async function endOf(follower: Client, id: string, waitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, Math.min(waitMs, longestTimeoutMs));
+  });
+  await Promise.race([follower.attach(id, { output: false, timeoutMs: longestTimeoutMs }).outcome, late]);
+  clearTimeout(timer);
+  await follower.close();
 }

@@ -1,31 +1,57 @@
 /** `/session`: who the caller is and what they may, and how a browser signs in and out. */
-import { IscepError } from "../../errors.js";
+import type { Client } from "../../client/client.js";
+import { IscepError, isIscepError } from "../../errors.js";
+import { scopesForRunning } from "../../identity/scopes.js";
 import { cookieName, sessionCookie } from "./credentials.js";
+import { jsonResponse } from "./json-response.js";
 import type { HttpContext, HttpMount } from "./mount.js";
 import { jsonObjectOf } from "./request-json.js";
 
 export const mountSession: HttpMount = (app, host) => {
-  app.get("/session", async (context) => context.json({ commands: (await host.clientOf(context).list()).length }));
+  app.get("/session", async (context) => jsonResponse(await sessionView(host.clientOf(context))));
   app.post("/session", async (context) => {
     const { token } = await jsonObjectOf(context, host.limits);
     if (typeof token !== "string") throw new IscepError("usage", 'the body must be {"token": "…"}');
-    await context.env.peer.client(token).list();
+    const view = await sessionView(context.env.peer.client(token));
     const { sessions } = host;
-    setCookie(context, sessions.begin(token, Date.now()), Math.floor(sessions.lifetimeMs / 1_000));
-    return context.body(null, 204);
+    const cookie = sessions.begin(token, Date.now());
+    return jsonResponse(view, 200, setCookie(context, cookie, Math.floor(sessions.lifetimeMs / 1_000)));
   });
   app.delete("/session", (context) => {
     const cookie = sessionCookie(context);
     if (cookie !== undefined) host.sessions.end(cookie);
-    setCookie(context, "", 0);
-    return context.body(null, 204);
+    return new Response(null, { status: 204, headers: setCookie(context, "", 0) });
   });
 };
 
-function setCookie(context: HttpContext, value: string, seconds: number): void {
-  const secure = context.env.peer.tls ? "; Secure" : "";
-  context.header(
-    "set-cookie",
-    `${cookieName(context)}=${value}; Max-Age=${seconds}; Path=/; HttpOnly; SameSite=Strict${secure}`,
+/** Who calls, until when, and which scope lets them run which command. */
+async function sessionView(client: Client): Promise<object> {
+  const { owner, tokenId, expiresAtMs, scopes } = await client.whoAmI();
+  const names = await client.list().then(
+    (commands) => commands.map(({ name }) => name),
+    (error: unknown) => {
+      // Their token may not list commands.
+      if (isIscepError(error) && error.code === "unauthorized") return undefined;
+      throw error;
+    },
   );
+  const texts = scopes?.map(({ scope }) => scope);
+  const why = (command: string): string =>
+    texts === undefined ? "this server asks for no token" : scopesForRunning(command, texts).join(", ");
+  return {
+    owner,
+    tokenId,
+    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+    // Nobody needs a token here.
+    open: scopes === undefined,
+    ...(scopes === undefined ? {} : { scopes: texts, rights: scopes }),
+    ...(names === undefined ? {} : { commands: names.map((command) => ({ command, why: why(command) })) }),
+  };
+}
+
+function setCookie(context: HttpContext, value: string, seconds: number): Record<string, string> {
+  const secure = context.env.peer.tls ? "; Secure" : "";
+  return {
+    "set-cookie": `${cookieName(context)}=${value}; Max-Age=${seconds}; Path=/; HttpOnly; SameSite=Strict${secure}`,
+  };
 }

@@ -1,5 +1,6 @@
 /** Handles the requests of one version 2 session. Each goes to its place in the server, and gets its one answer. */
 import { IscepError, toIscepError } from "../../errors.js";
+import { callerRecord } from "../../identity/caller-record.js";
 import type { CommandDescription } from "../../model/command.js";
 import type { Identity } from "../../model/identity.js";
 import type { ListPage } from "../../session/list-page.js";
@@ -26,7 +27,10 @@ export interface SessionRequestsHost {
   goAway(code: string, message: string): void;
 }
 
-type IdentifiedRequest = Extract<ClientMessage, { method: "call" | "attach" | "cancel" | "echo" | "list" | "runs" }>;
+type IdentifiedRequest = Extract<
+  ClientMessage,
+  { method: "call" | "attach" | "cancel" | "echo" | "list" | "runs" | "schedules" | "whoami" }
+>;
 
 export class SessionRequests {
   readonly #host: SessionRequestsHost;
@@ -131,6 +135,12 @@ export class SessionRequests {
         break;
       case "list":
         this.#list(identity, message.id, message.after);
+        break;
+      case "whoami":
+        this.#host.send(resultText(message.id, callerRecord(identity), limits));
+        break;
+      case "schedules":
+        this.#host.send(resultText(message.id, dispatcher.schedules(identity, message.after), limits));
         break;
       case "runs":
         this.#host.send(resultText(message.id, dispatcher.runs(identity, message), limits));

@@ -198,7 +198,7 @@ async function take(current: Step, tag: string, scene: Scene): Promise<void> {
       const run = protocolClient.run("write", { tag, ...sizes(current) }, undefined);
       const watching = run.id.then(
         async (id) => {
-          const watchers = [scene.second, scene.first].map((client) => client.protocolClient.attach(id, 0, undefined));
+          const watchers = [scene.second, scene.first].map((client) => client.protocolClient.attach(id, {}));
           await Promise.all(watchers.map((watcher) => expectPattern(watcher, current.bytes, scene)));
         },
         () => {},

@@ -1,0 +1,12 @@
+/** Answers in JSON. */
+
+const jsonHeaders = {
+  "content-type": "application/json",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+};
+
+export function jsonResponse(value: unknown, status = 200, headers?: Readonly<Record<string, string>>): Response {
+  const init = { status, headers: headers === undefined ? jsonHeaders : { ...jsonHeaders, ...headers } };
+  return new Response(JSON.stringify(value), init);
+}

@@ -1,0 +1,60 @@
+/** Reads bodies within their limits, and within the time that a packet has too. */
+import { IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import { httpFault } from "./problem.js";
+
+export function mediaType(header: string | undefined): string {
+  return (header ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+}
+
+/** The body as it comes. */
+export function bodyStream(request: Request): AsyncIterable<Uint8Array> {
+  return (request.body ?? []) as AsyncIterable<Uint8Array>;
+}
+
+/** @throws IscepError `too_large`, before more than the limit is held, and `timeout` */
+export async function wholeBody(request: Request, limits: Limits, contentLength: string | undefined): Promise<Buffer> {
+  const length = contentLength === undefined ? undefined : Number(contentLength);
+  if (length === 0 || (length === undefined && request.body === null)) return Buffer.alloc(0);
+  if (length !== undefined && length > limits.maxPacketBytes) throw tooLarge(limits);
+  // The parser of Node takes exactly as many bytes as the request has said.
+  const whole =
+    length === undefined
+      ? gathered(bodyStream(request), limits)
+      : request.arrayBuffer().then((bytes) => Buffer.from(bytes));
+  return inTime(whole, limits, length);
+}
+
+/** @throws IscepError `too_large` */
+export async function gathered(source: AsyncIterable<Uint8Array>, limits: Limits): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of source) {
+    length += chunk.length;
+    if (length > limits.maxPacketBytes) throw tooLarge(limits);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, length);
+}
+
+function tooLarge({ maxPacketBytes }: Limits): IscepError {
+  return new IscepError("too_large", `the body may have ${maxPacketBytes} bytes (limit max_packet_bytes)`);
+}
+
+/** @throws IscepError `timeout` when the bytes do not come in the time that a packet of this length has */
+export async function inTime<Value>(promise: Promise<Value>, limits: Limits, bytes?: number): Promise<Value> {
+  const { maxPacketBytes, packetTimeoutMs, packetTimeoutPer64KiBMs } = limits;
+  const allowedMs = packetTimeoutMs + Math.floor((bytes ?? maxPacketBytes) / 65_536) * packetTimeoutPer64KiBMs;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(httpFault(408, "timeout", `the body was not whole within ${allowedMs} ms`)),
+      allowedMs,
+    );
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

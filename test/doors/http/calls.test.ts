@@ -1,0 +1,371 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { defineCommand, defineScript } from "iscep";
+import { startHttp, statusesOf, type HttpServer } from "../../support/http.js";
+import { tokens } from "../../support/servers.js";
+import { until } from "../../support/until.js";
+
+let starts = 0;
+let aborted: string[] = [];
+let release: (() => void) | undefined;
+const commands = [
+  defineCommand({ name: "add", args: z.object({ a: z.int(), b: z.int() }), run: ({ a, b }) => a + b }),
+  defineCommand({ name: "nothing", run: () => {} }),
+  defineCommand({
+    name: "count",
+    args: z.object({ by: z.int().optional() }),
+    run: ({ by = 1 }) => (starts += by),
+  }),
+  defineCommand({
+    name: "held",
+    run: (_, { signal }) =>
+      new Promise((resolve) => {
+        release = () => resolve("released");
+        signal.addEventListener("abort", () => {
+          aborted.push((signal.reason as Error).message);
+          resolve("aborted");
+        });
+      }),
+  }),
+  defineCommand({
+    name: "fail",
+    run: () => {
+      throw new Error("the disk is full");
+    },
+  }),
+  defineScript({ name: "exits", run: ["/bin/sh", "-c", "echo out; echo err >&2; exit 3"] }),
+  defineScript({ name: "size", stdin: true, run: ["/bin/sh", "-c", "wc -c"] }),
+  defineScript({ name: "copy", stdin: true, run: ["/bin/sh", "-c", "cat"] }),
+];
+
+async function start(options: Parameters<typeof startHttp>[0] = {}): Promise<HttpServer> {
+  starts = 0;
+  aborted = [];
+  release = undefined;
+  return startHttp({ commands, ...options });
+}
+
+async function json(response: Response | Promise<Response>): Promise<Record<string, unknown>> {
+  return (await (await response).json()) as Record<string, unknown>;
+}
+
+describe("commands", () => {
+  test("are listed with their schemas, as over version 2, and one by one", async () => {
+    const server = await start();
+    const client = await server.client();
+    const listed = await json(server.ask("/commands"));
+    expect(listed).toEqual({ commands: await client.list() });
+    expect(await json(server.ask("/commands/add"))).toMatchObject({ name: "add", args: { type: "object" } });
+    const unknown = await server.ask("/commands/none");
+    expect(unknown.status).toBe(404);
+    expect(await unknown.json()).toMatchObject({ code: "command_not_found", status: 404 });
+  });
+});
+
+describe("a call", () => {
+  test("waits for its value", async () => {
+    const server = await start();
+    const answer = await server.post("/commands/add", { a: 1, b: 2 });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("content-type")).toBe("application/json");
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+    expect(await answer.json()).toMatchObject({ status: "completed", value: 3 });
+    expect(await json(server.ask("/commands/nothing", { method: "POST" }))).toMatchObject({ value: null });
+  });
+
+  test("that did not complete is a problem with its code, its sentence and its outcome", async () => {
+    const server = await start();
+    const failed = await server.post("/commands/exits");
+    expect(failed.status).toBe(500);
+    expect(failed.headers.get("content-type")).toBe("application/problem+json");
+    const problem = await json(failed);
+    expect(problem).toMatchObject({
+      type: "/docs#error-failed",
+      title: "The command ran and failed.",
+      status: 500,
+      code: "failed",
+      detail: expect.stringContaining("exit code 3"),
+      run: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      outcome: { status: "failed", exitCode: 3, value: { stdout: "out\n", stderr: "err\n" } },
+    });
+    const thrown = await json(server.post("/commands/fail"));
+    expect(thrown).toMatchObject({ code: "failed", outcome: { status: "failed" } });
+    expect(JSON.stringify(thrown)).not.toContain("the disk is full");
+  });
+
+  test.each<[string, unknown, number, string]>([
+    ["arguments of another type", { a: "x", b: 2 }, 422, "invalid_arguments"],
+    ["an argument that there is not", { a: 1, b: 2, c: 3 }, 422, "invalid_arguments"],
+    ["an argument that is missing", { a: 1 }, 422, "invalid_arguments"],
+    ["a list", [1, 2], 422, "invalid_arguments"],
+    ["null", null, 422, "invalid_arguments"],
+  ])("with %s is refused in the words of the server", async (_, args, status, code) => {
+    const server = await start();
+    const answer = await server.post("/commands/add", args);
+    expect(answer.status).toBe(status);
+    expect(await answer.json()).toMatchObject({ code, status, action: expect.any(String) as unknown });
+  });
+
+  test.each<[string, string, Record<string, string>, number]>([
+    ["that is no JSON", "{", { "content-type": "application/json" }, 400],
+    [
+      "with a number that JavaScript would change",
+      '{"a":9007199254740993,"b":1}',
+      { "content-type": "application/json" },
+      400,
+    ],
+    ["of a form", "a=1&b=2", { "content-type": "application/x-www-form-urlencoded" }, 415],
+    ["of plain text, which any page may send", '{"a":1,"b":2}', { "content-type": "text/plain" }, 415],
+  ])("with a body %s is refused", async (_, body, headers, status) => {
+    const server = await start();
+    const answer = await server.ask("/commands/add", { method: "POST", body, headers });
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get("content-type")).toBe("application/problem+json");
+  });
+});
+
+describe("Prefer", () => {
+  test("respond-async: 202 with the address of the run, which goes on without its caller", async () => {
+    const server = await start();
+    const answer = await server.post("/commands/held", {}, { prefer: "respond-async" });
+    expect(answer.status).toBe(202);
+    const { run } = await json(answer);
+    expect(answer.headers.get("location")).toBe(`/runs/${String(run)}`);
+    expect(answer.headers.get("retry-after")).toBe("1");
+    expect(answer.headers.get("preference-applied")).toBe("respond-async");
+    const address = `/runs/${String(run)}`;
+    expect(await json(server.ask(address))).toMatchObject({ run, status: "running", command: "held" });
+    release?.();
+    expect(await json(server.ask(address, { headers: { prefer: "wait=20" } }))).toMatchObject({
+      status: "completed",
+      value: "released",
+    });
+  });
+
+  test("wait=N: the value when it comes in time, else 202", async () => {
+    const server = await start();
+    const quick = await server.post("/commands/add", { a: 1, b: 2 }, { prefer: "wait=20" });
+    expect([quick.status, (await json(quick))["value"]]).toEqual([200, 3]);
+    const slow = await server.post("/commands/held", {}, { prefer: "respond-async, wait=1" });
+    expect(slow.status).toBe(202);
+    release?.();
+  });
+
+  test("to wait for a run that others follow too stops nothing when the time is over", async () => {
+    const server = await start();
+    const { run } = await json(server.post("/commands/held", {}, { prefer: "respond-async" }));
+    const waited = await json(server.ask(`/runs/${String(run)}`, { headers: { prefer: "wait=1" } }));
+    expect(waited).toMatchObject({ status: "running" });
+    expect(aborted).toEqual([]);
+    release?.();
+  });
+
+  test("respond-async: a call that is refused is a problem, and no run", async () => {
+    const server = await start();
+    const answer = await server.post("/commands/add", { a: "x" }, { prefer: "respond-async" });
+    expect(answer.status).toBe(422);
+  });
+});
+
+describe("Idempotency-Key", () => {
+  test.each(["0190-key", '"0190-key"'])("%s: a repetition gets the same run, and starts nothing", async (key) => {
+    const server = await start();
+    const first = await json(server.post("/commands/count", {}, { "idempotency-key": key }));
+    const second = await json(server.post("/commands/count", {}, { "idempotency-key": "0190-key" }));
+    expect(second).toEqual(first);
+    expect(first).toMatchObject({ value: 1, run: expect.any(String) as unknown });
+    expect(starts).toBe(1);
+  });
+
+  test("with other arguments or another command it is 422, and nothing starts", async () => {
+    const server = await start();
+    await server.post("/commands/count", { by: 1 }, { "idempotency-key": "k" });
+    const other = await server.post("/commands/count", { by: 2 }, { "idempotency-key": "k" });
+    expect(other.status).toBe(422);
+    expect(await json(other)).toMatchObject({
+      detail: expect.stringContaining("belongs to a call with other arguments"),
+    });
+    expect((await server.post("/commands/add", { a: 1, b: 1 }, { "idempotency-key": "k" })).status).toBe(422);
+    expect(starts).toBe(1);
+  });
+
+  test("a key that is too long is refused", async () => {
+    const server = await start();
+    expect((await server.post("/commands/count", {}, { "idempotency-key": "k".repeat(257) })).status).toBe(400);
+  });
+});
+
+describe("standard input", () => {
+  const bytes = Buffer.alloc(300_000, "0123456789\n");
+
+  test("as application/octet-stream, with arguments in the query", async () => {
+    const server = await start();
+    const headers = { "content-type": "application/octet-stream" };
+    const answer = await server.ask("/commands/size", { method: "POST", body: bytes, headers });
+    expect(await json(answer)).toMatchObject({ value: { stdout: "300000\n" } });
+    const wrong = await server.ask("/commands/size?args=%7B%22x%22%3A1%7D", { method: "POST", body: bytes, headers });
+    expect([wrong.status]).not.toContain(200);
+  });
+
+  test("as multipart, behind the arguments", async () => {
+    const server = await start();
+    const form = new FormData();
+    form.set("args", "{}");
+    form.set("stdin", new Blob([bytes]), "file.txt");
+    const answer = await server.ask("/commands/size", { method: "POST", body: form });
+    expect(await json(answer)).toMatchObject({ value: { stdout: "300000\n" } });
+  });
+
+  test.each<[string, (form: FormData) => void]>([
+    ["has another part", (form) => form.set("file", "x")],
+    ["has its input first", (form) => (form.set("stdin", "x"), form.set("args", "{}"))],
+    ["has arguments that are no JSON", (form) => form.set("args", "{")],
+    ["has two parts with arguments", (form) => (form.append("args", "{}"), form.append("args", "{}"))],
+  ])("a form that %s is refused", async (_, fill) => {
+    const server = await start();
+    const form = new FormData();
+    fill(form);
+    const answer = await server.ask("/commands/size", { method: "POST", body: form });
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(answer.headers.get("content-type")).toBe("application/problem+json");
+  });
+
+  test("flows while it comes: the run reads before the request is over", async () => {
+    const server = await start();
+    const raw = await server.bytes();
+    raw.send(
+      "POST /commands/copy HTTP/1.1",
+      "Host: localhost",
+      `Authorization: Bearer ${tokens.alice}`,
+      "Content-Type: application/octet-stream",
+      "Accept: text/event-stream",
+      "Transfer-Encoding: chunked",
+      "",
+      "6",
+      "first\n",
+      "",
+    );
+    await raw.until(/first/);
+    raw.send("7", "second\n", "0", "", "");
+    expect(await raw.until(/event: end/)).toContain("second");
+  });
+
+  test("a run whose caller leaves in the middle of it ends after the grace", async () => {
+    const server = await start({ limits: { callerGraceMs: 100 } });
+    const raw = await server.bytes();
+    raw.send(
+      "POST /commands/copy HTTP/1.1",
+      "Host: localhost",
+      `Authorization: Bearer ${tokens.alice}`,
+      "Content-Type: application/octet-stream",
+      "Content-Length: 100",
+      "",
+      "first",
+    );
+    const running = async () => ((await json(server.ask("/runs")))["runs"] as { status: string }[])[0]?.status;
+    await until(async () => (await running()) === "running");
+    raw.socket.destroy();
+    await expect.poll(running, { timeout: 20_000 }).toBe("cancelled");
+  });
+
+  test("a run that does not read holds the caller back, and not our memory", async () => {
+    const server = await start({
+      commands: [defineScript({ name: "deaf", stdin: true, run: ["/bin/sh", "-c", "sleep 60"] })],
+    });
+    const raw = await server.bytes();
+    raw.send(
+      "POST /commands/deaf HTTP/1.1",
+      "Host: localhost",
+      `Authorization: Bearer ${tokens.alice}`,
+      "Content-Type: application/octet-stream",
+      "Content-Length: 1000000000",
+      "",
+      "",
+    );
+    const piece = Buffer.alloc(256 * 1024);
+    const before = process.memoryUsage().rss;
+    let sentBytes = 0;
+    // It stops when the buffers of the system are full.
+    for (let isFull = false; !isFull && sentBytes < 200 * 1024 * 1024;) {
+      const taken = new Promise<boolean>((resolve) => raw.socket.write(piece, () => resolve(false)));
+      isFull = await Promise.race([taken, sleep(1_000, true)]);
+      sentBytes += piece.length;
+    }
+    expect(sentBytes).toBeLessThan(64 * 1024 * 1024);
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
+    raw.socket.destroy();
+  });
+});
+
+describe("a caller who goes away", () => {
+  const leave = async (server: HttpServer, ...headers: string[]): Promise<void> => {
+    const raw = await server.bytes();
+    raw.send(
+      "POST /commands/held HTTP/1.1",
+      "Host: localhost",
+      `Authorization: Bearer ${tokens.alice}`,
+      "Content-Length: 0",
+      ...headers,
+      "",
+      "",
+    );
+    await until(() => release !== undefined);
+    raw.socket.destroy();
+    await raw.closed;
+  };
+
+  test.each([[], ["Accept: text/event-stream"]])(
+    "has their run cancelled after the grace, as in version 2 %s",
+    async (...headers) => {
+      const server = await start({ limits: { callerGraceMs: 100 } });
+      await leave(server, ...headers);
+      await until(() => aborted.length > 0);
+      expect(aborted).toEqual(["the caller left, or read no further, and it did not come back"]);
+    },
+  );
+
+  test("finds it again within the grace", async () => {
+    const server = await start({ limits: { callerGraceMs: 20_000 } });
+    await leave(server);
+    const { runs } = (await json(server.ask("/runs?status=running"))) as { runs: { run: string }[] };
+    const ended = server.ask(`/runs/${runs[0]?.run}`, { headers: { prefer: "wait=20" } });
+    release?.();
+    expect(await json(ended)).toMatchObject({ status: "completed", value: "released" });
+  });
+
+  test("loses nothing when they asked for an asynchronous answer", async () => {
+    const server = await start({ limits: { callerGraceMs: 50 } });
+    await leave(server, "Prefer: wait=60");
+    await sleep(200);
+    expect(aborted).toEqual([]);
+    release?.();
+  });
+});
+
+test("a run longer than the timeout of calls is still answered", async () => {
+  const server = await start({ limits: { callTimeoutMs: 50 } });
+  const answer = server.post("/commands/held");
+  await sleep(1_300);
+  release?.();
+  expect((await answer).status).toBe(200);
+});
+
+test("many requests over one connection, one after the other", async () => {
+  const server = await start();
+  const raw = await server.bytes();
+  for (let n = 1; n <= 5; n++) {
+    const body = JSON.stringify({ a: n, b: 0 });
+    raw.send(
+      "POST /commands/add HTTP/1.1",
+      "Host: localhost",
+      `Authorization: Bearer ${tokens.alice}`,
+      "Content-Type: application/json",
+      `Content-Length: ${body.length}`,
+      "",
+      body,
+    );
+    await raw.until(new RegExp(`"value":${n}`));
+  }
+  expect(statusesOf(raw.text)).toEqual([200, 200, 200, 200, 200]);
+});
