@@ -11,6 +11,7 @@ import { concurrencyKeys } from "#iscep/configuration/concurrency";
 import { configurationKeys, configurationSchema } from "#iscep/configuration/configuration";
 import { limitKeys } from "#iscep/configuration/limits";
 import { keysOfArgument } from "#iscep/commands/arguments/declaration-table";
+import { hookKeys } from "#iscep/configuration/hooks";
 import { notifyKeys } from "#iscep/configuration/notify";
 import { scheduleKeys } from "#iscep/configuration/schedule";
 import { scriptKeys } from "#iscep/configuration/script";
@@ -98,6 +99,7 @@ const tables = {
     ]),
   schedule: () => tableOfKeys(scheduleKeys),
   notify: () => tableOfKeys(notifyKeys),
+  hooks: () => tableOfKeys(hookKeys),
   metrics: () =>
     markdownTable([
       ["name", "type", "labels", "meaning"],

@@ -142,5 +142,8 @@ function toCamelCase(name: string): string {
 
 /** Messages about declarations and definitions name keys as in TypeScript. */
 export function inYamlWords(message: string): string {
-  return message.replace(/\b(?:(?:min|max)(?:Length|Items)|whenFull|maxQueued)\b/g, toSnakeCase);
+  return message.replace(
+    /\b(?:(?:min|max)(?:Length|Items)|whenFull|maxQueued|signatureHeader|idHeader)\b/g,
+    toSnakeCase,
+  );
 }

@@ -8,6 +8,7 @@ import type { NotifyDefinition } from "../commands/notify.js";
 import type { Command, JsonSchema, ScriptCommand } from "../model/command.js";
 import type { LogStream } from "../model/logs.js";
 import { mapOf, mapSchema, readKeys, type KeyTable, type ReadContext, type ValueKind } from "./keys.js";
+import { checkHooks } from "./hooks.js";
 import { http, type HttpConfiguration } from "./http.js";
 import { limits } from "./limits.js";
 import { clients, type ClientsSettings } from "./clients.js";
@@ -209,6 +210,8 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
   const unique = withUniqueNames(placed, problems);
   // A command that could not be read would be reported as missing too.
   if (problems.count === 0 && fields.has("commands")) checkChoices(place, unique, context);
+  if (problems.count === 0 && typeof settings.http === "object")
+    checkHooks(settings.http.hooks ?? {}, fields.get("http"), unique, context);
   problems.throwIfAny();
   return {
     ...settings,

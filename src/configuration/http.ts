@@ -1,5 +1,7 @@
 /** The key `http` of iscep.yaml. */
 import type { ListenPlace } from "../transport/address.js";
+import type { HookDefinition } from "../hooks/definition.js";
+import { hooks } from "./hooks.js";
 import { mapOf, type ValueKind } from "./keys.js";
 import { listenPlaces } from "./listen.js";
 import { flag, listOf, text } from "./values.js";
@@ -11,6 +13,7 @@ interface HttpOptions {
   readonly listen?: readonly ListenPlace[];
   readonly hosts?: readonly string[];
   readonly origins?: readonly string[];
+  readonly hooks?: Readonly<Record<string, HookDefinition>>;
 }
 
 const options = mapOf<HttpOptions>("map", {
@@ -29,6 +32,11 @@ const options = mapOf<HttpOptions>("map", {
     field: "origins",
     kind: listOf("list of origins", text),
     says: "Other web pages that may call, such as `https://app.example`.",
+  },
+  hooks: {
+    field: "hooks",
+    kind: hooks,
+    says: "Webhooks by their names: `POST /hooks/NAME` runs a command. See below.",
   },
 });
 

@@ -38,6 +38,15 @@ export interface HttpConnection {
    */
   client(token: string | undefined): Client;
   /**
+   * A client for a caller that the door has identified by itself, such as by the signature of a message: it acts as this
+   * owner, who may run these commands and nothing else. No token can have an owner that begins with `hook:`. Close it.
+   */
+  clientAs(caller: { readonly owner: string; readonly commands: readonly string[] }): Client;
+  /** The caller did not show who they are. It counts as a wrong token, and the error log gets a line. */
+  failed(message: string): void;
+  /** @throws IscepError `busy` while this address is refused for wrong tokens */
+  checkPenalty(): void;
+  /**
    * The metrics as text for Prometheus (docs/METRICS.md).
    * @throws IscepError as `client`, and `unauthorized` for a token without the scope `metrics` or `runs:all`
    */

@@ -37,5 +37,10 @@ export const noticeLimits = {
     max: 64 * MiB,
     reason: "what is read of the answer to a notice; more of it makes no difference",
   },
+  webhookToleranceMs: {
+    default: 300_000,
+    max: forever,
+    reason: "how old a message of Standard Webhooks may be, or how far ahead, so that it cannot be sent again later",
+  },
   maxWebhookSecretBytes: { min: 1, default: 4 * KiB, max: 64 * KiB, reason: "a file with the secret of a webhook" },
 } as const satisfies Readonly<Record<string, Limit>>;

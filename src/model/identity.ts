@@ -37,8 +37,10 @@ export const scheduler: Identity = Object.freeze({ ...anonymous, owner: "schedul
 
 /** Why no token may belong to this owner. */
 export function reservedOwnerProblem(owner: string): string | undefined {
-  if (owner !== scheduler.owner) return undefined;
-  return `the owner's name "${owner}" is iscep's own, for what runs by a schedule; give the owner another name`;
+  const isOfHook = owner.startsWith("hook:");
+  if (owner !== scheduler.owner && !isOfHook) return undefined;
+  const what = isOfHook ? "what webhooks run" : "what runs by a schedule";
+  return `the owner's name "${owner}" is iscep's own, for ${what}; give the owner another name`;
 }
 
 /** What is needed to check a proof for a token whose secret is not known. */

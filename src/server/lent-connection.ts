@@ -9,7 +9,7 @@ import { ConnectionDeadlines } from "../doors/connection-deadlines.js";
 import type { HttpConnection } from "../doors/door.js";
 import { inProcessClient } from "../doors/in-process/client.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
-import { InProcessIdentity } from "../doors/in-process/identity.js";
+import { checkPenalty, GivenIdentity, InProcessIdentity } from "../doors/in-process/identity.js";
 import { IscepError } from "../errors.js";
 
 /** A proxy sends requests of many callers over one connection. Only the newest tokens have a client. */
@@ -78,6 +78,26 @@ export class LentConnection implements Connection, HttpConnection {
     return caller.client;
   }
 
+  clientAs({ owner, commands }: { readonly owner: string; readonly commands: readonly string[] }): Client {
+    this.#arrived(owner);
+    const identity = new GivenIdentity(owner, commands);
+    return inProcessClient({ token: null, source: this.source }, this.#host.limits, () => this.#host, identity);
+  }
+
+  failed(message: string): void {
+    this.#host.failedToken(this.source);
+    this.#host.logRefusedPacket("unauthorized", message, this.id, this.source);
+    this.#failed();
+  }
+
+  #failed(): void {
+    if (++this.#failedTokens >= this.#host.limits.maxFailedTokensPerConnection) this.#finish("too many failed tokens");
+  }
+
+  checkPenalty(): void {
+    checkPenalty(this.#host, this.source);
+  }
+
   metrics(token: string | undefined): string {
     const caller = this.#callerOf(token);
     this.#check(caller);
@@ -115,12 +135,15 @@ export class LentConnection implements Connection, HttpConnection {
     try {
       identity.check(this.#host);
     } catch (error) {
-      if (++this.#failedTokens >= this.#host.limits.maxFailedTokensPerConnection)
-        this.#finish("too many failed tokens");
+      this.#failed();
       const reason = this.#connectionHost.authenticator?.refusal();
       throw reason === undefined ? error : new IscepError("unauthorized", reason, { cause: error });
     }
-    this.#owner = identity.current()?.owner;
+    this.#arrived(identity.current()?.owner);
+  }
+
+  #arrived(owner: string | undefined): void {
+    this.#owner = owner;
     if (!this.#isStranger) return;
     this.#isStranger = false;
     this.#deadlines.authenticated();

@@ -28,6 +28,7 @@ const layers = [
   "commands/arguments",
   "commands/script",
   "commands",
+  "hooks",
   "configuration",
   "runs/streams",
   "runs/run",

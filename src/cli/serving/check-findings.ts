@@ -17,6 +17,7 @@ import { Server } from "../../server/server.js";
 import { certificateFaults } from "./check-certificate.js";
 import { checkFolder, checkSocket, isFolder, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
 import { firstLineFaults, programsOfOthers, serverNoticeScripts } from "./program-owners.js";
+import { doorsOf } from "./doors.js";
 import { placed } from "./placed-fault.js";
 import { scheduleLines } from "./schedules.js";
 import { loadSources, type ServeSettings } from "./sources.js";
@@ -73,7 +74,7 @@ export async function check(
   if (!readable) return findings.all;
   const { commands, settings, places: named } = await loadSources(names);
   findings.places = named;
-  const options = withFlags(settings);
+  const { http, ...options } = withFlags(settings);
   const places = placesOf(options);
   await findings.examine("commands", () => `${new Registry(commands).list().length} in all`);
   const programs = [...commands, ...serverNoticeScripts(options)];
@@ -82,9 +83,9 @@ export async function check(
     findings.add(isFatal ? "wrong" : "warning", "commands", sentence);
   for (const command of commands) await checkFolders(findings, command);
   for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);
-  await findings.examine("listen", () => {
+  await findings.examine("listen", async () => {
     // The constructor opens nothing. It refuses options that contradict each other, or that open what nobody asked for.
-    void new Server(options);
+    void new Server({ ...options, doors: await doorsOf(http) });
     return places.map((place) => placeWords(place, options.tls !== false)).join(", ");
   });
   for (const place of places) if ("unix" in place) await checkUnixPlace(findings, place.unix);

@@ -1,8 +1,6 @@
 import { IscepError, textOfThrown } from "../../errors.js";
 import { resolveLimits } from "../../limits/limits.js";
 import { maskKnown } from "../../logs/known-secrets.js";
-import type { HttpConfiguration } from "../../configuration/http.js";
-import type { Door } from "../../doors/door.js";
 import type { Logs } from "../../model/logs.js";
 import { isLoopbackHost } from "../../transport/address.js";
 import { closeInherited } from "../serving/inherited-descriptors.js";
@@ -12,6 +10,7 @@ import type { DefineVerb } from "../terminal/invocation.js";
 import { placed } from "../serving/placed-fault.js";
 import { programsOfOthers, serverNoticeScripts } from "../serving/program-owners.js";
 import { Reload } from "../serving/reload.js";
+import { doorsOf } from "../serving/doors.js";
 import { runsFolderOf } from "../serving/runs-folder.js";
 import { logLevelOf, openServeLogs, type LevelFlags } from "../serving/logs.js";
 import { scheduleLines } from "../serving/schedules.js";
@@ -118,13 +117,6 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
       `an exception that nobody caught ended the server: ${maskKnown(textOfThrown(fault))}`,
     );
   }
-}
-
-/** HTTP is loaded only by those who use it. */
-async function doorsOf(http: HttpConfiguration | undefined): Promise<Door[]> {
-  if (http === undefined || http === false) return [];
-  const { httpDoor } = await import("../../doors/http/door.js");
-  return [httpDoor(http === true ? {} : http)];
 }
 
 /**

@@ -4,6 +4,7 @@ import { httpApp } from "./app.js";
 import { HttpConnections } from "./connections.js";
 import { checkHttpSettings, type HttpSettings } from "./settings.js";
 
+export type { HookArgument, HookDefinition } from "../../hooks/definition.js";
 export type { HttpSettings } from "./settings.js";
 
 /**

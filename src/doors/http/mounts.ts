@@ -2,6 +2,7 @@
 import { mountCommands } from "./commands.js";
 import { mountConsole } from "./console-files.js";
 import { mountHealth } from "./health.js";
+import { mountHooks } from "./hooks.js";
 import { mountMcp } from "./mcp.js";
 import type { HttpMount } from "./mount.js";
 import { mountRuns } from "./runs.js";
@@ -14,6 +15,7 @@ export const mounts: readonly HttpMount[] = [
   mountSchedules,
   mountSession,
   mountHealth,
+  mountHooks,
   mountMcp,
   mountConsole,
 ];

@@ -13,32 +13,48 @@ export function bodyStream(request: Request): AsyncIterable<Uint8Array> {
 }
 
 /** @throws IscepError `too_large`, before more than the limit is held, and `timeout` */
-export async function wholeBody(request: Request, limits: Limits, contentLength: string | undefined): Promise<Buffer> {
+export async function wholeBody(
+  request: Request,
+  limits: Limits,
+  contentLength: string | undefined,
+  limit: BodyLimit = "maxPacketBytes",
+): Promise<Buffer> {
   const length = contentLength === undefined ? undefined : Number(contentLength);
   if (length === 0 || (length === undefined && request.body === null)) return Buffer.alloc(0);
-  if (length !== undefined && length > limits.maxPacketBytes) throw tooLarge(limits);
+  if (length !== undefined && length > limits[limit]) throw tooLarge(limits, limit);
   // The parser of Node takes exactly as many bytes as the request has said.
   const whole =
     length === undefined
-      ? gathered(bodyStream(request), limits)
+      ? gathered(bodyStream(request), limits, limit)
       : request.arrayBuffer().then((bytes) => Buffer.from(bytes));
   return inTime(whole, limits, length);
 }
 
 /** @throws IscepError `too_large` */
-export async function gathered(source: AsyncIterable<Uint8Array>, limits: Limits): Promise<Buffer> {
+export async function gathered(
+  source: AsyncIterable<Uint8Array>,
+  limits: Limits,
+  limit: BodyLimit = "maxPacketBytes",
+): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of source) {
     length += chunk.length;
-    if (length > limits.maxPacketBytes) throw tooLarge(limits);
+    if (length > limits[limit]) throw tooLarge(limits, limit);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);
 }
 
-function tooLarge({ maxPacketBytes }: Limits): IscepError {
-  return new IscepError("too_large", `the body may have ${maxPacketBytes} bytes (limit max_packet_bytes)`);
+const limitWords = {
+  maxPacketBytes: "max_packet_bytes",
+  maxUnauthenticatedBytes: "max_unauthenticated_bytes",
+};
+
+type BodyLimit = keyof typeof limitWords;
+
+function tooLarge(limits: Limits, limit: BodyLimit): IscepError {
+  return new IscepError("too_large", `the body may have ${limits[limit]} bytes (limit ${limitWords[limit]})`);
 }
 
 /** @throws IscepError `timeout` when the bytes do not come in the time that a packet of this length has */

@@ -13,14 +13,19 @@ import type { Limits } from "../../limits/limits.js";
 import type { InProcessClientOptions } from "../door.js";
 import { InProcessConnection } from "./connection.js";
 import type { InProcessHost } from "./host.js";
+import type { CallerIdentity } from "./identity.js";
 
 const clientOptions = { token: true, source: true } satisfies Record<keyof InProcessClientOptions, true>;
 
-/** @param host throws an IscepError while the server does not listen, which becomes the error of each call */
+/**
+ * @param identity who calls, if that is known without a token
+ * @param host throws an IscepError while the server does not listen, which becomes the error of each call
+ */
 export function inProcessClient<Commands extends object>(
   options: InProcessClientOptions,
   limits: Limits,
   host: () => InProcessHost,
+  identity?: CallerIdentity,
 ): Client<Commands> {
   refuseUnknownOption("server.client()", options, clientOptions);
   const { token, source } = options;
@@ -35,9 +40,9 @@ export function inProcessClient<Commands extends object>(
     const client: Version2Client = new Version2Client({
       limits,
       ...(of === own ? { events } : {}),
-      open: async (heard) => new InProcessConnection({ limits, token: of, source, host, ...heard }),
+      open: async (heard) => new InProcessConnection({ limits, token: of, source, identity, host, ...heard }),
     });
-    client.use(new InProcessConnection({ limits, token: of, source, host, ...client.events }));
+    client.use(new InProcessConnection({ limits, token: of, source, identity, host, ...client.events }));
     return client;
   };
   const own = token ?? undefined;

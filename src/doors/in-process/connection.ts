@@ -16,12 +16,14 @@ import type { Workload } from "../fair-work.js";
 import { SessionCalls } from "../version2/session-calls.js";
 import { SessionRequests } from "../version2/session-requests.js";
 import type { InProcessHost, InProcessSession } from "./host.js";
-import { InProcessIdentity } from "./identity.js";
+import { InProcessIdentity, type CallerIdentity } from "./identity.js";
 
 export interface InProcessConnectionOptions {
   readonly limits: Limits;
   readonly token: string | undefined;
   readonly source: string;
+  /** Who calls, if that is known without a token. */
+  readonly identity?: CallerIdentity | undefined;
   /** @throws IscepError while the server does not listen */
   host(): InProcessHost;
   onEvent(event: Version2ClientEvent): void;
@@ -42,7 +44,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
   readonly isGoingAway = false;
   readonly inputWindow: SendWindow;
   readonly #options: InProcessConnectionOptions;
-  readonly #identity: InProcessIdentity;
+  readonly #identity: CallerIdentity;
   readonly #window: ReceiveWindow;
   #server: ServerSide | undefined;
   #sent: Sent[] = [];
@@ -54,7 +56,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     const { limits, token, source } = options;
     this.#options = options;
     this.limits = limits;
-    this.#identity = new InProcessIdentity(token, source);
+    this.#identity = options.identity ?? new InProcessIdentity(token, source);
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
     this.inputWindow = new SendWindow(limits.connectionWindowBytes);
   }

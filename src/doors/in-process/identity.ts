@@ -2,9 +2,61 @@ import { IscepError } from "../../errors.js";
 import { anonymous, type Identity } from "../../model/identity.js";
 import type { InProcessHost } from "./host.js";
 
-/** Identifies the caller by the text of a token, as in version 1. It is checked again for each request. */
-export class InProcessIdentity {
+/** Says who calls in this process. */
+export interface CallerIdentity {
   /** This is for `SessionIdentity`: no caller must prove anything first. */
+  readonly isKnown: true;
+  /** The identity of the last request that `check` accepted. */
+  current(): Identity | undefined;
+  /** There is nothing to prove. */
+  prove(): undefined;
+  /** @throws IscepError `unauthorized`, or `busy` while this source is refused for wrong tokens */
+  check(host: InProcessHost): void;
+  /** The token of runs that go on is not valid any more. */
+  isRevoked(host: InProcessHost): boolean;
+}
+
+/** @throws IscepError `busy` */
+export function checkPenalty(host: InProcessHost, source: string): void {
+  if (!host.isPenalised(source)) return;
+  throw new IscepError("busy", "too many wrong tokens came from this address; try again later");
+}
+
+/** The door has checked who calls, and gives them the right to run these commands. */
+export class GivenIdentity implements CallerIdentity {
+  readonly isKnown = true;
+  readonly #identity: Identity;
+
+  constructor(owner: string, commands: readonly string[]) {
+    this.#identity = {
+      ...anonymous,
+      owner,
+      mayDiscover: false,
+      mayRun: (command) => commands.includes(command),
+      maySeeRunsOf: () => false,
+      mayReadMetrics: false,
+    };
+  }
+
+  current(): Identity {
+    return this.#identity;
+  }
+
+  prove(): undefined {
+    return undefined;
+  }
+
+  check(): void {
+    // It was checked before this was made.
+  }
+
+  isRevoked(): boolean {
+    return false;
+  }
+}
+
+/** Identifies the caller by the text of a token, as in version 1. It is checked again for each request. */
+export class InProcessIdentity implements CallerIdentity {
   readonly isKnown = true;
   readonly #token: string | undefined;
   readonly #source: string;
@@ -16,26 +68,21 @@ export class InProcessIdentity {
     this.#source = source;
   }
 
-  /** The identity of the last request that `check` accepted. */
   current(): Identity | undefined {
     return this.#identity;
   }
 
-  /** There is nothing to prove. */
   prove(): undefined {
     return undefined;
   }
 
-  /** @throws IscepError `unauthorized`, or `busy` while this source is refused for wrong tokens */
   check(host: InProcessHost): void {
     const { authenticator } = host;
     if (authenticator === undefined) {
       this.#identity = anonymous;
       return;
     }
-    if (host.isPenalised(this.#source)) {
-      throw new IscepError("busy", "too many wrong tokens came from this address; try again later");
-    }
+    checkPenalty(host, this.#source);
     const generation = authenticator.currentGeneration();
     if (generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) return;
     const token = this.#token;
@@ -47,7 +94,6 @@ export class InProcessIdentity {
     throw new IscepError("unauthorized");
   }
 
-  /** The token of runs that go on is not valid any more. */
   isRevoked(host: InProcessHost): boolean {
     const { authenticator } = host;
     if (authenticator === undefined || this.#identity === undefined) return false;
