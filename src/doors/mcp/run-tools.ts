@@ -6,6 +6,7 @@ import { isScriptResult } from "../../model/script-result.js";
 import type { RunRecord } from "../../model/run-record.js";
 import type { ToolCaller } from "./calls.js";
 import { follow } from "./follow.js";
+import { stopFollowing } from "./held-runs.js";
 import { modelLine, modelText } from "./model-text.js";
 import { ownArguments, type OwnToolName } from "./own-tools.js";
 import { ProgressReports } from "./progress.js";
@@ -49,7 +50,10 @@ async function wait(
   const progress = ProgressReports.of(context, limits, () => output.lastLine);
   const { signal } = context.mcpReq;
   const followed = await follow(handle, { output, waitMs: limits.mcpAnswerMs, signal, progress });
-  if (followed.kind !== "ended") return runningResult({ run, output });
+  if (followed.kind !== "ended") {
+    stopFollowing(client, run, handle, limits.followTimeoutMs);
+    return runningResult({ run, output });
+  }
   const { outcome, outputError } = followed;
   // There is no such run, or not for this caller.
   if (outcome.status === "rejected") throw outcome.error;
@@ -66,14 +70,14 @@ async function read({ run, offset, part }: Part, { client, limits }: ToolCaller)
   const record = await recordOf(client, run);
   return part === "value"
     ? readValue(client, record, offset, limits.maxMcpTextBytes)
-    : readOutput(client, record, offset, limits.maxMcpTextBytes);
+    : readOutput(client, record, offset, limits);
 }
 
 async function readOutput(
   client: Client,
   { run, outputBytes, status }: RunRecord,
   offset: number,
-  maxBytes: number,
+  { maxMcpTextBytes: maxBytes, followTimeoutMs: timeoutMs }: ToolCaller["limits"],
 ): Promise<CallToolResult> {
   const isOver = status !== "running";
   const from = offset < 0 ? Math.max(0, outputBytes + offset) : offset;
@@ -83,11 +87,13 @@ async function readOutput(
   const pieces: Uint8Array[] = [];
   let end = from;
   if (from < until) {
-    for await (const { bytes } of client.attach(run, { offset: from }).output) {
+    const handle = client.attach(run, { offset: from, timeoutMs });
+    for await (const { bytes } of handle.output) {
       pieces.push(bytes.subarray(0, until - end));
       end = Math.min(until, end + bytes.length);
       if (end >= until) break;
     }
+    if (!isOver) stopFollowing(client, run, handle, timeoutMs);
   }
   const all = withoutPartAtStart(Buffer.concat(pieces));
   const shown = isOver && until === outputBytes ? all : withoutCutCharacter(all);

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { declareArguments, defineCommand, defineScript } from "iscep";
+import { type CommandContext, declareArguments, defineCommand, defineScript } from "iscep";
 import type { ArgumentDeclarations } from "#iscep/commands/arguments/declaration";
 import { addToken } from "#iscep/identity/tokens-writer";
 import { watchForLeaks } from "../../support/leaks.js";
@@ -211,6 +211,29 @@ describe.each(everyWay)("over %s in %s", (...how) => {
     slow.open();
     const last = await endOf(second.client, run);
     expect(wordsOf(last)).toBe("found");
+  });
+
+  test("a run can be waited for and read again and again, however many calls a connection may have", async () => {
+    const slow = gate("slow");
+    const prints = defineCommand({
+      name: "prints",
+      run: async (_, { output, signal }) => {
+        await output.write("stdout", "printed\n");
+        await (slow.command.run({}, { signal } as CommandContext) as Promise<unknown>);
+      },
+    });
+    const limits = { mcpAnswerMs: 10, maxCallsInFlight: 6 };
+    const { client } = await mcpClient(how, await start({ commands: [prints], limits }));
+    const run = runOf(await client.callTool({ name: "prints", arguments: {} }));
+    for (let count = 0; count < 10; count++) {
+      const waited = wordsOf(await client.callTool({ name: "run_wait", arguments: { run } }));
+      expect(waited).toContain("still goes on");
+      const read = wordsOf(await client.callTool({ name: "run_output", arguments: { run } }));
+      expect(read).toMatch(/^printed\n\nBytes 0 to 8 of 8 so far\./);
+    }
+    expect(slow.state).toMatchObject({ started: 1, aborted: 0 });
+    slow.open();
+    expect(wordsOf(await endOf(client, run))).toBe("printed\n");
   });
 
   test("run_cancel stops a run, and run_wait says so", async () => {
