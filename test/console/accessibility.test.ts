@@ -66,6 +66,8 @@ describe.skipIf(hasNoBrowser)("the views of the console", () => {
       ["runs", "/console/runs", ".run-command"],
       ["no runs", "/console/runs?status=lost", ".blank"],
       ["activity", "/console/activity", ".chart rect"],
+      ["schedules", "/console/schedules", ".schedule-words"],
+      ["access", "/console/access", ".rights li"],
       ["missing", "/console/what/is/this", ".blank"],
       ["missing run", "/console/runs/01900000-0000-7000-8000-000000000000", ".note"],
     ] as const) {

@@ -1,6 +1,6 @@
 /** What people do in the console, by clicks and by keys, in a real browser with a real server and real scripts. */
 import type { Locator, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { hasNoBrowser, useBrowser } from "../support/browser.js";
 import { openConsoleServer, type ConsoleServer } from "../support/console-server.js";
 
@@ -175,6 +175,11 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     expect(await argument(page, "word").inputValue()).toBe("ada");
     expect(await page.getByLabel("list 2").inputValue()).toBe("2");
     expect(await argument(page, "password").inputValue()).toBe("");
+    // Another browser has them from the server, which keeps them for this command.
+    const other = await signedIn(new URL(page.url()).pathname + new URL(page.url()).search);
+    await other.getByText("Secrets are not kept").waitFor();
+    expect(await argument(other, "word").inputValue()).toBe("ada");
+    expect(await argument(other, "whole").inputValue()).toBe("4");
   });
 
   test("arguments can be written as JSON, and come back into the form", async () => {
@@ -272,6 +277,51 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByRole("heading", { name: "lines" }).waitFor();
     await page.goto(address);
     await page.getByText("1234 of output").waitFor();
+  });
+
+  test("a server that is gone is told, and so is that it is back, with what became of the run", async () => {
+    const own = await openConsoleServer();
+    onTestFinished(() => own.remove());
+    const page = await browser.open();
+    await page.goto(`${own.origin}/console/commands/steps`);
+    await page.getByLabel("Token").fill(own.token);
+    await page.keyboard.press("Enter");
+    await page.getByLabel("file").fill("never");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByText("trouble").waitFor();
+    await own.stop();
+    await page.getByText("The server does not answer").waitFor();
+    await page.getByText(/The connection broke. It goes on at byte/).waitFor();
+    expect(await outputOf(page)).toContain("trouble");
+    await own.start();
+    // The sessions of browsers went with the server.
+    await page.getByText("Your sign-in has ended").waitFor();
+    await page.getByLabel("Token").fill(own.token);
+    await page.keyboard.press("Enter");
+    await ended(page, "Lost");
+    expect(await outputOf(page)).toContain("trouble");
+  });
+
+  test("schedules are told in words, with their next time", async () => {
+    const page = await signedIn("/console/schedules");
+    await page.getByText("At 03:30 from Monday to Friday").waitFor();
+    await page.getByText("Europe/Berlin").waitFor();
+    expect(await page.locator(".schedule-times").innerText()).toMatch(/Next\s+in \d+ (?:h|d|min)/);
+  });
+
+  test("a token sees what it may do, and why, and nothing else", async () => {
+    const page = await signedIn("/console/", server.narrowToken);
+    await page.getByRole("link", { name: /^hello/ }).waitFor();
+    expect(await page.locator("a.command").count()).toBe(1);
+    await page.getByRole("link", { name: "Access" }).click();
+    await page.getByText("grace").first().waitFor();
+    await page.getByText("run:hello").first().waitFor();
+    await page.goto(`${server.origin}/console/commands/wipe`);
+    await page.getByText("There is no such command, or this token may not run it").waitFor();
+    await page.goto(`${server.origin}/console/runs/01900000-0000-7000-8000-000000000000`);
+    await page.getByText(/no such run/i).waitFor();
+    await page.goto(`${server.origin}/console/what/is/this`);
+    await page.getByText("There is no page at this address").waitFor();
   });
 
   test("activity shows what ran, by command", async () => {

@@ -33,7 +33,6 @@ export async function request(path: string, options: RequestOptions = {}): Promi
         ...headers,
       },
       credentials: "same-origin",
-      cache: "no-store",
       redirect: "error",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(signal === undefined ? {} : { signal }),

@@ -24,12 +24,6 @@ export function optionalNumber(value: unknown): number | undefined {
   return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }
 
-/** A time as Unix milliseconds, or as text of ISO 8601. */
-export function optionalTime(value: unknown): number | undefined {
-  if (typeof value === "string") return optionalNumber(Date.parse(value));
-  return optionalNumber(value);
-}
-
 export function textsOf(value: unknown): readonly string[] {
   return listOf(value).filter((each): each is string => typeof each === "string");
 }

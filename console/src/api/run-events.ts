@@ -24,9 +24,8 @@ export interface FollowOptions {
   readonly run: string;
   readonly offset: number;
   readonly signal: AbortSignal;
-  readonly random?: () => number;
-  /** Waits, and comes back earlier when the network does. */
-  readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Waits before the next attempt. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** A connection that says nothing for so long is given up: the server sends a sign of life more often. */
@@ -34,7 +33,7 @@ const silenceMs = 60_000;
 
 /** Resolves when the run has ended, or the signal says so. @throws Problem when the server refuses for good */
 export async function followRun(options: FollowOptions, listener: RunListener): Promise<void> {
-  const { run, signal, random = Math.random, pause = untilOnlineOr } = options;
+  const { run, signal, pause } = options;
   const position = { offset: options.offset, hasEnded: false };
   for (let attempt = 0; !signal.aborted && !position.hasEnded; attempt++) {
     const before = position.offset;
@@ -54,7 +53,7 @@ export async function followRun(options: FollowOptions, listener: RunListener): 
     if (signal.aborted || position.hasEnded) return;
     listener.connection(false);
     if (position.offset > before) attempt = -1;
-    await pause(pauseMs(Math.max(0, attempt), random()), signal);
+    await pause(pauseMs(Math.max(0, attempt), Math.random()), signal);
   }
 }
 
@@ -64,10 +63,11 @@ function isPassing({ facts: { status, code } }: Problem): boolean {
   return passingCodes.includes(code) || [429, 502, 503, 504].includes(status);
 }
 
-function keptOffsetOf({ facts: { code, details = {} } }: Problem, offset: number): number | undefined {
+/** From where on output is still kept, when the server says so: in the details, or in its sentence. */
+function keptOffsetOf({ facts: { code, detail, details = {} } }: Problem, offset: number): number | undefined {
   if (code !== "output_gone") return undefined;
-  const kept =
-    optionalNumber(details["availableFrom"]) ?? optionalNumber(details["from"]) ?? optionalNumber(details["offset"]);
+  const said = /\bbefore offset (\d+)/.exec(detail)?.[1];
+  const kept = optionalNumber(details["start"]) ?? (said === undefined ? undefined : Number(said));
   return kept !== undefined && kept > offset ? kept : undefined;
 }
 
@@ -183,18 +183,4 @@ async function breathe(): Promise<void> {
   if (nowMs - lastBreathMs < 12) return;
   await new Promise((resolve) => setTimeout(resolve, 0));
   lastBreathMs = performance.now();
-}
-
-function untilOnlineOr(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      removeEventListener("online", done);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    addEventListener("online", done);
-    signal.addEventListener("abort", done);
-  });
 }

@@ -1,15 +1,6 @@
 /** What the server tells, as this page uses it. Each has a reader, because answers come from outside. */
 import type { JsonSchema } from "../forms/field.js";
-import {
-  listOf,
-  objectOf,
-  optionalNumber,
-  optionalText,
-  optionalTime,
-  textOf,
-  textsOf,
-  type JsonObject,
-} from "./reading.js";
+import { listOf, objectOf, optionalNumber, optionalText, textOf, textsOf, type JsonObject } from "./reading.js";
 
 export interface Command {
   readonly name: string;
@@ -27,17 +18,17 @@ export interface Command {
 
 export function readCommand(value: unknown): Command {
   const command = objectOf(value);
-  const flag = (...names: string[]): boolean => names.some((name) => command[name] === true);
+  const flag = (name: string): boolean => command[name] === true;
   const name = textOf(command["name"]);
   return {
     name,
     description: textOf(command["description"]),
     kind: textOf(command["kind"]),
-    args: objectOf(command["args"] ?? command["schema"]),
+    args: objectOf(command["args"]),
     timeoutMs: optionalNumber(command["timeoutMs"]) ?? 0,
     takesInput: flag("stdin"),
     mustConfirm: flag("confirm"),
-    isReadOnly: flag("readOnly", "read_only"),
+    isReadOnly: flag("readOnly"),
     isIdempotent: flag("idempotent"),
     group: textOf(command["group"], groupOf(name)),
   };
@@ -71,6 +62,8 @@ export interface RunRecord {
   readonly value: unknown;
   /** undefined when the server did not keep them. */
   readonly args: JsonObject | undefined;
+  /** The names of those that were not kept: secrets, and what was too large. */
+  readonly omittedArgs: readonly string[];
 }
 
 export function readRun(value: unknown): RunRecord {
@@ -80,8 +73,8 @@ export function readRun(value: unknown): RunRecord {
     run: textOf(run["run"]),
     command: textOf(run["command"]),
     owner: textOf(run["owner"]),
-    startedAtMs: optionalTime(run["startedAtMs"] ?? run["startedAt"]),
-    endedAtMs: optionalTime(run["endedAtMs"] ?? run["endedAt"]),
+    startedAtMs: optionalNumber(run["startedAtMs"]),
+    endedAtMs: optionalNumber(run["endedAtMs"]),
     status: readStatus(run["status"]),
     code: optionalText(run["code"]) ?? optionalText(error["code"]),
     exitCode: optionalNumber(run["exitCode"]),
@@ -92,7 +85,8 @@ export function readRun(value: unknown): RunRecord {
     message: optionalText(error["message"]) ?? optionalText(error["detail"]) ?? optionalText(run["detail"]),
     action: optionalText(error["action"]) ?? optionalText(run["action"]),
     value: run["value"],
-    args: run["args"] === undefined ? undefined : objectOf(run["args"]),
+    args: run["arguments"] === undefined ? undefined : objectOf(run["arguments"]),
+    omittedArgs: textsOf(run["argumentsOmitted"]),
   };
 }
 
@@ -114,7 +108,8 @@ export interface Schedule {
   readonly command: string;
   readonly cron: string;
   readonly timeZone: string;
-  readonly nextAtMs: number | undefined;
+  /** The next planned times, the first one first. */
+  readonly nextTimesMs: readonly number[];
   readonly lastAtMs: number | undefined;
   readonly lastStatus: RunStatus | undefined;
   readonly lastRun: string | undefined;
@@ -128,12 +123,8 @@ export function readSchedule(value: unknown): Schedule {
     command: textOf(schedule["command"]),
     cron: textOf(schedule["cron"]),
     timeZone: textOf(schedule["timeZone"]),
-    nextAtMs: optionalTime(schedule["nextAtMs"] ?? schedule["next"]),
-    lastAtMs: optionalTime(
-      schedule["lastAtMs"] ??
-        last["startedAtMs"] ??
-        (typeof schedule["last"] === "object" ? undefined : schedule["last"]),
-    ),
+    nextTimesMs: listOf(schedule["nextMs"]).flatMap((timeMs) => optionalNumber(timeMs) ?? []),
+    lastAtMs: optionalNumber(last["startedAtMs"]),
     lastStatus: last["status"] === undefined ? undefined : readStatus(last["status"]),
     lastRun: optionalText(last["run"]),
     args: objectOf(schedule["args"]),
@@ -161,13 +152,13 @@ export function readSession(value: unknown): Session {
   const session = objectOf(value);
   return {
     owner: textOf(session["owner"]),
-    tokenId: optionalText(session["tokenId"]) ?? optionalText(session["token"]),
+    tokenId: optionalText(session["tokenId"]),
     scopes: Array.isArray(session["scopes"]) ? textsOf(session["scopes"]) : undefined,
-    expiresAtMs: optionalTime(session["expiresAtMs"] ?? session["expiresAt"] ?? session["expires"]),
-    rights: listOf(session["commands"] ?? session["rights"]).map((right) => {
+    expiresAtMs: optionalNumber(session["expiresAtMs"]),
+    rights: listOf(session["commands"]).map((right) => {
       const facts = objectOf(right);
-      return { command: textOf(facts["command"] ?? facts["name"]), why: textOf(facts["why"] ?? facts["scope"]) };
+      return { command: textOf(facts["command"]), why: textOf(facts["why"]) };
     }),
-    isOpen: session["open"] === true || session["tokens"] === false,
+    isOpen: session["open"] === true,
   };
 }

@@ -1,4 +1,4 @@
-/** Arguments as they were given, without secrets. */
+/** Arguments as they were given. Of secrets, and of what was not kept, there is only the name. */
 import type { JSX } from "preact";
 import { visibleLine } from "../../../src/text/visible-text.js";
 
@@ -8,14 +8,14 @@ interface Props {
 }
 
 export function ArgumentList({ args, secrets = [] }: Props): JSX.Element | null {
-  const names = Object.keys(args);
+  const names = [...new Set([...Object.keys(args), ...secrets])];
   if (names.length === 0) return null;
   return (
     <dl class="arguments">
       {names.map((name) => (
         <div key={name}>
           <dt>{visibleLine(name)}</dt>
-          <dd>{secrets.includes(name) ? <span class="quiet">secret</span> : visibleLine(shown(args[name]))}</dd>
+          <dd>{secrets.includes(name) ? <span class="quiet">not shown</span> : visibleLine(shown(args[name]))}</dd>
         </div>
       ))}
     </dl>

@@ -15,7 +15,7 @@ interface Props {
 }
 
 export function ConfirmDialog({ command, fields, args, onYes, onNo }: Props): JSX.Element {
-  const secrets = fields.filter(({ kind }) => kind === "secret").map(({ name }) => name);
+  const secrets = fields.filter(({ kind, name }) => kind === "secret" && name in args).map(({ name }) => name);
   return (
     <Dialog title={`Run ${visibleLine(command.name)}?`} onClose={onNo}>
       {command.description !== "" && <p>{visibleText(command.description)}</p>}

@@ -12,7 +12,7 @@ const maxSpokenCharacters = 160;
 
 export function OutputTeller({ live }: { readonly live: LiveRun }): null {
   useEffect(() => {
-    let told = live.model.lineEnd;
+    let told = 0;
     const timer = setInterval(() => {
       const { lineEnd } = live.model;
       if (lineEnd <= told || live.isComplete.value) return;

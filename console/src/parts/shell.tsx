@@ -115,7 +115,7 @@ function Account(): JSX.Element | null {
   return (
     <div class="account">
       <span class="cut" title={visibleLine(owner)}>
-        {isOpen || owner === "" ? "no token needed" : visibleLine(owner)}
+        {isOpen ? "no token needed" : owner === "" ? "signed in" : visibleLine(owner)}
       </span>
       {!isOpen && (
         <button type="button" class="icon-button" onClick={() => void leave()} title="Sign out">

@@ -6,6 +6,7 @@ import { followRun } from "../api/run-events.js";
 import { readRun, readStatus, type RunRecord } from "../api/types.js";
 import { OutputModel } from "../output/output-model.js";
 import { refreshActiveRuns } from "./active-runs.js";
+import { untilOnlineOr } from "./online-pause.js";
 
 export interface Progress {
   readonly fraction: number;
@@ -38,7 +39,7 @@ export class LiveRun {
   start(): void {
     void this.#load();
     followRun(
-      { run: this.id, offset: 0, signal: this.#stop.signal },
+      { run: this.id, offset: 0, signal: this.#stop.signal, pause: untilOnlineOr },
       {
         output: (channel, bytes, offset) => {
           this.model.push(channel, bytes);

@@ -59,8 +59,8 @@ export function CommandView({ name, from }: Props): JSX.Element {
 }
 
 async function argumentsOf(run: string): Promise<Readonly<Record<string, unknown>> | undefined> {
-  const remembered = rememberedArguments(run);
-  return remembered ?? (await fetchRun(run)).args;
+  const kept = await fetchRun(run).catch(() => undefined);
+  return kept?.args ?? rememberedArguments(run);
 }
 
 interface KnownProps {

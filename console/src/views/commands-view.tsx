@@ -38,12 +38,12 @@ export function CommandsView(): JSX.Element {
   return (
     <div onKeyDown={press}>
       <Heading title="Commands">
-        {all !== undefined && all.length > 0 && (
+        {all?.length !== 0 && (
           <SearchField
             label="Search commands"
             value={query}
             onInput={setQuery}
-            note={query === "" ? "" : countText(found.length, "hit")}
+            note={query === "" || all === undefined ? "" : countText(found.length, "hit")}
           />
         )}
       </Heading>

@@ -53,7 +53,7 @@ interface Props {
 
 function KnownRun({ live, record, problem }: Props): JSX.Element {
   const { status, command } = record;
-  const args = rememberedArguments(live.id) ?? record.args;
+  const args = record.args ?? rememberedArguments(live.id);
   const isRunning = status === "running";
   const place = live.queuePlace.value;
   const [wasRunning] = useState(isRunning);
@@ -86,7 +86,7 @@ function KnownRun({ live, record, problem }: Props): JSX.Element {
           {visibleLine(live.id)}
         </span>
       </p>
-      {args !== undefined && <ArgumentList args={args} />}
+      {args !== undefined && <ArgumentList args={args} secrets={record.omittedArgs} />}
       <ProgressBar live={live} isRunning={isRunning} />
       <RunEnd record={record} />
       {problem !== undefined && <ProblemNote problem={problem} />}

@@ -41,8 +41,9 @@ export function SchedulesView(): JSX.Element {
 }
 
 function ScheduleCard({ schedule }: { readonly schedule: Schedule }): JSX.Element {
-  const { command, cron, timeZone, nextAtMs, lastAtMs, lastStatus, lastRun, args } = schedule;
+  const { command, cron, timeZone, nextTimesMs, lastAtMs, lastStatus, lastRun, args } = schedule;
   const words = cronInWords(cron);
+  const [nextAtMs, ...laterMs] = nextTimesMs;
   return (
     <>
       <h2>
@@ -54,7 +55,11 @@ function ScheduleCard({ schedule }: { readonly schedule: Schedule }): JSX.Elemen
           <dt>Next</dt>
           <dd>
             <Moment timeMs={nextAtMs} />
-            {nextAtMs !== undefined && <span class="quiet">{dateTimeOf(nextAtMs)}</span>}
+            {nextAtMs !== undefined && (
+              <span class="quiet">
+                {[nextAtMs, ...laterMs.slice(0, 2)].map((timeMs) => dateTimeOf(timeMs, timeZone)).join(", then ")}
+              </span>
+            )}
           </dd>
         </div>
         <div>

@@ -28,8 +28,15 @@ export function dateOf(timeMs: number): string {
   return dateFormat.format(timeMs);
 }
 
-export function dateTimeOf(timeMs: number): string {
-  return dateTimeFormat.format(timeMs);
+/** In the zone of the browser, or in another one. */
+export function dateTimeOf(timeMs: number, timeZone?: string): string {
+  if (timeZone === undefined || timeZone === "") return dateTimeFormat.format(timeMs);
+  try {
+    return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone }).format(timeMs);
+  } catch {
+    // The browser may not know a zone that the server knows.
+    return dateTimeFormat.format(timeMs);
+  }
 }
 
 /** `340 ms`, `4.2 s`, `10 s`, `3 min 5 s`, `2 h`. */

@@ -1,0 +1,132 @@
+/** The console's way to follow a run, over connections that break anywhere (script-server#94, dkron#493). */
+import fc from "fast-check";
+import { afterEach, expect, test } from "vitest";
+import { defineCommand, Server } from "iscep";
+import { httpDoor } from "iscep/http";
+import { pauseMs } from "../../console/src/api/pauses.js";
+import { followRun, type RunListener } from "../../console/src/api/run-events.js";
+import { Problem } from "../../console/src/api/problem.js";
+import { cleanUp, later } from "../support/cleanup.js";
+import { faultProxy, type FaultProxy } from "../support/fault-proxy.js";
+import { rounds } from "../support/rounds.js";
+
+afterEach(cleanUp);
+
+const pieces = Array.from({ length: 200 }, (_, index) =>
+  Buffer.from(index % 5 === 0 ? [0xff, index, 0xe2, 0x82] : `piece ${index}: ä€😀 ${"x".repeat(index * 7)}\n`),
+);
+const expected = Buffer.concat(pieces);
+
+const print = defineCommand({
+  name: "print",
+  async run(_args, { output, progress }) {
+    for (const [index, piece] of pieces.entries()) {
+      await output.write(index % 3 === 0 ? "stderr" : "stdout", piece);
+      progress(index / pieces.length);
+    }
+    return "printed";
+  },
+});
+
+/** A page's fetch knows paths only; here they lead through a proxy that harms what passes. */
+async function openProxy(limits: Partial<Record<"maxRetainedOutputBytes", number>> = {}): Promise<FaultProxy> {
+  const server = new Server({
+    commands: [print],
+    listen: [],
+    tokens: false,
+    limits,
+    doors: [httpDoor({ listen: [{ host: "127.0.0.1", port: 0 }] })],
+  });
+  const { doorUrls } = await server.listen();
+  later(() => server.close());
+  const proxy = await faultProxy(Number(new URL(doorUrls[0] ?? "").port));
+  const { fetch } = globalThis;
+  globalThis.fetch = (path, options) =>
+    // A connection of its own for each request, as the harm is that of connections.
+    fetch(`http://127.0.0.1:${proxy.port}${path as string}`, {
+      ...options,
+      headers: { ...options?.headers, connection: "close" },
+    });
+  later(() => (globalThis.fetch = fetch));
+  return proxy;
+}
+
+async function startRun(): Promise<string> {
+  const answer = await fetch("/commands/print", { method: "POST", headers: { prefer: "respond-async" } });
+  const { run } = (await answer.json()) as { readonly run: string };
+  return run;
+}
+
+interface Heard {
+  readonly bytes: Buffer;
+  readonly gaps: readonly (readonly [number, number])[];
+  readonly ends: readonly unknown[];
+}
+
+async function follow(run: string): Promise<Heard> {
+  const parts: Uint8Array[] = [];
+  const gaps: [number, number][] = [];
+  const ends: unknown[] = [];
+  const listener: RunListener = {
+    output: (_channel, bytes) => void parts.push(bytes.slice()),
+    progress: () => {},
+    queued: () => {},
+    end: (outcome) => void ends.push(outcome["status"]),
+    connection: () => {},
+    gap: (from, to) => void gaps.push([from, to]),
+  };
+  await followRun({ run, offset: 0, signal: new AbortController().signal, pause: () => Promise.resolve() }, listener);
+  return { bytes: Buffer.concat(parts), gaps, ends };
+}
+
+test("each byte comes once, wherever the connections are cut", async () => {
+  const proxy = await openProxy();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: expected.length }), { maxLength: 6 }),
+      fc.boolean(),
+      async (cuts, reset) => {
+        proxy.harm = {};
+        const run = await startRun();
+        const from = proxy.connections;
+        proxy.harm = (connection) => {
+          const cutAt = cuts[connection - from];
+          return cutAt === undefined ? {} : { toClient: { cutAt, reset } };
+        };
+        const heard = await follow(run);
+        expect(heard.bytes.equals(expected)).toBe(true);
+        expect(heard).toMatchObject({ gaps: [], ends: ["completed"] });
+      },
+    ),
+    { numRuns: rounds(25, 100, 1_000) },
+  );
+});
+
+test("output that is no longer kept is told as a gap, and the rest comes", async () => {
+  await openProxy({ maxRetainedOutputBytes: 20_000 });
+  const run = await startRun();
+  await expect
+    .poll(async () => ((await (await fetch(`/runs/${run}`)).json()) as { status: string }).status)
+    .toBe("completed");
+  const { bytes, gaps, ends } = await follow(run);
+  expect(gaps).toHaveLength(1);
+  const [[from, to] = [0, 0]] = gaps;
+  expect(from).toBe(0);
+  expect(to).toBeGreaterThan(0);
+  expect(bytes.equals(expected.subarray(to))).toBe(true);
+  expect(ends).toEqual(["completed"]);
+});
+
+test("a run that there is not is refused for good, in the words of the server", async () => {
+  await openProxy();
+  const failed = await follow("01900000-0000-7000-8000-000000000000").catch((error: unknown) => error);
+  expect(failed).toBeInstanceOf(Problem);
+  expect((failed as Problem).facts).toMatchObject({ status: 404, code: "run_not_found" });
+});
+
+test("pauses grow, and are not the same for all", () => {
+  const pauses = Array.from({ length: 12 }, (_, attempt) => pauseMs(attempt, 1));
+  expect(pauses.slice(0, 4)).toEqual([400, 800, 1_600, 3_200]);
+  expect(pauses.at(-1)).toBe(15_000);
+  expect(pauseMs(3, 0)).toBeLessThan(pauseMs(3, 1));
+});
