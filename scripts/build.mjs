@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { bundleCommandLine } from "./command-line.mjs";
 import { buildConsole } from "./console.mjs";
 
 const root = path.dirname(import.meta.dirname);
@@ -47,6 +48,7 @@ export async function build() {
   // npm makes this file executable when it installs the package. In a checkout it is run as it is.
   if (run.status !== 0) return false;
   chmodSync(path.join(dist, "cli/main.js"), 0o755);
+  await bundleCommandLine();
   await buildConsole();
   return true;
 }

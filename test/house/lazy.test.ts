@@ -27,7 +27,8 @@ test.each<[string, string, readonly string[]]>([
   ["the library", "dist/index.js", [...http, ...mcp]],
   ["iscep serve", "dist/cli/verbs/serve.js", [...http, ...mcp]],
   ["iscep call", "dist/cli/verbs/call.js", [...http, ...mcp]],
-  ["the command line", "dist/cli/main.js", [...http, ...mcp]],
+  ["the command line", "dist/cli/command-line.js", [...http, ...mcp]],
+  ["the command line in one file", "dist/cli/bundled.js", [...http, ...mcp, "commander", "yaml", "ajv"]],
   ["the HTTP door, before /mcp is asked", "dist/doors/http/door.js", mcp],
   ["iscep mcp, before it has its options", "dist/cli/verbs/mcp.js", [...http, ...mcp]],
 ])("%s loads no package of a door that is shut", (_, file, shut) => {

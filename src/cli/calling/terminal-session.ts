@@ -2,7 +2,6 @@
  * A person's terminal in the hands of a script that runs on a terminal: each key goes to the script, and what the
  * script prints comes unchanged, except what could harm this terminal. The terminal is put back, however this ends.
  */
-import { spawnSync } from "node:child_process";
 import type { RunHandle, TerminalSize } from "../../client/protocol/run-handle.js";
 import type { OutputChunk } from "../../client/protocol/run-output.js";
 import { InteractiveText } from "../../text/interactive-text.js";
@@ -60,6 +59,7 @@ export class TerminalSession implements OutputTarget {
     stdin.setRawMode?.(true);
     // Node leaves on that each newline returns to the first column. The script's terminal says where the cursor goes.
     // To leave the raw mode puts this back too.
+    const { spawnSync } = process.getBuiltinModule("node:child_process");
     if (ownsProcess) spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
     const typed = (chunk: Uint8Array): void => this.#keys.push(chunk);
     const resized = (): void => run.resize(this.#size());

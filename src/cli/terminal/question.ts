@@ -1,6 +1,5 @@
 /** Asks a person on the terminal. */
 import { once } from "node:events";
-import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { IscepError } from "../../errors.js";
 import { visibleLine } from "../../text/visible-text.js";
@@ -38,6 +37,8 @@ interface Asking {
 async function ask(prompt: string, { isHidden, refusal, signal }: Asking): Promise<string> {
   const { stdin, stderr } = surroundings();
   const output = isHidden ? new Writable({ write: (_chunk, _encoding, done) => done() }) : stderr;
+  // Most verbs ask nothing, and this loads slowly.
+  const { createInterface } = await import("node:readline/promises");
   const lines = createInterface({ input: stdin, output, terminal: true, historySize: 0 });
   // In this mode, the terminal passes Ctrl-C as a key and sends no signal.
   lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
