@@ -64,7 +64,7 @@ export class Listener {
   /** Refused connections that wait for their handshake, by peer. */
   readonly #refusals = new Map<string, string>();
   /** Handshakes that are under way, by peer. */
-  readonly #handshakes = new Map<string, Handshake>();
+  readonly #handshakes = new Map<string, Handshake & { readonly socket: Socket }>();
   readonly #sockets = new Set<Socket>();
   /** The sums of connections that are closed. */
   readonly #closedBytes = { receivedBytes: 0, sentBytes: 0 };
@@ -100,7 +100,12 @@ export class Listener {
       });
       tls.on("tlsClientError", (error, socket) => {
         options.onTlsFailure(this.#sourceOf(socket), error);
-        socket.destroy();
+        const cleartext = this.#handshakes.get(peerOf(socket))?.socket;
+        if (cleartext === undefined || !isHttpWithoutTls(error) || !options.alpnProtocols().includes("http/1.1")) {
+          socket.destroy();
+          return;
+        }
+        cleartext.end(answerWithoutTls, () => socket.destroy());
       });
       this.#tls = tls;
     }
@@ -159,7 +164,7 @@ export class Listener {
       this.#options.onConnection(socket, source, refusal);
     } else {
       if (refusal !== undefined) this.#refusals.set(peer, refusal);
-      const handshake = { source, cut: () => socket.destroy() };
+      const handshake = { source, socket, cut: () => socket.destroy() };
       this.#handshakes.set(peer, handshake);
       this.#options.handshakeBegan(handshake);
       // TLSSocket handles errors after the handshake began. A reset before that needs no report.
@@ -208,6 +213,20 @@ export class Listener {
     await Promise.all([this.#stopped, ...open]);
   }
 }
+
+function isHttpWithoutTls(error: NodeJS.ErrnoException): boolean {
+  return error.code === "ERR_SSL_HTTP_REQUEST";
+}
+
+const withoutTlsText = "This port speaks TLS: ask for https:// instead of http://\n";
+const answerWithoutTls = [
+  "HTTP/1.1 400 Bad Request",
+  "Content-Type: text/plain",
+  `Content-Length: ${withoutTlsText.length}`,
+  "Connection: close",
+  "",
+  withoutTlsText,
+].join("\r\n");
 
 function secureOptions({ certPem, keyPem, clientAuthorities }: CertificatePem): SecureContextOptions {
   if (clientAuthorities === undefined) return { cert: certPem, key: keyPem };

@@ -50,6 +50,7 @@ describe("iscep check", () => {
       "ok       file: iscep.yaml: 2 scripts, 0 functions",
       "ok       commands: 2 in all",
       "ok       listen: 127.0.0.1:8989 with TLS",
+      "ok       http: on the same places",
       "ok       certificate: FOLDER/cert.pem: PIN",
       "ok       tokens: FOLDER/tokens.json: 1 token of 1 owner",
       "ok       logs: FOLDER/some/logs can be written",
@@ -58,7 +59,7 @@ describe("iscep check", () => {
     ]);
     expect(await everyFile(folder)).toEqual(before);
     expect((await findings(folder)).findings.map(({ level, about }) => `${level} ${about}`)).toEqual(
-      ["file", "commands", "listen", "certificate", "tokens", "logs", "state"].map((about) => `ok ${about}`),
+      ["file", "commands", "listen", "http", "certificate", "tokens", "logs", "state"].map((about) => `ok ${about}`),
     );
   });
 

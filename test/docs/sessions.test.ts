@@ -4,7 +4,7 @@
  * document are one session, in a new folder. In what is printed, "…" stands for any text within a line, and as a line of
  * its own for any lines; in a command, the run id that begins before it is the last one that was printed.
  * `npx iscep serve` goes on to the end of the document. The default port is replaced by a free one, and ISCEP_URL is
- * what `export ISCEP_URL=` said last, and that port before.
+ * what `export ISCEP_URL=` said last, and that port before; https://127.0.0.1:8989 leads there too.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -110,7 +110,10 @@ class Terminal {
       return "";
     }
     this.#useFreePort();
-    const child = spawn("sh", ["-c", `exec 2>&1; ${command.replace(/\b[0-9a-f]{4}…/, this.#run)}`], {
+    const line = command
+      .replace(/\b[0-9a-f]{4}…/, this.#run)
+      .replace(/(https?:\/\/127\.0\.0\.1):8989/, `$1:${this.#port}`);
+    const child = spawn("sh", ["-c", `exec 2>&1; ${line}`], {
       cwd: this.#folder,
       env: this.#environment,
       stdio: ["ignore", "pipe", "ignore"],
@@ -120,7 +123,7 @@ class Terminal {
     const printed = await printedBy(child, lines);
     const url = /export ISCEP_URL='(.*)'/.exec(printed)?.[1];
     if (url !== undefined) this.#environment["ISCEP_URL"] = url.replace(`:${defaultPort}`, `:${this.#port}`);
-    this.#run = /^[0-9a-f]{8}-[0-9a-f-]{27}$/m.exec(printed)?.[0] ?? this.#run;
+    this.#run = /(?<=^|"run":")[0-9a-f]{8}-[0-9a-f-]{27}(?=$|")/m.exec(printed)?.[0] ?? this.#run;
     return printed.replaceAll(`:${this.#port}`, `:${defaultPort}`).trimEnd();
   }
 

@@ -74,7 +74,7 @@ export async function check(
   if (!readable) return findings.all;
   const { commands, settings, places: named } = await loadSources(names);
   findings.places = named;
-  const { http, ...options } = withFlags(settings);
+  const { http = false, ...options } = withFlags(settings);
   const places = placesOf(options);
   await findings.examine("commands", () => `${new Registry(commands).list().length} in all`);
   const programs = [...commands, ...serverNoticeScripts(options)];
@@ -88,7 +88,16 @@ export async function check(
     void new Server({ ...options, doors: await doorsOf(http) });
     return places.map((place) => placeWords(place, options.tls !== false)).join(", ");
   });
-  for (const place of places) if ("unix" in place) await checkUnixPlace(findings, place.unix);
+  const httpPlaces = typeof http === "object" ? http.listen : undefined;
+  if (http !== false) {
+    await findings.examine("http", () => {
+      if (httpPlaces === undefined) return "on the same places";
+      void new Server({ ...options, listen: httpPlaces });
+      return httpPlaces.map((place) => placeWords(place, options.tls !== false)).join(", ");
+    });
+  }
+  for (const place of [...places, ...(httpPlaces ?? [])])
+    if ("unix" in place) await checkUnixPlace(findings, place.unix);
   if (options.tls !== false && places.some((place) => "port" in place)) await checkCertificate(findings, options);
   await checkTokens(findings, options);
   const { logs, stateFolder } = options;

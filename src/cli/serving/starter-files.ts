@@ -17,6 +17,9 @@ listen: 127.0.0.1:8989
 # Who may call: iscep tokens add|remove|list|rotate OWNER. A removed token is refused at once.
 tokens: tokens.json
 
+# The same port speaks HTTP: a console for browsers, and requests by curl.
+http: true
+
 # By this certificate clients know the server: iscep cert --show cert.pem prints its pin. The key is secret.
 tls: { cert: cert.pem, key: key.pem }
 

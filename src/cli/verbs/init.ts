@@ -12,6 +12,7 @@ interface InitOptions {
 }
 
 const owner = "admin";
+const consoleUrl = "https://127.0.0.1:8989/";
 
 export const define: DefineVerb = (command) => {
   command
@@ -45,10 +46,12 @@ async function init(folder: string, options: InitOptions): Promise<void> {
   const { token } = await addToken(tokensPath, { owner });
   const url = formatAddress({ kind: "tls", host: "127.0.0.1", port: 8989, pin, owner, token });
   if (options.json === true) {
-    await print(`${JSON.stringify({ folder: resolve(folder), files: paths, owner, token, pin, url })}\n`);
+    await print(
+      `${JSON.stringify({ folder: resolve(folder), files: paths, owner, token, pin, url, console: consoleUrl })}\n`,
+    );
     return;
   }
-  await print(nextSteps(paths, folder, url));
+  await print(nextSteps(paths, folder, url, token));
 }
 
 /**
@@ -64,7 +67,7 @@ function schemaLine(folder: string): string {
   }
 }
 
-function nextSteps(paths: readonly string[], folder: string, url: string): string {
+function nextSteps(paths: readonly string[], folder: string, url: string, token: string): string {
   // npx sets this variable. Then there may be no `iscep` in the PATH.
   const iscep = surroundings().env["npm_command"] === "exec" ? "npx iscep" : "iscep";
   const change = relative("", folder) === "" ? [] : [`    cd ${quoted(folder)}`];
@@ -82,6 +85,9 @@ function nextSteps(paths: readonly string[], folder: string, url: string): strin
     `    ${iscep} ls`,
     `    ${iscep} call hello --name Ada`,
     `    ${iscep} call archive`,
+    "",
+    `Or open ${consoleUrl} in a browser, which warns of the certificate, as it is your own. Sign in with the token`,
+    token,
     "",
   ].join("\n");
 }

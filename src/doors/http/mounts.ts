@@ -1,6 +1,7 @@
 /** The parts of the door, in the order in which their routes are asked. A new part is one line here and a file of its own. */
 import { mountCommands } from "./commands.js";
 import { mountConsole } from "./console-files.js";
+import { mountIndex } from "./index-page.js";
 import { mountHealth } from "./health.js";
 import { mountHooks } from "./hooks.js";
 import { mountMcp } from "./mcp.js";
@@ -18,4 +19,5 @@ export const mounts: readonly HttpMount[] = [
   mountHooks,
   mountMcp,
   mountConsole,
+  mountIndex,
 ];

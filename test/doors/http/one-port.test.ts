@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { connect, defineCommand, Server } from "iscep";
 import { httpDoor } from "iscep/http";
 import { rawClient } from "../../support/raw-peer.js";
-import { startHttp, statusesOf } from "../../support/http.js";
+import { rawHttp, startHttp, statusesOf } from "../../support/http.js";
 import { startServer, tokens } from "../../support/servers.js";
 import { temporaryFolder } from "../../support/temporary-folder.js";
 import { later } from "../../support/cleanup.js";
@@ -70,6 +70,23 @@ test("TLS: a client that offers only http/1.1 gets it, and one that offers only 
       .end();
   });
   expect(refused).toMatch(/no application protocol/i);
+});
+
+test("TLS: a peer that speaks HTTP without it is told so", async () => {
+  const server = await startHttp({ tls: true });
+  const raw = await rawHttp({ host: "127.0.0.1", port: server.port ?? 0 });
+  raw.send("GET / HTTP/1.1", "Host: localhost", "", "");
+  const text = await raw.rest();
+  expect(statusesOf(text)).toEqual([400]);
+  expect(text).toContain("https://");
+});
+
+test("a program that asks for / is told where everything is", async () => {
+  const server = await startHttp();
+  expect(await (await fetch(`${server.origin}/`)).json()).toMatchObject({
+    commands: "/commands",
+    console: "/console/",
+  });
 });
 
 test("a server without the door answers HTTP as before, and its TLS knows no http/1.1", async () => {
