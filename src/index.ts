@@ -26,10 +26,14 @@ export type {
   ScriptCommand,
   ScriptInvocation,
 } from "./model/command.js";
-export type { InputOf, NameOf, ResultOf } from "./model/command-types.js";
+export type { FailureOf, InputOf, NameOf, ResultOf } from "./model/command-types.js";
 export type { Outcome, OutcomeStatus, ScriptResult } from "./model/outcome.js";
 
+export type { Jsonify } from "./model/jsonify.js";
+export type { ContextWith, FailureMaker, FailureSchemas, FailuresOf } from "./commands/failures.js";
+
 // Clients
+export { failureOf } from "./client/protocol/failure.js";
 export type { ConnectionEventMap } from "./client/protocol/connection-events.js";
 export { connect, type Client } from "./client/client.js";
 export type { AttachOptions, CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./client/protocol/options.js";
@@ -39,6 +43,9 @@ export type { KeptArguments, RunRecord, RunsPage } from "./model/run-record.js";
 export type { StdinSource } from "./client/protocol/input-sender.js";
 export type { RunHandle, TerminalSize } from "./client/protocol/run-handle.js";
 export type { OutputChunk } from "./client/protocol/run-output.js";
+
+// Tokens
+export { addToken, type AddTokenOptions, type NewToken } from "./identity/tokens-writer.js";
 
 // Errors, limits, logs
 export { errorTable, IscepError, isIscepError, type ErrorCode } from "./errors.js";

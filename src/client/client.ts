@@ -16,6 +16,7 @@ import {
   type RunOptions,
   type RunsOptions,
 } from "./protocol/options.js";
+import { withCallSite } from "./protocol/call-site.js";
 import { closeSource } from "./protocol/input-sender.js";
 import { openProtocolClient } from "./open-protocol-client.js";
 import type { RunHandle } from "./protocol/run-handle.js";
@@ -116,7 +117,9 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
     const fault = unknownOption("client.call()", options, callOptionNames);
     if (fault !== undefined) return Promise.reject(fault);
     // The types promise what the command's definition says. The wire cannot prove it.
-    return this.#protocolClient.call(name, given, options) as Promise<ResultOf<Commands, Name>>;
+    return this.#protocolClient.call(name, given, options).catch((error: unknown) => {
+      throw withCallSite(error, name);
+    });
   }
 
   run<Name extends NameOf<Commands>>(
@@ -127,9 +130,9 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
     const fault = unknownOption("client.run()", options, runOptionNames);
     if (fault !== undefined) {
       closeSource(options?.stdin);
-      return refusedRun(fault) as RunHandle<ResultOf<Commands, Name>>;
+      return refusedRun(fault);
     }
-    return this.#protocolClient.run(name, given, options) as RunHandle<ResultOf<Commands, Name>>;
+    return this.#protocolClient.run(name, given, options);
   }
 
   attach(run: string, options: AttachOptions = {}): RunHandle {

@@ -8,6 +8,7 @@ import { callingModule } from "./calling-module.js";
 import type { CommandContext, FunctionCommand } from "../model/command.js";
 import { flagMembers, flagOptions, type FlagsDefinition } from "./flags.js";
 import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js";
+import { failureSchemas, withFailures, type ContextWith, type FailureSchemas, type FailuresOf } from "./failures.js";
 import { pathsMember } from "./arguments/declared-arguments.js";
 import { wordsForDefinitions } from "../text/other-words.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
@@ -34,6 +35,7 @@ export interface CommandDefinition<
   ArgsSchema extends StandardSchemaV1 | undefined,
   ResultSchema extends StandardSchemaV1 | undefined,
   Returned,
+  Failures extends FailureSchemas | undefined = undefined,
 > extends FlagsDefinition {
   /** The name: letters, digits and `_ . : -`, at most 128. Names that begin with `iscep.` are reserved. */
   readonly name: Name;
@@ -45,6 +47,11 @@ export interface CommandDefinition<
   readonly args?: ArgsSchema;
   /** A Standard Schema that checks the result, and that discovery shows. Default: any JSON. */
   readonly result?: ResultSchema;
+  /**
+   * The ways to fail that callers can tell apart: by the reason, a Standard Schema of its data. `context.failure` makes
+   * them, discovery shows them, and `failureOf` reads them on the other side. Default: none.
+   */
+  readonly errors?: Failures;
   /**
    * true runs the command in a worker thread, so that blocking work stops nobody else. The thread imports the module
    * that calls this function; give `import.meta.url` when iscep cannot find that out. The command must be made at the
@@ -75,7 +82,7 @@ export interface CommandDefinition<
    * The function. Its result goes to the caller as JSON. What it throws goes to error.log; an IscepError goes to the
    * caller too.
    */
-  run(args: ArgsOfSchema<ArgsSchema>, context: CommandContext): Returned;
+  run(args: ArgsOfSchema<ArgsSchema>, context: ContextWith<Failures>): Returned;
 }
 
 const commandOptions: Readonly<Record<keyof CommandDefinition<string, undefined, undefined, unknown>, true>> = {
@@ -83,6 +90,7 @@ const commandOptions: Readonly<Record<keyof CommandDefinition<string, undefined,
   description: true,
   args: true,
   result: true,
+  errors: true,
   thread: true,
   stdin: true,
   logArgs: true,
@@ -104,9 +112,16 @@ export function defineCommand<
   Returned extends ReturnedFor<ResultSchema>,
   ArgsSchema extends StandardSchemaV1 | undefined = undefined,
   ResultSchema extends StandardSchemaV1 | undefined = undefined,
+  Failures extends FailureSchemas | undefined = undefined,
 >(
-  definition: CommandDefinition<Name, ArgsSchema, ResultSchema, Returned>,
-): FunctionCommand<Name, InputOfSchema<ArgsSchema>, ArgsOfSchema<ArgsSchema>, ResultOfSchema<ResultSchema, Returned>> {
+  definition: CommandDefinition<Name, ArgsSchema, ResultSchema, Returned, Failures>,
+): FunctionCommand<
+  Name,
+  InputOfSchema<ArgsSchema>,
+  ArgsOfSchema<ArgsSchema>,
+  ResultOfSchema<ResultSchema, Returned>,
+  FailuresOf<Failures>
+> {
   const {
     name,
     description = "",
@@ -134,7 +149,7 @@ export function defineCommand<
       `"${name}" is to run in a thread, and its module is not known; give thread: import.meta.url`,
     );
   }
-  const run = definition.run.bind(definition);
+  const run = runOf(definition);
   const checkArguments = args === undefined ? checkNoArguments : argumentsChecker(args, argsSchema);
   const command = Object.freeze({
     [commandBrand]: true,
@@ -144,6 +159,7 @@ export function defineCommand<
     argsSchema,
     ...notedMembers(notes),
     ...(resultSchema === undefined ? {} : { resultSchema }),
+    ...(definition.errors === undefined ? {} : { failureSchemas: failureSchemas(name, definition.errors) }),
     ...(stdin ? { stdin } : {}),
     ...flagMembers(name, definition),
     ...(logArgs === undefined ? {} : { logArgs }),
@@ -160,10 +176,23 @@ export function defineCommand<
     Name,
     InputOfSchema<ArgsSchema>,
     ArgsOfSchema<ArgsSchema>,
-    ResultOfSchema<ResultSchema, Returned>
+    ResultOfSchema<ResultSchema, Returned>,
+    FailuresOf<Failures>
   >;
   if (threadModule !== undefined) registerThreadCommand(threadModule, command);
   return command;
+}
+
+/** Its `run`, for a context without failures. The types come from the schemas that the compiler has seen. */
+function runOf<Args, Returned, Failures extends FailureSchemas | undefined>(definition: {
+  readonly name: string;
+  readonly errors?: Failures;
+  run(args: Args, context: ContextWith<Failures>): Returned;
+}): (args: Args, context: CommandContext) => Returned {
+  const { name } = definition;
+  const errors: FailureSchemas | undefined = definition.errors;
+  const run = definition.run.bind(definition) as (args: Args, context: CommandContext) => Returned;
+  return errors === undefined ? run : (args, context) => run(args, withFailures(context, name, errors));
 }
 
 /** A generator function runs nothing when it is called. */

@@ -13,6 +13,7 @@ export function describeCommand(command: Command, defaultTimeoutMs: number): Com
     kind: command.kind,
     args: command.argsSchema,
     ...(command.resultSchema === undefined ? {} : { result: command.resultSchema }),
+    ...(command.failureSchemas === undefined ? {} : { errors: command.failureSchemas }),
     timeoutMs: command.timeoutMs ?? defaultTimeoutMs,
     ...(command.stdin === true ? { stdin: true } : {}),
     ...(command.kind === "script" && command.terminal !== undefined ? { terminal: true } : {}),
@@ -88,7 +89,7 @@ export function readDescriptions(value: unknown): CommandDescription[] {
   if (!Array.isArray(value)) throw unusable();
   return value.map((entry: unknown): CommandDescription => {
     if (!isRecord(entry)) throw unusable();
-    const { name, description, kind, args, result, timeoutMs, stdin, terminal } = entry;
+    const { name, description, kind, args, result, timeoutMs, stdin, terminal, errors } = entry;
     if (typeof name !== "string" || typeof description !== "string" || !isRecord(args)) throw unusable();
     return {
       name,
@@ -96,6 +97,7 @@ export function readDescriptions(value: unknown): CommandDescription[] {
       kind: kind === "script" ? "script" : "function",
       args,
       ...(isRecord(result) ? { result } : {}),
+      ...(isRecord(errors) && Object.values(errors).every(isRecord) ? { errors: errors as SchemasByReason } : {}),
       timeoutMs: typeof timeoutMs === "number" ? timeoutMs : 0,
       ...(stdin === true ? { stdin } : {}),
       ...(terminal === true ? { terminal } : {}),
@@ -103,6 +105,8 @@ export function readDescriptions(value: unknown): CommandDescription[] {
     };
   });
 }
+
+type SchemasByReason = NonNullable<CommandDescription["errors"]>;
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

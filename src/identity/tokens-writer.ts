@@ -22,16 +22,18 @@ import { mintToken, parseToken, quoteUnlessToken } from "./tokens.js";
 type WriterLimits = ChangeLimits & Pick<Limits, "tokenLifetimeDays">;
 
 export interface WriterOptions {
+  /** Limits of the file and of waiting for it. Default: `defaultLimits`. */
   readonly limits?: WriterLimits;
 }
 
 export interface AddTokenOptions extends WriterOptions {
-  /** Any text without control characters. */
+  /** Whose token it is: any text without control characters. */
   readonly owner: string;
-  /** Default: discover, and run every command. */
+  /** What it allows, as `iscep tokens add` takes it: `run:add`. Default: discover, and run every command. */
   readonly scopes?: readonly string[];
-  /** null: never. Default: `tokenLifetimeDays`. */
+  /** After how many milliseconds it expires; null: never. Default: `tokenLifetimeDays`. */
   readonly expiresInMs?: number | null;
+  /** The networks from which it counts, such as `10.0.0.0/8`. Default: all. */
   readonly cidrs?: readonly string[];
 }
 
@@ -45,6 +47,7 @@ export interface RotateTokenOptions extends WriterOptions {
 export interface NewToken {
   /** The token is shown only here: nobody can compute it from the file. */
   readonly token: string;
+  /** What the file says of it. */
   readonly record: TokenRecord;
 }
 

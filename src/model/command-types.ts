@@ -2,11 +2,13 @@
  * Makes the names, arguments and results of a client's calls from `typeof commands`. `Commands` is an array or a record
  * of commands, or a module. Other exports of a module are ignored.
  */
+import type { Jsonify } from "./jsonify.js";
+
 /** What every command has. It is looser than `Command`, so that the compiler does not compare schemas. */
 interface AnyCommand {
   readonly kind: "function" | "script";
   readonly name: string;
-  readonly types?: { readonly input: unknown; readonly result: unknown };
+  readonly types?: { readonly input: unknown; readonly result: unknown; readonly failures?: unknown };
 }
 
 type MemberOf<Set> = Set extends readonly (infer Member)[] ? Member : Set extends object ? Set[keyof Set] : never;
@@ -37,11 +39,27 @@ type TypesOf<Commands, Name> = NonNullable<Extract<CommandOf<Commands>, { readon
 export type InputOf<Commands, Name extends NameOf<Commands>> =
   IsUntyped<Commands> extends true ? object : TypesOf<Commands, Name>["input"];
 
-/** The result of a call. It is null for a function that returns nothing. */
+/** The result of a call, as JSON makes it. It is null for a function that returns nothing. */
 export type ResultOf<Commands, Name extends NameOf<Commands>> =
   IsUntyped<Commands> extends true ? unknown : OverTheWire<TypesOf<Commands, Name>["result"]>;
 
-type OverTheWire<Result> = [Result] extends [void | undefined] ? null : Result;
+type OverTheWire<Result> = unknown extends Result
+  ? Result
+  : [Result] extends [void | undefined]
+    ? null
+    : Jsonify<Exclude<Result, void | undefined>> | (undefined extends Result ? null : never);
+
+/** What a command says when it fails in one of the ways that its `errors` declare: a union over these. */
+export type FailureOf<Commands, Name extends NameOf<Commands>> =
+  IsUntyped<Commands> extends true
+    ? { readonly reason: string; readonly data: unknown }
+    : FailuresIn<TypesOf<Commands, Name>>;
+
+type FailuresIn<Types> = Types extends { readonly failures?: infer Failures }
+  ? {
+      [Reason in keyof Failures]-?: { readonly reason: Reason; readonly data: Jsonify<Failures[Reason]> };
+    }[keyof Failures]
+  : never;
 
 /** The parameters of a call after the name. The arguments may be left out when none is required. */
 export type CallArguments<Commands, Name extends NameOf<Commands>, Options> =

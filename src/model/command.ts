@@ -85,6 +85,8 @@ interface CommandBase<Name extends string> extends CommandFlags {
   readonly choicesFrom?: ReadonlyMap<string, string>;
   /** The JSON Schema of the result, if it is known. */
   readonly resultSchema?: JsonSchema;
+  /** For each way to fail that the command declares, the JSON Schema of what it tells. */
+  readonly failureSchemas?: Readonly<Record<string, JsonSchema>>;
   /** undefined: the server's `runTimeoutMs`. */
   readonly timeoutMs?: number;
   /** undefined: as many as the server has places for. */
@@ -104,6 +106,7 @@ export interface FunctionCommand<
   Input = unknown,
   Args = unknown,
   Result = unknown,
+  Failures = unknown,
 > extends CommandBase<Name> {
   /** It runs in the process of the server, or in one of its threads. */
   readonly kind: "function";
@@ -116,7 +119,7 @@ export interface FunctionCommand<
   // This is a method, so that a command with precise types is still a `Command`: parameters of methods are bivariant.
   run(args: Args, context: CommandContext): Result | Promise<Result>;
   /** This carries types only. It does not exist at run time. */
-  readonly types?: { readonly input: Input; readonly result: Result };
+  readonly types?: { readonly input: Input; readonly result: Result; readonly failures?: Failures };
 }
 
 /** What the process of a script gets from one call. */
@@ -232,6 +235,8 @@ export interface CommandDescription extends CommandFlags {
   readonly args: JsonSchema;
   /** JSON Schema of the value, where it is known. */
   readonly result?: JsonSchema;
+  /** The ways to fail that it declares: by the reason, the JSON Schema of its data. */
+  readonly errors?: Readonly<Record<string, JsonSchema>>;
   /** How long a run may take, in milliseconds. */
   readonly timeoutMs: number;
   /** The command reads the standard input of its caller. */

@@ -27,12 +27,17 @@ function run(...argv: string[]): SpawnSyncReturns<string> {
 }
 
 test("the page has a file of commands, and tests for both runners", () => {
-  expect(files.map(([, name]) => name)).toEqual(["commands.js", "commands.node.js", "commands.test.ts"]);
+  expect(files.map(([, name]) => name)).toEqual([
+    "commands.js",
+    "commands.node.js",
+    "commands.test.ts",
+    "tokens.node.js",
+  ]);
 });
 
 test("node:test runs its tests", { timeout: 60_000 }, () => {
-  const { status, stdout } = run("--test", "commands.node.js");
-  expect(stdout).toMatch(/^# pass 3$/m);
+  const { status, stdout } = run("--test", "commands.node.js", "tokens.node.js");
+  expect(stdout).toMatch(/^# pass 4$/m);
   expect(status).toBe(0);
 });
 

@@ -1,4 +1,13 @@
-import { connect, type Client, type Command, type InputOf, type NameOf, type ResultOf, type ScriptResult } from "iscep";
+import {
+  connect,
+  failureOf,
+  type Client,
+  type Command,
+  type InputOf,
+  type NameOf,
+  type ResultOf,
+  type ScriptResult,
+} from "iscep";
 import * as commands from "./commands-module.js";
 import { same } from "./equality.js";
 
@@ -19,6 +28,8 @@ export async function ofAModule(client: Client<Module>): Promise<void> {
     | "restart"
     | "stop"
     | "add"
+    | "shop"
+    | "perhaps"
     | "hidden"
   >(true);
   same<InputOf<Module, "greet">, { message: string; times?: number | undefined }>(true);
@@ -57,6 +68,31 @@ export async function ofAModule(client: Client<Module>): Promise<void> {
   same<typeof sum, number>(true);
   const found = await client.call("hidden");
   same<typeof found, number>(true);
+
+  const bought = await client.call("shop", { item: "tea" });
+  same<
+    typeof bought.stock,
+    { readonly left: number; readonly since: string; readonly note?: string; readonly extra?: unknown }
+  >(true);
+  same<typeof bought.when, readonly [string]>(true);
+  same<typeof bought.tags, never>(true);
+  same<typeof bought.odd, never>(true);
+  same<typeof bought.save, never>(true);
+  // @ts-expect-error a Date is text on this side
+  const since: Date = bought.stock.since;
+  void since;
+  const moment = await client.call("perhaps");
+  same<typeof moment, string | null>(true);
+  try {
+    await client.call("shop", { item: "cheese" });
+  } catch (error) {
+    const failure = failureOf<Module, "shop">(error);
+    if (failure?.reason === "sold_out") same<typeof failure.data, { left: number; back?: string | undefined }>(true);
+    // @ts-expect-error there is no such reason
+    if (failure?.reason === "gone") throw error;
+    const none = failureOf<Module, "greet">(error);
+    same<typeof none, undefined>(true);
+  }
 
   // @ts-expect-error there is no such command
   await client.call("gret", { message: "hi" });

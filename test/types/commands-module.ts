@@ -76,6 +76,34 @@ export const add = defineCommand({
   run: ({ a, b }) => a + (b ?? 0),
 });
 
+interface Stock {
+  readonly left: number;
+  readonly since: Date;
+  readonly note: string | undefined;
+  readonly extra?: unknown;
+}
+
+export const shop = defineCommand({
+  name: "shop",
+  args: z.object({ item: z.string() }),
+  errors: { sold_out: z.object({ left: z.number(), back: z.date().optional() }), closed: z.object({}) },
+  run: ({ item }, context) => {
+    if (item === "cheese") throw context.failure("sold_out", { left: 0 });
+    if (item === "now") throw context.failure("closed", {}, "come back tomorrow");
+    // @ts-expect-error the data of another error
+    if (item === "wrong") throw context.failure("closed", { left: "none" });
+    // @ts-expect-error there is no such error
+    if (item === "gone") throw context.failure("gone", {});
+    const stock: Stock = { left: 3, since: new Date(0), note: undefined };
+    return { stock, tags: new Set(["a"]), when: [new Date(0)] as const, odd: Promise.resolve(1), save: () => 1 };
+  },
+});
+
+export const perhaps = defineCommand({
+  name: "perhaps",
+  run: (): Date | undefined => (Date.now() > 0 ? new Date(0) : undefined),
+});
+
 const hidden = defineCommand({ name: "hidden", run: () => 5 });
 export const more = [hidden];
 

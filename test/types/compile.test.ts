@@ -78,7 +78,7 @@ test("modules of commands compile into declarations, without an annotation", asy
   expect(await compile(path.join(project, "tsconfig.json"))).toEqual({ failed: false, output: "" });
   const declarations = await readFile(path.join(project, "out", "commands.d.ts"), "utf8");
   expect(declarations.replaceAll('import("iscep").', "")).toContain(
-    'FunctionCommand<"none", NoArguments, NoArguments, number>',
+    'FunctionCommand<"none", NoArguments, NoArguments, number',
   );
   expect(declarations).not.toContain("dist/");
 });

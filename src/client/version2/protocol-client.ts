@@ -7,6 +7,7 @@ import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import { PlainCall, valueOf } from "./plain-call.js";
 import { InputSender } from "../protocol/input-sender.js";
 import { checkTimeout } from "../protocol/call-timeout.js";
+import { withCallSite } from "../protocol/call-site.js";
 import { listPages } from "../protocol/list-pages.js";
 import { readCallerRecord, schedulePages } from "../protocol/caller-records.js";
 import type { CallerRecord } from "../../model/caller-record.js";
@@ -159,7 +160,13 @@ export class Version2ProtocolClient implements ProtocolClient {
     const cancel = (): void => client.cancel(call, new IscepError("cancelled", "the run was cancelled"));
     // A follower, or a caller of a detached run, ends nothing by leaving.
     const ends = request.method === "call" && options?.detach !== true;
-    const value = outcome.then(valueOfOutcome);
+    const value = outcome.then((result) => {
+      try {
+        return valueOfOutcome(result);
+      } catch (error) {
+        throw request.command === undefined ? error : withCallSite(error, request.command);
+      }
+    });
     value.catch(() => {});
     return {
       id,
