@@ -6,7 +6,7 @@ import {
   type ClientCapabilities,
   type ListToolsResult,
 } from "@modelcontextprotocol/server";
-import { toIscepError } from "../../errors.js";
+import { IscepError, toIscepError } from "../../errors.js";
 import type { CommandDescription } from "../../model/command.js";
 import { packageVersion } from "../../version.js";
 import { callCommand, type ToolCaller } from "./calls.js";
@@ -90,16 +90,14 @@ function page(
 
 /** Whether there is none of the name or it may not be called, the answer is the same. */
 function unknownTool(name: string): ProtocolError {
-  const shown = modelLine(name.slice(0, 64));
-  return new ProtocolError(
-    ProtocolErrorCode.InvalidParams,
-    `there is no tool "${shown}"; tools/list has those that there are`,
-  );
+  const { code, message } = new IscepError("command_not_found");
+  return new ProtocolError(ProtocolErrorCode.InvalidParams, message, { code, tool: modelLine(name.slice(0, 64)) });
 }
 
 function protocolError(thrown: unknown): ProtocolError {
   const error = toIscepError(thrown);
-  return new ProtocolError(error.jsonRpc, modelLine(`${error.message} ${whatToDo[error.code]}`), { code: error.code });
+  const { code, message } = error;
+  return new ProtocolError(error.jsonRpc, modelLine(message), { code, action: whatToDo[code] });
 }
 
 /** A client of 2025 says once what it can. One of 2026 says it with each request, which is looked at first. */

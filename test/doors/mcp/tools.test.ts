@@ -113,12 +113,12 @@ describe.each(everyWay)("over %s in %s", (...how) => {
     const words = async (name: string) =>
       client.callTool({ name, arguments: {} }).then(
         () => "ran",
-        (error: unknown) => String(error).replaceAll(name, "NAME"),
+        (error: unknown) => String(error),
       );
     const [first, ...others] = await Promise.all(
       ["hidden", "world_add_now", "nothing", "iscep.list", "__proto__"].map(words),
     );
-    expect(first).toMatch(/there is no tool "NAME"; tools\/list has those that there are/);
+    expect(first).toMatch(/There is no such command, or this token may not run it/);
     for (const other of others) expect(other).toBe(first);
   });
 

@@ -1,0 +1,153 @@
+/** The same verbs through every door, with the code and the words of each refusal as that door tells them. */
+import { connect, isIscepError, type Client } from "iscep";
+import { httpDoor } from "iscep/http";
+import { later } from "./cleanup.js";
+import { startServer, type TestServer, type TestServerOptions } from "./servers.js";
+
+export interface Answer {
+  /** `ok`, or the code of the error. */
+  readonly code: string;
+  /** What a person reads; empty when all is well. */
+  readonly words: string;
+}
+
+/** What a caller can ask for. Runs are named by their ids. */
+export interface Verbs {
+  list(): Promise<Answer>;
+  call(command: string): Promise<Answer>;
+  follow(run: string): Promise<Answer>;
+  output(run: string): Promise<Answer>;
+  look(run: string): Promise<Answer>;
+  cancel(run: string): Promise<Answer>;
+  runs(): Promise<Answer>;
+}
+
+export const everyVerb = ["list", "call", "follow", "output", "look", "cancel", "runs"] as const;
+
+export interface DoorServer extends TestServer {
+  readonly origin: string;
+}
+
+/** A way to call with a token; null sends none. */
+export type Way = (server: DoorServer, token: string | null) => Promise<Verbs>;
+
+const fine: Answer = { code: "ok", words: "" };
+
+async function answerOf(work: () => Promise<unknown>): Promise<Answer> {
+  try {
+    await work();
+    return fine;
+  } catch (error) {
+    if (!isIscepError(error)) throw error;
+    return { code: error.code, words: error.message };
+  }
+}
+
+function verbsOfClient(client: Client): Verbs {
+  return {
+    list: () => answerOf(() => client.list()),
+    call: (command) => answerOf(() => client.call(command, {})),
+    follow: (run) => answerOf(() => client.attach(run).value),
+    output: (run) =>
+      answerOf(async () => {
+        const handle = client.attach(run);
+        for await (const _ of handle.output);
+        await handle.value;
+      }),
+    look: (run) => answerOf(() => client.runs({ run })),
+    cancel: (run) => answerOf(() => client.cancel(run)),
+    runs: () => answerOf(() => client.runs()),
+  };
+}
+
+const version2: Way = async ({ url }, token) => {
+  const client = await connect(url, { protocol: 2, ...(token === null ? {} : { token }) });
+  later(() => client.close());
+  return verbsOfClient(client);
+};
+
+const inProcess: Way = async ({ server }, token) => {
+  const client = server.client({ source: "127.0.0.1", token });
+  later(() => client.close());
+  return verbsOfClient(client);
+};
+
+const overHttp: Way = async ({ origin }, token) => {
+  const ask = async (path: string, init: RequestInit = {}): Promise<Answer> => {
+    const headers = {
+      "content-type": "application/json",
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+    };
+    const response = await fetch(origin + path, { ...init, headers: { ...headers, connection: "close" } });
+    const text = await response.text();
+    if (response.ok) return fine;
+    const { code, detail } = JSON.parse(text) as { code: string; detail: string };
+    return { code, words: detail };
+  };
+  return {
+    list: () => ask("/commands"),
+    call: (command) => ask(`/commands/${command}`, { method: "POST", body: "{}" }),
+    follow: (run) => ask(`/runs/${run}/events`),
+    output: (run) => ask(`/runs/${run}/output`),
+    look: (run) => ask(`/runs/${run}`),
+    cancel: (run) => ask(`/runs/${run}`, { method: "DELETE" }),
+    runs: () => ask("/runs"),
+  };
+};
+
+/** One request of JSON-RPC, without the SDK, so that every refusal is seen as it is sent. */
+const overMcp: Way = async ({ origin }, token) => {
+  const ask = async (method: string, params: object): Promise<Answer> => {
+    const response = await fetch(`${origin}/mcp`, {
+      method: "POST",
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        connection: "close",
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      },
+    });
+    const text = await response.text();
+    const told = JSON.parse(/^data: (.*)$/m.exec(text)?.[1] ?? text) as McpAnswer;
+    if (told.code !== undefined) return { code: told.code, words: told.detail ?? "" };
+    if (told.error !== undefined)
+      return { code: told.error.data?.code ?? String(told.error.code), words: told.error.message };
+    if (told.result?.isError !== true) return fine;
+    // Behind the sentence and the code stands what a model can do.
+    const [, words = "", code = ""] =
+      /^(?:The run [^:]*: )?(.*?) \((\w+)[^)]*\)\. /s.exec(told.result.content?.[0]?.text ?? "") ?? [];
+    return { code, words };
+  };
+  const tool = (name: string, args: object): Promise<Answer> => ask("tools/call", { name, arguments: args });
+  return {
+    list: () => ask("tools/list", {}),
+    call: (command) => tool(command, {}),
+    follow: (run) => tool("run_wait", { run }),
+    output: (run) => tool("run_output", { run }),
+    look: (run) => tool("run_output", { run, part: "value" }),
+    cancel: (run) => tool("run_cancel", { run }),
+    runs: () => tool("run_list", {}),
+  };
+};
+
+interface McpAnswer {
+  /** Of problem details. */
+  readonly code?: string;
+  readonly detail?: string;
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: { readonly code?: string } };
+  readonly result?: { readonly isError?: boolean; readonly content?: readonly { readonly text?: string }[] };
+}
+
+/** The first is the one that the others are compared with. */
+export const everyDoor: Readonly<Record<string, Way>> = {
+  "version 2": version2,
+  "in process": inProcess,
+  HTTP: overHttp,
+  MCP: overMcp,
+};
+
+export async function startEveryDoor(options: TestServerOptions): Promise<DoorServer> {
+  const server = await startServer({ ...options, doors: [httpDoor()] });
+  return { ...server, origin: (server.doorUrls[0] ?? "").replace(/\/$/, "") };
+}
