@@ -3,10 +3,10 @@ import { cronInWords } from "../../console/src/words/cron.js";
 import { countText, durationText, relativeTime, sizeText } from "../../console/src/words/time.js";
 
 test.each([
-  ["0 3 * * *", "at 03:00"],
+  ["0 3 * * *", "every day at 03:00"],
   ["30 6 * * MON", "at 06:30 on Monday"],
   ["@hourly", "every hour"],
-  ["@daily", "at 00:00"],
+  ["@daily", "every day at 00:00"],
   ["@weekly", "at 00:00 on Sunday"],
   ["@yearly", "at 00:00 on the 1st of the month in January"],
   ["* * * * *", "every minute"],

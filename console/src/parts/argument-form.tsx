@@ -155,7 +155,7 @@ function FieldLabel({ field, id }: { readonly field: Field; readonly id: string 
   const words = (
     <>
       <span class="field-name">{visibleLine(field.name)}</span>
-      {!field.isRequired && <span class="field-optional">optional</span>}
+      {!field.isRequired && field.fallback === undefined && <span class="field-optional">optional</span>}
     </>
   );
   // A group of controls is named by its label; a single control belongs to it.
@@ -176,10 +176,14 @@ function FieldLabel({ field, id }: { readonly field: Field; readonly id: string 
 }
 
 function FieldNote({ field }: { readonly field: Field }): JSX.Element {
-  const fallback =
-    field.fallback === undefined || field.fallback === "" ? "" : `without it: ${JSON.stringify(field.fallback)}`;
+  const fallback = isShown(field) ? `default ${JSON.stringify(field.fallback)}` : "";
   const words = [field.description, ...wantsOf(field), fallback].filter((word) => word !== "");
   return <>{visibleLine(words.join(" · "))}</>;
+}
+
+/** Where a few choices are shown, the default is the one that is chosen. */
+function isShown({ fallback, kind }: Field): boolean {
+  return fallback !== undefined && fallback !== "" && kind !== "boolean" && kind !== "choice";
 }
 
 function nameOf(place: string): string {

@@ -22,7 +22,10 @@ export function Duration({
 }): JSX.Element {
   if (fromMs === undefined) return <span class="quiet">–</span>;
   const elapsedMs = (toMs ?? Math.max(fromMs, nowMs.value)) - fromMs;
-  return (
-    <span class="digits">{durationText(toMs === undefined ? Math.floor(elapsedMs / 1000) * 1000 : elapsedMs)}</span>
-  );
+  return <span class="digits">{toMs === undefined ? runningText(elapsedMs) : durationText(elapsedMs)}</span>;
+}
+
+/** While it goes on, full seconds are enough. */
+function runningText(elapsedMs: number): string {
+  return elapsedMs < 1_000 ? "0 s" : durationText(Math.floor(elapsedMs / 1_000) * 1_000);
 }

@@ -34,7 +34,10 @@ export function cronInWords(pattern: string): string {
   const inMonths = month === "*" ? "" : listOf(month, (text) => nameOf(text, months, 1));
   if (fields.length !== 5 || time === undefined || days === undefined || inMonths === undefined)
     return `at times that match ${pattern}`;
-  const words = [time, days, inMonths === "" ? "" : `in ${inMonths}`].filter((text) => text !== "");
+  const isDaily = days === "" && inMonths === "" && time.startsWith("at ");
+  const words = [isDaily ? `every day ${time}` : time, days, inMonths === "" ? "" : `in ${inMonths}`].filter(
+    (text) => text !== "",
+  );
   return words.join(" ");
 }
 
