@@ -7,6 +7,7 @@ import { follow } from "./follow.js";
 import { callFingerprint, type GivenUpCalls } from "./given-up.js";
 import { ProgressReports } from "./progress.js";
 import { endedResult, runningResult, textResult } from "./results.js";
+import { recordOf } from "./run-record.js";
 import { ShownOutput } from "./shown-output.js";
 
 /** With this in `_meta`, a program chooses the idempotency key of its call. */
@@ -32,10 +33,7 @@ export async function callCommand(
   const { signal, _meta } = context.mcpReq;
   const fingerprint = callFingerprint(caller.token, command, args);
   const chosen = _meta?.[keyMetaKey];
-  const key =
-    (typeof chosen === "string" ? chosen : undefined) ??
-    givenUp?.take(fingerprint, performance.now()) ??
-    `mcp-${randomUUID()}`;
+  const key = typeof chosen === "string" ? chosen : ((await earlierKey(caller, fingerprint)) ?? `mcp-${randomUUID()}`);
   // The command's own timeout counts.
   const options = { idempotencyKey: key, timeoutMs: limits.followTimeoutMs };
   const handle = client.run(command, args, options);
@@ -46,7 +44,7 @@ export async function callCommand(
   // client of this server, which may tell of it first.
   const isLost = followed.kind === "ended" && followed.outcome.status === "lost";
   if (isLost || (followed.kind === "aborted" && !wasCancelled(signal, caller))) {
-    givenUp?.remember(fingerprint, key, performance.now());
+    givenUp?.remember(fingerprint, { key }, performance.now());
   }
   if (followed.kind === "aborted") {
     if (wasCancelled(signal, caller)) handle.cancel();
@@ -59,7 +57,18 @@ export async function callCommand(
   const run = await handle.id;
   // Until here the run needed its caller. From now on it goes on without one.
   await client.run(command, args, { ...options, detach: true }).id;
+  // The connection may be dead without a sign, and then this answer is lost.
+  givenUp?.remember(fingerprint, { key, told: run }, performance.now());
   return runningResult({ run, output });
+}
+
+/** The idempotency key of a call that was given up, and that this one repeats. */
+async function earlierKey({ client, givenUp }: ToolCaller, fingerprint: string): Promise<string | undefined> {
+  const earlier = givenUp?.take(fingerprint, performance.now());
+  if (earlier?.told === undefined) return earlier?.key;
+  // A run that is gone does not go on.
+  const record = await recordOf(client, earlier.told).catch(() => undefined);
+  return record?.status === "running" ? earlier.key : undefined;
 }
 
 /**

@@ -1,14 +1,20 @@
 /**
- * Calls whose client went away before it had the answer. Its run goes on for a while, and the same call again gets this
- * run and does not run the command twice.
+ * Calls whose answers may not have arrived: the client went away before, or nobody can know. Their runs go on for a
+ * while, and the same call again gets this run and does not run the command twice.
  */
 import { createHmac } from "node:crypto";
+
+export interface GivenUpCall {
+  readonly key: string;
+  /** The run whose id was the answer. Who has it waits for the run, and calls again only for another one. */
+  readonly told?: string;
+}
 
 export class GivenUpCalls {
   readonly #lifetimeMs: number;
   readonly #max: number;
   /** By fingerprint, the oldest first. */
-  readonly #calls = new Map<string, { readonly key: string; readonly expiresAtMs: number }>();
+  readonly #calls = new Map<string, GivenUpCall & { readonly expiresAtMs: number }>();
 
   constructor(limits: { readonly callerGraceMs: number; readonly maxGivenUpCalls: number }) {
     // Later, the run is cancelled, and its repetition must be a run of its own.
@@ -16,21 +22,21 @@ export class GivenUpCalls {
     this.#max = limits.maxGivenUpCalls;
   }
 
-  remember(fingerprint: string, key: string, nowMs: number): void {
+  remember(fingerprint: string, call: GivenUpCall, nowMs: number): void {
     this.#calls.delete(fingerprint);
-    this.#calls.set(fingerprint, { key, expiresAtMs: nowMs + this.#lifetimeMs });
+    this.#calls.set(fingerprint, { ...call, expiresAtMs: nowMs + this.#lifetimeMs });
     for (const [oldest, { expiresAtMs }] of this.#calls) {
       if (expiresAtMs > nowMs && this.#calls.size <= this.#max) break;
       this.#calls.delete(oldest);
     }
   }
 
-  /** The idempotency key of the earlier call, for one caller only. */
-  take(fingerprint: string, nowMs: number): string | undefined {
+  /** The earlier call, for one caller only. */
+  take(fingerprint: string, nowMs: number): GivenUpCall | undefined {
     const call = this.#calls.get(fingerprint);
     if (call === undefined) return undefined;
     this.#calls.delete(fingerprint);
-    return call.expiresAtMs > nowMs ? call.key : undefined;
+    return call.expiresAtMs > nowMs ? call : undefined;
   }
 }
 

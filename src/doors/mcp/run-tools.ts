@@ -10,6 +10,7 @@ import { stopFollowing } from "./held-runs.js";
 import { modelLine, modelText } from "./model-text.js";
 import { ownArguments, type OwnToolName } from "./own-tools.js";
 import { ProgressReports } from "./progress.js";
+import { recordOf } from "./run-record.js";
 import { cutText, endedResult, runningResult, textOfValue, textResult } from "./results.js";
 import { ShownOutput, withoutCutCharacter, withoutPartAtStart } from "./shown-output.js";
 
@@ -161,10 +162,4 @@ function lineOf({ run, command, status, startedAtMs, endedAtMs, exitCode, code, 
     `${outputBytes} bytes of output`,
   ];
   return `${run} ${modelLine(command)}: ${facts.join(", ")}`;
-}
-
-async function recordOf(client: Client, run: string): Promise<RunRecord> {
-  const [record] = (await client.runs({ run })).runs;
-  if (record === undefined) throw new IscepError("run_not_found");
-  return record;
 }

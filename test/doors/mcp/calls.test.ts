@@ -145,6 +145,22 @@ describe.each(everyWay)("over %s in %s", (...how) => {
 });
 
 describe("over HTTP", () => {
+  test("a call that is repeated soon after its answer was lost gets the same run, as long as that goes on", async () => {
+    const slow = gate("slow");
+    const server = await startMcpServer({ commands: [slow.command], limits: { mcpAnswerMs: 20 } });
+    const call = { name: "slow", arguments: { tag: "once" } };
+    // The server cannot know that the first answer did not arrive.
+    const first = await mcpClient(["http", "2025-11-25"], server);
+    const run = runOf(await first.client.callTool(call));
+    const { client } = await mcpClient(["http", "2026-07-28"], server);
+    expect(runOf(await client.callTool(call))).toBe(run);
+    expect(slow.state.started).toBe(1);
+    slow.open();
+    expect(wordsOf(await endOf(client, run))).toBe("once");
+    expect(runOf(await client.callTool(call))).not.toBe(run);
+    slow.open();
+  });
+
   test("a call that is repeated after its connection broke gets the same run", async () => {
     const slow = gate("slow");
     const server = await startMcpServer({ commands: [slow.command] });
