@@ -462,6 +462,8 @@ describe("help", () => {
                               repeated
         --operator            see, follow and cancel the runs of every owner; run
                               commands only with --run
+        --metrics             read the metrics of the server, as --operator may too;
+                              run commands only with --run
         --no-discover         the token may not list the commands
         --certificate <file>  a client certificate instead of a token: its file, its
                               pin (sha256:…), or cn:NAME where the server trusts an
