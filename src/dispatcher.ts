@@ -28,6 +28,7 @@ import { fingerprint, repetitionFault } from "./runs/run/fingerprint.js";
 import { packetRoom } from "./runs/run/settle.js";
 import { UnderWay } from "./runs/under-way.js";
 import type { StartOptions } from "./runs/run/start-options.js";
+import { beginRunTrace } from "./traces/run-trace.js";
 import { Work, type WorkHost } from "./runs/run/work.js";
 import { ThreadPool } from "./runs/thread/pool.js";
 import { Turns, type Turn } from "./runs/turns/turns.js";
@@ -111,7 +112,7 @@ export class Dispatcher {
     if (options.stdin === true) run.openInput();
     run.terminal = options.terminal;
     options.begins?.(run);
-    this.#start(run, args, options.timeoutMs);
+    this.#start(run, args, options.timeoutMs, options.traceparent);
     const { outcome } = run;
     if (outcome?.status !== "rejected" && (outcome === undefined || run.retention !== undefined))
       this.#journal.keep(run);
@@ -161,7 +162,7 @@ export class Dispatcher {
     return schedulesPage(this.#registry, this.#journal, identity, after, this.#limits.maxRunsPage);
   }
 
-  #start(run: Run, args: unknown, timeoutMs = Number.POSITIVE_INFINITY): void {
+  #start(run: Run, args: unknown, timeoutMs = Number.POSITIVE_INFINITY, traceparent?: string): void {
     const { identity } = run;
     const command = this.#registry.get(run.command);
     // Unknown and forbidden commands get the same answer, so that no caller learns of commands that they may not run.
@@ -171,6 +172,10 @@ export class Dispatcher {
       return;
     }
     run.notices ??= this.#notices?.of(command);
+    run.trace = beginRunTrace(command.name, traceparent, () => ({
+      "iscep.run.id": run.id,
+      "iscep.owner": identity.owner,
+    }));
     if (command.kind === "function" || command.terminal === undefined) run.terminal = undefined;
     const hidden = hideSecrets(args, command.secretArguments);
     run.loggedArgs = hidden.args;

@@ -1,6 +1,8 @@
 /** The public client: typed calls, whatever version the server speaks. */
 import { toIscepError, type IscepError } from "../errors.js";
 import type { CommandDescription, CommandSet } from "../model/command.js";
+import { loadTracing } from "../traces/tracing.js";
+import { withSpans } from "./spans.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
 import type { CallArguments, NameOf, ResultOf } from "../model/command-types.js";
 import { ConnectionEvents, type ConnectionEventMap, type ConnectionListener } from "./protocol/connection-events.js";
@@ -93,7 +95,8 @@ export async function connect<Commands extends object = CommandSet>(
 ): Promise<Client<Commands>> {
   refuseUnknownOption("connect()", options, connectOptionNames);
   const events = new ConnectionEvents();
-  return new ConnectedClient<Commands>(await openProtocolClient(url, options, events), events);
+  await loadTracing();
+  return new ConnectedClient<Commands>(withSpans(await openProtocolClient(url, options, events)), events);
 }
 
 export class ConnectedClient<Commands extends object> implements Client<Commands> {

@@ -103,6 +103,7 @@ export class RunJournal {
 
   /** The run has its outcome. This comes before anybody is told. */
   ends(run: Run, outcome: RunOutcome): void {
+    run.trace?.end(outcome);
     const { startedAtMs, endedAtMs = startedAtMs } = run;
     this.#metrics?.ended(run.command, outcome, endedAtMs - startedAtMs, run.outputBytes);
     // This comes before it is written: a server that is killed now finds the notice, or else the run without an end.

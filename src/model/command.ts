@@ -11,6 +11,11 @@ export interface CommandContext {
   readonly runId: string;
   /** Who has called: the owner of the token, and its public id. */
   readonly identity: Pick<Identity, "owner" | "tokenId">;
+  /**
+   * The place of this run in the trace of its caller (W3C Trace Context); undefined where nobody traces. In the main
+   * thread, the run's span of OpenTelemetry is the active one too.
+   */
+  readonly traceparent?: string | undefined;
   /** Aborted at the run's timeout, at a cancel, and when the server closes. The reason is an IscepError. */
   readonly signal: AbortSignal;
   /** The caller sees this output while the command runs. */

@@ -57,6 +57,7 @@ function begin(work: Work, places: ExecutionPlaces): Outcome | Promise<Outcome> 
   if (command.kind === "function") return callFunction(work, command, args, places.threads);
   return runScript(command, args, {
     runId: first.id,
+    traceparent: first.trace?.traceparent,
     signal: work.signal,
     limits: places.limits,
     input: first.input,
@@ -74,8 +75,10 @@ function callFunction(
 ): Outcome | Promise<Outcome> {
   const context = new WorkContext(work);
   try {
-    const result =
+    const run = (): unknown =>
       command.threadModule === undefined ? command.run(args, context) : threads.run(command, args, context);
+    const { trace } = work.first;
+    const result = trace === undefined ? run() : trace.within(run);
     if (!isThenable(result)) return completed(result);
     // A thenable that is no real promise may throw, or settle twice. A promise made from it does neither.
     return Promise.resolve(result).then(completed, (error: unknown) => outcomeOfThrown(work, error));

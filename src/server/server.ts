@@ -23,6 +23,7 @@ import { tellExceptions } from "../logs/exceptions.js";
 import { insideCommandWorker } from "../runs/thread/worker-flag.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
 import { Scheduler } from "../schedule/scheduler.js";
+import { loadTracing } from "../traces/tracing.js";
 import { Admission } from "./admission.js";
 import { ChangeListeners } from "./change-listeners.js";
 import { authenticatorOf, checkClientCertificates } from "./client-certificates.js";
@@ -137,6 +138,7 @@ export class Server implements DoorServer {
   async #start(): Promise<ListeningServer> {
     const options = this.#options;
     const limits = this.#limits;
+    await loadTracing();
     const certificate = await serverCertificate(options);
     let logs = await openLogs(options.logs, limits);
     let authenticator: TokensAuthenticator | undefined;

@@ -20,6 +20,8 @@ export interface CallParams {
   readonly detach?: boolean;
   /** A call with the key of an earlier one joins that run. */
   readonly idempotencyKey?: string;
+  /** The span of the caller (W3C Trace Context). A text that is none is ignored. */
+  readonly traceparent?: string;
   /** The caller will send standard input. */
   readonly stdin?: boolean;
   /** The caller's terminal. */
@@ -159,6 +161,7 @@ function readCall(params: JsonObject): CallParams {
   const output = optionalWholeNumber(params, "output");
   if (output !== undefined && output !== 0)
     throw invalid("the output of a call begins at 0; attach takes other offsets");
+  optionalText(params, "traceparent");
   optionalBoolean(params, "detach");
   optionalBoolean(params, "stdin");
   if (params["terminal"] !== undefined) checkTerminal(params["terminal"]);

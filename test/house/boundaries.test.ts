@@ -21,6 +21,7 @@ const layers = [
   "wire",
   "model",
   "metrics",
+  "traces",
   "session",
   "identity",
   "transport",

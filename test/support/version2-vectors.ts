@@ -165,6 +165,13 @@ export function makeVersion2Vectors(): Version2Vectors {
     ],
     ["resize", "client", messages(notificationText("resize", { call: 8, rows: 50, columns: 132 }))],
     ["stdin-window", "server", messages(notificationText("window", { stream: 7, bytes: input.length }))],
+    [
+      "call-with-traceparent",
+      "client",
+      messages(
+        callText(9, "look", {}, ',"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"', limits),
+      ),
+    ],
   ];
   const asking = encodeClientHello({
     versions: [2],

@@ -66,7 +66,7 @@ describe("the vectors of version 2", () => {
   test("of the client are read by the server alike at every cut", () => {
     const bytes = bytesFrom("client");
     const whole = eventsOf(new Version2ServerSession(defaultLimits), [bytes]);
-    expect(whole).toHaveLength(12);
+    expect(whole).toHaveLength(13);
     expect(whole).not.toContainEqual(expect.objectContaining({ kind: "violation" }));
     for (const { name, chunks } of everySplit(bytes)) {
       expect(eventsOf(new Version2ServerSession(defaultLimits), chunks), name).toEqual(whole);

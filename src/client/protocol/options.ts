@@ -45,6 +45,11 @@ export interface CallOptions {
    * Default: none.
    */
   readonly idempotencyKey?: string;
+  /**
+   * Version 2: the caller's place in a trace (W3C Trace Context), for the spans and scripts of the server. Default: the
+   * span that is active, if OpenTelemetry is in use.
+   */
+  readonly traceparent?: string;
   /** The token for this call. null sends none. Default: the client's token. */
   readonly token?: string | null;
   /**
@@ -56,7 +61,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface RunsOptions extends Omit<CallOptions, "idempotencyKey"> {
+export interface RunsOptions extends Omit<CallOptions, "idempotencyKey" | "traceparent"> {
   /** Only this run. The error is `run_not_found` if there is none that the caller may see. Default: all runs. */
   readonly run?: string;
   /** Default false: only the caller's own runs. true: all that the caller may see (scope `runs:PATTERN`). */
@@ -119,6 +124,7 @@ export const connectOptionNames = {
 
 export const callOptionNames = {
   idempotencyKey: true,
+  traceparent: true,
   token: true,
   timeoutMs: true,
   signal: true,

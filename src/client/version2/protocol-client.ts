@@ -4,6 +4,7 @@ import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
+import { activeTracing } from "../../traces/tracing.js";
 import { PlainCall, valueOf } from "./plain-call.js";
 import { InputSender } from "../protocol/input-sender.js";
 import { checkTimeout } from "../protocol/call-timeout.js";
@@ -58,8 +59,8 @@ export class Version2ProtocolClient implements ProtocolClient {
   }
 
   #membersOf(options: CallOptions | undefined): string {
-    if (options === undefined && !this.#options.timeoutIsGiven) return "";
-    return this.#timeoutMember(options) + keyMember(options?.idempotencyKey);
+    if (options === undefined && !this.#options.timeoutIsGiven && activeTracing() === undefined) return "";
+    return this.#timeoutMember(options) + keyMember(options?.idempotencyKey) + traceMember(options);
   }
 
   run(command: string, args: unknown, options: RunOptions | undefined): RunHandle {
@@ -67,6 +68,7 @@ export class Version2ProtocolClient implements ProtocolClient {
     const more =
       this.#timeoutMember(options) +
       keyMember(options?.idempotencyKey) +
+      traceMember(options) +
       (options?.detach === true ? ',"detach":true' : "") +
       (stdin === undefined ? "" : ',"stdin":true') +
       (terminal === undefined ? "" : `,"terminal":${JSON.stringify(terminal)}`) +
@@ -281,6 +283,11 @@ function endOf(answer: unknown): number | undefined {
 
 function keyMember(key: string | undefined): string {
   return key === undefined ? "" : `,"idempotencyKey":${JSON.stringify(key)}`;
+}
+
+function traceMember(options: CallOptions | undefined): string {
+  const traceparent = options?.traceparent ?? activeTracing()?.activeTraceparent();
+  return traceparent === undefined ? "" : `,"traceparent":${JSON.stringify(traceparent)}`;
 }
 
 function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {

@@ -18,6 +18,7 @@ export async function answerCall(context: HttpContext, host: HttpHost, name: str
   const isLive = acceptsEvents(req.header("accept"));
   const isAsync = !isLive && (respondAsync || waitSeconds !== undefined);
   const key = req.header("idempotency-key");
+  const traceparent = req.header("traceparent");
   const input = stdin === undefined ? undefined : new WatchedInput(stdin);
   const handle: RunHandle = client.run(name, args, {
     // The command has a timeout of its own.
@@ -25,6 +26,7 @@ export async function answerCall(context: HttpContext, host: HttpHost, name: str
     output: isLive,
     ...(isAsync ? { detach: true } : {}),
     ...(key === undefined ? {} : { idempotencyKey: keyOf(key) }),
+    ...(traceparent === undefined ? {} : { traceparent }),
     ...(input === undefined ? {} : { stdin: input }),
   });
   if (isLive) return eventsResponse(handle, { offset: 0, heartbeatMs: host.limits.eventHeartbeatMs });

@@ -81,6 +81,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
       source: this.#host.source,
       timeoutMs: call.timeoutMs,
       idempotencyKey: call.idempotencyKey,
+      traceparent: call.traceparent,
       detached: call.detach === true,
       stdin: call.stdin === true,
       terminal: call.terminal === undefined ? undefined : new RunTerminal(call.terminal),

@@ -7,6 +7,7 @@ import { maskText } from "../../model/secrets.js";
 import { RunInput } from "../streams/input.js";
 import { RunOutput, type OutputLimits } from "../streams/output.js";
 import type { RunTerminal } from "../streams/terminal.js";
+import type { RunTrace } from "../../traces/run-trace.js";
 import { stopped } from "./endings.js";
 import { eachListener, withListener, withoutListener, type Listeners } from "./listeners.js";
 import { PacedProgress, type Progress, type ProgressLimits } from "./paced-progress.js";
@@ -37,6 +38,8 @@ export class Run {
   keptArguments: Partial<KeptArguments> | undefined;
   /** The texts that the call gave for secret arguments. No log may have them. */
   secrets: readonly string[] = [];
+  /** undefined when nobody traces. */
+  trace: RunTrace | undefined;
   /** Who may have to be told of its end. undefined: nobody. */
   notices: readonly Notice[] | undefined;
   /** The terminal of its caller, if the command runs on one. */

@@ -10,6 +10,8 @@ export interface StartOptions {
   readonly timeoutMs?: number | undefined;
   /** A call with the key of an earlier one of the same owner joins that run. */
   readonly idempotencyKey?: string | undefined;
+  /** The span of the caller (W3C Trace Context). */
+  readonly traceparent?: string | undefined;
   /** The run goes on when nobody holds it. */
   readonly detached?: boolean;
   /** The caller will send standard input: `run.input` is there from the start. */

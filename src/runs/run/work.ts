@@ -176,6 +176,10 @@ export class WorkContext implements CommandContext {
     return this.#work.first.id;
   }
 
+  get traceparent(): string | undefined {
+    return this.#work.first.trace?.traceparent;
+  }
+
   get identity(): Pick<Identity, "owner" | "tokenId"> {
     return this.#work.first.identity;
   }

@@ -23,6 +23,8 @@ export interface ScriptRunOptions extends ProcessWatchOptions {
   /** The terminal of its caller, for a script that runs on one. */
   readonly terminal?: RunTerminal | undefined;
   readonly output?: LiveOutput | undefined;
+  /** It gets this as TRACEPARENT. */
+  readonly traceparent?: string | undefined;
   readonly progress?: ProgressListener | undefined;
 }
 
@@ -31,7 +33,7 @@ export interface ScriptRunOptions extends ProcessWatchOptions {
  * cancel, everything that it started has ended too.
  */
 export async function runScript(command: ScriptCommand, args: unknown, options: ScriptRunOptions): Promise<Outcome> {
-  const { signal, runId, limits } = options;
+  const { signal, runId, limits, traceparent } = options;
   if (signal.aborted) return stopped(signal.reason);
   let invocation: ScriptInvocation;
   try {
@@ -78,7 +80,11 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
       argv: start.argv,
       folder: command.folder,
       umask: command.umask,
-      environment: { ...start.environment, ISCEP_RUN: runId },
+      environment: {
+        ...start.environment,
+        ...(traceparent === undefined ? {} : { TRACEPARENT: traceparent }),
+        ISCEP_RUN: runId,
+      },
       stdin: invocation.stdin ?? (input === undefined ? "ignore" : "pipe"),
       descriptors: invocation.descriptors,
     });

@@ -11,6 +11,7 @@ export interface ThreadTask {
   readonly command: string;
   readonly args: unknown;
   readonly runId: string;
+  readonly traceparent: string | undefined;
   readonly identity: { readonly owner: string; readonly tokenId: string | null };
   readonly limits: JsonLimits & ProgressLimits;
   /** The port for everything that passes while it runs. */

@@ -24,6 +24,7 @@ export interface ThreadPoolOptions extends Partial<JsonLimits & ProgressLimits> 
 
 export interface ThreadRunOptions {
   readonly runId: string;
+  readonly traceparent?: string | undefined;
   readonly identity: Pick<Identity, "owner" | "tokenId">;
   /** Aborts the command's own signal, and always ends the thread after a grace. Its reason becomes the rejection. */
   readonly signal: AbortSignal;
@@ -71,7 +72,7 @@ export class ThreadPool {
    * command is not found in its module, `failed` when arguments or result cannot be copied, `closed` after `close`.
    */
   async run(command: FunctionCommand, args: unknown, options: ThreadRunOptions): Promise<JsonText | undefined> {
-    const { runId, identity, signal } = options;
+    const { runId, traceparent, identity, signal } = options;
     const module = command.threadModule;
     if (module === undefined)
       throw new IscepError("internal", `"${command.name}" has no module that a thread could import`);
@@ -85,6 +86,7 @@ export class ThreadPool {
       command: command.name,
       args,
       runId,
+      traceparent,
       identity: { owner: identity.owner, tokenId: identity.tokenId },
     };
     const threaded = this.#threads.run(task);

@@ -30,9 +30,10 @@ async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
   try {
     const command = await findCommand(task.module, task.command);
     post({ kind: "loaded" });
-    const { runId, identity } = task;
+    const { runId, traceparent, identity } = task;
     const value = await command.run(task.args, {
       runId,
+      traceparent,
       identity,
       signal: channel.signal,
       output: channel.output,
