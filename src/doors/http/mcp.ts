@@ -11,9 +11,12 @@ export const mountMcp: HttpMount = (app, host) => {
   };
   let loaded: Promise<McpHttp> | undefined;
   app.all("/mcp", async (context) => {
-    const client = host.clientOf(context);
+    // The session of a browser is for the console. No page shall reach tools by it.
+    const isOfProgram = context.req.header("authorization") !== undefined;
+    const token = isOfProgram ? tokenOf(context, host.sessions) : undefined;
+    const client = context.env.peer.client(token);
     const body = context.req.method === "POST" ? await jsonObjectOf(context, host.limits) : undefined;
     const mcp = await (loaded ??= load());
-    return mcp.answer(context.req.raw, body, { client, token: tokenOf(context, host.sessions) });
+    return mcp.answer(context.req.raw, body, { client, token });
   });
 };

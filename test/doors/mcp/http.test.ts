@@ -149,6 +149,23 @@ describe("who calls", () => {
     }
   });
 
+  test("the session of a browser is not for tools", async () => {
+    const server = await startMcpServer({ commands: [echo] });
+    const url = new URL("/session", server.mcpUrl);
+    const signedIn = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ token: tokens.alice }),
+    });
+    const cookie = signedIn.headers.get("set-cookie")?.split(";", 1)[0] ?? "";
+    await signedIn.text();
+    expect((await fetch(new URL("/runs", server.mcpUrl), { headers: { cookie } })).status).toBe(200);
+    const headers = { "content-type": "application/json", accept: "application/json, text/event-stream", cookie };
+    const refused = await fetch(server.mcpUrl, { method: "POST", headers, body: callEcho("hi") });
+    expect(refused.status).toBe(401);
+    expect(ran).toBe(0);
+  });
+
   test("an expired token gets 401", async () => {
     const server = await startMcpServer({ commands: [echo], tokens: {} });
     const { token } = await addToken(server.tokensFile, { owner: "ada", expiresInMs: 1_000 });
