@@ -41,7 +41,6 @@ const reasons = {
   "@preact/signals": "the state of the console in the browser, which is built into one file",
   "@redocly/cli": "tests: checks what /openapi.json says, with the next one",
   "@seriousme/openapi-schema-validator": "tests: checks what /openapi.json says against the standard's own schemas",
-  "@xterm/xterm": "the console's terminal, for runs on a pseudo-terminal only",
   "axe-core": "tests: finds what keeps the console from readers with a screen reader or a keyboard",
   "eventsource-parser": "reads server-sent events, in the console and in tests",
   "openapi-fetch": "tests: a client made from /openapi.json",

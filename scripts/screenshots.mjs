@@ -157,8 +157,7 @@ async function run(page, address, command, args) {
     data: args,
     headers: { prefer: "respond-async", origin: address },
   });
-  /** @type {{ run: string }} */
-  const { run } = await answer.json();
+  const { run } = /** @type {{ run: string }} */ (await answer.json());
   return run;
 }
 

@@ -199,6 +199,26 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByText("hello, JSON").waitFor();
   });
 
+  test("a text or a file becomes standard input", async () => {
+    const page = await signedIn("/console/commands/reads");
+    const input = page.getByRole("radiogroup", { name: "Standard input" });
+    await input.getByText("Text").click();
+    await page.getByLabel("Text for standard input").fill("typed here");
+    await page.getByRole("button", { name: "Run" }).click();
+    await ended(page, "Completed");
+    expect(await outputOf(page)).toMatch(/label\s+typed here/);
+    await page.goto(`${server.origin}/console/commands/reads`);
+    await input.getByText("A file").click();
+    const bytes = Buffer.from("from a file\n".repeat(100_000));
+    await page
+      .getByLabel("File for standard input")
+      .setInputFiles({ name: "dump.sql", mimeType: "text/plain", buffer: bytes });
+    await page.getByRole("button", { name: "Run" }).click();
+    await ended(page, "Completed");
+    await page.getByText("1.1 MiB").waitFor();
+    expect(await page.getByRole("region", { name: "Output, 100,001 lines" }).count()).toBe(1);
+  });
+
   test("a command that asks first runs only after a yes", async () => {
     const page = await signedIn("/console/commands/wipe");
     await page.getByRole("button", { name: "Run…" }).click();

@@ -64,6 +64,11 @@ commands:
       list: { type: list, items: { type: integer, maximum: 5 }, max_items: 3, optional: true }
       password: { type: secret, min_length: 4, optional: true }
     stdin: args
+  reads:
+    description: Print what it reads
+    run: [sh, -c, 'echo "$0"; cat', "{label}"]
+    args: { label: { type: string, default: label } }
+    stdin: true
   lines:
     description: So many lines
     run: [sh, -c, 'seq 1 "$0" | sed "s/$/ $1/"', "{count}", "{text}"]

@@ -30,14 +30,29 @@ export async function fetchCommands(): Promise<readonly Command[]> {
   return listOf(objectOf(await requestJson("/commands"))["commands"]).map(readCommand);
 }
 
-/** Starts a run that goes on without this page. The same key never starts a second one. */
-export async function startRun(command: string, args: JsonObject, idempotencyKey: string): Promise<string> {
+/**
+ * Starts a run that goes on without this page. The same key never starts a second one. With standard input, the answer
+ * comes when the run has read it.
+ */
+export async function startRun(
+  command: string,
+  args: JsonObject,
+  idempotencyKey: string,
+  input?: Blob,
+): Promise<string> {
   const answer = await requestJson(`/commands/${encodeURIComponent(command)}`, {
     method: "POST",
-    body: args,
+    body: input === undefined ? args : partsOf(args, input),
     headers: { prefer: "respond-async", "idempotency-key": `"${idempotencyKey}"` },
   });
   return textOf(objectOf(answer)["run"]);
+}
+
+function partsOf(args: JsonObject, input: Blob): FormData {
+  const parts = new FormData();
+  parts.append("args", new Blob([JSON.stringify(args)], { type: "application/json" }));
+  parts.append("stdin", input);
+  return parts;
 }
 
 export interface RunsFilter {

@@ -3,6 +3,7 @@ import { Problem, problemOf, unreachable } from "./problem.js";
 
 export interface RequestOptions {
   readonly method?: "GET" | "POST" | "DELETE";
+  /** Sent as JSON, unless it is a form with files. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -29,12 +30,12 @@ export async function request(path: string, options: RequestOptions = {}): Promi
       method,
       headers: {
         accept: "application/json",
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(body === undefined || body instanceof FormData ? {} : { "content-type": "application/json" }),
         ...headers,
       },
       credentials: "same-origin",
       redirect: "error",
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: body instanceof FormData ? body : JSON.stringify(body) }),
       ...(signal === undefined ? {} : { signal }),
     });
   } catch (error) {

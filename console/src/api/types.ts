@@ -9,6 +9,8 @@ export interface Command {
   readonly args: JsonSchema;
   readonly timeoutMs: number;
   readonly takesInput: boolean;
+  /** Its program works with a terminal. */
+  readonly isOnTerminal: boolean;
   /** A person must say yes before it runs. */
   readonly mustConfirm: boolean;
   readonly isReadOnly: boolean;
@@ -27,6 +29,7 @@ export function readCommand(value: unknown): Command {
     args: objectOf(command["args"]),
     timeoutMs: optionalNumber(command["timeoutMs"]) ?? 0,
     takesInput: flag("stdin"),
+    isOnTerminal: flag("terminal"),
     mustConfirm: flag("confirm"),
     isReadOnly: flag("readOnly"),
     isIdempotent: flag("idempotent"),

@@ -1,6 +1,6 @@
 /** The form of a command: a field for each argument, or the arguments as JSON. */
 import { useId, useState } from "preact/hooks";
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { entriesOf, readEntries, readRawArguments, type Entries } from "../forms/entry.js";
 import type { Field } from "../forms/field.js";
 import { wantsOf } from "../forms/said.js";
@@ -18,11 +18,13 @@ interface Props {
   /** What the server said about single arguments, by their place. */
   readonly refusals: ReadonlyMap<string, string>;
   readonly isBusy: boolean;
+  /** What stands between the arguments and the button. */
+  readonly extra?: ComponentChildren;
   readonly submitWord: string;
   readonly onSubmit: (args: Arguments) => void;
 }
 
-export function ArgumentForm({ fields, args, refusals, isBusy, submitWord, onSubmit }: Props): JSX.Element {
+export function ArgumentForm({ fields, args, refusals, isBusy, extra, submitWord, onSubmit }: Props): JSX.Element {
   const formId = useId();
   const [entries, setEntries] = useState<Entries>(() => entriesOf(fields, args));
   const [faults, setFaults] = useState<ReadonlyMap<string, string>>(new Map());
@@ -136,6 +138,7 @@ export function ArgumentForm({ fields, args, refusals, isBusy, submitWord, onSub
         </div>
       )}
       {fields.length === 0 && raw === undefined && <p class="quiet">This command takes no arguments.</p>}
+      {extra}
       <div class="actions">
         <button type="submit" class="button is-main" disabled={isBusy}>
           <Icon name="play" />

@@ -12,6 +12,7 @@ import { ConfirmDialog } from "../parts/confirm-dialog.js";
 import { Heading } from "../parts/heading.js";
 import { ProblemNote } from "../parts/problem-note.js";
 import { Duration, Moment } from "../parts/moment.js";
+import { StandardInput } from "../parts/standard-input.js";
 import { Status } from "../parts/status.js";
 import { refreshActiveRuns } from "../state/active-runs.js";
 import { commands, loadCommands } from "../state/commands.js";
@@ -79,6 +80,7 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
   const [toConfirm, setToConfirm] = useState<Readonly<Record<string, unknown>> | undefined>(undefined);
   // An attempt that failed on its way is repeated with the same key, so that no second run begins.
   const attempt = useRef({ text: "", key: "" });
+  const input = useRef<Blob | undefined>(undefined);
   const refusals = useMemo(
     () =>
       problem?.facts.code === "invalid_arguments" ? faultsOfMessage(problem.facts.detail) : new Map<string, string>(),
@@ -95,7 +97,7 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
     const text = JSON.stringify(wanted);
     if (attempt.current.text !== text || attempt.current.key === "") attempt.current = { text, key: newKey() };
     try {
-      const run = await startRun(command.name, wanted, attempt.current.key);
+      const run = await startRun(command.name, wanted, attempt.current.key, input.current);
       attempt.current = { text: "", key: "" };
       rememberRun(run, fields, wanted);
       void refreshActiveRuns();
@@ -115,6 +117,11 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
         <Facts command={command} />
       </Heading>
       {command.description !== "" && <p class="lead">{visibleText(command.description)}</p>}
+      {command.isOnTerminal && (
+        <p class="notice">
+          This command runs on a terminal. The console shows what it prints; to type to it, use iscep call.
+        </p>
+      )}
       {from !== null && (
         <p class="notice" role="status">
           {args === undefined
@@ -129,6 +136,7 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
             args={args}
             refusals={refusals}
             isBusy={isBusy}
+            extra={command.takesInput && <StandardInput onChange={(chosen) => (input.current = chosen)} />}
             submitWord={command.mustConfirm ? "Run…" : "Run"}
             onSubmit={(wanted) => {
               if (command.mustConfirm) setToConfirm(wanted);
@@ -139,11 +147,6 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
         </div>
         {runs.length > 0 && <LastRuns command={command.name} runs={runs} />}
       </div>
-      {command.takesInput && (
-        <p class="quiet">
-          This command can read standard input. The console sends none; use <code>iscep call</code> or curl for that.
-        </p>
-      )}
       {toConfirm !== undefined && (
         <ConfirmDialog
           command={command}
