@@ -16,7 +16,7 @@ import { Listing } from "./runs/listing.js";
 import type { ListPage, PageRoom } from "./session/list-page.js";
 import type { RunOutcome } from "./model/outcome.js";
 import type { Notices } from "./notices/notices.js";
-import { closingError, rejected, schemaFault, stopped } from "./runs/run/endings.js";
+import { closingError, rejected, schemaFault, stopped, takesNoInput } from "./runs/run/endings.js";
 import { execute, type ExecutionPlaces } from "./runs/execute.js";
 import { NewPaths } from "./runs/new-paths.js";
 import type { RunsPage } from "./model/run-record.js";
@@ -177,6 +177,11 @@ export class Dispatcher {
       "iscep.owner": identity.owner,
     }));
     if (command.kind === "function" || command.terminal === undefined) run.terminal = undefined;
+    if (command.stdin === false && run.input !== undefined) {
+      run.loggedArgs = hideSecrets(args, command.secretArguments).args;
+      run.end(rejected(takesNoInput(run.command)));
+      return;
+    }
     const hidden = hideSecrets(args, command.secretArguments);
     run.loggedArgs = hidden.args;
     run.secrets = hidden.secrets;

@@ -11,6 +11,7 @@ import { compileConcurrency, type ConcurrencyDefinition } from "./concurrency.js
 import { declareArguments, pathsMember } from "./arguments/declared-arguments.js";
 import type { NoArguments } from "./define.js";
 import { wordsForDefinitions } from "../text/other-words.js";
+import { didYouMean } from "../text/near-name.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
 import { checkCommandName, checkTimeout } from "../model/command-name.js";
 import { compileInvocation, type StandardInputPlace } from "./script/invocation.js";
@@ -20,6 +21,7 @@ import { checkNoCode } from "./script/code-guard.js";
 import { scriptEnvironment } from "./script/environment.js";
 import { resolveProgram } from "./script/program.js";
 import { processSettings, type ProcessDefinition } from "./script/process.js";
+import { slotsWithoutArgument } from "./script/template.js";
 import {
   scriptResults,
   type OutputForm,
@@ -54,9 +56,10 @@ export interface ScriptDefinition<
   /**
    * What the script reads from standard input. true: what the caller sends. `"args"`: all arguments as one JSON object.
    * `"{argument}"`: the value of this argument. `iscep call` sends its standard input only to a command with true.
+   * false: a call that sends some is refused.
    * Default: what a client of the library sends, and otherwise nothing.
    */
-  readonly stdin?: StandardInputPlace | true;
+  readonly stdin?: StandardInputPlace | boolean;
   /**
    * Names of arguments that the script gets as ISCEP_ARG_NAME (a list becomes JSON), or `all` for all except secrets.
    * Default: none.
@@ -150,7 +153,7 @@ export function defineScript<
   const { argumentVariables } = definition;
   checkTerminal(definition);
   const takesStdin = definition.stdin === true || definition.terminal === true;
-  const stdin = definition.stdin === true ? undefined : definition.stdin;
+  const stdin = typeof definition.stdin === "boolean" ? undefined : definition.stdin;
   const invocation = compileInvocation({ template, stdin, argumentVariables, environment }, declarations);
   const checkArguments = argumentsChecker(args, argsSchema);
   return Object.freeze({
@@ -160,7 +163,7 @@ export function defineScript<
     description,
     argsSchema,
     ...notedMembers(notes),
-    ...(takesStdin ? { stdin: true as const } : {}),
+    ...(takesStdin || definition.stdin === false ? { stdin: takesStdin } : {}),
     ...flagMembers(name, definition),
     ...(definition.logArgs === undefined ? {} : { logArgs: definition.logArgs }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
@@ -170,6 +173,7 @@ export function defineScript<
     checkArguments,
     ...pathsMember(args),
     program: resolveProgram(program, folder),
+    ...doubtsMember(name, template, declarations),
     invocation,
     folder,
     environment,
@@ -195,6 +199,22 @@ function checkTerminal({
       "output",
       `a script with terminal: true has line ends and colours of a terminal; leave out output: ${output}`,
     );
+}
+
+function doubtsMember(
+  name: string,
+  template: readonly string[],
+  declarations: ArgumentDeclarations,
+): { readonly doubts?: readonly string[] } {
+  const found = slotsWithoutArgument(template, declarations);
+  if (found.length === 0) return {};
+  const names = Object.keys(declarations);
+  const doubts = found.map(({ element, name: argument }) => {
+    const shown = JSON.stringify(element);
+    const hint = didYouMean(argument, names) || "; declare it in args if it was meant to be one";
+    return `run of command "${name}" has ${shown}, which names no argument and reaches the program as it is${hint}`;
+  });
+  return { doubts };
 }
 
 function checkedRun(name: string, run: unknown): readonly [string, ...string[]] {

@@ -58,7 +58,10 @@ export interface CommandDefinition<
    * top level of the module, and its result must be JSON. Default: false.
    */
   readonly thread?: boolean | string;
-  /** true: the command reads `context.stdin`, and `iscep call` sends its standard input. Default: false. */
+  /**
+   * true: the command reads `context.stdin`, and `iscep call` sends its standard input. false: a call that sends some is
+   * refused. Default: it can read what a client of the library sends.
+   */
   readonly stdin?: boolean;
   /**
    * true: the log and the list of runs tell the values of arguments, except secrets, and `iscep call --again` can run
@@ -128,7 +131,7 @@ export function defineCommand<
     args,
     result,
     thread = false,
-    stdin = false,
+    stdin,
     logArgs,
     timeoutMs,
     concurrency,
@@ -160,7 +163,7 @@ export function defineCommand<
     ...notedMembers(notes),
     ...(resultSchema === undefined ? {} : { resultSchema }),
     ...(definition.errors === undefined ? {} : { failureSchemas: failureSchemas(name, definition.errors) }),
-    ...(stdin ? { stdin } : {}),
+    ...(stdin === undefined ? {} : { stdin }),
     ...flagMembers(name, definition),
     ...(logArgs === undefined ? {} : { logArgs }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),

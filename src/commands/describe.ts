@@ -16,6 +16,7 @@ export function describeCommand(command: Command, defaultTimeoutMs: number): Com
     ...(command.failureSchemas === undefined ? {} : { errors: command.failureSchemas }),
     timeoutMs: command.timeoutMs ?? defaultTimeoutMs,
     ...(command.stdin === true ? { stdin: true } : {}),
+    ...(command.kind === "script" && command.whenOutputIsFull === "truncate" ? { mayBeCut: true } : {}),
     ...(command.kind === "script" && command.terminal !== undefined ? { terminal: true } : {}),
     ...flagsOf(command),
   };
@@ -89,7 +90,7 @@ export function readDescriptions(value: unknown): CommandDescription[] {
   if (!Array.isArray(value)) throw unusable();
   return value.map((entry: unknown): CommandDescription => {
     if (!isRecord(entry)) throw unusable();
-    const { name, description, kind, args, result, timeoutMs, stdin, terminal, errors } = entry;
+    const { name, description, kind, args, result, timeoutMs, stdin, terminal, errors, mayBeCut } = entry;
     if (typeof name !== "string" || typeof description !== "string" || !isRecord(args)) throw unusable();
     return {
       name,
@@ -100,6 +101,7 @@ export function readDescriptions(value: unknown): CommandDescription[] {
       ...(isRecord(errors) && Object.values(errors).every(isRecord) ? { errors: errors as SchemasByReason } : {}),
       timeoutMs: typeof timeoutMs === "number" ? timeoutMs : 0,
       ...(stdin === true ? { stdin } : {}),
+      ...(mayBeCut === true ? { mayBeCut } : {}),
       ...(terminal === true ? { terminal } : {}),
       ...readFlags(entry),
     };

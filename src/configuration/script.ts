@@ -32,11 +32,11 @@ import type { YamlEntry, YamlValue } from "./yaml-source.js";
 
 type ScriptFields = Omit<ScriptDefinition<string, ArgumentDeclarations>, "name">;
 
-const standardInput: ValueKind<StandardInputPlace | true> = {
-  words: '`true`, `args`, or `"{argument}"`',
-  schema: { anyOf: [{ const: true }, { type: "string", pattern: standardInputExpression.source }] },
+const standardInput: ValueKind<StandardInputPlace | boolean> = {
+  words: '`true`, `false`, `args`, or `"{argument}"`',
+  schema: { anyOf: [flag.schema, { type: "string", pattern: standardInputExpression.source }] },
   read(value) {
-    if (value.scalar === true) return true;
+    if (typeof value.scalar === "boolean") return value.scalar;
     const place = value.written();
     if (!isStandardInputPlace(place)) throw value.error(standardInputForms);
     return place;
@@ -109,8 +109,8 @@ export const scriptKeys = {
   stdin: {
     field: "stdin",
     kind: standardInput,
-    says: 'What the program reads from standard input: `true` for what the caller sends, `args` for all arguments as one JSON object, `"{argument}"` for the value of one.',
-    default: "nothing from `iscep call`",
+    says: 'What the program reads from standard input: `true` for what the caller sends, `args` for all arguments as one JSON object, `"{argument}"` for the value of one. With `false`, a call that sends some is refused.',
+    default: "nothing from `iscep call`; what a client of the library sends",
   },
   argument_variables: {
     field: "argumentVariables",

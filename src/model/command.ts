@@ -80,8 +80,11 @@ interface CommandBase<Name extends string> extends CommandFlags {
   readonly description: string;
   /** The JSON Schema of the arguments. It is always an object schema with `additionalProperties: false`. */
   readonly argsSchema: JsonSchema;
-  /** The command reads the standard input of its caller. `iscep call` sends none to any other command. */
-  readonly stdin?: true;
+  /**
+   * true: the command reads the standard input of its caller. `iscep call` sends none to any other command. false: a call
+   * that sends some is refused.
+   */
+  readonly stdin?: boolean;
   /** Arguments whose values appear in no log and no output. */
   readonly secretArguments?: readonly string[];
   /** Whether values of arguments are logged and kept with the run. undefined: what the server's `logArgs` says. */
@@ -195,6 +198,8 @@ export interface ScriptCommand<Name extends string = string, Input = unknown, Re
   readonly kind: "script";
   /** Absolute path of the program. */
   readonly program: string;
+  /** Doubts about the definition, as sentences for `iscep check`. */
+  readonly doubts?: readonly string[];
   /** Makes what one call starts the program with, from checked arguments. @throws IscepError `invalid_arguments` */
   invocation(args: unknown): ScriptInvocation;
   /** The fixed working folder, as an absolute path. */
@@ -246,6 +251,8 @@ export interface CommandDescription extends CommandFlags {
   readonly timeoutMs: number;
   /** The command reads the standard input of its caller. */
   readonly stdin?: true;
+  /** A part of its output is enough, so that a call whose output was cut went well. */
+  readonly mayBeCut?: true;
   /** The command runs on a terminal, which its caller may give the size of their own. */
   readonly terminal?: true;
 }

@@ -2,6 +2,7 @@
 import type { Client } from "../../client/client.js";
 import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { IscepError } from "../../errors.js";
+import { isScriptResult } from "../../model/script-result.js";
 import { defaultLimits } from "../../limits/limits.js";
 import { followRun } from "./follow-run.js";
 import { sayCancelling } from "../terminal/interrupt.js";
@@ -16,6 +17,8 @@ export interface StartOptions extends ResultOptions, StandardInputOptions {
   readonly idempotencyKey?: string;
   /** The command says that it reads standard input. */
   readonly takesStandardInput: boolean;
+  /** Whether the command's definition says that a part of its output is enough. */
+  readonly mayBeCut?: () => Promise<boolean>;
   /** The command runs on a terminal. */
   readonly takesTerminal?: boolean;
   /** The run goes on when nobody reads its output any more. */
@@ -40,7 +43,10 @@ export async function startRun(
   }
   if (client.protocol === 1) {
     checkVersion1(options);
-    return printResult(await client.call(name, args, { signal }), options);
+    const value = await client.call(name, args, { signal });
+    // Only discovery says that a part was enough.
+    const mayBeCut = isScriptResult(value) && value.truncated && (await options.mayBeCut?.()) === true;
+    return printResult(value, options, undefined, mayBeCut);
   }
   const session = mayHoldTerminal(options) ? new TerminalSession({ raw: options.raw === true }) : undefined;
   const run = client.run(name, args, {

@@ -62,17 +62,16 @@ export async function check(
   withFlags: (settings: ServeSettings) => ServeSettings,
 ): Promise<readonly Finding[]> {
   const findings = new Findings();
-  let readable = true;
+  const readable: string[] = [];
   for (const name of names) {
     const isGood = await findings.examine(
       "file",
       async () => `${name}: ${countsOf((await loadSources([name])).commands)}`,
     );
-    readable &&= isGood;
+    if (isGood) readable.push(name);
   }
-  // Then nobody knows what else would be true.
-  if (!readable) return findings.all;
-  const { commands, settings, places: named } = await loadSources(names);
+  if (readable.length === 0) return findings.all;
+  const { commands, settings, places: named } = await loadSources(readable);
   findings.places = named;
   const { http = false, ...options } = withFlags(settings);
   const places = placesOf(options);
@@ -81,8 +80,18 @@ export async function check(
   for (const line of programsOfOthers(programs)) findings.add("warning", "commands", line);
   for (const { isFatal, sentence } of firstLineFaults(programs))
     findings.add(isFatal ? "wrong" : "warning", "commands", sentence);
-  for (const command of commands) await checkFolders(findings, command);
+  for (const command of commands) {
+    if (command.kind === "script") for (const doubt of command.doubts ?? []) findings.add("warning", "commands", doubt);
+    await checkFolders(findings, command);
+  }
   for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);
+  // What an unreadable file says of the server is not known, so only what the others name is looked at.
+  if (readable.length < names.length) {
+    if (options.tls !== undefined && options.tls !== false) await checkCertificate(findings, options);
+    if (options.tokens !== undefined) await checkTokens(findings, options);
+    await checkWrittenFolders(findings, options);
+    return findings.all;
+  }
   await findings.examine("listen", async () => {
     // The constructor opens nothing. It refuses options that contradict each other, or that open what nobody asked for.
     void new Server({ ...options, doors: await doorsOf(http) });
@@ -100,10 +109,13 @@ export async function check(
     if ("unix" in place) await checkUnixPlace(findings, place.unix);
   if (options.tls !== false && places.some((place) => "port" in place)) await checkCertificate(findings, options);
   await checkTokens(findings, options);
-  const { logs, stateFolder } = options;
+  await checkWrittenFolders(findings, options);
+  return findings.all;
+}
+
+async function checkWrittenFolders(findings: Findings, { logs, stateFolder }: ServeSettings): Promise<void> {
   if (typeof logs === "string") await checkWritable(findings, "logs", logs);
   if (stateFolder !== undefined) await checkWritable(findings, "state", stateFolder);
-  return findings.all;
 }
 
 /** Without these, each call fails. */

@@ -144,6 +144,10 @@ async function callCommand(call: Call): Promise<void> {
       timeoutMs: timeoutOf(read.options),
       takesStandardInput: description?.stdin === true,
       takesTerminal: description?.terminal === true,
+      mayBeCut: async () => {
+        const known = description ?? (await listOrNothing(client, signal))?.find((one) => one.name === name);
+        return known?.mayBeCut === true;
+      },
     };
     if (read.options.yes !== true) await confirm(description, signal);
     invocation.exitCode = await explained(client, name, signal, () => startRun(client, name, args, options, signal));

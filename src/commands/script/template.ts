@@ -154,6 +154,23 @@ function parseElement(text: string, index: number, declarations: ArgumentDeclara
   return { kind: "slot", argument, place, prefix, guarded, option: undefined };
 }
 
+/** A whole element, or the end of one, that has the form of a slot, and names no argument. */
+const slotLike = /^(?:[^{}]*=)?\{([A-Za-z][\w-]*)(?::(?:file|fd))?\}$/;
+
+/**
+ * The elements that a person most likely meant as slots: they have the form of one, and their name is not declared. They
+ * reach the program as they are, which is right for a program that has such braces itself.
+ */
+export function slotsWithoutArgument(
+  template: readonly string[],
+  declarations: ArgumentDeclarations,
+): { readonly element: string; readonly name: string }[] {
+  return template.flatMap((element) => {
+    const name = slotLike.exec(element)?.[1];
+    return name === undefined || Object.hasOwn(declarations, name) ? [] : [{ element, name }];
+  });
+}
+
 interface FoundSlot {
   readonly argument: string;
   readonly declaration: ArgumentDeclaration;

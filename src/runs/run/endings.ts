@@ -20,6 +20,10 @@ export function stopped(reason: IscepError): RunOutcome {
   return reason.code === "timeout" ? { status: "timeout", error: reason } : { status: "cancelled", error: reason };
 }
 
+export function takesNoInput(command: string): IscepError {
+  return new IscepError("invalid_arguments", `the command "${command}" takes no standard input; call it without any`);
+}
+
 export function schemaFault(error: unknown): IscepError {
   return new IscepError(
     "internal",

@@ -222,9 +222,13 @@ export class RunOutput implements OutputSource {
     if (offset < this.#start && !this.#isInFiles(offset)) {
       // A server that was killed may not have written the last part.
       const start = offset < this.start ? this.start : this.#start;
-      throw new IscepError("output_gone", `the output before offset ${start} is no longer kept`, {
-        details: { start },
-      });
+      throw new IscepError(
+        "output_gone",
+        `the output before offset ${start} is no longer kept (${start} bytes); read on from there`,
+        {
+          details: { start },
+        },
+      );
     }
   }
 
