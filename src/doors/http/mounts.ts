@@ -2,10 +2,12 @@
 import { mountCommands } from "./commands.js";
 import { mountConsole } from "./console-files.js";
 import { mountIndex } from "./index-page.js";
+import { mountDocs } from "./docs-page.js";
 import { mountHealth } from "./health.js";
 import { mountHooks } from "./hooks.js";
 import { mountMcp } from "./mcp.js";
 import type { HttpMount } from "./mount.js";
+import { mountOpenApi } from "./openapi.js";
 import { mountRuns } from "./runs.js";
 import { mountSchedules } from "./schedules.js";
 import { mountSession } from "./session.js";
@@ -18,6 +20,8 @@ export const mounts: readonly HttpMount[] = [
   mountHealth,
   mountHooks,
   mountMcp,
+  mountOpenApi,
+  mountDocs,
   mountConsole,
   mountIndex,
 ];

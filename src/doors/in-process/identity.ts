@@ -62,6 +62,8 @@ export class InProcessIdentity implements CallerIdentity {
   readonly #source: string;
   #identity: Identity | undefined;
   #generation = 0;
+  /** A request found that the token is not valid any more. Runs of earlier ones may go on. */
+  #hasLost = false;
 
   constructor(token: string | undefined, source: string) {
     this.#token = token;
@@ -86,9 +88,11 @@ export class InProcessIdentity implements CallerIdentity {
     const generation = authenticator.currentGeneration();
     if (generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) return;
     const token = this.#token;
+    const before = this.#identity;
     this.#identity = token === undefined ? undefined : authenticator.verify(token, this.#source);
     this.#generation = generation;
     if (this.#identity !== undefined) return;
+    this.#hasLost = before !== undefined;
     if (token !== undefined) host.failedToken(this.#source);
     host.logRefusedPacket("unauthorized", token === undefined ? "no token" : "a wrong token", 0, this.#source);
     throw new IscepError("unauthorized");
@@ -96,6 +100,7 @@ export class InProcessIdentity implements CallerIdentity {
 
   isRevoked(host: InProcessHost): boolean {
     const { authenticator } = host;
+    if (this.#hasLost) return true;
     if (authenticator === undefined || this.#identity === undefined) return false;
     const isSame = authenticator.currentGeneration() === this.#generation;
     if (isSame && Date.now() < this.#identity.expiresAtMs) return false;
