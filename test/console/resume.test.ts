@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { defineCommand, Server } from "iscep";
 import { httpDoor } from "iscep/http";
+import { startRun as startConsoleRun } from "../../console/src/api/calls.js";
 import { pauseMs } from "../../console/src/api/pauses.js";
 import { followRun, type RunListener } from "../../console/src/api/run-events.js";
 import { Problem } from "../../console/src/api/problem.js";
@@ -28,10 +29,17 @@ const print = defineCommand({
   },
 });
 
+const fails = defineCommand({
+  name: "fails",
+  run() {
+    throw new Error("at once");
+  },
+});
+
 /** A page's fetch knows paths only; here they lead through a proxy that harms what passes. */
 async function openProxy(limits: Partial<Record<"maxRetainedOutputBytes", number>> = {}): Promise<FaultProxy> {
   const server = new Server({
-    commands: [print],
+    commands: [print, fails],
     listen: [],
     tokens: false,
     limits,
@@ -115,6 +123,15 @@ test("output that is no longer kept is told as a gap, and the rest comes", async
   expect(to).toBeGreaterThan(0);
   expect(bytes.equals(expected.subarray(to))).toBe(true);
   expect(ends).toEqual(["completed"]);
+});
+
+test("a run that fails at once has its page as any other; a call that is refused has none", async () => {
+  await openProxy();
+  const run = await startConsoleRun("fails", {}, "key");
+  const { bytes, ends } = await follow(run);
+  expect([bytes.length, ends]).toEqual([0, ["failed"]]);
+  const refused = await startConsoleRun("fails", { name: 1 }, "other").catch((error: unknown) => error);
+  expect((refused as Problem).facts).toMatchObject({ status: 422, code: "invalid_arguments" });
 });
 
 test("a run that there is not is refused for good, in the words of the server", async () => {

@@ -1,5 +1,6 @@
 /** The requests of this page, one function each. */
 import { request, requestJson } from "./http.js";
+import { toProblem } from "./problem.js";
 import { listOf, objectOf, textOf, type JsonObject } from "./reading.js";
 import {
   readCommand,
@@ -40,12 +41,19 @@ export async function startRun(
   idempotencyKey: string,
   input?: Blob,
 ): Promise<string> {
-  const answer = await requestJson(`/commands/${encodeURIComponent(command)}`, {
-    method: "POST",
-    body: input === undefined ? args : partsOf(args, input),
-    headers: { prefer: "respond-async", "idempotency-key": `"${idempotencyKey}"` },
-  });
-  return textOf(objectOf(answer)["run"]);
+  try {
+    const answer = await requestJson(`/commands/${encodeURIComponent(command)}`, {
+      method: "POST",
+      body: input === undefined ? args : partsOf(args, input),
+      headers: { prefer: "respond-async", "idempotency-key": `"${idempotencyKey}"` },
+    });
+    return textOf(objectOf(answer)["run"]);
+  } catch (error) {
+    // A run that failed at once is a run all the same, with a page of its own.
+    const { run, isOutcome } = toProblem(error).facts;
+    if (run !== undefined && isOutcome === true) return run;
+    throw error;
+  }
 }
 
 function partsOf(args: JsonObject, input: Blob): FormData {

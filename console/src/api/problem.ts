@@ -10,6 +10,8 @@ export interface ProblemFacts {
   /** What the person can do about it. */
   readonly action?: string | undefined;
   readonly run?: string | undefined;
+  /** The run began, and this is how it ended. */
+  readonly isOutcome?: boolean;
   readonly details?: JsonObject | undefined;
 }
 
@@ -51,6 +53,7 @@ export async function problemOf(response: Response): Promise<Problem> {
     detail: textOf(body["detail"], textOf(body["title"], `The server answered with ${response.status}.`)),
     action: optionalText(body["action"]),
     run: optionalText(body["run"]),
+    isOutcome: typeof body["outcome"] === "object",
     details: objectOf(body["details"]),
   });
 }

@@ -21,7 +21,7 @@ export function ConfirmDialog({ command, fields, args, onYes, onNo }: Props): JS
       {command.description !== "" && <p>{visibleText(command.description)}</p>}
       <ArgumentList args={args} secrets={secrets} />
       <div class="actions">
-        <button type="button" class="button" autofocus onClick={onNo}>
+        <button type="button" class="button" onClick={onNo}>
           No, go back
         </button>
         <button type="button" class="button is-main" onClick={onYes}>

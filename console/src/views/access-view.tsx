@@ -39,7 +39,11 @@ export function AccessView(): JSX.Element {
                 <dt>Valid until</dt>
                 <dd>
                   {session.expiresAtMs === undefined ? (
-                    "it is removed"
+                    session.isOpen ? (
+                      "–"
+                    ) : (
+                      "it is removed"
+                    )
                   ) : (
                     <>
                       {dateTimeOf(session.expiresAtMs)}{" "}
@@ -53,7 +57,9 @@ export function AccessView(): JSX.Element {
               <div>
                 <dt>Scopes</dt>
                 <dd>
-                  {session.scopes === undefined ? (
+                  {session.isOpen ? (
+                    "This server asks for no token: everybody who reaches it may do everything"
+                  ) : session.scopes === undefined ? (
                     "none, so it may do everything"
                   ) : (
                     <ul class="scopes">
@@ -75,7 +81,7 @@ export function AccessView(): JSX.Element {
               </div>
             )}
           </div>
-          <Rights rights={session.rights} />
+          <Rights rights={session.isOpen ? [] : session.rights} />
         </>
       )}
     </>
