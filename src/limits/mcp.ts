@@ -40,6 +40,12 @@ export const mcpLimits = {
     reason:
       "MCP: how long a client may take its list of tools for new, and how often `iscep mcp` looks for changed commands",
   },
+  mcpListenCheckMs: {
+    min: 1,
+    default: 1_000,
+    max: forever,
+    reason: "MCP: how soon a stream on which a client hears of changed tools ends when its token is no longer good",
+  },
   maxGivenUpCalls: {
     default: 1_000,
     max: 1_000_000,

@@ -2,9 +2,11 @@
 import { createMcpHandler, type AuthInfo, type McpHttpHandler } from "@modelcontextprotocol/server";
 import type { Client } from "../../client/client.js";
 import { IscepError } from "../../errors.js";
+import { isJsonObject } from "../../wire/json.js";
 import type { DoorServer } from "../door.js";
 import type { ToolCaller } from "./calls.js";
 import { GivenUpCalls } from "./given-up.js";
+import { whileGood } from "./listening.js";
 import { mcpServer } from "./server.js";
 
 /** Who sends a request. The door for HTTP has checked the token. */
@@ -40,7 +42,17 @@ export class McpHttp {
   async answer(request: Request, body: unknown, { client, token }: HttpCaller): Promise<Response> {
     const authInfo: AuthInfo = { token: "", clientId: "", scopes: [] };
     this.#callers.set(authInfo, { client, token, limits: this.#limits, givenUp: this.#givenUp });
-    return this.#handler.fetch(request, { authInfo, ...(body === undefined ? {} : { parsedBody: body }) });
+    const response = await this.#handler.fetch(request, {
+      authInfo,
+      ...(body === undefined ? {} : { parsedBody: body }),
+    });
+    if (!isJsonObject(body) || body["method"] !== "subscriptions/listen") return response;
+    const isGood = (): Promise<boolean> =>
+      client.ping().then(
+        () => true,
+        () => false,
+      );
+    return whileGood(response, isGood, this.#limits.mcpListenCheckMs);
   }
 
   /** Ends the streams on which clients wait for changed tools. */

@@ -130,6 +130,41 @@ test("ids of runs are looked up, and never a path (GHSA-364q-w7vh-vhpc)", async 
   }
 });
 
+const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
+
+/** Opens a stream as clients of 2026 do. */
+async function fetchListening(
+  { mcpUrl }: McpTestServer,
+  token: string,
+  heard: (text: string) => void,
+): Promise<{ readonly ended: Promise<void> }> {
+  const version = "2026-07-28";
+  const envelope = {
+    "io.modelcontextprotocol/protocolVersion": version,
+    "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
+  const method = "subscriptions/listen";
+  const params = { notifications: { toolsListChanged: true }, _meta: envelope };
+  const response = await fetch(mcpUrl, {
+    method: "POST",
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+    headers: {
+      ...bearer(token),
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "mcp-protocol-version": version,
+      "mcp-method": method,
+    },
+  });
+  expect(response.status).toBe(200);
+  const read = async (): Promise<void> => {
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) heard(decoder.decode(chunk as Uint8Array, { stream: true }));
+  };
+  return { ended: read() };
+}
+
 describe("who calls", () => {
   test.each<[string, Record<string, string>]>([
     ["nobody", { authorization: "" }],
@@ -200,6 +235,30 @@ describe("who calls", () => {
     await until(() => slow.state.aborted === 1);
     await expect(client.callTool({ name: "slow", arguments: {} })).rejects.toThrow(/401|unauthorized/i);
   });
+
+  test.each([[1], [1_000_000]])(
+    "a stream of changes ends with its token, and tells nothing any more (check every %d ms)",
+    async (mcpListenCheckMs) => {
+      const server = await startMcpServer({ commands: [echo], tokens: {}, limits: { mcpListenCheckMs } });
+      const { token } = await addToken(server.tokensFile, { owner: "ada" });
+      let told = 0;
+      let ended = 0;
+      const listening = await fetchListening(
+        server,
+        token,
+        (text) => void (told += text.split("list_changed").length - 1),
+      );
+      void listening.ended.then(() => ended++);
+      const more = defineCommand({ name: "more", run: () => 1 });
+      server.server.register(more);
+      await until(() => told === 1);
+      await removeToken(server.tokensFile, "ada");
+      await until(async () => (await send(server, { headers: bearer(token), body: listTools })).status === 401);
+      server.server.unregister("more");
+      await until(() => ended === 1);
+      expect(told).toBe(1);
+    },
+  );
 
   test("calls of two owners with the same arguments are two runs, also when one was given up", async () => {
     const slow = gate("slow");
