@@ -62,6 +62,11 @@ export class Metrics {
     if ("truncated" in outcome && outcome.truncated) counts.truncated++;
   }
 
+  /** A run of a server that is gone was found to be lost. */
+  lost(command: string): void {
+    (this.commands.get(command) ?? this.#countsFor(command)).byStatus.lost++;
+  }
+
   #countsFor(command: string): CommandCounts {
     const hasRoom = this.commands.size < this.#options.maxMetricCommands;
     const name = hasRoom && this.#options.isRegistered(command) ? command : otherCommands;

@@ -149,7 +149,10 @@ export class Server implements DoorServer {
     try {
       authenticator = openTokens(options.tokens, limits, logs);
       if (folder !== undefined)
-        runs = await openRuns(folder, limits, logs, (record, output) => notices.lost(record, output));
+        runs = await openRuns(folder, limits, logs, (record, output) => {
+          metrics.lost(record.command);
+          notices.lost(record, output);
+        });
       logs = runs?.logs ?? logs;
       if (logs !== undefined) logs = countRefusals(logs, limits);
       return await this.#open(certificate, logs, authenticator, runs, notices);
@@ -264,7 +267,8 @@ export class Server implements DoorServer {
   /**
    * Takes no more connections and starts no more runs, lets what is under way end within `graceMs` (default
    * `closeGraceMs`), then cancels it. Resolves when every run has ended and every file is closed, and no later than `killGraceMs`
-   * and `lingerTimeoutMs` (or a second more than `noticeCloseMs`, while notices are under way) after the grace, whatever is stuck. Safe to call twice.
+   * and `lingerTimeoutMs` after the grace, whatever is stuck. Notices of runs have `noticeCloseMs` of that time. Safe to call
+   * twice.
    */
   async close(options: { readonly graceMs?: number } = {}): Promise<void> {
     refuseUnknownOption("server.close()", options, { graceMs: true });
@@ -287,11 +291,11 @@ export class Server implements DoorServer {
     // The other half of the time is for the last packets and lines.
     await host.dispatcher.close(graceMs, killGraceMs + lingerTimeoutMs / 2);
     const leftMs = (): number => Math.max(0, endsAtMs - performance.now());
-    const noticed = notices.close(noticeCloseMs);
+    const noticed = notices.close(Math.min(noticeCloseMs, leftMs() / 2));
     await doors?.close(Math.min(lingerTimeoutMs, leftMs()), leftMs);
     clearInterval(sweep);
     authenticator?.close();
-    await noticed;
+    await settled(noticed, leftMs() / 2);
     // What is written later, such as the end of a run of another server, is found by the next start.
     await settled(runs?.close(), leftMs());
     await settled(host.logs?.close(), leftMs());

@@ -10,6 +10,7 @@ import { Dispatcher } from "#iscep/dispatcher";
 import { resolveLimits, type Limits } from "#iscep/limits/limits";
 import type { ErrorEvent } from "#iscep/model/logs";
 import { anonymous, scheduler } from "#iscep/model/identity";
+import { KeptNotices } from "#iscep/notices/kept-notices";
 import { Notices } from "#iscep/notices/notices";
 import { silentLogs } from "#iscep/logs/combine";
 import { errorOf } from "../support/error-of.js";
@@ -366,4 +367,33 @@ test("a notice that waits when its server is killed is given by the next one", a
   await third.stop();
   expect(received).toHaveLength(2);
   expect(received[1]?.headers["webhook-id"]).toBe(received[0]?.headers["webhook-id"]);
+});
+
+test("of several servers that take over a notice, one gets it", () => {
+  const folder = temporaryFolder();
+  const problems: string[] = [];
+  const servers = Array.from({ length: 3 }, () => new KeptNotices(folder, (message) => void problems.push(message)));
+  const facts = {
+    run: "01a2243d-e45d-70ca-aece-f21a95d988a9",
+    command: "backup",
+    owner: "schedule",
+    status: "failed",
+    startedAtMs: 1,
+    endedAtMs: 2,
+    durationMs: 1,
+    outputBytes: 0,
+    stderr: "",
+  } as const;
+  const [first] = servers;
+  for (let round = 0; round < 20; round++) {
+    expect(first?.keep({ id: `id-${round}`, key: "key", facts })).toBe(true);
+    expect(servers.flatMap((server) => server.takeOver(() => false))).toEqual([]);
+    const taken = servers.flatMap((server) => server.takeOver(() => true));
+    expect(taken).toEqual([{ id: `id-${round}`, key: "key", facts }]);
+    expect(servers.map((server) => server.claim(`id-${round}`))).toEqual([false, false, false]);
+  }
+  writeFileSync(path.join(folder, "torn.notice"), '{"key":');
+  expect(first?.takeOver(() => true)).toEqual([]);
+  expect(readdirSync(folder)).toEqual([]);
+  expect(problems).toEqual([expect.stringContaining("torn.notice cannot be read, and is removed")]);
 });

@@ -49,8 +49,10 @@ export async function startRun(
     return printResult(value, options, undefined, mayBeCut);
   }
   const session = mayHoldTerminal(options) ? new TerminalSession({ raw: options.raw === true }) : undefined;
+  const traceparent = surroundings().env["TRACEPARENT"] ?? "";
   const run = client.run(name, args, {
     signal,
+    ...(traceparent === "" ? {} : { traceparent }),
     timeoutMs: options.timeoutMs ?? defaultLimits.followTimeoutMs,
     ...(options.detach === true ? { detach: true } : {}),
     ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),

@@ -202,6 +202,38 @@ describe("POST /hooks/NAME", () => {
     expect(reservedOwnerProblem("hook:github")).toContain("webhooks");
   });
 
+  test("takes a message of Standard Webhooks that is new, and a plain HMAC, and an old message not", async () => {
+    const digestOf = (secret: string | Buffer, text: string): string =>
+      createHmac("sha256", secret).update(text).digest("base64");
+    const args = { commit: { from: "/after" } };
+    const { server, deployed } = await deploying({
+      standard: { command: "deploy", kind: "standard", secret: secretFile(standardVector.secret), args },
+      plain: { command: "deploy", kind: "hmac", secret: secretFile("0123456789abcdef"), idHeader: "X-Id", args },
+    });
+    const key = Buffer.from(standardVector.secret.slice("whsec_".length), "base64");
+    const { body } = githubPush;
+    const standardAt = (seconds: number, id: string): RecordedDelivery => ({
+      secret: "",
+      headers: {
+        "webhook-id": id,
+        "webhook-timestamp": String(seconds),
+        "webhook-signature": `v1,${digestOf(key, `${id}.${seconds}.${body}`)}`,
+      },
+      body,
+    });
+    const nowSeconds = Math.floor(Date.now() / 1_000);
+    const plain = { secret: "", headers: { "x-signature-256": digestOf("0123456789abcdef", body), "x-id": "1" }, body };
+    const statuses = [
+      await deliver(server, "standard", standardAt(nowSeconds, "msg_1")),
+      await deliver(server, "standard", standardAt(nowSeconds, "msg_1")),
+      await deliver(server, "standard", standardAt(nowSeconds - 600, "msg_2")),
+      await deliver(server, "plain", plain),
+      await deliver(server, "plain", plain),
+    ].map(({ status }) => status);
+    expect(statuses).toEqual([202, 202, 401, 202, 202]);
+    await until(() => deployed.length === 2);
+  });
+
   test("tells a stranger the same of a wrong signature, a missing one, and a hook that there is not", async () => {
     const { server, deployed } = await deploying({ github: github() });
     const { "x-hub-signature-256": _, ...unsigned } = githubPush.headers;
