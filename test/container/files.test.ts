@@ -1,8 +1,9 @@
 /** The files that people take as they are: what they say of each other, and of the package, has to hold. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { runInNewContext } from "node:vm";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
@@ -138,8 +139,40 @@ describe.skipIf(!hasAnalyze && process.env["CI"] === undefined)(
       expect(rated(text.replaceAll(/^(?:Protect|Restrict|SystemCall|Capability).*$/gm, ""))).not.toBe(0);
     });
 
+    test("takes the drop-in for sudo", () => {
+      const dropIns = path.join(temporary, "iscep.service.d");
+      mkdirSync(dropIns);
+      const written = (conf: string): void => writeFileSync(path.join(dropIns, "sudo.conf"), conf);
+      const conf = readFileSync("examples/systemd/sudo.conf", "utf8");
+      written(conf);
+      expect(verified(text)).toEqual({ status: 0, said: "" });
+      written(conf.replace("NoNewPrivileges=", "NoNewPrivilege="));
+      expect(verified(text).said).toContain("NoNewPrivilege");
+      rmSync(dropIns, { recursive: true });
+    });
+
     test("does not forbid what Node's compiler does", () => {
       expect(text).not.toMatch(/^MemoryDenyWriteExecute=(?:yes|true|on|1)/m);
     });
   },
 );
+
+describe("the rules for polkit", () => {
+  type Rule = (action: { id: string; lookup(name: string): string }, subject: { user: string }) => unknown;
+  const rules: Rule[] = [];
+  runInNewContext(readFileSync("examples/systemd/50-iscep.rules", "utf8"), {
+    polkit: { addRule: (rule: Rule) => rules.push(rule), Result: { YES: "yes" } },
+  });
+  const manage = "org.freedesktop.systemd1.manage-units";
+
+  test.each([
+    ["iscep", manage, "game.service", "restart", "yes"],
+    ["other", manage, "game.service", "restart", undefined],
+    ["iscep", manage, "other.service", "restart", undefined],
+    ["iscep", manage, "game.service", "stop", undefined],
+    ["iscep", "org.freedesktop.systemd1.manage-unit-files", "game.service", "restart", undefined],
+  ])("%s, %s, %s, %s: %s", (user, id, unit, verb, answer) => {
+    const lookup = (name: string): string => ({ unit, verb })[name] ?? "";
+    expect(rules.map((rule) => rule({ id, lookup }, { user }))).toEqual([answer]);
+  });
+});
