@@ -61,6 +61,8 @@ export interface HttpConnection {
   requestBegan(): void;
   /** Its answer is sent, or was cut. */
   requestEnded(): void;
+  /** Ends the connection at once, because an answer that was begun cannot be finished. */
+  cut(reason: string): void;
   /** Bytes came that are no HTTP. The error log gets a line. */
   malformed(message: string): void;
 }

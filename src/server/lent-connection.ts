@@ -7,6 +7,7 @@ import type { Client } from "../client/client.js";
 import type { Connection, ConnectionHost } from "../doors/connection.js";
 import { ConnectionDeadlines } from "../doors/connection-deadlines.js";
 import type { HttpConnection } from "../doors/door.js";
+import { endWithProblem } from "../doors/http/refuse.js";
 import { inProcessClient } from "../doors/in-process/client.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { checkPenalty, GivenIdentity, InProcessIdentity } from "../doors/in-process/identity.js";
@@ -183,7 +184,14 @@ export class LentConnection implements Connection, HttpConnection {
     const due = this.#deadlines.due(nowMs, this.#inFlight > 0, written);
     if (due === undefined) return;
     if (due.how === "cut" || this.#inFlight > 0) this.cut(due.reason);
+    else if (due.how === "tell") this.#tell(due.reason);
     else this.#finish(due.reason);
+  }
+
+  #tell(reason: string): void {
+    this.#closing ??= reason;
+    this.#deadlines.closing(performance.now());
+    endWithProblem(this.socket, new IscepError("timeout", reason), 408);
   }
 
   #progress(nowMs: number, packetCompleted: boolean): void {

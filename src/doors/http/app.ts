@@ -1,9 +1,10 @@
 /** The whole door as a function from a request to its answer, which needs no port. */
 import { Hono } from "hono";
+import type { Client } from "../../client/client.js";
 import type { DoorServer } from "../door.js";
 import { BrowserSessions } from "./browser-sessions.js";
-import { tokenOf } from "./credentials.js";
-import type { HttpEnv, HttpHost } from "./mount.js";
+import { ownCookie, tokenOf } from "./credentials.js";
+import type { HttpContext, HttpEnv, HttpHost } from "./mount.js";
 import { mounts } from "./mounts.js";
 import { problem } from "./problem.js";
 import { sameSite } from "./same-site.js";
@@ -18,7 +19,7 @@ export function httpApp(server: DoorServer, settings: HttpSettings): Hono<HttpEn
     limits,
     settings,
     sessions,
-    followerOf: (context) => context.env.peer.follower(tokenOf(context, sessions)),
+    followerOf: (context) => followerOf(context, sessions),
     clientOf: (context) => context.env.peer.client(tokenOf(context, sessions)),
   };
   const app = new Hono<HttpEnv>();
@@ -27,4 +28,18 @@ export function httpApp(server: DoorServer, settings: HttpSettings): Hono<HttpEn
   for (const mount of mounts) mount(app, host);
   app.notFound(unknownRequest(app));
   return app;
+}
+
+/** A session of a browser that ends takes with it what follows runs in its name. */
+function followerOf(context: HttpContext, sessions: BrowserSessions): Client {
+  const client = context.env.peer.follower(tokenOf(context, sessions));
+  const cookie = context.req.header("authorization") === undefined ? ownCookie(context) : undefined;
+  if (cookie === undefined) return client;
+  const forget = sessions.whenEnded(cookie, () => void client.close());
+  const close = client.close.bind(client);
+  client.close = () => {
+    forget();
+    return close();
+  };
+  return client;
 }

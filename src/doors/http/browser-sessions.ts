@@ -6,8 +6,13 @@ import { createHash, randomBytes } from "node:crypto";
 
 interface BrowserSession {
   readonly token: string;
-  expiresAtMs: number;
+  readonly expiresAtMs: number;
+  readonly timer: NodeJS.Timeout;
+  /** Called when the session ends: what was opened with it must end too. */
+  readonly endings: Set<() => void>;
 }
+
+const longestTimerMs = 2 ** 31 - 1;
 
 export class BrowserSessions {
   readonly #maxSessions: number;
@@ -26,13 +31,26 @@ export class BrowserSessions {
 
   /** Returns the text of the cookie. */
   begin(token: string, nowMs: number): string {
-    for (const [key, { expiresAtMs }] of this.#sessions) {
-      if (expiresAtMs > nowMs && this.#sessions.size < this.#maxSessions) break;
-      this.#sessions.delete(key);
-    }
+    while (this.#sessions.size >= this.#maxSessions) this.#makeRoom();
     const cookie = randomBytes(32).toString("base64url");
-    this.#sessions.set(keyOf(cookie), { token, expiresAtMs: nowMs + this.#lifetimeMs });
+    const key = keyOf(cookie);
+    const timer = setTimeout(() => this.#end(key), Math.min(this.#lifetimeMs, longestTimerMs)).unref();
+    this.#sessions.set(key, { token, expiresAtMs: nowMs + this.#lifetimeMs, timer, endings: new Set() });
     return cookie;
+  }
+
+  /** The oldest session of the token that has the most goes. So nobody signs others out by signing in again and again. */
+  #makeRoom(): void {
+    const byToken = new Map<string, string[]>();
+    for (const [key, { token }] of this.#sessions) {
+      const keys = byToken.get(token);
+      if (keys === undefined) byToken.set(token, [key]);
+      else keys.push(key);
+    }
+    let most: string[] = [];
+    for (const keys of byToken.values()) if (keys.length > most.length) most = keys;
+    const [oldest] = most;
+    if (oldest !== undefined) this.#end(oldest);
   }
 
   tokenOf(cookie: string, nowMs: number): string | undefined {
@@ -40,8 +58,23 @@ export class BrowserSessions {
     return session === undefined || session.expiresAtMs <= nowMs ? undefined : session.token;
   }
 
+  /** Calls `ended` when the session ends. Returns a function that forgets it. */
+  whenEnded(cookie: string, ended: () => void): () => void {
+    const endings = this.#sessions.get(keyOf(cookie))?.endings;
+    endings?.add(ended);
+    return () => void endings?.delete(ended);
+  }
+
   end(cookie: string): void {
-    this.#sessions.delete(keyOf(cookie));
+    this.#end(keyOf(cookie));
+  }
+
+  #end(key: string): void {
+    const session = this.#sessions.get(key);
+    if (session === undefined) return;
+    this.#sessions.delete(key);
+    clearTimeout(session.timer);
+    for (const ended of session.endings) ended();
   }
 }
 

@@ -1,4 +1,5 @@
 /** Answers `POST /commands/NAME`: with the outcome, with the address of the run, or with the run live. */
+import type { Client } from "../../client/client.js";
 import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { IscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
@@ -11,11 +12,34 @@ import { acceptsEvents, preferencesOf } from "./preferences.js";
 import { problem } from "./problem.js";
 
 export async function answerCall(context: HttpContext, host: HttpHost, name: string): Promise<Response> {
+  const isLive = acceptsEvents(context.req.header("accept"));
+  const hasSession = context.req.header("cookie") !== undefined;
+  if (!isLive && !hasSession) return called(context, host, name, host.clientOf(context));
+  // What is live ends with its reader, and what a browser has called with its session.
+  const client = host.followerOf(context);
+  const over = (): void => void client.close();
+  try {
+    const response = await called(context, host, name, client, isLive ? over : undefined);
+    if (!isLive) over();
+    return response;
+  } catch (error) {
+    over();
+    throw error;
+  }
+}
+
+/** @param over called when a live answer is over; undefined: the answer is not live */
+async function called(
+  context: HttpContext,
+  host: HttpHost,
+  name: string,
+  client: Client,
+  over?: () => void,
+): Promise<Response> {
   const { req } = context;
-  const client = host.clientOf(context);
+  const isLive = over !== undefined;
   const { args, stdin } = await callInputOf(context, host.limits);
   const { respondAsync, waitSeconds } = preferencesOf(req.header("prefer"));
-  const isLive = acceptsEvents(req.header("accept"));
   const isAsync = !isLive && (respondAsync || waitSeconds !== undefined);
   const key = req.header("idempotency-key");
   const traceparent = req.header("traceparent");
@@ -29,7 +53,7 @@ export async function answerCall(context: HttpContext, host: HttpHost, name: str
     ...(traceparent === undefined ? {} : { traceparent }),
     ...(input === undefined ? {} : { stdin: input }),
   });
-  if (isLive) return eventsResponse(handle, { offset: 0, heartbeatMs: host.limits.eventHeartbeatMs });
+  if (isLive) return eventsResponse(handle, { offset: 0, heartbeatMs: host.limits.eventHeartbeatMs, over });
   const outcome = isAsync ? await within(handle, (waitSeconds ?? 0) * 1_000, input) : await handle.outcome;
   const run = await handle.id.catch(() => undefined);
   if (outcome !== undefined || run === undefined) return outcomeResponse(outcome ?? (await handle.outcome), run);

@@ -16,6 +16,7 @@ const maxHeaderFields = 200;
 export class HttpConnections {
   readonly #http: Server;
   readonly #connections = new WeakMap<Duplex, HttpConnection>();
+  readonly #unanswered = new WeakMap<Duplex, Set<IncomingMessage>>();
   /** Their last request has come. */
   readonly #ending = new WeakSet<Duplex>();
 
@@ -57,7 +58,12 @@ export class HttpConnections {
     if (connection === undefined || this.#ending.has(incoming.socket)) return false;
     connection.requestBegan();
     if (incoming.socket.destroyed) return false;
-    outgoing.once("close", () => connection.requestEnded());
+    const unanswered = this.#unanswered.get(incoming.socket) ?? new Set();
+    this.#unanswered.set(incoming.socket, unanswered.add(incoming));
+    outgoing.once("close", () => {
+      unanswered.delete(incoming);
+      connection.requestEnded();
+    });
     const isWrong = hasTwoHosts(incoming);
     if (isWrong) connection.malformed("several Host fields");
     if (connection.isClosing || !outgoing.shouldKeepAlive) this.#ending.add(incoming.socket);
@@ -72,7 +78,20 @@ export class HttpConnections {
       socket.destroy();
       return;
     }
+    if (this.#ending.has(socket)) return;
+    this.#ending.add(socket);
     connection.malformed(error.code ?? error.message);
+    const unanswered = [...(this.#unanswered.get(socket) ?? [])];
+    // Requests that were whole are answered as if nothing stood behind them: they have run. The connection ends then.
+    if (unanswered.length > 0 && unanswered.every(({ complete }) => complete)) {
+      socket.pause();
+      return;
+    }
+    // The body of the last one cannot come any more, and there is no place for a word to it before the other answers.
+    if (unanswered.length > 1) {
+      socket.destroy();
+      return;
+    }
     const isTooLarge = error.code === "HPE_HEADER_OVERFLOW";
     const fault = isTooLarge
       ? new IscepError("too_large", "the header fields of the request are larger than the limit max_http_head_bytes")

@@ -13,7 +13,7 @@ export function cookieName({ req, env }: HttpContext): string {
   return env.peer.tls ? `__Host-${name}` : name;
 }
 
-export function sessionCookie(context: HttpContext): string | undefined {
+function sessionCookie(context: HttpContext): string | undefined {
   const name = cookieName(context);
   for (const pair of (context.req.header("cookie") ?? "").split(";")) {
     const end = pair.indexOf("=");
@@ -33,6 +33,24 @@ export function tokenOf(context: HttpContext, sessions: BrowserSessions): string
     if (token !== undefined) return token;
     throw new IscepError("unauthorized", "the header Authorization must be `Bearer TOKEN`");
   }
-  const cookie = sessionCookie(context);
+  const cookie = ownCookie(context);
   return cookie === undefined ? undefined : sessions.tokenOf(cookie, Date.now());
+}
+
+/** The cookie of a request of our own page. A page of another origin, even a listed one, must not act for its visitor. */
+export function ownCookie(context: HttpContext): string | undefined {
+  return isOwnPage(context) ? sessionCookie(context) : undefined;
+}
+
+/** False for a request that a page of another origin has made. */
+export function isOwnPage({ req }: HttpContext): boolean {
+  const origin = req.header("origin");
+  if (origin !== undefined) return isOwnOrigin(origin, (req.header("host") ?? "").toLowerCase());
+  const site = req.header("sec-fetch-site") ?? "none";
+  return site === "same-origin" || site === "none";
+}
+
+/** A proxy may add TLS, so only the host counts. */
+function isOwnOrigin(origin: string, host: string): boolean {
+  return /^https?:\/\/(.+)$/.exec(origin.toLowerCase())?.[1] === host;
 }

@@ -9,7 +9,7 @@ import type { HttpSettings } from "./settings.js";
 /** The connection over which a request came, as far as a handler needs it. */
 export type HttpPeer = Pick<
   HttpConnection,
-  "source" | "tls" | "client" | "clientAs" | "follower" | "failed" | "checkPenalty" | "metrics"
+  "source" | "tls" | "client" | "clientAs" | "follower" | "failed" | "checkPenalty" | "metrics" | "cut"
 >;
 
 /** The types of hono's context in this door. A test without a port gives a peer of its own to `app.request`. */

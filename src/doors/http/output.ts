@@ -63,7 +63,12 @@ async function bytesResponse(
   if (wanted.begin >= wanted.end || context.req.method === "HEAD") return new Response(null, init);
   const follower = host.followerOf(context);
   const handle = follower.attach(id, { offset: wanted.begin, timeoutMs: longestTimeoutMs });
-  const stream = bytesStream(handle.output, wanted, () => void follower.close());
+  const stream = bytesStream(
+    handle.output,
+    wanted,
+    () => void follower.close(),
+    (reason) => context.env.peer.cut(reason),
+  );
   await handle.id.catch(async (error: unknown) => {
     // The run is there. Its output may not be.
     const outcome = await handle.outcome;
@@ -78,11 +83,17 @@ function bytesStream(
   output: AsyncIterable<OutputChunk>,
   { end, channel }: Wanted,
   over: () => void,
+  cut: (reason: string) => void,
 ): ReadableStream<Uint8Array> {
   const chunks = output[Symbol.asyncIterator]();
   // A run is not held for output that nobody has begun to read.
   let first: Promise<IteratorResult<OutputChunk>> | undefined = chunks.next();
   first.catch(() => {});
+  // The status was sent long ago. Only a cut tells a reader that the rest is missing.
+  const broken = (): undefined => {
+    cut("the rest of the output could not be read");
+    return undefined;
+  };
   const stop = async (): Promise<void> => {
     await chunks.return?.();
     over();
@@ -91,8 +102,9 @@ function bytesStream(
     {
       async pull(controller) {
         for (;;) {
-          const next = await (first ?? chunks.next());
+          const next = await (first ?? chunks.next()).catch(broken);
           first = undefined;
+          if (next === undefined) return controller.close();
           const chunk = next.done === true ? undefined : next.value;
           const rest = end - (chunk?.offset ?? end);
           const isLast = chunk === undefined || chunk.bytes.length >= rest;

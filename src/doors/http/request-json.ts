@@ -11,9 +11,13 @@ import { mediaType, wholeBody } from "./request-body.js";
  * @throws IscepError `too_large`, `timeout`, `protocol` for what is no JSON, `invalid_arguments` for JSON that is no
  *   object
  */
-export async function jsonObjectOf({ req }: HttpContext, limits: Limits): Promise<JsonObject> {
+export async function jsonObjectOf(
+  { req }: HttpContext,
+  limits: Limits,
+  limit?: Parameters<typeof wholeBody>[3],
+): Promise<JsonObject> {
   const type = mediaType(req.header("content-type"));
-  const bytes = await wholeBody(req.raw, limits, req.header("content-length"));
+  const bytes = await wholeBody(req.raw, limits, req.header("content-length"), limit);
   if (bytes.length === 0) return {};
   if (type !== "application/json" && !type.endsWith("+json")) {
     throw httpFault(415, "usage", "the body must be JSON; send it with `Content-Type: application/json`");

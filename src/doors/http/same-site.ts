@@ -5,6 +5,7 @@
 import { isIP } from "node:net";
 import type { MiddlewareHandler } from "hono";
 import type { IscepError } from "../../errors.js";
+import { isOwnPage } from "./credentials.js";
 import type { HttpEnv } from "./mount.js";
 import { httpFault, problem } from "./problem.js";
 import type { HttpSettings } from "./settings.js";
@@ -27,9 +28,7 @@ export function sameSite({ hosts = [], origins = [], listen = [] }: HttpSettings
     const isListed = origin !== undefined && origins.includes(origin);
     if (isListed && req.method === "OPTIONS") return preflight(origin);
     if (!safeMethods.has(req.method) && !isListed) {
-      const site = req.header("sec-fetch-site") ?? "none";
-      const isOurs = origin === undefined ? site === "same-origin" || site === "none" : isOwn(origin, host);
-      if (!isOurs) return problem(foreignPage());
+      if (!isOwnPage(context)) return problem(foreignPage());
     }
     await next();
     if (isListed) {
@@ -45,7 +44,7 @@ function foreignHost(name: string): IscepError {
   return httpFault(421, "unauthorized", message);
 }
 
-function foreignPage(): IscepError {
+export function foreignPage(): IscepError {
   const message = "a page of another origin may not do this; add it to `origins` of `http` if it should";
   return httpFault(403, "unauthorized", message);
 }
@@ -70,11 +69,6 @@ function preflight(origin: string): Response {
       "access-control-max-age": "600",
     },
   });
-}
-
-/** A proxy may add TLS, so only the host counts. */
-function isOwn(origin: string, host: string): boolean {
-  return /^https?:\/\/(.+)$/.exec(origin.toLowerCase())?.[1] === host;
 }
 
 /** To rebind, an attacker needs a name. */

@@ -2,15 +2,17 @@
 import type { Client } from "../../client/client.js";
 import { IscepError, isIscepError } from "../../errors.js";
 import { scopesForRunning } from "../../identity/scopes.js";
-import { cookieName, sessionCookie } from "./credentials.js";
+import { cookieName, isOwnPage, ownCookie } from "./credentials.js";
 import { jsonResponse } from "./json-response.js";
 import type { HttpContext, HttpMount } from "./mount.js";
 import { jsonObjectOf } from "./request-json.js";
+import { foreignPage } from "./same-site.js";
 
 export const mountSession: HttpMount = (app, host) => {
   app.get("/session", async (context) => jsonResponse(await sessionView(host.clientOf(context))));
   app.post("/session", async (context) => {
-    const { token } = await jsonObjectOf(context, host.limits);
+    if (!isOwnPage(context)) throw foreignPage();
+    const { token } = await jsonObjectOf(context, host.limits, "maxUnauthenticatedBytes");
     if (typeof token !== "string") throw new IscepError("usage", 'the body must be {"token": "…"}');
     const view = await sessionView(context.env.peer.client(token));
     const { sessions } = host;
@@ -18,7 +20,8 @@ export const mountSession: HttpMount = (app, host) => {
     return jsonResponse(view, 200, setCookie(context, cookie, Math.floor(sessions.lifetimeMs / 1_000)));
   });
   app.delete("/session", (context) => {
-    const cookie = sessionCookie(context);
+    if (!isOwnPage(context)) throw foreignPage();
+    const cookie = ownCookie(context);
     if (cookie !== undefined) host.sessions.end(cookie);
     return new Response(null, { status: 204, headers: setCookie(context, "", 0) });
   });

@@ -55,6 +55,15 @@ describe("smuggling", () => {
   });
 });
 
+test("bytes that are no request, behind one that runs, do not replace its answer", async () => {
+  const server = await start();
+  const raw = await server.bytes();
+  raw.send(...head, "Content-Length: 14", "", '{"text":"one"}}garbage', "", "");
+  const text = await raw.rest();
+  expect(statusesOf(text)).toEqual([200]);
+  expect(ran).toEqual(["one"]);
+});
+
 describe("deadlines", () => {
   const short = { authenticationTimeoutMs: 200, packetTimeoutMs: 200, idleTimeoutMs: 200, writeStallTimeoutMs: 300 };
 
@@ -69,6 +78,13 @@ describe("deadlines", () => {
     raw.send(...lines);
     await raw.closed;
     expect(ran).toEqual([]);
+  });
+
+  test("a head that is not whole in time is told so", async () => {
+    const server = await start({ ...short, authenticationTimeoutMs: 5_000 });
+    const raw = await server.bytes();
+    raw.send(...head, "X-A: 1");
+    expect(statusesOf(await raw.rest())).toEqual([408]);
   });
 
   test("a head that comes letter by letter ends at the deadline of a packet, not of a letter", async () => {
@@ -120,6 +136,20 @@ describe("budgets", () => {
     raw.send(...head, "Transfer-Encoding: chunked", "", "20000", "a".repeat(0x20000), "0", "", "");
     expect(statusesOf(await raw.until(/too_large/))).toEqual([413]);
     expect(ran).toEqual([]);
+  });
+
+  test("who signs in may send no more than a stranger may", async () => {
+    const server = await start({ maxUnauthenticatedBytes: 20_000 });
+    const raw = await server.bytes();
+    raw.send(
+      "POST /session HTTP/1.1",
+      "Host: localhost",
+      "Content-Type: application/json",
+      "Content-Length: 30000",
+      "",
+      "",
+    );
+    expect(statusesOf(await raw.until(/too_large/))).toEqual([413]);
   });
 
   test("a stranger's body is not read: the token is checked first", async () => {
