@@ -28,7 +28,7 @@ class Peer {
   }
 }
 
-async function withPeers(count, work) {
+export async function withPeers(count, work) {
   const peers = Array.from({ length: count }, () => new Peer());
   try {
     return await work(...peers);

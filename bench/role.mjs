@@ -98,18 +98,23 @@ const urlOf = ({ port, pin }) =>
 
 const roles = {
   "bare-server": () => bareServer(),
-  "iscep-server": async ({ tokens, tls = false, folder, logs, limits }) => {
+  "iscep-server": async ({ tokens, tls = false, folder, logs, limits, otherCommands = 0, runsFolder }) => {
+    const startedMs = performance.now();
+    const others = Array.from({ length: otherCommands }, (_, index) =>
+      defineCommand({ name: `other_${index}`, description: "Is there", run: () => index }),
+    );
     const server = new Server({
-      commands: [greet, stream, wait],
+      commands: [greet, stream, wait, ...others],
       port: 0,
       tls,
       limits,
       ...(folder ? { stateFolder: folder } : {}),
       ...(logs ? { logs } : {}),
       ...(tokens ? { tokens } : {}),
+      ...(runsFolder ? { runsFolder } : {}),
     });
     const { port, pin } = await server.listen();
-    return { port, pin };
+    return { port, pin, startMs: performance.now() - startedMs };
   },
   "bare-client": async ({ port, token, ms }) => {
     const client = await bareClient(port);
@@ -143,6 +148,49 @@ const roles = {
     };
     await receive(Math.ceil(pieces / 10));
     return outputPerSecond({ pieces, pieceBytes }, () => receive(pieces));
+  },
+  /** A fixed number of calls, so that only their cost counts. */
+  "iscep-calls": async ({ token, calls, inFlight, ...server }) => {
+    const client = await connect(urlOf(server), { token, protocol: 2 });
+    let left = calls;
+    const caller = async () => {
+      while (left-- > 0) check(await client.call("greet", args));
+    };
+    await Promise.all(Array.from({ length: inFlight }, caller));
+    await client.close();
+    return {};
+  },
+  /** Keeps a run and lists runs. */
+  "iscep-runs": async ({ token, lists, ...server }) => {
+    const client = await connect(urlOf(server), { token, protocol: 2 });
+    const startedMs = performance.now();
+    let listed = 0;
+    for (let index = 0; index < lists; index++) listed = (await client.runs({ limit: 100 })).runs.length;
+    const listMs = (performance.now() - startedMs) / lists;
+    await client.close();
+    return { listMs, listed };
+  },
+  "iscep-keep": async ({ token, ...server }) => {
+    const client = await connect(urlOf(server), { token, protocol: 2 });
+    await client.call("greet", args, { idempotencyKey: "kept" });
+    await client.close();
+    return {};
+  },
+  /** Follows one run from `watchers` connections. */
+  "iscep-watchers": async ({ token, pieces, pieceBytes, watchers, ...server }) => {
+    const url = urlOf(server);
+    const clients = await Promise.all(Array.from({ length: watchers }, () => connect(url, { token, protocol: 2 })));
+    const [first, ...others] = clients;
+    const run = first.run("stream", { pieces, pieceBytes });
+    const id = await run.id;
+    const outputs = [run, ...others.map((client) => client.attach(id))].map(async ({ output }) => {
+      let bytes = 0;
+      for await (const chunk of output) bytes += chunk.bytes.length;
+      if (bytes !== pieces * pieceBytes) throw new Error(`${bytes} bytes came`);
+    });
+    await Promise.all(outputs);
+    await Promise.all(clients.map((client) => client.close()));
+    return {};
   },
   /** Opens connections that send nothing. */
   "idle-sockets": async ({ port, count }) => {
