@@ -50,7 +50,8 @@ const crc: PacketHash = {
     packet.writeUInt32BE(crc32(packet.subarray(sizeFieldBytes, end)), end);
   },
   tail(head, bytes) {
-    const tail = Buffer.alloc(hashBytes);
+    // Buffer.alloc would make memory of its own for each.
+    const tail = Buffer.allocUnsafe(hashBytes).fill(0);
     tail.writeUInt32BE(crc32(bytes, crc32(head.subarray(sizeFieldBytes))));
     return tail;
   },

@@ -45,7 +45,8 @@ const nothing = Buffer.alloc(0);
  * Cuts a stream of bytes into packets, however the network split it.
  *
  * A buffer grows with what has arrived, never with what a header claims. A packet that came whole in one chunk is not
- * copied: its view shares the memory of the chunk.
+ * copied: its view shares the memory of the chunk. Of a packet that came in several chunks, only its own bytes are copied
+ * together, and what follows it stays in its chunk.
  */
 export class PacketReader {
   /** The upper bound of the Size field. It may be raised when a peer has authenticated. */
@@ -54,6 +55,8 @@ export class PacketReader {
   #offset = 0;
   #end = 0;
   #owned = false;
+  /** The bytes behind those in the buffer, which ends with a packet then. */
+  #following: Buffer | undefined;
 
   constructor(maxPacketBytes: number) {
     this.maxPacketBytes = maxPacketBytes;
@@ -61,32 +64,59 @@ export class PacketReader {
 
   /** How many received bytes belong to no packet that was handed out. */
   get pendingBytes(): number {
-    return this.#end - this.#offset;
+    return this.#end - this.#offset + (this.#following?.length ?? 0);
   }
 
   /** The bytes that were received but not read, so that another reader can go on with them. */
   takeBytes(): Buffer {
+    this.#merge();
     const bytes = this.#buffer.subarray(this.#offset, this.#end);
-    this.#buffer = nothing;
-    this.#offset = this.#end = 0;
+    this.#use(nothing);
     return bytes;
   }
 
   receive(chunk: Buffer): void {
+    this.#merge();
     const pending = this.#end - this.#offset;
     if (pending === 0) {
-      this.#buffer = chunk;
-      this.#offset = 0;
-      this.#end = chunk.length;
-      this.#owned = false;
+      this.#use(chunk);
       return;
     }
+    const missing = this.#packetBytes() - pending;
+    if (missing > 0 && missing < chunk.length) {
+      this.#append(chunk.subarray(0, missing));
+      this.#following = chunk.subarray(missing);
+    } else this.#append(chunk);
+  }
+
+  #use(bytes: Buffer): void {
+    this.#buffer = bytes;
+    this.#offset = 0;
+    this.#end = bytes.length;
+    this.#owned = false;
+  }
+
+  /** More comes before the packet in the buffer was read, so what follows it belongs there too. */
+  #merge(): void {
+    const following = this.#following;
+    this.#following = undefined;
+    if (following !== undefined) this.#append(following);
+  }
+
+  /** The length of the packet that begins in the buffer, as its header claims; 0 when the header is not whole. */
+  #packetBytes(): number {
+    if (this.#end - this.#offset < sizeFieldBytes) return 0;
+    return sizeFieldBytes + this.#buffer.readUInt32BE(this.#offset);
+  }
+
+  #append(chunk: Buffer): void {
+    const pending = this.#end - this.#offset;
     const needed = pending + chunk.length;
     // This writes only behind #end, so views that were handed out before stay as they are.
     if (!this.#owned || this.#buffer.length - this.#end < chunk.length) {
       // Doubling keeps the copying linear for a peer that sends single bytes. The size of the packet bounds the last
       // step.
-      const packetBytes = pending >= sizeFieldBytes ? sizeFieldBytes + this.#buffer.readUInt32BE(this.#offset) : 64;
+      const packetBytes = pending >= sizeFieldBytes ? this.#packetBytes() : 64;
       const capacity = Math.max(needed, Math.min(needed * 2, packetBytes));
       const grown = Buffer.allocUnsafeSlow(capacity);
       this.#buffer.copy(grown, 0, this.#offset, this.#end);
@@ -136,8 +166,8 @@ export class PacketReader {
     const packet = { type: bytes.readUInt16BE(offset + sizeFieldBytes), bytes, start, end: next - hashBytes };
     if (next === this.#end) {
       // An idle connection holds no buffer.
-      this.#buffer = nothing;
-      this.#offset = this.#end = 0;
+      this.#use(this.#following ?? nothing);
+      this.#following = undefined;
     } else {
       this.#offset = next;
     }
