@@ -1,4 +1,4 @@
-// gRPC over HTTP/2 with JSON as its messages, so that no schema has to be compiled. Each connection has a channel of its own.
+// gRPC over HTTP/2 with JSON as its messages, so that no schema needs a compiler. Each connection has a channel of its own.
 import grpc from "@grpc/grpc-js";
 
 const json = { serialize: (value) => Buffer.from(JSON.stringify(value)), deserialize: (bytes) => JSON.parse(bytes) };

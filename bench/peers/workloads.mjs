@@ -1,4 +1,4 @@
-// What each peer has to do. Every answer is checked. A figure is a number a second, of calls, pieces or megabytes.
+// What each peer must do. Every answer is checked. A figure is a number a second, of calls, pieces or megabytes.
 const args = { message: "hello", numb: 1 };
 
 function check(answer) {
