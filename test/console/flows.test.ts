@@ -318,8 +318,35 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByText("Your sign-in has ended").waitFor();
     await page.getByLabel("Token").fill(own.token);
     await page.keyboard.press("Enter");
+    // What a killed server had not yet written of the output is gone.
     await ended(page, "Lost");
-    expect(await outputOf(page)).toContain("trouble");
+    expect(await page.getByText(/nobody knows/i).count()).toBeGreaterThan(0);
+  });
+
+  test("the view follows the output until somebody scrolls up, and again when they want; lines are copied as they are", async () => {
+    const page = await signedIn("/console/commands/grows");
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByLabel("file").fill("grow-go");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByText("line 200", { exact: true }).waitFor();
+    const box = page.locator(".output-box");
+    expect(await page.getByRole("button", { name: "Follow" }).count()).toBe(0);
+    await box.hover();
+    await page.mouse.wheel(0, -1_500);
+    await page.getByRole("button", { name: "Follow" }).waitFor();
+    const before: unknown = await box.evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop);
+    server.touch("grow-go");
+    await page.getByRole("region", { name: "Output, 300 lines" }).waitFor();
+    expect(await box.evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop)).toBe(before);
+    await page.getByRole("button", { name: "Follow" }).click();
+    server.touch("grow-go-on");
+    await page.getByText("line 400", { exact: true }).waitFor();
+    await ended(page, "Completed");
+    await page.keyboard.press("Home");
+    await page.goto(`${page.url()}#L2-L3`);
+    await page.getByRole("button", { name: "Copy" }).click();
+    await page.getByText("Copied", { exact: true }).first().waitFor();
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe("line 2\nline 3\n");
   });
 
   test("schedules are told in words, with their next time", async () => {

@@ -48,7 +48,7 @@ export function useBrowser(): Browsing {
         timezoneId: "Europe/Berlin",
         ...options,
       });
-      context.setDefaultTimeout(10_000);
+      context.setDefaultTimeout(20_000);
       const page = await context.newPage();
       const faults = faultsOf(page, context);
       onTestFinished(async () => {

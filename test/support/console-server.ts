@@ -36,6 +36,17 @@ commands:
       - "{file}"
     args: { file: { type: string, allow: [dash] } }
     concurrency: { limit: 2, when_full: queue }
+  grows:
+    description: Print lines, and more when files are there
+    run:
+      - sh
+      - -c
+      - |
+        seq -f "line %.0f" 1 200; until [ -e "$0" ]; do sleep 0.02; done
+        seq -f "line %.0f" 201 300; until [ -e "$0-on" ]; do sleep 0.02; done
+        seq -f "line %.0f" 301 400
+      - "{file}"
+    args: { file: { type: string } }
   one_at_a_time:
     description: Wait for a file, one after the other
     run: [sh, -c, 'until [ -e "$0" ]; do sleep 0.02; done; echo done', "{file}"]
