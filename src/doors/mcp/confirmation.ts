@@ -15,7 +15,8 @@ import { modelLine, modelText } from "./model-text.js";
 import { textResult } from "./results.js";
 
 const key = "confirm";
-const longestArguments = 2_000;
+const longestValue = 200;
+const longestArguments = 4_000;
 
 /**
  * undefined when the command may run now.
@@ -45,10 +46,15 @@ export function unconfirmed(
     const refusal = `"${name}" did not run: a person must confirm it, and this client cannot ask one. ${sentence} Tell the person to run it themselves: iscep call ${name}. Or they use a client that supports elicitation, or start \`iscep mcp --yes\` if their client asks them before each call by itself.`;
     return { ...textResult(refusal), isError: true };
   }
+  const shown = shownArguments(description, args);
+  if (shown === undefined) {
+    const refusal = `"${name}" did not run: a person must confirm it, and its arguments are too many to be shown to them. Tell the person to run it themselves: iscep call ${name}.`;
+    return { ...textResult(refusal), isError: true };
+  }
   return inputRequired({
     inputRequests: {
       [key]: inputRequired.elicit({
-        message: `${sentence}\n\nRun "${name}" with ${shownArguments(description, args)}?`,
+        message: `${sentence}\n\nRun "${name}"${shown === "" ? "?" : ` with these arguments?\n\n${shown}`}`,
         // Only the buttons count, so there is nothing to fill in.
         requestedSchema: { type: "object", properties: {} },
       }),
@@ -62,17 +68,29 @@ function canAsk(capabilities: unknown): boolean {
   return isJsonObject(elicitation) && ("form" in elicitation || !("url" in elicitation));
 }
 
-/** The person decides about these. Secrets are not theirs to see here. */
-function shownArguments({ args: schema }: CommandDescription, args: Readonly<Record<string, unknown>>): string {
-  const entries = Object.entries(args);
-  if (entries.length === 0) return "no arguments";
+/**
+ * The person decides about these, so each name is shown with the beginning of its value, in the order of the author.
+ * Secrets are not theirs to see here. undefined when there are so many that nobody would read them.
+ */
+function shownArguments(
+  { args: schema }: CommandDescription,
+  args: Readonly<Record<string, unknown>>,
+): string | undefined {
   const properties = isJsonObject(schema["properties"]) ? schema["properties"] : {};
-  const shown = Object.fromEntries(
-    entries.map(([name, value]) => {
-      const property = properties[name];
-      return [name, isJsonObject(property) && property["writeOnly"] === true ? "***" : value];
-    }),
+  const names = [...Object.keys(properties), ...Object.keys(args)].filter(
+    (name, index, all) => Object.hasOwn(args, name) && all.indexOf(name) === index,
   );
-  const words = JSON.stringify(shown);
-  return modelText(words.length > longestArguments ? `${words.slice(0, longestArguments)}…` : words);
+  const lines = names.map((name) => {
+    const property = properties[name];
+    const isSecret = isJsonObject(property) && property["writeOnly"] === true;
+    return `${modelLine(name)}: ${isSecret ? "***" : shownValue(args[name])}`;
+  });
+  const words = lines.join("\n");
+  return words.length > longestArguments ? undefined : words;
+}
+
+function shownValue(value: unknown): string {
+  const words = modelLine(JSON.stringify(value));
+  const left = words.length - longestValue;
+  return left > 0 ? `${words.slice(0, longestValue)} … and ${left} more characters` : words;
 }

@@ -9,10 +9,20 @@ import { visibleText } from "../../text/visible-text.js";
 const colours = /\u001b\[[0-9;]*m/g;
 
 /**
- * These take no room on a screen: zero-width characters, tag characters, which can spell whole sentences of ASCII, and
- * the variation selectors beyond those of emoji, which can hold bytes.
+ * Characters that nobody sees: with tag characters or variation selectors, whole sentences can be spelt. What stays are
+ * the marks of Arabic that are seen, one selector behind a character that may be an emoji, and one joiner between
+ * emojis, or behind a letter of a script that joins letters.
  */
-const unseen = /[\u200b\u2060-\u2064\ufeff]|[\u{e0000}-\u{e007f}]|[\u{e0100}-\u{e01ef}]/gu;
+const unseen = new RegExp(
+  [
+    String.raw`(?![\u0600-\u0605\u06dd\u0890\u0891\u08e2\u{110bd}\u{110cd}])`,
+    String.raw`(?!(?<=\p{Emoji})[\ufe0e\ufe0f])`,
+    String.raw`(?!(?<=\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?)\u200d(?=\p{Extended_Pictographic}))`,
+    String.raw`(?!(?<=(?!\p{Script=Latin})[\p{L}\p{M}])[\u200c\u200d](?=[\p{L}\p{M}]))`,
+    String.raw`[\p{Default_Ignorable_Code_Point}\p{Cf}]`,
+  ].join(""),
+  "gu",
+);
 
 export function modelText(text: string): string {
   return visibleText(text.replace(colours, "")).replace(

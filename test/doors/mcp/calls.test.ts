@@ -97,7 +97,9 @@ describe.each(everyWay)("over %s in %s", (...how) => {
       const { client } = await mcpClient(how, await startMcpServer({ commands: [drop] }), { person });
       const given = { world: "end", password: "hunter2-hunter2" };
       expect(wordsOf(await client.callTool({ name: "drop", arguments: given }))).toBe("dropped");
-      expect(asked).toEqual(['The world is gone then.\n\nRun "drop" with {"world":"end","password":"***"}?']);
+      expect(asked).toEqual([
+        'The world is gone then.\n\nRun "drop" with these arguments?\n\nworld: "end"\npassword: ***',
+      ]);
       expect(dropped).toEqual([given]);
     });
 
@@ -109,6 +111,50 @@ describe.each(everyWay)("over %s in %s", (...how) => {
       expect(refused.isError).toBe(true);
       expect(wordsOf(refused)).toMatch(action === "decline" ? /^The person said no/ : /did not answer/);
       expect(dropped).toEqual([]);
+    });
+
+    test.skipIf(!asks)(
+      "shows each argument to the person, however long others are and in which order they come",
+      async () => {
+        const wide = defineCommand({
+          name: "wide",
+          confirm: true,
+          args: declareArguments({
+            target: { type: "string" },
+            note: { type: "string", multiline: true },
+            names: { type: "list", items: { type: "string" }, maxItems: 100_000, default: [] },
+          }),
+          run: () => "ran",
+        });
+        const server = await startMcpServer({ commands: [wide] });
+        const asked: string[] = [];
+        const person = (message: string) => {
+          asked.push(message);
+          return "decline" as const;
+        };
+        const { client } = await mcpClient(how, server, { person });
+        const note = `${"x".repeat(5_000)}\u202e\n`;
+        await client.callTool({ name: "wide", arguments: { note, target: "production" } });
+        expect(asked).toEqual([
+          `This runs "wide".\n\nRun "wide" with these arguments?\n\ntarget: "production"\nnote: "${"x".repeat(199)} … and 4810 more characters`,
+        ]);
+      },
+    );
+
+    test.skipIf(!asks)("is refused with more arguments than a person would read", async () => {
+      const names = Array.from({ length: 30 }, (_, index) => `argument_${index}`);
+      const many = defineCommand({
+        name: "many",
+        confirm: true,
+        args: declareArguments(Object.fromEntries(names.map((name) => [name, { type: "string" }]))),
+        run: () => "ran",
+      });
+      const server = await startMcpServer({ commands: [many] });
+      const { client } = await mcpClient(how, server, { person: () => "accept" });
+      const given = Object.fromEntries(names.map((name) => [name, "x".repeat(300)]));
+      const refused = await client.callTool({ name: "many", arguments: given });
+      expect(refused.isError).toBe(true);
+      expect(wordsOf(refused)).toMatch(/too many to be shown/);
     });
 
     test("is refused where nobody can be asked, in words that say how it can be done", async () => {

@@ -68,6 +68,15 @@ test("text without tricks stays as it is, and every trick becomes visible", () =
       expect(modelText(plain)).toBe(plain);
     }),
   );
+  for (const seen of ["👨‍👩‍👧‍👦", "❤️", "1️⃣", "🏳️‍🌈", "👩🏽‍🚀", "می‌خواهم", "क्‍ष", "é漢字"]) expect(modelText(seen)).toBe(seen);
+  const unseen = /^[\p{Default_Ignorable_Code_Point}\p{Cf}]$/u;
+  const arabicMarks = /^[\u0600-\u0605\u06dd\u0890\u0891\u08e2\u{110bd}\u{110cd}]$/u;
+  for (let code = 0; code <= 0x10_ff_ff; code++) {
+    const character = String.fromCodePoint(code);
+    if (!unseen.test(character) || arabicMarks.test(character)) continue;
+    // Behind a letter, and behind an emoji a second time, they say nothing that a person sees.
+    expect(modelText(`a${character}b❤\ufe0f${character}`)).toMatch(/^a\\\S+b❤\ufe0f\\\S+$/u);
+  }
   const unit = fc.constantFrom("\u001b", "\u202e", "\u200b", "\u{e0041}", "\u{e0101}", "\u0007", "\ufeff");
   fc.assert(
     fc.property(fc.string({ unit }), (tricks) => {
