@@ -10,11 +10,12 @@ export function whileGood(response: Response, isGood: () => Promise<boolean>, in
   const reader = body.getReader();
   let timer: NodeJS.Timeout | undefined;
   let isOver = false;
-  const end = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+  /** What happens to the stream happens once, because a second time would throw. */
+  const end = (how: () => void): void => {
     if (isOver) return;
     isOver = true;
     clearInterval(timer);
-    controller.close();
+    how();
     // The other side may have ended already.
     reader.cancel().catch(() => {});
   };
@@ -22,20 +23,20 @@ export function whileGood(response: Response, isGood: () => Promise<boolean>, in
     {
       start(controller) {
         const check = async (): Promise<void> => {
-          if (!(await isGood())) end(controller);
+          if (!(await isGood())) end(() => controller.close());
         };
         timer = setInterval(() => void check(), intervalMs);
       },
       async pull(controller) {
-        const { done, value } = await reader.read();
-        if (done || !(await isGood())) end(controller);
-        else if (!isOver) controller.enqueue(value);
+        try {
+          const { done, value } = await reader.read();
+          if (done || !(await isGood())) end(() => controller.close());
+          else if (!isOver) controller.enqueue(value);
+        } catch (error) {
+          end(() => controller.error(error));
+        }
       },
-      cancel(reason) {
-        isOver = true;
-        clearInterval(timer);
-        return reader.cancel(reason);
-      },
+      cancel: () => end(() => {}),
     },
     { highWaterMark: 0 },
   );
