@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import { IscepError } from "../errors.js";
 import { readSecret, type SecretPlace } from "../files/secret-place.js";
+import { webhookKey } from "../identity/standard-webhooks.js";
 import type { Notice, NoticeAddress, ScriptCommand, ScriptInvocation } from "../model/command.js";
 import { isOutcomeStatus, outcomeTable, type OutcomeStatus } from "../model/outcome.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
@@ -191,6 +192,6 @@ function addressOf(url: unknown, { secret, folder, environment, user }: NotifyDe
       "usage",
       "`url` needs `secret`, the file of the key that signs requests; or say `secret: false` for requests without a signature",
     );
-  if (secret !== false) readSecret(secret);
+  if (secret !== false) webhookKey(readSecret(secret));
   return { kind: "http", url, secret: secret === false ? undefined : secret };
 }

@@ -1,6 +1,7 @@
 /** Checks the definitions of webhooks. */
 import { IscepError } from "../errors.js";
 import { readSecret, type SecretPlace } from "../files/secret-place.js";
+import { webhookKey } from "../identity/standard-webhooks.js";
 import type { Command } from "../model/command.js";
 import { didYouMean } from "../text/near-name.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
@@ -74,7 +75,7 @@ export function compileHook(name: string, definition: HookDefinition): Hook {
   if (kind !== "unsigned" && secrets.length === 0)
     throw wrong("it needs `secret`, the file of the secret that its sender signs with");
   if (signatureHeader !== undefined && kind !== "hmac") throw wrong("`signatureHeader` belongs to `hmac`");
-  for (const place of secrets) readSecret(place);
+  for (const place of secrets) checkSecret(place, kind);
   return Object.freeze({
     name,
     command,
@@ -94,6 +95,11 @@ export function compileHook(name: string, definition: HookDefinition): Hook {
 
 function isList(secret: SecretPlace | readonly SecretPlace[]): secret is readonly SecretPlace[] {
   return Array.isArray(secret);
+}
+
+function checkSecret(place: SecretPlace, kind: HookKind): void {
+  const secret = readSecret(place);
+  if (kind === "standard") webhookKey(secret);
 }
 
 type Wrong = (sentence: string) => IscepError;

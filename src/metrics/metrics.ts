@@ -54,7 +54,8 @@ export class Metrics {
       this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
       return;
     }
-    counts.durationMs += durationMs;
+    // A clock that is set back must not make the sum smaller.
+    counts.durationMs += Math.max(0, durationMs);
     counts.outputBytes += outputBytes;
     let bucket = 0;
     while (bucket < bucketsMs.length && durationMs > (bucketsMs[bucket] ?? 0)) bucket++;

@@ -11,6 +11,7 @@ import { scheduler } from "../model/identity.js";
 import type { Logs } from "../model/logs.js";
 import type { RunOutcome } from "../model/outcome.js";
 import type { RunRecord } from "../model/run-record.js";
+import { recordOfRun } from "../runs/run/record.js";
 import { createRunId } from "../runs/run/run-id.js";
 import type { Run } from "../runs/run/run.js";
 import { runScript } from "../runs/script/run-script.js";
@@ -82,7 +83,9 @@ export class Notices {
     // A caller is told that the call is refused. Of a schedule nobody else would know.
     if (status === "rejected" && run.identity.owner !== scheduler.owner) return;
     if (run.notices?.some(({ statuses }) => statuses.has(status)) !== true) return;
-    this.#takeAll(run.notices, factsOfRun(run, outcome, this.#options.limits));
+    // To look for the end of standard error takes longer than a run may be held up by each of thousands that fail.
+    if (this.waiting >= this.#options.limits.maxQueuedNotices) this.#drop(recordOfRun(run));
+    else this.#takeAll(run.notices, factsOfRun(run, outcome, this.#options.limits));
   }
 
   #takeAll(notices: readonly Notice[], facts: RunFacts): void {
@@ -147,7 +150,7 @@ export class Notices {
   }
 
   /** What is dropped is counted, so that thousands of failing runs do not fill the log too. */
-  #drop(facts: RunFacts): void {
+  #drop(facts: RunRecord): void {
     const { notices } = this.#options.metrics;
     notices.dropped++;
     const { logProblemIntervalMs, maxQueuedNotices } = this.#options.limits;
@@ -245,7 +248,7 @@ export class Notices {
     this.#later.set(pending, timer.unref());
   }
 
-  #log({ message, error, facts }: { message: string; error?: unknown; facts?: RunFacts }): void {
+  #log({ message, error, facts }: { message: string; error?: unknown; facts?: RunRecord }): void {
     const { logs } = this.#options;
     if (logs === undefined) {
       process.emitWarning(message, { type: "IscepWarning", code: "ISCEP_NOTICES" });

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { readTraceparent, writeTraceparent } from "#iscep/traces/traceparent";
 import { watchForLeaks } from "../support/leaks.js";
 import { startServer } from "../support/servers.js";
+import { place } from "./modules/place.mjs";
 
 watchForLeaks();
 
@@ -29,6 +30,11 @@ test("a script and a function get the caller's traceparent, and one that is none
     expect(await caller.call("look", undefined, { traceparent })).toBe(seen || "none");
   }
   expect(await caller.call("look")).toBe("none");
+});
+
+test("a function in a thread gets it too", async () => {
+  const { client } = await startServer({ commands: [place] });
+  expect(await (await client()).call("place", undefined, { traceparent: parent })).toBe(parent);
 });
 
 test("@opentelemetry/api is not loaded, although it is there", () => {

@@ -343,6 +343,11 @@ describe("a definition of a hook", () => {
     ["a source that is none", { kind: "unsigned", args: { a: { from: "a b" } } }, /neither a JSON pointer/],
     ["a map as a value", { kind: "unsigned", args: { a: { form: "/a" } } }, /fixed value/],
     ["a header that this kind has not", { kind: "standard", secret: "/x", signatureHeader: "X" }, /belongs to `hmac`/],
+    [
+      "a secret that is no base64",
+      { kind: "standard", secret: secretFile("whsec_!!!!!!!!!!!!!!!!") },
+      /base64 of at least 16/,
+    ],
     ["an unknown option", { kind: "unsigned", filter: {} }, /no option "filter"/],
   ])("is refused: %s", async (_, definition, message) => {
     const error = await errorOf(() =>
