@@ -12,6 +12,7 @@ import { ThreadPool } from "#iscep/runs/thread/pool";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import * as commands from "./modules/commands.mjs";
+import { begins } from "./modules/slow-to-load.mjs";
 import { until } from "../support/until.js";
 
 watchForLeaks();
@@ -339,4 +340,20 @@ test("a thread that is left at any moment of its start leaves no file open", asy
     controller.abort(new IscepError("cancelled", "left"));
     expect(await running).toMatchObject({ code: "cancelled" });
   }
+});
+
+test("a call that is left while its thread loads the command's module never begins", async () => {
+  const pool = openPool(1, 100);
+  const shared = gate();
+  const channel = new BroadcastChannel("slow-to-load");
+  const loading = new Promise((resolve) => (channel.onmessage = resolve));
+  const controller = new AbortController();
+  const ended = thrownBy(run(pool, begins, { gate: shared }, controller.signal));
+  await loading;
+  const reason = new IscepError("timeout", "late");
+  controller.abort(reason);
+  channel.postMessage("go on");
+  expect(await ended).toBe(reason);
+  channel.close();
+  expect(Atomics.load(shared, 0)).toBe(0);
 });

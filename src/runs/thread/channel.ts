@@ -7,7 +7,6 @@ import { packThrown, unpackThrown, type PackedThrown } from "./messages.js";
 
 /** Messages from the thread. */
 type ThreadMessage =
-  | { readonly kind: "begin" }
   | { readonly kind: "output"; readonly channel: "stdout" | "stderr"; readonly bytes: Uint8Array }
   | { readonly kind: "progress"; readonly fraction: number; readonly message: string | undefined }
   /** Asks for one piece of standard input. The rest stays with the caller. */
@@ -47,7 +46,6 @@ export class ThreadContextChannel {
     this.#progress = new PacedProgress(limits, (progress) => this.#post({ kind: "progress", ...progress }));
     port.on("message", (message: RunMessage) => this.#receive(message));
     port.unref();
-    this.#post({ kind: "begin" });
   }
 
   /** Aborted when the run must stop. A command that goes on is ended with its thread after a grace. */
@@ -115,8 +113,6 @@ export interface RunChannel {
   readonly port: MessagePort;
   /** Resolves when everything that the command sent has come. */
   readonly ended: Promise<void>;
-  /** True when the command has begun. Before that, nothing in the thread listens for an abort. */
-  readonly begun: boolean;
   abort(reason: unknown): void;
   close(): void;
 }
@@ -133,14 +129,10 @@ export function openRunChannel(context: Pick<CommandContext, "output" | "progres
       (error: unknown) => post({ kind: "inputFailed", thrown: packThrown(error) }),
     );
   };
-  let begun = false;
   const ended = new Promise<void>((resolve) => {
     port1.on("close", () => resolve());
     port1.on("message", (message: ThreadMessage) => {
       switch (message.kind) {
-        case "begin":
-          begun = true;
-          break;
         case "output": {
           const waiting = context.output.write(message.channel, message.bytes);
           if (waiting === undefined) post({ kind: "taken" });
@@ -162,9 +154,6 @@ export function openRunChannel(context: Pick<CommandContext, "output" | "progres
     // It is not unref'd: until the call closes it, it keeps the process alive for what the thread still sends.
     port: port2,
     ended,
-    get begun() {
-      return begun;
-    },
     abort: (reason) => post({ kind: "abort", reason: packThrown(reason) }),
     close: () => port1.close(),
   };

@@ -16,6 +16,27 @@ export interface ThreadTask {
   readonly limits: JsonLimits & ProgressLimits;
   /** The port for everything that passes while it runs. */
   readonly port: MessagePort;
+  /** Whether the command may begin: see `begin` and `withdraw`. */
+  readonly gate: Int32Array;
+}
+
+const waiting = 0;
+const begun = 1;
+const withdrawn = 2;
+
+/** Only one of `begin` and `withdraw` succeeds, so a command whose caller was told that it was left never begins later. */
+export function createGate(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+}
+
+/** In the thread, right before the command is called. False: it must not be called. */
+export function begin(gate: Int32Array): boolean {
+  return Atomics.compareExchange(gate, 0, waiting, begun) === waiting;
+}
+
+/** False: the command has begun. */
+export function withdraw(gate: Int32Array): boolean {
+  return Atomics.compareExchange(gate, 0, waiting, withdrawn) !== begun;
 }
 
 export type ThreadMessage =

@@ -6,7 +6,7 @@ import type { ProgressLimits } from "../run/paced-progress.js";
 import type { JsonLimits } from "../../wire/json.js";
 import { JsonText } from "../../wire/json-text.js";
 import { openRunChannel } from "./channel.js";
-import { unpackThrown, type ThreadAnswer, type ThreadTask } from "./messages.js";
+import { createGate, unpackThrown, withdraw, type ThreadAnswer, type ThreadTask } from "./messages.js";
 import { WorkerThreads } from "./worker-threads.js";
 
 export interface ThreadPoolOptions extends Partial<JsonLimits & ProgressLimits> {
@@ -79,9 +79,11 @@ export class ThreadPool {
     signal.throwIfAborted();
     if (this.#closed) throw new IscepError("closed", "the server was closed, and starts no more threads");
     const channel = openRunChannel(options);
+    const gate = createGate();
     const task: ThreadTask = {
       limits: this.#taskLimits,
       port: channel.port,
+      gate,
       module,
       command: command.name,
       args,
@@ -92,11 +94,12 @@ export class ThreadPool {
     const threaded = this.#threads.run(task);
     let stopped: { readonly reason: unknown; readonly ended: Promise<void> } | undefined;
     const stop = (reason: unknown): void => {
+      withdraw(gate);
       stopped ??= { reason, ended: threaded.drop() };
     };
     let graceTimer: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
-      if (!channel.begun) return stop(signal.reason);
+      if (withdraw(gate)) return stop(signal.reason);
       channel.abort(signal.reason);
       graceTimer = setTimeout(() => stop(signal.reason), this.#options.killGraceMs);
     };

@@ -6,7 +6,7 @@ import { openThreadCommandTable, threadCommandKey } from "../../commands/thread-
 import { IscepError } from "../../errors.js";
 import { sendable } from "../run/settle.js";
 import { ThreadContextChannel } from "./channel.js";
-import { packThrown, type ThreadAnswer, type ThreadMessage, type ThreadTask } from "./messages.js";
+import { begin, packThrown, type ThreadAnswer, type ThreadMessage, type ThreadTask } from "./messages.js";
 import { markCommandWorker } from "./worker-flag.js";
 
 const table = openThreadCommandTable();
@@ -30,6 +30,7 @@ async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
   try {
     const command = await findCommand(task.module, task.command);
     post({ kind: "loaded" });
+    if (!begin(task.gate)) throw new IscepError("cancelled", "the call was left before the command began");
     const { runId, traceparent, identity } = task;
     const value = await command.run(task.args, {
       runId,

@@ -433,14 +433,14 @@ test("a call that waits for its turn is refused when the server closes, and the 
 
 describe("no place is lost when a script", () => {
   const concurrency = { limit: 1, maxQueued: 0 };
-  const ends = (code: string) =>
-    defineScript({ name: "ends", run: [process.execPath, "-e", code], timeoutMs: 400, concurrency });
   test.each([
-    ["fails", "process.exit(3)", "failed"],
-    ["is killed", "process.kill(process.pid, 'SIGKILL')", "killed"],
-    ["takes too long", "setInterval(Date, 1000)", "timeout"],
-  ])("%s", async (_what, code, status) => {
-    const { client } = await serve(ends(code));
+    ["fails", "process.exit(3)", "failed", 30_000],
+    ["is killed", "process.kill(process.pid, 'SIGKILL')", "killed", 30_000],
+    ["takes too long", "setInterval(Date, 1000)", "timeout", 400],
+  ])("%s", async (_what, code, status, timeoutMs) => {
+    const { client } = await serve(
+      defineScript({ name: "ends", run: [process.execPath, "-e", code], timeoutMs, concurrency }),
+    );
     for (let time = 0; time < 2; time++) expect(await client.run("ends", {}).outcome).toMatchObject({ status });
   });
 
