@@ -65,8 +65,12 @@ export class Version2ClientConnection implements ClientConnection {
     this.#window = new ReceiveWindow(this.limits.connectionWindowBytes);
     this.inputWindow = new SendWindow(this.limits.connectionWindowBytes);
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
-    socket.on("end", () => this.#ended(this.#goingAway ?? closedByServer()));
-    socket.on("close", () => this.#ended(this.#goingAway ?? closedByServer()));
+    const closed = (): void => {
+      // An error costs more than the rest of the end of a connection.
+      if (!this.#gone) this.#ended(this.#goingAway ?? closedByServer());
+    };
+    socket.on("end", closed);
+    socket.on("close", closed);
     socket.on("error", (error: Error) => {
       this.#ended(new IscepError("lost", `the connection broke: ${error.message}`, { cause: error }));
     });

@@ -83,6 +83,7 @@ export class Reconnection<Connection extends { destroy(): void }> {
   }
 
   close(): void {
-    this.#closed.abort();
+    // A reason of its own would be an error with a stack, which nobody reads.
+    this.#closed.abort("the client is closed");
   }
 }
