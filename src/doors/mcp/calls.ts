@@ -1,6 +1,6 @@
 /** Calls a command for a tool, and answers in time: with the result, or with the run's id. */
 import { randomUUID } from "node:crypto";
-import type { CallToolResult, ServerContext } from "@modelcontextprotocol/server";
+import { TRACEPARENT_META_KEY, type CallToolResult, type ServerContext } from "@modelcontextprotocol/server";
 import type { Client } from "../../client/client.js";
 import type { Limits } from "../../limits/limits.js";
 import { follow } from "./follow.js";
@@ -35,7 +35,12 @@ export async function callCommand(
   const chosen = _meta?.[keyMetaKey];
   const key = typeof chosen === "string" ? chosen : ((await earlierKey(caller, fingerprint)) ?? `mcp-${randomUUID()}`);
   // The command's own timeout counts.
-  const options = { idempotencyKey: key, timeoutMs: limits.followTimeoutMs };
+  const traceparent = _meta?.[TRACEPARENT_META_KEY];
+  const options = {
+    idempotencyKey: key,
+    timeoutMs: limits.followTimeoutMs,
+    ...(typeof traceparent === "string" ? { traceparent } : {}),
+  };
   const handle = client.run(command, args, options);
   const output = new ShownOutput(0, limits.maxMcpTextBytes);
   const progress = ProgressReports.of(context, limits, () => output.lastLine);

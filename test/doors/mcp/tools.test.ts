@@ -323,6 +323,16 @@ describe.each(everyWay)("over %s in %s", (...how) => {
     expect(JSON.stringify(await client.callTool({ name: "run_list", arguments: {} }))).not.toContain("hunter2");
   });
 
+  test("the trace of the caller reaches the script", async () => {
+    const traced = shell("traced", 'echo "$TRACEPARENT"');
+    const { client } = await mcpClient(how, await start({ commands: [traced] }));
+    const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const _meta = { traceparent: `00-${traceId}-00f067aa0ba902b7-01` };
+    expect(wordsOf(await client.callTool({ name: "traced", arguments: {}, _meta }))).toContain(traceId);
+    const nonsense = { traceparent: "nonsense" };
+    expect(wordsOf(await client.callTool({ name: "traced", arguments: {}, _meta: nonsense }))).toBe("\n");
+  });
+
   test("more tools than fit on a page come on the next, and each once", async () => {
     const commands = Array.from({ length: 7 }, (_, index) => defineCommand({ name: `c${index}`, run: () => index }));
     const { client } = await mcpClient(how, await start({ commands, limits: { maxMcpTools: 3 } }));
