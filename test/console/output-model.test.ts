@@ -49,7 +49,7 @@ const terminalText = fc
         "\u001b[H",
       ),
       fc
-        .tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom(..."ABCDEFG"))
+        .tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom(..."ABCDEFG@LMPX"))
         .map(([n, final]) => `\u001b[${n}${final}`),
       fc.array(fc.integer({ min: 0, max: 110 }), { maxLength: 4 }).map((codes) => `\u001b[${codes.join(";")}m`),
     ),
@@ -99,6 +99,8 @@ describe("what a progress bar does", () => {
     ["a tab within a line moves to the next stop", "abcdefghijk\r\tX\n", ["abcdefghXjk"]],
     ["cursor up over several bars", "a 1\nb 1\n\u001b[2Aa 2\nb 2\n", ["a 2", "b 2"]],
     ["cursor up and erase the rest", "a\nb\nc\n\u001b[3A\u001b[Jnew\n", ["new"]],
+    ["characters are removed, blanked and inserted", "abcdef\u001b[4D\u001b[2P\u001b[1@X\u001b[1X\n", ["abX f"]],
+    ["lines are inserted and deleted", "a\nb\nc\u001b[1A\r\u001b[2Lx\u001b[3B\u001b[M\n", ["a", "x", "", "b", ""]],
     ["a screen drawn again and again", "\u001b[H\u001b[2Jone\ntwo\n\u001b[H\u001b[2Jthree\n", ["three"]],
     ["a column", "abc\u001b[2GX\n", ["aXc"]],
     [
@@ -165,7 +167,7 @@ function gridOf(text: string): string[] {
   let [row, column, top] = [0, 0, 0];
   const cut = (at: number, from: number): void => void (grid[at]!.length = Math.min(grid[at]!.length, from));
   // eslint-disable-next-line no-control-regex -- the text has escape sequences
-  for (const [token, digits, final] of text.matchAll(/\u001b\[(\d*)([A-K])|[^\u001b]/g)) {
+  for (const [token, digits, final] of text.matchAll(/\u001b\[(\d*)([@A-KLMPX])|[^\u001b]/g)) {
     const count = Math.max(1, Number(digits ?? "0"));
     if (token === "\n") {
       [row, column] = [row + 1, 0];
@@ -182,7 +184,19 @@ function gridOf(text: string): string[] {
     else if (final === "D") column = Math.max(0, column - count);
     else if (final === "G") column = count - 1;
     else if (final === "H") [row, column] = [top, 0];
-    else {
+    else if (final === "P") grid[row]!.splice(column, count);
+    else if (final === "X") {
+      for (let at = column; at < column + count && at < grid[row]!.length; at++) grid[row]![at] = " ";
+    } else if (final === "@") {
+      if (column < grid[row]!.length) grid[row]!.splice(column, 0, ...Array.from({ length: count }, () => " "));
+    } else if (final === "M") {
+      grid.splice(row, count);
+      if (row === grid.length) grid.push([]);
+    } else if (final === "L") {
+      const most = Math.min(count, screenLimits.heightLines - (row - top));
+      grid.splice(row, 0, ...Array.from({ length: most }, (): string[] => []));
+      grid.length = Math.min(grid.length, top + screenLimits.heightLines);
+    } else {
       const part = Number(digits);
       if (part === 0) cut(row, column);
       if (part === 1) for (let at = 0; at <= column && at < grid[row]!.length; at++) grid[row]![at] = " ";
@@ -200,7 +214,9 @@ test("the screen is that of a grid of characters", () => {
   const operation = fc.oneof(
     fc.stringMatching(/^[a-z]{0,6}$/),
     fc.constantFrom("\r", "\n", "\n", "\b", "\u001b[H"),
-    fc.tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom(..."ABCDEFG")).map(([n, final]) => `\u001b[${n}${final}`),
+    fc
+      .tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom(..."ABCDEFG@LMPX"))
+      .map(([n, final]) => `\u001b[${n}${final}`),
     fc.tuple(fc.integer({ min: 0, max: 2 }), fc.constantFrom("J", "K")).map(([n, final]) => `\u001b[${n}${final}`),
   );
   fc.assert(

@@ -28,6 +28,10 @@ describe("the Dockerfile", () => {
     expect(ofContext).toEqual(
       expect.arrayContaining(["package-lock.json", ".npmrc", "src", "console", "scripts/build.mjs"]),
     );
+    // What builds has to be there with all that it imports.
+    const imported = [...readFileSync("scripts/build.mjs", "utf8").matchAll(/from "\.\/([^"]+)"/g)];
+    expect(imported.length).toBeGreaterThan(0);
+    expect(ofContext).toEqual(expect.arrayContaining(imported.map(([, file]) => `scripts/${file}`)));
     const ofStage = copies.filter(([from]) => from === "--from=build").map(([, , to]) => to);
     expect(ofStage.toSorted()).toEqual(["dist", "node_modules", "package.json"].map((part) => `/opt/iscep/${part}`));
   });

@@ -11,9 +11,9 @@ import { applySgr, type Style } from "./style.js";
 // These are C0 and DEL, C1, line and paragraph separators, and the marks that change the direction of text.
 const special = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
-const controlSequence = /\u001b\[([0-9;:]{0,64})([A-HJKSTdfm])/y;
+const controlSequence = /\u001b\[([0-9;:]{0,64})([@A-HJ-MPXdfm])/y;
 /** These change modes, ask the terminal, or name character sets. They mean nothing here. */
-const ignoredSequence = /\u001b(?:\[[<-?][0-9;:$]{0,64}[a-zA-Z]|\[[0-9;]{0,64}[hlnrstuq]|[()][AB0-2]|[78=>M])/y;
+const ignoredSequence = /\u001b(?:\[[<-?][0-9;:$]{0,64}[a-zA-Z]|\[[0-9;]{0,64}[STchlnrstuq]|[()][AB0-2]|[78=>M])/y;
 /** An operating system command: a title, or a link whose text follows. */
 const systemCommand =
   /\u001b\](?:0|1|2|4|7|8|9|10|11|133|1337);?[^\u0000-\u001f\u007f-\u009f]{0,2048}(?:\u0007|\u001b\\)/y;
@@ -105,6 +105,7 @@ export class Channel {
     else if (final === "d") screen.toRow(count - 1);
     else if (final === "J") screen.eraseInScreen(first);
     else if (final === "K") screen.eraseInLine(first);
+    else if ("@LMPX".includes(final)) screen.edit(final, count);
     else if (final === "E" || final === "F") {
       screen.move(final === "E" ? count : -count, 0);
       screen.returnToStart();

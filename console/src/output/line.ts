@@ -54,7 +54,18 @@ export class ChangingLine implements Line {
       this.#append(text, style);
       return;
     }
-    this.#replace(column, column + text.length, text, style);
+    this.#replace(column, column + text.length, text, style, true);
+  }
+
+  /** Puts blanks in, and moves what follows to the right. */
+  insert(column: number, count: number): void {
+    if (column < this.text.length) this.#replace(column, column, " ".repeat(count), plain, false);
+  }
+
+  /** Takes characters out, and moves what follows to the left. */
+  remove(column: number, count: number): void {
+    if (column + count >= this.text.length) this.cut(column);
+    else this.#replace(column, column + count, "", plain, false);
   }
 
   /** Removes everything from the column on. */
@@ -65,10 +76,10 @@ export class ChangingLine implements Line {
     while (this.runs.length > 0 && startOf(this.runs.at(-1) ?? 0) >= column) this.runs.pop();
   }
 
-  /** Makes everything before the column blank. */
-  blank(column: number): void {
-    const end = Math.min(column, this.text.length);
-    if (end > 0) this.#replace(0, end, " ".repeat(end), plain);
+  /** Makes everything between the columns blank. */
+  blank(from: number, to: number): void {
+    const end = Math.min(to, this.text.length);
+    if (end > from) this.#replace(from, end, " ".repeat(end - from), plain, true);
   }
 
   #append(text: string, style: Style): void {
@@ -82,12 +93,16 @@ export class ChangingLine implements Line {
     return last === undefined ? plain : styleOf(last);
   }
 
-  /** A character of two units is replaced as a whole, so that no half of it stays. */
-  #replace(from: number, to: number, text: string, style: Style): void {
+  /**
+   * A character of two units is replaced as a whole, so that no half of it stays.
+   * @param keepsWidth what follows keeps its columns
+   */
+  #replace(from: number, to: number, text: string, style: Style, keepsWidth: boolean): void {
     const old = this.text;
     const start = isLowSurrogate(old, from) && isHighSurrogate(old, from - 1) ? from - 1 : from;
     const end = isLowSurrogate(old, to) && isHighSurrogate(old, to - 1) ? to + 1 : Math.min(to, old.length);
-    const written = " ".repeat(from - start) + text + " ".repeat(Math.max(0, end - to));
+    const written = " ".repeat(from - start) + text + " ".repeat(keepsWidth ? Math.max(0, end - to) : 0);
+    const moved = keepsWidth ? 0 : start + written.length - end;
     const next: Run[] = [];
     const add = (at: number, wanted: Style): void => {
       const before = next.at(-1);
@@ -98,11 +113,11 @@ export class ChangingLine implements Line {
       if (startOf(run) < start) next.push(run);
       if (startOf(run) <= end) after = styleOf(run);
     }
-    add(start, style);
+    if (written !== "") add(start, style);
     this.text = old.slice(0, start) + written + old.slice(end);
     if (end < old.length) {
-      add(end, after);
-      for (const run of this.runs) if (startOf(run) > end) add(startOf(run), styleOf(run));
+      add(end + moved, after);
+      for (const run of this.runs) if (startOf(run) > end) add(startOf(run) + moved, styleOf(run));
     }
     this.runs.splice(0, this.runs.length, ...next);
   }

@@ -120,7 +120,7 @@ export class Screen {
   /** @param part 0: from the cursor on; 1: up to the cursor; 2: all of it */
   eraseInLine(part: number): void {
     if (part === 0) this.#current().cut(this.#column);
-    else if (part === 1) this.#current().blank(this.#column + 1);
+    else if (part === 1) this.#current().blank(0, this.#column + 1);
     else if (part === 2) this.#current().cut(0);
   }
 
@@ -130,6 +130,24 @@ export class Screen {
     this.eraseInLine(part);
     if (part !== 1) this.#lines.length = this.#row + 1;
     if (part !== 0) for (let row = this.#top; row < this.#row; row++) this.#lines[row]?.cut(0);
+  }
+
+  /** @param final the last byte of the sequence: P and X remove and blank characters, @ inserts blanks, L and M insert and delete lines */
+  edit(final: string, count: number): void {
+    const line = this.#current();
+    if (final === "P") line.remove(this.#column, count);
+    else if (final === "X") line.blank(this.#column, this.#column + count);
+    else if (final === "@") {
+      const room = screenLimits.maxColumns - line.text.length;
+      line.insert(this.#column, Math.max(0, Math.min(count, room)));
+    } else if (final === "M") {
+      this.#lines.splice(this.#row, count);
+      this.#current();
+    } else if (final === "L") {
+      const most = Math.min(count, this.#heightLines - (this.#row - this.#top));
+      this.#lines.splice(this.#row, 0, ...Array.from({ length: most }, () => new ChangingLine()));
+      this.#lines.length = Math.min(this.#lines.length, this.#top + this.#heightLines);
+    }
   }
 
   #current(): ChangingLine {
