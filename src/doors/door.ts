@@ -33,10 +33,12 @@ export interface HttpConnection {
   /**
    * The client for calls of this peer with this token (undefined: none). It is closed when the connection is, so its runs
    * are released then.
+   * @param wasGood true when the token is known to have been good, so it is no guess, and does not count against the
+   *   address when it is not valid any more
    * @throws IscepError `unauthorized` for a token that is not valid now, `busy` while this address is refused for wrong
    *   tokens
    */
-  client(token: string | undefined): Client;
+  client(token: string | undefined, wasGood?: boolean): Client;
   /**
    * A client for a caller that the door has identified by itself, such as by the signature of a message: it acts as this
    * owner, who may run these commands and nothing else. No token can have an owner that begins with `hook:`. Close it.
@@ -56,7 +58,7 @@ export interface HttpConnection {
    * run goes on if others want it. The connection closes it at the latest.
    * @throws IscepError as `client`
    */
-  follower(token: string | undefined): Client;
+  follower(token: string | undefined, wasGood?: boolean): Client;
   /** The head of a request has come. From now on the peer may wait, and we may. */
   requestBegan(): void;
   /** Its answer is sent, or was cut. */

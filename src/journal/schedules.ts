@@ -3,7 +3,7 @@ import type { Registry } from "../commands/registry.js";
 import { scheduler, type Identity } from "../model/identity.js";
 import type { CommandSchedule } from "../model/command.js";
 import type { ScheduleRecord, SchedulesPage } from "../model/schedule-record.js";
-import { hideSecrets } from "../model/secrets.js";
+import { hideSecrets, secretValue } from "../model/secrets.js";
 import type { RunJournal } from "./journal.js";
 
 export type { SchedulesPage };
@@ -32,7 +32,7 @@ export function schedulesPage(
       command: name,
       cron,
       timeZone,
-      args: hideSecrets(args, secretArguments).args,
+      args: shownArguments(args, secretArguments),
       nextMs: timesAfter(schedule, Date.now()),
       ...(last === undefined ? {} : { last }),
     });
@@ -47,4 +47,13 @@ function timesAfter(schedule: CommandSchedule, nowMs: number): number[] {
     times.push(next);
   }
   return times;
+}
+
+/** The values of secret arguments become `***`. */
+function shownArguments(args: unknown, secretArguments: readonly string[] | undefined): unknown {
+  const hidden = hideSecrets(args, secretArguments).args;
+  if (typeof hidden !== "object" || hidden === null) return hidden;
+  return Object.fromEntries(
+    Object.entries(hidden).map(([name, value]: [string, unknown]) => [name, value === secretValue ? "***" : value]),
+  );
 }

@@ -68,10 +68,10 @@ export class LentConnection implements Connection, HttpConnection {
     return this.#closing !== undefined;
   }
 
-  client(token: string | undefined): Client {
+  client(token: string | undefined, wasGood = false): Client {
     const newest = this.#callers.at(-1);
     const caller = newest?.token === token && newest !== undefined ? newest : this.#callerOf(token);
-    this.#check(caller);
+    this.#check(caller, wasGood);
     if (caller !== newest) {
       this.#callers = [...this.#callers.filter((other) => other !== caller), caller];
       if (this.#callers.length > keptTokens) void this.#callers.shift()?.client.close();
@@ -109,8 +109,8 @@ export class LentConnection implements Connection, HttpConnection {
     );
   }
 
-  follower(token: string | undefined): Client {
-    this.client(token);
+  follower(token: string | undefined, wasGood = false): Client {
+    this.client(token, wasGood);
     const client = this.#open(token);
     this.#followers.add(client);
     const close = client.close.bind(client);
@@ -132,11 +132,11 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   /** @throws IscepError */
-  #check({ identity }: Caller): void {
+  #check({ identity }: Caller, wasGood = false): void {
     try {
-      identity.check(this.#host);
+      identity.check(wasGood ? { ...this.#host, failedToken: () => {} } : this.#host);
     } catch (error) {
-      this.#failed();
+      if (!wasGood) this.#failed();
       const reason = this.#connectionHost.authenticator?.refusal();
       throw reason === undefined ? error : new IscepError("unauthorized", reason, { cause: error });
     }

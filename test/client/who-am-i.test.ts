@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { defineCommand, type Client } from "iscep";
+import { defineCommand, defineScript, type Client } from "iscep";
 import { startServer, tokens } from "../support/servers.js";
 
 const backup = defineCommand({ name: "backup", run: () => "ok", schedule: { cron: "0 3 * * *", timeZone: "UTC" } });
@@ -35,6 +35,19 @@ describe.each(["version 2", "in process"])("%s", (way) => {
     expect(schedule?.nextMs).toHaveLength(5);
     for (const time of schedule?.nextMs ?? []) expect(new Date(time).toISOString()).toMatch(/T03:00:00.000Z$/);
   });
+});
+
+test("the secrets of a schedule are hidden, and the rest is told", async () => {
+  const secretive = defineScript({
+    name: "secretive",
+    run: ["echo", "{plain}"],
+    stdin: "{password}",
+    args: { plain: { type: "string" }, password: { type: "secret" } },
+    schedule: { cron: "0 0 1 1 *", args: { plain: "x", password: "topsecret-123" } },
+  });
+  const server = await startServer({ commands: [secretive] });
+  await using client = await server.client();
+  expect(await client.schedules()).toMatchObject([{ command: "secretive", args: { plain: "x", password: "***" } }]);
 });
 
 test("version 1 knows neither, and says so", async () => {

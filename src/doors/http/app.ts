@@ -1,6 +1,7 @@
 /** The whole door as a function from a request to its answer, which needs no port. */
 import { Hono } from "hono";
 import type { Client } from "../../client/client.js";
+import { isIscepError } from "../../errors.js";
 import type { DoorServer } from "../door.js";
 import { BrowserSessions } from "./browser-sessions.js";
 import { ownCookie, tokenOf } from "./credentials.js";
@@ -20,7 +21,7 @@ export function httpApp(server: DoorServer, settings: HttpSettings): Hono<HttpEn
     settings,
     sessions,
     followerOf: (context) => followerOf(context, sessions),
-    clientOf: (context) => context.env.peer.client(tokenOf(context, sessions)),
+    clientOf: (context) => withCredentials(context, sessions, "client"),
   };
   const app = new Hono<HttpEnv>();
   app.onError((error) => problem(error));
@@ -30,10 +31,31 @@ export function httpApp(server: DoorServer, settings: HttpSettings): Hono<HttpEn
   return app;
 }
 
+/**
+ * A cookie is no guess. When its token is not good any more, the session is over, and the address has done nothing wrong.
+ * @throws IscepError `unauthorized`, `busy`
+ */
+function withCredentials(context: HttpContext, sessions: BrowserSessions, kind: "client" | "follower"): Client {
+  const { peer } = context.env;
+  const token = tokenOf(context, sessions);
+  const cookie = token === undefined ? undefined : cookieOf(context);
+  if (cookie === undefined) return peer[kind](token);
+  try {
+    return peer[kind](token, true);
+  } catch (error) {
+    if (isIscepError(error) && error.code === "unauthorized") sessions.end(cookie);
+    throw error;
+  }
+}
+
+function cookieOf(context: HttpContext): string | undefined {
+  return context.req.header("authorization") === undefined ? ownCookie(context) : undefined;
+}
+
 /** A session of a browser that ends takes with it what follows runs in its name. */
 function followerOf(context: HttpContext, sessions: BrowserSessions): Client {
-  const client = context.env.peer.follower(tokenOf(context, sessions));
-  const cookie = context.req.header("authorization") === undefined ? ownCookie(context) : undefined;
+  const client = withCredentials(context, sessions, "follower");
+  const cookie = cookieOf(context);
   if (cookie === undefined) return client;
   const forget = sessions.whenEnded(cookie, () => void client.close());
   const close = client.close.bind(client);

@@ -114,6 +114,15 @@ describe("a browser's session", () => {
     expect((await as(server, cookie, "/session")).status).toBe(401);
   });
 
+  test("with a token that is gone counts against nobody: others of the same address go on", async () => {
+    const server = await start({ limits: { tokensFileCheckMs: 0 }, exemptLocalSources: false });
+    const { token, record } = await addToken(server.tokensFile, { owner: "eve" });
+    const cookie = await signIn(server, token);
+    await removeToken(server.tokensFile, record.id);
+    for (let count = 0; count < 10; count++) expect((await as(server, cookie, "/runs")).status).toBe(401);
+    expect((await server.ask("/runs")).status).toBe(200);
+  });
+
   test("does not count for a page of another origin, even a listed one", async () => {
     const server = await start({ http: { origins: ["http://localhost:3000"] } });
     const cookie = await signIn(server);
