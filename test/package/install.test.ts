@@ -121,7 +121,7 @@ describe("the tarball", () => {
 
   test("holds the code, its sources and the documents, and nothing else", () => {
     const expected =
-      /^(?:package\.json|iscep\.schema\.json|LICENSE|(?:README|PROTOCOL|SECURITY|CONTRIBUTING|CHANGELOG)\.md|docs\/(?:[A-Z]+\.md|iscep\.svg|images\/[\w-]+\.png)|examples\/.+|src\/.+\.ts|dist\/console\/(?:index\.html|icon\.svg|assets\/index-[\w-]+\.(?:js|css))|dist\/.+(?:\.js|\.d\.ts(?:\.map)?))$/;
+      /^(?:package\.json|iscep\.schema\.json|LICENSE|(?:README|PROTOCOL|SECURITY|CONTRIBUTING|CHANGELOG)\.md|docs\/(?:[A-Z]+\.md|iscep\.svg|images\/[\w-]+\.(?:png|svg))|examples\/.+|src\/.+\.ts|dist\/console\/(?:index\.html|icon\.svg|assets\/index-[\w-]+\.(?:js|css))|dist\/.+(?:\.js|\.d\.ts(?:\.map)?))$/;
     expect(files().filter((file) => !expected.test(file))).toEqual([]);
     expect(files()).toEqual(
       expect.arrayContaining([
