@@ -172,14 +172,18 @@ function invocationOf(
   };
 }
 
+/** The system takes no longer one (MAX_ARG_STRLEN, execve(2)). A longer one is on standard input only. */
+const maxVariableBytes = 64 * 1024;
+
 /** `endedAtMs` becomes ISCEP_NOTICE_ENDED_AT_MS. */
 function variablesOf(facts: object): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(facts).map(([name, value]) => [
-      `ISCEP_NOTICE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
-      String(value),
-    ]),
-  );
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(facts)) {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    if (Buffer.byteLength(text) > maxVariableBytes) continue;
+    variables[`ISCEP_NOTICE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`] = text;
+  }
+  return variables;
 }
 
 function addressOf(url: unknown, { secret, folder, environment, user }: NotifyDefinition): NoticeAddress {

@@ -39,6 +39,25 @@ async function everyFile(folder: string): Promise<string[]> {
   return (await readdir(folder, { recursive: true })).toSorted();
 }
 
+test("a hook that nobody signs is a warning, and one whose command is not there is wrong, at its line", async () => {
+  const folder = temporaryFolder();
+  const yaml = (command: string): string =>
+    `listen: unix:./socket\ntokens: false\nhttp:\n  hooks:\n    open: { command: ${command}, kind: unsigned }\ncommands: { list: { run: [ls] } }\n`;
+  await writeFile(join(folder, "iscep.yaml"), yaml("list"));
+  const { findings: found, code } = await findings(folder);
+  expect(code).toBe(0);
+  expect(found).toContainEqual({
+    level: "warning",
+    about: "http",
+    message: 'hook "open" is unsigned: everybody who can connect may run "list" by it',
+  });
+  await writeFile(join(folder, "iscep.yaml"), yaml("lost"));
+  const { findings: wrong } = await findings(folder);
+  expect(wrong).toMatchObject([
+    { level: "wrong", message: expect.stringMatching(/iscep\.yaml:5:5: hook "open" runs command "lost"/) },
+  ]);
+});
+
 describe("iscep check", () => {
   test("tells what it found, in order, and makes no file", async () => {
     const folder = await initialisedFolder();

@@ -95,12 +95,14 @@ describe("a script that is told", () => {
           "read password; i=0; while [ $i -lt 30 ]; do echo line $i >&2; i=$((i+1)); done\necho out; printf '\\033[31mred\\033[0m %s\\n10\\r20\\r\\n\\033]0;title\\007' \"$password\" >&2; exit 3",
         ),
       ],
-      args: { password: { type: "secret" } },
+      args: { password: { type: "secret" }, world: { type: "string" } },
       stdin: "{password}",
+      argumentVariables: ["world"],
       notify: { run: [file, "{command}", "--status={status}", "{run}"] },
+      logArgs: true,
     });
     const { client, server } = await startServer({ commands: [backup] });
-    const run = (await client()).run("backup", { password: "hunter2hunter2" });
+    const run = (await client()).run("backup", { password: "hunter2hunter2", world: "nether" });
     expect(await run.outcome).toMatchObject({ status: "failed", exitCode: 3 });
     await until(() => existsSync(path.join(folder, "told")));
     delete process.env["HIDDEN"];
@@ -116,7 +118,10 @@ describe("a script that is told", () => {
       status: "failed",
       code: "failed",
       exitCode: 3,
+      arguments: { world: "nether" },
     });
+    const page = readFileSync("docs/NOTICES.md", "utf8");
+    expect(Object.keys(facts).filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
     const lines = facts.stderr.split("\n");
     expect(lines).toHaveLength(20);
     expect(lines.slice(-4)).toEqual(["line 29", "red ***", "20", String.raw`\x1b]0;title\x07`]);

@@ -17,7 +17,7 @@ import { Server } from "../../server/server.js";
 import { certificateFaults } from "./check-certificate.js";
 import { checkFolder, checkSocket, isFolder, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
 import { firstLineFaults, programsOfOthers, serverNoticeScripts } from "./program-owners.js";
-import { doorsOf } from "./doors.js";
+import { doorsOf, unsignedHooks } from "./doors.js";
 import { placed } from "./placed-fault.js";
 import { scheduleLines } from "./schedules.js";
 import { loadSources, type ServeSettings } from "./sources.js";
@@ -105,6 +105,7 @@ export async function check(
       return httpPlaces.map((place) => placeWords(place, options.tls !== false)).join(", ");
     });
   }
+  for (const line of unsignedHooks(http)) findings.add("warning", "http", line);
   for (const place of [...places, ...(httpPlaces ?? [])])
     if ("unix" in place) await checkUnixPlace(findings, place.unix);
   if (options.tls !== false && places.some((place) => "port" in place)) await checkCertificate(findings, options);

@@ -10,7 +10,7 @@ import type { DefineVerb } from "../terminal/invocation.js";
 import { placed } from "../serving/placed-fault.js";
 import { programsOfOthers, serverNoticeScripts } from "../serving/program-owners.js";
 import { Reload } from "../serving/reload.js";
-import { doorsOf } from "../serving/doors.js";
+import { doorsOf, unsignedHooks } from "../serving/doors.js";
 import { runsFolderOf } from "../serving/runs-folder.js";
 import { logLevelOf, openServeLogs, type LevelFlags } from "../serving/logs.js";
 import { scheduleLines } from "../serving/schedules.js";
@@ -95,6 +95,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   if (level !== "quiet") {
     for (const line of [
       ...openDoors(options),
+      ...unsignedHooks(http),
       ...orphans(),
       ...programsOfOthers([...commands, ...serverNoticeScripts(options)]),
     ])
