@@ -9,6 +9,13 @@ export const mcpLimits = {
     reason:
       "MCP: how long a call of a tool waits for the end of its run, before the answer is the run's id; many clients give up after 60 s",
   },
+  mcpIdMs: {
+    min: 1,
+    default: 5_000,
+    max: forever,
+    reason:
+      "MCP: how much longer the answer waits for the id of the run, when the connection to the server is being made again",
+  },
   mcpProgressIntervalMs: {
     min: 1,
     default: 15_000,

@@ -48,6 +48,8 @@ export interface McpClientOptions {
   /** How the person answers; undefined: the client cannot ask. */
   readonly person?: (message: string) => ElicitResult["action"];
   readonly isConfirmed?: boolean;
+  /** The address that `iscep mcp` connects to. Default: the server's own. */
+  readonly url?: string;
   readonly whenToolsChange?: () => void;
 }
 
@@ -91,9 +93,9 @@ function overHttp({ mcpUrl }: McpTestServer, token: string | null): Transport {
 async function overStreams(
   server: McpTestServer,
   token: string | null,
-  { isConfirmed = false }: McpClientOptions,
+  { isConfirmed = false, url = server.url }: McpClientOptions,
 ): Promise<Transport> {
-  const caller = await connect(server.url, token === null ? {} : { token });
+  const caller = await connect(url, token === null ? {} : { token });
   const toServer = new PassThrough();
   const toClient = new PassThrough();
   const ending = new AbortController();

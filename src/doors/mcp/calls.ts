@@ -2,11 +2,12 @@
 import { randomUUID } from "node:crypto";
 import { TRACEPARENT_META_KEY, type CallToolResult, type ServerContext } from "@modelcontextprotocol/server";
 import type { Client } from "../../client/client.js";
+import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { follow } from "./follow.js";
 import { callFingerprint, type GivenUpCalls } from "./given-up.js";
 import { ProgressReports } from "./progress.js";
-import { endedResult, runningResult, textResult } from "./results.js";
+import { endedResult, errorResult, runningResult, textResult } from "./results.js";
 import { recordOf } from "./run-record.js";
 import { ShownOutput } from "./shown-output.js";
 
@@ -59,12 +60,27 @@ export async function callCommand(
     const run = await handle.id.catch(() => undefined);
     return endedResult(followed.outcome, { run, output, outputError: followed.outputError }, limits.maxMcpTextBytes);
   }
-  const run = await handle.id;
-  // Until here the run needed its caller. From now on it goes on without one.
-  await client.run(command, args, { ...options, detach: true }).id;
+  const run = await soon(handle.id, limits.mcpIdMs);
+  if (run === undefined) return errorResult(new IscepError("lost", "the server has not said yet whether it runs"));
+  // Until here the run needed its caller. From now on it goes on without one. A client whose connection broke tells the
+  // server so when it is back.
+  await soon(client.run(command, args, { ...options, detach: true }).id, limits.mcpIdMs);
   // The connection may be dead without a sign, and then this answer is lost.
   givenUp?.remember(fingerprint, { key, told: run }, performance.now());
   return runningResult({ run, output });
+}
+
+/** undefined when it takes longer. */
+async function soon<Value>(promise: Promise<Value>, ms: number): Promise<Value | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The idempotency key of a call that was given up, and that this one repeats. */

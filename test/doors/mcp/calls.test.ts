@@ -1,8 +1,9 @@
 /** What happens to a run when its client cancels, goes away, gives up or comes back, and who is asked before it. */
 import { describe, expect, test } from "vitest";
-import { declareArguments, defineCommand } from "iscep";
+import { type CommandContext, declareArguments, defineCommand } from "iscep";
 import { watchForLeaks } from "../../support/leaks.js";
 import { gate } from "../../support/commands.js";
+import { faultProxy } from "../../support/fault-proxy.js";
 import { endOf, everyWay, mcpClient, noticesCut, runOf, startMcpServer, wordsOf } from "../../support/mcp.js";
 import { until } from "../../support/until.js";
 
@@ -187,6 +188,64 @@ describe.each(everyWay)("over %s in %s", (...how) => {
     );
     server.server.unregister("two");
     await until(() => told > 1);
+  });
+});
+
+describe("while the connection to the server is being made again, a call answers in time, and its run is found then", () => {
+  const prepare = async () => {
+    const slow = gate("slow");
+    const prints = defineCommand({
+      name: "prints",
+      run: async (_, { output, signal }) => {
+        await output.write("stdout", "begun\n");
+        return slow.command.run({ tag: "found" }, { signal } as CommandContext);
+      },
+    });
+    const limits = { mcpAnswerMs: 500, mcpIdMs: 20, mcpNewsIntervalMs: 1 };
+    const server = await startMcpServer({ commands: [slow.command, prints], limits });
+    const proxy = await faultProxy(server.port ?? 0);
+    const { client } = await mcpClient(["stdio", "2025-11-25"], server, { url: proxy.url });
+    return { slow, proxy, client };
+  };
+
+  test("when its id is known", async () => {
+    const { slow, proxy, client } = await prepare();
+    let heard = 0;
+    const waiting = client.callTool({ name: "prints", arguments: {} }, { onprogress: () => void heard++ });
+    await until(() => heard > 0);
+    proxy.harm = { toServer: { cutAt: 0 } };
+    proxy.cut();
+    const first = await waiting;
+    expect(wordsOf(first)).toMatch(/^begun\n.*still goes on/s);
+    proxy.harm = {};
+    const list = { name: "run_list", arguments: {} };
+    await until(async () => wordsOf(await client.callTool(list)).includes("prints: running"));
+    slow.open();
+    expect(wordsOf(await endOf(client, runOf(first)))).toBe("begun\n\nfound");
+    expect(slow.state).toMatchObject({ started: 1, aborted: 0 });
+  });
+
+  test("when nobody has told its id", async () => {
+    const { slow, proxy, client } = await prepare();
+    const waiting = client.callTool({ name: "slow", arguments: { tag: "found" } });
+    await slow.started(1);
+    proxy.harm = { toServer: { cutAt: 0 } };
+    proxy.cut();
+    const first = wordsOf(await waiting);
+    proxy.harm = {};
+    // Its id may have come in the last moment.
+    if (!first.includes("still goes on"))
+      expect(first).toMatch(/\(lost\)\. It may have run or not: look with run_list/);
+    const list = { name: "run_list", arguments: { command: "slow" } };
+    let run = "";
+    // An attempt to connect that began before may still fail.
+    await until(async () => {
+      [, run = ""] = /^(\S+) slow: running/.exec(wordsOf(await client.callTool(list))) ?? [];
+      return run !== "";
+    });
+    slow.open();
+    expect(wordsOf(await endOf(client, run))).toBe("found");
+    expect(slow.state).toMatchObject({ started: 1, aborted: 0 });
   });
 });
 
