@@ -172,10 +172,7 @@ export class Dispatcher {
       return;
     }
     run.notices ??= this.#notices?.of(command);
-    run.trace = beginRunTrace(command.name, traceparent, () => ({
-      "iscep.run.id": run.id,
-      "iscep.owner": identity.owner,
-    }));
+    run.trace = beginRunTrace(run, traceparent);
     if (command.kind === "function" || command.terminal === undefined) run.terminal = undefined;
     if (command.stdin === false && run.input !== undefined) {
       run.loggedArgs = hideSecrets(args, command.secretArguments).args;

@@ -75,16 +75,21 @@ function callFunction(
 ): Outcome | Promise<Outcome> {
   const context = new WorkContext(work);
   try {
-    const run = (): unknown =>
-      command.threadModule === undefined ? command.run(args, context) : threads.run(command, args, context);
     const { trace } = work.first;
-    const result = trace === undefined ? run() : trace.within(run);
+    const result =
+      trace === undefined
+        ? calledWith(command, args, context, threads)
+        : trace.within(() => calledWith(command, args, context, threads));
     if (!isThenable(result)) return completed(result);
     // A thenable that is no real promise may throw, or settle twice. A promise made from it does neither.
     return Promise.resolve(result).then(completed, (error: unknown) => outcomeOfThrown(work, error));
   } catch (error) {
     return outcomeOfThrown(work, error);
   }
+}
+
+function calledWith(command: FunctionCommand, args: unknown, context: WorkContext, threads: ThreadPool): unknown {
+  return command.threadModule === undefined ? command.run(args, context) : threads.run(command, args, context);
 }
 
 function completed(value: unknown): Outcome {

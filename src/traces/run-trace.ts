@@ -9,14 +9,20 @@ export interface RunTrace {
   end(how: SpanEnd): void;
 }
 
-/** undefined when nobody traces: neither the caller nor this process. @param facts made only for a span */
-export function beginRunTrace(
-  command: string,
-  traceparent: string | undefined,
-  facts: () => Readonly<Record<string, string>>,
-): RunTrace | undefined {
+/** A run that has begun. Its id is made when somebody asks for it. */
+export interface TracedRun {
+  readonly id: string;
+  readonly command: string;
+  readonly identity: { readonly owner: string };
+}
+
+/** undefined when nobody traces: neither the caller nor this process. */
+export function beginRunTrace(run: TracedRun, traceparent: string | undefined): RunTrace | undefined {
   const tracing = activeTracing();
-  if (tracing !== undefined) return tracing.beginRun(command, traceparent, facts());
+  if (tracing !== undefined) {
+    const facts = { "iscep.run.id": run.id, "iscep.owner": run.identity.owner };
+    return tracing.beginRun(run.command, traceparent, facts);
+  }
   if (traceparent === undefined || readTraceparent(traceparent) === undefined) return undefined;
   return { traceparent, within: (work) => work(), end: () => {} };
 }
