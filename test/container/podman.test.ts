@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { connect } from "iscep";
 import { createCertificate } from "#iscep/identity/certificates";
 import { readDockerfile, imageSettings } from "../support/dockerfile.js";
@@ -155,10 +155,6 @@ commands:
 `;
 
 describe.skipIf(reason !== undefined)(`containers of podman (${reason ?? "run"})`, { timeout: 60_000 }, () => {
-  beforeAll(() => {
-    expect(inImage).toContain("tini");
-  });
-
   test("serve callers on the host by a shared socket, are well by the image's own check, and stop in good order", async () => {
     const started = start([], configuration);
     await started.address();
