@@ -99,6 +99,11 @@ export const runLimits = {
     max: forever,
     reason: "time between SIGTERM and SIGKILL to the process group of a script",
   },
+  terminalResizeIntervalMs: {
+    default: 100,
+    max: forever,
+    reason: "how often at most a script's terminal gets a new size, as each costs a process; the latest counts",
+  },
   progressIntervalMs: {
     default: 100,
     max: forever,

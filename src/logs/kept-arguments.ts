@@ -2,7 +2,6 @@
 import type { JsonSchema } from "../model/command.js";
 import type { KeptArguments } from "../model/run-record.js";
 import { maskText, secretValue } from "../model/secrets.js";
-import { maskKnown } from "./known-secrets.js";
 import { holdsToken } from "./safe.js";
 
 /**
@@ -61,5 +60,6 @@ function jsonOf(value: unknown): string | undefined {
 }
 
 function isConfidential(text: string, secrets: readonly string[]): boolean {
-  return holdsToken(text) || maskText(text, secrets) !== text || maskKnown(text) !== text;
+  // Only the secrets of this call count: what its caller sees must not tell of the secrets of others.
+  return holdsToken(text) || maskText(text, secrets) !== text;
 }

@@ -1,7 +1,8 @@
 /**
  * Output of a program that a person types into, such as an editor. It may move the cursor, clear and scroll the screen,
- * use the other screen and report keys of the mouse. It may not set titles, reach the clipboard, print, or have the
- * terminal send back what was on the screen: these sequences are left out. What it has switched is switched back.
+ * use colours and the other screen, and have keys and the mouse reported. What may pass is a list; everything else is
+ * left out: titles, the clipboard, printing, and all questions, whose answers could come when the program is gone and a
+ * shell reads them. What it has switched is switched back.
  */
 
 const escape = 0x1b;
@@ -9,20 +10,39 @@ const escape = 0x1b;
 const harmlessControls = new Set([0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f]);
 /** Begin a text for the terminal itself: OSC, DCS, SOS, PM, APC, and the title of `screen`. It ends with ST. */
 const beginsText = new Set(Buffer.from("]PX^_k"));
-/**
- * Ends of control sequences (ECMA-48, 5.4) that are left out: `i` prints, `t` moves windows and reports titles, `y`
- * tests the terminal and reports sums over its screen.
- */
-const refusedEnds = new Set(Buffer.from("ity"));
-/** Other character sets, and sizes of lines. `ESC %` would end UTF-8, and then other bytes are controls. */
-const harmlessIntermediates = new Set(Buffer.from("()*+-./#"));
-const longestSequence = 128;
-const maxModes = 64;
 
+/** Sequences of two characters: cursor and lines (ECMA-48, 8.3, and DEC), the keypad, and the start of all anew. */
+const allowedEscapes = new Set(Buffer.from("78=>DEMc"));
+/** Behind ESC, as all that follow: character sets for lines and boxes, which SO and SI switch. */
+const characterSet = /^[()*+][0-9A-Z]$/;
+/** Control sequences with numbers: cursor, erasing, inserting, scrolling, colours. */
+const allowedSequence = /^\[[\d;:]*[@A-HJKLMPSTXZ`abdefmr]$/;
+/** Saving and restoring the cursor, which with numbers would be other things. */
+const cursorPlace = /^\[[su]$/;
+const cursorShape = /^\[[0-6]? q$/;
+const insertMode = /^\[4([hl])$/;
+const privateModes = /^\[\?([\d;]+)([hl])$/;
+/**
+ * Keys of the cursor, reversed screen, origin, wrapping, blinking and showing of the cursor, keypad, the other screen, reports
+ * of mouse and focus, marks around what is pasted, and output at once.
+ */
+const knownModes = new Set([
+  1, 5, 6, 7, 12, 25, 47, 66, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1047, 1048, 1049, 2004, 2026,
+]);
 /** Modes that are on when nobody has changed them: wrapping of lines, and the cursor. */
 const onByDefault = new Set([7, 25]);
+const longestSequence = 128;
 
 type State = "text" | "escape" | "sequence" | "private text" | "end of private text";
+
+/** What puts each thing back that may have been switched, in this order. */
+const undoing = {
+  region: "\u001b7\u001b[r\u001b8",
+  keypad: "\u001b>",
+  characters: "\u001b(B\u001b)B\u000f",
+  insert: "\u001b[4l",
+  shape: "\u001b[0 q",
+} as const;
 
 /** Sequences may be cut at any place. */
 export class InteractiveText {
@@ -32,10 +52,8 @@ export class InteractiveText {
   #rest = 0;
   /** The private modes that differ from their default. */
   readonly #modes = new Set<number>();
+  readonly #switched = new Set<keyof typeof undoing>();
   #hasStyle = false;
-  #hasRegion = false;
-  #hasKeypad = false;
-  #hasOtherCharacters = false;
 
   push(bytes: Uint8Array): Buffer {
     const shown: number[] = [];
@@ -47,16 +65,17 @@ export class InteractiveText {
   end(): string {
     this.#state = "text";
     this.#held = [];
+    const names = Object.keys(undoing) as (keyof typeof undoing)[];
     const modes = [...this.#modes].map((mode) => `\u001b[?${mode}${onByDefault.has(mode) ? "h" : "l"}`);
-    const parts = [
-      ...(this.#hasRegion ? ["\u001b7\u001b[r\u001b8"] : []),
-      ...(this.#hasKeypad ? ["\u001b>"] : []),
-      ...(this.#hasOtherCharacters ? ["\u001b(B\u000f"] : []),
+    const undone = [
+      ...names.filter((name) => this.#switched.has(name)).map((name) => undoing[name]),
       ...modes,
       ...(this.#hasStyle ? ["\u001b[0m"] : []),
     ];
     this.#modes.clear();
-    return parts.join("");
+    this.#switched.clear();
+    this.#hasStyle = false;
+    return undone.join("");
   }
 
   #take(byte: number, shown: number[]): void {
@@ -96,7 +115,7 @@ export class InteractiveText {
     if (byte === escape) this.#beginSequence("escape");
     else if (byte === 0xc2) this.#held = [byte];
     else if (byte < 0x20 ? harmlessControls.has(byte) : byte !== 0x7f && (byte < 0x80 || this.#rest > 0)) {
-      if (byte === 0x0e) this.#hasOtherCharacters = true;
+      if (byte === 0x0e) this.#switched.add("characters");
       shown.push(byte);
     }
   }
@@ -126,14 +145,17 @@ export class InteractiveText {
   }
 
   #endEscape(byte: number, shown: number[]): void {
-    const [, intermediate] = this.#held;
+    const sequence = [...this.#held, byte];
     this.#state = "text";
-    if (intermediate === undefined || harmlessIntermediates.has(intermediate)) {
-      shown.push(...this.#held, byte);
-      if (intermediate === undefined && byte === 0x3d) this.#hasKeypad = true;
-      if (intermediate !== undefined) this.#hasOtherCharacters = true;
-    }
     this.#held = [];
+    if (
+      sequence.length === 2 ? !allowedEscapes.has(byte) : !characterSet.test(String.fromCharCode(...sequence.slice(1)))
+    )
+      return;
+    shown.push(...sequence);
+    if (sequence.length > 2) this.#switched.add("characters");
+    else if (byte === 0x3d) this.#switched.add("keypad");
+    else if (byte === 0x3e) this.#switched.delete("keypad");
   }
 
   #takeSequence(byte: number, shown: number[]): void {
@@ -141,12 +163,11 @@ export class InteractiveText {
       // One that is longer is left out as a whole: what is held no longer counts, but its end must be found.
       if (this.#held.length <= longestSequence) this.#held.push(byte);
     } else if (byte >= 0x40 && byte < 0x7f) {
+      const sequence = [...this.#held, byte];
       this.#state = "text";
-      if (this.#held.length <= longestSequence && !refusedEnds.has(byte)) {
-        shown.push(...this.#held, byte);
-        this.#remember(String.fromCharCode(...this.#held.slice(2)), byte);
-      }
       this.#held = [];
+      if (sequence.length <= longestSequence && this.#mayPass(String.fromCharCode(...sequence.slice(1))))
+        shown.push(...sequence);
     } else this.#breakOff(byte, shown);
   }
 
@@ -157,16 +178,28 @@ export class InteractiveText {
     this.#takeText(byte, shown);
   }
 
-  #remember(parameters: string, end: number): void {
-    if (end === 0x6d) this.#hasStyle = true;
-    if (end === 0x72) this.#hasRegion = true;
-    const isOn = end === 0x68;
-    if ((!isOn && end !== 0x6c) || !parameters.startsWith("?")) return;
-    for (const text of parameters.slice(1).split(";")) {
-      const mode = Number(text);
-      if (!/^\d{1,5}$/.test(text)) continue;
-      if (isOn === onByDefault.has(mode)) this.#modes.delete(mode);
-      else if (this.#modes.size < maxModes) this.#modes.add(mode);
+  /** The sequence comes without its ESC. What it switches is remembered. */
+  #mayPass(sequence: string): boolean {
+    if (allowedSequence.test(sequence)) {
+      if (sequence.endsWith("m")) this.#hasStyle = true;
+      if (sequence.endsWith("r")) this.#switched.add("region");
+      return true;
     }
+    if (cursorShape.test(sequence)) {
+      this.#switched.add("shape");
+      return true;
+    }
+    const insert = insertMode.exec(sequence)?.[1];
+    if (insert === "h") this.#switched.add("insert");
+    if (insert === "l") this.#switched.delete("insert");
+    if (insert !== undefined || cursorPlace.test(sequence)) return true;
+    const [, numbers = "", end] = privateModes.exec(sequence) ?? [];
+    const modes = numbers.split(";").map(Number);
+    if (end === undefined || !modes.every((mode) => knownModes.has(mode))) return false;
+    for (const mode of modes) {
+      if ((end === "h") === onByDefault.has(mode)) this.#modes.delete(mode);
+      else this.#modes.add(mode);
+    }
+    return true;
   }
 }

@@ -4,6 +4,7 @@ import { keepArguments } from "#iscep/logs/kept-arguments";
 import { commandLine } from "#iscep/logs/lines";
 import { defaultLimits } from "#iscep/limits/limits";
 import { visibleText } from "#iscep/text/visible-text";
+import { useSecrets } from "#iscep/logs/known-secrets";
 import { secretValue } from "#iscep/model/secrets";
 
 const values = fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue(), { maxKeys: 20 });
@@ -20,6 +21,13 @@ describe("what is kept of arguments", () => {
         expect(Buffer.byteLength(entries.join(""))).toBeLessThanOrEqual(maxBytes);
       }),
     );
+  });
+
+  test("tells nothing of secrets of other calls", () => {
+    const release = useSecrets(["the-secret-of-another"]);
+    const args = { guess: "is it the-secret-of-another ?" };
+    expect(keepArguments({}, args, [], 4_096)).toEqual({ arguments: args });
+    release();
   });
 
   test("is one harmless line of the log that means the same", () => {

@@ -17,9 +17,13 @@ const piece = new RegExp(
     String.raw`[\xc3-\xdf][\x80-\xbf]?`,
     String.raw`[\xe0-\xef][\x80-\xbf]{0,2}`,
     String.raw`[\xf0-\xf4][\x80-\xbf]{0,3}`,
-    String.raw`\x1b[()*+\-./#][\x20-\x2f]?[\x30-\x7e]`,
-    String.raw`\x1b(?![\]PX^_k[])[\x30-\x7e]`,
-    String.raw`\x1b\[[\x20-\x3f]{0,127}(?![ity])[\x40-\x7e]`,
+    String.raw`\x1b[()*+][0-9A-Z]`,
+    String.raw`\x1b[78=>DEMc]`,
+    String.raw`\x1b\[[\d;:]*[@A-HJKLMPSTXZ\x60abdefmr]`,
+    String.raw`\x1b\[[su]`,
+    String.raw`\x1b\[[0-6]? q`,
+    String.raw`\x1b\[4[hl]`,
+    String.raw`\x1b\[\?(?:(?:1|5|6|7|12|25|47|66|100[0-6]|1015|104[7-9]|2004|2026)(?:;|(?=[hl])))+[hl]`,
   ].join("|"),
   "y",
 );
@@ -83,7 +87,10 @@ describe("output of a program on a person's terminal", () => {
   });
 
   test.each([
-    ["moves, colours and other screens", `${esc}[2J${esc}[1;1H${esc}[?1049h${esc}[38;5;3mx${esc}(0q${esc}[6n`],
+    [
+      "moves, colours and other screens",
+      `${esc}[2J${esc}[1;1H${esc}[?1049h${esc}[38;5;3mx${esc}(0q${esc}[5 q${esc}[4h`,
+    ],
     ["text in any language", "é 中 😀 a\r\n\t\b"],
   ])("%s pass", (_what, text) => {
     expect(Buffer.from(shown(text), "latin1").toString()).toBe(text);
@@ -97,6 +104,11 @@ describe("output of a program on a person's terminal", () => {
     ["reports of titles", `a${esc}[21tb`],
     ["printing", `a${esc}[5ib`],
     ["sums over the screen", `a${esc}[1;1;1;1;1;1*yb`],
+    ["questions, whose answers a shell would read", `a${esc}[6n${esc}[c${esc}Z${esc}[>q${esc}[?2026$pb`],
+    ["other keys than those of today", `a${esc}[>31u${esc}[=31u${esc}[>4;2mb`],
+    ["locked keyboards and memory, and other modes of ANSI", `a${esc}[2h${esc}[20h${esc}[12l${esc}lb`],
+    ["the mouse of other makers, and modes that were kept", `a${esc}[1;1'z${esc}[?1003s${esc}[?1003rb`],
+    ["stops of tabs, margins and levels", `a${esc}[3g${esc}H${esc}[1;5s${esc}[?69h${esc}[61"p${esc}[>2pb`],
     ["C1 controls", "a\u009d0;x\u009cb".replace("0;x", "")],
     ["the end of UTF-8", `a${esc}%@b`],
     ["questions for the name of the terminal", "a\u0005b"],
@@ -108,7 +120,15 @@ describe("output of a program on a person's terminal", () => {
   test("what was switched is switched back at the end, and nothing else", () => {
     const filter = new InteractiveText();
     expect(filter.end()).toBe("");
-    filter.push(Buffer.from(`${esc}[?1049;2004h${esc}[?25l${esc}[?1h${esc}[?1l${esc}[31m${esc}=${esc}[2;10r`));
-    expect(filter.end()).toBe(`${esc}7${esc}[r${esc}8${esc}>${esc}[?1049l${esc}[?2004l${esc}[?25h${esc}[0m`);
+    filter.push(
+      Buffer.from(
+        `${esc}[?1049;2004h${esc}[?25l${esc}[?1h${esc}[?1l${esc}[31m${esc}=${esc}[2;10r${esc}[4h${esc}[5 q${esc}(0`,
+      ),
+    );
+    expect(filter.end()).toBe(
+      `${esc}7${esc}[r${esc}8${esc}>${esc}(B${esc})B\u000f${esc}[4l${esc}[0 q${esc}[?1049l${esc}[?2004l${esc}[?25h${esc}[0m`,
+    );
+    filter.push(Buffer.from(`${esc}[4h${esc}[4l${esc}=${esc}>`));
+    expect(filter.end()).toBe("");
   });
 });

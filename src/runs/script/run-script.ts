@@ -90,7 +90,12 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
     });
     const { pid } = program.child;
     if (terminal !== undefined && options.terminal !== undefined && pid !== undefined)
-      endSize = followSize(options.terminal, { pid, stty: terminal.stty, user: command.user });
+      endSize = followSize(options.terminal, {
+        pid,
+        stty: terminal.stty,
+        user: command.user,
+        intervalMs: limits.terminalResizeIntervalMs,
+      });
     watched = new ProcessWatch(program, output, options);
     connect(program, output, input, watched);
     end = await watched.ended;

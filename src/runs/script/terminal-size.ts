@@ -1,7 +1,6 @@
 /** Makes a script's pseudo-terminal as large as the window of its caller. */
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import type { TerminalShape } from "../../commands/script/terminal.js";
 import type { RunTerminal } from "../streams/terminal.js";
 
 /** Until then the shell that begins the script may set the size that it was started with. */
@@ -13,41 +12,43 @@ export interface TerminalProcess {
   readonly stty: string;
   /** The user whose terminal it is. undefined: our own. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
+  /** The time between two sizes, because a window that is dragged has hundreds. */
+  readonly intervalMs: number;
 }
 
-/** Follows the caller's window until the returned function is called. The system tells programs of the terminal by SIGWINCH. */
+/**
+ * Follows the caller's window until the returned function is called. Of the sizes that come within an interval, the latest
+ * counts. The system tells the programs on the terminal by SIGWINCH.
+ */
 export function followSize(terminal: RunTerminal, target: TerminalProcess): () => void {
-  const startedAtMs = performance.now();
-  const first = terminal.shape;
+  let mayAtMs = performance.now() + startMs;
+  let set = terminal.shape;
   let isSetting = false;
-  let wanted: TerminalShape | undefined;
   let timer: NodeJS.Timeout | undefined;
-  const set = (): void => {
-    const shape = wanted;
-    const device = shape === undefined || isSetting ? undefined : deviceOf(target.pid);
-    if (shape === undefined || device === undefined) return;
-    wanted = undefined;
+  const ready = (): void => {
+    timer = undefined;
+    const { shape } = terminal;
+    if (shape === set || isSetting) return;
+    const device = deviceOf(target.pid);
+    if (device === undefined) return;
+    set = shape;
     isSetting = true;
+    mayAtMs = performance.now() + target.intervalMs;
     const size = ["rows", String(shape.rows), "cols", String(shape.columns)];
     const child = spawn(target.stty, ["-F", device, ...size], { stdio: "ignore", env: {}, ...target.user });
     const done = (): void => {
       isSetting = false;
-      set();
+      wait();
     };
     child.once("error", done);
     child.once("exit", done);
   };
-  terminal.onResized((shape) => {
-    wanted = shape;
-    const leftMs = startedAtMs + startMs - performance.now();
-    if (leftMs <= 0) set();
-    else
-      timer ??= setTimeout(() => {
-        if (terminal.shape !== first) set();
-      }, leftMs);
-  });
+  const wait = (): void => {
+    if (terminal.shape !== set) timer ??= setTimeout(ready, Math.max(0, mayAtMs - performance.now()));
+  };
+  terminal.onResized(wait);
   return () => {
-    wanted = undefined;
+    set = terminal.shape;
     clearTimeout(timer);
     terminal.onResized(undefined);
   };
