@@ -69,6 +69,7 @@ function someBytes(length: number): Buffer {
 
 type Step =
   | { readonly kind: "write"; readonly channel: OutputChannel; readonly length: number; readonly text: boolean }
+  | { readonly kind: "give"; readonly channel: OutputChannel; readonly length: number; readonly shared: boolean }
   | { readonly kind: "alternate"; readonly count: number; readonly length: number }
   | { readonly kind: "watch"; readonly back: number }
   | { readonly kind: "read"; readonly who: number; readonly bytes: number }
@@ -78,6 +79,12 @@ const channel = fc.constantFrom<OutputChannel>("stdout", "stderr");
 const length = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 150_000 }));
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant("write" as const), channel, length, text: fc.boolean() }),
+  fc.record({
+    kind: fc.constant("give" as const),
+    channel,
+    length: fc.integer({ min: 0, max: 70_000 }),
+    shared: fc.boolean(),
+  }),
   fc.record({
     kind: fc.constant("alternate" as const),
     count: fc.integer({ min: 1, max: 30_000 }),
@@ -104,6 +111,14 @@ describe("the output of a run", () => {
             case "write":
               write(one.channel, one.text ? "aü€𝄞".repeat(Math.ceil(one.length / 10)) : someBytes(one.length));
               break;
+            case "give": {
+              // As a pipe gives it: alone in its memory. Or as a part of something larger.
+              const given = Buffer.alloc(one.length + (one.shared ? 100 : 0), someBytes(one.length));
+              const bytes = given.subarray(0, one.length);
+              model.write(one.channel, bytes);
+              void output.write(one.channel, bytes, true);
+              break;
+            }
             case "alternate":
               for (let index = 0; index < one.count; index++)
                 write(index % 2 === 0 ? "stdout" : "stderr", someBytes(one.length));
@@ -140,6 +155,30 @@ describe("the output of a run", () => {
     expect(output.end).toBe(5_000_000);
     expect(output.end - output.start).toBeGreaterThanOrEqual(1024 * 1024);
     expect(output.memoryBytes).toBeLessThan(3 * 1024 * 1024 + 2 * maxBlockBytes);
+  });
+
+  test("a large piece that is given away is kept as it is, and one that is only written is copied", () => {
+    for (const isGiven of [true, false]) {
+      const output = new RunOutput(limits);
+      const piece = Buffer.from(new ArrayBuffer(60_000)).fill("a");
+      void output.write("stdout", piece, isGiven);
+      const read = output.read(0, 60_000)?.bytes;
+      expect(read?.equals(piece)).toBe(true);
+      expect(read?.buffer === piece.buffer).toBe(isGiven);
+      piece.fill("b");
+      expect(read?.equals(piece)).toBe(isGiven);
+    }
+  });
+
+  test("small and large pieces by turns take at most twice their bytes", () => {
+    const output = new RunOutput({ ...limits, maxRetainedOutputBytes: 2 ** 20 });
+    for (const length of [16 * 1024, 33_000, 60_000, 64 * 1024]) {
+      for (let index = 0; index < 100; index++) {
+        void output.write("stdout", "x");
+        void output.write("stdout", Buffer.from(new ArrayBuffer(length)), true);
+      }
+      expect(output.memoryBytes).toBeLessThanOrEqual(2 * (output.end - output.start) + 2 * maxBlockBytes);
+    }
   });
 
   test("a run that says little costs little", () => {

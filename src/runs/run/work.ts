@@ -143,8 +143,9 @@ export class Work implements RunWork {
     for (const run of this.#runs) run.movedInQueue(position);
   }
 
-  write(channel: OutputChannel, data: string | Uint8Array): Promise<void> | undefined {
-    return (this.#rest ?? this.first.output).write(channel, data);
+  /** @param isGiven nobody will change the bytes, so they need no copy. Default: false. */
+  write(channel: OutputChannel, data: string | Uint8Array, isGiven?: boolean): Promise<void> | undefined {
+    return (this.#rest ?? this.first.output).write(channel, data, isGiven);
   }
 
   /** The work has ended: each run that has not left ends with this. */

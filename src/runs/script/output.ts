@@ -7,9 +7,11 @@ import { SecretMask } from "../../text/secret-mask.js";
 import { PipeTurns } from "./pipe-turns.js";
 import { ProgressLines, type ProgressListener } from "./progress-lines.js";
 
-/** Takes the bytes as they come. A promise asks for a pause until it resolves. */
+/**
+ * Takes the bytes as they come. A promise asks for a pause until it resolves. `isGiven`: nobody will change the bytes.
+ */
 export interface LiveOutput {
-  write(channel: OutputChannel, bytes: Uint8Array): Promise<void> | undefined;
+  write(channel: OutputChannel, bytes: Uint8Array, isGiven: true): Promise<void> | undefined;
 }
 
 export interface ScriptOutputOptions {
@@ -143,7 +145,7 @@ export class ScriptOutput {
     const taken = bytes.length <= this.#room ? bytes : bytes.subarray(0, this.#room);
     this.#room -= taken.length;
     this[channel].write(taken);
-    const waiting = this.#live?.write(channel, taken);
+    const waiting = this.#live?.write(channel, taken, true);
     if (taken.length < bytes.length && !this.#isFull) {
       this.#isFull = true;
       this.#full();

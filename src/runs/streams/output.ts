@@ -36,6 +36,9 @@ interface Watching {
 // The first block of a run is small, because many runs print little.
 const firstBlockBytes = 1024;
 
+// To copy less than this costs no more than another block.
+const worthABlockBytes = 16 * 1024;
+
 export class RunOutput implements OutputSource {
   readonly #limits: OutputLimits;
   #stored: OutputFiles | undefined;
@@ -104,15 +107,30 @@ export class RunOutput implements OutputSource {
 
   /**
    * Copies the bytes. Returns a promise when the writer must wait for a slow reader, and undefined when it may go on.
+   * @param isGiven nobody will change the bytes, so they need no copy. Default: false.
    */
-  write(channel: OutputChannel, data: string | Uint8Array): Promise<void> | undefined {
+  write(channel: OutputChannel, data: string | Uint8Array, isGiven = false): Promise<void> | undefined {
     if (this.#closed || data.length === 0) return undefined;
     if (typeof data === "string") this.#appendText(channel, data);
-    else this.#append(channel, data);
+    else if (!isGiven || !this.#adopt(channel, data)) this.#append(channel, data);
     this.#stored?.wrote();
     for (const { watcher } of this.#watching) watcher.outputReady();
     if (!this.#isAhead()) return undefined;
     return new Promise((resolve) => this.#waitingWriters.push(resolve));
+  }
+
+  /**
+   * A large piece becomes a block as it is, if it is alone in its memory. What is left free in the block before is less
+   * than the piece, so that no pattern of pieces can take more than twice its bytes.
+   */
+  #adopt(channel: OutputChannel, { buffer, byteOffset, length }: Uint8Array): boolean {
+    if (length < worthABlockBytes || length > maxBlockBytes || length !== buffer.byteLength) return false;
+    if (this.#last !== undefined && this.#last.room(channel) >= length) return false;
+    this.#forget();
+    this.#last = OutputBlock.full(this.#end, channel, Buffer.from(buffer, byteOffset, length), length);
+    this.#blocks.push(this.#last);
+    this.#end += length;
+    return true;
   }
 
   #append(channel: OutputChannel, bytes: Uint8Array): void {
