@@ -371,6 +371,14 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByText("There is no page at this address").waitFor();
   });
 
+  test("a sign-in that ends soon is told", async () => {
+    const page = await signedIn("/console/", server.shortToken);
+    await page.getByText(/This sign-in ends in [1-5] min/).waitFor();
+    await page.getByRole("link", { name: "Access" }).click();
+    await page.getByText("Valid until").waitFor();
+    expect(await page.locator(".account-facts").innerText()).toMatch(/in [1-5] min/);
+  });
+
   test("activity shows what ran, by command", async () => {
     const page = await signedIn("/console/commands/hello");
     await page.getByRole("button", { name: "Run" }).click();

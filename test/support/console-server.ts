@@ -105,6 +105,8 @@ export interface ConsoleServer {
   readonly token: string;
   /** A token that may run `hello` only. */
   readonly narrowToken: string;
+  /** A token that is good for five minutes. */
+  readonly shortToken: string;
   /** Ends the process at once, as a crash does. */
   stop(): Promise<void>;
   /** Starts it again on the same port. */
@@ -128,6 +130,7 @@ export async function openConsoleServer(extra = ""): Promise<ConsoleServer> {
     }).trim();
   const token = addToken("ada");
   const narrowToken = addToken("grace", "--run", "hello", "--expires", "12h");
+  const shortToken = addToken("eve", "--expires", "5m");
   let child: ChildProcess | undefined;
 
   const stop = async (): Promise<void> => {
@@ -157,6 +160,7 @@ export async function openConsoleServer(extra = ""): Promise<ConsoleServer> {
     folder,
     token,
     narrowToken,
+    shortToken,
     start,
     stop,
     touch: (name) => writeFileSync(path.join(folder, name), ""),

@@ -1,5 +1,5 @@
 /** One line of output. Its text is only ever text. */
-import type { JSX } from "preact";
+import { Component, type JSX } from "preact";
 import { segmentsOf, type Line, type Segment } from "../output/line.js";
 import { placesOf } from "../output/line-search.js";
 import { classesOf } from "../output/style.js";
@@ -7,25 +7,36 @@ import { classesOf } from "../output/style.js";
 interface Props {
   readonly number: number;
   readonly line: Line;
+  /** It changes no more, so it is drawn only once. */
+  readonly isSettled: boolean;
   readonly query: string;
   readonly isMarked: boolean;
   readonly isCurrentHit: boolean;
 }
 
-export function OutputLine({ number, line, query, isMarked, isCurrentHit }: Props): JSX.Element {
-  const names = ["line", isMarked ? "is-marked" : "", isCurrentHit ? "is-hit" : ""].filter((name) => name !== "");
-  return (
-    <div class={names.join(" ")} data-line={number}>
-      <a
-        class="line-number"
-        href={`#L${number + 1}`}
-        tabIndex={-1}
-        aria-label={`Link to line ${number + 1}`}
-        data-number={number + 1}
-      />
-      <span class="line-text">{query === "" ? plainParts(line) : markedParts(line, query)}</span>
-    </div>
-  );
+export class OutputLine extends Component<Props> {
+  override shouldComponentUpdate(next: Props): boolean {
+    const { isSettled, query, isMarked, isCurrentHit } = this.props;
+    const isSame =
+      isSettled && query === next.query && isMarked === next.isMarked && isCurrentHit === next.isCurrentHit;
+    return !isSame;
+  }
+
+  override render({ number, line, query, isMarked, isCurrentHit }: Props): JSX.Element {
+    const names = ["line", isMarked ? "is-marked" : "", isCurrentHit ? "is-hit" : ""].filter((name) => name !== "");
+    return (
+      <div class={names.join(" ")} data-line={number}>
+        <a
+          class="line-number"
+          href={`#L${number + 1}`}
+          tabIndex={-1}
+          aria-label={`Link to line ${number + 1}`}
+          data-number={number + 1}
+        />
+        <span class="line-text">{query === "" ? plainParts(line) : markedParts(line, query)}</span>
+      </div>
+    );
+  }
 }
 
 function plainParts(line: Line): (JSX.Element | string)[] | string {

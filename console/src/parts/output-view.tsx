@@ -124,6 +124,7 @@ export function OutputView({ live }: { readonly live: LiveRun }): JSX.Element {
         key={number}
         number={number}
         line={line}
+        isSettled={number < model.settled}
         query={search.query}
         isMarked={wanted !== undefined && number >= wanted.from && number <= wanted.to}
         isCurrentHit={search.current === number}
