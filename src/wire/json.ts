@@ -73,9 +73,9 @@ function isNumberCharacter(character: number): boolean {
  * @throws IscepError `invalid_arguments` when JSON cannot hold the value without changing it; the message says where
  */
 export function encodeJson(value: unknown, limits: JsonLimits, root = "value"): string | undefined {
-  if (isFlat(value, limits)) return JSON.stringify(value);
   const findings = { keysLeft: limits.maxJsonKeys, itemsLeft: limits.maxJsonItems, largeIntegers: false, path: [root] };
   try {
+    if (isFlat(value, limits)) return JSON.stringify(value);
     checkValue(value, limits.maxJsonDepth, findings);
     const text = JSON.stringify(value);
     return findings.largeIntegers ? markDoubles(text) : text;

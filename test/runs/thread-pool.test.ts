@@ -346,7 +346,7 @@ test("a call that is left while its thread loads the command's module never begi
   const pool = openPool(1, 100);
   const shared = gate();
   const channel = new BroadcastChannel("slow-to-load");
-  const loading = new Promise((resolve) => (channel.onmessage = resolve));
+  const loading = new Promise((resolve) => channel.addEventListener("message", resolve, { once: true }));
   const controller = new AbortController();
   const ended = thrownBy(run(pool, begins, { gate: shared }, controller.signal));
   await loading;

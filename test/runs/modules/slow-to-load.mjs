@@ -5,7 +5,7 @@ import { defineCommand } from "iscep";
 
 if (!isMainThread) {
   const channel = new BroadcastChannel("slow-to-load");
-  const asked = new Promise((resolve) => (channel.onmessage = resolve));
+  const asked = new Promise((resolve) => channel.addEventListener("message", resolve, { once: true }));
   channel.postMessage("loading");
   await asked;
   channel.close();
