@@ -11,6 +11,17 @@ type ExceptionLimits = Pick<
   "malformedLogIntervalMs" | "maxLoggedSources" | "refusedCallLogBurst" | "maxLogFieldBytes" | "maxLogBufferBytes"
 >;
 
+/** Whether each stream still works. All servers of a process share its standard error, and so one listener. */
+const usable = new WeakMap<Writable, boolean>();
+
+function isUsable(stream: Writable): boolean {
+  if (!usable.has(stream)) {
+    usable.set(stream, true);
+    stream.on("error", () => usable.set(stream, false));
+  }
+  return usable.get(stream) === true && !stream.destroyed;
+}
+
 /**
  * For a server without logs: tells what a command threw, with its stack, because the caller is only told that it failed.
  * After the first few, a command has one a second, and the others are counted. Nothing is written when nobody reads.
@@ -18,12 +29,8 @@ type ExceptionLimits = Pick<
 export function tellExceptions(stream: Writable, limits: ExceptionLimits): (event: ErrorEvent) => void {
   const rate = new LineRate(limits, limits.refusedCallLogBurst);
   const max = limits.maxLogFieldBytes;
-  let isBroken = false;
-  stream.once("error", () => {
-    isBroken = true;
-  });
   return ({ command = "", runId = "", message, error }) => {
-    if (isBroken || stream.destroyed || stream.writableLength > limits.maxLogBufferBytes) return;
+    if (!isUsable(stream) || stream.writableLength > limits.maxLogBufferBytes) return;
     const line = rate.take(command, performance.now());
     if (line === undefined) return;
     const stack = error instanceof Error && typeof error.stack === "string" ? error.stack : message;

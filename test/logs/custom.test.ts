@@ -91,6 +91,18 @@ describe("a server without logs", () => {
     expect(stderr.match(/out of cheese/g)).toHaveLength(10);
   });
 
+  test("adds no listener for each server", async () => {
+    const before = process.stderr.listenerCount("error");
+    for (let count = 0; count < 12; count++) {
+      const server = new Server({ commands: [boom], listen: [] });
+      onTestFinished(() => server.close({ graceMs: 0 }));
+      await server.listen();
+      await using client = server.client({ source: "test" });
+      await expect(client.call("boom", { password: "a-long-secret" })).rejects.toMatchObject({ code: "failed" });
+    }
+    expect(process.stderr.listenerCount("error") - before).toBeLessThanOrEqual(1);
+  });
+
   test("tells nothing with logs: false", () => {
     expect(stderrOf("logs: false")).toBe("");
   });
