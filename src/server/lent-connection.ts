@@ -132,11 +132,12 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   /** @throws IscepError */
-  #check({ identity }: Caller, wasGood = false): void {
+  #check({ token, identity }: Caller, wasGood = false): void {
     try {
       identity.check(wasGood ? { ...this.#host, failedToken: () => {} } : this.#host);
     } catch (error) {
-      if (!wasGood) this.#failed();
+      // Who shows no token guesses nothing.
+      if (!wasGood && token !== undefined) this.#failed();
       const reason = this.#connectionHost.authenticator?.refusal();
       throw reason === undefined ? error : new IscepError("unauthorized", reason, { cause: error });
     }
@@ -145,6 +146,7 @@ export class LentConnection implements Connection, HttpConnection {
 
   #arrived(owner: string | undefined): void {
     this.#owner = owner;
+    this.#failedTokens = 0;
     if (!this.#isStranger) return;
     this.#isStranger = false;
     this.#deadlines.authenticated();

@@ -21,10 +21,17 @@ export class HttpConnections {
   readonly #ending = new WeakSet<Duplex>();
 
   constructor(app: Hono<HttpEnv>, limits: Limits) {
-    const listener = getRequestListener((request, { incoming }) => {
+    const listener = getRequestListener((request, { incoming, outgoing }) => {
       const peer = this.#connections.get(incoming.socket);
       if (peer === undefined) throw new IscepError("internal", "a request came over a connection that is not known");
-      return app.fetch(request, { peer });
+      const answer = app.fetch(request, { peer });
+      if (!(answer instanceof Promise)) return answer;
+      return answer.then((response) => {
+        // A request that is sent behind this answer would be lost.
+        if (peer.isClosing && !outgoing.headersSent) outgoing.setHeader("connection", "close");
+        if (peer.isClosing) this.#ending.add(incoming.socket);
+        return response;
+      });
     }, listenerOptions);
     const http = createServer(
       {

@@ -8,13 +8,19 @@ import type { HttpContext, HttpMount } from "./mount.js";
 import { jsonObjectOf } from "./request-json.js";
 import { foreignPage } from "./same-site.js";
 
+/** Those of the original have at most 512 characters. */
+const longestToken = 1_024;
+
 export const mountSession: HttpMount = (app, host) => {
   app.get("/session", async (context) => jsonResponse(await sessionView(host.clientOf(context))));
   app.post("/session", async (context) => {
     if (!isOwnPage(context)) throw foreignPage();
     const { token } = await jsonObjectOf(context, host.limits, "maxUnauthenticatedBytes");
     if (typeof token !== "string") throw new IscepError("usage", 'the body must be {"token": "…"}');
+    if (token.length > longestToken) throw new IscepError("unauthorized");
     const view = await sessionView(context.env.peer.client(token));
+    // Where nobody needs a token, nothing is kept.
+    if (view.open) return jsonResponse(view);
     const { sessions } = host;
     const cookie = sessions.begin(token, Date.now());
     return jsonResponse(view, 200, setCookie(context, cookie, Math.floor(sessions.lifetimeMs / 1_000)));
@@ -28,7 +34,7 @@ export const mountSession: HttpMount = (app, host) => {
 };
 
 /** Who calls, until when, and which scope lets them run which command. */
-async function sessionView(client: Client): Promise<object> {
+async function sessionView(client: Client): Promise<{ readonly open: boolean; readonly [fact: string]: unknown }> {
   const { owner, tokenId, expiresAtMs, scopes } = await client.whoAmI();
   const names = await client.list().then(
     (commands) => commands.map(({ name }) => name),

@@ -186,6 +186,26 @@ describe("budgets", () => {
     expect(await next.rest()).toBe("");
   });
 
+  test("the answer that ends a connection says so, and who shows no token ends none", async () => {
+    const server = await start({ maxFailedTokensPerConnection: 3 });
+    const raw = await server.bytes();
+    const ask = (...headers: string[]): void =>
+      void raw.send("GET /commands HTTP/1.1", "Host: localhost", ...headers, "", "");
+    for (let sent = 1; sent <= 5; sent++) {
+      ask();
+      await raw.until(new RegExp(`(?:HTTP/1.1 401[^]*){${sent}}`));
+    }
+    for (let sent = 6; sent <= 8; sent++) {
+      ask("Authorization: Bearer wrong");
+      await raw.until(new RegExp(`(?:HTTP/1.1 401[^]*){${sent}}`));
+    }
+    const text = await raw.rest();
+    expect([...text.matchAll(/^connection: (\S+)/gim)].map(([, value]) => value?.toLowerCase())).toEqual([
+      ...Array<string>(7).fill("keep-alive"),
+      "close",
+    ]);
+  });
+
   test("requests without end and without reading are cut", async () => {
     const server = await start({ maxPipelinedRequests: 8 });
     const raw = await server.bytes();

@@ -155,4 +155,7 @@ test("on a server without tokens everybody is told that none is needed", async (
   const server = await startHttp({ tokens: false, commands: [hello] });
   const answer = await fetch(`${server.origin}/session`);
   expect(await answer.json()).toMatchObject({ owner: "anonymous", open: true });
+  const headers = { "content-type": "application/json" };
+  const signedIn = await fetch(`${server.origin}/session`, { method: "POST", body: '{"token":"any"}', headers });
+  expect([signedIn.status, signedIn.headers.get("set-cookie")]).toEqual([200, null]);
 });
