@@ -1,6 +1,8 @@
 // One process of a measurement: `node bench/role.mjs`. It gets its orders by messages from bench/peers.mjs.
 import net from "node:net";
 import { connect, defineCommand, declareArguments, Server } from "iscep";
+import { httpDoor } from "iscep/http";
+import { honoServer, httpCalls, httpEvents } from "./http.mjs";
 import { bareClient, bareOutput, barePipelinedClient, bareServer } from "./bare.mjs";
 
 const greet = defineCommand({
@@ -98,7 +100,16 @@ const urlOf = ({ port, pin }) =>
 
 const roles = {
   "bare-server": () => bareServer(),
-  "iscep-server": async ({ tokens, tls = false, folder, logs, limits, otherCommands = 0, runsFolder }) => {
+  "iscep-server": async ({
+    tokens,
+    tls = false,
+    folder,
+    logs,
+    limits,
+    otherCommands = 0,
+    runsFolder,
+    http = false,
+  }) => {
     const startedMs = performance.now();
     const others = Array.from({ length: otherCommands }, (_, index) =>
       defineCommand({ name: `other_${index}`, description: "Is there", run: () => index }),
@@ -112,9 +123,16 @@ const roles = {
       ...(logs ? { logs } : {}),
       ...(tokens ? { tokens } : {}),
       ...(runsFolder ? { runsFolder } : {}),
+      ...(http ? { doors: [httpDoor()] } : {}),
     });
     const { port, pin } = await server.listen();
     return { port, pin, startMs: performance.now() - startedMs };
+  },
+  "hono-server": (options) => honoServer(options),
+  "http-calls": (options) => httpCalls(options),
+  "http-events": async ({ pieces, pieceBytes, ...server }) => {
+    await httpEvents({ ...server, pieces: Math.ceil(pieces / 10), pieceBytes });
+    return outputPerSecond({ pieces, pieceBytes }, () => httpEvents({ ...server, pieces, pieceBytes }));
   },
   "bare-client": async ({ port, token, ms }) => {
     const client = await bareClient(port);

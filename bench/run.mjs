@@ -76,6 +76,38 @@ const groups = {
     await output(100, 100e6, { key: "piecesPerSecond", what: "pieces", unit: "/s", promise: 1 });
     await output(64 * 1024, 1e9, { key: "megabytesPerSecond", what: "output", unit: "MB/s", promise: 1.5 });
   },
+  async http() {
+    for (const inFlight of [1, 64]) {
+      const options = { token, ms, inFlight };
+      await compare({
+        title: `${inFlight} call${inFlight === 1 ? "" : "s"} in flight over HTTP, authenticated, logs off`,
+        rounds,
+        names: ["hono", "iscep"],
+        bare: () => measureOnce("hono-server", { token }, "http-calls", options),
+        iscep: () => measureOnce("iscep-server", { tokens, http: true }, "http-calls", options),
+        figures: [{ ...perSecond, promise: 0.8 }],
+      });
+    }
+    const pieceBytes = 64 * 1024;
+    const stream = { token, pieceBytes, pieces: Math.floor(500e6 / pieceBytes) };
+    await compare({
+      title: `output of one run in pieces of ${pieceBytes} bytes, as events over HTTP`,
+      rounds,
+      names: ["version 2", "events"],
+      bare: () => measureOnce("iscep-server", { tokens, http: true }, "iscep-output", stream),
+      iscep: () => measureOnce("iscep-server", { tokens, http: true }, "http-events", stream),
+      figures: [{ key: "megabytesPerSecond", what: "output", unit: "MB/s", promise: 0.5 }],
+    });
+    const calls = { token, ms, connections: 1, inFlight: 256 };
+    await compare({
+      title: "1 connection with 256 calls in flight, version 2, with HTTP on the same port",
+      rounds,
+      names: ["off", "on"],
+      bare: () => measureOnce("iscep-server", { tokens }, "iscep-pipelined", calls),
+      iscep: () => measureOnce("iscep-server", { tokens, http: true }, "iscep-pipelined", calls),
+      figures: [{ ...perSecond, promise: 0.97 }],
+    });
+  },
   async logs() {
     const options = { token, ms, connections: 1, inFlight: 256 };
     let run = 0;
