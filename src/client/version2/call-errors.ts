@@ -31,3 +31,9 @@ export function closedWhileWaiting(wasSent: boolean): IscepError {
 export function closedUnderWay(): IscepError {
   return new IscepError("lost", "the client was closed while the call was under way; the command may have run");
 }
+
+/**
+ * Most functions end in the turn in which they begin. Such a run has no id, unless it is kept. All callers get the same
+ * error, because to make one costs as much as the rest of such a call.
+ */
+export const notKept = new IscepError("run_not_found", "the run ended at once, and nothing of it is kept");

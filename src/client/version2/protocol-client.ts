@@ -14,6 +14,8 @@ import { readCallerRecord, schedulePages } from "../protocol/caller-records.js";
 import type { CallerRecord } from "../../model/caller-record.js";
 import type { ScheduleRecord } from "../../model/schedule-record.js";
 import type { AttachOptions, CallOptions, RunOptions, RunsOptions } from "../protocol/options.js";
+import { notKept } from "./call-errors.js";
+import { PlainRun } from "./plain-run.js";
 import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-handle.js";
 import type { RunsPage } from "../../model/run-record.js";
 import { readRunsPage } from "../protocol/run-records.js";
@@ -92,6 +94,12 @@ export class Version2ProtocolClient implements ProtocolClient {
   ): RunHandle {
     const { stdin, output: wantsOutput = true } = options ?? {};
     const client = this.#clients.of(options?.token);
+    // A follower, or a caller of a detached run, ends nothing by leaving.
+    const ends = request.method === "call" && options?.detach !== true;
+    if (!wantsOutput && stdin === undefined) {
+      const timeoutMs = this.#timeoutMs(options);
+      return new PlainRun(client, { ...request, timeoutMs, signal: options?.signal }, ends);
+    }
     const { promise: id, resolve: gotId, reject: noId } = withResolvers<string>();
     const { promise: outcome, resolve: ended } = withResolvers<Outcome>();
     // A caller who does not ask for the id does not learn that there is none.
@@ -104,7 +112,7 @@ export class Version2ProtocolClient implements ProtocolClient {
       // A run that was taken up again without output has an answer that does not count its output.
       else if (!output.isLate) output.finish(output.position);
       if (wantsOutput && output.isWhole) client.drained(call);
-      noId("error" in result ? result.error : notKept());
+      noId("error" in result ? result.error : notKept);
       ended(result);
     };
     let inputFailure: IscepError | undefined;
@@ -160,8 +168,6 @@ export class Version2ProtocolClient implements ProtocolClient {
       },
     });
     const cancel = (): void => client.cancel(call, new IscepError("cancelled", "the run was cancelled"));
-    // A follower, or a caller of a detached run, ends nothing by leaving.
-    const ends = request.method === "call" && options?.detach !== true;
     const value = outcome.then((result) => {
       try {
         return valueOfOutcome(result);
@@ -269,11 +275,6 @@ export class Version2ProtocolClient implements ProtocolClient {
     const timeoutMs = options?.timeoutMs ?? (this.#options.timeoutIsGiven ? this.#options.timeoutMs : undefined);
     return timeoutMs === undefined ? "" : `,"timeoutMs":${Math.ceil(timeoutMs)}`;
   }
-}
-
-/** Most functions end in the turn in which they begin. Such a run has no id, unless it is kept. */
-function notKept(): IscepError {
-  return new IscepError("run_not_found", "the run ended at once, and nothing of it is kept");
 }
 
 function endOf(answer: unknown): number | undefined {

@@ -5,14 +5,17 @@ import { isIscepError } from "../../errors.js";
 import type { DoorServer } from "../door.js";
 import { BrowserSessions } from "./browser-sessions.js";
 import { ownCookie, tokenOf } from "./credentials.js";
-import type { HttpContext, HttpEnv, HttpHost } from "./mount.js";
+import type { HttpContext, HttpEnv, HttpHost, HttpPeer } from "./mount.js";
 import { mounts } from "./mounts.js";
 import { problem } from "./problem.js";
 import { sameSite } from "./same-site.js";
 import type { HttpSettings } from "./settings.js";
 import { unknownRequest } from "./unknown.js";
 
-export function httpApp(server: DoorServer, settings: HttpSettings): Hono<HttpEnv> {
+/** Answers a request that came over this connection. */
+export type HttpApp = (request: Request, peer: HttpPeer) => Response | Promise<Response>;
+
+export function httpApp(server: DoorServer, settings: HttpSettings): HttpApp {
   const { limits } = server;
   const sessions = new BrowserSessions(limits);
   const host: HttpHost = {
@@ -25,10 +28,16 @@ export function httpApp(server: DoorServer, settings: HttpSettings): Hono<HttpEn
   };
   const app = new Hono<HttpEnv>();
   app.onError((error) => problem(error));
-  app.use(sameSite(settings));
   for (const mount of mounts) mount(app, host);
   app.notFound(unknownRequest(app));
-  return app;
+  // This is no middleware of hono, which costs as much as a whole route.
+  const site = sameSite(settings);
+  return (request, peer) => {
+    const answer = site.refusal(request) ?? app.fetch(request, { peer });
+    return answer instanceof Promise
+      ? answer.then((response) => site.open(request, response))
+      : site.open(request, answer);
+  };
 }
 
 /**

@@ -2,11 +2,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import type { Hono } from "hono";
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { HttpConnection } from "../door.js";
-import type { HttpEnv } from "./mount.js";
+import type { HttpApp } from "./app.js";
 import { problem } from "./problem.js";
 import { problemText } from "./problem-text.js";
 import { endWithProblem } from "./refuse.js";
@@ -20,11 +19,11 @@ export class HttpConnections {
   /** Their last request has come. */
   readonly #ending = new WeakSet<Duplex>();
 
-  constructor(app: Hono<HttpEnv>, limits: Limits) {
+  constructor(app: HttpApp, limits: Limits) {
     const listener = getRequestListener((request, { incoming, outgoing }) => {
       const peer = this.#connections.get(incoming.socket);
       if (peer === undefined) throw new IscepError("internal", "a request came over a connection that is not known");
-      const answer = app.fetch(request, { peer });
+      const answer = app(request, peer);
       if (!(answer instanceof Promise)) return answer;
       return answer.then((response) => {
         // A request that is sent behind this answer would be lost.

@@ -39,14 +39,14 @@ export function tokenOf(context: HttpContext, sessions: BrowserSessions): string
 
 /** The cookie of a request of our own page. A page of another origin, even a listed one, must not act for its visitor. */
 export function ownCookie(context: HttpContext): string | undefined {
-  return isOwnPage(context) ? sessionCookie(context) : undefined;
+  return isOwnPage(context.req.raw.headers) ? sessionCookie(context) : undefined;
 }
 
 /** False for a request that a page of another origin has made. */
-export function isOwnPage({ req }: HttpContext): boolean {
-  const origin = req.header("origin");
-  if (origin !== undefined) return isOwnOrigin(origin, (req.header("host") ?? "").toLowerCase());
-  const site = req.header("sec-fetch-site") ?? "none";
+export function isOwnPage(headers: Headers): boolean {
+  const origin = headers.get("origin");
+  if (origin !== null) return isOwnOrigin(origin, (headers.get("host") ?? "").toLowerCase());
+  const site = headers.get("sec-fetch-site") ?? "none";
   return site === "same-origin" || site === "none";
 }
 

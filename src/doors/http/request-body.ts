@@ -61,16 +61,44 @@ function tooLarge(limits: Limits, limit: BodyLimit): IscepError {
 export async function inTime<Value>(promise: Promise<Value>, limits: Limits, bytes?: number): Promise<Value> {
   const { maxPacketBytes, packetTimeoutMs, packetTimeoutPer64KiBMs } = limits;
   const allowedMs = packetTimeoutMs + Math.floor((bytes ?? maxPacketBytes) / 65_536) * packetTimeoutPer64KiBMs;
-  let timer: NodeJS.Timeout | undefined;
+  let awaited: AwaitedBody | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(httpFault(408, "timeout", `the body was not whole within ${allowedMs} ms`)),
-      allowedMs,
+    awaited = awaitBody(allowedMs, () =>
+      reject(httpFault(408, "timeout", `the body was not whole within ${allowedMs} ms`)),
     );
   });
   try {
     return await Promise.race([promise, late]);
   } finally {
-    clearTimeout(timer);
+    if (awaited !== undefined) awaitedBodies.delete(awaited);
   }
+}
+
+interface AwaitedBody {
+  readonly dueMs: number;
+  readonly late: () => void;
+}
+
+/** Most bodies are there at once, and a timer for each costs more than the rest of its reading. So all share one. */
+const awaitedBodies = new Set<AwaitedBody>();
+let timer: NodeJS.Timeout | undefined;
+
+function awaitBody(allowedMs: number, late: () => void): AwaitedBody {
+  const awaited = { dueMs: performance.now() + allowedMs, late };
+  awaitedBodies.add(awaited);
+  timer ??= setTimeout(lookAtBodies, Math.min(lookMs, allowedMs)).unref();
+  return awaited;
+}
+
+const lookMs = 250;
+
+function lookAtBodies(): void {
+  timer = undefined;
+  const nowMs = performance.now();
+  for (const awaited of awaitedBodies) {
+    if (awaited.dueMs > nowMs) continue;
+    awaitedBodies.delete(awaited);
+    awaited.late();
+  }
+  if (awaitedBodies.size > 0) timer = setTimeout(lookAtBodies, lookMs).unref();
 }

@@ -3,38 +3,46 @@
  * name lead here (DNS rebinding). So the names in Host are listed, and a write must come from our own page, or from no page.
  */
 import { isIP } from "node:net";
-import type { MiddlewareHandler } from "hono";
 import type { IscepError } from "../../errors.js";
 import { isOwnPage } from "./credentials.js";
-import type { HttpEnv } from "./mount.js";
 import { httpFault, problem } from "./problem.js";
 import type { HttpSettings } from "./settings.js";
 
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 
-export function sameSite({ hosts = [], origins = [], listen = [] }: HttpSettings): MiddlewareHandler<HttpEnv> {
+export interface SameSite {
+  /** The answer to a request that must go no further. */
+  refusal(request: SiteRequest): Response | undefined;
+  /** Lets a listed page read the answer. */
+  open(request: SiteRequest, response: Response): Response;
+}
+
+type SiteRequest = Pick<Request, "method" | "headers">;
+
+export function sameSite({ hosts = [], origins = [], listen = [] }: HttpSettings): SameSite {
   const names = new Set(
     [...hosts, ...listen.flatMap((place) => ("host" in place ? place.host : []))].map((name) => name.toLowerCase()),
   );
   const allowsAll = names.has("*");
   const mayBe = (name: string): boolean =>
     allowsAll || names.has(name) || name === "localhost" || name.endsWith(".localhost") || isAddress(name);
-  return async (context, next): Promise<Response | undefined> => {
-    const { req } = context;
-    const host = (req.header("host") ?? "").toLowerCase();
-    const name = host.replace(/:\d+$/, "");
-    if (!mayBe(name)) return problem(foreignHost(name));
-    const origin = req.header("origin");
-    const isListed = origin !== undefined && origins.includes(origin);
-    if (isListed && req.method === "OPTIONS") return preflight(origin);
-    if (!safeMethods.has(req.method) && !isListed) {
-      if (!isOwnPage(context)) return problem(foreignPage());
-    }
-    await next();
-    if (isListed) {
-      for (const [field, value] of Object.entries(allowed(origin))) context.res.headers.append(field, value);
-    }
-    return undefined;
+  const listed = new Set(origins);
+  return {
+    refusal({ method, headers }) {
+      const name = (headers.get("host") ?? "").toLowerCase().replace(/:\d+$/, "");
+      if (!mayBe(name)) return problem(foreignHost(name));
+      if (safeMethods.has(method) && method !== "OPTIONS") return undefined;
+      const origin = headers.get("origin");
+      const isListed = origin !== null && listed.has(origin);
+      if (method === "OPTIONS") return isListed ? preflight(origin) : undefined;
+      return isListed || isOwnPage(headers) ? undefined : problem(foreignPage());
+    },
+    open({ headers }, response) {
+      const origin = listed.size === 0 ? null : headers.get("origin");
+      if (origin === null || !listed.has(origin)) return response;
+      for (const [field, value] of Object.entries(allowed(origin))) response.headers.append(field, value);
+      return response;
+    },
   };
 }
 

@@ -14,7 +14,7 @@ const longestToken = 1_024;
 export const mountSession: HttpMount = (app, host) => {
   app.get("/session", async (context) => jsonResponse(await sessionView(host.clientOf(context))));
   app.post("/session", async (context) => {
-    if (!isOwnPage(context)) throw foreignPage();
+    if (!isOwnPage(context.req.raw.headers)) throw foreignPage();
     const { token } = await jsonObjectOf(context, host.limits, "maxUnauthenticatedBytes");
     if (typeof token !== "string") throw new IscepError("usage", 'the body must be {"token": "…"}');
     if (token.length > longestToken) throw new IscepError("unauthorized");
@@ -26,7 +26,7 @@ export const mountSession: HttpMount = (app, host) => {
     return jsonResponse(view, 200, setCookie(context, cookie, Math.floor(sessions.lifetimeMs / 1_000)));
   });
   app.delete("/session", (context) => {
-    if (!isOwnPage(context)) throw foreignPage();
+    if (!isOwnPage(context.req.raw.headers)) throw foreignPage();
     const cookie = ownCookie(context);
     if (cookie !== undefined) host.sessions.end(cookie);
     return new Response(null, { status: 204, headers: setCookie(context, "", 0) });

@@ -1,0 +1,115 @@
+/**
+ * A run whose caller wants only its outcome. Such calls are many and short, so the rest of the handle is made when somebody asks
+ * for it.
+ */
+import { IscepError } from "../../errors.js";
+import { outputChangesOf, type Outcome } from "../../model/outcome.js";
+import { isJsonObject, type JsonObject } from "../../wire/json.js";
+import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-handle.js";
+import type { OutputChunk } from "../protocol/run-output.js";
+import { notKept } from "./call-errors.js";
+import type { CallRequest, PendingCall } from "./pending-call.js";
+
+interface Starter {
+  start(request: CallRequest): PendingCall;
+  cancel(call: PendingCall, error: IscepError): void;
+}
+
+type PlainRequest = Pick<
+  CallRequest,
+  "method" | "command" | "args" | "more" | "params" | "hasKey" | "timeoutMs" | "signal"
+>;
+
+export class PlainRun implements RunHandle {
+  readonly outcome: Promise<Outcome>;
+  readonly #client: Starter;
+  readonly #call: PendingCall;
+  /** False for a follower, or the caller of a detached run, who ends nothing by leaving. */
+  readonly #ends: boolean;
+  #settle!: (outcome: Outcome) => void;
+  #ended: Outcome | undefined;
+  #runId: string | undefined;
+  #wantsId: ((run: string | undefined) => void)[] = [];
+
+  constructor(client: Starter, request: PlainRequest, ends: boolean) {
+    this.#client = client;
+    this.#ends = ends;
+    this.outcome = new Promise((resolve) => (this.#settle = resolve));
+    this.#call = client.start({
+      ...request,
+      waitsForCancel: true,
+      resolve: (result) => this.#completed(isJsonObject(result) ? result : {}),
+      reject: (error, data) => this.#end(outcomeOfError(error, data), data["run"]),
+      started: (run) => this.#known(run),
+    });
+  }
+
+  #completed(fields: JsonObject): void {
+    const { value = null, exitCode, run } = fields;
+    const exit = typeof exitCode === "number" ? { exitCode } : {};
+    this.#end({ status: "completed", value, ...exit, ...outputChangesOf(fields) }, run);
+  }
+
+  #known(run: unknown): void {
+    if (typeof run === "string") this.#runId ??= run;
+    if (this.#runId === undefined && this.#ended === undefined) return;
+    for (const wants of this.#wantsId.splice(0)) wants(this.#runId);
+  }
+
+  #end(outcome: Outcome, run: unknown): void {
+    this.#ended = outcome;
+    this.#known(run);
+    this.#settle(outcome);
+  }
+
+  get id(): Promise<string> {
+    const id = this.#id();
+    id.catch(() => {});
+    return id;
+  }
+
+  async #id(): Promise<string> {
+    if (this.#runId === undefined && this.#ended === undefined) {
+      await new Promise((resolve) => this.#wantsId.push(resolve));
+    }
+    if (this.#runId !== undefined) return this.#runId;
+    throw this.#ended !== undefined && "error" in this.#ended ? this.#ended.error : notKept;
+  }
+
+  get value(): Promise<unknown> {
+    const value = this.outcome.then(valueOfOutcome);
+    value.catch(() => {});
+    return value;
+  }
+
+  /** It is empty, and ends with the run. */
+  get output(): AsyncIterable<OutputChunk> {
+    const next = async (): Promise<IteratorReturnResult<undefined>> => {
+      await this.outcome;
+      return { done: true, value: undefined };
+    };
+    return { [Symbol.asyncIterator]: () => ({ next }) };
+  }
+
+  onProgress(): void {
+    // It is told only beside output.
+  }
+
+  onQueued(): void {
+    // It is told only beside output.
+  }
+
+  resize(): void {
+    // Whoever sends no input has no terminal.
+  }
+
+  cancel(): void {
+    this.#client.cancel(this.#call, new IscepError("cancelled", "the run was cancelled"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#ends) return;
+    this.cancel();
+    await this.outcome;
+  }
+}
