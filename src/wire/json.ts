@@ -73,9 +73,10 @@ function isNumberCharacter(character: number): boolean {
  * @throws IscepError `invalid_arguments` when JSON cannot hold the value without changing it; the message says where
  */
 export function encodeJson(value: unknown, limits: JsonLimits, root = "value"): string | undefined {
-  const findings = { keysLeft: limits.maxJsonKeys, itemsLeft: limits.maxJsonItems, largeIntegers: false, path: [root] };
   try {
     if (isFlat(value, limits)) return JSON.stringify(value);
+    const { maxJsonKeys: keysLeft, maxJsonItems: itemsLeft } = limits;
+    const findings = { keysLeft, itemsLeft, largeIntegers: false, path: [root] };
     checkValue(value, limits.maxJsonDepth, findings);
     const text = JSON.stringify(value);
     return findings.largeIntegers ? markDoubles(text) : text;
@@ -156,7 +157,7 @@ function isFlat(value: unknown, { maxJsonKeys, maxJsonDepth }: JsonLimits): valu
   let keys = 0;
   // Unlike Object.keys, this makes no array. Keys of the prototype, if somebody added one, are looked at for nothing.
   for (const key in value) {
-    const member: unknown = Reflect.get(value, key);
+    const member: unknown = (value as Record<string, unknown>)[key];
     if (typeof member !== "string" && typeof member !== "boolean" && !Number.isSafeInteger(member)) return false;
     if (++keys > maxJsonKeys) return false;
   }
