@@ -36,10 +36,19 @@ const fails = defineCommand({
   },
 });
 
+const reads = defineCommand({
+  name: "reads",
+  async run(_args, { stdin }) {
+    let bytes = 0;
+    for await (const chunk of stdin) bytes += chunk.length;
+    return bytes;
+  },
+});
+
 /** A page's fetch knows paths only; here they lead through a proxy that harms what passes. */
 async function openProxy(limits: Partial<Record<"maxRetainedOutputBytes", number>> = {}): Promise<FaultProxy> {
   const server = new Server({
-    commands: [print, fails],
+    commands: [print, fails, reads],
     listen: [],
     tokens: false,
     limits,
@@ -132,6 +141,22 @@ test("a run that fails at once has its page as any other; a call that is refused
   expect([bytes.length, ends]).toEqual([0, ["failed"]]);
   const refused = await startConsoleRun("fails", { name: 1 }, "other").catch((error: unknown) => error);
   expect((refused as Problem).facts).toMatchObject({ status: 422, code: "invalid_arguments" });
+});
+
+test("standard input of a browser reaches a run whose answer does not wait for its end", async () => {
+  await openProxy();
+  for (const length of [0, 5, 10, 70_000, 5, 300_000, 5, 5]) {
+    const parts = new FormData();
+    parts.append("args", new Blob(["{}"]));
+    parts.append("stdin", new Blob(["x".repeat(length)]));
+    // A request with a cookie has a client of its own, which goes with the answer.
+    const headers = { prefer: "respond-async", cookie: "any=1" };
+    const answer = await fetch("/commands/reads", { method: "POST", body: parts, headers });
+    const { run } = (await answer.json()) as { readonly run: string };
+    await expect
+      .poll(async () => (await (await fetch(`/runs/${run}`)).json())
+      .toMatchObject({ status: "completed", value: length });
+  }
 });
 
 test("a run that there is not is refused for good, in the words of the server", async () => {

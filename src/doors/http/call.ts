@@ -54,7 +54,7 @@ async function called(
     ...(input === undefined ? {} : { stdin: input }),
   });
   if (isLive) return eventsResponse(handle, { offset: 0, heartbeatMs: host.limits.eventHeartbeatMs, over });
-  const outcome = isAsync ? await within(handle, (waitSeconds ?? 0) * 1_000, input) : await handle.outcome;
+  const outcome = isAsync ? await within(client, handle, (waitSeconds ?? 0) * 1_000, input) : await handle.outcome;
   const run = await handle.id.catch(() => undefined);
   if (outcome !== undefined || run === undefined) return outcomeResponse(outcome ?? (await handle.outcome), run);
   const headers = { location: `/runs/${run}`, "retry-after": "1", "preference-applied": "respond-async" };
@@ -80,10 +80,18 @@ function keyOf(header: string): string {
 }
 
 /** The outcome; undefined when it did not come in time. A call that is refused has its outcome before it has an id. */
-async function within({ id, outcome }: RunHandle, waitMs: number, input?: WatchedInput): Promise<Outcome | undefined> {
+async function within(
+  client: Client,
+  { id, outcome }: RunHandle,
+  waitMs: number,
+  input?: WatchedInput,
+): Promise<Outcome | undefined> {
   await id.catch(() => undefined);
   // After an answer, nobody reads what is left of the request.
-  if (input !== undefined) await Promise.race([input.over, outcome]);
+  if (input !== undefined) {
+    await Promise.race([input.over, outcome]);
+    await passedOn(client);
+  }
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), Math.min(waitMs, longestTimeoutMs));
@@ -93,6 +101,17 @@ async function within({ id, outcome }: RunHandle, waitMs: number, input?: Watche
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Resolves when the run has what was read of its input. The client may be closed after the answer, and what still waits
+ * in it would be lost; the run would wait for it without end.
+ */
+async function passedOn(client: Client): Promise<void> {
+  // The end of the input is sent in this turn, and messages keep their order.
+  await new Promise((resolve) => setImmediate(resolve));
+  // A client that is closed already passes on nothing more.
+  await client.ping().catch(() => undefined);
 }
 
 /** Tells when all of it was read. */
