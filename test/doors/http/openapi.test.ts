@@ -2,6 +2,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import createClient from "openapi-fetch";
 import { format } from "prettier";
 import { describe, expect, test } from "vitest";
@@ -13,6 +14,8 @@ import { typesOf } from "../../support/openapi-types.js";
 import { tokens } from "../../support/servers.js";
 import { temporaryFolder } from "../../support/temporary-folder.js";
 import type { paths } from "./programs/openapi-paths.js";
+
+const redocly = path.join(path.dirname(fileURLToPath(import.meta.resolve("@redocly/cli/package.json"))), "bin/cli.js");
 
 interface Node {
   readonly name: string;
@@ -54,11 +57,10 @@ describe("/openapi.json", () => {
     expect(validator.version).toBe("3.1");
     const file = path.join(temporaryFolder(), "openapi.json");
     writeFileSync(file, JSON.stringify(document));
-    const run = spawnSync(
-      process.execPath,
-      ["node_modules/@redocly/cli/bin/cli.js", "lint", file, "--extends=spec", "--format=json"],
-      { encoding: "utf8", env: { ...process.env, REDOCLY_TELEMETRY: "off", REDOCLY_SUPPRESS_UPDATE_NOTICE: "true" } },
-    );
+    const run = spawnSync(process.execPath, [redocly, "lint", file, "--extends=spec", "--format=json"], {
+      encoding: "utf8",
+      env: { ...process.env, REDOCLY_TELEMETRY: "off", REDOCLY_SUPPRESS_UPDATE_NOTICE: "true" },
+    });
     expect(JSON.parse(run.stdout)).toMatchObject({ totals: { errors: 0, warnings: 0 } });
   });
 
