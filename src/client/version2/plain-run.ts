@@ -100,7 +100,7 @@ export class PlainRun implements RunHandle {
   }
 
   resize(): void {
-    // Whoever sends no input has no terminal.
+    // A caller without input has no terminal.
   }
 
   cancel(): void {
