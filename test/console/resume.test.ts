@@ -154,7 +154,7 @@ test("standard input of a browser reaches a run whose answer does not wait for i
     const answer = await fetch("/commands/reads", { method: "POST", body: parts, headers });
     const { run } = (await answer.json()) as { readonly run: string };
     await expect
-      .poll(async () => (await (await fetch(`/runs/${run}`)).json())
+      .poll(async () => (await fetch(`/runs/${run}`)).json())
       .toMatchObject({ status: "completed", value: length });
   }
 });
