@@ -14,7 +14,8 @@ export async function honoServer({ token }) {
     if (typeof message !== "string" || !Number.isInteger(numb)) return context.text("", 422);
     return context.json({ status: "completed", value: { message, numb } });
   });
-  const server = createServer(getRequestListener(app.fetch));
+  const listener = getRequestListener(app.fetch);
+  const server = createServer((incoming, outgoing) => void listener(incoming, outgoing));
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { port: server.address().port };
 }
