@@ -12,7 +12,7 @@ export type HttpPeer = Pick<
   "source" | "tls" | "client" | "clientAs" | "follower" | "failed" | "checkPenalty" | "metrics" | "cut"
 >;
 
-/** The types of hono's context in this door. A test without a port gives a peer of its own to `app.request`. */
+/** The types of hono's context in this door. A test without a port calls `httpApp` with a request and a peer of its own. */
 export interface HttpEnv {
   Bindings: { readonly peer: HttpPeer };
 }
