@@ -206,7 +206,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByLabel("Text for standard input").fill("typed here");
     await page.getByRole("button", { name: "Run" }).click();
     await ended(page, "Completed");
-    expect(await outputOf(page)).toMatch(/label\s+typed here/);
+    await expect.poll(() => outputOf(page)).toMatch(/label\s+typed here/);
     await page.goto(`${server.origin}/console/commands/reads`);
     await input.getByText("A file").click();
     const bytes = Buffer.from("from a file\n".repeat(100_000));
@@ -226,7 +226,9 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await dialog.waitFor();
     await page.keyboard.press("Enter");
     await dialog.waitFor({ state: "detached" });
-    expect(await page.evaluate("document.activeElement.textContent")).toContain("Run…");
+    await expect
+      .poll(() => page.evaluate("document.activeElement.tagName + ' ' + document.activeElement.textContent"))
+      .toMatch(/^BUTTON Run…/);
     await page.keyboard.press("Enter");
     await dialog.getByRole("button", { name: "Yes, run it" }).click();
     await page.getByText("wiped").waitFor();
