@@ -17,13 +17,24 @@ export default defineConfig({
           ...shared,
           name: "main",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/package/**"],
+          exclude: ["test/package/**", "test/browser/**"],
           // Two processes for all files, as starting one for each and loading all code again took a third of the time. What a
           // file leaves behind shows: handles are counted after each test, and any error that nobody caught fails the run.
           isolate: false,
           // Only so long that a test that hangs is noticed: a busy machine is no fault. Many rounds take their time.
           testTimeout: process.env["ISCEP_STRESS"] === undefined ? 30_000 : 1_200_000,
           hookTimeout: 30_000,
+        },
+      },
+      {
+        // Drives the console in Chromium, so it is slow and has a command of its own: npm run test:browser
+        test: {
+          ...shared,
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          isolate: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

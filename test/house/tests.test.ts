@@ -49,6 +49,7 @@ test("each folder that .ci/run names is there, and most are named", () => {
   expect(core.filter((folder) => !existsSync(folder))).toEqual([]);
   // These start whole programs, and tell nothing of a version of Node that the others do not.
   const others = [
+    "browser",
     "cli",
     "conformance",
     "console",
