@@ -1,10 +1,13 @@
 /** Makes a script's pseudo-terminal as large as the window of its caller. */
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import type { TerminalShape } from "../../commands/script/terminal.js";
 import type { RunTerminal } from "../streams/terminal.js";
 
 /** Until then the shell that begins the script may set the size that it was started with. */
 const startMs = 300;
+
+const maxFailures = 10;
 
 export interface TerminalProcess {
   /** The process that holds the terminal's other end. */
@@ -22,32 +25,43 @@ export interface TerminalProcess {
  */
 export function followSize(terminal: RunTerminal, target: TerminalProcess): () => void {
   let mayAtMs = performance.now() + startMs;
-  let set = terminal.shape;
+  let set: TerminalShape | undefined = terminal.shape;
   let isSetting = false;
+  let failures = 0;
+  let isOver = false;
   let timer: NodeJS.Timeout | undefined;
   const ready = (): void => {
     timer = undefined;
     const { shape } = terminal;
     if (shape === set || isSetting) return;
+    mayAtMs = performance.now() + target.intervalMs;
     const device = deviceOf(target.pid);
-    if (device === undefined) return;
+    if (device === undefined) return failed();
     set = shape;
     isSetting = true;
-    mayAtMs = performance.now() + target.intervalMs;
     const size = ["rows", String(shape.rows), "cols", String(shape.columns)];
     const child = spawn(target.stty, ["-F", device, ...size], { stdio: "ignore", env: {}, ...target.user });
-    const done = (): void => {
+    child.once("error", failed);
+    child.once("exit", (code) => {
+      if (code !== 0) return failed();
       isSetting = false;
+      failures = 0;
       wait();
-    };
-    child.once("error", done);
-    child.once("exit", done);
+    });
+  };
+  // What is busy now may be free in a moment. A terminal that never takes a size is left as it is.
+  const failed = (): void => {
+    isSetting = false;
+    if (isOver || ++failures > maxFailures) return;
+    set = undefined;
+    wait();
   };
   const wait = (): void => {
     if (terminal.shape !== set) timer ??= setTimeout(ready, Math.max(0, mayAtMs - performance.now()));
   };
   terminal.onResized(wait);
   return () => {
+    isOver = true;
     set = terminal.shape;
     clearTimeout(timer);
     terminal.onResized(undefined);
@@ -58,12 +72,20 @@ export function followSize(terminal: RunTerminal, target: TerminalProcess): () =
 function deviceOf(pid: number): string | undefined {
   try {
     for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
-      if (!readlinkSync(`/proc/${pid}/fd/${descriptor}`).endsWith("/ptmx")) continue;
-      const index = /^tty-index:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "utf8"))?.[1];
+      const index = terminalIndexOf(pid, descriptor);
       if (index !== undefined) return `/dev/pts/${index}`;
     }
   } catch {
-    // It ended meanwhile, or closed a descriptor.
+    // It ended meanwhile.
   }
   return undefined;
+}
+
+function terminalIndexOf(pid: number, descriptor: string): string | undefined {
+  try {
+    if (!readlinkSync(`/proc/${pid}/fd/${descriptor}`).endsWith("/ptmx")) return undefined;
+    return /^tty-index:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "utf8"))?.[1];
+  } catch {
+    return undefined; // It was closed meanwhile.
+  }
 }
