@@ -48,9 +48,26 @@ export async function build() {
   // npm makes this file executable when it installs the package. In a checkout it is run as it is.
   if (run.status !== 0) return false;
   chmodSync(path.join(dist, "cli/main.js"), 0o755);
-  await bundleCommandLine();
-  await buildConsole();
+  await inProduction(async () => {
+    await bundleCommandLine();
+    await buildConsole();
+  });
   return true;
+}
+
+/**
+ * Vite takes NODE_ENV for the kind of build. What is built must not depend on who builds it.
+ * @param {() => Promise<void>} step
+ */
+async function inProduction(step) {
+  const before = process.env["NODE_ENV"];
+  process.env["NODE_ENV"] = "production";
+  try {
+    await step();
+  } finally {
+    if (before === undefined) delete process.env["NODE_ENV"];
+    else process.env["NODE_ENV"] = before;
+  }
 }
 
 if (process.argv[1] === import.meta.filename && !(await build())) process.exitCode = 1;
