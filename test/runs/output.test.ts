@@ -82,7 +82,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({
     kind: fc.constant("give" as const),
     channel,
-    length: fc.integer({ min: 0, max: 70_000 }),
+    length: fc.integer({ min: 1, max: 70_000 }),
     shared: fc.boolean(),
   }),
   fc.record({
