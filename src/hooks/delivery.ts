@@ -82,7 +82,9 @@ export function argumentsOf(hook: Hook, delivery: Delivery, limits: JsonLimits):
 
 /** Some senders put the JSON into a field of a form, as GitHub does unless it is told otherwise. */
 function jsonIn({ header, body }: Delivery): Buffer {
-  if (header("content-type")?.startsWith("application/x-www-form-urlencoded") !== true) return body;
+  // The type is not signed, so what is signed must begin as such a form: JSON that was signed is never read as one.
+  const isForm = header("content-type")?.startsWith("application/x-www-form-urlencoded") === true;
+  if (!isForm || body.subarray(0, 8).toString("latin1") !== "payload=") return body;
   return Buffer.from(new URLSearchParams(body.toString()).get("payload") ?? "");
 }
 

@@ -1,4 +1,4 @@
-import { readTraceparent } from "./traceparent.js";
+import { readTraceparent, writeTraceparent } from "./traceparent.js";
 import { activeTracing, type SpanEnd } from "./tracing.js";
 
 /** Where a run stands in the trace of its caller, and its own span if there are any. */
@@ -23,6 +23,8 @@ export function beginRunTrace(run: TracedRun, traceparent: string | undefined): 
     const facts = { "iscep.run.id": run.id, "iscep.owner": run.identity.owner };
     return tracing.beginRun(run.command, traceparent, facts);
   }
-  if (traceparent === undefined || readTraceparent(traceparent) === undefined) return undefined;
-  return { traceparent, within: (work) => work(), end: () => {} };
+  // Only what was understood goes on to a script: the rest of the text is the caller's.
+  const place = readTraceparent(traceparent);
+  if (place === undefined) return undefined;
+  return { traceparent: writeTraceparent(place), within: (work) => work(), end: () => {} };
 }
