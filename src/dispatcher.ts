@@ -109,6 +109,7 @@ export class Dispatcher {
     else if (options.kept === true) run.retention = {};
     if (detached) run.detachments++;
     run.valueRoom = options.valueRoom;
+    if (options.wait === false) run.mayWait = false;
     if (options.stdin === true) run.openInput();
     run.terminal = options.terminal;
     options.begins?.(run);

@@ -36,6 +36,7 @@ export interface RunJournalOptions {
 
 export interface RunsQuery {
   readonly run?: string | undefined;
+  readonly idempotencyKey?: string | undefined;
   readonly after?: string | undefined;
   readonly limit?: number | undefined;
   /** True for all runs that the identity may see, and not only its own. */
@@ -186,7 +187,10 @@ export class RunJournal {
 
   /** The runs of this owner, newest first; or the one with this id. @throws IscepError `run_not_found` */
   list(identity: Identity, query: RunsQuery): RunsPage {
-    const { run, after, limit } = query;
+    const { idempotencyKey, after, limit } = query;
+    // A caller learns only of keys of their own.
+    const run = query.run ?? (idempotencyKey === undefined ? undefined : this.byKey(identity, idempotencyKey)?.id);
+    if (run === undefined && idempotencyKey !== undefined) return { runs: [] };
     if (run === undefined) {
       const most = this.#limits.maxRunsPage;
       return this.#history.page(after, Math.max(1, Math.min(limit ?? most, most)), (entry) => {

@@ -16,6 +16,8 @@ export interface CallParams {
   readonly command: string;
   readonly args?: unknown;
   readonly timeoutMs?: number;
+  /** False: it is refused with `busy` when it cannot begin at once. */
+  readonly wait?: boolean;
   /** The run goes on when this connection ends. */
   readonly detach?: boolean;
   /** A call with the key of an earlier one joins that run. */
@@ -46,11 +48,13 @@ export type RequestMessage =
       readonly run: string | undefined;
       readonly call: number | undefined;
     }
+  | { readonly method: "withdraw"; readonly id: number; readonly call: number }
   | { readonly method: "list"; readonly id: number; readonly after: string | undefined }
   | {
       readonly method: "runs";
       readonly id: number;
       readonly run: string | undefined;
+      readonly idempotencyKey: string | undefined;
       readonly after: string | undefined;
       readonly limit: number | undefined;
       readonly all: boolean;
@@ -127,6 +131,8 @@ function readRequest(method: string, id: number, params: JsonObject): ClientMess
       if ((run === undefined) === (call === undefined)) throw invalid("cancel takes either a run or a call");
       return { method, id, run, call };
     }
+    case "withdraw":
+      return { method, id, call: wholeNumber(params, "call") };
     case "list":
       return { method, id, after: optionalText(params, "after") };
     case "runs":
@@ -134,6 +140,7 @@ function readRequest(method: string, id: number, params: JsonObject): ClientMess
         method,
         id,
         run: optionalText(params, "run"),
+        idempotencyKey: optionalText(params, "idempotencyKey"),
         after: optionalText(params, "after"),
         limit: optionalWholeNumber(params, "limit"),
         all: optionalBoolean(params, "all") === true,
@@ -162,6 +169,7 @@ function readCall(params: JsonObject): CallParams {
   if (output !== undefined && output !== 0)
     throw invalid("the output of a call begins at 0; attach takes other offsets");
   optionalText(params, "traceparent");
+  optionalBoolean(params, "wait");
   optionalBoolean(params, "detach");
   optionalBoolean(params, "stdin");
   if (params["terminal"] !== undefined) checkTerminal(params["terminal"]);

@@ -59,11 +59,18 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Ends the wait for the answer (code `cancelled`), and asks the server to stop the run. Default: none. */
   readonly signal?: AbortSignal;
+  /**
+   * Version 2: false has a call refused with `busy` when it cannot begin at once, and it never waits for a place. Default:
+   * true.
+   */
+  readonly wait?: boolean;
 }
 
-export interface RunsOptions extends Omit<CallOptions, "idempotencyKey" | "traceparent"> {
+export interface RunsOptions extends Omit<CallOptions, "traceparent" | "wait"> {
   /** Only this run. The error is `run_not_found` if there is none that the caller may see. Default: all runs. */
   readonly run?: string;
+  /** Only the run of this caller that a call with this key has started. Default: all runs. */
+  readonly idempotencyKey?: string;
   /** Default false: only the caller's own runs. true: all that the caller may see (scope `runs:PATTERN`). */
   readonly all?: boolean;
   /** Only runs of this command. Default: of all commands. */
@@ -128,6 +135,7 @@ export const callOptionNames = {
   token: true,
   timeoutMs: true,
   signal: true,
+  wait: true,
 } satisfies Record<keyof CallOptions, true>;
 
 export const runOptionNames = {
@@ -147,6 +155,7 @@ export const runsOptionNames = {
   token: true,
   timeoutMs: true,
   signal: true,
+  idempotencyKey: true,
   run: true,
   all: true,
   command: true,

@@ -42,6 +42,15 @@ export interface RunHandle<Value = unknown> extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** A run whose caller may still give it to another server. */
+export interface WithdrawableRun extends RunHandle {
+  /**
+   * Asks the server to refuse the call after all, with `busy`, if it still waits for its turn. A call that has begun goes
+   * on, and nothing changes.
+   */
+  withdraw(): void;
+}
+
 /** Makes an outcome of an error answer. */
 export function outcomeOfError(error: IscepError, data: Readonly<Record<string, unknown>>): Outcome {
   const { status, exitCode, signal, value } = data;

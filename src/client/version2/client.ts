@@ -154,6 +154,11 @@ export class Version2Client {
     else if (before !== "ended" && placeOf(call.state) === "nowhere") call.fail(error, {});
   }
 
+  /** Its answer says whether it was refused. */
+  withdraw(call: PendingCall): void {
+    if (placeOf(call.state) === "server") this.#request("withdraw", { call: call.id });
+  }
+
   #abandon(call: PendingCall, error: IscepError): void {
     if (stateAfter(call.state, "abandon") === undefined) return;
     this.#calls.become(call, "abandon");

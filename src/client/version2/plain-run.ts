@@ -5,7 +5,7 @@
 import { IscepError } from "../../errors.js";
 import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
-import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-handle.js";
+import { outcomeOfError, valueOfOutcome, type WithdrawableRun } from "../protocol/run-handle.js";
 import type { OutputChunk } from "../protocol/run-output.js";
 import { notKept } from "./call-errors.js";
 import type { CallRequest, PendingCall } from "./pending-call.js";
@@ -13,6 +13,7 @@ import type { CallRequest, PendingCall } from "./pending-call.js";
 interface Starter {
   start(request: CallRequest): PendingCall;
   cancel(call: PendingCall, error: IscepError): void;
+  withdraw(call: PendingCall): void;
 }
 
 type PlainRequest = Pick<
@@ -20,7 +21,7 @@ type PlainRequest = Pick<
   "method" | "command" | "args" | "more" | "params" | "hasKey" | "timeoutMs" | "signal"
 >;
 
-export class PlainRun implements RunHandle {
+export class PlainRun implements WithdrawableRun {
   readonly outcome: Promise<Outcome>;
   readonly #client: Starter;
   readonly #call: PendingCall;
@@ -105,6 +106,10 @@ export class PlainRun implements RunHandle {
 
   cancel(): void {
     this.#client.cancel(this.#call, new IscepError("cancelled", "the run was cancelled"));
+  }
+
+  withdraw(): void {
+    this.#client.withdraw(this.#call);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,7 +16,7 @@ import type { ScheduleRecord } from "../../model/schedule-record.js";
 import type { AttachOptions, CallOptions, RunOptions, RunsOptions } from "../protocol/options.js";
 import { notKept } from "./call-errors.js";
 import { PlainRun } from "./plain-run.js";
-import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-handle.js";
+import { outcomeOfError, valueOfOutcome, type RunHandle, type WithdrawableRun } from "../protocol/run-handle.js";
 import type { RunsPage } from "../../model/run-record.js";
 import { readRunsPage } from "../protocol/run-records.js";
 import { OutputQueue } from "../protocol/run-output.js";
@@ -62,14 +62,16 @@ export class Version2ProtocolClient implements ProtocolClient {
 
   #membersOf(options: CallOptions | undefined): string {
     if (options === undefined && !this.#options.timeoutIsGiven && activeTracing() === undefined) return "";
-    return this.#timeoutMember(options) + keyMember(options?.idempotencyKey) + traceMember(options);
+    const { idempotencyKey, wait } = options ?? {};
+    return this.#timeoutMember(options) + keyMember(idempotencyKey) + waitMember(wait) + traceMember(options);
   }
 
-  run(command: string, args: unknown, options: RunOptions | undefined): RunHandle {
+  run(command: string, args: unknown, options: RunOptions | undefined): WithdrawableRun {
     const { stdin, terminal } = options ?? {};
     const more =
       this.#timeoutMember(options) +
       keyMember(options?.idempotencyKey) +
+      waitMember(options?.wait) +
       traceMember(options) +
       (options?.detach === true ? ',"detach":true' : "") +
       (stdin === undefined ? "" : ',"stdin":true') +
@@ -91,7 +93,7 @@ export class Version2ProtocolClient implements ProtocolClient {
     request: Pick<CallRequest, "method" | "command" | "args" | "more" | "params" | "hasKey">,
     offset: number,
     options: RunOptions | undefined,
-  ): RunHandle {
+  ): WithdrawableRun {
     const { stdin, output: wantsOutput = true } = options ?? {};
     const client = this.#clients.of(options?.token);
     // A follower, or a caller of a detached run, ends nothing by leaving.
@@ -185,6 +187,7 @@ export class Version2ProtocolClient implements ProtocolClient {
       onQueued: (listener) => void queueListeners.push(listener),
       resize: (size) => client.resize(call, size),
       cancel,
+      withdraw: () => client.withdraw(call),
       [Symbol.asyncDispose]: async () => {
         output.discard();
         if (!ends) return;
@@ -217,8 +220,8 @@ export class Version2ProtocolClient implements ProtocolClient {
   }
 
   async runs(options: RunsOptions | undefined): Promise<RunsPage> {
-    const { run, after, limit, all, command, status, owner, sinceMs } = options ?? {};
-    const query = { run, after, limit, all, command, status, owner, sinceMs };
+    const { run, idempotencyKey, after, limit, all, command, status, owner, sinceMs } = options ?? {};
+    const query = { run, idempotencyKey, after, limit, all, command, status, owner, sinceMs };
     return readRunsPage(await this.#request("runs", query, options), after);
   }
 
@@ -284,6 +287,10 @@ function endOf(answer: unknown): number | undefined {
 
 function keyMember(key: string | undefined): string {
   return key === undefined ? "" : `,"idempotencyKey":${JSON.stringify(key)}`;
+}
+
+function waitMember(wait: boolean | undefined): string {
+  return wait === false ? ',"wait":false' : "";
 }
 
 function traceMember(options: CallOptions | undefined): string {

@@ -3,12 +3,12 @@ import { IscepError, toIscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
 import type { OutputPiece } from "../../runs/streams/output-block.js";
 import type { Run } from "../../runs/run/run.js";
-import { RunTerminal } from "../../runs/streams/terminal.js";
 import { packetRoom } from "../../runs/run/settle.js";
 import type { ValueRoom } from "../../runs/run/value-room.js";
 import type { CallParams } from "../../session/version2-messages.js";
 import { errorText, notificationText } from "../../session/version2-server.js";
 import { SendWindow } from "../../session/window.js";
+import { callOptionsOf } from "./call-options.js";
 import { inputOf, SessionInputs } from "./session-inputs.js";
 import { outcomeText, type AnswerExtras } from "./outcome-text.js";
 import { FollowedCall, type FollowedCallHost, type FollowOptions } from "./followed-call.js";
@@ -78,15 +78,8 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     // This holds the place of the stream that opens when the run is known to have begun.
     const reader = output === undefined ? undefined : { position: output, outputReady: () => {} };
     const run = this.#host.dispatcher.start(identity, call.command, call.args, {
-      source: this.#host.source,
-      timeoutMs: call.timeoutMs,
-      idempotencyKey: call.idempotencyKey,
-      traceparent: call.traceparent,
-      detached: call.detach === true,
-      stdin: call.stdin === true,
-      terminal: call.terminal === undefined ? undefined : new RunTerminal(call.terminal),
+      ...callOptionsOf(call, this.#host.source),
       valueRoom: output === undefined ? undefined : this.#besideOutput(),
-      kept: output !== undefined || call.detach === true,
       begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
     });
     try {
@@ -157,6 +150,14 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
       this.#tellIfIdle();
     }
     return run;
+  }
+
+  /** Ends a call that still waits for its turn as one that was refused. False for any other, which goes on. */
+  withdraw(id: number): boolean {
+    const run = this.#inFlight.get(id)?.run;
+    if (run?.state !== "waiting") return false;
+    run.abort(new IscepError("busy", "the call was withdrawn before it began"));
+    return true;
   }
 
   /** Tells the run's id, lets its output flow, and answers when it has ended. */

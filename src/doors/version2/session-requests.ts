@@ -29,7 +29,7 @@ export interface SessionRequestsHost {
 
 type IdentifiedRequest = Extract<
   ClientMessage,
-  { method: "call" | "attach" | "cancel" | "echo" | "list" | "runs" | "schedules" | "whoami" }
+  { method: "call" | "attach" | "cancel" | "withdraw" | "echo" | "list" | "runs" | "schedules" | "whoami" }
 >;
 
 export class SessionRequests {
@@ -129,6 +129,9 @@ export class SessionRequests {
         break;
       case "cancel":
         this.#cancel(identity, message);
+        break;
+      case "withdraw":
+        this.#host.send(resultText(message.id, { withdrawn: calls.withdraw(message.call) }, limits));
         break;
       case "echo":
         this.#host.send(resultText(message.id, { value: message.value }, limits));

@@ -46,6 +46,8 @@ export class Run {
   terminal: RunTerminal | undefined;
   /** The caller may ask for it later, even after a restart of the server. */
   retention: Retention | undefined;
+  /** False: it is refused when it cannot begin at once. */
+  mayWait = true;
   /** What the door of its caller can carry; undefined when that is what any other door can. */
   valueRoom: ValueRoom | undefined;
   /** The commands log has the start of the run, and must get its end. */

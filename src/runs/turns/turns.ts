@@ -3,10 +3,10 @@
  * server. Work that waits for the first takes no place, so it holds up no other command.
  */
 import { isDeepStrictEqual } from "node:util";
-import type { Command, CommandConcurrency } from "../../model/command.js";
+import type { Command } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import { Concurrency } from "./concurrency.js";
+import { Concurrency, type ConcurrencyRule } from "./concurrency.js";
 import { Places } from "./places.js";
 import type { Work } from "../run/work.js";
 
@@ -68,7 +68,8 @@ export class Turns {
   request(work: Work): TurnAnswer {
     const { command } = work;
     const { concurrency } = command;
-    if (concurrency === undefined) return this.#takePlace(work, undefined);
+    const { mayWait } = work.first;
+    if (concurrency === undefined) return this.#takePlace(work, undefined, { mayWait });
     let key: string;
     try {
       key = `${command.name} ${concurrency.key(work.args)}`;
@@ -78,13 +79,18 @@ export class Turns {
     }
     const slot: Turn = { release: () => this.#leaveKey(key, member) };
     const member: Member = { work, begin: () => this.#beginMember(work, slot) };
-    const rule = { maxQueued: this.#limits.maxQueuedRunsPerKey, ...concurrency };
+    // One that may not wait stops no other run either, because it would wait for the end of that run.
+    const rule = {
+      maxQueued: this.#limits.maxQueuedRunsPerKey,
+      ...concurrency,
+      ...(mayWait ? {} : { whenFull: "reject" as const }),
+    };
     const entry = this.#concurrency.enter(key, member, rule, (other) => mayJoin(other.work, work));
-    if (entry.verdict === "begin") return this.#takePlace(work, slot);
+    if (entry.verdict === "begin") return this.#takePlace(work, slot, { mayWait });
     if (entry.verdict === "join") return { kind: "joins", work: entry.first.work, turn: slot };
     if (entry.verdict === "full") {
       const ofKey = entry.of === "key";
-      const error = ofKey ? fullKey(concurrency, rule.maxQueued) : fullServer(this.#concurrency.queued);
+      const error = ofKey ? fullKey(rule) : fullServer(this.#concurrency.queued);
       return { kind: "refused", error };
     }
     this.#waiting.set(work, () => slot.release());
@@ -98,11 +104,15 @@ export class Turns {
   #beginMember(work: Work, slot: Turn): void {
     // It may have left meanwhile.
     if (!this.#waiting.delete(work)) return;
-    const answer = this.#takePlace(work, slot, true);
+    const answer = this.#takePlace(work, slot, { hasWaited: true });
     if (answer.kind === "begins") this.#begins(work, answer.turn);
   }
 
-  #takePlace(work: Work, slot: Turn | undefined, hasWaited = false): TurnAnswer {
+  #takePlace(
+    work: Work,
+    slot: Turn | undefined,
+    { mayWait = true, hasWaited = false }: { readonly mayWait?: boolean; readonly hasWaited?: boolean },
+  ): TurnAnswer {
     const places = this.#placesFor(work.command);
     const turn = slot === undefined ? places : bothOf(places, slot);
     if (places.tryTake()) {
@@ -118,7 +128,7 @@ export class Turns {
       },
       moved: (position: number) => work.moved(position),
     };
-    if (!places.wait(waiter, hasWaited)) {
+    if (!mayWait || !places.wait(waiter, hasWaited)) {
       slot?.release();
       return { kind: "refused", error: fullServer(places.waiting, places.taken) };
     }
@@ -197,7 +207,7 @@ function bothOf(places: Places, slot: Turn): Turn {
 }
 
 /** The message does not say who runs, because this caller must not know. */
-function fullKey({ limit, whenFull }: CommandConcurrency, maxQueued: number): IscepError {
+function fullKey({ limit, whenFull, maxQueued }: ConcurrencyRule): IscepError {
   const atOnce = `this command runs at most ${limit} at once`;
   const queue = whenFull === "reject" ? "does not queue" : `lets at most ${maxQueued} wait`;
   return new IscepError("busy", `${atOnce} and ${queue}; try again later`);
