@@ -10,6 +10,9 @@ const root = path.dirname(import.meta.dirname);
 
 /** Why we depend on each package, and do not write it ourselves or do without. @type {Readonly<Record<string, string>>} */
 const reasons = {
+  "@nats-io/jetstream": "durable calls and schedules over NATS: streams of JetStream; loaded when they are used",
+  "@nats-io/kv": "durable calls and schedules over NATS: claims, each of which only one instance gets",
+  "@nats-io/transport-node": "speaks to a broker of NATS; loaded when a server or client uses one",
   "@peculiar/x509":
     "makes the server's own certificate (EC P-256) on the first start; Node reads certificates, but cannot make one",
   "@standard-schema/spec": "the types by which any schema library can describe arguments; types only, no code",

@@ -53,6 +53,13 @@ export const clientLimits = {
     max: forever,
     reason: "client: the time for address look-up, TCP, TLS handshake and greeting together",
   },
+  natsGoneMs: {
+    min: 1,
+    default: 4_000,
+    max: forever,
+    reason:
+      "client over NATS: an instance of which it has heard nothing for so long is gone, and the runs there are lost",
+  },
   tlsSessionLifetimeMs: {
     default: 5 * 60_000,
     max: 86_400_000,

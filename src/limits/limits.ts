@@ -5,6 +5,7 @@ import { fileLimits } from "./files.js";
 import { forever, KiB, MiB, type Limit } from "./limit.js";
 import { httpLimits } from "./http.js";
 import { mcpLimits } from "./mcp.js";
+import { natsLimits } from "./nats.js";
 import { noticeLimits } from "./notices.js";
 import { runLimits } from "./runs.js";
 import { runsFolderLimits } from "./runs-folder.js";
@@ -245,6 +246,7 @@ export const limitTable = {
   ...clientLimits,
   ...httpLimits,
   ...mcpLimits,
+  ...natsLimits,
   ...fileLimits,
   ...runsFolderLimits,
   ...noticeLimits,

@@ -25,6 +25,7 @@ const layers = [
   "session",
   "identity",
   "transport",
+  "nats",
   "logs",
   "commands/arguments",
   "commands/script",

@@ -1,0 +1,47 @@
+/** Limits of the NATS door, and of clients that come over a broker. */
+import { forever, KiB, MiB, type Limit } from "./limit.js";
+
+export const natsLimits = {
+  natsConnectTimeoutMs: {
+    min: 1,
+    default: 5_000,
+    max: forever,
+    reason: "NATS: the time for one attempt to reach the broker: address look-up, TCP, TLS and greeting together",
+  },
+  natsReconnectMs: {
+    min: 1,
+    default: 500,
+    max: forever,
+    reason: "NATS: the wait between two attempts to reach a broker that is gone; they go on for ever",
+  },
+  natsPingMs: {
+    min: 1,
+    default: 2_000,
+    max: forever,
+    reason: "NATS: how often the broker is asked whether it is there; after two questions without an answer it is gone",
+  },
+  natsMessageBytes: {
+    min: 64,
+    default: 128 * KiB,
+    max: 64 * MiB,
+    reason: "NATS: bytes of a link in one message, if the broker's max_payload is not lower",
+  },
+  natsLinkWindowBytes: {
+    min: 16 * KiB,
+    default: 256 * KiB,
+    max: 64 * MiB,
+    reason: "NATS: bytes of one link on their way in one direction; so a slow reader never fills the broker",
+  },
+  natsWindowsBytes: {
+    default: 32 * MiB,
+    max: 1024 * MiB,
+    reason:
+      "NATS: the same for all links that a process receives on; when they have it, the others have 16 KiB each, as at the beginning. A broker cuts a client for which 64 MiB wait",
+  },
+  natsUnsentBytes: {
+    min: 64 * KiB,
+    default: 8 * MiB,
+    max: 1024 * MiB,
+    reason: "NATS: bytes that a process may have sent before the broker has said that it took them",
+  },
+} as const satisfies Record<string, Limit>;

@@ -1,0 +1,210 @@
+/** Our connection to a broker: it is made again for ever when it is lost, and tells when it is there and when not. */
+import type { Msg, MsgHdrs, NatsConnection, Subscription } from "@nats-io/transport-node";
+import { setTimeout as pause } from "node:timers/promises";
+import { IscepError } from "../errors.js";
+import type { Limits } from "../limits/limits.js";
+import type { BrokerAddress } from "./address.js";
+import { connectionCredentials, type NatsCredentials } from "./credentials.js";
+import { brokerFault, connectFault } from "./faults.js";
+
+export interface BrokerOptions extends NatsCredentials {
+  readonly address: BrokerAddress;
+  /** How the broker's own lists show us. */
+  readonly name: string;
+  readonly limits: Limits;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface BrokerListener {
+  /** The connection is gone. Nothing that was on its way will come. */
+  lost?(error: IscepError): void;
+  /** It is there again, with all subscriptions. */
+  back?(): void;
+  /** The broker has refused a subject, or says that something is wrong. */
+  fault?(error: IscepError): void;
+  /** It was full, and takes more. */
+  room?(): void;
+  /** It is closed, and does not come back. */
+  closed?(): void;
+}
+
+export class Broker {
+  /** HOST:PORT, for messages. */
+  readonly where: string;
+  /** The library's own. Its `publish` throws when it is closed, and keeps messages while the broker is gone. */
+  readonly connection: NatsConnection;
+  readonly #limits: Limits;
+  readonly #listeners = new Set<BrokerListener>();
+  #isConnected = true;
+  #isClosing = false;
+  /** Bytes that were published, and those of which the broker has said that it took them. */
+  #published = 0;
+  #taken = 0;
+  #asked = 0;
+
+  private constructor(where: string, connection: NatsConnection, limits: Limits) {
+    this.where = where;
+    this.connection = connection;
+    this.#limits = limits;
+    void this.#watch();
+  }
+
+  /**
+   * One attempt. Afterwards the connection comes back by itself whenever it was lost.
+   * @throws IscepError `connect_failed`, `unauthorized`, `not_trusted`, `cancelled`, `usage`, `configuration`
+   */
+  static async open(options: BrokerOptions): Promise<Broker> {
+    const { address, name, limits, signal } = options;
+    const where = address.servers.join(",");
+    const library = await import("@nats-io/transport-node");
+    const { user, password, tls } = options;
+    const credentials = connectionCredentials(library, {
+      ...options,
+      ...((options.credentials ?? options.nkey ?? user) === undefined && address.user !== undefined
+        ? { user: address.user, ...(address.password === undefined ? {} : { password: address.password }) }
+        : password === undefined
+          ? {}
+          : { password }),
+      ...(address.tls && tls !== undefined && tls !== false ? {} : address.tls ? { tls: true } : {}),
+    });
+    const opening = library.connect({
+      ...credentials,
+      servers: [...address.servers],
+      name,
+      timeout: limits.natsConnectTimeoutMs,
+      pingInterval: limits.natsPingMs,
+      maxPingOut: 2,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: limits.natsReconnectMs,
+      // The library would give up for ever when a user was refused twice, who may be let in again later.
+      ignoreAuthErrorAbort: true,
+      noAsyncTraces: true,
+    });
+    try {
+      const connection = await unlessAborted(opening, signal);
+      return new Broker(where, connection, limits);
+    } catch (error) {
+      void opening.then((late) => late.close()).catch(() => {});
+      throw signal?.aborted === true
+        ? new IscepError("cancelled", "connecting was cancelled", { cause: signal.reason })
+        : connectFault(where, error);
+    }
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** The broker's own limit, which its operator may change at any time. */
+  get maxPayloadBytes(): number {
+    return this.connection.info?.max_payload ?? 0;
+  }
+
+  /** Returns what ends the listening. */
+  listen(listener: BrokerListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** False when the broker has not yet taken so much that we published that we must wait for `room`. */
+  get hasRoom(): boolean {
+    return this.#published - this.#taken < this.#limits.natsUnsentBytes;
+  }
+
+  /** Does nothing while the broker is gone, because nothing may come late. */
+  publish(subject: string, payload: Uint8Array | string, reply?: string, headers?: MsgHdrs): void {
+    if (!this.#isConnected || this.connection.isClosed()) return;
+    this.connection.publish(subject, payload, {
+      ...(reply === undefined ? {} : { reply }),
+      ...(headers === undefined ? {} : { headers }),
+    });
+    this.#published += payload.length;
+    if (this.#published - this.#asked >= this.#limits.natsUnsentBytes / 8) this.#ask();
+  }
+
+  /** The broker answers a question only when it has taken everything before it. */
+  #ask(): void {
+    const upTo = this.#published;
+    this.#asked = upTo;
+    this.connection.flush().then(
+      () => {
+        const wasFull = !this.hasRoom;
+        this.#taken = Math.max(this.#taken, upTo);
+        if (wasFull && this.hasRoom) this.#tell((listener) => listener.room?.());
+      },
+      // It was lost, and `lost` says so.
+      () => {},
+    );
+  }
+
+  /** The handler is called within the turn in which a message comes. It must not throw. */
+  subscribe(subject: string, handler: (message: Msg) => void, queue?: string): Subscription {
+    return this.connection.subscribe(subject, {
+      ...(queue === undefined ? {} : { queue }),
+      callback: (error, message) => {
+        if (error === null) handler(message);
+        else this.#tell((listener) => listener.fault?.(brokerFault(error)));
+      },
+    });
+  }
+
+  async #watch(): Promise<void> {
+    for await (const status of this.connection.status()) {
+      if (status.type === "disconnect") this.#lost();
+      else if (status.type === "reconnect") this.#back();
+      else if (status.type === "error") this.#tell((listener) => listener.fault?.(brokerFault(status.error)));
+    }
+    this.#lost();
+    this.#tell((listener) => listener.closed?.());
+  }
+
+  #lost(): void {
+    if (!this.#isConnected) return;
+    this.#isConnected = false;
+    const error = new IscepError(
+      "lost",
+      this.#isClosing
+        ? `the connection to the broker at ${this.where} was closed`
+        : `the connection to the broker at ${this.where} was lost; it is made again as soon as the broker is there`,
+    );
+    this.#tell((listener) => listener.lost?.(error));
+  }
+
+  #back(): void {
+    this.#published = 0;
+    this.#taken = 0;
+    this.#asked = 0;
+    this.#isConnected = true;
+    this.#tell((listener) => listener.back?.());
+  }
+
+  #tell(what: (listener: BrokerListener) => void): void {
+    for (const listener of this.#listeners) what(listener);
+  }
+
+  /** Sends what was published, if the broker takes it in time, and closes. It may be called twice. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    if (this.connection.isClosed()) return;
+    if (this.#isConnected) {
+      const waiting = new AbortController();
+      const flushed = this.connection.flush().catch(() => {});
+      await Promise.race([
+        flushed,
+        pause(this.#limits.lingerTimeoutMs, undefined, { signal: waiting.signal }).catch(() => {}),
+      ]);
+      waiting.abort();
+    }
+    await this.connection.close();
+  }
+}
+
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(new Error("aborted"));
+    if (signal.aborted) aborted();
+    signal.addEventListener("abort", aborted, { once: true });
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
+  });
+}

@@ -1,0 +1,111 @@
+/** The side of links of an instance: takes those that clients open. */
+import { IscepError } from "../errors.js";
+import type { Limits } from "../limits/limits.js";
+import type { Broker } from "./broker.js";
+import { Link, type LinkCarrier } from "./link.js";
+import { breakMessage } from "./link-message.js";
+import { LinkWindows } from "./link-windows.js";
+import { isInbox, newId, subjects } from "./subjects.js";
+
+export class LinkListener {
+  readonly #broker: Broker;
+  readonly #service: string;
+  readonly #instance: string;
+  readonly #limits: Limits;
+  readonly #accept: (link: Link) => void;
+  readonly #windows: LinkWindows;
+  readonly #links = new Map<string, Link>();
+  readonly #stopAccepting: () => void;
+  readonly #stop: () => void;
+
+  /** @param accept takes a new link; nothing has come on it yet */
+  constructor(broker: Broker, service: string, instance: string, limits: Limits, accept: (link: Link) => void) {
+    this.#broker = broker;
+    this.#service = service;
+    this.#instance = instance;
+    this.#limits = limits;
+    this.#accept = accept;
+    this.#windows = new LinkWindows(limits.natsWindowsBytes);
+    const opened = broker.subscribe(subjects.session(service, instance), ({ data, reply }) => {
+      if (isInbox(reply)) this.#open(data, reply);
+    });
+    const prefix = subjects.link(service, instance, "");
+    const messages = broker.subscribe(`${prefix}*`, ({ subject, data, reply, headers }) => {
+      const link = this.#links.get(subject.slice(prefix.length));
+      if (headers?.code === 503) link?.break(new IscepError("lost", "the client is gone"));
+      else if (link !== undefined) link.receive(data);
+      else if (isInbox(reply)) broker.publish(reply, breakMessage("there is no such link any more"));
+    });
+    const unlisten = broker.listen({
+      lost: (error) => this.breakAll(error),
+      room: () => {
+        for (const link of this.#links.values()) link.proceed();
+      },
+    });
+    this.#stopAccepting = () => opened.unsubscribe();
+    this.#stop = () => {
+      unlisten();
+      messages.unsubscribe();
+    };
+  }
+
+  #open(data: Uint8Array, inbox: string): void {
+    const id = newId();
+    const subject = subjects.link(this.#service, this.#instance, id);
+    const carrier = new AcceptedLink(this.#broker, inbox, subject, () => this.#links.delete(id));
+    const link = new Link(carrier, this.#windows, this.#limits);
+    this.#links.set(id, link);
+    this.#accept(link);
+    // The client learns at once where it may send more.
+    link.greet();
+    link.receive(data);
+  }
+
+  breakAll(error: IscepError): void {
+    for (const link of this.#links.values()) link.break(error);
+  }
+
+  get size(): number {
+    return this.#links.size;
+  }
+
+  /** The broker tells new clients at once that this instance is not there. */
+  stopAccepting(): void {
+    if (!this.#broker.connection.isClosed()) this.#stopAccepting();
+  }
+
+  close(): void {
+    this.breakAll(new IscepError("closed", "the server was closed"));
+    if (!this.#broker.connection.isClosed()) this.#stop();
+  }
+}
+
+class AcceptedLink implements LinkCarrier {
+  readonly #broker: Broker;
+  readonly #inbox: string;
+  readonly #subject: string;
+  readonly #forget: () => void;
+
+  constructor(broker: Broker, inbox: string, subject: string, forget: () => void) {
+    this.#broker = broker;
+    this.#inbox = inbox;
+    this.#subject = subject;
+    this.#forget = forget;
+  }
+
+  get maxMessageBytes(): number {
+    return this.#broker.maxPayloadBytes;
+  }
+
+  get hasRoom(): boolean {
+    return this.#broker.hasRoom;
+  }
+
+  send(message: Buffer): void {
+    this.#broker.publish(this.#inbox, message, this.#subject);
+  }
+
+  ended(): void {
+    this.#forget();
+  }
+}

@@ -1,0 +1,18 @@
+/** What the links of a process may grant beyond their first windows, together. */
+export class LinkWindows {
+  #left: number;
+
+  constructor(bytes: number) {
+    this.#left = bytes;
+  }
+
+  take(bytes: number): boolean {
+    if (bytes > this.#left) return false;
+    this.#left -= bytes;
+    return true;
+  }
+
+  release(bytes: number): void {
+    this.#left += bytes;
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * A stream of bytes over messages of a broker, which may lose them. Each message says its offset, so a gap is seen, and
+ * breaks the link. The receiver grants what may be on its way, so that nothing piles up in the broker.
+ */
+import { Duplex } from "node:stream";
+import { IscepError, toIscepError } from "../errors.js";
+import type { Limits } from "../limits/limits.js";
+import type { ByteStream } from "../transport/byte-stream.js";
+import {
+  breakMessage,
+  bytesMessage,
+  creditMessage,
+  endMessage,
+  linkHeaderBytes,
+  readLinkMessage,
+} from "./link-message.js";
+import type { LinkWindows } from "./link-windows.js";
+
+/** Both sides may send so much before the first credit. */
+export const firstWindowBytes = 16 * 1024;
+
+/** Takes the messages of one link to the other side. */
+export interface LinkCarrier {
+  /** The largest message that it takes now. */
+  readonly maxMessageBytes: number;
+  /** False when the broker is behind. Then `Link.proceed` is called later. */
+  readonly hasRoom: boolean;
+  send(message: Buffer): void;
+  /** The link is over: nothing more is sent. Called once. */
+  ended(): void;
+}
+
+export type LinkLimits = Pick<Limits, "natsLinkWindowBytes" | "natsMessageBytes">;
+
+export class Link extends Duplex implements ByteStream {
+  readonly #carrier: LinkCarrier;
+  readonly #windows: LinkWindows;
+  readonly #limits: LinkLimits;
+  // What we send.
+  #sent = 0;
+  #peerConsumed = 0;
+  #peerWindow = firstWindowBytes;
+  #waiting: readonly Buffer[] = [];
+  /** Where the first of those begins that is not sent. */
+  #waitingFrom = 0;
+  #waitingBytes = 0;
+  #taken: ((error?: Error | null) => void) | undefined;
+  // What we receive.
+  #received = 0;
+  #window = firstWindowBytes;
+  /** The peer may send up to this offset. */
+  #granted = firstWindowBytes;
+  #hasEnded = false;
+  #broken: string | undefined;
+
+  constructor(carrier: LinkCarrier, windows: LinkWindows, limits: LinkLimits) {
+    super({ allowHalfOpen: true, decodeStrings: true, readableHighWaterMark: limits.natsLinkWindowBytes });
+    this.#carrier = carrier;
+    this.#windows = windows;
+    this.#limits = limits;
+    // This listens until an owner does, because an error without a listener ends the process.
+    this.on("error", () => {});
+  }
+
+  /** What was sent of the present chunk counts twice until all of it is sent: so a slow peer is seen to read. */
+  get bytesWritten(): number {
+    return this.#sent + this.writableLength;
+  }
+
+  /** Says how much may come. */
+  greet(): void {
+    this.#carrier.send(creditMessage(0, this.#window));
+  }
+
+  /** A message of the other side has come. */
+  receive(data: Uint8Array): void {
+    if (this.destroyed) return;
+    try {
+      const message = readLinkMessage(data);
+      switch (message.kind) {
+        case "bytes":
+          this.#receiveBytes(message.offset, message.bytes);
+          break;
+        case "credit":
+          this.#receiveCredit(message.consumed, message.window);
+          break;
+        case "end":
+          if (message.offset !== this.#received) throw gap(this.#received, message.offset);
+          this.#hasEnded = true;
+          this.push(null);
+          break;
+        case "break":
+          this.#broken = message.reason;
+          this.destroy(new IscepError("lost", `the other side broke the link: ${message.reason}`));
+      }
+    } catch (error) {
+      this.break(toIscepError(error, "protocol"));
+    }
+  }
+
+  #receiveBytes(offset: number, bytes: Buffer): void {
+    if (this.#hasEnded) throw new IscepError("protocol", "bytes came behind the end of the link");
+    if (offset !== this.#received) throw gap(this.#received, offset);
+    const end = offset + bytes.length;
+    if (end > this.#granted) {
+      throw new IscepError("protocol", `bytes up to ${end} came, and the link had granted ${this.#granted}`);
+    }
+    this.#received = end;
+    this.push(bytes);
+    this.#grant();
+  }
+
+  #receiveCredit(consumed: number, window: number): void {
+    if (consumed < this.#peerConsumed || consumed > this.#sent) {
+      throw new IscepError("protocol", `${consumed} bytes cannot be consumed of ${this.#sent} that were sent`);
+    }
+    this.#peerConsumed = consumed;
+    this.#peerWindow = Math.min(window, this.#limits.natsLinkWindowBytes);
+    this.proceed();
+  }
+
+  /** Grants more when half of it was used. A peer that uses all of it gets twice as much, while all links have not too much. */
+  #grant(): void {
+    if (this.#hasEnded || this.destroyed) return;
+    const consumed = this.#received - this.readableLength;
+    if (2 * (this.#granted - consumed) > this.#window) return;
+    const most = this.#limits.natsLinkWindowBytes;
+    if (this.#window < most) {
+      const more = Math.min(this.#window, most - this.#window);
+      if (this.#windows.take(more)) this.#window += more;
+    }
+    this.#granted = consumed + this.#window;
+    this.#carrier.send(creditMessage(consumed, this.#window));
+  }
+
+  override read(size?: number): Buffer | null {
+    const bytes: Buffer | null = super.read(size) as Buffer | null;
+    if (bytes !== null) this.#grant();
+    return bytes;
+  }
+
+  override _read(): void {
+    // Bytes come when the peer sends them.
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.#take([chunk], callback);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
+    this.#take(
+      chunks.map(({ chunk }) => chunk),
+      callback,
+    );
+  }
+
+  #take(chunks: readonly Buffer[], callback: (error?: Error | null) => void): void {
+    this.#waiting = chunks;
+    this.#waitingFrom = 0;
+    this.#waitingBytes = chunks.reduce((sum, { length }) => sum + length, 0);
+    this.#taken = callback;
+    this.proceed();
+  }
+
+  /** Sends as much as the other side has granted and the broker takes. */
+  proceed(): void {
+    if (this.#taken === undefined || this.destroyed) return;
+    while (this.#waitingBytes > 0) {
+      const granted = this.#peerConsumed + this.#peerWindow - this.#sent;
+      if (granted <= 0 || !this.#carrier.hasRoom) return;
+      const most = Math.min(this.#limits.natsMessageBytes, this.#carrier.maxMessageBytes) - linkHeaderBytes;
+      this.#send(Math.min(this.#waitingBytes, granted, Math.max(1, most)));
+    }
+    const taken = this.#taken;
+    this.#taken = undefined;
+    this.#waiting = [];
+    taken();
+  }
+
+  #send(length: number): void {
+    const message = bytesMessage(this.#sent, length);
+    let at = linkHeaderBytes;
+    while (at < message.length) {
+      const chunk = this.#waiting[0];
+      if (chunk === undefined) throw new IscepError("internal", "a link has fewer bytes than it counted");
+      const copied = chunk.copy(message, at, this.#waitingFrom);
+      at += copied;
+      this.#waitingFrom += copied;
+      if (this.#waitingFrom < chunk.length) continue;
+      this.#waiting = this.#waiting.slice(1);
+      this.#waitingFrom = 0;
+    }
+    this.#sent += length;
+    this.#waitingBytes -= length;
+    this.#carrier.send(message);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#carrier.send(endMessage(this.#sent));
+    callback();
+  }
+
+  /** Ends the link with this reason, which the other side hears if it can. */
+  break(error: IscepError): void {
+    this.destroy(error);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#windows.release(this.#window - firstWindowBytes);
+    const isOver = this.#hasEnded && this.writableFinished;
+    if (!isOver && this.#broken === undefined) this.#carrier.send(breakMessage(error?.message ?? "it was closed"));
+    this.#carrier.ended();
+    callback(error);
+  }
+}
+
+function gap(expected: number, offset: number): IscepError {
+  return new IscepError("protocol", `bytes from ${expected} on were expected on the link, and ${offset} came`);
+}
