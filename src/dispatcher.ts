@@ -103,7 +103,8 @@ export class Dispatcher {
     const { idempotencyKey, detached = false } = options;
     const earlier = idempotencyKey === undefined ? undefined : this.#journal.byKey(identity, idempotencyKey);
     if (earlier !== undefined) return this.#repeated(earlier, identity, name, args, options);
-    const run = new Run(name, identity, options.source, this.#host);
+    const known = options.runId === undefined ? undefined : { run: options.runId };
+    const run = new Run(name, identity, options.source, this.#host, known);
     if (idempotencyKey !== undefined)
       run.retention = { idempotencyKey, fingerprint: fingerprint(idempotencyKey, args) };
     else if (options.kept === true) run.retention = {};

@@ -69,6 +69,24 @@ export interface HttpConnection {
   malformed(message: string): void;
 }
 
+/** Proves a token without showing it, by something that only this request has. */
+export interface TokenProof {
+  /** Names the token (PROTOCOL.md, "Authentication"). */
+  readonly reference: string;
+  /** True if the proof was made with the token that has this stored key. It must compare in constant time. */
+  isProvenBy(storedKey: Buffer): boolean;
+}
+
+/** A caller who has no connection, and shows with one request who they are. */
+export interface Requester {
+  /** A word for the logs, such as `nats`. Wrong proofs refuse nobody else from there. */
+  readonly source: string;
+  /** Default: they show no token. */
+  readonly proof?: TokenProof | undefined;
+  /** The id for the run of this request, when the caller knows it already. Default: the server makes one. */
+  readonly runId?: string | undefined;
+}
+
 /** What a door sees of its server. `Server` is one. */
 export interface DoorServer {
   /** The limits that count for this server. */
@@ -79,6 +97,13 @@ export interface DoorServer {
    * @throws IscepError `usage` for an option that there is not, or without a source
    */
   client<Commands extends object = CommandSet>(options: InProcessClientOptions): Client<Commands>;
+  /**
+   * As `client`, for one request of a caller who has no connection. `close()` it after the answer.
+   * @throws IscepError `unauthorized`; `usage` before the server listens, `closed` after its close
+   */
+  clientOf(requester: Requester): Client;
+  /** Callers must show a token, and get nothing without one. */
+  readonly asksForToken: boolean;
   /**
    * Calls the listener after commands were registered, unregistered or reloaded. Returns a function that ends the
    * listening.

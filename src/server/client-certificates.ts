@@ -54,7 +54,7 @@ export function clientAuthorities(options: ClientOptions): readonly string[] | u
 export function authenticatorOf(
   options: ClientOptions,
   tokens: TokensAuthenticator | undefined,
-  socket: ByteStream,
+  socket: ByteStream | undefined,
   source: string,
 ): { readonly authenticator: Authenticator | undefined; readonly showedCertificate: boolean } {
   const mode = modeOf(options);

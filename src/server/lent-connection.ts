@@ -82,7 +82,7 @@ export class LentConnection implements Connection, HttpConnection {
   clientAs({ owner, commands }: { readonly owner: string; readonly commands: readonly string[] }): Client {
     this.#arrived(owner);
     const identity = new GivenIdentity(owner, commands);
-    return inProcessClient({ token: null, source: this.source }, this.#host.limits, () => this.#host, identity);
+    return inProcessClient({ token: null, source: this.source }, this.#host.limits, () => this.#host, { identity });
   }
 
   failed(message: string): void {

@@ -4,7 +4,7 @@ import type { Client } from "../client/client.js";
 import { compileNotices } from "../commands/notify.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
-import type { DoorServer, HttpConnection, InProcessClientOptions } from "../doors/door.js";
+import type { DoorServer, HttpConnection, InProcessClientOptions, Requester } from "../doors/door.js";
 import { inProcessClient } from "../doors/in-process/client.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { IscepError } from "../errors.js";
@@ -35,6 +35,7 @@ import { OpenedDoors } from "./opened-doors.js";
 import { checkServerOptions, type ListeningServer, type ServerOptions } from "./options.js";
 import { PacketDoors } from "./packet-doors.js";
 import { presentState } from "./present-state.js";
+import { requesterClient } from "./requester-client.js";
 import { settled } from "./settled.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
 
@@ -106,6 +107,16 @@ export class Server implements DoorServer {
    */
   client<Commands extends object = CommandSet>(options: InProcessClientOptions): Client<Commands> {
     return inProcessClient(options, this.#limits, () => this.#opened().host);
+  }
+
+  /** See `DoorServer`. */
+  clientOf(requester: Requester): Client {
+    return requesterClient(requester, this.#options, this.#opened());
+  }
+
+  /** See `DoorServer`. */
+  get asksForToken(): boolean {
+    return typeof this.#options.tokens === "string";
   }
 
   /** @throws IscepError `usage`, `closed` */

@@ -17,15 +17,22 @@ import type { CallerIdentity } from "./identity.js";
 
 const clientOptions = { token: true, source: true } satisfies Record<keyof InProcessClientOptions, true>;
 
+/** What the door knows of a caller beside the options. */
+export interface KnownCaller {
+  /** Who calls, if that is known without a token. */
+  readonly identity?: CallerIdentity | undefined;
+  /** The id of the one run that this caller starts. */
+  readonly runId?: string | undefined;
+}
+
 /**
- * @param identity who calls, if that is known without a token
  * @param host throws an IscepError while the server does not listen, which becomes the error of each call
  */
 export function inProcessClient<Commands extends object>(
   options: InProcessClientOptions,
   limits: Limits,
   host: () => InProcessHost,
-  identity?: CallerIdentity,
+  caller: KnownCaller = {},
 ): Client<Commands> {
   refuseUnknownOption("server.client()", options, clientOptions);
   const { token, source } = options;
@@ -40,9 +47,9 @@ export function inProcessClient<Commands extends object>(
     const client: Version2Client = new Version2Client({
       limits,
       ...(of === own ? { events } : {}),
-      open: async (heard) => new InProcessConnection({ limits, token: of, source, identity, host, ...heard }),
+      open: async (heard) => new InProcessConnection({ limits, token: of, source, ...caller, host, ...heard }),
     });
-    client.use(new InProcessConnection({ limits, token: of, source, identity, host, ...client.events }));
+    client.use(new InProcessConnection({ limits, token: of, source, ...caller, host, ...client.events }));
     return client;
   };
   const own = token ?? undefined;

@@ -24,6 +24,8 @@ export interface InProcessConnectionOptions {
   readonly source: string;
   /** Who calls, if that is known without a token. */
   readonly identity?: CallerIdentity | undefined;
+  /** The id of the one run that this caller starts. Default: each run gets a new one. */
+  readonly runId?: string | undefined;
   /** @throws IscepError while the server does not listen */
   host(): InProcessHost;
   onEvent(event: Version2ClientEvent): void;
@@ -165,11 +167,12 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
   }
 
   #connect(host: InProcessHost): ServerSide {
-    const { limits, source } = this.#options;
+    const { limits, source, runId } = this.#options;
     const calls = new SessionCalls({
       dispatcher: host.dispatcher,
       limits,
       source,
+      runId,
       // The windows bound how much waits.
       mayWrite: () => true,
       mayAnswer: () => true,

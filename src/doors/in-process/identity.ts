@@ -1,5 +1,7 @@
+import { randomBytes } from "node:crypto";
 import { IscepError } from "../../errors.js";
-import { anonymous, type Identity } from "../../model/identity.js";
+import { anonymous, type Authenticator, type Identity } from "../../model/identity.js";
+import type { TokenProof } from "../door.js";
 import type { InProcessHost } from "./host.js";
 
 /** Says who calls in this process. */
@@ -55,17 +57,17 @@ export class GivenIdentity implements CallerIdentity {
   }
 }
 
-/** Identifies the caller by the text of a token, as in version 1. It is checked again for each request. */
+/** Identifies the caller by the text of a token, as in version 1, or by a proof. It is checked again for each request. */
 export class InProcessIdentity implements CallerIdentity {
   readonly isKnown = true;
-  readonly #token: string | undefined;
+  readonly #token: string | TokenProof | undefined;
   readonly #source: string;
   #identity: Identity | undefined;
   #generation = 0;
   /** A request found that the token is not valid any more. Runs of earlier ones may go on. */
   #hasLost = false;
 
-  constructor(token: string | undefined, source: string) {
+  constructor(token: string | TokenProof | undefined, source: string) {
     this.#token = token;
     this.#source = source;
   }
@@ -89,7 +91,7 @@ export class InProcessIdentity implements CallerIdentity {
     if (generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) return;
     const token = this.#token;
     const before = this.#identity;
-    this.#identity = token === undefined ? undefined : authenticator.verify(token, this.#source);
+    this.#identity = token === undefined ? undefined : identify(authenticator, token, this.#source);
     this.#generation = generation;
     if (this.#identity !== undefined) return;
     this.#hasLost = before !== undefined;
@@ -106,4 +108,12 @@ export class InProcessIdentity implements CallerIdentity {
     if (isSame && Date.now() < this.#identity.expiresAtMs) return false;
     return authenticator.refresh(this.#identity, this.#source) === undefined;
   }
+}
+
+function identify(authenticator: Authenticator, token: string | TokenProof, source: string): Identity | undefined {
+  if (typeof token === "string") return authenticator.verify(token, source);
+  const found = authenticator.find(token.reference, source);
+  // A token that does not exist costs the same work, so the time does not reveal which tokens exist.
+  const isGood = token.isProvenBy(found?.storedKey ?? randomBytes(32));
+  return isGood ? found?.identity : undefined;
 }

@@ -8,6 +8,8 @@ export interface SessionCallsHost extends Pick<OutputStreamHost, "mayWrite" | "w
   readonly dispatcher: Dispatcher;
   readonly limits: Limits;
   readonly source: string;
+  /** The id of the one run that this caller starts, if it is known before. */
+  readonly runId?: string | undefined;
   send(text: string): void;
   /** Asks for `flush` at the end of this turn of the event loop. */
   flushSoon(): void;

@@ -79,6 +79,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     const reader = output === undefined ? undefined : { position: output, outputReady: () => {} };
     const run = this.#host.dispatcher.start(identity, call.command, call.args, {
       ...callOptionsOf(call, this.#host.source),
+      runId: this.#host.runId,
       valueRoom: output === undefined ? undefined : this.#besideOutput(),
       begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
     });

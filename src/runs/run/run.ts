@@ -63,11 +63,12 @@ export class Run {
   #endedAtMs = 0;
   #lasting: LastingRun | undefined;
 
-  constructor(command: string, identity: Identity, source: string, host: RunHost, startedAtMs: number = Date.now()) {
+  constructor(command: string, identity: Identity, source: string, host: RunHost, start: Partial<EndedRun> = {}) {
+    this.#id = start.run;
     this.command = command;
     this.identity = identity;
     this.source = source;
-    this.startedAtMs = startedAtMs;
+    this.startedAtMs = start.startedAtMs ?? Date.now();
     this.#host = host;
   }
 
@@ -84,8 +85,7 @@ export class Run {
   static elsewhere(start: EndedRun, output: RunOutput): Run {
     // This identity never acts, because each caller who asks for the run shows an identity of their own.
     const identity = { ...anonymous, owner: start.owner, tokenId: start.tokenId, mayRun: () => false };
-    const run = new Run(start.command, identity, start.source, pastHost, start.startedAtMs);
-    run.#id = start.run;
+    const run = new Run(start.command, identity, start.source, pastHost, start);
     run.#state = "running";
     run.work = outOfReach;
     run.retention = { fingerprint: start.fingerprint };

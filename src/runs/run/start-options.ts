@@ -8,6 +8,8 @@ export interface StartOptions {
   readonly source: string;
   /** How long the caller wants to wait. If the command's own timeout is shorter, that one counts. */
   readonly timeoutMs?: number | undefined;
+  /** The run's id, if the door has told it already. Default: a new one. */
+  readonly runId?: string | undefined;
   /** A call with the key of an earlier one of the same owner joins that run. */
   readonly idempotencyKey?: string | undefined;
   /** The span of the caller (W3C Trace Context). */
