@@ -32,7 +32,12 @@ export interface FaultProxy {
   cut(): void;
 }
 
-export async function faultProxy(serverPort: number, harm: FaultProxy["harm"] = {}): Promise<FaultProxy> {
+/** @param heard gets what comes from clients, before any harm is done to it */
+export async function faultProxy(
+  serverPort: number,
+  harm: FaultProxy["harm"] = {},
+  heard: (chunk: Buffer) => void = () => {},
+): Promise<FaultProxy> {
   const sockets = new Set<Socket>();
   const state = { harm, connections: 0 };
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
@@ -48,6 +53,7 @@ export async function faultProxy(serverPort: number, harm: FaultProxy["harm"] = 
         for (const other of both) if (other !== socket) other.destroySoon();
       });
     }
+    client.on("data", heard);
     pass(client, upstream, harms.toServer ?? {}, both);
     pass(upstream, client, harms.toClient ?? {}, both);
   });

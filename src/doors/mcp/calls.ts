@@ -1,13 +1,15 @@
 /** Calls a command for a tool, and answers in time: with the result, or with the run's id. */
 import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { TRACEPARENT_META_KEY, type CallToolResult, type ServerContext } from "@modelcontextprotocol/server";
 import type { Client } from "../../client/client.js";
-import { IscepError } from "../../errors.js";
+import type { RunHandle } from "../../client/protocol/run-handle.js";
+import { toIscepError, type ErrorCode } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import { follow } from "./follow.js";
+import { follow, soon } from "./follow.js";
 import { callFingerprint, type GivenUpCalls } from "./given-up.js";
 import { ProgressReports } from "./progress.js";
-import { endedResult, errorResult, runningResult, textResult } from "./results.js";
+import { endedResult, runningResult, textResult, unknownResult } from "./results.js";
 import { recordOf } from "./run-record.js";
 import { ShownOutput } from "./shown-output.js";
 
@@ -45,7 +47,7 @@ export async function callCommand(
   const handle = client.run(command, args, options);
   const output = new ShownOutput(0, limits.maxMcpTextBytes);
   const progress = ProgressReports.of(context, limits, () => output.lastLine);
-  const followed = await follow(handle, { output, waitMs: limits.mcpAnswerMs, signal, progress });
+  const followed = await follow(handle, { output, waitMs: limits.mcpAnswerMs, idMs: limits.mcpIdMs, signal, progress });
   // A client whose connection broke may come back, and its run has the grace of any caller. With the connection goes the
   // client of this server, which may tell of it first.
   const isLost = followed.kind === "ended" && followed.outcome.status === "lost";
@@ -60,28 +62,39 @@ export async function callCommand(
     const run = await handle.id.catch(() => undefined);
     return endedResult(followed.outcome, { run, output, outputError: followed.outputError }, limits.maxMcpTextBytes);
   }
-  const run = await soon(handle.id, limits.mcpIdMs);
-  if (run === undefined) return errorResult(new IscepError("lost", "the server has not said yet whether it runs"));
-  // Until here the run needed its caller. From now on it goes on without one. A client whose connection broke tells the
-  // server so when it is back.
-  await soon(client.run(command, args, { ...options, detach: true }).id, limits.mcpIdMs);
+  if (followed.kind === "unknown") return unknownResult();
+  const { run } = followed;
+  await soon(
+    letGo(handle, () => client.run(command, args, { ...options, detach: true }), limits),
+    limits.mcpIdMs,
+  );
   // The connection may be dead without a sign, and then this answer is lost.
   givenUp?.remember(fingerprint, { key, told: run }, performance.now());
   return runningResult({ run, output });
 }
 
-/** undefined when it takes longer. */
-async function soon<Value>(promise: Promise<Value>, ms: number): Promise<Value | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
+/**
+ * Until now the run needed its caller; from here on it goes on without one. A client whose connection broke tells the
+ * server so when it is back, and `handle` holds the run until then. That it could not be told yet says nothing about the
+ * run, so it never rejects.
+ */
+async function letGo(handle: RunHandle, detached: () => RunHandle, limits: Limits): Promise<void> {
+  const state = { isOver: false };
+  void handle.outcome.then(() => (state.isOver = true));
+  while (!state.isOver) {
+    try {
+      await detached().id;
+      return;
+    } catch (error) {
+      if (!unreached.has(toIscepError(error).code)) return;
+      // New calls fail with each attempt to connect, and no faster than these follow each other.
+      await pause(limits.reconnectMinDelayMs, undefined, { ref: false });
+    }
   }
 }
+
+/** With these, the call may not have come to the server. */
+const unreached: ReadonlySet<ErrorCode> = new Set(["connect_failed", "timeout", "busy"]);
 
 /** The idempotency key of a call that was given up, and that this one repeats. */
 async function earlierKey({ client, givenUp }: ToolCaller, fingerprint: string): Promise<string | undefined> {

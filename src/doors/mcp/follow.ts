@@ -8,6 +8,8 @@ import type { ShownOutput } from "./shown-output.js";
 export interface FollowOptions {
   readonly output: ShownOutput;
   readonly waitMs: number;
+  /** How much longer to wait for the id of the run. */
+  readonly idMs: number;
   readonly signal: AbortSignal;
   readonly progress: ProgressReports | undefined;
 }
@@ -15,13 +17,15 @@ export interface FollowOptions {
 export type Followed =
   | { readonly kind: "ended"; readonly outcome: Outcome; readonly outputError?: IscepError | undefined }
   /** The time is over. Nobody reads its output any more. */
-  | { readonly kind: "running" }
+  | { readonly kind: "running"; readonly run: string }
+  /** The time is over, and the server has not said that there is such a run. */
+  | { readonly kind: "unknown" }
   /** The client wants no answer any more. */
   | { readonly kind: "aborted" };
 
 export async function follow(
   handle: RunHandle,
-  { output, waitMs, signal, progress }: FollowOptions,
+  { output, waitMs, idMs, signal, progress }: FollowOptions,
 ): Promise<Followed> {
   let isOver = false;
   handle.onProgress((fraction, message) => progress?.report(fraction, message));
@@ -43,20 +47,40 @@ export async function follow(
     const outputError = await reading;
     return { kind: "ended", outcome, outputError };
   });
-  let timer: NodeJS.Timeout | undefined;
   let stop: (() => void) | undefined;
-  const over = new Promise<Followed>((resolve) => {
-    timer = setTimeout(() => resolve({ kind: "running" }), waitMs);
+  const aborted = new Promise<Followed>((resolve) => {
     stop = () => resolve({ kind: "aborted" });
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
   });
+  const known = async (): Promise<Followed> => {
+    try {
+      const run = await soon(handle.id, idMs);
+      return run === undefined ? { kind: "unknown" } : { kind: "running", run };
+    } catch {
+      // It was refused, or ended before it had an id.
+      return ended;
+    }
+  };
   try {
-    return await Promise.race([ended, over]);
+    const first = await soon(Promise.race([ended, aborted]), waitMs);
+    return first ?? (await Promise.race([ended, aborted, known()]));
   } finally {
     isOver = true;
-    clearTimeout(timer);
     if (stop !== undefined) signal.removeEventListener("abort", stop);
     progress?.end();
+  }
+}
+
+/** undefined when it takes longer. */
+export async function soon<Value>(promise: Promise<Value>, ms: number): Promise<Value | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

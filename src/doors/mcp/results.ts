@@ -1,6 +1,6 @@
 /** What a model reads of a run: its output and value, how it ended, and what to do next. */
 import type { CallToolResult } from "@modelcontextprotocol/server";
-import type { IscepError } from "../../errors.js";
+import { IscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
 import { isScriptResult } from "../../model/script-result.js";
 import { modelLine, modelText } from "./model-text.js";
@@ -78,6 +78,11 @@ export function runningResult(shown: ShownRun & { readonly run: string }): CallT
       ...notes,
     ].join(" "),
   ]);
+}
+
+/** The server, which may not be there now, has not said whether there is such a run. */
+export function unknownResult(): CallToolResult {
+  return errorResult(new IscepError("lost", "the server has not said yet whether it runs"));
 }
 
 /** An error that is not the outcome of a run. */

@@ -11,7 +11,7 @@ import { modelLine, modelText } from "./model-text.js";
 import { ownArguments, type OwnToolName } from "./own-tools.js";
 import { ProgressReports } from "./progress.js";
 import { recordOf } from "./run-record.js";
-import { cutText, endedResult, runningResult, textOfValue, textResult } from "./results.js";
+import { cutText, endedResult, runningResult, textOfValue, textResult, unknownResult } from "./results.js";
 import { ShownOutput, withoutCutCharacter, withoutPartAtStart } from "./shown-output.js";
 
 /** @throws IscepError `invalid_arguments`, `run_not_found`, and whatever a call of the client throws */
@@ -50,10 +50,10 @@ async function wait(
   const output = new ShownOutput(offset, limits.maxMcpTextBytes);
   const progress = ProgressReports.of(context, limits, () => output.lastLine);
   const { signal } = context.mcpReq;
-  const followed = await follow(handle, { output, waitMs: limits.mcpAnswerMs, signal, progress });
+  const followed = await follow(handle, { output, waitMs: limits.mcpAnswerMs, idMs: limits.mcpIdMs, signal, progress });
   if (followed.kind !== "ended") {
     stopFollowing(client, run, handle, limits.followTimeoutMs);
-    return runningResult({ run, output });
+    return followed.kind === "unknown" ? unknownResult() : runningResult({ run, output });
   }
   const { outcome, outputError } = followed;
   // There is no such run, or not for this caller.

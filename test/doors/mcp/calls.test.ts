@@ -192,7 +192,7 @@ describe.each(everyWay)("over %s in %s", (...how) => {
 });
 
 describe("while the connection to the server is being made again, a call answers in time, and its run is found then", () => {
-  const prepare = async () => {
+  const prepare = async (mcpIdMs: number) => {
     const slow = gate("slow");
     const prints = defineCommand({
       name: "prints",
@@ -201,15 +201,16 @@ describe("while the connection to the server is being made again, a call answers
         return slow.command.run({ tag: "found" }, { signal } as CommandContext);
       },
     });
-    const limits = { mcpAnswerMs: 500, mcpIdMs: 20, mcpNewsIntervalMs: 1 };
+    const limits = { mcpAnswerMs: 500, mcpIdMs, mcpNewsIntervalMs: 1 };
     const server = await startMcpServer({ commands: [slow.command, prints], limits });
-    const proxy = await faultProxy(server.port ?? 0);
-    const { client } = await mcpClient(["stdio", "2025-11-25"], server, { url: proxy.url });
-    return { slow, proxy, client };
+    let sent = "";
+    const proxy = await faultProxy(server.port ?? 0, {}, (chunk) => (sent += chunk.toString("latin1")));
+    const { client, cut } = await mcpClient(["stdio", "2025-11-25"], server, { url: proxy.url });
+    return { slow, proxy, client, cut, server, wasSent: (text: string) => sent.includes(text) };
   };
 
   test("when its id is known", async () => {
-    const { slow, proxy, client } = await prepare();
+    const { slow, proxy, client } = await prepare(2_000);
     let heard = 0;
     const waiting = client.callTool({ name: "prints", arguments: {} }, { onprogress: () => void heard++ });
     await until(() => heard > 0);
@@ -225,8 +226,35 @@ describe("while the connection to the server is being made again, a call answers
     expect(slow.state).toMatchObject({ started: 1, aborted: 0 });
   });
 
+  test("when attempts to connect fail meanwhile; and it goes on without its caller, as the answer says", async () => {
+    // Long enough that an attempt fails while the server is told that the run needs its caller no more.
+    const { slow, proxy, client, cut, server, wasSent } = await prepare(2_000);
+    let heard = 0;
+    const call = { name: "prints", arguments: {}, _meta: { "iscep/idempotencyKey": "own" } };
+    const waiting = client.callTool(call, { onprogress: () => void heard++ });
+    await until(() => heard > 0);
+    proxy.harm = { toServer: { cutAt: 0 } };
+    proxy.cut();
+    expect(wordsOf(await waiting)).toMatch(/^begun\n.*still goes on/s);
+    proxy.harm = {};
+    await until(() => wasSent('"detach":true'));
+    await cut();
+    await until(() => server.server.connections === 0);
+    // Who leaves it now is told whether it goes on.
+    const joined = (await server.client()).run("prints", {}, { idempotencyKey: "own" });
+    await joined.id;
+    joined.cancel();
+    const outcome = await joined.outcome;
+    expect(outcome).toMatchObject({
+      status: "cancelled",
+      error: { message: expect.stringMatching(/its run goes on/) },
+    });
+    expect(slow.state).toMatchObject({ started: 1, aborted: 0 });
+    slow.open();
+  });
+
   test("when nobody has told its id", async () => {
-    const { slow, proxy, client } = await prepare();
+    const { slow, proxy, client } = await prepare(500);
     const waiting = client.callTool({ name: "slow", arguments: { tag: "found" } });
     await slow.started(1);
     proxy.harm = { toServer: { cutAt: 0 } };
