@@ -44,7 +44,8 @@ export function measureOnce(serverRole, serverOptions, clientRole, clientOptions
     const before = await server.ask({ measure: "processor" });
     const answer = await client.ask({ role: clientRole, options: { port, pin, ...clientOptions } });
     const after = await server.ask({ measure: "processor" });
-    return { ...answer, serverMicroseconds: after.microseconds - before.microseconds };
+    const serverMicroseconds = after.microseconds - before.microseconds;
+    return { ...answer, serverMicroseconds, serverMicrosecondsPerCall: serverMicroseconds / answer.calls };
   });
 }
 

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Client } from "../client/client.js";
 import type { Limits } from "../limits/limits.js";
 import type { CommandSet } from "../model/command.js";
+import type { RunOutcome } from "../model/outcome.js";
 import type { ListenPlace } from "../transport/address.js";
 
 export interface InProcessClientOptions {
@@ -16,6 +17,26 @@ export interface InProcessClientOptions {
    * as it does for connections.
    */
   readonly source: string;
+}
+
+/** A call of which only the outcome counts: no output, no input, no key. */
+export interface PlainCallRequest {
+  readonly command: string;
+  /** Values from JSON that nobody else holds. */
+  readonly args: unknown;
+  /** The span of the caller (W3C Trace Context). Default: none. */
+  readonly traceparent?: string | undefined;
+}
+
+/**
+ * Gets the outcome, whose value is JSON text. Called once, and maybe before the call returns.
+ * @param run its id; undefined for a run of which nothing is kept
+ */
+export type PlainCallAnswer = (outcome: RunOutcome, run: string | undefined) => void;
+
+/** Makes plain calls in the name of one caller. Their runs are released when the connection is closed. */
+export interface PlainCaller {
+  call(request: PlainCallRequest, answer: PlainCallAnswer): void;
 }
 
 /**
@@ -39,6 +60,11 @@ export interface HttpConnection {
    *   tokens
    */
   client(token: string | undefined, wasGood?: boolean): Client;
+  /**
+   * As `client`, for calls of which only the outcome counts. They take less time.
+   * @throws IscepError as `client`
+   */
+  plainCaller(token: string | undefined): PlainCaller;
   /**
    * A client for a caller that the door has identified by itself, such as by the signature of a message: it acts as this
    * owner, who may run these commands and nothing else. No token can have an owner that begins with `hook:`. Close it.

@@ -10,16 +10,19 @@ import type { HttpConnection } from "../doors/door.js";
 import { endWithProblem } from "../doors/http/refuse.js";
 import { inProcessClient } from "../doors/in-process/client.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
+import { PlainCalls } from "../doors/in-process/plain-calls.js";
 import { checkPenalty, GivenIdentity, InProcessIdentity } from "../doors/in-process/identity.js";
 import { IscepError } from "../errors.js";
 
 /** A proxy sends requests of many callers over one connection. Only the newest tokens have a client. */
 const keptTokens = 8;
 
+/** Most callers make plain calls only, and need no client. */
 interface Caller {
   readonly token: string | undefined;
   readonly identity: InProcessIdentity;
-  readonly client: Client;
+  client: Client | undefined;
+  readonly plainCalls: PlainCalls;
 }
 
 export class LentConnection implements Connection, HttpConnection {
@@ -69,14 +72,34 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   client(token: string | undefined, wasGood = false): Client {
+    const caller = this.#caller(token, wasGood);
+    return (caller.client ??= this.#open(token));
+  }
+
+  plainCaller(token: string | undefined): PlainCalls {
+    return this.#caller(token).plainCalls;
+  }
+
+  #caller(token: string | undefined, wasGood = false): Caller {
     const newest = this.#callers.at(-1);
     const caller = newest?.token === token && newest !== undefined ? newest : this.#callerOf(token);
     this.#check(caller, wasGood);
     if (caller !== newest) {
       this.#callers = [...this.#callers.filter((other) => other !== caller), caller];
-      if (this.#callers.length > keptTokens) void this.#callers.shift()?.client.close();
+      if (this.#callers.length > keptTokens) this.#dropOldest();
     }
-    return caller.client;
+    return caller;
+  }
+
+  /** Those that wait for answers stay. There are no more of them than requests under way. */
+  #dropOldest(): void {
+    const oldest = this.#callers.findIndex(({ plainCalls }) => plainCalls.isIdle);
+    if (oldest !== -1) this.#leave(this.#callers.splice(oldest, 1)[0]);
+  }
+
+  #leave(caller: Caller | undefined): void {
+    void caller?.client?.close();
+    caller?.plainCalls.release();
   }
 
   clientAs({ owner, commands }: { readonly owner: string; readonly commands: readonly string[] }): Client {
@@ -110,7 +133,7 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   follower(token: string | undefined, wasGood = false): Client {
-    this.client(token, wasGood);
+    this.#caller(token, wasGood);
     const client = this.#open(token);
     this.#followers.add(client);
     const close = client.close.bind(client);
@@ -128,7 +151,9 @@ export class LentConnection implements Connection, HttpConnection {
   #callerOf(token: string | undefined): Caller {
     const known = this.#callers.find((caller) => caller.token === token);
     if (known !== undefined) return known;
-    return { token, identity: new InProcessIdentity(token, this.source), client: this.#open(token) };
+    const { source } = this;
+    const identity = new InProcessIdentity(token, source);
+    return { token, identity, client: undefined, plainCalls: new PlainCalls({ host: this.#host, identity, source }) };
   }
 
   /** @throws IscepError */
@@ -226,7 +251,7 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   #closed(): void {
-    for (const { client } of this.#callers) void client.close();
+    for (const caller of this.#callers) this.#leave(caller);
     for (const client of this.#followers) void client.close();
     this.#callers = [];
     if (this.#isStranger) this.#connectionHost.arrived(this);

@@ -8,14 +8,14 @@ import { ownCookie, tokenOf } from "./credentials.js";
 import type { HttpContext, HttpEnv, HttpHost, HttpPeer } from "./mount.js";
 import { mounts } from "./mounts.js";
 import { problem } from "./problem.js";
-import { sameSite } from "./same-site.js";
+import { sameSite, type SameSite } from "./same-site.js";
 import type { HttpSettings } from "./settings.js";
 import { unknownRequest } from "./unknown.js";
 
 /** Answers a request that came over this connection. */
 export type HttpApp = (request: Request, peer: HttpPeer) => Response | Promise<Response>;
 
-export function httpApp(server: DoorServer, settings: HttpSettings): HttpApp {
+export function httpApp(server: DoorServer, settings: HttpSettings, site: SameSite = sameSite(settings)): HttpApp {
   const { limits } = server;
   const sessions = new BrowserSessions(limits);
   const host: HttpHost = {
@@ -30,8 +30,7 @@ export function httpApp(server: DoorServer, settings: HttpSettings): HttpApp {
   app.onError((error) => problem(error));
   for (const mount of mounts) mount(app, host);
   app.notFound(unknownRequest(app));
-  // This is no middleware of hono, which costs as much as a whole route.
-  const site = sameSite(settings);
+  // The site is no middleware of hono, which costs as much as a whole route.
   return (request, peer) => {
     const answer = site.refusal(request) ?? app.fetch(request, { peer });
     return answer instanceof Promise

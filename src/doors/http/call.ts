@@ -7,9 +7,8 @@ import { callInputOf } from "./call-input.js";
 import { eventsResponse } from "./events.js";
 import { jsonResponse } from "./json-response.js";
 import { longestTimeoutMs, type HttpContext, type HttpHost } from "./mount.js";
-import { outcomeView } from "./outcome-view.js";
+import { outcomeResponse } from "./outcome-answer.js";
 import { acceptsEvents, preferencesOf } from "./preferences.js";
-import { problem } from "./problem.js";
 
 export async function answerCall(context: HttpContext, host: HttpHost, name: string): Promise<Response> {
   const isLive = acceptsEvents(context.req.header("accept"));
@@ -59,13 +58,6 @@ async function called(
   if (outcome !== undefined || run === undefined) return outcomeResponse(outcome ?? (await handle.outcome), run);
   const headers = { location: `/runs/${run}`, "retry-after": "1", "preference-applied": "respond-async" };
   return jsonResponse({ run, status: "running" }, 202, headers);
-}
-
-export function outcomeResponse(outcome: Outcome, run: string | undefined): Response {
-  if (outcome.status === "completed") {
-    return jsonResponse(run === undefined ? outcomeView(outcome) : { run, ...outcomeView(outcome) });
-  }
-  return problem(outcome.error, { run, ...(outcome.status === "rejected" ? {} : { outcome }) });
 }
 
 /**

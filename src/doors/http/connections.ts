@@ -6,6 +6,7 @@ import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { HttpConnection } from "../door.js";
 import type { HttpApp } from "./app.js";
+import type { PlainCallRoute } from "./plain-call.js";
 import { problem } from "./problem.js";
 import { problemText } from "./problem-text.js";
 import { endWithProblem } from "./refuse.js";
@@ -19,19 +20,34 @@ export class HttpConnections {
   /** Their last request has come. */
   readonly #ending = new WeakSet<Duplex>();
 
-  constructor(app: HttpApp, limits: Limits) {
+  constructor(app: HttpApp, plainCalls: PlainCallRoute, limits: Limits) {
     const listener = getRequestListener((request, { incoming, outgoing }) => {
       const peer = this.#connections.get(incoming.socket);
       if (peer === undefined) throw new IscepError("internal", "a request came over a connection that is not known");
       const answer = app(request, peer);
       if (!(answer instanceof Promise)) return answer;
       return answer.then((response) => {
-        // A request that is sent behind this answer would be lost.
-        if (peer.isClosing && !outgoing.headersSent) outgoing.setHeader("connection", "close");
-        if (peer.isClosing) this.#ending.add(incoming.socket);
+        if (peer.isClosing) this.#endsWith(incoming.socket, outgoing);
         return response;
       });
     }, listenerOptions);
+    const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+      const command = plainCalls.commandOf(incoming);
+      const peer = command === undefined ? undefined : this.#connections.get(incoming.socket);
+      if (command === undefined || peer === undefined) {
+        void listener(incoming, outgoing);
+        return;
+      }
+      // Then the parser has given all of the body that came with the head.
+      process.nextTick(() => {
+        const isAnswered = plainCalls.answer(incoming, command, peer, ({ status, headers, body }) => {
+          if (outgoing.destroyed) return;
+          if (peer.isClosing) this.#endsWith(incoming.socket, outgoing);
+          outgoing.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) }).end(body);
+        });
+        if (!isAnswered) void listener(incoming, outgoing);
+      });
+    };
     const http = createServer(
       {
         maxHeaderSize: limits.maxHttpHeadBytes,
@@ -44,7 +60,7 @@ export class HttpConnections {
         requireHostHeader: false,
       },
       (incoming, outgoing) => {
-        if (this.#began(incoming, outgoing)) void listener(incoming, outgoing);
+        if (this.#began(incoming, outgoing)) answer(incoming, outgoing);
       },
     );
     http.maxHeadersCount = maxHeaderFields;
@@ -78,6 +94,12 @@ export class HttpConnections {
     return !isWrong;
   }
 
+  /** A request that is sent behind this answer would be lost. */
+  #endsWith(socket: Duplex, outgoing: Answer): void {
+    if (!outgoing.headersSent) outgoing.setHeader("connection", "close");
+    this.#ending.add(socket);
+  }
+
   #unreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
     const connection = this.#connections.get(socket);
     if (!socket.writable || connection === undefined || error.code === "ECONNRESET") {
@@ -105,6 +127,12 @@ export class HttpConnections {
     endWithProblem(connection.socket, fault, isTooLarge ? 431 : 400);
     setTimeout(() => socket.destroy(), lingerMs).unref();
   }
+}
+
+/** The listener may have an answer of HTTP/2, too. */
+interface Answer {
+  readonly headersSent: boolean;
+  setHeader(name: string, value: string): unknown;
 }
 
 const listenerOptions = {

@@ -28,13 +28,16 @@ function sessionCookie(context: HttpContext): string | undefined {
  */
 export function tokenOf(context: HttpContext, sessions: BrowserSessions): string | undefined {
   const authorization = context.req.header("authorization");
-  if (authorization !== undefined) {
-    const token = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
-    if (token !== undefined) return token;
-    throw new IscepError("unauthorized", "the header Authorization must be `Bearer TOKEN`");
-  }
+  if (authorization !== undefined) return bearerTokenIn(authorization);
   const cookie = ownCookie(context);
   return cookie === undefined ? undefined : sessions.tokenOf(cookie, Date.now());
+}
+
+/** @throws IscepError `unauthorized` when there is something else in the header */
+export function bearerTokenIn(authorization: string): string {
+  const token = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
+  if (token !== undefined) return token;
+  throw new IscepError("unauthorized", "the header Authorization must be `Bearer TOKEN`");
 }
 
 /** The cookie of a request of our own page. A page of another origin, even a listed one, must not act for its visitor. */

@@ -2,6 +2,8 @@
 import type { Door, DoorServer } from "../door.js";
 import { httpApp } from "./app.js";
 import { HttpConnections } from "./connections.js";
+import { plainCallRoute } from "./plain-call.js";
+import { sameSite } from "./same-site.js";
 import { checkHttpSettings, type HttpSettings } from "./settings.js";
 
 export type { HookArgument, HookDefinition } from "../../hooks/definition.js";
@@ -15,7 +17,9 @@ export function httpDoor(settings: HttpSettings = {}): Door {
   checkHttpSettings(settings);
   return {
     async open(server: DoorServer): Promise<{ url: string }> {
-      const connections = new HttpConnections(httpApp(server, settings), server.limits);
+      const { limits } = server;
+      const site = sameSite(settings);
+      const connections = new HttpConnections(httpApp(server, settings, site), plainCallRoute(site, limits), limits);
       const urls = await server.acceptHttp((connection) => connections.add(connection), settings.listen);
       return { url: urls.find((url) => !url.startsWith("http+unix:")) ?? urls[0] ?? "" };
     },

@@ -6,8 +6,8 @@ import { IscepError, textOfThrown } from "../../errors.js";
 import { compileHooks } from "../../hooks/definition.js";
 import { argumentsOf, deliveryKey, isSigned, type Delivery } from "../../hooks/delivery.js";
 import { ownerOfHook, type Hook } from "../../hooks/hook.js";
-import { outcomeResponse } from "./call.js";
 import type { HttpContext, HttpMount } from "./mount.js";
+import { outcomeResponse } from "./outcome-answer.js";
 import { wholeBody } from "./request-body.js";
 
 export const mountHooks: HttpMount = (app, { settings, limits }) => {

@@ -1,6 +1,13 @@
 /** Answers in JSON. */
 
-const jsonHeaders = {
+/** An answer that is whole. */
+export interface WrittenAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export const jsonHeaders: Readonly<Record<string, string>> = {
   "content-type": "application/json",
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",

@@ -1,6 +1,7 @@
 /** Answers that tell an error: problem details (RFC 9457). */
 import { errorTable, IscepError, toIscepError, type ErrorCode } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
+import type { WrittenAnswer } from "./json-response.js";
 import { problemText } from "./problem-text.js";
 
 export interface ProblemExtras {
@@ -12,18 +13,29 @@ export interface ProblemExtras {
 
 /** An error that exists only over HTTP, such as a method that a path does not have. Its status is not that of its code. */
 export function httpFault(status: number, code: ErrorCode, message: string): IscepError {
-  return new IscepError(code, message, { details: { httpStatus: status } });
+  const error = new IscepError(code, message);
+  faultStatuses.set(error, status);
+  return error;
 }
 
-export function problem(thrown: unknown, extras: ProblemExtras = {}): Response {
+/** It is not among the details of the error, where a command says what it wants. */
+const faultStatuses = new WeakMap<IscepError, number>();
+
+export function problem(thrown: unknown, extras?: ProblemExtras): Response {
+  const { status, headers, body } = writtenProblem(thrown, extras);
+  return new Response(body, { status, headers });
+}
+
+export function writtenProblem(thrown: unknown, extras: ProblemExtras = {}): WrittenAnswer {
   const error = toIscepError(thrown);
-  const { httpStatus, run: itsRun } = error.details;
-  const status = typeof httpStatus === "number" ? httpStatus : errorTable[error.code].http;
+  const { run: itsRun } = error.details;
+  const status = faultStatuses.get(error) ?? errorTable[error.code].http;
   const run = extras.run ?? (typeof itsRun === "string" ? itsRun : undefined);
-  return new Response(problemText(error, { status, run, outcome: extras.outcome }), {
+  return {
     status,
     headers: { "content-type": "application/problem+json", ...headersOf(status), ...extras.headers },
-  });
+    body: problemText(error, { status, run, outcome: extras.outcome }),
+  };
 }
 
 function headersOf(status: number): Record<string, string> {

@@ -13,6 +13,8 @@ const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 export interface SameSite {
   /** The answer to a request that must go no further. */
   refusal(request: SiteRequest): Response | undefined;
+  /** True when this header Host is written in the usual way, and names this server. */
+  answersTo(host: string): boolean;
   /** Lets a listed page read the answer. */
   open(request: SiteRequest, response: Response): Response;
 }
@@ -27,9 +29,17 @@ export function sameSite({ hosts = [], origins = [], listen = [] }: HttpSettings
   const mayBe = (name: string): boolean =>
     allowsAll || names.has(name) || name === "localhost" || name.endsWith(".localhost") || isAddress(name);
   const listed = new Set(origins);
+  // The requests of a connection have the same.
+  let known = "";
   return {
+    answersTo(host) {
+      if (host === known) return true;
+      if (!usualHost.test(host) || !mayBe(nameIn(host))) return false;
+      known = host;
+      return true;
+    },
     refusal({ method, headers }) {
-      const name = (headers.get("host") ?? "").toLowerCase().replace(/:\d+$/, "");
+      const name = nameIn(headers.get("host") ?? "");
       if (!mayBe(name)) return problem(foreignHost(name));
       if (safeMethods.has(method) && method !== "OPTIONS") return undefined;
       const origin = headers.get("origin");
@@ -44,6 +54,14 @@ export function sameSite({ hosts = [], origins = [], listen = [] }: HttpSettings
       return response;
     },
   };
+}
+
+/** An address or a name, maybe with a port. The first letter of a name tells it from an address that is written oddly. */
+const usualHost =
+  /^(?:[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z][A-Za-z0-9-]*)*|\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,4}|:[1-5]\d{4})?$/;
+
+function nameIn(host: string): string {
+  return host.toLowerCase().replace(/:\d+$/, "");
 }
 
 function foreignHost(name: string): IscepError {
