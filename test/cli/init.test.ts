@@ -1,10 +1,10 @@
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { expect, test } from "vitest";
 import { ended, iscep, serve } from "../support/iscep.js";
 import { mainFile } from "../support/iscep-process.js";
+import { ownPort } from "../support/own-port.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
 test("what iscep init writes can be served and called at once", async () => {
@@ -54,7 +54,7 @@ test("the steps that it prints can be pasted into a shell", async () => {
   const steps = stdout.split("\n").filter((line) => line.startsWith("    "));
   expect(steps.slice(0, 2)).toEqual([String.raw`    cd 'it'\''s mine'`, "    iscep serve"]);
   // Its port may be taken here: the steps are run with another one.
-  const port = await freePort();
+  const port = await ownPort();
   const yaml = join(folder, "it's mine", "iscep.yaml");
   await writeFile(yaml, (await readFile(yaml, "utf8")).replace("127.0.0.1:8989", `127.0.0.1:${port}`));
   const serving = await serve([], { folder: join(folder, "it's mine") });
@@ -79,11 +79,3 @@ test("nothing that is there is overwritten; all of it is listed", async () => {
   expect(await readFile(join(folder, "iscep.yaml"), "utf8")).toBe("precious");
   await expect(stat(join(folder, "archive.sh"))).rejects.toMatchObject({ code: "ENOENT" });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

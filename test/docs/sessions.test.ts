@@ -3,7 +3,7 @@
  * commands behind `$ ` and what they print. A block after `<!-- file: PATH -->` is written to that file. All blocks of a
  * document are one session, in a new folder. In what is printed, "…" stands for any text within a line, and as a line of
  * its own for any lines; in a command, the run id that begins before it is the last one that was printed.
- * `npx iscep serve` goes on to the end of the document. The default port is replaced by a free one, and ISCEP_URL is
+ * `npx iscep serve` goes on to the end of the document. The default port is replaced by one of our own, and ISCEP_URL is
  * what `export ISCEP_URL=` said last, and that port before; https://127.0.0.1:8989 leads there too.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -18,10 +18,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { ownPort } from "../support/own-port.js";
 
 const root = process.cwd();
 const defaultPort = "8989";
@@ -56,16 +56,6 @@ function commandsOf(block: string): Step[] {
 function pattern(text: string): RegExp {
   const escaped = text.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
   return new RegExp(`^${escaped.replaceAll(/^…$/gm, "[^]*?").replaceAll("…", "[^\\n]*?")}$`);
-}
-
-async function freePort(): Promise<string> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
-  return String(address.port);
 }
 
 /** A terminal in an empty project in which iscep is installed. */
@@ -109,7 +99,7 @@ class Terminal {
       this.#folder = path.join(this.#folder, change);
       return "";
     }
-    this.#useFreePort();
+    this.#useOwnPort();
     const line = command
       .replace(/\b[0-9a-f]{4}…/, this.#run)
       .replace(/(https?:\/\/127\.0\.0\.1):8989/, `$1:${this.#port}`);
@@ -137,7 +127,7 @@ class Terminal {
     rmSync(this.#home, { recursive: true, force: true });
   }
 
-  #useFreePort(): void {
+  #useOwnPort(): void {
     const folders = readdirSync(this.#home, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     for (const folder of ["", ...folders.map(({ name }) => name)]) {
       const file = path.join(this.#home, folder, "iscep.yaml");
@@ -173,7 +163,7 @@ describe.skipIf(process.platform === "win32").each(documents)("%s", (document) =
   afterAll(async () => terminal?.close());
 
   test("shows what the program prints", { timeout: 120_000 }, async () => {
-    terminal = new Terminal(await freePort());
+    terminal = new Terminal(String(await ownPort()));
     const steps = stepsOf(document);
     expect(steps.length).toBeGreaterThan(2);
     for (const step of steps) {

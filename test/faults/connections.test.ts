@@ -7,6 +7,7 @@ import { rounds } from "../support/rounds.js";
 import { openFiles, watchForLeaks } from "../support/leaks.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { errorOf, rawPacket, Type } from "../support/raw-packets.js";
+import { ownPort } from "../support/own-port.js";
 import { rawClient, rawServer, type RawPeer } from "../support/raw-peer.js";
 import { canary, startServer, testCertificate, tokens, writeTokens } from "../support/servers.js";
 import { later } from "../support/cleanup.js";
@@ -180,7 +181,8 @@ describe("connections", () => {
 
   async function restart(protocol: 1 | 2): Promise<string> {
     const slow = gate();
-    const first = await startServer({ commands: [...originalTasks, slow.command] });
+    const port = await ownPort();
+    const first = await startServer({ port, commands: [...originalTasks, slow.command] });
     const client = await first.client({ protocol });
     expect(await client.call("add", { a: 1, b: 2 })).toBe(3);
     const underWay = client.call("gate", {});
@@ -197,7 +199,7 @@ describe("connections", () => {
         : { status: "fulfilled", value: 4 },
     );
     await expect(client.echo("down")).rejects.toMatchObject({ code: "connect_failed" });
-    await startServer({ port: first.port ?? 0 });
+    await startServer({ port });
     return client.echo("up again");
   }
 

@@ -2,16 +2,16 @@
  * The README's code runs as it stands there. A block right after `<!-- runs: FILE -->` is written to FILE in a fresh
  * project that has iscep and the packages that the blocks import; TypeScript is compiled under strict first. Then
  * `server.*` is started, and once it printed a line with "listening on", `client.*` has to end with exit code 0.
- * The default port is replaced by a free one, and the client finds the server's address in ISCEP_URL as well.
+ * The default port is replaced by one of our own, and the client finds the server's address in ISCEP_URL as well.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { ownPort } from "../support/own-port.js";
 
 const defaultPort = "8989";
 const root = process.cwd();
@@ -22,16 +22,6 @@ const blocks = new Map(
 );
 const project = mkdtempSync(path.join(os.tmpdir(), "iscep-readme-"));
 let server: ChildProcess | undefined;
-
-async function freePort(): Promise<string> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
-  return String(address.port);
-}
 
 /** Makes `specifier` resolve in the project as it would after `npm install`. */
 function link(specifier: string): void {
@@ -87,7 +77,7 @@ async function listening(child: ChildProcess): Promise<string> {
 }
 
 beforeAll(async () => {
-  const port = await freePort();
+  const port = String(await ownPort());
   link("@types/node");
   writeFileSync(path.join(project, "package.json"), JSON.stringify({ type: "module" }));
   for (const [file, code] of blocks) {

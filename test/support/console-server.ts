@@ -2,11 +2,11 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { mainFile } from "./iscep-process.js";
+import { ownPort } from "./own-port.js";
 
 /** What a page must not do, in every form in which text could become more than text. */
 export const hostileMarkup = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
@@ -118,7 +118,7 @@ export interface ConsoleServer {
 
 export async function openConsoleServer(extra = ""): Promise<ConsoleServer> {
   const folder = mkdtempSync(path.join(tmpdir(), "console-"));
-  const port = await freePort();
+  const port = await ownPort();
   writeFileSync(path.join(folder, "iscep.yaml"), configuration(port) + extra);
   const environment = { PATH: process.env["PATH"] ?? "", HOME: folder, XDG_STATE_HOME: path.join(folder, "state") };
   const addToken = (...words: string[]): string =>
@@ -169,14 +169,4 @@ export async function openConsoleServer(extra = ""): Promise<ConsoleServer> {
       rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
     },
   };
-}
-
-/** A port that was free a moment ago: a server that comes back has to have the same one. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

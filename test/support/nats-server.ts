@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { later } from "./cleanup.js";
+import { ownPort } from "./own-port.js";
 import { temporaryFolder } from "./temporary-folder.js";
 
 const folders = [...(process.env["PATH"] ?? "").split(path.delimiter), "/usr/sbin", "/usr/local/bin"];
@@ -28,7 +29,7 @@ export interface NatsServerOptions {
 
 export class NatsServer {
   readonly folder: string;
-  port = -1;
+  port = 0;
   #monitorPort = -1;
   #options: NatsServerOptions;
   #child: ChildProcess | undefined;
@@ -42,6 +43,7 @@ export class NatsServer {
   /** Ended by `cleanUp` after the test. */
   static async start(options: NatsServerOptions = {}): Promise<NatsServer> {
     const server = new NatsServer(temporaryFolder(), options);
+    server.port = await ownPort();
     later(() => server.kill("SIGKILL"));
     await server.#start();
     return server;
@@ -64,36 +66,30 @@ export class NatsServer {
   async #start(): Promise<void> {
     if (natsServerProgram === undefined) throw new Error("nats-server is not installed");
     const file = path.join(this.folder, "nats.conf");
-    for (let attempt = 0; ; attempt++) {
-      writeFileSync(file, this.#configuration());
-      const [program, ...words] = [
-        ...(setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"]),
-        natsServerProgram,
-      ];
-      const child = spawn(program ?? "", [...words, "--config", file], {
-        cwd: this.folder,
-        stdio: ["ignore", "ignore", "pipe"],
-      });
-      this.#child = child;
-      let log = "";
-      child.stderr.setEncoding("utf8").on("data", (text: string) => {
-        log += text;
-        this.#log += text;
-      });
-      const exited = once(child, "exit");
-      while (!log.includes("Server is ready") && child.exitCode === null && child.signalCode === null) {
-        await Promise.race([once(child.stderr, "data"), exited]);
-      }
-      if (child.exitCode === null && child.signalCode === null) {
-        this.port = Number(/client connections on 127\.0\.0\.1:(\d+)/.exec(log)?.[1] ?? this.port);
-        this.#monitorPort = Number(/http monitor on 127\.0\.0\.1:(\d+)/.exec(log)?.[1] ?? -1);
-        return;
-      }
-      // Another process may have the old port for a moment.
-      if (!log.includes("address already in use") || attempt >= 50)
-        throw new Error(`nats-server did not start: ${log}`);
-      await sleep(100);
+    writeFileSync(file, this.#configuration());
+    const [program, ...words] = [
+      ...(setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"]),
+      natsServerProgram,
+    ];
+    const child = spawn(program ?? "", [...words, "--config", file], {
+      cwd: this.folder,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.#child = child;
+    let log = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      log += text;
+      this.#log += text;
+    });
+    const exited = once(child, "exit");
+    while (!log.includes("Server is ready") && child.exitCode === null && child.signalCode === null) {
+      await Promise.race([once(child.stderr, "data"), exited]);
     }
+    if (child.exitCode === null && child.signalCode === null) {
+      this.#monitorPort = Number(/http monitor on 127\.0\.0\.1:(\d+)/.exec(log)?.[1] ?? -1);
+      return;
+    }
+    throw new Error(`nats-server did not start: ${log}`);
   }
 
   #configuration(): string {

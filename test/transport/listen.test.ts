@@ -8,6 +8,7 @@ import { createCertificate } from "#iscep/identity/certificates";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { originalTasks } from "../support/commands.js";
+import { ownPort } from "../support/own-port.js";
 import { rawPacket, Type } from "../support/raw-packets.js";
 import { readLogs, startServer, testCertificate, tokens, writeTokens } from "../support/servers.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
@@ -91,10 +92,9 @@ describe("a server on several places", () => {
 
   test("holds none when one cannot be had, and may try again", async () => {
     const unix = path.join(temporaryFolder(), "service.sock");
-    const other = createServer().listen(0, "127.0.0.1");
+    const port = await ownPort();
+    const other = createServer().listen(port, "127.0.0.1");
     await once(other, "listening");
-    const address = other.address();
-    const port = typeof address === "object" && address !== null ? address.port : 0;
     const server = new Server({ listen: [{ unix }, { host: "127.0.0.1", port }], tls: false, commands: originalTasks });
     later(() => server.close({ graceMs: 0 }));
     await expect(server.listen()).rejects.toMatchObject({ code: "listen_failed" });
