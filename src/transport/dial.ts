@@ -1,10 +1,11 @@
 /** Connects by TCP, TLS or a unix socket, until the peer is trusted. Nothing is written before that. */
-import { connect as connectNet, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectNet, type OnReadOpts, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Trust } from "../identity/trust.js";
 import type { Limits } from "../limits/limits.js";
 import { formatAddress, isLoopbackHost, type Address } from "./address.js";
+import { ReadMemory } from "./read-memory.js";
 import { TlsAttempt, type TlsSessionLimits } from "./tls-sessions.js";
 
 export interface DialOptions {
@@ -86,11 +87,15 @@ const nothing = (): void => {};
 
 function open(address: Address, options: DialOptions): Dialled {
   if (address.kind === "unix")
-    return { socket: connectCleartext({ path: address.path }), check: nothing, distrust: nothing };
+    return {
+      socket: reading((onread) => connectNet({ path: address.path, onread })),
+      check: nothing,
+      distrust: nothing,
+    };
   const { host, port } = address;
   if (address.kind === "tcp") {
     return {
-      socket: connectCleartext({ host, port, noDelay: true, keepAlive: true }),
+      socket: reading((onread) => connectNet({ host, port, noDelay: true, keepAlive: true, onread })),
       check: nothing,
       distrust: nothing,
     };
@@ -98,36 +103,34 @@ function open(address: Address, options: DialOptions): Dialled {
   const { trust, alpnProtocols, limits } = options;
   if (trust === undefined) throw new IscepError("usage", "an address with TLS needs to know which server to trust");
   const attempt = new TlsAttempt({ host, port, trust, limits });
-  const socket = connectTls({
-    host,
-    port,
-    ...trust.connection,
-    ...attempt.options,
-    ...(alpnProtocols === undefined ? {} : { ALPNProtocols: [...alpnProtocols] }),
+  const socket = reading((onread) => {
+    // Node takes it for TLS, too (its documentation of `tls.connect`), and the types do not know.
+    const connection: ConnectionOptions & { onread: OnReadOpts } = {
+      host,
+      port,
+      onread,
+      ...trust.connection,
+      ...attempt.options,
+      ...(alpnProtocols === undefined ? {} : { ALPNProtocols: [...alpnProtocols] }),
+    };
+    return connectTls(connection);
   });
   // tls.connect has no option for this. Without it, a small packet may wait for 40 ms.
   socket.setNoDelay(true);
   return { socket, check: () => attempt.check(socket), distrust: () => attempt.distrust() };
 }
 
-/** All sockets of the process read into this buffer. The bytes are copied out before anything else runs. */
-const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
-
 /**
  * Bytes come by `onread` and are emitted as 'data', without the queue of a stream, which would cost about as much as
  * the rest of a small call (`npm run bench`).
  */
-function connectCleartext(
-  where: { path: string } | { host: string; port: number; noDelay: true; keepAlive: true },
-): Socket {
-  const socket: Socket = connectNet({
-    ...where,
-    onread: {
-      buffer: readBuffer,
-      callback: (length) => {
-        socket.emit("data", Buffer.from(readBuffer.subarray(0, length)));
-        return true;
-      },
+function reading<S extends Socket>(connectWith: (onread: OnReadOpts) => S): S {
+  const memory = new ReadMemory();
+  const socket = connectWith({
+    buffer: () => memory.room(),
+    callback: (length) => {
+      socket.emit("data", memory.take(length));
+      return true;
     },
   });
   return socket;

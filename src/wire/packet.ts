@@ -45,8 +45,9 @@ const nothing = Buffer.alloc(0);
  * Cuts a stream of bytes into packets, however the network split it.
  *
  * A buffer grows with what has arrived, never with what a header claims. A packet that came whole in one chunk is not
- * copied: its view shares the memory of the chunk. Of a packet that came in several chunks, only its own bytes are copied
- * together, and what follows it stays in its chunk.
+ * copied: its view shares the memory of the chunk. So does one that came in chunks which lie behind each other in memory.
+ * Of any other packet that came in several chunks, only its own bytes are copied together, and what follows it stays in
+ * its chunk.
  */
 export class PacketReader {
   /** The upper bound of the Size field. It may be raised when a peer has authenticated. */
@@ -82,11 +83,21 @@ export class PacketReader {
       this.#use(chunk);
       return;
     }
+    if (this.#goesOnIn(chunk)) {
+      this.#end += chunk.length;
+      this.#buffer = Buffer.from(chunk.buffer, this.#buffer.byteOffset, this.#end);
+      return;
+    }
     const missing = this.#packetBytes() - pending;
     if (missing > 0 && missing < chunk.length) {
       this.#append(chunk.subarray(0, missing));
       this.#following = chunk.subarray(missing);
     } else this.#append(chunk);
+  }
+
+  /** The chunk lies in memory behind the bytes before it, so nothing must be copied. */
+  #goesOnIn({ buffer, byteOffset }: Buffer): boolean {
+    return buffer === this.#buffer.buffer && byteOffset === this.#buffer.byteOffset + this.#end;
   }
 
   #use(bytes: Buffer): void {

@@ -14,12 +14,12 @@ interface Read {
 }
 
 /** Reads all that there is; a content that cannot be decoded stands as the code of its error. */
-function readAll(chunks: readonly Buffer[]): { packets: Read[]; gone: boolean; pendingBytes: number } {
+function readAll(chunks: readonly Buffer[], copied = true): { packets: Read[]; gone: boolean; pendingBytes: number } {
   const reader = new PacketReader(defaultLimits.maxPacketBytes);
   const packets: Read[] = [];
   let gone = false;
   for (const chunk of chunks) {
-    reader.receive(Buffer.from(chunk));
+    reader.receive(copied ? Buffer.from(chunk) : chunk);
     for (let packet = reader.next(); packet !== undefined && !gone; packet = reader.next()) {
       if (packet === null) gone = true;
       else packets.push({ type: packet.type, content: decodeOrCode(packet) });
@@ -155,11 +155,14 @@ describe("a packet reader", () => {
   it("keeps a packet that comes in single bytes in at most 2.5 times its size", () => {
     const packet = echo("x".repeat(rounds(2 ** 17, 2 ** 20, 2 ** 22)));
     const reader = new PacketReader(2 * 2 ** 22);
+    // No byte lies behind the one before it, so each must be copied.
+    const apart = Buffer.alloc(2 * packet.length);
+    for (const [index, byte] of packet.entries()) apart[2 * index] = byte;
     globalThis.gc?.();
     const before = process.memoryUsage().arrayBuffers;
     let most = 0;
     for (let index = 0; index < packet.length; index++) {
-      reader.receive(packet.subarray(index, index + 1));
+      reader.receive(apart.subarray(2 * index, 2 * index + 1));
       if (index % 16_384 === 0) most = Math.max(most, process.memoryUsage().arrayBuffers - before);
     }
     expect(most).toBeLessThan(2.5 * packet.length);
@@ -181,11 +184,28 @@ describe("a packet reader", () => {
             offset = Math.min(stream.length, offset + length);
           }
           chunks.push(stream.subarray(offset));
-          const read = readAll(chunks).packets;
-          expect(read).toEqual(texts.map((text) => ({ type: 0, content: { response: { echo: text } } })));
+          const all = texts.map((text) => ({ type: 0, content: { response: { echo: text } } }));
+          expect(readAll(chunks).packets).toEqual(all);
+          // These lie behind each other in memory.
+          expect(readAll(chunks, false).packets).toEqual(all);
         },
       ),
     );
+  });
+
+  it("copies no packet whose chunks lie behind each other in memory", () => {
+    const packet = echo("x".repeat(100_000));
+    const stream = Buffer.concat([packet, packet]);
+    const reader = new PacketReader(defaultLimits.maxPacketBytes);
+    const offsets: (number | undefined)[] = [];
+    for (let at = 0; at < stream.length; at += 65_536) {
+      reader.receive(stream.subarray(at, at + 65_536));
+      for (let view = reader.next(); view; view = reader.next()) {
+        expect(view.bytes.buffer).toBe(stream.buffer);
+        offsets.push(view.bytes.byteOffset + view.start - stream.byteOffset);
+      }
+    }
+    expect(offsets).toEqual([headerBytes, packet.length + headerBytes]);
   });
 
   it("gives packets that later bytes do not change", () => {

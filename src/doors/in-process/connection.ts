@@ -173,11 +173,15 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
       limits,
       source,
       runId,
-      // The windows bound how much waits.
-      mayWrite: () => true,
       mayAnswer: () => true,
       workLater: () => host.work.wait(this),
-      writeOutput: (stream, piece) => this.#output(stream, piece),
+      carrier: {
+        // The windows bound how much waits.
+        mayWrite: () => true,
+        write: (stream, piece) => this.#output(stream, piece),
+        cork: () => {},
+        uncork: () => {},
+      },
       send: (text) => this.#answer(text),
       flushSoon: () => this.#schedule(),
       violation: (error) => this.#end(error),

@@ -1,13 +1,24 @@
+import type { Run } from "../../runs/run/run.js";
 import type { StartOptions } from "../../runs/run/start-options.js";
+import type { ValueRoom } from "../../runs/run/value-room.js";
 import { RunTerminal } from "../../runs/streams/terminal.js";
 import type { CallParams } from "../../session/version2-messages.js";
 
-/** What the dispatcher is told of a call, apart from how its output is read. */
-export function callOptionsOf(call: CallParams, source: string): StartOptions {
+/** What the door itself decides for a call. */
+export interface CallPlace {
+  readonly source: string;
+  readonly runId: string | undefined;
+  readonly valueRoom: ValueRoom | undefined;
+  readonly begins: ((run: Run) => void) | undefined;
+}
+
+/** What the dispatcher is told of a call. It is one literal, because a spread costs as much as the rest of a small call. */
+export function callOptionsOf(call: CallParams, { source, runId, valueRoom, begins }: CallPlace): StartOptions {
   const { timeoutMs, idempotencyKey, traceparent, wait, detach, stdin, terminal, output } = call;
   return {
     source,
     timeoutMs,
+    runId,
     idempotencyKey,
     traceparent,
     wait,
@@ -15,5 +26,7 @@ export function callOptionsOf(call: CallParams, source: string): StartOptions {
     stdin: stdin === true,
     terminal: terminal === undefined ? undefined : new RunTerminal(terminal),
     kept: output !== undefined || detach === true,
+    valueRoom,
+    begins,
   };
 }

@@ -6,7 +6,6 @@ import { TLSSocket } from "node:tls";
 import type { Dispatcher } from "../../dispatcher.js";
 import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import type { OutputPiece } from "../../runs/streams/output-block.js";
 import { Outbox } from "../../session/outbox.js";
 import { chooseBinding, chooseHash, type BindingName } from "../../session/version2-choices.js";
 import { alpnProtocol, type ClientHello } from "../../session/version2-hello.js";
@@ -21,7 +20,7 @@ import { ConnectionDeadlines } from "../connection-deadlines.js";
 import type { Workload } from "../fair-work.js";
 import { ReadAllowance } from "../read-allowance.js";
 import { WriteWindow } from "../write-window.js";
-import { writeOutputPacket } from "./output-packets.js";
+import { OutputPackets } from "./output-packets.js";
 import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
 import type { SessionCallsHost } from "./session-calls-host.js";
@@ -49,6 +48,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   readonly #deadlines: ConnectionDeadlines;
   readonly #allowance: ReadAllowance;
   readonly #writes: WriteWindow;
+  readonly carrier: OutputPackets;
   #flushIsScheduled = false;
   /** The socket holds so much that it tells when it is empty. */
   #isBackedUp = false;
@@ -69,6 +69,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     this.#allowance = new ReadAllowance(limits);
     this.#writes = new WriteWindow(socket, limits, host.unsent);
     this.#outbox = new Outbox(limits.flushBytes);
+    this.carrier = new OutputPackets(socket, this.#writes, this.#outbox);
     const idleTimeoutMs = 3 * limits.pingIntervalMs;
     this.#deadlines = new ConnectionDeadlines(limits, performance.now(), !this.identity.isKnown, idleTimeoutMs);
     this.calls = new SessionCalls(this);
@@ -218,14 +219,6 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
 
   mayAnswer(): boolean {
     return this.#writes.isOpen;
-  }
-
-  mayWrite(): boolean {
-    return this.#writes.isOpenForOutput;
-  }
-
-  writeOutput(stream: number, piece: OutputPiece): void {
-    writeOutputPacket(this.#socket, stream, piece, this.#outbox.hash);
   }
 
   workLater(): void {

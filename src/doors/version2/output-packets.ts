@@ -1,23 +1,41 @@
+/** Output as DATA packets on a socket. */
 import type { OutputPiece } from "../../runs/streams/output-block.js";
+import type { Outbox } from "../../session/outbox.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
-import type { PacketHash } from "../../wire/packet-hash.js";
 import { encodeDataPacket, encodeDataParts } from "../../wire/version2.js";
+import type { WriteWindow } from "../write-window.js";
+import type { OutputCarrier } from "./output-stream.js";
 
 /** From this size on, copying costs more than writing in parts. */
 const worthPartsBytes = 8 * 1024;
 
-/** One DATA packet. */
-export function writeOutputPacket(
-  socket: ByteStream,
-  stream: number,
-  { channel, offset, bytes }: OutputPiece,
-  hash: PacketHash,
-): void {
-  if (bytes.length < worthPartsBytes) {
-    socket.write(encodeDataPacket(stream, channel, offset, bytes, hash));
-    return;
+export class OutputPackets implements OutputCarrier {
+  readonly #socket: ByteStream;
+  readonly #writes: WriteWindow;
+  readonly #outbox: Outbox;
+
+  constructor(socket: ByteStream, writes: WriteWindow, outbox: Outbox) {
+    this.#socket = socket;
+    this.#writes = writes;
+    this.#outbox = outbox;
   }
-  socket.cork();
-  for (const part of encodeDataParts(stream, channel, offset, bytes, hash)) socket.write(part);
-  socket.uncork();
+
+  mayWrite(): boolean {
+    return this.#writes.isOpenForOutput;
+  }
+
+  /** The socket must be corked. Otherwise each part would be a system call. */
+  write(stream: number, { channel, offset, bytes }: OutputPiece): void {
+    const { hash } = this.#outbox;
+    if (bytes.length < worthPartsBytes) this.#socket.write(encodeDataPacket(stream, channel, offset, bytes, hash));
+    else for (const part of encodeDataParts(stream, channel, offset, bytes, hash)) this.#socket.write(part);
+  }
+
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
+  }
 }

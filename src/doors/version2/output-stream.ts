@@ -3,17 +3,25 @@ import type { OutputPiece } from "../../runs/streams/output-block.js";
 import type { OutputWatcher, RunOutput } from "../../runs/streams/output.js";
 import { SendWindow } from "../../session/window.js";
 
-export interface OutputStreamHost {
-  readonly maxDataBytes: number;
-  /** The window that all streams of the connection share. */
-  readonly connectionWindow: SendWindow;
+/** What carries output to its reader. */
+export interface OutputCarrier {
   /** False while enough bytes already wait for the caller. */
   mayWrite(): boolean;
   /**
    * @param stream the id of the call
-   * @param bytes the run's own bytes, which must not be changed
+   * @param piece has the run's own bytes, which must not be changed
    */
-  writeOutput(stream: number, piece: OutputPiece): void;
+  write(stream: number, piece: OutputPiece): void;
+  /** What is written until `uncork` leaves together. */
+  cork(): void;
+  uncork(): void;
+}
+
+export interface OutputStreamHost {
+  readonly maxDataBytes: number;
+  /** The window that all streams of the connection share. */
+  readonly connectionWindow: SendWindow;
+  readonly carrier: OutputCarrier;
   /** Asks for `pump` at the end of this turn of the event loop. */
   schedule(stream: OutputStream): void;
 }
@@ -72,18 +80,23 @@ export class OutputStream implements OutputWatcher {
    * @throws IscepError `output_gone` when the rest is no longer kept
    */
   pump(): void {
-    const { maxDataBytes, connectionWindow } = this.#host;
+    const { maxDataBytes, connectionWindow, carrier } = this.#host;
     const before = this.#position;
-    while (this.#host.mayWrite()) {
-      const most = Math.min(maxDataBytes, this.window.available, connectionWindow.available);
-      if (most <= 0) break;
-      const piece = this.#output.read(this.#position, most);
-      if (piece === undefined) break;
-      const { length } = piece.bytes;
-      this.#host.writeOutput(this.id, piece);
-      this.window.spend(length);
-      connectionWindow.spend(length);
-      this.#position += length;
+    carrier.cork();
+    try {
+      while (carrier.mayWrite()) {
+        const most = Math.min(maxDataBytes, this.window.available, connectionWindow.available);
+        if (most <= 0) break;
+        const piece = this.#output.read(this.#position, most);
+        if (piece === undefined) break;
+        const { length } = piece.bytes;
+        carrier.write(this.id, piece);
+        this.window.spend(length);
+        connectionWindow.spend(length);
+        this.#position += length;
+      }
+    } finally {
+      carrier.uncork();
     }
     if (this.#position !== before) this.#output.positionChanged();
   }

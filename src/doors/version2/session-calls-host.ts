@@ -4,7 +4,7 @@ import type { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { OutputStreamHost } from "./output-stream.js";
 
-export interface SessionCallsHost extends Pick<OutputStreamHost, "mayWrite" | "writeOutput"> {
+export interface SessionCallsHost extends Pick<OutputStreamHost, "carrier"> {
   readonly dispatcher: Dispatcher;
   readonly limits: Limits;
   readonly source: string;

@@ -1,7 +1,6 @@
 /** The calls of one version 2 session: calls in flight, output on its way, and one answer for each call. */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
-import type { OutputPiece } from "../../runs/streams/output-block.js";
 import type { Run } from "../../runs/run/run.js";
 import { packetRoom } from "../../runs/run/settle.js";
 import type { ValueRoom } from "../../runs/run/value-room.js";
@@ -12,7 +11,7 @@ import { callOptionsOf } from "./call-options.js";
 import { inputOf, SessionInputs } from "./session-inputs.js";
 import { outcomeText, type AnswerExtras } from "./outcome-text.js";
 import { FollowedCall, type FollowedCallHost, type FollowOptions } from "./followed-call.js";
-import { OutputStream, type OutputStreamHost } from "./output-stream.js";
+import { OutputStream, type OutputCarrier, type OutputStreamHost } from "./output-stream.js";
 import type { SessionCallsHost } from "./session-calls-host.js";
 import { SparseMap } from "./sparse-map.js";
 
@@ -44,12 +43,8 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     return this.#host.limits.maxDataBytes;
   }
 
-  mayWrite(): boolean {
-    return this.#host.mayWrite();
-  }
-
-  writeOutput(stream: number, piece: OutputPiece): void {
-    this.#host.writeOutput(stream, piece);
+  get carrier(): OutputCarrier {
+    return this.#host.carrier;
   }
 
   /** A client that sees the output of a script live needs only its beginning again. */
@@ -77,12 +72,13 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     const { output } = call;
     // This holds the place of the stream that opens when the run is known to have begun.
     const reader = output === undefined ? undefined : { position: output, outputReady: () => {} };
-    const run = this.#host.dispatcher.start(identity, call.command, call.args, {
-      ...callOptionsOf(call, this.#host.source),
+    const options = callOptionsOf(call, {
+      source: this.#host.source,
       runId: this.#host.runId,
       valueRoom: output === undefined ? undefined : this.#besideOutput(),
       begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
     });
+    const run = this.#host.dispatcher.start(identity, call.command, call.args, options);
     try {
       this.#began(id, run, call);
     } finally {
