@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { defineCommand, defineScript } from "iscep";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { beginRunTrace } from "#iscep/traces/run-trace";
 import { readTraceparent, writeTraceparent } from "#iscep/traces/traceparent";
 import { watchForLeaks } from "../support/leaks.js";
 import { startServer } from "../support/servers.js";
@@ -30,6 +31,45 @@ test("a script and a function get the caller's traceparent, and one that is none
     expect(await caller.call("look", undefined, { traceparent })).toBe(seen || "none");
   }
   expect(await caller.call("look")).toBe("none");
+});
+
+test("only what was understood is passed on: the rest of a later version could be any text in an environment", async () => {
+  const { client } = await startServer({ commands: [...commands, place] });
+  const caller = await client();
+  const later = `cc-${parent.slice(3)}-$(touch /tmp/x);\u202e`;
+  expect(await caller.call("say", undefined, { traceparent: later })).toMatchObject({ stdout: `${parent}\n` });
+  for (const name of ["look", "place"] as const)
+    expect(await caller.call(name, undefined, { traceparent: later })).toBe(parent);
+});
+
+test("whatever a caller sends, what is passed on has the form of version 00, or is nothing", () => {
+  const run = { id: "1", command: "look", identity: { owner: "ada" } };
+  const parts = [
+    fc.stringMatching(/^[0-9a-f]{2}$/),
+    fc.stringMatching(/^[0-9a-f]{32}$/),
+    fc.stringMatching(/^[0-9a-f]{16}$/),
+  ];
+  const near = fc
+    .tuple(
+      ...parts,
+      fc.stringMatching(/^[0-9a-f]{2}$/),
+      fc.oneof(
+        fc.constant(""),
+        fc.string().map((text) => `-${text}`),
+      ),
+    )
+    .map(([version, trace, span, flags, more]) => `${version}-${trace}-${span}-${flags}${more}`);
+  let passed = 0;
+  fc.assert(
+    fc.property(fc.oneof({ weight: 4, arbitrary: near }, fc.string()), (text) => {
+      const told = beginRunTrace(run, text)?.traceparent;
+      if (told === undefined) return;
+      passed++;
+      expect(told).toBe(`00${text.slice(2, 55)}`);
+      expect(told).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
+    }),
+  );
+  expect(passed).toBeGreaterThan(0);
 });
 
 test("a function in a thread gets it too", async () => {

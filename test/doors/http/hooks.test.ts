@@ -140,6 +140,36 @@ describe("arguments", () => {
     expect(argumentsOf(hook, deliveryOf(form, changed), defaultLimits)).toEqual({ ref: "refs/heads/main" });
   });
 
+  // Only the body is signed: whoever has heard a delivery may send it again with other headers.
+  test("of signed JSON are the same, whatever type is said of it", () => {
+    const hook = compileHook("x", { kind: "unsigned", command: "x", args: { ref: { from: "/ref" } } });
+    const types = fc.constantFrom(
+      "application/x-www-form-urlencoded",
+      "application/x-www-form-urlencoded; charset=utf-8",
+      "multipart/form-data; boundary=x",
+      "text/plain",
+      "",
+    );
+    const evil = 'payload={"ref":"evil"}';
+    const texts = fc.oneof(
+      fc.string(),
+      fc.constantFrom(evil, `&${evil}&`, `=&${encodeURIComponent(evil)}`, `&${evil}`),
+    );
+    fc.assert(
+      fc.property(texts, texts, types, (ref, more, type) => {
+        for (const body of [
+          { ref, more },
+          { more, ref },
+          { [more]: 1, ref },
+        ].map((value) => JSON.stringify(value))) {
+          const { ref: signed } = JSON.parse(body) as { ref: string };
+          const delivery = deliveryOf({ secret: "", headers: {}, body }, { "content-type": type });
+          expect(argumentsOf(hook, delivery, defaultLimits)).toEqual({ ref: signed });
+        }
+      }),
+    );
+  });
+
   test("are none where the filter does not fit, and a ping of GitHub runs nothing", () => {
     const run = (when: Record<string, unknown>, changed = {}): unknown =>
       argumentsOf(hookWith({ when }), deliveryOf(githubPush, changed), defaultLimits);
