@@ -1,5 +1,5 @@
 /** The same verbs through every door, with the code and the words of each refusal as that door tells them. */
-import { connect, isIscepError, type Client } from "iscep";
+import { connect, isIscepError, type Client, type Door } from "iscep";
 import { httpDoor } from "iscep/http";
 import { later } from "./cleanup.js";
 import { startServer, type TestServer, type TestServerOptions } from "./servers.js";
@@ -28,8 +28,19 @@ export interface DoorServer extends TestServer {
   readonly origin: string;
 }
 
-/** A way to call with a token; null sends none. */
-export type Way = (server: DoorServer, token: string | null) => Promise<Verbs>;
+/** One door of the matrix. A new one is one entry of `everyDoor`. */
+export interface WayIn {
+  /** Opens what it needs beside the server, such as a broker, and gives the doors for the server. Default: none. */
+  readonly doors?: () => readonly Door[] | Promise<readonly Door[]>;
+  /** The verbs of a caller with this token; null sends none. */
+  readonly verbs: (server: DoorServer, token: string | null) => Promise<Verbs>;
+  /** Those that the door has. Default: all. */
+  readonly has?: readonly (typeof everyVerb)[number][];
+  /** A run whose token is removed goes on, and its caller gets the value. Default: it is stopped, and the call is lost. */
+  readonly outlivesToken?: boolean;
+}
+
+type Way = WayIn["verbs"];
 
 const fine: Answer = { code: "ok", words: "" };
 
@@ -43,7 +54,8 @@ async function answerOf(work: () => Promise<unknown>): Promise<Answer> {
   }
 }
 
-function verbsOfClient(client: Client): Verbs {
+/** For doors whose callers have a client. */
+export function verbsOfClient(client: Client): Verbs {
   return {
     list: () => answerOf(() => client.list()),
     call: (command) => answerOf(() => client.call(command, {})),
@@ -62,6 +74,12 @@ function verbsOfClient(client: Client): Verbs {
 
 const version2: Way = async ({ url }, token) => {
   const client = await connect(url, { protocol: 2, ...(token === null ? {} : { token }) });
+  later(() => client.close());
+  return verbsOfClient(client);
+};
+
+const version1: Way = async ({ url }, token) => {
+  const client = await connect(url, { protocol: 1, ...(token === null ? {} : { token }) });
   later(() => client.close());
   return verbsOfClient(client);
 };
@@ -140,14 +158,18 @@ interface McpAnswer {
 }
 
 /** The first is the one that the others are compared with. */
-export const everyDoor: Readonly<Record<string, Way>> = {
-  "version 2": version2,
-  "in process": inProcess,
-  HTTP: overHttp,
-  MCP: overMcp,
+export const everyDoor: Readonly<Record<string, WayIn>> = {
+  "version 2": { verbs: version2 },
+  // It has calls and no runs, and a call goes on without its caller.
+  "version 1": { verbs: version1, has: ["list", "call"], outlivesToken: true },
+  "in process": { verbs: inProcess },
+  HTTP: { doors: () => [httpDoor()], verbs: overHttp },
+  MCP: { verbs: overMcp },
 };
 
 export async function startEveryDoor(options: TestServerOptions): Promise<DoorServer> {
-  const server = await startServer({ ...options, doors: [httpDoor()] });
-  return { ...server, origin: (server.doorUrls[0] ?? "").replace(/\/$/, "") };
+  const doors = await Promise.all(Object.values(everyDoor).map((way) => way.doors?.() ?? []));
+  const server = await startServer({ ...options, doors: doors.flat() });
+  const http = server.doorUrls.find((url) => url.startsWith("http")) ?? "";
+  return { ...server, origin: http.replace(/\/$/, "") };
 }
