@@ -141,8 +141,12 @@ export class Dispatcher {
    */
   #abandoned(run: Run): void {
     const timer = setTimeout(() => {
-      if (run.isHeld || (run.detachments > 0 && run.input?.isOver !== false)) return;
-      run.abort(new IscepError("cancelled", "the caller left, or read no further, and it did not come back"));
+      const isCut = run.input?.isOver === false;
+      if (run.isHeld || (run.detachments > 0 && !isCut)) return;
+      const what = isCut
+        ? "the caller left before all of the standard input had come"
+        : "the caller left, or read no further";
+      run.abort(new IscepError("cancelled", `${what}, and it did not come back`));
     }, this.#limits.callerGraceMs);
     run.whenEnded(() => clearTimeout(timer));
   }

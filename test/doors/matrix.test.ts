@@ -117,21 +117,25 @@ describe.each(callers)("%s", (_, tokenOf, expected) => {
   });
 });
 
-test.each(Object.entries(everyDoor))("a token that is removed during a run counts no more, through %s", async (_, way) => {
-  const { server, tokens, slow, run } = await stage();
-  const verbs = await way.verbs(server, tokens.bob);
-  const waiting = verbs.call("slow");
-  await slow.started(1);
-  await removeToken(server.tokensFile, "bob");
-  if (way.outlivesToken === true) slow.open();
-  // Nobody is told how the run of a token ends that is no more.
-  const lost = {
-    code: "lost",
-    words: expect.stringMatching(
-      /the token of this session is no longer valid; how the run ended is not known$/,
-    ) as string,
-  };
-  expect(await waiting).toEqual(way.outlivesToken === true ? { code: "ok", words: "" } : lost);
-  if (way.outlivesToken !== true) await until(() => slow.state.aborted === 1);
-  for (const verb of way.has ?? everyVerb) expect(await ask(verbs, verb, run)).toMatchObject({ code: "unauthorized" });
-});
+test.each(Object.entries(everyDoor))(
+  "a token that is removed during a run counts no more, through %s",
+  async (_, way) => {
+    const { server, tokens, slow, run } = await stage();
+    const verbs = await way.verbs(server, tokens.bob);
+    const waiting = verbs.call("slow");
+    await slow.started(1);
+    await removeToken(server.tokensFile, "bob");
+    if (way.outlivesToken === true) slow.open();
+    // Nobody is told how the run of a token ends that is no more.
+    const lost = {
+      code: "lost",
+      words: expect.stringMatching(
+        /the token of this session is no longer valid; how the run ended is not known$/,
+      ) as string,
+    };
+    expect(await waiting).toEqual(way.outlivesToken === true ? { code: "ok", words: "" } : lost);
+    if (way.outlivesToken !== true) await until(() => slow.state.aborted === 1);
+    for (const verb of way.has ?? everyVerb)
+      expect(await ask(verbs, verb, run)).toMatchObject({ code: "unauthorized" });
+  },
+);

@@ -80,6 +80,11 @@ commands:
     run: [sh, -c, 'echo "$0"; cat', "{label}"]
     args: { label: { type: string, default: label } }
     stdin: true
+  asks:
+    description: Ask for a name on a terminal
+    run: [sh, -c, 'printf "name? "; read name; echo "hi $name"; until [ -e "$0" ]; do sleep 0.02; done', "{file}"]
+    args: { file: { type: string } }
+    terminal: true
   lines:
     description: So many lines
     run: [sh, -c, 'seq 1 "$0" | sed "s/$/ $1/"', "{count}", "{text}"]

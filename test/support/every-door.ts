@@ -168,7 +168,7 @@ export const everyDoor: Readonly<Record<string, WayIn>> = {
 };
 
 export async function startEveryDoor(options: TestServerOptions): Promise<DoorServer> {
-  const doors = await Promise.all(Object.values(everyDoor).map((way) => way.doors?.() ?? []));
+  const doors = await Promise.all(Object.values(everyDoor).map(async (way) => way.doors?.() ?? []));
   const server = await startServer({ ...options, doors: doors.flat() });
   const http = server.doorUrls.find((url) => url.startsWith("http")) ?? "";
   return { ...server, origin: http.replace(/\/$/, "") };

@@ -14,6 +14,7 @@ import { ProblemNote } from "../parts/problem-note.js";
 import { Duration, Moment } from "../parts/moment.js";
 import { StandardInput } from "../parts/standard-input.js";
 import { Status } from "../parts/status.js";
+import { TerminalNote } from "../parts/terminal-note.js";
 import { refreshActiveRuns } from "../state/active-runs.js";
 import { commands, loadCommands } from "../state/commands.js";
 import { useLoaded } from "../state/loaded.js";
@@ -117,11 +118,7 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
         <Facts command={command} />
       </Heading>
       {command.description !== "" && <p class="lead">{visibleText(command.description)}</p>}
-      {command.isOnTerminal && (
-        <p class="notice">
-          This command runs on a terminal. The console shows what it prints; to type to it, use iscep call.
-        </p>
-      )}
+      {command.isOnTerminal && <TerminalNote command={command.name} />}
       {from !== null && (
         <p class="notice" role="status">
           {args === undefined

@@ -14,6 +14,8 @@ import { OutputView } from "../parts/output-view.js";
 import { ProblemNote } from "../parts/problem-note.js";
 import { RunEnd } from "../parts/run-end.js";
 import { Status, statusWords } from "../parts/status.js";
+import { TerminalNote } from "../parts/terminal-note.js";
+import { commands } from "../state/commands.js";
 import { announce } from "../state/announce.js";
 import { LiveRun } from "../state/live-run.js";
 import { rememberedArguments } from "../state/remembered-runs.js";
@@ -55,6 +57,7 @@ function KnownRun({ live, record, problem }: Props): JSX.Element {
   const { status, command } = record;
   const args = record.args ?? rememberedArguments(live.id);
   const isRunning = status === "running";
+  const isOnTerminal = commands.value?.some((known) => known.name === command && known.isOnTerminal) === true;
   const place = live.queuePlace.value;
   const [wasRunning] = useState(isRunning);
   useEffect(() => {
@@ -87,6 +90,7 @@ function KnownRun({ live, record, problem }: Props): JSX.Element {
         </span>
       </p>
       {args !== undefined && <ArgumentList args={args} secrets={record.omittedArgs} />}
+      {isRunning && isOnTerminal && <TerminalNote command={command} args={args} isRunning />}
       <ProgressBar live={live} isRunning={isRunning} />
       <RunEnd record={record} />
       {problem !== undefined && <ProblemNote problem={problem} />}

@@ -263,10 +263,72 @@ describe("standard input", () => {
       "",
       "first",
     );
-    const running = async () => ((await json(server.ask("/runs")))["runs"] as { status: string }[])[0]?.status;
-    await until(async () => (await running()) === "running");
+    const newest = async () => ((await json(server.ask("/runs")))["runs"] as { run: string; status: string }[])[0];
+    await until(async () => (await newest())?.status === "running");
     raw.socket.destroy();
-    await expect.poll(running, { timeout: 20_000 }).toBe("cancelled");
+    await expect.poll(async () => (await newest())?.status, { timeout: 20_000 }).toBe("cancelled");
+    const ended = await json(server.ask(`/runs/${(await newest())?.run}`));
+    expect(ended).toMatchObject({
+      error: { message: "the caller left before all of the standard input had come, and it did not come back" },
+    });
+  });
+
+  // Behind the answer nobody reads the request any more, and a run would take the part that it has for the whole.
+  test.each([
+    ["bytes", "application/octet-stream", "", ""],
+    [
+      "a form",
+      "multipart/form-data; boundary=x",
+      '--x\r\nContent-Disposition: form-data; name="stdin"\r\n\r\n',
+      "\r\n--x--\r\n",
+    ],
+  ])("an asynchronous call has all of its input when it is answered, as %s", async (_, type, before, behind) => {
+    const windows = { streamWindowBytes: 4_096, connectionWindowBytes: 4_096, maxDataBytes: 1_024, callerGraceMs: 1 };
+    const server = await start({
+      commands: [defineScript({ name: "slow", stdin: true, run: ["/bin/sh", "-c", "sleep 0.2; wc -c"] })],
+      limits: windows,
+    });
+    // The last piece fills the window when the run has not read yet.
+    for (const bytes of [1, 4_095, 4_096, 4_097, 300_000]) {
+      const raw = await server.bytes();
+      raw.send(
+        "POST /commands/slow HTTP/1.1",
+        "Host: localhost",
+        `Authorization: Bearer ${tokens.alice}`,
+        "Prefer: respond-async",
+        `Content-Type: ${type}`,
+        `Content-Length: ${before.length + bytes + behind.length}`,
+        "",
+        before + "x".repeat(bytes) + behind,
+      );
+      const [, location = ""] = /location: (\S+)/i.exec(await raw.until(/^HTTP\/1.1 202 [^]*\r\n\r\n/)) ?? [];
+      raw.socket.destroy();
+      const ended = await json(server.ask(location, { headers: { prefer: "wait=20" } }));
+      expect(ended).toMatchObject({ status: "completed", value: { stdout: `${bytes}\n` } });
+    }
+  });
+
+  test("an asynchronous call that is cut before it has all of its input says so, and no part is taken for the whole", async () => {
+    const server = await start({ limits: { callerGraceMs: 1 } });
+    const raw = await server.bytes();
+    raw.send(
+      "POST /commands/size HTTP/1.1",
+      "Host: localhost",
+      `Authorization: Bearer ${tokens.alice}`,
+      "Prefer: respond-async",
+      "Content-Type: application/octet-stream",
+      "Content-Length: 100",
+      "",
+      "a part",
+    );
+    const newest = async () => ((await json(server.ask("/runs")))["runs"] as { run: string; status: string }[])[0];
+    await until(async () => (await newest())?.status === "running");
+    raw.socket.destroy();
+    await until(async () => (await newest())?.status === "cancelled");
+    expect(raw.text).toBe("");
+    expect(await json(server.ask(`/runs/${(await newest())?.run}`))).toMatchObject({
+      error: { message: expect.stringMatching(/before all of the standard input had come/) as string },
+    });
   });
 
   test("a run that does not read holds the caller back, and not our memory", async () => {
