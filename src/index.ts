@@ -36,7 +36,15 @@ export type { ContextWith, FailureMaker, FailureSchemas, FailuresOf } from "./co
 export { failureOf } from "./client/protocol/failure.js";
 export type { ConnectionEventMap } from "./client/protocol/connection-events.js";
 export { connect, type Client } from "./client/client.js";
-export type { AttachOptions, CallOptions, ConnectOptions, RunOptions, RunsOptions } from "./client/protocol/options.js";
+export type {
+  AllOptions,
+  AttachOptions,
+  CallOptions,
+  ConnectOptions,
+  RunOptions,
+  RunsOptions,
+} from "./client/protocol/options.js";
+export type { AllRuns, InstanceOutcome, InstanceRecord, InstanceRun } from "./client/protocol/instances.js";
 export type { CallerRecord, ScopeRecord } from "./model/caller-record.js";
 export type { ScheduleRecord } from "./model/schedule-record.js";
 export type { KeptArguments, RunRecord, RunsPage } from "./model/run-record.js";

@@ -1,5 +1,5 @@
 /** The public client: typed calls, whatever version the server speaks. */
-import { toIscepError, type IscepError } from "../errors.js";
+import { IscepError, toIscepError } from "../errors.js";
 import type { CommandDescription, CommandSet } from "../model/command.js";
 import { loadTracing } from "../traces/tracing.js";
 import { withSpans } from "./spans.js";
@@ -7,11 +7,13 @@ import { refuseUnknownOption } from "../text/unknown-option.js";
 import type { CallArguments, NameOf, ResultOf } from "../model/command-types.js";
 import { ConnectionEvents, type ConnectionEventMap, type ConnectionListener } from "./protocol/connection-events.js";
 import {
+  allOptionNames,
   attachOptionNames,
   callOptionNames,
   connectOptionNames,
   runOptionNames,
   runsOptionNames,
+  type AllOptions,
   type AttachOptions,
   type CallOptions,
   type ConnectOptions,
@@ -21,6 +23,7 @@ import {
 import { withCallSite } from "./protocol/call-site.js";
 import { closeSource } from "./protocol/input-sender.js";
 import { openProtocolClient } from "./open-protocol-client.js";
+import type { AllRuns, ClusterCalls, InstanceRecord } from "./protocol/instances.js";
 import type { RunHandle } from "./protocol/run-handle.js";
 import { refusedRun } from "./version1/run.js";
 import type { CallerRecord } from "../model/caller-record.js";
@@ -65,6 +68,19 @@ export interface Client<Commands extends object = CommandSet> {
   /** Version 2: the schedules of commands that this token may run, or whose runs it may see. */
   schedules(options?: CallOptions): Promise<ScheduleRecord[]>;
   /**
+   * On a service with many instances (`nats://`): calls a command at all of them. There is one outcome for each, also for
+   * those that say nothing: `lost` when an instance is gone, and `timeout` or `lost` when its time is over.
+   */
+  all<Name extends NameOf<Commands>>(
+    name: Name,
+    ...args: CallArguments<Commands, Name, AllOptions>
+  ): AllRuns<ResultOf<Commands, Name>>;
+  /**
+   * On a service with many instances: which there are, in the order of their ids.
+   * @throws IscepError `connect_failed` when the broker is gone, and `usage` for a single server
+   */
+  instances(): Promise<InstanceRecord[]>;
+  /**
    * Reports what happens to the connection: `reconnecting` (with the reason) when it was lost while calls need it,
    * `connected` when it is there again, `closed` at `close()`. Returns a function that ends the listening.
    */
@@ -84,7 +100,8 @@ export interface Client<Commands extends object = CommandSet> {
 }
 
 /**
- * Connects to a server at `iscep://HOST:8989?pin=sha256:…` (TLS), `iscep+tcp://…` or `iscep+unix:///PATH`.
+ * Connects to a server at `iscep://HOST:8989?pin=sha256:…` (TLS), `iscep+tcp://…` or `iscep+unix:///PATH`, or to all
+ * instances of a service at `nats://HOST:4222/NAME`.
  * `connect<typeof commands>(…)` makes the calls typed.
  * @throws IscepError `usage`, `configuration`, `connect_failed`, `not_trusted`, `timeout`, `cancelled`, `busy`,
  *   `protocol` (the server did not answer the greeting as a server does, or does not speak the wanted version)
@@ -117,7 +134,7 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
     ...args: CallArguments<Commands, Name, CallOptions>
   ): Promise<ResultOf<Commands, Name>> {
     const [given, options] = args;
-    const fault = unknownOption("client.call()", options, callOptionNames);
+    const fault = unknownOption("client.call()", options, callOptionNames) ?? this.#unreachable(options);
     if (fault !== undefined) return Promise.reject(fault);
     // The types promise what the command's definition says. The wire cannot prove it.
     return this.#protocolClient.call(name, given, options).catch((error: unknown) => {
@@ -130,12 +147,38 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
     ...args: CallArguments<Commands, Name, RunOptions>
   ): RunHandle<ResultOf<Commands, Name>> {
     const [given, options] = args;
-    const fault = unknownOption("client.run()", options, runOptionNames);
+    const fault = unknownOption("client.run()", options, runOptionNames) ?? this.#unreachable(options);
     if (fault !== undefined) {
       closeSource(options?.stdin);
       return refusedRun(fault);
     }
     return this.#protocolClient.run(name, given, options);
+  }
+
+  all<Name extends NameOf<Commands>>(
+    name: Name,
+    ...args: CallArguments<Commands, Name, AllOptions>
+  ): AllRuns<ResultOf<Commands, Name>> {
+    const [given, options] = args;
+    refuseUnknownOption("client.all()", options ?? {}, allOptionNames);
+    return this.#instances("client.all()").all(name, given, options);
+  }
+
+  async instances(): Promise<InstanceRecord[]> {
+    return this.#instances("client.instances()").instances();
+  }
+
+  #instances(what: string): ClusterCalls {
+    const { cluster } = this.#protocolClient;
+    if (cluster !== undefined) return cluster;
+    throw new IscepError("usage", `${what} needs a service with instances, at an address like nats://HOST:4222/NAME`);
+  }
+
+  /** A single server has no instances to choose from. */
+  #unreachable(options: CallOptions | undefined): IscepError | undefined {
+    const { to = "any" } = options ?? {};
+    if (to === "any" || this.#protocolClient.cluster !== undefined) return undefined;
+    return new IscepError("usage", "`to` needs a service with instances, at an address like nats://HOST:4222/NAME");
   }
 
   attach(run: string, options: AttachOptions = {}): RunHandle {

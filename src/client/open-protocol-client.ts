@@ -6,6 +6,9 @@ import { readToken } from "../identity/tokens.js";
 import { trustOptions, type Trust } from "../identity/trust.js";
 import { resolveLimits, type Limits } from "../limits/limits.js";
 import { alpnProtocol } from "../session/version2-hello.js";
+import { isNatsAddress } from "../nats/address.js";
+import { natsCredentialNames } from "../nats/credentials.js";
+import { refuseUnknownOption } from "../text/unknown-option.js";
 import { parseAddress, type Address } from "../transport/address.js";
 import { dial } from "../transport/dial.js";
 import type { ConnectionEvents } from "./protocol/connection-events.js";
@@ -13,12 +16,9 @@ import { checkTimeout } from "./protocol/call-timeout.js";
 import { negotiate, type Negotiated } from "./protocol/negotiate.js";
 import type { ConnectOptions } from "./protocol/options.js";
 import type { ProtocolClient } from "./protocol/protocol-client.js";
-import { TokenClients } from "./version2/token-clients.js";
 import { Version1Client } from "./version1/client.js";
 import { Version1ProtocolClient } from "./version1/protocol-client.js";
-import { Version2Client } from "./version2/client.js";
-import { Version2ClientConnection } from "./version2/connection.js";
-import { Version2ProtocolClient } from "./version2/protocol-client.js";
+import { openVersion2 } from "./version2/open.js";
 
 /** Where the server is, and how it is recognised. */
 interface Target {
@@ -34,6 +34,10 @@ export async function openProtocolClient(
   options: ConnectOptions,
   events: ConnectionEvents,
 ): Promise<ProtocolClient> {
+  if (isNatsAddress(url)) return openClusterClient(url, options, events);
+  if (options.nats !== undefined) {
+    throw new IscepError("usage", "`nats` is for a broker, whose address looks like nats://HOST:4222/NAME");
+  }
   const address = parseAddress(url);
   const limits = resolveLimits(options.limits);
   const { signal, protocol } = options;
@@ -69,30 +73,43 @@ export async function openProtocolClient(
     }
     return version1(socket);
   }
-  const clientFor = (own: string | undefined): Version2Client =>
-    new Version2Client({
-      limits,
-      // Connections of single calls are not reported.
-      ...(own === token ? { events } : {}),
-      open: async (heard, abandoned) => {
-        const again = await greet(target, abandoned);
-        if (again.negotiated.version === 2) {
-          const { socket: next, negotiated: greeted } = again;
-          return new Version2ClientConnection({ socket: next, negotiated: greeted, token: own, limits, ...heard });
-        }
-        again.socket.destroy();
-        throw new IscepError("protocol", "the server spoke version 2 before, and now speaks version 1; connect again");
-      },
-    });
-  const client = clientFor(token);
-  client.use(new Version2ClientConnection({ socket, negotiated, token, limits, ...client.events }));
-  const clients = new TokenClients(client, token, limits, clientFor);
-  return new Version2ProtocolClient({
-    version: 2,
-    clients,
+  return openVersion2({
     limits,
+    token,
     timeoutMs,
     timeoutIsGiven: options.timeoutMs !== undefined,
+    events,
+    first: { socket, negotiated },
+    greet: (abandoned) => greet(target, abandoned),
+  });
+}
+
+/** Nothing of NATS is loaded for others. */
+async function openClusterClient(
+  url: string,
+  options: ConnectOptions,
+  events: ConnectionEvents,
+): Promise<ProtocolClient> {
+  const { ca, pin, certificate, key, protocol, token, timeoutMs, signal, nats = {} } = options;
+  const ofTls = [ca, pin, certificate, key].some((given) => given !== undefined);
+  if (ofTls || protocol === 1) {
+    const what = ofTls
+      ? "`ca`, `pin`, `certificate` and `key` are for a server; a broker takes `nats`"
+      : "NATS carries version 2";
+    throw new IscepError("usage", `${what}; change the options, or the address`);
+  }
+  refuseUnknownOption("nats of connect()", nats, natsCredentialNames);
+  const limits = resolveLimits(options.limits);
+  const checkedTimeoutMs = checkTimeout(timeoutMs ?? limits.callTimeoutMs);
+  const checkedToken = token === undefined ? undefined : readToken(token);
+  const { ClusterClient, openService } = await import("./cluster/index.js");
+  return new ClusterClient({
+    service: await openService(url, nats, limits, signal),
+    limits,
+    token: checkedToken,
+    timeoutMs: checkedTimeoutMs,
+    timeoutIsGiven: timeoutMs !== undefined,
+    events,
   });
 }
 

@@ -2,6 +2,7 @@
 import { isIscepError } from "../errors.js";
 import { activeTracing, type TracedSpan, type Tracing } from "../traces/tracing.js";
 import type { CallOptions, RunOptions } from "./protocol/options.js";
+import type { ClusterCalls } from "./protocol/instances.js";
 import type { ProtocolClient } from "./protocol/protocol-client.js";
 import type { RunHandle } from "./protocol/run-handle.js";
 
@@ -22,6 +23,10 @@ class TracedProtocolClient implements ProtocolClient {
 
   get version(): ProtocolClient["version"] {
     return this.#client.version;
+  }
+
+  get cluster(): ClusterCalls | undefined {
+    return this.#client.cluster;
   }
 
   async call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {

@@ -60,6 +60,25 @@ export const clientLimits = {
     reason:
       "client over NATS: an instance of which it has heard nothing for so long is gone, and the runs there are lost",
   },
+  maxKnownInstances: {
+    min: 1,
+    default: 1_000,
+    max: 1_000_000,
+    reason: "client over NATS: instances of a service that it knows; anybody who may publish there can invent more",
+  },
+  maxRememberedRuns: {
+    min: 1,
+    default: 10_000,
+    max: 10_000_000,
+    reason:
+      "client over NATS: runs, and as many keys, of which it remembers the instance; for others it asks all instances",
+  },
+  maxCallMoves: {
+    default: 3,
+    max: 1_000,
+    reason:
+      "client over NATS: how often a call that waits is given to another instance that has room; then it keeps its place",
+  },
   tlsSessionLifetimeMs: {
     default: 5 * 60_000,
     max: 86_400_000,

@@ -45,6 +45,7 @@ const layers = [
   "client/protocol",
   "client/version1",
   "client/version2",
+  "client/cluster",
   "client",
   "doors",
   "doors/version1",

@@ -1,4 +1,5 @@
 import type { Limits } from "../../limits/limits.js";
+import type { NatsCredentials } from "../../nats/credentials.js";
 import type { RunRecord } from "../../model/run-record.js";
 import type { TerminalSize } from "./run-handle.js";
 import type { StdinSource } from "./input-sender.js";
@@ -37,6 +38,8 @@ export interface ConnectOptions {
    * 2, and speaks version 1 with a server that knows no other.
    */
   readonly protocol?: 1 | 2;
+  /** Who this client is for the broker of a `nats://` address. Default: what the address says, or nobody. */
+  readonly nats?: NatsCredentials;
 }
 
 export interface CallOptions {
@@ -64,9 +67,14 @@ export interface CallOptions {
    * true.
    */
   readonly wait?: boolean;
+  /**
+   * On a service with many instances (`nats://`): the id of the one that the call goes to. `any` is the one that has the
+   * most room, and `all` is `client.all()`. Default: `any`.
+   */
+  readonly to?: string;
 }
 
-export interface RunsOptions extends Omit<CallOptions, "traceparent" | "wait"> {
+export interface RunsOptions extends Omit<CallOptions, "traceparent" | "wait" | "to"> {
   /** Only this run. The error is `run_not_found` if there is none that the caller may see. Default: all runs. */
   readonly run?: string;
   /** Only the run of this caller that a call with this key has started. Default: all runs. */
@@ -127,6 +135,7 @@ export const connectOptionNames = {
   allowCleartext: true,
   limits: true,
   protocol: true,
+  nats: true,
 } satisfies Record<keyof ConnectOptions, true>;
 
 export const callOptionNames = {
@@ -136,7 +145,11 @@ export const callOptionNames = {
   timeoutMs: true,
   signal: true,
   wait: true,
+  to: true,
 } satisfies Record<keyof CallOptions, true>;
+
+/** The options of `client.all`. Standard input and a terminal belong to one run. */
+export type AllOptions = Omit<RunOptions, "stdin" | "terminal" | "to">;
 
 export const runOptionNames = {
   ...callOptionNames,
@@ -145,6 +158,17 @@ export const runOptionNames = {
   stdin: true,
   terminal: true,
 } satisfies Record<keyof RunOptions, true>;
+
+export const allOptionNames = {
+  idempotencyKey: true,
+  traceparent: true,
+  token: true,
+  timeoutMs: true,
+  signal: true,
+  wait: true,
+  detach: true,
+  output: true,
+} satisfies Record<keyof AllOptions, true>;
 
 export const attachOptionNames = { ...callOptionNames, offset: true, output: true } satisfies Record<
   keyof AttachOptions,

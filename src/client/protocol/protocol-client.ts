@@ -2,6 +2,7 @@
 import type { CommandDescription } from "../../model/command.js";
 import type { CallerRecord } from "../../model/caller-record.js";
 import type { ScheduleRecord } from "../../model/schedule-record.js";
+import type { ClusterCalls } from "./instances.js";
 import type { AttachOptions, CallOptions, RunOptions, RunsOptions } from "./options.js";
 import type { RunHandle } from "./run-handle.js";
 import type { RunsPage } from "../../model/run-record.js";
@@ -16,6 +17,8 @@ export interface ProtocolClient {
   whoAmI(options: CallOptions | undefined): Promise<CallerRecord>;
   schedules(options: CallOptions | undefined): Promise<ScheduleRecord[]>;
   list(options: CallOptions | undefined): Promise<CommandDescription[]>;
+  /** undefined: there is a single server. */
+  readonly cluster?: ClusterCalls | undefined;
   echo(value: unknown, options: CallOptions | undefined): Promise<unknown>;
   close(): Promise<void>;
 }

@@ -45,10 +45,10 @@ export interface RunHandle<Value = unknown> extends AsyncDisposable {
 /** A run whose caller may still give it to another server. */
 export interface WithdrawableRun extends RunHandle {
   /**
-   * Asks the server to refuse the call after all, with `busy`, if it still waits for its turn. A call that has begun goes
-   * on, and nothing changes.
+   * Asks the server to refuse the call after all, with `busy`, if it still waits for its turn. Resolves to false when it
+   * does not: then nothing changes.
    */
-  withdraw(): void;
+  withdraw(): Promise<boolean>;
 }
 
 /** Makes an outcome of an error answer. */

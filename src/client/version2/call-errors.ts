@@ -17,12 +17,20 @@ export function lost(cause: unknown): IscepError {
   return new IscepError("lost", undefined, { cause });
 }
 
+export function goesAway(): IscepError {
+  return new IscepError("closed", "the server goes away, and takes no new calls; it did not run");
+}
+
 export function closedClient(): IscepError {
   return new IscepError("closed", "the client is closed; connect again");
 }
 
-/** @param wasSent the call waits for a new connection, so it ran or may have run */
-export function closedWhileWaiting(wasSent: boolean): IscepError {
+/**
+ * @param wasSent the call waits for a new connection, so it ran or may have run
+ * @param gone why its server will never answer again; undefined when it was the client that was closed
+ */
+export function closedWhileWaiting(wasSent: boolean, gone?: IscepError): IscepError {
+  if (gone !== undefined) return wasSent ? gone : new IscepError("connect_failed", gone.message, { cause: gone });
   return wasSent
     ? new IscepError("lost", "the client was closed before it could come back for the run")
     : new IscepError("closed", "the client was closed before the call was sent; it did not run");

@@ -7,7 +7,7 @@ import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { requestText, type Version2ClientEvent } from "../../session/version2-client.js";
 import { notificationText } from "../../session/version2-server.js";
-import type { JsonObject } from "../../wire/json.js";
+import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import type { ConnectionEvents } from "../protocol/connection-events.js";
 import type { TerminalSize } from "../protocol/run-handle.js";
 import type { ClientConnection } from "./client-connection.js";
@@ -17,6 +17,7 @@ import {
   closedClient,
   closedUnderWay,
   closedWhileWaiting,
+  goesAway,
   lost,
   timedOut,
   tooManyWait,
@@ -36,6 +37,8 @@ export interface Version2ClientOptions {
   /** Opens a new connection of version 2. @throws IscepError */
   open(events: SessionEvents, abandoned: AbortSignal): Promise<ClientConnection>;
   readonly events?: ConnectionEvents;
+  /** Its owner has other servers: a call is refused, and does not wait, while this one goes away. Default: false. */
+  readonly hasOthers?: boolean;
 }
 
 export class Version2Client {
@@ -100,6 +103,7 @@ export class Version2Client {
   #refusal(signal: AbortSignal | undefined): IscepError | undefined {
     if (this.#closed) return closedClient();
     if (signal?.aborted === true) return cancelled(signal);
+    if (this.#options.hasOthers === true && this.#connection?.isGoingAway === true) return goesAway();
     const { size } = this.#calls.waiting;
     return size < this.#options.limits.maxQueuedCalls ? undefined : tooManyWait(size);
   }
@@ -154,9 +158,15 @@ export class Version2Client {
     else if (before !== "ended" && placeOf(call.state) === "nowhere") call.fail(error, {});
   }
 
-  /** Its answer says whether it was refused. */
-  withdraw(call: PendingCall): void {
-    if (placeOf(call.state) === "server") this.#request("withdraw", { call: call.id });
+  /** Resolves to true when the server had not begun with it; then its own answer is `rejected`. */
+  withdraw(call: PendingCall): Promise<boolean> {
+    if (placeOf(call.state) !== "server") return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const { timeoutMs } = call.request;
+      const answered = (result: unknown): void => resolve(isJsonObject(result) && result["withdrawn"] === true);
+      const params = { call: call.id };
+      this.start({ method: "withdraw", params, timeoutMs, resolve: answered, reject: () => resolve(false) });
+    });
   }
 
   #abandon(call: PendingCall, error: IscepError): void {
@@ -304,18 +314,19 @@ export class Version2Client {
     return nextMs;
   }
 
-  async close(): Promise<void> {
+  /** @param gone the server will never answer again, for this reason, which calls are told */
+  async close(gone?: IscepError): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#deadlines.stop();
     this.#reconnection.close();
     this.#cancels.end();
     this.#options.events?.tell("closed");
-    for (const call of this.#calls.waiting) this.#fail(call, closedWhileWaiting(call.state !== "queued"));
+    for (const call of this.#calls.waiting) this.#fail(call, closedWhileWaiting(call.state !== "queued", gone));
     const connection = this.#connection;
     this.#connection = undefined;
-    const ended = connection?.end();
-    for (const call of this.#calls.atServer.values()) this.#lose(call, closedUnderWay(), false);
+    const ended = gone === undefined ? connection?.end() : connection?.destroy();
+    for (const call of this.#calls.atServer.values()) this.#lose(call, gone ?? closedUnderWay(), false);
     await ended;
   }
 }

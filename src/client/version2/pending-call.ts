@@ -9,7 +9,7 @@ import type { OutputQueue } from "../protocol/run-output.js";
 import type { CallState } from "./call-states.js";
 
 export interface CallRequest {
-  readonly method: "call" | "attach" | "list" | "runs" | "cancel" | "echo" | "whoami" | "schedules";
+  readonly method: "call" | "attach" | "withdraw" | "list" | "runs" | "cancel" | "echo" | "whoami" | "schedules";
   /** These are for a call. */
   readonly command?: string;
   readonly args?: unknown;

@@ -13,7 +13,7 @@ import type { CallRequest, PendingCall } from "./pending-call.js";
 interface Starter {
   start(request: CallRequest): PendingCall;
   cancel(call: PendingCall, error: IscepError): void;
-  withdraw(call: PendingCall): void;
+  withdraw(call: PendingCall): Promise<boolean>;
 }
 
 type PlainRequest = Pick<
@@ -108,8 +108,8 @@ export class PlainRun implements WithdrawableRun {
     this.#client.cancel(this.#call, new IscepError("cancelled", "the run was cancelled"));
   }
 
-  withdraw(): void {
-    this.#client.withdraw(this.#call);
+  withdraw(): Promise<boolean> {
+    return this.#client.withdraw(this.#call);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

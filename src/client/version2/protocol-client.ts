@@ -5,6 +5,7 @@ import type { Limits } from "../../limits/limits.js";
 import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import { activeTracing } from "../../traces/tracing.js";
+import { AttemptedCall, type AttemptListener } from "./attempted-call.js";
 import { PlainCall, valueOf } from "./plain-call.js";
 import { InputSender } from "../protocol/input-sender.js";
 import { checkTimeout } from "../protocol/call-timeout.js";
@@ -58,6 +59,23 @@ export class Version2ProtocolClient implements ProtocolClient {
     } catch (error) {
       return Promise.reject(toIscepError(error));
     }
+  }
+
+  /**
+   * As `call`, for a caller who has other servers.
+   * @throws IscepError `usage`
+   */
+  attempt(command: string, args: unknown, options: CallOptions | undefined, listener: AttemptListener): AttemptedCall {
+    const call = new AttemptedCall(
+      command,
+      args,
+      this.#membersOf(options),
+      this.#timeoutMs(options),
+      options,
+      listener,
+    );
+    call.sendOver(this.#clients.of(options?.token));
+    return call;
   }
 
   #membersOf(options: CallOptions | undefined): string {
@@ -245,8 +263,9 @@ export class Version2ProtocolClient implements ProtocolClient {
     return (await this.#request("echo", { value }, options))["value"];
   }
 
-  close(): Promise<void> {
-    return this.#clients.close();
+  /** @param gone the server will never answer again, for this reason */
+  close(gone?: IscepError): Promise<void> {
+    return this.#clients.close(gone);
   }
 
   #request(

@@ -2,6 +2,7 @@
  * A session of version 2 speaks for one token. Calls with another token use a connection of their own, which is made
  * when it is first needed.
  */
+import type { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { Version2Client } from "./client.js";
 
@@ -48,7 +49,8 @@ export class TokenClients {
     }
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#own, ...this.#others.values()].map((client) => client.close()));
+  /** @param gone as for `Version2Client.close` */
+  async close(gone?: IscepError): Promise<void> {
+    await Promise.all([this.#own, ...this.#others.values()].map((client) => client.close(gone)));
   }
 }

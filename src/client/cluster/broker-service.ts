@@ -1,0 +1,136 @@
+/** The instances of a service on a broker. */
+import { randomBytes } from "node:crypto";
+import { IscepError, toIscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import { parseServiceAddress } from "../../nats/address.js";
+import { decodeBeat } from "../../nats/beat.js";
+import { Broker } from "../../nats/broker.js";
+import type { NatsCredentials } from "../../nats/credentials.js";
+import { LinkDialler } from "../../nats/link-dialler.js";
+import { subjects } from "../../nats/subjects.js";
+import type { ByteStream } from "../../transport/byte-stream.js";
+import { packageVersion } from "../../version.js";
+import type { Service, ServiceListener } from "./service.js";
+
+/** @throws IscepError `usage`, and as `Broker.open` */
+export async function openService(
+  url: string,
+  credentials: NatsCredentials,
+  limits: Limits,
+  signal: AbortSignal | undefined,
+): Promise<Service> {
+  const address = parseServiceAddress(url);
+  const name = `iscep ${packageVersion} client of ${address.service}`;
+  const broker = await Broker.open({ ...credentials, address, name, limits, signal });
+  return new BrokerService(broker, address.service, limits, credentials.inboxPrefix);
+}
+
+class BrokerService implements Service {
+  readonly name: string;
+  readonly #broker: Broker;
+  readonly #links: LinkDialler;
+  readonly #limits: Limits;
+  readonly #inbox: string;
+  #listener: ServiceListener | undefined;
+  /** Those to the newest question. */
+  #answers: Answers | undefined;
+
+  constructor(broker: Broker, name: string, limits: Limits, inboxPrefix: string | undefined) {
+    this.name = name;
+    this.#broker = broker;
+    this.#limits = limits;
+    this.#links = new LinkDialler(broker, name, limits, inboxPrefix);
+    this.#inbox = `${inboxPrefix ?? "_INBOX"}.${randomBytes(16).toString("hex")}`;
+  }
+
+  listen(listener: ServiceListener): void {
+    this.#listener = listener;
+    this.#broker.subscribe(subjects.beat(this.name), ({ data }) => this.#told(data));
+    this.#broker.subscribe(this.#inbox, ({ data, headers }) => {
+      // The broker says so when nobody listens there (ADR-17 of NATS).
+      if (headers?.code === 503) this.#answers?.nobody();
+      else {
+        this.#told(data);
+        this.#answers?.came();
+      }
+    });
+    this.#broker.listen({
+      lost: (error) => listener.lost(error),
+      back: () => listener.back(),
+    });
+  }
+
+  /** What is no beat comes from somebody else who may publish there, and counts for nothing. */
+  #told(data: Uint8Array): void {
+    try {
+      this.#listener?.beat(decodeBeat(data));
+    } catch (error) {
+      if (toIscepError(error).code !== "protocol") throw error;
+    }
+  }
+
+  unreachable(): IscepError | undefined {
+    if (this.#broker.isConnected) return undefined;
+    return new IscepError("connect_failed", `the broker at ${this.#broker.where} is not there now`);
+  }
+
+  async ask(): Promise<boolean> {
+    if (!this.#broker.isConnected) return false;
+    const answers = (this.#answers = new Answers(this.#limits.natsGoneMs / 4));
+    this.#broker.publish(subjects.who(this.name), "", this.#inbox);
+    return answers.over();
+  }
+
+  dial(instance: string): ByteStream {
+    return this.#links.open(instance);
+  }
+
+  async close(): Promise<void> {
+    this.#links.close();
+    await this.#broker.close();
+  }
+}
+
+/** After the first answer, the others have this time at least, and else as long again as it took. */
+const leastQuietMs = 25;
+
+/** The answers to one question, of which nobody knows how many there will be. */
+class Answers {
+  readonly #askedAtMs = performance.now();
+  readonly #endsAtMs: number;
+  #quietMs = leastQuietMs;
+  #lastAtMs: number | undefined;
+  #isOver = false;
+  #wake: (() => void) | undefined;
+
+  constructor(mostMs: number) {
+    this.#endsAtMs = this.#askedAtMs + mostMs;
+  }
+
+  came(): void {
+    const nowMs = performance.now();
+    if (this.#lastAtMs === undefined) this.#quietMs = Math.max(leastQuietMs, 2 * (nowMs - this.#askedAtMs));
+    this.#lastAtMs = nowMs;
+  }
+
+  nobody(): void {
+    this.#isOver = true;
+    this.#wake?.();
+  }
+
+  /** Resolves when no more are expected, to false when there were none. */
+  async over(): Promise<boolean> {
+    while (!this.#isOver) {
+      const endsAtMs = this.#lastAtMs === undefined ? this.#endsAtMs : this.#lastAtMs + this.#quietMs;
+      const leftMs = Math.min(endsAtMs, this.#endsAtMs) - performance.now();
+      if (leftMs <= 0) break;
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        timer = setTimeout(resolve, Math.min(leftMs, this.#lastAtMs === undefined ? leastQuietMs : leftMs));
+      });
+      clearTimeout(timer);
+    }
+    return this.#lastAtMs !== undefined;
+  }
+}

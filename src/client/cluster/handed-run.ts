@@ -1,0 +1,170 @@
+/** A run in the hands of its caller, until one of several servers has taken it, and to its end there. */
+import { IscepError, toIscepError } from "../../errors.js";
+import type { Outcome } from "../../model/outcome.js";
+import { withCallSite } from "../protocol/call-site.js";
+import { outcomeOfError, valueOfOutcome, type RunHandle, type TerminalSize } from "../protocol/run-handle.js";
+import type { OutputChunk } from "../protocol/run-output.js";
+
+export interface HandedRunOptions {
+  /** For messages. undefined: the caller attached to a run. */
+  readonly command?: string;
+  /** Leaving it ends it. */
+  readonly ends: boolean;
+  /**
+   * The next attempt; the last one was refused with this outcome. An outcome instead is the outcome of the run. What it
+   * throws becomes one.
+   */
+  next(refused: Outcome | undefined): Promise<RunHandle | Outcome>;
+  /** It has its outcome. */
+  ended?(): void;
+}
+
+export class HandedRun implements RunHandle {
+  readonly outcome: Promise<Outcome>;
+  readonly output: AsyncIterable<OutputChunk>;
+  /** Its caller has asked for the id, so the run must stay where it is. */
+  isPinned = false;
+  /** Set while the current attempt is being taken back. */
+  taking: Promise<unknown> | undefined;
+  readonly #options: HandedRunOptions;
+  readonly #attempts: RunHandle[] = [];
+  readonly #listeners: ((run: RunHandle) => void)[] = [];
+  #size: TerminalSize | undefined;
+  #isCancelled = false;
+  #ended: Outcome | undefined;
+  #wake: (() => void)[] = [];
+
+  constructor(options: HandedRunOptions) {
+    this.#options = options;
+    this.outcome = this.#carry();
+    this.output = { [Symbol.asyncIterator]: () => this.#read() };
+  }
+
+  get current(): RunHandle | undefined {
+    return this.#attempts.at(-1);
+  }
+
+  async #carry(): Promise<Outcome> {
+    const outcome = await this.#tryAll().catch((error: unknown) => outcomeOfError(toIscepError(error), {}));
+    this.#ended = outcome;
+    this.#news();
+    this.#options.ended?.();
+    return outcome;
+  }
+
+  async #tryAll(): Promise<Outcome> {
+    let refused: Outcome | undefined;
+    for (;;) {
+      if (this.#isCancelled) {
+        return { status: "cancelled", error: new IscepError("cancelled", "the run was cancelled before it began") };
+      }
+      const next = await this.#options.next(refused);
+      if ("status" in next) return next;
+      this.#take(next);
+      const outcome = await next.outcome;
+      if (outcome.status !== "rejected" || this.#isCancelled) return outcome;
+      refused = outcome;
+    }
+  }
+
+  #take(attempt: RunHandle): void {
+    this.#attempts.push(attempt);
+    for (const listen of this.#listeners) listen(attempt);
+    if (this.#size !== undefined) attempt.resize(this.#size);
+    if (this.#isCancelled) attempt.cancel();
+    this.#news();
+  }
+
+  #news(): void {
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  /** undefined when it ended before there were so many. */
+  async #attempt(index: number): Promise<RunHandle | undefined> {
+    while (this.#attempts.length <= index && this.#ended === undefined) {
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+    return this.#attempts[index];
+  }
+
+  /** A refused attempt printed nothing. */
+  async *#read(): AsyncGenerator<OutputChunk, void, void> {
+    for (let index = 0; ; index++) {
+      const attempt = await this.#attempt(index);
+      if (attempt === undefined) return;
+      yield* attempt.output;
+      if ((await attempt.outcome).status !== "rejected") return;
+    }
+  }
+
+  get id(): Promise<string> {
+    this.isPinned = true;
+    const id = this.#id();
+    id.catch(() => {});
+    return id;
+  }
+
+  async #id(): Promise<string> {
+    await this.taking;
+    for (let index = Math.max(0, this.#attempts.length - 1); ; index++) {
+      const attempt = await this.#attempt(index);
+      if (attempt === undefined) break;
+      try {
+        return await attempt.id;
+      } catch (error) {
+        if ((await attempt.outcome).status !== "rejected") throw error;
+      }
+    }
+    const outcome = await this.outcome;
+    throw "error" in outcome ? outcome.error : new IscepError("run_not_found");
+  }
+
+  get value(): Promise<unknown> {
+    const { command } = this.#options;
+    const value = this.outcome.then((outcome) => {
+      try {
+        return valueOfOutcome(outcome);
+      } catch (error) {
+        throw command === undefined ? error : withCallSite(error, command);
+      }
+    });
+    value.catch(() => {});
+    return value;
+  }
+
+  onProgress(listener: (fraction: number, message: string | undefined) => void): void {
+    this.#listen((run) => run.onProgress(listener));
+  }
+
+  onQueued(listener: (position: number) => void): void {
+    this.#listen((run) => run.onQueued(listener));
+  }
+
+  #listen(listen: (run: RunHandle) => void): void {
+    this.#listeners.push(listen);
+    const { current } = this;
+    if (current !== undefined) listen(current);
+  }
+
+  resize(size: TerminalSize): void {
+    this.#size = size;
+    this.current?.resize(size);
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+    this.current?.cancel();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#options.ends) this.#isCancelled = true;
+    // The first attempt may not have been made yet.
+    await (await this.#attempt(0))?.[Symbol.asyncDispose]();
+    await this.current?.[Symbol.asyncDispose]();
+    if (this.#options.ends) await this.outcome;
+  }
+}
+
+export function rejected(error: IscepError): Outcome {
+  return { status: "rejected", error };
+}

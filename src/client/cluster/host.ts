@@ -1,0 +1,37 @@
+/** What the calls of a client of many instances share. */
+import type { IscepError } from "../../errors.js";
+import type { CallOptions } from "../protocol/options.js";
+import type { Member } from "./member.js";
+import type { Members } from "./members.js";
+import type { Placement } from "./placement.js";
+import type { WaitingCalls } from "./waiting-calls.js";
+
+export interface ClusterHost {
+  readonly members: Members;
+  readonly waiting: WaitingCalls;
+  /** How often a call may be taken back from where it waits. */
+  readonly maxCallMoves: number;
+  /** Where a call goes. @throws IscepError, or rejects with it */
+  place(options: CallOptions | undefined): Placement | Promise<Placement>;
+  /** The call found no instance at all. */
+  nobody(): IscepError;
+  /** The run of a call has this id there. */
+  isAt(run: string, member: Member): void;
+}
+
+/** A call that has an instance of its own choice, or must be found there again, does not move. */
+export function mayMove(options: CallOptions | undefined): boolean {
+  return options?.idempotencyKey === undefined && (options?.to === undefined || options.to === "any");
+}
+
+/** The options for one instance. What earlier instances took of the time is over. */
+export function optionsThere<Options extends CallOptions>(
+  options: Options | undefined,
+  wait: boolean,
+  begunAtMs: number,
+): Options | undefined {
+  const timeoutMs = options?.timeoutMs;
+  if (wait && timeoutMs === undefined) return options;
+  const left = timeoutMs === undefined ? {} : { timeoutMs: Math.max(1, timeoutMs - (performance.now() - begunAtMs)) };
+  return { ...(options as Options), ...left, wait };
+}

@@ -1,0 +1,2 @@
+export { openService } from "./broker-service.js";
+export { ClusterClient } from "./cluster-client.js";

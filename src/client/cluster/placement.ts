@@ -1,0 +1,86 @@
+/**
+ * Says which instance a call is tried at next. First it asks those that seem to have room, and none of them lets it wait.
+ * When none takes it, it asks all again, and it may wait. A call is refused only when all have refused it.
+ */
+import type { ErrorCode, IscepError } from "../../errors.js";
+import { leastLoaded, type Member } from "./member.js";
+
+export interface Try {
+  readonly member: Member;
+  /** It may wait there for its turn. */
+  readonly wait: boolean;
+}
+
+/** These and no others, in this order. Without one, all are asked, the least loaded first. */
+export interface Order {
+  readonly members: readonly Member[];
+  tried?(member: Member): void;
+}
+
+/** A call that was refused so may begin elsewhere. */
+const handedOver: ReadonlySet<ErrorCode> = new Set(["busy", "connect_failed", "closed", "command_not_found"]);
+
+export class Placement {
+  readonly #members: Iterable<Member>;
+  readonly #mayWait: boolean;
+  readonly #order: Order | undefined;
+  #isLate = false;
+  #tried: Set<Member> | undefined;
+  /** It would be refused there again. */
+  #useless: Set<Member> | undefined;
+  #error: IscepError | undefined;
+
+  constructor(members: Iterable<Member>, mayWait: boolean, order?: Order) {
+    this.#members = members;
+    this.#mayWait = mayWait;
+    this.#order = order;
+  }
+
+  /** undefined: there is none left. */
+  next(): Try | undefined {
+    if (this.#order !== undefined) {
+      const member = this.#order.members.find((each) => each.isThere && this.#tried?.has(each) !== true);
+      if (member === undefined) return undefined;
+      this.#order.tried?.(member);
+      return { member, wait: this.#mayWait };
+    }
+    if (!this.#isLate) {
+      const member = leastLoaded(this.#members, hasRoom, this.#tried);
+      if (member !== undefined) return { member, wait: false };
+      this.#isLate = true;
+      this.#tried = this.#useless && new Set(this.#useless);
+    }
+    const member = leastLoaded(this.#members, isThere, this.#tried);
+    return member && { member, wait: this.#mayWait };
+  }
+
+  /** Why the call did not begin. undefined: nobody was asked. */
+  get error(): IscepError | undefined {
+    return this.#error;
+  }
+
+  /** Returns false when the error is the call's own, so that no other instance is asked. */
+  refused(member: Member, error: IscepError): boolean {
+    if (!handedOver.has(error.code)) return false;
+    (this.#tried ??= new Set()).add(member);
+    if (error.code !== "busy") (this.#useless ??= new Set()).add(member);
+    if (error.code === "connect_failed") member.isUnreachable = true;
+    // That one instance does not have the command says less than that another one is full.
+    if (this.#error === undefined || error.code !== "command_not_found") this.#error = error;
+    return true;
+  }
+
+  /** It was taken back from where it waited, because another instance has room. */
+  again(): void {
+    this.#isLate = false;
+    this.#tried = this.#useless && new Set(this.#useless);
+  }
+}
+
+function hasRoom(member: Member): boolean {
+  return member.hasRoom;
+}
+
+function isThere(member: Member): boolean {
+  return member.isThere;
+}

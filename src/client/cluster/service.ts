@@ -1,0 +1,27 @@
+/** What a client of many instances needs from whatever leads to them. */
+import type { IscepError } from "../../errors.js";
+import type { Beat } from "../../nats/beat.js";
+import type { ByteStream } from "../../transport/byte-stream.js";
+
+export interface ServiceListener {
+  /** An instance has told of itself. */
+  beat(beat: Beat): void;
+  /** Nothing can be heard of any instance now. */
+  lost(error: IscepError): void;
+  /** Beats can be heard again. */
+  back(): void;
+}
+
+export interface Service {
+  readonly name: string;
+  /** Why nothing can be heard of any instance; undefined when it can. */
+  unreachable(): IscepError | undefined;
+  /** Called once, before anything else. */
+  listen(listener: ServiceListener): void;
+  /** Asks all instances to tell of themselves now. Resolves to false as soon as it is known that there are none. */
+  ask(): Promise<boolean>;
+  /** Opens a stream of bytes to an instance. @throws IscepError */
+  dial(instance: string, abandoned: AbortSignal): Promise<ByteStream> | ByteStream;
+  /** Closes what leads to the instances. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,132 @@
+/** Knows which instance has a run, or has the run of a key; it asks all of them when it does not. */
+import { createHash } from "node:crypto";
+import { IscepError, toIscepError, type ErrorCode } from "../../errors.js";
+import type { CallOptions, RunsOptions } from "../protocol/options.js";
+import type { RunsPage } from "../../model/run-record.js";
+import { BoundedMap } from "./bounded-map.js";
+import type { Member } from "./member.js";
+import type { Members } from "./members.js";
+
+/** What a member says that is not there any more, or whose token knows nothing of the run. */
+const saysNothing: ReadonlySet<ErrorCode> = new Set(["connect_failed", "lost", "closed", "run_not_found"]);
+
+interface Found {
+  readonly member: Member;
+  readonly page: RunsPage;
+}
+
+export class Whereabouts {
+  readonly #members: Members;
+  readonly #runs: BoundedMap<string>;
+  readonly #keys: BoundedMap<string>;
+
+  constructor(members: Members, most: number) {
+    this.#members = members;
+    this.#runs = new BoundedMap(most);
+    this.#keys = new BoundedMap(most);
+  }
+
+  isAt(run: string, { instance }: Member): void {
+    this.#runs.set(run, instance);
+  }
+
+  /**
+   * The instance that has the run, and what it says of the run.
+   * @throws IscepError `run_not_found`, and `lost` when its instance is gone, or may be
+   */
+  async ofRun(run: string, options: CallOptions | undefined): Promise<Found> {
+    const known = this.#runs.get(run);
+    const member = known === undefined ? undefined : this.#members.find(known);
+    const query = { ...tokenOf(options), run };
+    if (member !== undefined) {
+      const page = await this.#ask(member, query);
+      if (!(page instanceof IscepError)) return { member, page };
+      if (page.code === "run_not_found") throw page;
+    }
+    const asked = await this.#members.known();
+    const found = (await this.#first(asked, query)) ?? (await this.#first(await this.#others(asked), query));
+    if (found !== undefined) {
+      this.isAt(run, found.member);
+      return found;
+    }
+    if (known !== undefined) throw new IscepError("lost", `the run was at the instance ${known}, which is gone`);
+    throw new IscepError("run_not_found");
+  }
+
+  /** Those that had not told of themselves when the first were asked. */
+  async #others(asked: readonly Member[]): Promise<Member[]> {
+    const all = await this.#members.all();
+    return all.filter((member) => !asked.includes(member));
+  }
+
+  /**
+   * Where a call with this key must go: to the instance that has its run, else to the one that all clients would choose.
+   * @throws IscepError `lost` when the instance that this client gave the key to is gone
+   */
+  async ofKey(options: CallOptions): Promise<readonly Member[]> {
+    const { idempotencyKey = "" } = options;
+    const known = this.#keys.get(keyOf(options));
+    const member = known === undefined ? undefined : this.#members.find(known);
+    if (member !== undefined) return [member];
+    const all = await this.#members.all();
+    const mayBeThere = all.length > 1 || known !== undefined;
+    const found = mayBeThere ? await this.#first(all, { ...tokenOf(options), idempotencyKey }) : undefined;
+    if (found !== undefined) return [found.member];
+    if (known === undefined) return inOrderOf(all, idempotencyKey);
+    const reason = `the call with this key went to the instance ${known}, which is gone; a new key begins a new run`;
+    throw new IscepError("lost", reason);
+  }
+
+  /** The call with this key is given to that instance now. */
+  triedAt(options: CallOptions, { instance }: Member): void {
+    this.#keys.set(keyOf(options), instance);
+  }
+
+  /** Resolves as soon as one has it. @throws IscepError when one that is there could not say */
+  async #first(members: readonly Member[], query: RunsOptions): Promise<Found | undefined> {
+    return new Promise((resolve, reject) => {
+      let open = members.length;
+      let fault: IscepError | undefined;
+      const answered = (member: Member, page: RunsPage | IscepError): void => {
+        if (page instanceof IscepError) {
+          if (!saysNothing.has(page.code)) fault ??= page;
+        } else if (page.runs.length > 0) resolve({ member, page });
+        if (--open > 0) return;
+        if (fault === undefined) resolve(undefined);
+        else reject(fault);
+      };
+      if (open === 0) resolve(undefined);
+      for (const member of members) void this.#ask(member, query).then((page) => answered(member, page));
+    });
+  }
+
+  async #ask(member: Member, query: RunsOptions): Promise<RunsPage | IscepError> {
+    try {
+      return await member.client.runs(query);
+    } catch (error) {
+      return toIscepError(error);
+    }
+  }
+}
+
+function tokenOf(options: CallOptions | undefined): Pick<CallOptions, "token" | "timeoutMs" | "signal"> {
+  const { token, timeoutMs, signal } = options ?? {};
+  return {
+    ...(token === undefined ? {} : { token }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+/** Every client has the same order, so calls with one key meet at one instance. Those that take no calls are last. */
+function inOrderOf(members: readonly Member[], key: string): Member[] {
+  const rank = ({ instance, beat }: Member): string =>
+    (beat.state === "draining" ? "1" : "0") + createHash("sha256").update(`${key}\0${instance}`).digest("hex");
+  const ranked = members.map((member) => ({ member, rank: rank(member) }));
+  return ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1)).map(({ member }) => member);
+}
+
+/** Keys of different owners are different. */
+function keyOf({ token, idempotencyKey }: CallOptions): string {
+  return `${token ?? ""}\0${idempotencyKey ?? ""}`;
+}

@@ -1,0 +1,158 @@
+/** A service whose instances are real servers on loopback, found without a broker: the test says what they tell. */
+import { connect as connectNet } from "node:net";
+import { once } from "node:events";
+import { IscepError } from "iscep";
+import { ClusterClient } from "#iscep/client/cluster/cluster-client";
+import type { Service, ServiceListener } from "#iscep/client/cluster/service";
+import { ConnectedClient, type Client } from "#iscep/client/client";
+import { ConnectionEvents } from "#iscep/client/protocol/connection-events";
+import { resolveLimits, type Limits } from "#iscep/limits/limits";
+import { packageVersion } from "#iscep/version";
+import { later } from "./cleanup.js";
+import { startServer, tokens, type TestServer, type TestServerOptions } from "./servers.js";
+
+type Beat = Parameters<ServiceListener["beat"]>[0];
+
+export interface TestInstance extends TestServer {
+  readonly instance: string;
+  /** It tells of itself no more. */
+  isSilent: boolean;
+  /** Tells all clients; it goes on to say the same. */
+  tell(change?: Partial<Beat>): void;
+  /** It ends what is under way, and then it is gone. */
+  leave(): Promise<void>;
+  /** It closes, and nobody says so. */
+  crash(): Promise<void>;
+}
+
+export interface TestService {
+  readonly instances: readonly TestInstance[];
+  add(options?: TestServerOptions): Promise<TestInstance>;
+  client(options?: {
+    readonly limits?: Partial<Limits>;
+    readonly token?: string;
+    readonly timeoutMs?: number;
+  }): Promise<Client>;
+  /** All that is heard of instances, from now on. */
+  cut(): void;
+  heal(): void;
+}
+
+class TcpService implements Service {
+  readonly name = "world";
+  listener: ServiceListener | undefined;
+  fault: ReturnType<Service["unreachable"]>;
+  readonly #instances: readonly TestInstance[];
+
+  constructor(instances: readonly TestInstance[]) {
+    this.#instances = instances;
+  }
+
+  unreachable(): ReturnType<Service["unreachable"]> {
+    return this.fault;
+  }
+
+  listen(listener: ServiceListener): void {
+    this.listener = listener;
+  }
+
+  async ask(): Promise<boolean> {
+    await Promise.resolve();
+    for (const instance of this.#instances) if (!instance.isSilent) instance.tell();
+    return this.#instances.some(({ isSilent }) => !isSilent);
+  }
+
+  async dial(instance: string) {
+    const port = this.#instances.find((each) => each.instance === instance)?.port ?? 1;
+    const socket = connectNet({ port, host: "127.0.0.1", noDelay: true });
+    await once(socket, "connect");
+    return socket;
+  }
+
+  close(): Promise<void> {
+    this.listener = undefined;
+    return Promise.resolve();
+  }
+}
+
+/** @param servers the options of each instance */
+export async function startService(servers: readonly TestServerOptions[] = []): Promise<TestService> {
+  const instances: TestInstance[] = [];
+  const services = new Set<TcpService>();
+  const beating = setInterval(() => {
+    for (const instance of instances) if (!instance.isSilent) instance.tell();
+  }, 200);
+  later(() => clearInterval(beating));
+  const add = async (options: TestServerOptions = {}): Promise<TestInstance> => {
+    const server = await startServer(options);
+    let beat: Beat = {
+      instance: `instance${String(instances.length + 1).padStart(4, "0")}`,
+      version: packageVersion,
+      startedAt: Date.now(),
+      state: "ready",
+      running: 0,
+      waiting: 0,
+      places: options.limits?.maxRuns ?? 64,
+      commands: 1,
+    };
+    const instance: TestInstance = {
+      ...server,
+      instance: beat.instance,
+      isSilent: false,
+      tell(change = {}) {
+        beat = { ...beat, ...change };
+        for (const { listener, fault } of services) if (fault === undefined) listener?.beat(beat);
+      },
+      async leave() {
+        await server.server.close({ graceMs: 1_000 });
+        instance.isSilent = true;
+      },
+      async crash() {
+        instance.isSilent = true;
+        await server.server.close({ graceMs: 0 });
+      },
+    };
+    instances.push(instance);
+    instance.tell();
+    return instance;
+  };
+  for (const options of servers) await add(options);
+  return {
+    instances,
+    add,
+    client: (options = {}) => {
+      const service = new TcpService(instances);
+      services.add(service);
+      const { token = tokens.alice, timeoutMs } = options;
+      const limits = resolveLimits(options.limits);
+      const events = new ConnectionEvents();
+      const cluster = new ClusterClient({
+        service,
+        limits,
+        token,
+        timeoutMs: timeoutMs ?? limits.callTimeoutMs,
+        timeoutIsGiven: timeoutMs !== undefined,
+        events,
+      });
+      const client: Client = new ConnectedClient(cluster, events);
+      later(() => client.close());
+      return Promise.resolve(client);
+    },
+    cut() {
+      for (const service of services) {
+        service.fault = lostBroker();
+        service.listener?.lost(lostBroker());
+      }
+    },
+    heal() {
+      for (const service of services) {
+        service.fault = undefined;
+        service.listener?.back();
+      }
+    },
+  };
+}
+
+function lostBroker() {
+  return new IscepError("connect_failed", "the broker is not there now");
+}
