@@ -19,6 +19,9 @@ const node = process.execPath;
 const script = (name: string, code: string) =>
   defineScript({ name, description: "", run: [node, "-e", code], folder: import.meta.dirname });
 
+/** The server that closes lets a thread load its modules for `lingerTimeoutMs` too: Node would never close what that was reading. */
+const stopsThreads = { killGraceMs: 500, lingerTimeoutMs: 20_000 };
+
 async function open(commands: NonNullable<Parameters<typeof startServer>[0]>["commands"], limits = {}) {
   const server = await startServer({ commands: commands ?? [], limits });
   return { server, client: await server.client({ protocol: 2 }) };
@@ -63,7 +66,7 @@ describe("a run ends with exactly one outcome:", () => {
 
   test("timeout, by the patience of the call alone", async () => {
     const slow = gate();
-    const { client } = await open([slow.command, threadCommands.spin], { killGraceMs: 500 });
+    const { client } = await open([slow.command, threadCommands.spin], stopsThreads);
     const error = await errorOf(client.call("gate", {}, { timeoutMs: 60 }));
     expect(error).toMatchObject({ code: "timeout", message: expect.stringContaining("60 ms") });
     const run = client.run("gate", {}, { timeoutMs: 60 });
@@ -91,7 +94,7 @@ describe("a run ends with exactly one outcome:", () => {
 
   test("cancelled, by run.cancel() and by its id, in a thread that never looks up too", async () => {
     const slow = gate();
-    const { client, server } = await open([slow.command, threadCommands.spin], { killGraceMs: 500 });
+    const { client, server } = await open([slow.command, threadCommands.spin], stopsThreads);
     const run = client.run("gate", {});
     await slow.started(1);
     run.cancel();
