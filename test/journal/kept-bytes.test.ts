@@ -2,12 +2,14 @@
 import path from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { defineCommand } from "iscep";
+import { defaultLimits, defineCommand } from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
 import { errorOf } from "../support/error-of.js";
 import { collect, patternBytes } from "../support/output.js";
 import { startServer } from "../support/servers.js";
+import { reader, storedRun } from "../support/stored-run.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
+import { until } from "../support/until.js";
 
 watchForLeaks();
 
@@ -67,4 +69,17 @@ test.each([
       expect((await collect(watcher)).all.equals(patternBytes(0, args.output))).toBe(true);
     }
   }
+});
+
+test("files that a reader still needed go when that reader does, though nothing more is written", async () => {
+  const limits = { ...defaultLimits, maxRunsFolderBytes: 2_000, outputSegmentBytes: 100 };
+  const { store, run } = storedRun(path.join(temporaryFolder(), "runs"), limits);
+  store.begin(run);
+  const slow = reader(run, 10);
+  for (let piece = 1; piece <= 10; piece++) {
+    void run.output.write("stdout", "x".repeat(500));
+    await until(() => store.size.bytes > piece * 500);
+  }
+  slow.leave();
+  expect(store.size.bytes).toBeLessThan(2_000);
 });

@@ -14,7 +14,7 @@ export interface OutputFilesOptions {
   readonly folder: string;
   readonly runId: string;
   readonly limits: Pick<Limits, "maxStoredOutputBytes" | "outputSegmentBytes" | "maxUnwrittenOutputBytes">;
-  /** The files take so many bytes more of the disk, or fewer. */
+  /** The files take so many bytes more of the disk, or fewer; 0 when files that were needed may be removed now. */
   readonly grew: (bytes: number) => void;
   readonly onProblem: (message: string, error: unknown) => void;
 }
@@ -93,6 +93,8 @@ export class OutputFiles {
         this.#writing = undefined;
         // Writes what came since the last look.
         if (this.#isBehind) this.wrote();
+        // What is being written is not removed.
+        else this.#options.grew(0);
         this.#source?.filesChanged();
       });
   }
@@ -209,8 +211,10 @@ export class OutputFiles {
     return this.#failed ? undefined : piece;
   }
 
+  /** Nobody reads it now, so nothing of it is kept for a reader. */
   unwatched(): void {
     this.#reader.clear();
+    this.#options.grew(0);
   }
 
   #fail(what: string, error: unknown): void {
