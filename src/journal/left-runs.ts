@@ -80,7 +80,7 @@ export class LeftRuns {
     const isGone = lease.goneServers();
     for (const stored of store.unfinished()) {
       // The order matters: a server that is gone writes no more.
-      if (!isGone(stored.start.server) || store.look(stored).end !== undefined) continue;
+      if (!isGone(stored.start.server) || store.look(stored, true).end !== undefined) continue;
       const seen = recordOf(this.#logged.get(stored.start.run));
       store.lose(stored, seen);
       const ended = this.#end(stored, seen).catch((error: unknown) =>

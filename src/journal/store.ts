@@ -3,11 +3,9 @@
  * own run ids, never from text of a caller. It is bounded in bytes, number and age; the oldest ended runs are removed
  * first.
  */
-import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
 import type { Identity } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
-import { ownProcessMark } from "../files/process-mark.js";
 import type { RunOutcome } from "../model/outcome.js";
 import { OutputFiles } from "../runs/streams/output-files.js";
 import { bytesOf, laterSegments, measureSegment, type Segment } from "../runs/streams/output-segments.js";
@@ -15,8 +13,8 @@ import { RunOutput } from "../runs/streams/output.js";
 import { Run } from "../runs/run/run.js";
 import type { RunRecord } from "../model/run-record.js";
 import { FoundRuns, type FoundRun } from "./found-runs.js";
-import { appendEnd, readRunFile, readValue, writeStart, type RunStart } from "./run-file.js";
-import { recordOf, type StoredRun } from "./stored-run.js";
+import { appendEnd, readRunFile, readValue, writeStart } from "./run-file.js";
+import { keyHash, recordOf, startOf, type StoredRun } from "./stored-run.js";
 import { endLines, lostError, outcomeOf, type StoredEnd } from "./stored-outcome.js";
 
 export interface RunStoreOptions {
@@ -51,20 +49,22 @@ export class RunStore {
 
   #read(): void {
     for (const { run, segments } of this.#files.all()) {
-      this.#take(run);
       this.#bytes += bytesOf(segments);
       if (segments.length > 0) this.#found.set(run.start.run, segments);
+      this.#take(run);
     }
   }
   /** The segments of an earlier process, until somebody asks for them. */
   readonly #found = new Map<string, readonly Segment[]>();
 
-  /** True when it belongs to another server. */
   #take(run: FoundRun): StoredRun {
-    const stored = { ...run, isOwn: false, files: undefined, output: undefined, followed: undefined };
+    const stored: StoredRun = { ...run, isOwn: false, files: undefined, output: undefined, followed: undefined };
+    // Its end is found at the next look.
+    if (run.end !== undefined && this.#isBehind(stored, run.end))
+      Object.assign(stored, { end: undefined, fileBytes: 0 });
     this.#add(stored);
-    this.#bytes += run.fileBytes;
-    if (run.end === undefined) this.#elsewhere.add(stored);
+    this.#bytes += stored.fileBytes;
+    if (stored.end === undefined) this.#elsewhere.add(stored);
     return stored;
   }
   /** Runs of other servers without an end. */
@@ -77,19 +77,7 @@ export class RunStore {
 
   /** Call this before the run begins. From here on it is known, whatever happens to this process. */
   begin(run: Run): void {
-    const { idempotencyKey: key, fingerprint } = run.retention ?? {};
-    const start: RunStart = {
-      run: run.id,
-      command: run.command,
-      owner: run.identity.owner,
-      tokenId: run.identity.tokenId,
-      source: run.source,
-      startedAtMs: run.startedAtMs,
-      server: ownProcessMark(),
-      ...(key === undefined ? {} : { key: keyHash(run.identity, key) }),
-      ...(fingerprint === undefined ? {} : { fingerprint }),
-      ...run.keptArguments,
-    };
+    const start = startOf(run);
     let fileBytes: number;
     try {
       fileBytes = writeStart(this.#files.path(run.id), start);
@@ -149,16 +137,32 @@ export class RunStore {
     return [...this.#elsewhere];
   }
 
-  /** What its own server has written meanwhile counts, even if the run was reported as lost before. */
-  look(stored: StoredRun): StoredRun {
+  /**
+   * What its own server has written meanwhile counts, even if the run was reported as lost before.
+   * @param isOver that server writes no more. Default: false.
+   */
+  look(stored: StoredRun, isOver = false): StoredRun {
     const { start, end, isOwn } = stored;
     if (isOwn || (end !== undefined && end.status !== "lost")) return stored;
     const grown = this.#files.grown(start.run, stored.fileBytes);
     if (grown === undefined) return stored;
+    const news = grown.end?.status === end?.status ? undefined : grown.end;
+    if (news !== undefined && !isOver && this.#isBehind(stored, news)) return stored;
     this.#bytes += grown.fileBytes - stored.fileBytes;
     stored.fileBytes = grown.fileBytes;
-    if (grown.end !== undefined && grown.end.status !== end?.status) this.#endElsewhere(stored, grown.end);
+    if (news !== undefined) this.#endElsewhere(stored, news);
     return stored;
+  }
+
+  /** The output goes to the disk behind the end of its run, and who reads it here must not miss the last part. */
+  #isBehind(stored: StoredRun, { endedAtMs, outputBytes }: StoredEnd): boolean {
+    // A disk that failed never gets it.
+    if (Date.now() - endedAtMs > this.#options.limits.serverLeaseMs) return false;
+    this.#lookForOutput(stored);
+    const files = this.#filesOf(stored);
+    if (files.end >= outputBytes) return false;
+    if (stored.followed !== undefined) stored.output?.found(files.end, files);
+    return true;
   }
 
   #endElsewhere(stored: StoredRun, end: StoredEnd): void {
@@ -336,13 +340,4 @@ export class RunStore {
     clearInterval(this.#sweep);
     await Promise.all([...this.#runs.values()].map(async ({ files }) => files?.settled()));
   }
-}
-
-/**
- * The folder must not show owners and keys, so only a hash is kept. JSON keeps the two apart, whatever they contain.
- */
-function keyHash(identity: Identity, key: string): string {
-  return createHash("sha256")
-    .update(JSON.stringify([identity.owner, key]))
-    .digest("base64url");
 }

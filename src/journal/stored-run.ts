@@ -1,4 +1,7 @@
 /** A run with a file in the runs folder, as its server knows it. */
+import { createHash } from "node:crypto";
+import { ownProcessMark } from "../files/process-mark.js";
+import type { Identity } from "../model/identity.js";
 import type { OutputFiles } from "../runs/streams/output-files.js";
 import type { RunOutput } from "../runs/streams/output.js";
 import type { Run } from "../runs/run/run.js";
@@ -19,10 +22,35 @@ export interface StoredRun {
   followed: Run | undefined;
 }
 
+export function startOf(run: Run): RunStart {
+  const { idempotencyKey: key, fingerprint } = run.retention ?? {};
+  return {
+    run: run.id,
+    command: run.command,
+    owner: run.identity.owner,
+    tokenId: run.identity.tokenId,
+    source: run.source,
+    startedAtMs: run.startedAtMs,
+    server: ownProcessMark(),
+    ...(key === undefined ? {} : { key: keyHash(run.identity, key) }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...run.keptArguments,
+  };
+}
+
 export function recordOf({ start, end }: StoredRun): RunRecord {
   const { run, command, owner, startedAtMs } = start;
   const known = { run, command, owner, startedAtMs, ...keptArgumentsIn(start) };
   if (end === undefined) return { ...known, status: "running", outputBytes: 0 };
   const { value: _, message: __, ...facts } = end;
   return { ...known, ...facts };
+}
+
+/**
+ * The folder must not show owners and keys, so only a hash is kept. JSON keeps the two apart, whatever they contain.
+ */
+export function keyHash(identity: Identity, key: string): string {
+  return createHash("sha256")
+    .update(JSON.stringify([identity.owner, key]))
+    .digest("base64url");
 }

@@ -1,5 +1,14 @@
 /** Two servers share a runs folder, as they do while one is replaced by the next: what a run's own server says of its end counts. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -16,6 +25,8 @@ import { watchForLeaks } from "../support/leaks.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 import { processesOf } from "../support/processes.js";
 import { rounds } from "../support/rounds.js";
+import { reader, storedRun } from "../support/stored-run.js";
+import { until } from "../support/until.js";
 
 watchForLeaks();
 
@@ -142,6 +153,42 @@ test("a server of another container whose lease ran out, though it lives: its en
   await keeping.stop();
   const next = await (await startKeeping(folder)).client();
   expect(await next.attach(run).outcome).toEqual({ status: "completed", value: "late" });
+});
+
+test("the end of a run is told by another server when its output is on the disk, however late that is, and to whoever came when", async () => {
+  const { store, run, outcome, another } = storedRun(path.join(temporaryFolder(), "runs"));
+  store.begin(run);
+  await run.output.write("stdout", "first, ");
+  const next = another();
+  const followed = next.restore(next.get(run.id)!);
+  const early = reader(followed);
+  // The end is in its file in this moment, and the output is written in a later turn.
+  void run.output.write("stdout", "last");
+  run.end(outcome);
+  run.output.close();
+  expect(next.get(run.id)?.end).toBeUndefined();
+  expect(followed.outcome).toBeUndefined();
+  const late = another();
+  expect(late.get(run.id)?.end).toBeUndefined();
+  await store.close();
+  for (const server of [next, late]) expect(server.get(run.id)?.end).toMatchObject({ status: "completed" });
+  expect(followed.outcome).toEqual(outcome);
+  const again = reader(late.restore(late.get(run.id)!));
+  await until(() => early.text() === "first, last" && again.text() === "first, last");
+});
+
+test("the end of a run whose output never comes to the disk is told all the same", async () => {
+  const serverLeaseMs = 1_000;
+  const folder = path.join(temporaryFolder(), "runs");
+  const { store, run, outcome, another } = storedRun(folder, { ...defaultLimits, serverLeaseMs });
+  store.begin(run);
+  const next = another();
+  void run.output.write("stdout", "never written");
+  run.end(outcome);
+  expect(next.get(run.id)?.end).toBeUndefined();
+  await store.close();
+  rmSync(path.join(folder, `${run.id}.${"0".repeat(16)}.out`));
+  await until(() => next.get(run.id)?.end?.status === "completed");
 });
 
 /** What can happen to one run of server A, seen by server B, in any order. */
