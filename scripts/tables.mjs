@@ -12,6 +12,7 @@ import { configurationKeys, configurationSchema } from "#iscep/configuration/con
 import { limitKeys } from "#iscep/configuration/limits";
 import { keysOfArgument } from "#iscep/commands/arguments/declaration-table";
 import { hookKeys } from "#iscep/configuration/hooks";
+import { natsKeys } from "#iscep/configuration/nats";
 import { notifyKeys } from "#iscep/configuration/notify";
 import { scheduleKeys } from "#iscep/configuration/schedule";
 import { scriptKeys } from "#iscep/configuration/script";
@@ -100,6 +101,7 @@ const tables = {
   schedule: () => tableOfKeys(scheduleKeys),
   notify: () => tableOfKeys(notifyKeys),
   hooks: () => tableOfKeys(hookKeys),
+  nats: () => tableOfKeys(natsKeys),
   metrics: () =>
     markdownTable([
       ["name", "type", "labels", "meaning"],

@@ -315,7 +315,7 @@ export class Dispatcher {
   }
 
   /** Those of them that go on, and those that wait for their turn. */
-  get turns(): { readonly taken: number; readonly waiting: number } {
+  get turns(): Pick<Turns, "taken" | "waiting" | "isFull" | "turned"> {
     return this.#turns;
   }
 

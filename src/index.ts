@@ -6,7 +6,16 @@ export { Server } from "./server/server.js";
 export type { ClientCertificates, ListeningServer, ServerOptions, TlsFiles } from "./server/options.js";
 
 // Ways in of your own
-export type { Door, DoorServer, InProcessClientOptions, Requester, TokenProof } from "./doors/door.js";
+export type {
+  AcceptedStream,
+  AcceptOptions,
+  Door,
+  DoorServer,
+  InProcessClientOptions,
+  Requester,
+  ServerLoad,
+  TokenProof,
+} from "./doors/door.js";
 export { encodeJson, parseJson } from "./wire/public-json.js";
 
 // Commands

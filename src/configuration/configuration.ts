@@ -12,6 +12,7 @@ import { checkHooks } from "./hooks.js";
 import { http, type HttpConfiguration } from "./http.js";
 import { limits } from "./limits.js";
 import { clients, type ClientsSettings } from "./clients.js";
+import { nats, type NatsConfiguration } from "./nats.js";
 import { notices } from "./notify.js";
 import type { ListenPlace } from "../transport/address.js";
 import { listenPlaces } from "./listen.js";
@@ -42,6 +43,7 @@ interface Settings {
   readonly tokens?: string | false;
   readonly clientCertificates?: ClientsSettings;
   readonly http?: HttpConfiguration;
+  readonly nats?: NatsConfiguration;
   readonly endPointBinding?: boolean;
   /** The folder of the logs, or the stream of the process that gets them. */
   readonly logs?: string | LogStream;
@@ -122,6 +124,11 @@ export const configurationKeys = {
     says: "HTTP beside the other protocols, on the same places, or on places of its own.",
     default: "`false`",
   },
+  nats: {
+    field: "nats",
+    kind: nats,
+    says: "A broker of NATS over which callers come too; this server is an instance of a service there.",
+  },
   end_point_binding: {
     field: "endPointBinding",
     kind: flag,
@@ -174,7 +181,7 @@ export const configurationKeys = {
 /** Keys that begin with this belong to the author, for anchors whose maps other keys merge by `<<`. */
 const ownPrefix = "x-";
 
-const laterKeys = ["mcp", "nats", "websocket", "gateway", "runs", "journal", "schedule", "user", "include"];
+const laterKeys = ["mcp", "websocket", "gateway", "runs", "journal", "schedule", "user", "include"];
 
 /** The schema for editors, in draft 7, because all of them know it. */
 export function configurationSchema(): JsonSchema {

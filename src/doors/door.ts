@@ -4,6 +4,8 @@ import type { Client } from "../client/client.js";
 import type { Limits } from "../limits/limits.js";
 import type { CommandSet } from "../model/command.js";
 import type { RunOutcome } from "../model/outcome.js";
+import type { Carrier } from "../session/version2-choices.js";
+import type { ByteStream } from "../transport/byte-stream.js";
 import type { ListenPlace } from "../transport/address.js";
 
 export interface InProcessClientOptions {
@@ -113,6 +115,33 @@ export interface Requester {
   readonly runId?: string | undefined;
 }
 
+/** A stream of bytes that a door brings, on which a client speaks version 2. */
+export interface AcceptedStream extends ByteStream {
+  /** What has come, in bytes. */
+  readonly bytesRead: number;
+}
+
+export interface AcceptOptions {
+  /** Where the caller is: an IP address, or a word that the door chooses. The logs show it. */
+  readonly source: string;
+  /** What carries the packets, which decides how they are protected (PROTOCOL.md, "HELLO"). */
+  readonly carrier: Carrier;
+}
+
+/** How much a server has to do. */
+export interface ServerLoad {
+  /** `full`: every further call would have to wait. `closing`: it takes no new calls. */
+  readonly state: "ready" | "full" | "closing";
+  /** Runs that have a place. */
+  readonly running: number;
+  /** Calls that wait for their turn. */
+  readonly waiting: number;
+  /** Functions and scripts that may run at once. */
+  readonly places: number;
+  /** The number of its commands. */
+  readonly commands: number;
+}
+
 /** What a door sees of its server. `Server` is one. */
 export interface DoorServer {
   /** The limits that count for this server. */
@@ -137,6 +166,19 @@ export interface DoorServer {
   onCommandsChanged(listener: () => void): () => void;
   /** Why new callers should go elsewhere: it closes, or a door has lost its far side. undefined when it is ready. */
   unready(): string | undefined;
+  /** Who may call: those with a token, everybody everywhere, or everybody who is on this machine. */
+  readonly access: "tokens" | "everybody" | "machine";
+  /** How much there is to do now. */
+  load(): ServerLoad;
+  /** Calls the listener when the state of `load` has changed. Returns a function that ends the listening. */
+  onLoadChanged(listener: () => void): () => void;
+  /**
+   * Takes a stream on which a client speaks version 2, as it does a connection: with a place, budgets, deadlines and lines
+   * in the logs. What is wrong with it is told to the client. The stream is the server's from here on.
+   */
+  accept(stream: AcceptedStream, options: AcceptOptions): void;
+  /** Writes a line of error.log about this door. Without an error nothing went wrong. */
+  report(message: string, error?: unknown): void;
   /**
    * Gives one door the connections that begin as HTTP does, until the server closes: on these places, or on all places of
    * the server. Call it in `open`. Resolves to their addresses, such as `https://127.0.0.1:8989/`.

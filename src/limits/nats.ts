@@ -20,6 +20,25 @@ export const natsLimits = {
     max: forever,
     reason: "NATS: how often the broker is asked whether it is there; after two questions without an answer it is gone",
   },
+  natsBeatMs: {
+    min: 1,
+    default: 1_000,
+    max: forever,
+    reason: "NATS: how often an instance tells that it is there, and how much it has to do",
+  },
+  natsMaxStrangers: {
+    min: 1,
+    default: 256,
+    max: 1_000_000,
+    reason:
+      "NATS: links of callers who have shown no good token yet; one more takes the place of the oldest, because nobody knows whose they are",
+  },
+  natsMaxLinksPerSecond: {
+    min: 1,
+    default: 500,
+    max: 1_000_000,
+    reason: "NATS: new links of an instance in a second; more are told to try again later",
+  },
   natsMessageBytes: {
     min: 64,
     default: 128 * KiB,

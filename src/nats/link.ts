@@ -67,6 +67,10 @@ export class Link extends Duplex implements ByteStream {
     return this.#sent + this.writableLength;
   }
 
+  get bytesRead(): number {
+    return this.#received;
+  }
+
   /** Says how much may come. */
   greet(): void {
     this.#carrier.send(creditMessage(0, this.#window));

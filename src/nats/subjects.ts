@@ -2,6 +2,9 @@
 import { randomInt } from "node:crypto";
 import { IscepError } from "../errors.js";
 
+/** Where callers are who come over a broker, for logs and limits. */
+export const natsSource = "nats";
+
 const serviceForm = /^[A-Za-z0-9_-]{1,64}$/;
 const idForm = /^[A-Za-z0-9]{12}$/;
 const inboxForm = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+$/;

@@ -2,6 +2,7 @@ import { earlyDropProbability } from "../identity/early-drop.js";
 import { Penalties } from "../identity/penalties.js";
 import { sourceKey } from "../identity/source.js";
 import type { Limits } from "../limits/limits.js";
+import { natsSource } from "../nats/subjects.js";
 import { isLoopbackHost } from "../transport/address.js";
 import { unixSource, type Verdict } from "../transport/listener.js";
 import { Strangers, type Stranger } from "./strangers.js";
@@ -91,8 +92,10 @@ export class Admission {
     return !this.isExempt(source) && this.#penalties.isRefused(source, nowMs);
   }
 
-  /** One local address has many callers behind it: a proxy, or a shared machine. */
+  /** One such source has many callers behind it: a proxy, a shared machine, or a broker. */
   isExempt(source: string): boolean {
+    // Behind the broker are all callers, and nobody knows from where they come.
+    if (source === natsSource) return true;
     return this.#exemptLocal && (source === unixSource || isLoopbackHost(source));
   }
 }

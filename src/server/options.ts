@@ -1,7 +1,8 @@
 import type { NotifyDefinition } from "../commands/notify.js";
 import type { Door } from "../doors/door.js";
 import type { CommandSet } from "../model/command.js";
-import type { Limits } from "../limits/limits.js";
+import { resolveLimits, type Limits } from "../limits/limits.js";
+import type { DoorServer } from "../doors/door.js";
 import type { Logs, LogStream } from "../model/logs.js";
 import type { ListenPlace } from "../transport/address.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
@@ -150,4 +151,17 @@ export function checkServerOptions(options: ServerOptions): void {
     const names: Readonly<Record<string, true>> = "unix" in place ? { unix: true } : { host: true, port: true };
     refuseUnknownOption("a place of listen of new Server()", place, names);
   }
+}
+
+/** @throws IscepError `usage` for a limit that there is not, or a value that it cannot have */
+export function limitsOf({ limits, maxConnections, threads }: ServerOptions): Limits {
+  return resolveLimits({
+    ...limits,
+    ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(threads === undefined ? {} : { maxThreads: threads }),
+  });
+}
+
+export function accessOf({ tokens }: Pick<ServerOptions, "tokens">): DoorServer["access"] {
+  return tokens === undefined ? "machine" : tokens === false ? "everybody" : "tokens";
 }

@@ -29,9 +29,11 @@ export interface PacketDoorOptions {
   readonly places: readonly ListenPlace[];
   readonly certificate: ServerCertificate | undefined;
   readonly endPointBinding: boolean;
+  /** The number of the next connection of the server. */
+  nextId(): number;
   /** Decides who may speak on this connection, where a client certificate may count. */
   authenticatorOf(
-    socket: Socket,
+    socket: ByteStream,
     source: string,
   ): { readonly authenticator: Authenticator | undefined; readonly showedCertificate: boolean };
 }
@@ -48,7 +50,6 @@ export class PacketDoor {
   readonly #refused: LineRate;
   readonly #connections = new Set<Connection>();
   #listeners: Listeners | undefined;
-  #lastId = 0;
 
   private constructor(options: PacketDoorOptions) {
     this.#options = options;
@@ -172,7 +173,7 @@ export class PacketDoor {
       else refuse(socket, refusal, limits.lingerTimeoutMs);
       return;
     }
-    const id = ++this.#lastId;
+    const id = this.#options.nextId();
     logs?.access({ event: "open", connection: id, source, ...portOf(socket), tls });
     const { authenticator, showedCertificate } = this.#options.authenticatorOf(socket, source);
     const host = authenticator === tokens ? this.#tokensHost : this.#hostOf(authenticator);

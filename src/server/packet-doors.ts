@@ -1,29 +1,38 @@
 /** All places on which a server listens: its own, and those that its doors asked for. */
 import { formatAddress, parseAddress, type ListenPlace } from "../transport/address.js";
-import type { HttpConnection } from "../doors/door.js";
+import type { AcceptedStream, AcceptOptions, HttpConnection } from "../doors/door.js";
 import { checkPlace, placesOf } from "./listen-places.js";
 import { sumOfBytes, type PlacesAddress } from "./listeners.js";
 import type { ServerOptions } from "./options.js";
 import { PacketDoor, type PacketDoorOptions } from "./packet-door.js";
+import { StreamDoor } from "./stream-door.js";
 import type { ServerCertificate } from "./server-certificate.js";
 
-type SharedOptions = Omit<PacketDoorOptions, "places" | "http">;
+type SharedOptions = Omit<PacketDoorOptions, "places" | "http" | "nextId">;
 
 export class PacketDoors {
   readonly #serverOptions: ServerOptions;
-  #shared: SharedOptions;
+  #shared: Omit<PacketDoorOptions, "places" | "http">;
   readonly #own: PacketDoor;
   readonly #doors: PacketDoor[];
+  readonly #streams: StreamDoor;
 
-  private constructor(serverOptions: ServerOptions, shared: SharedOptions, own: PacketDoor) {
+  private constructor(
+    serverOptions: ServerOptions,
+    shared: Omit<PacketDoorOptions, "places" | "http">,
+    own: PacketDoor,
+  ) {
     this.#serverOptions = serverOptions;
     this.#shared = shared;
     this.#own = own;
     this.#doors = [own];
+    this.#streams = new StreamDoor(shared);
   }
 
   /** @throws IscepError `listen_failed`; then no place is held */
-  static async open(serverOptions: ServerOptions, shared: SharedOptions): Promise<PacketDoors> {
+  static async open(serverOptions: ServerOptions, options: SharedOptions): Promise<PacketDoors> {
+    let lastId = 0;
+    const shared = { ...options, nextId: () => ++lastId };
     const own = await PacketDoor.open({ ...shared, places: placesOf(serverOptions) });
     return new PacketDoors(serverOptions, shared, own);
   }
@@ -43,28 +52,34 @@ export class PacketDoors {
     return door.address.urls.map(httpUrl);
   }
 
+  /** See `DoorServer`. */
+  accept(stream: AcceptedStream, options: AcceptOptions): void {
+    this.#streams.accept(stream, options);
+  }
+
   get address(): PlacesAddress {
     return this.#own.address;
   }
 
   get connections(): number {
-    return this.#doors.reduce((sum, { connections }) => sum + connections, 0);
+    return this.#doors.reduce((sum, { connections }) => sum + connections, this.#streams.connections);
   }
 
   /** The connections of each door. */
   get connectionsByDoor(): Readonly<Record<string, number>> {
-    const counts = { version1: 0, version2: 0, http: 0 };
+    const counts = { version1: 0, version2: 0, http: 0, nats: this.#streams.connections };
     for (const door of this.#doors) door.countByDoor(counts);
     return counts;
   }
 
   get bytes(): PacketDoor["bytes"] {
-    return sumOfBytes(this.#doors);
+    return sumOfBytes([...this.#doors, this.#streams]);
   }
 
   /** Called by the server's sweep. */
   checkDeadlines(nowMs: number): void {
     for (const door of this.#doors) door.checkDeadlines(nowMs);
+    this.#streams.checkDeadlines(nowMs);
   }
 
   /** Counts for handshakes from now on. */
@@ -75,12 +90,12 @@ export class PacketDoors {
 
   /** Accepts no more connections and no more requests. Resolves when the open ones have ended. */
   async drain(): Promise<void> {
-    await Promise.all(this.#doors.map((door) => door.drain()));
+    await Promise.all([...this.#doors, this.#streams].map((door) => door.drain()));
   }
 
   /** Cuts all open connections. */
   async close(): Promise<void> {
-    await Promise.all(this.#doors.map((door) => door.close()));
+    await Promise.all([...this.#doors, this.#streams].map((door) => door.close()));
   }
 }
 

@@ -4,13 +4,12 @@ import type { Client } from "../client/client.js";
 import { compileNotices } from "../commands/notify.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
-import type { DoorServer, HttpConnection, InProcessClientOptions, Requester } from "../doors/door.js";
+import type { DoorServer, HttpConnection, InProcessClientOptions, Requester, ServerLoad } from "../doors/door.js";
 import { inProcessClient } from "../doors/in-process/client.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { IscepError } from "../errors.js";
-import { openTokenStore } from "../identity/token-store.js";
 import { openRuns, type OpenRuns } from "../journal/open-runs.js";
-import { resolveLimits, type Limits } from "../limits/limits.js";
+import type { Limits } from "../limits/limits.js";
 import type { Command, CommandSet, Notice } from "../model/command.js";
 import type { TokensAuthenticator } from "../model/identity.js";
 import { EventLoopDelayMeter } from "../metrics/event-loop-delay.js";
@@ -30,12 +29,15 @@ import { authenticatorOf, checkClientCertificates } from "./client-certificates.
 import { doorHost } from "./door-host.js";
 import type { ListenPlace } from "../transport/address.js";
 import { checkPlaces } from "./listen-places.js";
+import { loadOf } from "./load.js";
 import { openLogs } from "./open-logs.js";
+import { openTokens } from "./open-tokens.js";
 import { OpenedDoors } from "./opened-doors.js";
-import { checkServerOptions, type ListeningServer, type ServerOptions } from "./options.js";
+import { accessOf, checkServerOptions, limitsOf, type ListeningServer, type ServerOptions } from "./options.js";
 import { PacketDoors } from "./packet-doors.js";
 import { presentState } from "./present-state.js";
 import { requesterClient } from "./requester-client.js";
+import { startSweep } from "./sweep.js";
 import { settled } from "./settled.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
 
@@ -58,6 +60,7 @@ export class Server implements DoorServer {
   readonly #notices: readonly Notice[];
   readonly #metrics: Metrics;
   readonly #changes = new ChangeListeners();
+  readonly #loadChanges = new ChangeListeners();
   #state: "new" | "starting" | "listening" | "closed" = "new";
   #listening: Listening | undefined;
   #starting: Promise<ListeningServer> | undefined;
@@ -69,11 +72,7 @@ export class Server implements DoorServer {
     checkPlaces(options);
     checkClientCertificates(options);
     this.#options = options;
-    this.#limits = resolveLimits({
-      ...options.limits,
-      ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
-      ...(options.threads === undefined ? {} : { maxThreads: options.threads }),
-    });
+    this.#limits = limitsOf(options);
     this.#registry = new Registry(options.commands ?? []);
     this.#metrics = new Metrics({
       maxMetricCommands: this.#limits.maxMetricCommands,
@@ -196,6 +195,7 @@ export class Server implements DoorServer {
       metrics: this.#metrics,
       notices,
     });
+    dispatcher.turns.turned = () => this.#loadChanges.changed();
     const file = options.runsFolder === undefined ? undefined : join(options.runsFolder, "schedule.json");
     const scheduler = new Scheduler({ registry: this.#registry, dispatcher, file, limits, logs });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
@@ -210,11 +210,7 @@ export class Server implements DoorServer {
       endPointBinding: options.endPointBinding ?? true,
       authenticatorOf: (socket, source) => authenticatorOf(options, authenticator, socket, source),
     });
-    const sweep = setInterval(() => {
-      const nowMs = performance.now();
-      packets.checkDeadlines(nowMs);
-      for (const session of host.inProcess) session.check(nowMs);
-    }, sweepIntervalMs(limits));
+    const sweep = startSweep(packets, host);
     const eventLoop = new EventLoopDelayMeter();
     // From here on doors can call.
     this.#listening = { packets, doors: undefined, host, authenticator, scheduler, runs, notices, eventLoop, sweep };
@@ -256,6 +252,33 @@ export class Server implements DoorServer {
     return Promise.reject(new IscepError("usage", "only a door may take connections, when the server opens it"));
   }
 
+  /** See `DoorServer`. */
+  get access(): "tokens" | "everybody" | "machine" {
+    return accessOf(this.#options);
+  }
+
+  /** See `DoorServer`. */
+  load(): ServerLoad {
+    const turns = this.#closed === undefined ? this.#listening?.host.dispatcher.turns : undefined;
+    return loadOf(turns, this.#limits.maxRuns, this.#registry.list().length);
+  }
+
+  /** See `DoorServer`. */
+  onLoadChanged(listener: () => void): () => void {
+    return this.#loadChanges.add(listener);
+  }
+
+  /** See `DoorServer`. @throws IscepError as `client` */
+  accept(...[stream, options]: Parameters<DoorServer["accept"]>): void {
+    this.#opened().packets.accept(stream, options);
+  }
+
+  /** See `DoorServer`. */
+  report(message: string, error?: unknown): void {
+    const kind = error === undefined ? { level: "info" as const } : { error };
+    this.#listening?.host.logs?.error({ event: "door", message, ...kind });
+  }
+
   /** The limits that count: the defaults, and what the options change. */
   get limits(): Limits {
     return this.#limits;
@@ -283,7 +306,9 @@ export class Server implements DoorServer {
    */
   async close(options: { readonly graceMs?: number } = {}): Promise<void> {
     refuseUnknownOption("server.close()", options, { graceMs: true });
-    return (this.#closed ??= this.#close(options.graceMs ?? this.#limits.closeGraceMs));
+    this.#closed ??= this.#close(options.graceMs ?? this.#limits.closeGraceMs);
+    this.#loadChanges.changed();
+    return this.#closed;
   }
 
   async #close(graceMs: number): Promise<void> {
@@ -317,28 +342,4 @@ export class Server implements DoorServer {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function openTokens(
-  tokens: string | false | undefined,
-  limits: Limits,
-  logs: Logs | undefined,
-): TokensAuthenticator | undefined {
-  if (typeof tokens !== "string") return undefined;
-  return openTokenStore(tokens, {
-    limits,
-    onProblem: (message, error) => logs?.error({ event: "tokens_file", message, error }),
-  });
-}
-
-/** The interval is a quarter of the shortest timeout that the sweep serves, between 10 ms and a second. */
-function sweepIntervalMs(limits: Limits): number {
-  const shortest = Math.min(
-    limits.authenticationTimeoutMs,
-    limits.packetTimeoutMs,
-    limits.idleTimeoutMs,
-    limits.writeStallTimeoutMs,
-    limits.lingerTimeoutMs,
-  );
-  return Math.min(1_000, Math.max(10, Math.floor(shortest / 4)));
 }

@@ -8,7 +8,7 @@ import { packetHashes, sha256, type PacketHash, type PacketHashName } from "../w
 import type { ServerHello } from "./version2-hello.js";
 
 /** What carries the packets. */
-export type Carrier = "tls" | "unix" | "cleartext";
+export type Carrier = "tls" | "unix" | "cleartext" | "nats";
 
 /** What binds the proof to a TLS connection: RFC 9266 and RFC 5929. */
 export type BindingName = "tls-exporter" | "tls-server-end-point";
@@ -18,6 +18,7 @@ const hashesFor: Readonly<Record<Carrier, readonly PacketHashName[]>> = {
   tls: ["none", "crc32", "sha256"],
   unix: ["none", "crc32", "sha256"],
   cleartext: ["crc32", "sha256"],
+  nats: ["sha256"],
 };
 
 /** What a client offers. SHA-256 is always there, and needs no word. */

@@ -89,6 +89,10 @@ describe("help", () => {
         --allow-cleartext           allow --no-tls on addresses that others can reach
         --http                      HTTP on the same places, as \`http: true\` in the
                                     file
+        --nats <url>                a broker over which callers come too:
+                                    nats://HOST:4222
+        --name <name>               the service there, of which this server is an
+                                    instance
         --logs <folder>             folder for access.log, error.log and commands.log
         --max-connections <number>  connections at once
         --threads <number>          worker threads for commands that ask for one
@@ -136,6 +140,10 @@ describe("help", () => {
         --allow-cleartext           allow --no-tls on addresses that others can reach
         --http                      HTTP on the same places, as \`http: true\` in the
                                     file
+        --nats <url>                a broker over which callers come too:
+                                    nats://HOST:4222
+        --name <name>               the service there, of which this server is an
+                                    instance
         --logs <folder>             folder for access.log, error.log and commands.log
         --max-connections <number>  connections at once
         --threads <number>          worker threads for commands that ask for one

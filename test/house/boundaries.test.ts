@@ -53,6 +53,7 @@ const layers = [
   "doors/in-process",
   "doors/mcp",
   "doors/http",
+  "doors/nats",
   "server",
   "index.ts",
   "cli/terminal",

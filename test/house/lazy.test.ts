@@ -21,13 +21,14 @@ function packagesLoadedWith(file: string): Set<string> {
 }
 
 const http = ["hono", "@hono/node-server"];
+const nats = ["@nats-io/transport-node", "@nats-io/nats-core", "@nats-io/jetstream", "@nats-io/kv"];
 const mcp = ["@modelcontextprotocol/server"];
 
 test.each<[string, string, readonly string[]]>([
-  ["the library", "dist/index.js", [...http, ...mcp]],
-  ["iscep serve", "dist/cli/verbs/serve.js", [...http, ...mcp]],
-  ["iscep call", "dist/cli/verbs/call.js", [...http, ...mcp]],
-  ["the command line", "dist/cli/command-line.js", [...http, ...mcp]],
+  ["the library", "dist/index.js", [...http, ...mcp, ...nats]],
+  ["iscep serve", "dist/cli/verbs/serve.js", [...http, ...mcp, ...nats]],
+  ["iscep call", "dist/cli/verbs/call.js", [...http, ...mcp, ...nats]],
+  ["the command line", "dist/cli/command-line.js", [...http, ...mcp, ...nats]],
   ["the command line in one file", "dist/cli/bundled.js", [...http, ...mcp, "commander", "yaml", "ajv"]],
   ["the HTTP door, before /mcp is asked", "dist/doors/http/door.js", mcp],
   ["iscep mcp, before it has its options", "dist/cli/verbs/mcp.js", [...http, ...mcp]],

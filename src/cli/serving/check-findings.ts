@@ -17,7 +17,8 @@ import { Server } from "../../server/server.js";
 import { certificateFaults } from "./check-certificate.js";
 import { checkFolder, checkSocket, isFolder, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
 import { firstLineFaults, programsOfOthers, serverNoticeScripts } from "./program-owners.js";
-import { doorsOf, unsignedHooks } from "./doors.js";
+import { formatService } from "../../nats/address.js";
+import { doorsOf, natsSettings, unsignedHooks } from "./doors.js";
 import { placed } from "./placed-fault.js";
 import { scheduleLines } from "./schedules.js";
 import { loadSources, type ServeSettings } from "./sources.js";
@@ -73,7 +74,7 @@ export async function check(
   if (readable.length === 0) return findings.all;
   const { commands, settings, places: named } = await loadSources(readable);
   findings.places = named;
-  const { http = false, ...options } = withFlags(settings);
+  const { http = false, nats, ...options } = withFlags(settings);
   const places = placesOf(options);
   await findings.examine("commands", () => `${new Registry(commands).list().length} in all`);
   const programs = [...commands, ...serverNoticeScripts(options)];
@@ -94,7 +95,7 @@ export async function check(
   }
   await findings.examine("listen", async () => {
     // The constructor opens nothing. It refuses options that contradict each other, or that open what nobody asked for.
-    void new Server({ ...options, doors: await doorsOf(http) });
+    void new Server({ ...options, doors: await doorsOf({ http }) });
     return places.map((place) => placeWords(place, options.tls !== false)).join(", ");
   });
   const httpPlaces = typeof http === "object" ? http.listen : undefined;
@@ -103,6 +104,14 @@ export async function check(
       if (httpPlaces === undefined) return "on the same places";
       void new Server({ ...options, listen: httpPlaces });
       return httpPlaces.map((place) => placeWords(place, options.tls !== false)).join(", ");
+    });
+  }
+  if (nats !== undefined) {
+    await findings.examine("nats", async () => {
+      const { checkAccess, checkNatsSettings } = await import("../../doors/nats/settings.js");
+      const { address, service } = checkNatsSettings(natsSettings(nats));
+      checkAccess(new Server(options), address);
+      return `an instance of ${formatService(address, service)}`;
     });
   }
   for (const line of unsignedHooks(http)) findings.add("warning", "http", line);

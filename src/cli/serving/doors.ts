@@ -1,11 +1,41 @@
 import type { HttpConfiguration } from "../../configuration/http.js";
+import type { NatsConfiguration } from "../../configuration/nats.js";
 import type { Door } from "../../doors/door.js";
+import type { NatsSettings } from "../../doors/nats/door.js";
+import { IscepError } from "../../errors.js";
+import { surroundings } from "../terminal/surroundings.js";
 
-/** HTTP is loaded only by those who use it. */
-export async function doorsOf(http: HttpConfiguration | undefined): Promise<Door[]> {
-  if (http === undefined || http === false) return [];
-  const { httpDoor } = await import("../../doors/http/door.js");
-  return [httpDoor(http === true ? {} : http)];
+interface DoorSettings {
+  readonly http?: HttpConfiguration | undefined;
+  readonly nats?: NatsConfiguration | undefined;
+}
+
+/** Each is loaded only by those who use it. @throws IscepError `usage`, `configuration` */
+export async function doorsOf({ http, nats }: DoorSettings): Promise<Door[]> {
+  const doors: Door[] = [];
+  if (http !== undefined && http !== false) {
+    const { httpDoor } = await import("../../doors/http/door.js");
+    doors.push(httpDoor(http === true ? {} : http));
+  }
+  if (nats !== undefined) {
+    const { natsDoor } = await import("../../doors/nats/door.js");
+    doors.push(natsDoor(natsSettings(nats)));
+  }
+  return doors;
+}
+
+/** @throws IscepError `configuration` when the variable of the password is not set */
+export function natsSettings({ password, ...settings }: NatsConfiguration): NatsSettings {
+  return password === undefined ? settings : { ...settings, password: passwordOf(password.env) };
+}
+
+function passwordOf(variable: string): string {
+  const password = surroundings().env[variable];
+  if (password !== undefined) return password;
+  throw new IscepError(
+    "configuration",
+    `the environment variable ${variable} is not set; give the server the broker's password there`,
+  );
 }
 
 /** This is printed at each start, so that nobody overlooks it for long. */

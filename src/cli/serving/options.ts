@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { IscepError } from "../../errors.js";
 import { limitTable } from "../../limits/limits.js";
+import type { NatsConfiguration } from "../../configuration/nats.js";
 import type { ListenPlace } from "../../transport/address.js";
 import { defaultHost, defaultPort } from "../../transport/address.js";
 import { durationMs, nonEmpty, wholeNumber } from "../arguments/option-values.js";
@@ -23,6 +24,10 @@ export interface SettingFlags {
   readonly allowCleartext?: boolean;
   /** True with --http, false with --no-http. */
   readonly http?: boolean;
+  /** The address of a broker. */
+  readonly nats?: string;
+  /** The name of the service there. */
+  readonly name?: string;
   readonly logs?: string;
   readonly maxConnections?: number;
   readonly threads?: number;
@@ -46,6 +51,8 @@ export function addSettingOptions(command: Command): Command {
     .option("--no-auth", "everybody who can connect may call")
     .option("--allow-cleartext", "allow --no-tls on addresses that others can reach")
     .option("--http", "HTTP on the same places, as `http: true` in the file")
+    .option("--nats <url>", "a broker over which callers come too: nats://HOST:4222", nonEmpty)
+    .option("--name <name>", "the service there, of which this server is an instance", nonEmpty)
     .option("--logs <folder>", "folder for access.log, error.log and commands.log", nonEmpty)
     .option("--max-connections <number>", "connections at once", wholeNumber(1, limitTable.maxConnections.max))
     .option(
@@ -76,7 +83,7 @@ export function checkFlags(flags: SettingFlags): void {
 
 /** The command line wins over the file. */
 export function withFlags(settings: ServeSettings, flags: SettingFlags): ServeSettings {
-  const { listen, tls, http, ...rest } = settings;
+  const { listen, tls, http, nats, ...rest } = settings;
   const places = placesWith(flags, listen);
   const onlyUnix = places?.every((place) => "unix" in place) === true;
   const chosenTls = flags.tls
@@ -92,6 +99,7 @@ export function withFlags(settings: ServeSettings, flags: SettingFlags): ServeSe
       tokens: flags.auth ? flags.tokensPath : false,
       allowCleartext: flags.allowCleartext,
       http: flags.http === true && (http === undefined || http === false) ? true : http,
+      nats: natsWith(flags, nats),
       logs: flags.logs,
       maxConnections: flags.maxConnections,
       threads: flags.threads,
@@ -113,6 +121,17 @@ function placesWith(
   const [only] = listen?.length === 1 ? listen : [];
   const place = only !== undefined && "port" in only ? only : undefined;
   return [{ host: host ?? place?.host ?? defaultHost, port: port ?? place?.port ?? defaultPort }];
+}
+
+/** Another broker has other users, so nothing of the file's counts there. @throws IscepError `usage` */
+function natsWith(
+  { nats: url, name }: SettingFlags,
+  nats: NatsConfiguration | undefined,
+): NatsConfiguration | undefined {
+  if (name !== undefined && url === undefined && nats === undefined)
+    throw new IscepError("usage", "--name is the name of a service on NATS; give the broker with --nats URL");
+  const chosen = url === undefined ? nats : { url, ...(nats?.name === undefined ? {} : { name: nats.name }) };
+  return chosen === undefined || name === undefined ? chosen : { ...chosen, name };
 }
 
 type Defined<Values> = { [Key in keyof Values]?: Exclude<Values[Key], undefined> };

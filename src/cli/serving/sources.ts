@@ -5,11 +5,13 @@ import type { Command } from "../../model/command.js";
 import { isCommandModuleFile, loadCommandModule } from "../../commands/load-module.js";
 import { IscepError } from "../../errors.js";
 import type { HttpConfiguration } from "../../configuration/http.js";
+import type { NatsConfiguration } from "../../configuration/nats.js";
 import type { ServerOptions } from "../../server/options.js";
 import { surroundings } from "../terminal/surroundings.js";
 
 export interface ServeSettings extends Omit<ServerOptions, "commands" | "host" | "port" | "unix"> {
   readonly http?: HttpConfiguration;
+  readonly nats?: NatsConfiguration;
 }
 
 export interface Sources {

@@ -54,7 +54,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const names = filesOf(files);
   const watched = new WatchedFiles(names);
   const sources = await loadSources(names);
-  const { logs: logsFolder, http, ...options } = withFlags(sources.settings, flags);
+  const { logs: logsFolder, http, nats, ...options } = withFlags(sources.settings, flags);
   const { Server } = await import("../../server/server.js");
   const toPlaced = (error: unknown): never => {
     throw placed(error, sources.places);
@@ -64,7 +64,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const runsFolder = await runsFolderOf(names, options, logs.warn);
   const server = new Server({
     ...options,
-    doors: await doorsOf(http),
+    doors: await doorsOf({ http, nats }),
     commands,
     logs: logs.all ?? false,
     ...(runsFolder === undefined ? {} : { runsFolder }),

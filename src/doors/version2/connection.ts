@@ -198,7 +198,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     readonly hash: PacketHashName | undefined;
     readonly binding: BindingName | undefined;
   } {
-    const carrier = carrierOf(this.#socket, this.source === unixSource);
+    const carrier = this.#host.carrier ?? carrierOf(this.#socket, this.source === unixSource);
     const mayUseEndPoint = bindings !== undefined && this.#host.endPointBinding && hasEndPointBinding(this.#socket);
     return {
       hash: chooseHash(hashes, carrier),

@@ -10,11 +10,18 @@ export class Places {
   readonly #limit: number;
   readonly #maxWaiting: number;
   readonly #waiting = new Set<PlaceWaiter>();
+  readonly #turned: () => void;
   #taken = 0;
 
-  constructor(limit: number, maxWaiting: number) {
+  /** @param turned called when the last free place was taken, and when there is one again */
+  constructor(limit: number, maxWaiting: number, turned: () => void = () => {}) {
     this.#limit = limit;
     this.#maxWaiting = maxWaiting;
+    this.#turned = turned;
+  }
+
+  get isFull(): boolean {
+    return this.#taken >= this.#limit;
   }
 
   get taken(): number {
@@ -28,7 +35,7 @@ export class Places {
   /** Takes a place now, or not at all. */
   tryTake(): boolean {
     if (this.#taken >= this.#limit) return false;
-    this.#taken++;
+    if (++this.#taken === this.#limit) this.#turned();
     return true;
   }
 
@@ -53,7 +60,7 @@ export class Places {
   release(): void {
     const [next] = this.#waiting;
     if (next === undefined) {
-      this.#taken--;
+      if (this.#taken-- === this.#limit) this.#turned();
     } else {
       this.#waiting.delete(next);
       // Not from here: an entry that ends at once would release from within, as deep as there are others who wait.

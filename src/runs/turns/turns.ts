@@ -38,13 +38,15 @@ export class Turns {
   readonly #concurrency: Concurrency<Member>;
   /** For each waiting work, how it leaves the queue. */
   readonly #waiting = new Map<Work, () => void>();
+  /** Called when the server has become full, and when it is so no more. */
+  turned: () => void = () => {};
   #telling: NodeJS.Timeout | undefined;
 
   /** @param begins called for work that had to wait, when its turn has come */
   constructor(limits: Limits, begins: (work: Work, turn: Turn) => void) {
     this.#limits = limits;
     this.#begins = begins;
-    this.#places = new Places(limits.maxRuns, limits.maxQueuedRuns);
+    this.#places = new Places(limits.maxRuns, limits.maxQueuedRuns, () => this.turned());
     this.#threadPlaces = new Places(limits.maxThreads, limits.maxQueuedRuns);
     this.#concurrency = new Concurrency(limits.maxQueuedRuns);
   }
@@ -56,6 +58,11 @@ export class Turns {
 
   get waiting(): number {
     return this.#concurrency.queued + this.#places.waiting + this.#threadPlaces.waiting;
+  }
+
+  /** Functions and scripts have to wait for a place. */
+  get isFull(): boolean {
+    return this.#places.isFull;
   }
 
   /** Takes a turn at once, or not at all. Most calls go this way. */

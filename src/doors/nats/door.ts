@@ -1,0 +1,141 @@
+/** Makes a server an instance of a service on a broker of NATS. */
+import { toIscepError, type IscepError } from "../../errors.js";
+import { formatService } from "../../nats/address.js";
+import type { Beat, InstanceState } from "../../nats/beat.js";
+import { Broker } from "../../nats/broker.js";
+import { newId } from "../../nats/subjects.js";
+import { packageVersion } from "../../version.js";
+import type { Door, DoorServer } from "../door.js";
+import { openBeats } from "./beats.js";
+import { brokerAtLast } from "./broker-at-last.js";
+import { openLinks } from "./links.js";
+import type { NatsPart, OpenNatsPart } from "./part.js";
+import { checkAccess, checkNatsSettings, type NatsPlace, type NatsSettings } from "./settings.js";
+
+export type { NatsSettings } from "./settings.js";
+export type { NatsCredentials, NatsTlsFiles } from "../../nats/credentials.js";
+
+/** In this order they are opened, so an instance tells of itself when it can be called. They are closed in the reverse order. */
+const parts: readonly OpenNatsPart[] = [openLinks, openBeats];
+
+/** These faults do not go away by waiting. */
+const isForGood = ({ code }: IscepError): boolean => code !== "connect_failed" && code !== "timeout";
+
+/**
+ * Makes a door for NATS: `new Server({ doors: [natsDoor({ url: "nats://HOST", name: "world" })] })`. A broker that is not
+ * there is waited for, also at the start, and `/readyz` says so.
+ * @throws IscepError `usage` for an option that there is not, or a wrong address or name
+ */
+export function natsDoor(settings: NatsSettings): Door {
+  return new NatsDoor(settings, checkNatsSettings(settings));
+}
+
+class NatsDoor implements Door {
+  readonly #settings: NatsSettings;
+  readonly #place: NatsPlace;
+  readonly #closed = new AbortController();
+  #server: DoorServer | undefined;
+  #instance = "";
+  #startedAt = 0;
+  #broker: Broker | undefined;
+  #parts: readonly NatsPart[] = [];
+  #state: "open" | "draining" | "left" = "open";
+  /** Why no caller gets through. */
+  #lost: string | undefined;
+  #waiting: Promise<void> | undefined;
+
+  constructor(settings: NatsSettings, place: NatsPlace) {
+    this.#settings = settings;
+    this.#place = place;
+  }
+
+  async open(server: DoorServer): Promise<{ url: string }> {
+    const { address, service } = this.#place;
+    checkAccess(server, address);
+    this.#server = server;
+    this.#instance = newId();
+    this.#startedAt = Date.now();
+    try {
+      this.#opened(await Broker.open(this.#brokerOptions(server)));
+    } catch (error) {
+      const fault = toIscepError(error, "connect_failed");
+      if (isForGood(fault)) throw fault;
+      this.#isLost(fault);
+      this.#waiting = this.#wait(server);
+    }
+    return { url: formatService(address, service) };
+  }
+
+  #brokerOptions(server: DoorServer): Parameters<typeof Broker.open>[0] & { signal: AbortSignal } {
+    const { address, service } = this.#place;
+    const { url: _url, name: _name, ...credentials } = this.#settings;
+    const { limits } = server;
+    return { ...credentials, address, name: `iscep ${service} ${this.#instance}`, limits, signal: this.#closed.signal };
+  }
+
+  async #wait(server: DoorServer): Promise<void> {
+    const broker = await brokerAtLast(this.#brokerOptions(server), (error) => this.#isLost(error));
+    if (broker === undefined) return;
+    if (this.#closed.signal.aborted) return broker.close();
+    this.#opened(broker);
+    this.#isBack();
+  }
+
+  #opened(broker: Broker): void {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#broker = broker;
+    broker.listen({
+      lost: (error) => this.#isLost(error),
+      back: () => this.#isBack(),
+      fault: (error) => server.report(error.message, error),
+    });
+    const { service } = this.#place;
+    const context = { server, broker, service, instance: this.#instance, beat: () => this.#beat(server) };
+    this.#parts = parts.map((open) => open(context));
+    if (this.#state === "draining") for (const part of this.#parts) part.drain();
+  }
+
+  #isLost(error: IscepError): void {
+    if (this.#lost === undefined && !this.#closed.signal.aborted) this.#server?.report(error.message, error);
+    this.#lost = error.message;
+  }
+
+  #isBack(): void {
+    this.#lost = undefined;
+    this.#server?.report(`the broker at ${this.#place.address.servers.join(",")} is there again`);
+  }
+
+  #beat(server: DoorServer): Beat {
+    const { state, running, waiting, places, commands } = server.load();
+    const own: InstanceState | undefined = this.#state === "open" ? undefined : this.#state;
+    return {
+      instance: this.#instance,
+      version: packageVersion,
+      startedAt: this.#startedAt,
+      state: own ?? (state === "closing" ? "draining" : state),
+      running,
+      waiting,
+      places,
+      commands,
+    };
+  }
+
+  unready(): string | undefined {
+    return this.#lost;
+  }
+
+  /** The server itself waits for the sessions, which are its own. */
+  async drain(): Promise<void> {
+    this.#state = "draining";
+    for (const part of this.#parts) part.drain();
+  }
+
+  async close(): Promise<void> {
+    this.#state = "left";
+    this.#closed.abort();
+    await this.#waiting;
+    for (const part of this.#parts.toReversed()) part.close();
+    await this.#broker?.close();
+  }
+}

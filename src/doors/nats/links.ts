@@ -1,0 +1,14 @@
+/** Sessions of version 2 over links. The server has and counts them, as it does connections. */
+import { LinkListener } from "../../nats/link-listener.js";
+import { natsSource } from "../../nats/subjects.js";
+import type { NatsPart, NatsPartContext } from "./part.js";
+
+export function openLinks({ server, broker, service, instance }: NatsPartContext): NatsPart {
+  const listener = new LinkListener(broker, service, instance, server.limits, (link) => {
+    server.accept(link, { source: natsSource, carrier: "nats" });
+  });
+  return {
+    drain: () => listener.stopAccepting(),
+    close: () => listener.close(),
+  };
+}

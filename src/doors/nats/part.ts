@@ -1,0 +1,23 @@
+/** The door of NATS consists of parts: links, beats, the service of ADR-32. Each begins when the broker is there for the first time. */
+import type { Broker } from "../../nats/broker.js";
+import type { Beat } from "../../nats/beat.js";
+import type { DoorServer } from "../door.js";
+
+export interface NatsPartContext {
+  readonly server: DoorServer;
+  readonly broker: Broker;
+  readonly service: string;
+  /** The id of this server, as long as it lives. */
+  readonly instance: string;
+  /** What this instance tells of itself now. */
+  readonly beat: () => Beat;
+}
+
+export interface NatsPart {
+  /** Takes no new callers. */
+  drain(): void;
+  /** Ends at once. What it publishes is still sent. */
+  close(): void;
+}
+
+export type OpenNatsPart = (context: NatsPartContext) => NatsPart;

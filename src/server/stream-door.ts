@@ -1,0 +1,153 @@
+/** Streams of bytes that a door of the server brings, such as links over a broker: each is a connection of version 2. */
+import type { Connection, ConnectionHost } from "../doors/connection.js";
+import type { AcceptedStream, AcceptOptions } from "../doors/door.js";
+import type { InProcessHost } from "../doors/in-process/host.js";
+import { refuse } from "../doors/version1/refuse.js";
+import { Version2Connection } from "../doors/version2/connection.js";
+import { suppressedText } from "../logs/counted-refusals.js";
+import { LineRate } from "../logs/line-rate.js";
+import type { Limits } from "../limits/limits.js";
+import type { PacketDoorOptions } from "./packet-door.js";
+
+export type StreamDoorOptions = Pick<PacketDoorOptions, "admission" | "nextId" | "authenticatorOf"> & {
+  readonly host: InProcessHost;
+};
+
+export class StreamDoor {
+  readonly #options: StreamDoorOptions;
+  readonly #connections = new Map<Connection, AcceptedStream>();
+  /** Those that have shown no good token yet, the oldest first. Their peers have no address by which they could be counted. */
+  readonly #strangers = new Set<Connection>();
+  readonly #arrivals: Arrivals;
+  readonly #refused: LineRate;
+  readonly #closedBytes = { receivedBytes: 0, sentBytes: 0 };
+  #isDraining = false;
+
+  constructor(options: StreamDoorOptions) {
+    this.#options = options;
+    this.#arrivals = new Arrivals(options.host.limits);
+    this.#refused = new LineRate(options.host.limits);
+  }
+
+  /** See `DoorServer`. */
+  accept(stream: AcceptedStream, { source, carrier }: AcceptOptions): void {
+    const { host, admission, nextId, authenticatorOf } = this.#options;
+    const { limits, logs, metrics } = host;
+    const refusal = this.#refusal(source);
+    if (refusal !== undefined) {
+      metrics.refusedConnections++;
+      const line = this.#refused.take(source, performance.now());
+      if (line !== undefined) {
+        const reason = refusal + suppressedText(line.suppressed);
+        logs?.access({ event: "refused", connection: 0, source, reason });
+      }
+      refuse(stream, refusal, limits.lingerTimeoutMs);
+      return;
+    }
+    metrics.connections++;
+    const id = nextId();
+    logs?.access({ event: "open", connection: id, source });
+    const { authenticator } = authenticatorOf(stream, source);
+    const connectionHost: ConnectionHost = {
+      ...host,
+      authenticator,
+      endPointBinding: false,
+      carrier,
+      awaited: (connection) => this.#awaited(connection),
+      arrived: (connection) => this.#strangers.delete(connection),
+      closed: (connection) => {
+        this.#closed(connection);
+        admission.released(source, false);
+      },
+      servesHttp: () => false,
+      upgraded: () => {},
+    };
+    const why = authenticator?.refusal();
+    if (why !== undefined) host.logRefusedPacket("unauthorized", why, id, source);
+    const connection = new Version2Connection(id, stream, source, connectionHost);
+    this.#connections.set(connection, stream);
+  }
+
+  /** Why it is not accepted. undefined when it is, and then it has its place. */
+  #refusal(source: string): string | undefined {
+    if (this.#isDraining) return "the server closes";
+    if (!this.#arrivals.take(performance.now())) {
+      const { natsMaxLinksPerSecond } = this.#options.host.limits;
+      return `the server takes ${natsMaxLinksPerSecond} new links a second; try again later`;
+    }
+    const decision = this.#options.admission.admit(source, performance.now());
+    if (decision.verdict === "admit") return undefined;
+    return decision.verdict === "refuse" ? decision.reason : "the server is full; try again later";
+  }
+
+  #awaited(connection: Connection): void {
+    this.#strangers.add(connection);
+    if (this.#strangers.size <= this.#options.host.limits.natsMaxStrangers) return;
+    const [oldest] = this.#strangers;
+    if (oldest === undefined) return;
+    this.#strangers.delete(oldest);
+    oldest.cut("it had shown no token, and its place was needed for another link");
+  }
+
+  #closed(connection: Connection): void {
+    const stream = this.#connections.get(connection);
+    this.#connections.delete(connection);
+    this.#strangers.delete(connection);
+    if (stream === undefined) return;
+    this.#closedBytes.receivedBytes += stream.bytesRead;
+    this.#closedBytes.sentBytes += stream.bytesWritten;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  get bytes(): { readonly receivedBytes: number; readonly sentBytes: number } {
+    let { receivedBytes, sentBytes } = this.#closedBytes;
+    for (const { bytesRead, bytesWritten } of this.#connections.values()) {
+      receivedBytes += bytesRead;
+      sentBytes += bytesWritten;
+    }
+    return { receivedBytes, sentBytes };
+  }
+
+  /** Called by the server's sweep. */
+  checkDeadlines(nowMs: number): void {
+    for (const connection of this.#connections.keys()) connection.checkDeadlines(nowMs);
+  }
+
+  /** Accepts no more streams. Resolves when the open ones have ended. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    for (const connection of this.#connections.keys()) connection.close();
+    await Promise.all([...this.#connections.keys()].map((connection) => connection.whenClosed()));
+  }
+
+  /** Cuts all that are open. */
+  async close(): Promise<void> {
+    this.#isDraining = true;
+    const closed = [...this.#connections.keys()].map((connection) => connection.whenClosed());
+    for (const connection of this.#connections.keys()) connection.cut("the server closed");
+    await Promise.all(closed);
+  }
+}
+
+/** So many may come in a second, and as many at once after a quiet second. */
+class Arrivals {
+  readonly #perSecond: number;
+  #left: number;
+  #atMs = performance.now();
+
+  constructor({ natsMaxLinksPerSecond }: Pick<Limits, "natsMaxLinksPerSecond">) {
+    this.#perSecond = natsMaxLinksPerSecond;
+    this.#left = natsMaxLinksPerSecond;
+  }
+
+  take(nowMs: number): boolean {
+    this.#left = Math.min(this.#perSecond, this.#left + ((nowMs - this.#atMs) / 1_000) * this.#perSecond);
+    this.#atMs = nowMs;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
+  }
+}

@@ -1,0 +1,129 @@
+/** An instance on a real broker: what it tells of itself, from its start to its end, and when the broker goes and comes. */
+import { describe, expect, test } from "vitest";
+import { defaultLimits, Server, type ServerOptions } from "iscep";
+import { natsDoor } from "#iscep/doors/nats/door";
+import { parseBrokerAddress } from "#iscep/nats/address";
+import { decodeBeat, type Beat } from "#iscep/nats/beat";
+import { Broker } from "#iscep/nats/broker";
+import { later } from "../../support/cleanup.js";
+import { gate, originalTasks } from "../../support/commands.js";
+import { errorOf } from "../../support/error-of.js";
+import { watchForLeaks } from "../../support/leaks.js";
+import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
+import { until } from "../../support/until.js";
+
+watchForLeaks();
+
+async function openBroker(server: NatsServer): Promise<Broker> {
+  const address = parseBrokerAddress(server.url);
+  const broker = await Broker.open({ address, name: "test", limits: defaultLimits });
+  later(() => broker.close());
+  return broker;
+}
+
+/** All beats of the service from now on. */
+async function beatsOf(broker: Broker, service: string): Promise<Beat[]> {
+  const beats: Beat[] = [];
+  broker.subscribe(`iscep.${service}.beat`, ({ data }) => beats.push(decodeBeat(data)));
+  await broker.connection.flush();
+  return beats;
+}
+
+async function instanceOn(url: string, options: ServerOptions = {}): Promise<Server> {
+  const server = new Server({
+    commands: originalTasks,
+    listen: [],
+    doors: [natsDoor({ url, name: "world" })],
+    ...options,
+  });
+  later(() => server.close({ graceMs: 0 }));
+  await server.listen();
+  return server;
+}
+
+test("without tokens, a broker on another machine is not opened to all who are there", async () => {
+  const error = await errorOf(instanceOn("nats://broker.example:4222"));
+  expect(error.code).toBe("usage");
+  expect(error.message).toMatch(/give a tokens file/);
+});
+
+test.each([
+  [{ url: "nats://127.0.0.1" }, /name of the service is missing/],
+  [{ url: "nats://127.0.0.1", name: "a.b" }, /no name of a service/],
+  [{ url: "nats://127.0.0.1/world", name: "moon" }, /give one of them/],
+  [{ url: "http://127.0.0.1/world" }, /address is wrong/],
+  [{ url: "nats://127.0.0.1/world", pasword: "x" }, /did you mean "password"/],
+])("settings that cannot be are refused: %j", (settings, message) => {
+  expect(() => natsDoor(settings)).toThrow(message);
+});
+
+describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
+  test("an instance tells that it is there, and answers who asks, until it leaves", async () => {
+    const nats = await NatsServer.start();
+    const broker = await openBroker(nats);
+    const beats = await beatsOf(broker, "world");
+    const server = await instanceOn(nats.url);
+    expect(server.unready()).toBeUndefined();
+    await expect.poll(() => beats.length).toBeGreaterThan(1);
+    const [first] = beats;
+    expect(first).toMatchObject({ state: "ready", running: 0, waiting: 0, places: 64, commands: originalTasks.length });
+    const answer = decodeBeat((await broker.connection.request("iscep.world.who", "")).data);
+    expect(answer).toEqual(first);
+    await server.close();
+    await expect.poll(() => beats.at(-1)?.state).toBe("left");
+    expect(beats.map(({ state }) => state)).toContain("draining");
+    expect(new Set(beats.map(({ instance }) => instance)).size).toBe(1);
+  });
+
+  test("one whose places are all taken tells at once that it is full, and that it is so no more", async () => {
+    const nats = await NatsServer.start();
+    const beats = await beatsOf(await openBroker(nats), "world");
+    const slow = gate();
+    const limits = { maxRuns: 1, natsBeatMs: 600_000 };
+    const server = await instanceOn(nats.url, { commands: [slow.command], limits });
+    const client = server.client({ source: "test" });
+    const first = client.call(slow.command.name);
+    await expect.poll(() => beats.at(-1)?.state).toBe("full");
+    const second = client.call(slow.command.name);
+    await until(() => server.load().waiting === 1);
+    expect(server.load()).toMatchObject({ running: 1, places: 1 });
+    slow.open();
+    await first;
+    await slow.started(2);
+    slow.open();
+    await second;
+    await expect.poll(() => beats.at(-1)?.state).toBe("ready");
+    await client.close();
+  });
+
+  test("a server waits for a broker that is not there yet, and says so until it comes", async () => {
+    const nats = await NatsServer.start();
+    await nats.kill();
+    const server = await instanceOn(nats.url);
+    expect(server.unready()).toMatch(/cannot be reached.*Is nats-server running there/);
+    await nats.restart();
+    await until(() => server.unready() === undefined);
+    const broker = await openBroker(nats);
+    expect(decodeBeat((await broker.connection.request("iscep.world.who", "")).data).state).toBe("ready");
+  });
+
+  test("a broker that is killed makes the server unready, and all comes back with it", async () => {
+    const nats = await NatsServer.start();
+    const server = await instanceOn(nats.url);
+    await nats.kill("SIGKILL");
+    await until(() => server.unready() !== undefined);
+    expect(server.unready()).toMatch(/was lost; it is made again/);
+    await nats.restart();
+    await until(() => server.unready() === undefined);
+    const beats = await beatsOf(await openBroker(nats), "world");
+    await expect.poll(() => beats.length).toBeGreaterThan(0);
+  });
+
+  test("a broker that knows us not is no broker to wait for", async () => {
+    const nats = await NatsServer.start({ config: `authorization { user: "us", password: "secret" }` });
+    const error = await errorOf(instanceOn(nats.url));
+    expect(error.code).toBe("unauthorized");
+    expect(error.message).toMatch(/does not know us.*operator has set up/);
+    await instanceOn(nats.url.replace("nats://", "nats://us:secret@"));
+  });
+});
