@@ -42,10 +42,12 @@ export async function bundleCommandLine() {
           id.endsWith("/dist/version.js")
             ? `export const packageVersion = ${JSON.stringify(packageVersion)};`
             : undefined,
-        resolveId: (id, importer) =>
-          importer !== undefined && serverSide.test(path.resolve(path.dirname(importer), id))
-            ? { id: `./verbs/${path.basename(id)}`, external: true }
-            : undefined,
+        resolveId: (id, importer) => {
+          if (importer !== undefined && serverSide.test(path.resolve(path.dirname(importer), id)))
+            return { id: `./verbs/${path.basename(id)}`, external: true };
+          // Only callers of a service on a broker load them.
+          return id.startsWith("@nats-io/") ? { id, external: true } : undefined;
+        },
         transform: (code, id) => (id === path.join(commander, "lib/command.js") ? withoutProcesses(code) : undefined),
       },
     ],

@@ -20,7 +20,10 @@ export type Address = (
  */
 export function parseAddress(text: string): Address {
   const scheme = /^(iscep|iscep\+tcp|iscep\+unix):\/\//.exec(text)?.[1];
-  if (scheme === undefined) throw wrong("it must begin with iscep://, iscep+tcp:// or iscep+unix://");
+  if (scheme === undefined)
+    throw wrong(
+      "it must begin with iscep://, iscep+tcp:// or iscep+unix://, or with nats:// where instances of a service are called",
+    );
   let url: URL;
   try {
     // A URL cannot have credentials before an empty host. A unix socket has no host, so one is inserted.

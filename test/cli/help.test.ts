@@ -39,7 +39,8 @@ describe("help", () => {
         help [verb]    show the help of a verb
 
       Environment: ISCEP_URL, ISCEP_SERVER, ISCEP_TOKEN, ISCEP_TOKEN_FILE, ISCEP_CA_FILE, ISCEP_CERT_FILE,
-      ISCEP_KEY_FILE, ISCEP_TIMEOUT, ISCEP_TOKENS_FILE, ISCEP_CONFIG, ISCEP_LOG_LEVEL, ISCEP_DEBUG (adds the causes of an error), NO_COLOR, TRACEPARENT.
+      ISCEP_KEY_FILE, ISCEP_TIMEOUT, ISCEP_TOKENS_FILE, ISCEP_NATS_CREDENTIALS, ISCEP_NATS_NKEY, ISCEP_CONFIG, ISCEP_LOG_LEVEL,
+      ISCEP_DEBUG (adds the causes of an error), NO_COLOR, TRACEPARENT.
 
       Exit codes: 0 done, 1 or the command's own, 64 usage, 65 bad arguments,
       69 cannot connect or listen, 70 internal, 75 busy, 76 lost or not this protocol,

@@ -5,8 +5,9 @@ import type { Client } from "../../client/client.js";
 import type { ConnectOptions } from "../../client/protocol/options.js";
 import { IscepError } from "../../errors.js";
 import { resolveLimits } from "../../limits/limits.js";
-import { isLoopbackHost, parseAddress, type Address } from "../../transport/address.js";
+import { isLoopbackHost, type Address } from "../../transport/address.js";
 import { knownServer, type KnownServer } from "./known-servers.js";
+import { brokerCredentials, callerAddress, type ServicePlace } from "./service-place.js";
 import { collect, durationMs, nonEmpty } from "../arguments/option-values.js";
 import { withHint } from "../terminal/report.js";
 import { warn } from "../terminal/streams.js";
@@ -68,7 +69,7 @@ export function addClientOptions(command: Command): Command {
 
 export interface Caller {
   readonly url: string;
-  readonly address: Address;
+  readonly address: Address | ServicePlace;
   readonly token: string | undefined;
   /** The path of a PEM file. */
   readonly ca: string | undefined;
@@ -76,9 +77,9 @@ export interface Caller {
 
 /** Who calls which server: the options say it, else the environment. @throws IscepError `usage`, `configuration` */
 export function callerOf(options: ClientOptions): Caller {
-  const { address: url, ca } = serverOf(options);
-  const address = parseAddress(url);
-  return { url, address, token: tokenOf(options, address.token), ca: options.ca ?? ca };
+  const { address: url, ca, token } = serverOf(options);
+  const address = callerAddress(url);
+  return { url, address, token: tokenOf(options, token ?? address.token), ca: options.ca ?? ca };
 }
 
 /** An option wins over the environment. */
@@ -114,24 +115,15 @@ export async function openClient(options: ClientOptions, signal: AbortSignal): P
 
 async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<Client> {
   const { url, address, token, ca: namedCa } = callerOf(options);
-  const tokenInArguments = options.token !== undefined || (options.url !== undefined && address.token !== undefined);
-  if (tokenInArguments && options.quiet !== true) {
-    await warn(
-      options.token === undefined
-        ? "the token in --url can be seen by other users of this machine; use ISCEP_URL"
-        : "the token in --token can be seen by other users of this machine; use ISCEP_TOKEN or --token-file",
-    );
-  }
+  if (options.quiet !== true) await warnOfSecrets(options, address);
   const timeoutMs = timeoutOf(options);
   const ca = namedCa ?? environment("ISCEP_CA_FILE");
-  // Certificates in the environment are for every address with TLS. Those in the arguments are for this one.
+  // Certificates in the environment are for every server with TLS. Those in the arguments are for this one.
   const fromArguments = address.kind !== "tls" || options.clientCert !== undefined || options.clientKey !== undefined;
   const cert = fromArguments ? options.clientCert : environment("ISCEP_CERT_FILE");
   const key = fromArguments ? options.clientKey : environment("ISCEP_KEY_FILE");
   const connectOptions: ConnectOptions = {
     signal,
-    ...(cert === undefined ? {} : { certificate: cert }),
-    ...(key === undefined ? {} : { key }),
     ...(options.allowCleartext === undefined ? {} : { allowCleartext: options.allowCleartext }),
     ...(token === undefined ? {} : { token }),
     ...(options.protocol === undefined ? {} : { protocol: options.protocol === "1" ? 1 : 2 }),
@@ -140,23 +132,30 @@ async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<C
       : { timeoutMs, limits: { connectTimeoutMs: Math.min(timeoutMs, resolveLimits().connectTimeoutMs) } }),
   };
   const { connect } = await import("../../client/client.js");
+  const pin = options.pin === undefined ? {} : { pin: options.pin };
+  if (address.kind === "nats") {
+    return connect(url, { ...connectOptions, ...pin, nats: brokerCredentials({ ca: namedCa, cert, key }) });
+  }
+  const own = {
+    ...(cert === undefined ? {} : { certificate: cert }),
+    ...(key === undefined ? {} : { key }),
+  };
   if (address.kind !== "tls") {
-    const { pin } = options;
-    return connect(url, {
-      ...connectOptions,
-      ...(namedCa === undefined ? {} : { ca: namedCa }),
-      ...(pin === undefined ? {} : { pin }),
-    });
+    return connect(url, { ...connectOptions, ...own, ...pin, ...(namedCa === undefined ? {} : { ca: namedCa }) });
   }
   if (ca !== undefined || options.pin !== undefined || address.pin !== undefined || !isLoopbackHost(address.host)) {
-    const { pin } = options;
-    return connect(url, {
-      ...connectOptions,
-      ...(ca === undefined ? {} : { ca }),
-      ...(pin === undefined ? {} : { pin }),
-    });
+    return connect(url, { ...connectOptions, ...own, ...pin, ...(ca === undefined ? {} : { ca }) });
   }
-  return connectToOwnServer(url, connectOptions);
+  return connectToOwnServer(url, { ...connectOptions, ...own });
+}
+
+async function warnOfSecrets({ url, token }: ClientOptions, address: Caller["address"]): Promise<void> {
+  if (token !== undefined) {
+    await warn("the token in --token can be seen by other users of this machine; use ISCEP_TOKEN or --token-file");
+  } else if (url !== undefined && (address.kind === "nats" ? address.hasPassword : address.token !== undefined)) {
+    const secret = address.kind === "nats" ? "password" : "token";
+    await warn(`the ${secret} in --url can be seen by other users of this machine; use ISCEP_URL`);
+  }
 }
 
 /** On this machine, the client trusts the certificate that `iscep serve` made for the same user. */

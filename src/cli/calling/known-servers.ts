@@ -17,6 +17,8 @@ import { surroundings } from "../terminal/surroundings.js";
 export interface KnownServer {
   /** The address, as for --url, with this user's token in it if there is one. */
   readonly address: string;
+  /** This user's token for a service on a broker, whose address has none. */
+  readonly token?: string;
   /** The absolute path of a PEM file. */
   readonly ca?: string;
 }
@@ -52,11 +54,15 @@ export function readKnownServers(): KnownServers {
   return new Map(
     Object.entries(parsed).map(([name, value]) => {
       if (!isJsonObject(value)) throw wrong();
-      const { address, ca } = value;
-      if (typeof address !== "string" || (ca !== undefined && typeof ca !== "string")) throw wrong();
-      return [name, ca === undefined ? { address } : { address, ca }];
+      const { address, token, ca } = value;
+      if (typeof address !== "string" || !isTextOrNothing(token) || !isTextOrNothing(ca)) throw wrong();
+      return [name, { address, ...(token === undefined ? {} : { token }), ...(ca === undefined ? {} : { ca }) }];
     }),
   );
+}
+
+function isTextOrNothing(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === "string";
 }
 
 /** @throws IscepError `usage` when there is no server of that name; `configuration` as `readKnownServers` */

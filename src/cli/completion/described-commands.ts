@@ -10,7 +10,7 @@ import { readDescriptions } from "../../commands/describe.js";
 import { writeFileAtomically } from "../../files/atomic-file.js";
 import { defaultLimits } from "../../limits/limits.js";
 import { formatAddress } from "../../transport/address.js";
-import { addClientOptions, callerOf, openClient, type ClientOptions } from "../calling/client-options.js";
+import { addClientOptions, callerOf, openClient, type Caller, type ClientOptions } from "../calling/client-options.js";
 import type { Candidate } from "./shell-candidate.js";
 import type { TypedWord } from "./typed-words.js";
 import { surroundings } from "../terminal/surroundings.js";
@@ -85,11 +85,16 @@ function clientOptionsIn(words: readonly TypedWord[]): ClientOptions | undefined
  */
 function cacheFile(options: ClientOptions): string {
   const { address, token } = callerOf(options);
-  const { owner: _owner, token: _token, ...place } = address;
   const key = createHash("sha256")
-    .update(JSON.stringify([formatAddress(place), token ?? null]))
+    .update(JSON.stringify([placeOf(address), token ?? null]))
     .digest("hex");
   return join(cacheFolder(), `${filePrefix}${key.slice(0, 32)}.json`);
+}
+
+function placeOf(address: Caller["address"]): string {
+  if (address.kind === "nats") return address.shown;
+  const { owner: _owner, token: _token, ...place } = address;
+  return formatAddress(place);
 }
 
 function cacheFolder(): string {

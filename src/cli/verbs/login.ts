@@ -1,9 +1,10 @@
 import { resolve } from "node:path";
 import { IscepError } from "../../errors.js";
-import { formatAddress, parseAddress } from "../../transport/address.js";
+import { formatAddress } from "../../transport/address.js";
 import { nonEmpty } from "../arguments/option-values.js";
 import { openClient, tokenOf } from "../calling/client-options.js";
-import { keepServer, knownServersFile } from "../calling/known-servers.js";
+import { callerAddress } from "../calling/service-place.js";
+import { keepServer, knownServersFile, type KnownServer } from "../calling/known-servers.js";
 import { askHidden, mayAsk } from "../terminal/question.js";
 import { interruptible } from "../terminal/interrupt.js";
 import type { DefineVerb } from "../terminal/invocation.js";
@@ -34,14 +35,11 @@ export const define: DefineVerb = (command, invocation) => {
           "NAME has letters, digits, . _ and -, begins with a letter or digit, and has at most 64 characters",
         );
       }
-      const address = parseAddress(text);
+      const address = callerAddress(text);
       await interruptible(invocation, async (signal) => {
         const token = tokenOf({ ...options, url: text }, address.token) ?? (await askedToken(name, signal));
         const ca = options.ca === undefined ? {} : { ca: resolve(options.ca) };
-        const known = {
-          address: formatAddress({ ...address, ...(token === undefined ? {} : { token, owner: address.owner ?? "" }) }),
-          ...ca,
-        };
+        const known = { ...withToken(address, text, token), ...ca };
         const { client, commands } = await greet(known, signal);
         await client.close();
         await keepServer(name, known);
@@ -52,9 +50,17 @@ export const define: DefineVerb = (command, invocation) => {
     });
 };
 
-async function greet(known: { readonly address: string; readonly ca?: string }, signal: AbortSignal) {
-  const { address, ...ca } = known;
-  const client = await openClient({ url: address, quiet: true, ...ca }, signal);
+/** An address of a server can have the token in it. That of a service has the user and password of the broker. */
+function withToken(address: ReturnType<typeof callerAddress>, text: string, token: string | undefined): KnownServer {
+  if (address.kind === "nats") return { address: text, ...(token === undefined ? {} : { token }) };
+  return {
+    address: formatAddress({ ...address, ...(token === undefined ? {} : { token, owner: address.owner ?? "" }) }),
+  };
+}
+
+async function greet(known: KnownServer, signal: AbortSignal) {
+  const { address, ...more } = known;
+  const client = await openClient({ url: address, quiet: true, ...more }, signal);
   try {
     return { client, commands: (await client.list({ signal })).length };
   } catch (error) {

@@ -1,6 +1,7 @@
 import { visibleLine } from "../../text/visible-text.js";
-import { formatAddress, parseAddress } from "../../transport/address.js";
+import { formatAddress } from "../../transport/address.js";
 import { alignColumns } from "../arguments/table.js";
+import { callerAddress } from "../calling/service-place.js";
 import { forgetServer, readKnownServers, type KnownServer } from "../calling/known-servers.js";
 import { summarise, type DefineVerb } from "../terminal/invocation.js";
 import { note, print, styled } from "../terminal/streams.js";
@@ -37,7 +38,9 @@ export const define: DefineVerb = (command) => {
     });
 };
 
-function listed(name: string, { address: text, ...rest }: KnownServer): ListedServer {
-  const { owner: _owner, token, ...place } = parseAddress(text);
+function listed(name: string, { address: text, token: kept, ...rest }: KnownServer): ListedServer {
+  const address = callerAddress(text);
+  if (address.kind === "nats") return { name, address: address.shown, hasToken: kept !== undefined, ...rest };
+  const { owner: _owner, token, ...place } = address;
   return { name, address: formatAddress(place), hasToken: token !== undefined, ...rest };
 }

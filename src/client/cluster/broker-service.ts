@@ -26,6 +26,7 @@ export async function openService(
 }
 
 class BrokerService implements Service {
+  readonly carrier = "nats";
   readonly name: string;
   readonly #broker: Broker;
   readonly #links: LinkDialler;

@@ -88,7 +88,12 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     const { limits, service } = this.#options;
     try {
       const socket = await service.dial(member.instance, abandoned);
-      const negotiated = await negotiate(socket, { limits, timeoutMs: limits.connectTimeoutMs, signal: abandoned });
+      const negotiated = await negotiate(socket, {
+        limits,
+        timeoutMs: limits.connectTimeoutMs,
+        ...(service.carrier === undefined ? {} : { carrier: service.carrier }),
+        signal: abandoned,
+      });
       return { socket, negotiated };
     } catch (thrown) {
       const error = toIscepError(thrown, "connect_failed");

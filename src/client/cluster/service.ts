@@ -1,6 +1,7 @@
 /** What a client of many instances needs from whatever leads to them. */
 import type { IscepError } from "../../errors.js";
 import type { Beat } from "../../nats/beat.js";
+import type { Carrier } from "../../session/version2-choices.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 
 export interface ServiceListener {
@@ -14,6 +15,8 @@ export interface ServiceListener {
 
 export interface Service {
   readonly name: string;
+  /** What carries the packets. Default: what the stream is. */
+  readonly carrier?: Carrier;
   /** Why nothing can be heard of any instance; undefined when it can. */
   unreachable(): IscepError | undefined;
   /** Called once, before anything else. */
