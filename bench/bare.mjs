@@ -1,6 +1,7 @@
 // The bare program that iscep is compared with: node:net, a 4-byte length and JSON, without checksum, token or
 // validation. All answers of one turn of the event loop leave in one write, and frames that came whole are not copied.
 import net from "node:net";
+import tls from "node:tls";
 
 /** Reads frames from a stream of chunks. */
 export function frameParser(onFrame) {
@@ -56,9 +57,11 @@ async function streamPieces(socket, id, { pieces, pieceBytes }) {
   }
 }
 
-export function bareServer() {
+/** @param certificate `{ cert, key }` as PEM for TLS */
+export function bareServer(certificate) {
   return new Promise((resolve) => {
-    const server = net.createServer({ noDelay: true, backlog: 4096 }, (socket) => {
+    const listen = certificate === undefined ? net.createServer : tls.createServer;
+    const server = listen({ noDelay: true, backlog: 4096, ...certificate }, (socket) => {
       const write = coalescedWriter(socket);
       socket.on(
         "data",
@@ -73,10 +76,24 @@ export function bareServer() {
   });
 }
 
+/** To read a certificate costs more than a handshake, so it is read once. */
+let secureContext;
+
+/** @param cert the server's certificate as PEM for TLS. No session is resumed. */
+async function dial(port, cert) {
+  const where = { port, host: "127.0.0.1", noDelay: true };
+  if (cert !== undefined) secureContext ??= tls.createSecureContext({ ca: cert });
+  const socket =
+    cert === undefined ? net.connect(where) : tls.connect({ ...where, secureContext, servername: "localhost" });
+  socket.setNoDelay(true);
+  const opened = cert === undefined ? "connect" : "secureConnect";
+  await new Promise((resolve, reject) => socket.once(opened, resolve).once("error", reject));
+  return socket;
+}
+
 /** A client with many calls in flight, each known by its id. */
-export async function barePipelinedClient(port) {
-  const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
-  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+export async function barePipelinedClient(port, cert) {
+  const socket = await dial(port, cert);
   const write = coalescedWriter(socket);
   const pending = new Map();
   let nextId = 1;
@@ -96,14 +113,17 @@ export async function barePipelinedClient(port) {
         write(frame({ id, command, args }));
       });
     },
-    close: () => socket.destroy(),
+    close() {
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      socket.end();
+      return closed;
+    },
   };
 }
 
 /** Asks for the output of one run. Resolves when all of its pieces have come. */
-export async function bareOutput(port, args) {
-  const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
-  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+export async function bareOutput(port, args, cert) {
+  const socket = await dial(port, cert);
   let left = args.pieces;
   await new Promise((resolve) => {
     socket.on(
@@ -120,8 +140,7 @@ export async function bareOutput(port, args) {
 
 /** A client with one call in flight. Each call returns a promise, as callers want it. */
 export async function bareClient(port) {
-  const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
-  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  const socket = await dial(port);
   const write = coalescedWriter(socket);
   let answered;
   socket.on(

@@ -1,6 +1,6 @@
 // Makes medians of ratios, because machines are noisy and change over time. The two programs take turns, and each goes
 // first every other time.
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+export const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 function spread(numbers, digits) {
   return `${Math.min(...numbers).toFixed(digits)} to ${Math.max(...numbers).toFixed(digits)}`;

@@ -1,5 +1,6 @@
 // `npm run bench` prints figures as ratios to a bare program of the same run. `npm run bench -- calls output` measures
-// only some of them. ROUNDS=25 SECONDS=3 measures more thoroughly.
+// only some of them. ROUNDS=25 SECONDS=3 measures more thoroughly. `npm run bench -- table` prints one table of all that
+// has a goal, in some four minutes; `-- table TLS` only the rows with such a word.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { mintToken } from "../dist/identity/tokens.js";
 import { growth } from "./growth.mjs";
 import { bytesOfEach, measureOnce } from "./peers.mjs";
 import { compare, tellBytes } from "./report.mjs";
+import { table } from "./table.mjs";
 
 const rounds = Number(process.env.ROUNDS ?? 7);
 const ms = Number(process.env.SECONDS ?? 1) * 1000;
@@ -155,11 +157,14 @@ const groups = {
 // Growth takes minutes by itself.
 const usual = Object.keys(groups).filter((name) => name !== "growth");
 const wanted = process.argv.slice(2);
-const unknown = wanted.find((name) => !Object.hasOwn(groups, name));
-if (unknown !== undefined) throw new Error(`there is no "${unknown}"; choose of ${Object.keys(groups).join(", ")}`);
+const isTable = wanted[0] === "table";
+const unknown = isTable ? undefined : wanted.find((name) => !Object.hasOwn(groups, name));
+if (unknown !== undefined)
+  throw new Error(`there is no "${unknown}"; choose of table, ${Object.keys(groups).join(", ")}`);
 try {
   await writeFile(tokens, JSON.stringify({ bench: token }), { mode: 0o600 });
-  for (const name of wanted.length === 0 ? usual : wanted) await groups[name]();
+  if (isTable) await table(wanted.slice(1));
+  else for (const name of wanted.length === 0 ? usual : wanted) await groups[name]();
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-// With a token that is checked, arguments that are validated, and without logs.
+// With a token that is checked, and arguments that are validated.
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,17 +25,33 @@ const stream = defineCommand({
   },
 });
 
-export async function server() {
+/**
+ * @param options `certificate` is `{ cert, key }` as PEM for TLS, `logs` turns the commands log on, and without
+ *   `resumes` each TLS handshake is a full one
+ */
+export async function server({ certificate, logs = false, resumes = false } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "iscep-bench-"));
   const tokens = join(folder, "tokens.json");
   const token = mintToken();
   await writeFile(tokens, JSON.stringify({ bench: token }), { mode: 0o600 });
-  const { port } = await new Server({ commands: [greet, stream], port: 0, tls: false, tokens }).listen();
-  return { port, token, folder };
+  const { port } = await new Server({
+    commands: [greet, stream],
+    port: 0,
+    tls: certificate ?? false,
+    tokens,
+    limits: { maxConnections: 20_000 },
+    ...(logs ? { logs: join(folder, "logs") } : {}),
+  }).listen();
+  return { port, token, folder, cert: certificate?.cert, resumes };
 }
 
-export async function connect({ port, token }) {
-  const client = await connectIscep(`iscep+tcp://127.0.0.1:${port}`, { token, protocol: 2 });
+export async function connect({ port, token, cert, resumes }) {
+  const client = await connectIscep(`${cert === undefined ? "iscep+tcp" : "iscep"}://127.0.0.1:${port}`, {
+    token,
+    protocol: 2,
+    ...(cert === undefined ? {} : { ca: cert }),
+    ...(resumes ? {} : { limits: { tlsSessionLifetimeMs: 0 } }),
+  });
   return {
     call: (args) => client.call("greet", args),
     async output(pieces, pieceBytes) {

@@ -4,9 +4,11 @@ import { workloads } from "./workloads.mjs";
 const peer = await import(`./${process.argv[2]}.mjs`);
 
 const orders = {
-  serve: () => peer.server(),
-  async measure({ workload, place, ms }) {
-    return { figure: await workloads[workload].measure(peer, place, ms) };
+  serve: ({ options }) => peer.server(options),
+  measure: ({ workload, place, ms }) => workloads[workload].measure(peer, place, ms),
+  async processor() {
+    const { user, system } = process.cpuUsage();
+    return { microseconds: user + system };
   },
   async open({ place, count }) {
     const clients = [];

@@ -1,13 +1,15 @@
 // `npm run bench:peers` installs what is compared (bench/peers/package.json), measures, and prints one table of ratios to a
 // bare program (bench/bare.mjs). `-- ws iscep` measures only some peers; ROUNDS=5 MS=800 measures more thoroughly.
 // `-- --write` writes table and chart into docs/.
-import { execFileSync, fork, spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import net from "node:net";
 import { cpus } from "node:os";
 import path from "node:path";
+import { median } from "../report.mjs";
 import { chartOf } from "./chart.mjs";
+import { Side } from "./side.mjs";
 import { workloads } from "./workloads.mjs";
 
 const here = import.meta.dirname;
@@ -23,39 +25,6 @@ const names = {
   nats: "NATS",
   original: "original",
 };
-
-class Side {
-  #child;
-  constructor(peer) {
-    this.#child = fork(path.join(here, "role.mjs"), [peer], { execArgv: ["--expose-gc"] });
-    this.ready = this.#next();
-  }
-
-  #next() {
-    return new Promise((resolve, reject) => {
-      const gone = (code) => reject(new Error(`a side of the benchmark ended with ${code}`));
-      this.#child.once("exit", gone);
-      this.#child.once("message", (message) => {
-        this.#child.off("exit", gone);
-        if (message.error === undefined) resolve(message);
-        else reject(new Error(message.error));
-      });
-    });
-  }
-
-  ask(message) {
-    const answer = this.#next();
-    this.#child.send(message);
-    return answer;
-  }
-
-  async stop() {
-    if (this.#child.exitCode !== null) return;
-    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
-    this.#child.disconnect();
-    await ended;
-  }
-}
 
 /** All workloads of one peer, in two fresh processes. A workload that a peer cannot do has no figure. */
 async function measurePeer(peer) {
@@ -126,8 +95,6 @@ async function measureOriginal() {
     server.kill("SIGKILL");
   }
 }
-
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 function tableOf(peers, results) {
   const rows = [...Object.entries(workloads), ["idle", { title: "memory of an idle connection" }]].map(

@@ -1,4 +1,5 @@
-// What each peer must do. Every answer is checked. A figure is a number a second, of calls, pieces or megabytes.
+// What each peer must do. Every answer is checked. A figure is a number a second, of calls or pieces; `count` is how many
+// there were in all, with those of the warm-up.
 const args = { message: "hello", numb: 1 };
 
 function check(answer) {
@@ -8,6 +9,7 @@ function check(answer) {
 /** Calls `inFlight` at a time on each connection for `ms`, after a warm-up of half of that. */
 async function callsPerSecond(peer, place, ms, connections, inFlight, call) {
   const clients = await Promise.all(Array.from({ length: connections }, () => peer.connect(place)));
+  let count = 0;
   const round = async (duration) => {
     let calls = 0;
     const started = performance.now();
@@ -19,12 +21,13 @@ async function callsPerSecond(peer, place, ms, connections, inFlight, call) {
       }
     };
     await Promise.all(clients.flatMap((client) => Array.from({ length: inFlight }, () => caller(client))));
+    count += calls;
     return calls / ((performance.now() - started) / 1000);
   };
   await round(ms / 2);
   const figure = await round(ms);
   await Promise.all(clients.map((client) => client.close()));
-  return figure;
+  return { figure, count };
 }
 
 const small = async (client) => check(await client.call(args));
@@ -39,13 +42,15 @@ async function outputPerSecond(peer, place, ms, pieceBytes) {
   const client = await peer.connect(place);
   let pieces = Math.ceil(2 ** 20 / pieceBytes);
   await client.output(pieces, pieceBytes);
+  let count = pieces;
   for (;;) {
     const started = performance.now();
     await client.output(pieces, pieceBytes);
+    count += pieces;
     const took = performance.now() - started;
     if (took >= ms / 2 || pieces * pieceBytes >= 2 ** 29) {
       await client.close();
-      return pieces / (took / 1000);
+      return { figure: pieces / (took / 1000), count };
     }
     pieces = Math.ceil(pieces * Math.min(8, Math.max(2, ms / took)));
   }
@@ -84,7 +89,7 @@ export const workloads = {
         await client.close();
         count++;
       }
-      return count / ((performance.now() - started) / 1000);
+      return { figure: count / ((performance.now() - started) / 1000), count };
     },
   },
   pieces: { title: "output, pieces of 100 bytes", measure: (peer, place, ms) => outputPerSecond(peer, place, ms, 100) },
