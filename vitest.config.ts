@@ -21,9 +21,10 @@ export default defineConfig({
           // Two processes for all files, as starting one for each and loading all code again took a third of the time. What a
           // file leaves behind shows: handles are counted after each test, and any error that nobody caught fails the run.
           isolate: false,
-          // Only so long that a test that hangs is noticed: a busy machine is no fault. Many rounds take their time.
-          testTimeout: process.env["ISCEP_STRESS"] === undefined ? 30_000 : 1_200_000,
-          hookTimeout: 30_000,
+          // Only so long that a test that hangs is noticed: a busy machine is no fault, and two copies of the tests beside each
+          // other on two cores take four times as long. Many rounds take their time.
+          testTimeout: process.env["ISCEP_STRESS"] === undefined ? 60_000 : 1_200_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -81,6 +81,7 @@ describe.skipIf(!hasScript)("on a terminal", () => {
     const file = join(folder, "go on");
     const child = start(["call", "talk", "--file", file], environment, before);
     let text = "";
+    let mayEnd: Promise<void> | undefined;
     child.stdout.on("data", (chunk: Buffer) => {
       text += chunk.toString();
       if (
@@ -88,9 +89,10 @@ describe.skipIf(!hasScript)("on a terminal", () => {
         text.includes("aside") &&
         (text.includes("42%") || environment?.["TERM"] === "dumb")
       )
-        void writeFile(file, "");
+        mayEnd ??= writeFile(file, "");
     });
     await ended(child);
+    await mayEnd;
     return text;
   }
 

@@ -164,13 +164,13 @@ describe("a script that is told", () => {
     const file = program(folder, "broken", "cat > /dev/null; echo no mail today >&2; exit 1");
     const hangs = program(folder, "hangs", "sleep 300");
     const { dispatcher, notices, noticed } = dispatcherWith([bad], [{ run: [file] }, { run: [hangs] }], {
-      noticeTimeoutMs: 500,
+      noticeTimeoutMs: 3_000,
     });
     dispatcher.start(anonymous, "bad", {}, { source: "unix" });
     await until(() => noticed().length === 2);
     expect(noticed()).toMatchObject([
       { command: "bad", message: expect.stringMatching(/broken was not given: .*exit code 1.*no mail today/) },
-      { command: "bad", message: expect.stringMatching(/hangs was not given: it took longer than 500 ms/) },
+      { command: "bad", message: expect.stringMatching(/hangs was not given: it took longer than 3000 ms/) },
     ]);
     await dispatcher.close(0);
     await notices.close(0);

@@ -133,7 +133,10 @@ describe("two calls at once that make the same new path", () => {
         folder,
       });
     mkdirSync(path.join(folder, "both"));
-    writeFileSync(path.join(folder, "make.sh"), 'cat > /dev/null; test "$1" = "$PWD/both/fails" || touch "$@"\n');
+    writeFileSync(
+      path.join(folder, "make.sh"),
+      'echo begun; cat > /dev/null; test "$1" = "$PWD/both/fails" || touch "$@"\n',
+    );
     const server = await startServer({ commands: [making("one"), making("other")] });
     const client = await server.client({ protocol: 2 });
     let end = (): void => {};
@@ -143,7 +146,8 @@ describe("two calls at once that make the same new path", () => {
       await held;
     }
     const first = client.run("one", { paths: ["fails", "a"] }, { stdin: input() });
-    await first.id;
+    // It has its id before its paths are looked at.
+    for await (const { channel } of first.output) if (channel === "stdout") break;
     const others = ["one", "other"].map((name) => client.run(name, { paths: ["b", "a"] }).outcome);
     for (const outcome of await Promise.all(others))
       expect(outcome).toMatchObject({ status: "rejected", error: { code: "busy" } });

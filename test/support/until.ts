@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Looks again and again, for at most 25 seconds, which a test has 30 of: for what the system does by itself, and tells nobody. */
+/** Looks again and again, for at most 25 seconds, of the 60 that a test has: for what the system does by itself, and tells nobody. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   complaint = "it did not come to that",

@@ -9,6 +9,7 @@ import { startServer, tokens } from "../../support/servers.js";
 import { collect, patternBytes, writer } from "../../support/output.js";
 import { recorder } from "../../support/raw-session.js";
 import { errorOf } from "../../support/error-of.js";
+import { until } from "../../support/until.js";
 
 watchForLeaks();
 
@@ -95,7 +96,8 @@ test("the run of a vanished caller is cancelled after the grace", async () => {
 
 test("a caller that comes back within the grace has its run again", async () => {
   const slow = gate();
-  const server = await startServer({ commands: [slow.command], limits: { callerGraceMs: 150 } });
+  const vanished = gate("vanished");
+  const server = await startServer({ commands: [slow.command, vanished.command], limits: { callerGraceMs: 2_000 } });
   const wire = await recorder(server.port);
   const client = await open(wire.url, patience);
   const run = client.run("gate", { tag: "same run" });
@@ -106,7 +108,11 @@ test("a caller that comes back within the grace has its run again", async () => 
     wire.cut();
     await client.ping();
   }
-  await sleep(250);
+  // The grace of a caller who leaves now ends later than that of the connections that were cut.
+  const other = await open(server.url);
+  await other.run("vanished", {}).id;
+  await other.close();
+  await until(() => vanished.state.aborted === 1);
   expect(slow.state).toMatchObject({ started: 2, aborted: 0 });
   slow.open();
   expect(await run.value).toBe("same run");
