@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { iscep } from "../support/iscep.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 import { Container, image, whyNoContainers, type Folder } from "../support/containers.js";
+import { ownNumber } from "../support/own-port.js";
 
 const reason = whyNoContainers();
 if (reason !== undefined && process.env["CI"] === undefined) console.warn(`skipped: no containers here, as ${reason}`);
@@ -25,7 +26,7 @@ const [state, shared, extra] = [path.join(folder, "state"), path.join(folder, "s
 const tokenFile = path.join(folder, "callers-token");
 const containers: Container[] = [];
 // Numbers from the range for tests of networks (RFC 2544), so that no address of anybody is hidden meanwhile.
-const network = `198.${18 + (process.pid % 2)}.${(process.pid >> 1) % 256}`;
+const network = `198.18.${ownNumber}`;
 const [hostAddress, address] = [`${network}.1`, `${network}.2`];
 
 const inspection = `commands:

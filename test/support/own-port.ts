@@ -29,6 +29,9 @@ async function takeBlock(): Promise<{ readonly first: number; readonly holder: S
 
 // It is taken here, before any test counts open files.
 const { first } = await takeBlock();
+
+/** A number from 0 to 199 that no other process of tests has. */
+export const ownNumber = (first - firstBlock) / portsOfBlock;
 let given = 0;
 
 async function isFree(port: number): Promise<boolean> {
