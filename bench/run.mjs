@@ -8,6 +8,7 @@ import { mintToken } from "../dist/identity/tokens.js";
 import { growth } from "./growth.mjs";
 import { bytesOfEach, measureOnce } from "./peers.mjs";
 import { compare, tellBytes } from "./report.mjs";
+import { startOfServe } from "./start.mjs";
 import { table } from "./table.mjs";
 
 const rounds = Number(process.env.ROUNDS ?? 7);
@@ -112,6 +113,18 @@ const groups = {
       bare: () => measureOnce("iscep-server", { tokens }, "iscep-pipelined", calls),
       iscep: () => measureOnce("iscep-server", { tokens, http: true }, "iscep-pipelined", calls),
       figures: [{ ...perSecond, promise: 0.97 }],
+    });
+    await compare({
+      title: "start of `iscep serve` until it listens, without HTTP and with it",
+      rounds,
+      names: ["off", "on"],
+      bare: () => startOfServe({ http: false }),
+      iscep: () => startOfServe({ http: true }),
+      figures: [
+        { key: "processorMs", what: "processor time", unit: "ms" },
+        { key: "startMs", what: "time", unit: "ms" },
+        { key: "megabytes", what: "memory", unit: "MB" },
+      ],
     });
   },
   async logs() {
