@@ -2,6 +2,7 @@
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { JsonObject } from "../../wire/json.js";
+import { refuseUnknownQuery } from "./known-query.js";
 import type { HttpContext } from "./mount.js";
 import { boundaryOf, partsOf, type Part } from "./multipart.js";
 import { httpFault } from "./problem.js";
@@ -19,7 +20,9 @@ export async function callInputOf(context: HttpContext, limits: Limits): Promise
   const { req } = context;
   const contentType = req.header("content-type");
   const type = mediaType(contentType);
-  if (type === "application/octet-stream") {
+  const isInput = type === "application/octet-stream";
+  refuseUnknownQuery(context, isInput ? ["args"] : [], isInput ? inputHint : argsHint);
+  if (isInput) {
     const args = req.query("args");
     return {
       args: args === undefined ? {} : jsonObject(Buffer.from(args), limits, "args"),
@@ -30,6 +33,9 @@ export async function callInputOf(context: HttpContext, limits: Limits): Promise
   const parts = partsOf(bodyStream(req.raw), boundaryOf(contentType ?? ""));
   return inTime(fromParts(parts, limits), limits);
 }
+
+const argsHint = "arguments stand in the body, as one JSON object";
+const inputHint = "arguments stand in `args`, as one JSON object";
 
 async function fromParts(parts: AsyncGenerator<Part, void, void>, limits: Limits): Promise<CallInput> {
   let args: JsonObject | undefined;

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { errorTable, type ErrorKind } from "../../errors.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
+import { httpFaults } from "./http-faults.js";
 import type { HttpMount } from "./mount.js";
 import { openApi, visibleCommands } from "./openapi.js";
 
@@ -59,6 +60,13 @@ ${Object.entries(errorTable)
     ([code, { http, sentence }]: [string, ErrorKind]) =>
       `<tr id="error-${code}"><td><code>${code}</code></td><td>${http}</td><td>${escaped(sentence)}</td></tr>`,
   )
+  .join("\n")}
+</tbody></table>
+<h2 id="faults">Requests that are no call</h2>
+<p>What is wrong with the request itself has a status of HTTP, and the nearest of these codes.</p>
+<table><thead><tr><th>status</th><th>meaning</th></tr></thead><tbody>
+${Object.entries(httpFaults)
+  .map(([status, sentence]) => `<tr id="status-${status}"><td>${status}</td><td>${escaped(sentence)}</td></tr>`)
   .join("\n")}
 </tbody></table>
 </body></html>

@@ -40,11 +40,26 @@ function errorView({ code, message }: IscepError): ErrorView {
   return { code, message, ...(action === undefined ? {} : { action }) };
 }
 
-/** The sentences of the table say what happened, and behind a semicolon what to do. */
-export function partsOf(code: ErrorCode): { readonly title: string; readonly action: string | undefined } {
-  const { sentence } = errorTable[code];
+export interface SentenceParts {
+  readonly title: string;
+  readonly action: string | undefined;
+}
+
+export function partsOf(code: ErrorCode): SentenceParts {
+  const parts = sentenceParts(errorTable[code].sentence);
+  return { ...parts, action: actions[code] ?? parts.action };
+}
+
+/** A sentence of a table says what happened, and behind a semicolon what to do. */
+export function sentenceParts(sentence: string): SentenceParts {
   const end = sentence.indexOf("; ");
   if (end === -1) return { title: sentence, action: undefined };
   const action = sentence.slice(end + 2);
   return { title: `${sentence.slice(0, end)}.`, action: action.charAt(0).toUpperCase() + action.slice(1) };
 }
+
+/** Where the table names a verb of the command line. */
+const actions: Partial<Record<ErrorCode, string>> = {
+  command_not_found: "GET /commands lists the commands that this token may run.",
+  run_not_found: "GET /runs lists the runs that this token may see.",
+};

@@ -1,6 +1,7 @@
 /** `GET /runs/ID/output`: the bytes that a run has printed. */
 import type { OutputChunk } from "../../client/protocol/run-output.js";
 import { IscepError } from "../../errors.js";
+import { refuseUnknownQuery } from "./known-query.js";
 import { longestTimeoutMs, type HttpContext, type HttpHost } from "./mount.js";
 import { problem, httpFault } from "./problem.js";
 import { offsetOf } from "./runs-query.js";
@@ -19,6 +20,7 @@ const headers = {
 export async function outputResponse(context: HttpContext, host: HttpHost, id: string): Promise<Response> {
   const { req } = context;
   const client = host.clientOf(context);
+  refuseUnknownQuery(context, ["offset", "channel", "follow"]);
   const channel = channelOf(req.query("channel"));
   const follow = req.query("follow");
   const isFollowing = follow !== undefined && follow !== "false";

@@ -1,18 +1,23 @@
 /** The JSON of problem details (RFC 9457), from the one table of errors. */
 import type { IscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
-import { outcomeView, partsOf } from "./outcome-view.js";
+import { httpFaults, isHttpFaultStatus } from "./http-faults.js";
+import { outcomeView, partsOf, sentenceParts } from "./outcome-view.js";
 
 export interface ProblemFacts {
   readonly status: number;
+  /** The fault is one of HTTP, so the sentence of its code says nothing of it. Default: false. */
+  readonly isOfHttp?: boolean;
   readonly run?: string | undefined;
   readonly outcome?: Outcome | undefined;
 }
 
-export function problemText({ code, message, details }: IscepError, { status, run, outcome }: ProblemFacts): string {
-  const { title, action } = partsOf(code);
+export function problemText({ code, message, details }: IscepError, facts: ProblemFacts): string {
+  const { status, isOfHttp = false, run, outcome } = facts;
+  const fault = isOfHttp && isHttpFaultStatus(status) ? httpFaults[status] : undefined;
+  const { title, action } = fault === undefined ? partsOf(code) : sentenceParts(fault);
   return JSON.stringify({
-    type: `/docs#error-${code}`,
+    type: fault === undefined ? `/docs#error-${code}` : `/docs#status-${status}`,
     title,
     status,
     detail: message,

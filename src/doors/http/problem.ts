@@ -1,6 +1,7 @@
 /** Answers that tell an error: problem details (RFC 9457). */
 import { errorTable, IscepError, toIscepError, type ErrorCode } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
+import type { HttpFaultStatus } from "./http-faults.js";
 import type { WrittenAnswer } from "./json-response.js";
 import { problemText } from "./problem-text.js";
 
@@ -12,7 +13,7 @@ export interface ProblemExtras {
 }
 
 /** An error that exists only over HTTP, such as a method that a path does not have. Its status is not that of its code. */
-export function httpFault(status: number, code: ErrorCode, message: string): IscepError {
+export function httpFault(status: HttpFaultStatus, code: ErrorCode, message: string): IscepError {
   const error = new IscepError(code, message);
   faultStatuses.set(error, status);
   return error;
@@ -29,12 +30,13 @@ export function problem(thrown: unknown, extras?: ProblemExtras): Response {
 export function writtenProblem(thrown: unknown, extras: ProblemExtras = {}): WrittenAnswer {
   const error = toIscepError(thrown);
   const { run: itsRun } = error.details;
-  const status = faultStatuses.get(error) ?? errorTable[error.code].http;
+  const faultStatus = faultStatuses.get(error);
+  const status = faultStatus ?? errorTable[error.code].http;
   const run = extras.run ?? (typeof itsRun === "string" ? itsRun : undefined);
   return {
     status,
     headers: { "content-type": "application/problem+json", ...headersOf(status), ...extras.headers },
-    body: problemText(error, { status, run, outcome: extras.outcome }),
+    body: problemText(error, { status, isOfHttp: faultStatus !== undefined, run, outcome: extras.outcome }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { IscepError } from "../../errors.js";
+import { isHttpFaultStatus } from "./http-faults.js";
 import { problemText } from "./problem-text.js";
 
 /** Refuses a connection over a limit, before it has asked for anything. It says why, and closes. */
@@ -20,7 +21,7 @@ const reasons: Readonly<Record<number, string>> = {
 
 /** Answers a peer whose bytes are no request, and closes. */
 export function endWithProblem(socket: Pick<Socket, "end">, error: IscepError, status: number): void {
-  const body = problemText(error, { status });
+  const body = problemText(error, { status, isOfHttp: isHttpFaultStatus(status) });
   socket.end(
     [
       `HTTP/1.1 ${status} ${reasons[status] ?? "Error"}`,

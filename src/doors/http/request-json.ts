@@ -1,5 +1,5 @@
 /** Reads the body of a request as one JSON object. */
-import { IscepError } from "../../errors.js";
+import { IscepError, isIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { isJsonObject, parseJson, type JsonObject } from "../../wire/json.js";
 import type { HttpContext } from "./mount.js";
@@ -27,7 +27,16 @@ export async function jsonObjectOf(
 
 /** @throws IscepError `protocol`, `invalid_arguments` */
 export function jsonObject(bytes: Buffer, limits: Limits, what: string): JsonObject {
-  const value = parseJson(bytes, limits);
+  const value = jsonIn(bytes, limits, what);
   if (isJsonObject(value)) return value;
   throw new IscepError("invalid_arguments", `${what} must be one JSON object: the arguments by their names`);
+}
+
+function jsonIn(bytes: Buffer, limits: Limits, what: string): unknown {
+  try {
+    return parseJson(bytes, limits);
+  } catch (error) {
+    if (isIscepError(error) && error.code === "protocol") throw httpFault(400, "protocol", `${what}: ${error.message}`);
+    throw error;
+  }
 }

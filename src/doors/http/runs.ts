@@ -3,6 +3,7 @@ import type { Client } from "../../client/client.js";
 import { IscepError } from "../../errors.js";
 import { eventsResponse } from "./events.js";
 import { jsonResponse } from "./json-response.js";
+import { refuseUnknownQuery } from "./known-query.js";
 import { longestTimeoutMs, type HttpMount } from "./mount.js";
 import { outcomeView } from "./outcome-view.js";
 import { outputResponse } from "./output.js";
@@ -26,6 +27,7 @@ export const mountRuns: HttpMount = (app, host) => {
   });
   app.get("/runs/:id/events", (context) => {
     const { req } = context;
+    refuseUnknownQuery(context, ["offset"]);
     const offset = offsetOf(req.header("last-event-id") ?? req.query("offset"));
     const client = host.followerOf(context);
     const handle = client.attach(req.param("id"), { offset, timeoutMs: longestTimeoutMs });

@@ -1,9 +1,12 @@
+import { rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineCommand, defineScript } from "iscep";
 import { startHttp, statusesOf, type HttpServer } from "../../support/http.js";
 import { tokens } from "../../support/servers.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
 import { until } from "../../support/until.js";
 
 let starts = 0;
@@ -122,6 +125,25 @@ describe("a call", () => {
     const answer = await server.ask("/commands/add", { method: "POST", body, headers });
     expect(answer.status).toBe(status);
     expect(answer.headers.get("content-type")).toBe("application/problem+json");
+    // The sentences of the codes speak of options and ports, which is no help here.
+    expect(await json(answer)).toMatchObject({
+      type: `/docs#status-${status}`,
+      title: expect.stringContaining("body") as string,
+      detail: expect.stringContaining("the body") as string,
+    });
+  });
+
+  test.each([
+    ["POST", "/commands/add?a=1", /no parameter "a"; arguments stand in the body/],
+    ["GET", "/runs?stauts=failed", /no filter "stauts"/],
+    ["GET", "/runs/RUN/events?from=1", /no parameter "from"; there is offset/],
+    ["GET", "/runs/RUN/output?chanel=stdout", /no parameter "chanel"; there is offset, channel, follow/],
+  ])("or question is not answered as if a part of it were not there: %s %s", async (method, path, words) => {
+    const server = await start();
+    const { run } = await json(server.post("/commands/exits"));
+    const answer = await server.ask(path.replace("RUN", String(run)), { method });
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({ code: "usage", detail: expect.stringMatching(words) as string });
   });
 });
 
@@ -283,9 +305,12 @@ describe("standard input", () => {
       "\r\n--x--\r\n",
     ],
   ])("an asynchronous call has all of its input when it is answered, as %s", async (_, type, before, behind) => {
+    // It reads late, and does not end before its caller has the answer.
+    const script = 'sleep 0.2; wc -c; until [ -e "$0" ]; do sleep 0.02; done';
+    const answered = path.join(temporaryFolder(), "answered");
     const windows = { streamWindowBytes: 4_096, connectionWindowBytes: 4_096, maxDataBytes: 1_024, callerGraceMs: 1 };
     const server = await start({
-      commands: [defineScript({ name: "slow", stdin: true, run: ["/bin/sh", "-c", "sleep 0.2; wc -c"] })],
+      commands: [defineScript({ name: "slow", stdin: true, run: ["/bin/sh", "-c", script, answered] })],
       limits: windows,
     });
     // The last piece fills the window when the run has not read yet.
@@ -303,7 +328,9 @@ describe("standard input", () => {
       );
       const [, location = ""] = /location: (\S+)/i.exec(await raw.until(/^HTTP\/1.1 202 [^]*\r\n\r\n/)) ?? [];
       raw.socket.destroy();
+      writeFileSync(answered, "");
       const ended = await json(server.ask(location, { headers: { prefer: "wait=20" } }));
+      rmSync(answered);
       expect(ended).toMatchObject({ status: "completed", value: { stdout: `${bytes}\n` } });
     }
   });

@@ -151,8 +151,14 @@ describe("/docs", () => {
 
   test("the type of a problem leads to its place on this page", async () => {
     const server = await startHttp({ commands });
-    const { type } = (await (await server.ask("/nothing")).json()) as { type: string };
-    const target = new URL(type, server.origin);
-    expect(await (await fetch(target)).text()).toContain(`id="${target.hash.slice(1)}"`);
+    for (const [path, kind] of [
+      ["/nothing", "status"],
+      ["/runs/none", "error"],
+    ] as const) {
+      const { type } = (await (await server.ask(path)).json()) as { type: string };
+      const target = new URL(type, server.origin);
+      expect(target.hash).toContain(kind);
+      expect(await (await fetch(target)).text()).toContain(`id="${target.hash.slice(1)}"`);
+    }
   });
 });
