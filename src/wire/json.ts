@@ -5,6 +5,7 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import { IscepError } from "../errors.js";
 import { checkJson, isIntegerLiteral } from "./json-check.js";
+import { hasLongText, stringifyMembers } from "./json-long-text.js";
 
 export interface JsonLimits {
   readonly maxJsonDepth: number;
@@ -74,7 +75,7 @@ function isNumberCharacter(character: number): boolean {
  */
 export function encodeJson(value: unknown, limits: JsonLimits, root = "value"): string | undefined {
   try {
-    if (isFlat(value, limits)) return JSON.stringify(value);
+    if (isFlat(value, limits)) return hasLongText(value) ? stringifyMembers(value) : JSON.stringify(value);
     const { maxJsonKeys: keysLeft, maxJsonItems: itemsLeft } = limits;
     const findings = { keysLeft, itemsLeft, largeIntegers: false, path: [root] };
     checkValue(value, limits.maxJsonDepth, findings);

@@ -92,6 +92,24 @@ describe("reading JSON", () => {
 });
 
 describe("writing JSON", () => {
+  it("writes long texts as JSON.stringify does, whatever is in them and wherever", () => {
+    fc.assert(
+      fc.property(
+        fc.nat({ max: 5_000 }),
+        fc.oneof(
+          fc.string({ unit: "binary", maxLength: 3 }),
+          fc.constantFrom('"', "\\", "\u001f", "\u0020", "\u007f", "\u0080", "\n", "\ud800", "\u2028", "Ł", "😀"),
+        ),
+        fc.nat({ max: 5_000 }),
+        (before, between, after) => {
+          const value = { a: `${"x".repeat(before)}${between}${"~ ".repeat(after)}`, [between]: 1, 7: true, b: "" };
+          expect(encodeJson(value, defaultLimits)).toBe(JSON.stringify(value));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
   it.each([
     ["NaN", { a: Number.NaN }, /\.a: NaN/],
     ["Infinity", [1, [Number.POSITIVE_INFINITY]], /\[1\]\[0\]: Infinity/],
