@@ -157,8 +157,6 @@ export interface DoorServer {
    * @throws IscepError `unauthorized`; `usage` before the server listens, `closed` after its close
    */
   clientOf(requester: Requester): Client;
-  /** Callers must show a token, and get nothing without one. */
-  readonly asksForToken: boolean;
   /**
    * Calls the listener after commands were registered, unregistered or reloaded. Returns a function that ends the
    * listening.

@@ -6,6 +6,7 @@ import { forever, KiB, MiB, type Limit } from "./limit.js";
 import { httpLimits } from "./http.js";
 import { mcpLimits } from "./mcp.js";
 import { natsLimits } from "./nats.js";
+import { natsServiceLimits } from "./nats-service.js";
 import { noticeLimits } from "./notices.js";
 import { runLimits } from "./runs.js";
 import { runsFolderLimits } from "./runs-folder.js";
@@ -247,6 +248,7 @@ export const limitTable = {
   ...httpLimits,
   ...mcpLimits,
   ...natsLimits,
+  ...natsServiceLimits,
   ...fileLimits,
   ...runsFolderLimits,
   ...noticeLimits,

@@ -113,11 +113,6 @@ export class Server implements DoorServer {
     return requesterClient(requester, this.#options, this.#opened());
   }
 
-  /** See `DoorServer`. */
-  get asksForToken(): boolean {
-    return typeof this.#options.tokens === "string";
-  }
-
   /** @throws IscepError `usage`, `closed` */
   #opened(): Listening {
     if (this.#listening !== undefined) return this.#listening;

@@ -46,13 +46,23 @@ export class RequestMemory<Kept> {
     return undefined;
   }
 
+  /** It may come again, because nothing was done for it. */
+  release(caller: string, nonce: string): void {
+    const key = `${caller} ${nonce}`;
+    if (this.#requests.has(key)) this.#delete(key, caller);
+  }
+
   #forget(nowMs: number): void {
     for (const [key, { caller, untilMs }] of this.#requests) {
       if (untilMs > nowMs) return;
-      this.#requests.delete(key);
-      const left = (this.#counts.get(caller) ?? 1) - 1;
-      if (left === 0) this.#counts.delete(caller);
-      else this.#counts.set(caller, left);
+      this.#delete(key, caller);
     }
+  }
+
+  #delete(key: string, caller: string): void {
+    this.#requests.delete(key);
+    const left = (this.#counts.get(caller) ?? 1) - 1;
+    if (left === 0) this.#counts.delete(caller);
+    else this.#counts.set(caller, left);
   }
 }

@@ -101,13 +101,13 @@ test("a token that is removed ends what it began", async () => {
 
 test("a server without tokens asks for none, and one that asks for certificates takes nobody who can show none", async () => {
   const open = await startServer({ tokens: false });
-  expect(open.server.asksForToken).toBe(false);
+  expect(open.server.access).toBe("machine");
   const client = open.server.clientOf({ source: "nats" });
   expect(await client.call("add", { a: 1, b: 2 })).toBe(3);
   await client.close();
   const strict = await startServer({ tokens: {}, tls: true, clientCertificates: { mode: "certificate+token" } });
   const { token } = await addToken(strict.tokensFile, { owner: "ada" });
-  expect(strict.server.asksForToken).toBe(true);
+  expect(strict.server.access).toBe("tokens");
   expect(await errorOf(() => strict.server.clientOf({ source: "nats", proof: proofOf(token) }))).toMatchObject({
     code: "unauthorized",
     message: expect.stringMatching(/asks for a client certificate/),

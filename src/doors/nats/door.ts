@@ -10,13 +10,16 @@ import { openBeats } from "./beats.js";
 import { brokerAtLast } from "./broker-at-last.js";
 import { openLinks } from "./links.js";
 import type { NatsPart, OpenNatsPart } from "./part.js";
+import { openQueueWork } from "./queue-work.js";
+import { openService } from "./service.js";
 import { checkAccess, checkNatsSettings, type NatsPlace, type NatsSettings } from "./settings.js";
 
+export { natsProof, type NatsProofOptions } from "../../nats/request-header.js";
 export type { NatsSettings } from "./settings.js";
 export type { NatsCredentials, NatsTlsFiles } from "../../nats/credentials.js";
 
 /** In this order they are opened, so an instance tells of itself when it can be called. They are closed in the reverse order. */
-const parts: readonly OpenNatsPart[] = [openLinks, openBeats];
+const parts: readonly OpenNatsPart[] = [openLinks, openService, openQueueWork, openBeats];
 
 /** These faults do not go away by waiting. */
 const isForGood = ({ code }: IscepError): boolean => code !== "connect_failed" && code !== "timeout";
@@ -93,7 +96,7 @@ class NatsDoor implements Door {
     const { service } = this.#place;
     const context = { server, broker, service, instance: this.#instance, beat: () => this.#beat(server) };
     this.#parts = parts.map((open) => open(context));
-    if (this.#state === "draining") for (const part of this.#parts) part.drain();
+    if (this.#state === "draining") for (const part of this.#parts) void part.drain();
   }
 
   #isLost(error: IscepError): void {
@@ -128,7 +131,7 @@ class NatsDoor implements Door {
   /** The server itself waits for the sessions, which are its own. */
   async drain(): Promise<void> {
     this.#state = "draining";
-    for (const part of this.#parts) part.drain();
+    await Promise.all(this.#parts.map(async (part) => part.drain()));
   }
 
   async close(): Promise<void> {

@@ -15,7 +15,7 @@ export interface NatsPartContext {
 
 export interface NatsPart {
   /** Takes no new callers. */
-  drain(): void;
+  drain(): void | Promise<void>;
   /** Ends at once. What it publishes is still sent. */
   close(): void;
 }

@@ -1,0 +1,117 @@
+/** The other instances of this service, as their latest beats told. */
+import type { Subscription } from "@nats-io/transport-node";
+import type { Limits } from "../../limits/limits.js";
+import { decodeBeat, type Beat } from "../../nats/beat.js";
+import type { Broker } from "../../nats/broker.js";
+import { subjects } from "../../nats/subjects.js";
+
+interface Heard {
+  readonly beat: Beat;
+  readonly atMs: number;
+}
+
+export class OtherInstances {
+  readonly #broker: Broker;
+  readonly #own: string;
+  readonly #limits: Pick<Limits, "natsGoneMs" | "natsMaxInstances" | "natsHandOverMs">;
+  readonly #changed: () => void;
+  readonly #subscription: Subscription;
+  readonly #unlisten: () => void;
+  /** Since when no beat could be missed. */
+  #sinceMs = performance.now();
+  readonly #heard = new Map<string, Heard>();
+
+  /** @param changed called when one has another state than before, or is new */
+  constructor(
+    broker: Broker,
+    service: string,
+    own: string,
+    limits: Pick<Limits, "natsGoneMs" | "natsMaxInstances" | "natsHandOverMs">,
+    changed: () => void,
+  ) {
+    this.#broker = broker;
+    this.#own = own;
+    this.#limits = limits;
+    this.#changed = changed;
+    this.#subscription = broker.subscribe(subjects.beat(service), ({ data }) => this.#hear(data));
+    this.#unlisten = broker.listen({
+      back: () => {
+        this.#sinceMs = performance.now();
+        void this.#ask(service);
+      },
+    });
+    void this.#ask(service);
+  }
+
+  /** Those that were here before tell of themselves only every second. */
+  async #ask(service: string): Promise<void> {
+    try {
+      const options = { strategy: "stall", maxWait: this.#limits.natsHandOverMs } as const;
+      for await (const { data } of await this.#broker.connection.requestMany(subjects.who(service), "", options))
+        this.#hear(data);
+    } catch {
+      // Nobody is there, or the broker is gone again. What is not heard now comes with the beats.
+    }
+  }
+
+  #hear(data: Uint8Array): void {
+    let beat: Beat;
+    try {
+      beat = decodeBeat(data);
+    } catch {
+      // It came from somebody who is no instance, or from a later version. It tells us nothing.
+      return;
+    }
+    if (beat.instance === this.#own) return;
+    const before = this.#heard.get(beat.instance);
+    if (beat.state === "left") this.#heard.delete(beat.instance);
+    else {
+      if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) this.#forgetGone();
+      if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) return;
+      this.#heard.set(beat.instance, { beat, atMs: performance.now() });
+    }
+    if (before?.beat.state !== beat.state) this.#changed();
+  }
+
+  #forgetGone(): void {
+    const sinceMs = performance.now() - this.#limits.natsGoneMs;
+    for (const [instance, { atMs }] of this.#heard) if (atMs < sinceMs) this.#heard.delete(instance);
+  }
+
+  /** Those that are there. */
+  get all(): readonly Beat[] {
+    this.#forgetGone();
+    return [...this.#heard.values()].map(({ beat }) => beat);
+  }
+
+  /** True when it tells nothing any more, and would have been heard. */
+  isGone(instance: string): boolean {
+    this.#forgetGone();
+    const hasListened = this.#sinceMs < performance.now() - this.#limits.natsGoneMs;
+    return instance !== this.#own && hasListened && !this.#heard.has(instance);
+  }
+
+  close(): void {
+    this.#unlisten();
+    if (!this.#broker.connection.isClosed()) this.#subscription.unsubscribe();
+  }
+}
+
+/** Those that can begin a run at once, the one with the most room first. */
+export function withRoom(beats: readonly Beat[], tried: readonly string[]): readonly Beat[] {
+  const share = ({ running, waiting, places }: Beat): number => (running + waiting) / Math.max(1, places);
+  return beats
+    .filter(({ instance, state }) => state === "ready" && !tried.includes(instance))
+    .sort((a, b) => share(a) - share(b));
+}
+
+/**
+ * Says whether an instance must take requests from the group. One that is full leaves them to those that have room, but
+ * one is always left, because a group of nobody refuses everything. So the full one with the lowest id stays.
+ */
+export function belongsToGroup(own: Beat, others: readonly Beat[]): boolean {
+  if (own.state === "draining" || own.state === "left") return false;
+  if (own.state === "ready" || !others.some(({ state }) => state === "ready")) return true;
+  const open = others.filter(({ state }) => state === "ready" || state === "full");
+  return open.every(({ instance }) => own.instance < instance);
+}

@@ -1,0 +1,95 @@
+/** Reads one request of a caller without a session. */
+import type { Msg, MsgHdrs } from "@nats-io/transport-node";
+import { IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import { isId, isInbox } from "../../nats/subjects.js";
+import { provenHeaders, type ProvenHeaders } from "../../session/request-proof.js";
+import { isJsonObject, parseJson, type JsonLimits, type JsonObject } from "../../wire/json.js";
+
+export const proofName = "Iscep-Proof";
+/** An instance that gives a request to another one says with these where the answer goes, and who had it before. */
+export const replyName = "Iscep-Reply";
+export const triedName = "Iscep-Tried";
+const traceName = "traceparent";
+
+export interface ServiceMessage {
+  readonly command: string;
+  readonly payload: Buffer;
+  /** Where the answer goes. */
+  readonly reply: string;
+  readonly headers: ProvenHeaders;
+  readonly proof: string | undefined;
+  readonly traceparent: string | undefined;
+  /** The instances that have had it. */
+  readonly tried: readonly string[];
+  /** An instance gave it to us, and wants to hear at this subject whether we take it. */
+  readonly giver: string | undefined;
+}
+
+/** undefined when nobody could get an answer. */
+export function readServiceMessage(command: string, message: Msg, isDirect: boolean): ServiceMessage | undefined {
+  const { data, reply, headers } = message;
+  if (!isInbox(reply)) return undefined;
+  const given = isDirect ? headerOf(headers, replyName) : undefined;
+  if (given !== undefined && !isInbox(given)) return undefined;
+  const tried = isDirect ? (headerOf(headers, triedName) ?? "").split(",", 65).filter(isId) : [];
+  return {
+    command,
+    payload: Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+    reply: given ?? reply,
+    headers: provenHeadersOf(headers),
+    proof: headerOf(headers, proofName),
+    traceparent: headerOf(headers, traceName),
+    tried,
+    giver: given === undefined ? undefined : reply,
+  };
+}
+
+export function provenHeadersOf(headers: MsgHdrs | undefined): ProvenHeaders {
+  return Object.fromEntries(
+    provenHeaders.flatMap((name) => {
+      const value = headerOf(headers, name);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** The first of its name, in any case of its letters, because tools write them as they like. An empty one is none. */
+export function headerOf(headers: MsgHdrs | undefined, name: string): string | undefined {
+  const value = headers?.values(name, "insensitive")[0];
+  return value === "" ? undefined : value;
+}
+
+export interface CallWishes {
+  /** How long the caller waits, in milliseconds. undefined: as long as the command may take. */
+  readonly timeoutMs?: number;
+  /** The caller wants the run's id, and not its outcome. */
+  readonly detach: boolean;
+  readonly idempotencyKey?: string;
+}
+
+/** @throws IscepError `usage` */
+export function wishesOf(headers: ProvenHeaders): CallWishes {
+  const { "Iscep-Timeout": timeout, "Iscep-Detach": detach, "Idempotency-Key": idempotencyKey } = headers;
+  if (timeout !== undefined && !/^[1-9]\d{0,9}$/.test(timeout))
+    throw new IscepError("usage", "Iscep-Timeout is a whole number of milliseconds");
+  if (detach !== undefined && detach !== "true")
+    throw new IscepError("usage", "Iscep-Detach is `true`, or it is left out");
+  if (idempotencyKey !== undefined && idempotencyKey.length > 256)
+    throw new IscepError("usage", "an Idempotency-Key has 1 to 256 characters");
+  return {
+    detach: detach !== undefined,
+    ...(timeout === undefined ? {} : { timeoutMs: Math.min(Number(timeout), 2 ** 31 - 1) }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  };
+}
+
+/** No payload is no arguments. @throws IscepError `protocol`, `invalid_arguments` */
+export function argumentsOf(payload: Buffer, limits: JsonLimits & Pick<Limits, "maxPacketBytes">): JsonObject {
+  if (payload.length === 0) return {};
+  if (payload.length > limits.maxPacketBytes)
+    throw new IscepError("too_large", `a request has at most ${limits.maxPacketBytes} bytes (maxPacketBytes)`);
+  const value = parseJson(payload, limits);
+  if (isJsonObject(value)) return value;
+  throw new IscepError("invalid_arguments", "the payload must be one JSON object: the arguments by their names");
+}

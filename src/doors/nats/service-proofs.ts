@@ -1,0 +1,185 @@
+/** Says who sends a request without a session, and whether it came before. */
+import type { Client } from "../../client/client.js";
+import { IscepError } from "../../errors.js";
+import { Claims } from "../../nats/claims.js";
+import { natsSource } from "../../nats/subjects.js";
+import { RequestMemory } from "../../session/request-memory.js";
+import { isProvenRequest, readProofHeader, toAny, type RequestProof } from "../../session/request-proof.js";
+import type { TokenProof } from "../door.js";
+import type { NatsPartContext } from "./part.js";
+import type { ServiceMessage } from "./service-message.js";
+
+/** Who has proven nothing, on a server that asks for no token. */
+const nobody = "-";
+
+/** A request that is new here. */
+export interface NewRequest {
+  readonly kind: "new";
+  readonly client: Client;
+  /** The name of the request as an idempotency key; undefined if it has none. */
+  readonly nonce: string | undefined;
+  /** It names this instance, and may not be given to another one. */
+  readonly isBound: boolean;
+  /** Its run, for those who send it again. undefined: it was refused. It must be called, unless it is released. */
+  began(run: string | undefined): void;
+  /** Nothing was done, so another instance may do it. */
+  release(): Promise<void>;
+  close(): void;
+}
+
+export type KnownRequest =
+  | NewRequest
+  /** It came before. This is the run that it began here. */
+  | { readonly kind: "again"; readonly client: Client; readonly run: string | undefined; close(): void }
+  /** Another instance has it. */
+  | { readonly kind: "elsewhere"; readonly instance: string; close(): void };
+
+/** What became of a request: its run here (undefined: it was refused), or the instance that has it, or nothing. */
+type Fate = { readonly run: string | undefined } | { readonly instance: string } | "released";
+
+export class ServiceProofs {
+  readonly #context: NatsPartContext;
+  readonly #memory: RequestMemory<Promise<Fate>>;
+  readonly #claims: Claims;
+  #anonymous: Client | undefined;
+
+  constructor(context: NatsPartContext) {
+    this.#context = context;
+    const { natsClockSkewMs, natsMaxRememberedRequests, natsMaxAllRememberedRequests, natsMaxClaimBytes } =
+      context.server.limits;
+    // Its time may be as far ahead as it may be behind later.
+    const keepMs = 2 * natsClockSkewMs + 1_000;
+    this.#memory = new RequestMemory({
+      keepMs,
+      maxOfOne: natsMaxRememberedRequests,
+      maxInAll: natsMaxAllRememberedRequests,
+    });
+    const bucket = `iscep-requests_${context.service}`;
+    this.#claims = new Claims(context.broker, bucket, { keepMs, maxBytes: natsMaxClaimBytes });
+  }
+
+  /** @throws IscepError `unauthorized`; `busy` when it cannot be known whether the request came before */
+  async open(message: ServiceMessage): Promise<KnownRequest> {
+    const { server } = this.#context;
+    if (message.proof === undefined) return this.#unnamed();
+    const proof = readProofHeader(message.proof);
+    if (proof === undefined) throw refused("the header Iscep-Proof cannot be read (PROTOCOL.md)");
+    this.#checkTerms(proof);
+    if (proof.proven === undefined && server.access === "tokens") throw new IscepError("unauthorized");
+    const client = server.clientOf({ source: natsSource, proof: tokenProofOf(proof, this.#context.service, message) });
+    try {
+      return await this.#named(proof, client);
+    } catch (error) {
+      void client.close();
+      throw error;
+    }
+  }
+
+  #unnamed(): NewRequest {
+    // A token that this client would need is refused each time. Without tokens, one client serves all.
+    const client = (this.#anonymous ??= this.#context.server.clientOf({ source: natsSource }));
+    const nothing = (): void => {};
+    return {
+      kind: "new",
+      client,
+      nonce: undefined,
+      isBound: false,
+      began: nothing,
+      release: async () => {},
+      close: nothing,
+    };
+  }
+
+  /** @throws IscepError `unauthorized` */
+  #checkTerms({ to, timeMs }: RequestProof): void {
+    const { server, instance } = this.#context;
+    const { natsClockSkewMs } = server.limits;
+    const aheadMs = timeMs - Date.now();
+    if (Math.abs(aheadMs) > natsClockSkewMs) {
+      throw refused(
+        `its time is ${Math.round(Math.abs(aheadMs) / 1_000)} s ${aheadMs > 0 ? "ahead of" : "behind"} the server's clock, and ${natsClockSkewMs / 1_000} s may be; make a new proof for each request, and set the clock`,
+      );
+    }
+    if (to !== toAny && to !== instance) throw refused("it is for another instance, or for the queue");
+  }
+
+  async #named(proof: RequestProof, client: Client): Promise<KnownRequest> {
+    const { to, nonce, proven } = proof;
+    const caller = proven?.reference ?? nobody;
+    let settle: (fate: Fate) => void = () => {};
+    const fate = new Promise<Fate>((resolve) => (settle = resolve));
+    const earlier = this.#memory.claim(caller, nonce, performance.now(), () => fate);
+    const close = (): void => void client.close();
+    if (earlier === "full")
+      throw new IscepError("busy", "this token has sent too many single requests; use a session, or try again later");
+    if (earlier !== undefined) {
+      const found = await earlier.kept;
+      if (found === "released") return this.#named(proof, client);
+      return "run" in found
+        ? { kind: "again", client, run: found.run, close }
+        : { kind: "elsewhere", instance: found.instance, close };
+    }
+    const isShared = to === toAny && proven !== undefined;
+    const key = `${caller}.${nonce}`;
+    const forget = (): void => {
+      this.#memory.release(caller, nonce);
+      settle("released");
+    };
+    if (isShared) {
+      try {
+        const instance = await this.#claims.claim(key, this.#context.instance);
+        if (instance !== this.#context.instance) {
+          settle({ instance });
+          return { kind: "elsewhere", instance, close };
+        }
+      } catch (error) {
+        forget();
+        throw unknownRequest(error);
+      }
+    }
+    return {
+      kind: "new",
+      client,
+      nonce,
+      isBound: to !== toAny,
+      began: (run) => settle({ run }),
+      release: async () => {
+        // Others must find it free before anybody here can take it again.
+        if (isShared) await this.#claims.release(key);
+        forget();
+      },
+      close,
+    };
+  }
+
+  close(): void {
+    void this.#anonymous?.close();
+  }
+}
+
+export function tokenProofOf(
+  { proven, to, timeMs, nonce }: RequestProof,
+  service: string,
+  { command, payload, headers }: Pick<ServiceMessage, "command" | "payload" | "headers">,
+): TokenProof | undefined {
+  if (proven === undefined) return undefined;
+  const request = { service, command, to, timeMs, nonce, headers, payload };
+  return {
+    reference: proven.reference,
+    isProvenBy: (storedKey) => isProvenRequest(storedKey, proven.proof, request),
+  };
+}
+
+function refused(reason: string): IscepError {
+  return new IscepError("unauthorized", `the proof of the request does not count: ${reason}`);
+}
+
+/** Nobody can say whether another instance has run it. */
+function unknownRequest(cause: unknown): IscepError {
+  const reason = cause instanceof Error ? cause.message : "it is gone";
+  return new IscepError(
+    "busy",
+    `a proof for any instance needs JetStream, so that no two instances run it: ${reason}. Or make the proof for one instance (to=INSTANCE), and send the request to its own subject`,
+    { cause },
+  );
+}

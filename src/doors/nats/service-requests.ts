@@ -1,0 +1,164 @@
+/** Answers requests without a session: a thin door over a client of the server. */
+import type { RunHandle } from "../../client/protocol/run-handle.js";
+import { IscepError, toIscepError, type ErrorCode } from "../../errors.js";
+import type { Outcome } from "../../model/outcome.js";
+import type { HandOver } from "./hand-over.js";
+import { refusedIt, taken } from "./hand-over.js";
+import type { NatsPartContext } from "./part.js";
+import { argumentsOf, wishesOf, type ServiceMessage } from "./service-message.js";
+import { ServiceProofs, type KnownRequest, type NewRequest } from "./service-proofs.js";
+import { errorReplyOf, headerRoomBytes, replyOf, startedReply, type ServiceReply } from "./service-reply.js";
+
+/** The command has a timeout of its own. */
+const longestTimeoutMs = 2 ** 31 - 1;
+
+export interface ServiceRequestsHost {
+  readonly context: NatsPartContext;
+  readonly handOver: HandOver;
+  send(subject: string, reply: ServiceReply): void;
+  answered(command: string, durationMs: number, error: ErrorCode | undefined): void;
+}
+
+export class ServiceRequests {
+  readonly #host: ServiceRequestsHost;
+  readonly #proofs: ServiceProofs;
+  #underWay = 0;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(host: ServiceRequestsHost) {
+    this.#host = host;
+    this.#proofs = new ServiceProofs(host.context);
+  }
+
+  /** It must not throw, and does not wait. */
+  receive(message: ServiceMessage): void {
+    this.#underWay++;
+    void this.#answer(message).then(() => {
+      if (--this.#underWay === 0) for (const idle of this.#whenIdle.splice(0)) idle();
+    });
+  }
+
+  async idle(): Promise<void> {
+    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  get #isFull(): boolean {
+    return this.#underWay > this.#host.context.server.limits.natsMaxRequests;
+  }
+
+  async #answer(message: ServiceMessage): Promise<void> {
+    const { broker } = this.#host.context;
+    const startedMs = performance.now();
+    let reply: ServiceReply | undefined;
+    if (message.giver !== undefined) {
+      const { state } = this.#host.context.beat();
+      const isWanted = isOurs(message) || (state === "ready" && !this.#isFull);
+      broker.publish(message.giver, isWanted ? taken : refusedIt);
+      if (!isWanted) return;
+    }
+    try {
+      reply = await this.#reply(message, isOurs(message));
+    } catch (error) {
+      reply = errorReplyOf(toIscepError(error));
+    }
+    if (reply === undefined) return;
+    this.#host.send(message.reply, reply);
+    this.#host.answered(message.command, performance.now() - startedMs, reply.error?.code);
+  }
+
+  /**
+   * undefined when another instance answers.
+   * @param mustWait nobody else has room, so it waits here for its turn
+   */
+  async #reply(message: ServiceMessage, mustWait = false): Promise<ServiceReply | undefined> {
+    const { context, handOver } = this.#host;
+    const { state } = context.beat();
+    const isElsewhere = !mustWait && (state !== "ready" || this.#isFull) && !this.#isForUs(message);
+    if (isElsewhere && (await handOver.give(message))) return undefined;
+    if ((state === "draining" || state === "left") && !isOurs(message))
+      throw new IscepError("closed", "the server closes; nothing was begun");
+    if (this.#isFull) throw new IscepError("busy", "too many requests wait here for their answers; try again later");
+    const request = await this.#proofs.open(message);
+    try {
+      if (request.kind === "elsewhere") return await this.#elsewhere(message, request.instance);
+      if (request.kind === "again") return await this.#again(request);
+      const reply = await this.#begin(message, request, mustWait || request.isBound);
+      if (reply !== "busy") return reply;
+      await request.release();
+    } finally {
+      if (request.kind === "new") request.began(undefined);
+      request.close();
+    }
+    // Another instance may have it by now, so whether we have it is asked again.
+    return (await handOver.give(message)) ? undefined : this.#reply(message, true);
+  }
+
+  async #again({ client, run }: Extract<KnownRequest, { kind: "again" }>): Promise<ServiceReply> {
+    if (run === undefined)
+      throw new IscepError("unauthorized", "this proof was used before; make a new one for each request");
+    return this.#replyOf(await client.attach(run, { output: false }).outcome, run);
+  }
+
+  /** A proof names this instance, so no other one would take the request. */
+  #isForUs({ proof }: ServiceMessage): boolean {
+    return proof !== undefined && proof.includes(`to=${this.#host.context.instance}`);
+  }
+
+  async #elsewhere(message: ServiceMessage, instance: string): Promise<undefined> {
+    // That one has claimed it, so it does not count who else was asked.
+    if (await this.#host.handOver.to(instance, message, [])) return undefined;
+    throw new IscepError("lost", "the instance that has this request is gone, or takes nothing now");
+  }
+
+  /** `busy` when it would have to wait here, and another instance may begin it. */
+  async #begin(message: ServiceMessage, request: NewRequest, mustWait: boolean): Promise<ServiceReply | "busy"> {
+    const { context, handOver } = this.#host;
+    const { client, nonce } = request;
+    const { command, payload, traceparent } = message;
+    const { timeoutMs = longestTimeoutMs, detach, idempotencyKey } = wishesOf(message.headers);
+    const args = argumentsOf(payload, context.server.limits);
+    const key = idempotencyKey ?? (nonce === undefined ? undefined : `nats ${nonce}`);
+    const wait = mustWait || !handOver.isPossible(message);
+    const handle = client.run(command, args, {
+      timeoutMs,
+      output: false,
+      wait,
+      ...(detach ? { detach } : {}),
+      ...(key === undefined ? {} : { idempotencyKey: key }),
+      ...(traceparent === undefined ? {} : { traceparent }),
+    });
+    handle.id.then(
+      (run) => request.began(run),
+      () => {},
+    );
+    const outcome = await this.#told(handle, detach);
+    if (!wait && outcome?.status === "rejected" && mayBeginElsewhere(outcome.error.code)) return "busy";
+    const run = await handle.id.catch(() => undefined);
+    return outcome === undefined ? startedReply(run ?? "") : this.#replyOf(outcome, run);
+  }
+
+  /** The outcome; undefined if the caller does not want to wait for it, and the run has begun. */
+  async #told(handle: RunHandle, detach: boolean): Promise<Outcome | undefined> {
+    if (!detach) return handle.outcome;
+    const run = await handle.id.catch(() => undefined);
+    return run === undefined ? handle.outcome : undefined;
+  }
+
+  #replyOf(outcome: Outcome, run: string | undefined): ServiceReply {
+    return replyOf(outcome, run, this.#host.context.broker.maxPayloadBytes - headerRoomBytes);
+  }
+
+  close(): void {
+    this.#proofs.close();
+  }
+}
+
+/** Another instance found that we have claimed it before. It gives it on as one that nobody was asked for. */
+function isOurs({ giver, tried }: ServiceMessage): boolean {
+  return giver !== undefined && tried.length === 0;
+}
+
+/** Nothing has begun, and another instance may begin it. */
+function mayBeginElsewhere(code: ErrorCode): boolean {
+  return code === "busy" || code === "closed";
+}

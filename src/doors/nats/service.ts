@@ -1,0 +1,169 @@
+/** The service of ADR-32: `nats micro` finds it, and callers without a session call its endpoints. */
+import type { Msg, MsgHdrs, Subscription } from "@nats-io/transport-node";
+import { IscepError, toIscepError } from "../../errors.js";
+import { callSubjects, commandOf, queueGroup } from "../../nats/call-subjects.js";
+import { isInbox, natsSource } from "../../nats/subjects.js";
+import { packageVersion } from "../../version.js";
+import { HandOver } from "./hand-over.js";
+import { belongsToGroup, OtherInstances } from "./other-instances.js";
+import type { NatsPart, NatsPartContext } from "./part.js";
+import { ServiceCounts } from "./service-counts.js";
+import { endpointsOf, infoText, pingText, statsText, type Endpoint, type ServiceFacts } from "./service-info.js";
+import { readServiceMessage } from "./service-message.js";
+import { headerRoomBytes, type ServiceReply } from "./service-reply.js";
+import { ServiceRequests } from "./service-requests.js";
+
+type MakeHeaders = () => MsgHdrs;
+
+export function openService(context: NatsPartContext): NatsPart {
+  return new Service(context);
+}
+
+class Service implements NatsPart {
+  readonly #context: NatsPartContext;
+  readonly #facts: ServiceFacts;
+  readonly #counts = new ServiceCounts();
+  readonly #others: OtherInstances;
+  readonly #requests: ServiceRequests;
+  readonly #subscriptions: Subscription[];
+  readonly #unlisten: readonly (() => void)[];
+  #endpoints: readonly Endpoint[];
+  #makeHeaders: MakeHeaders | undefined;
+  /** The instances take requests from one group, so that each request reaches one of them. */
+  #group: Subscription | undefined;
+  /** Resolves when nothing of the group is on its way to us any more. */
+  #left: Promise<void> | undefined;
+  #isReading = false;
+  #mustReadAgain = false;
+
+  constructor(context: NatsPartContext) {
+    const { broker, server, service, instance } = context;
+    this.#context = context;
+    this.#facts = { name: service, id: instance, version: packageVersion, metadata: { server: "iscep" } };
+    this.#endpoints = endpointsOf(service, server.access === "tokens" ? undefined : []);
+    this.#others = new OtherInstances(broker, service, instance, server.limits, () => this.#regroup());
+    this.#requests = new ServiceRequests({
+      context,
+      handOver: new HandOver(context, this.#others),
+      send: (subject, reply) => this.#send(subject, reply),
+      answered: (command, durationMs, error) => {
+        const subject = callSubjects.call(service, command);
+        const isShown = this.#endpoints.some((endpoint) => endpoint.subject === subject);
+        this.#counts.count(subject, isShown, durationMs, error);
+      },
+    });
+    void import("@nats-io/transport-node").then(({ headers }) => (this.#makeHeaders = headers));
+    this.#subscriptions = [
+      ...this.#discovery(),
+      broker.subscribe(`${callSubjects.allTo(service, instance)}>`, (message) =>
+        this.#receive(message, callSubjects.allTo(service, instance), true),
+      ),
+    ];
+    this.#unlisten = [server.onCommandsChanged(() => this.#read()), server.onLoadChanged(() => this.#regroup())];
+    this.#read();
+    this.#regroup();
+  }
+
+  #discovery(): Subscription[] {
+    const { broker, service, instance } = this.#context;
+    const answers = {
+      PING: () => pingText(this.#facts),
+      INFO: () => infoText(this.#facts, this.#endpoints, broker.maxPayloadBytes),
+      STATS: () =>
+        statsText(
+          this.#facts,
+          this.#context.beat().startedAt,
+          this.#endpoints,
+          ({ subject }) => (this.#context.server.access === "tokens" ? this.#counts.all : this.#counts.of(subject)),
+          broker.maxPayloadBytes,
+        ),
+    };
+    return Object.entries(answers).flatMap(([verb, answer]) =>
+      ["", `.${service}`, `.${service}.${instance}`].map((target) =>
+        broker.subscribe(`$SRV.${verb}${target}`, ({ reply }) => {
+          if (isInbox(reply)) broker.publish(reply, answer());
+        }),
+      ),
+    );
+  }
+
+  /** The list is what a caller without a token gets. Changes during a reading lead to one more. */
+  #read(): void {
+    const { server, service } = this.#context;
+    if (server.access === "tokens") return;
+    this.#mustReadAgain = this.#isReading;
+    if (this.#isReading) return;
+    this.#isReading = true;
+    const client = server.clientOf({ source: natsSource });
+    client
+      .list()
+      .then(
+        (descriptions) => {
+          this.#endpoints = endpointsOf(service, descriptions);
+          this.#counts.keepOnly(new Set(this.#endpoints.map(({ subject }) => subject)));
+        },
+        (error: unknown) => this.#failed("the list of commands for $SRV.INFO could not be made", error),
+      )
+      .finally(() => {
+        void client.close();
+        this.#isReading = false;
+        if (this.#mustReadAgain) this.#read();
+      })
+      .catch(() => {});
+  }
+
+  #failed(what: string, error: unknown): void {
+    const { code, message } = toIscepError(error);
+    if (code !== "closed") this.#context.server.report(`${what}: ${message}`, error);
+  }
+
+  #regroup(): void {
+    const { broker, beat, service } = this.#context;
+    if (broker.connection.isClosed()) return;
+    const mustBeIn = belongsToGroup(beat(), this.#others.all);
+    if (mustBeIn === (this.#group !== undefined)) return;
+    if (mustBeIn) {
+      const prefix = callSubjects.calls(service);
+      this.#group = broker.subscribe(`${prefix}>`, (message) => this.#receive(message, prefix, false), queueGroup);
+      return;
+    }
+    // What the broker has sent us already is still handled.
+    const group = this.#group;
+    this.#group = undefined;
+    this.#left = group
+      ?.drain()
+      .catch((error: unknown) => this.#failed("the group of callers could not be left", error));
+  }
+
+  #receive(message: Msg, prefix: string, isDirect: boolean): void {
+    const read = readServiceMessage(commandOf(message.subject, prefix), message, isDirect);
+    if (read !== undefined) this.#requests.receive(read);
+  }
+
+  #send(subject: string, { payload, error }: ServiceReply): void {
+    const { broker } = this.#context;
+    const headers = this.#makeHeaders?.();
+    if (error !== undefined) {
+      headers?.set("Nats-Service-Error-Code", String(error.status));
+      headers?.set("Nats-Service-Error", error.text);
+    }
+    const isTooLong = Buffer.byteLength(payload) + headerRoomBytes > broker.maxPayloadBytes;
+    if (isTooLong) this.#failed("an answer was not sent", new IscepError("too_large"));
+    else broker.publish(subject, payload, undefined, error === undefined ? undefined : headers);
+  }
+
+  async drain(): Promise<void> {
+    this.#regroup();
+    await this.#left;
+    await this.#requests.idle();
+  }
+
+  close(): void {
+    for (const unlisten of this.#unlisten) unlisten();
+    this.#others.close();
+    this.#requests.close();
+    if (this.#context.broker.connection.isClosed()) return;
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    this.#group?.unsubscribe();
+  }
+}

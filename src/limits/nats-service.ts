@@ -1,0 +1,79 @@
+/** Limits of requests without a session, and of calls that wait in JetStream. */
+import { forever, MiB, type Limit } from "./limit.js";
+
+export const natsServiceLimits = {
+  natsClockSkewMs: {
+    min: 1_000,
+    default: 90_000,
+    max: 3_600_000,
+    reason:
+      "NATS: how far the time in a proof of a single request may be from the server's clock; for twice as long it is remembered, so that it counts once",
+  },
+  natsMaxRememberedRequests: {
+    min: 1,
+    default: 65_536,
+    max: 10_000_000,
+    reason:
+      "NATS: single requests of one token that are remembered; with one more, the next is refused until one is old",
+  },
+  natsMaxAllRememberedRequests: {
+    min: 1,
+    default: 262_144,
+    max: 100_000_000,
+    reason: "NATS: the same for all tokens together",
+  },
+  natsMaxRequests: {
+    min: 1,
+    default: 1_024,
+    max: 1_000_000,
+    reason: "NATS: single requests that have no answer yet; one more goes to another instance, or is refused",
+  },
+  natsHandOverMs: {
+    min: 1,
+    default: 2_000,
+    max: forever,
+    reason: "NATS: how long an instance waits for another one to say whether it takes a request",
+  },
+  natsMaxHops: {
+    min: 0,
+    default: 8,
+    max: 64,
+    reason: "NATS: how many instances a request may be given to, one after the other, before it waits or is refused",
+  },
+  natsMaxInstances: {
+    min: 1,
+    default: 1_000,
+    max: 100_000,
+    reason: "NATS: other instances that an instance remembers the beats of",
+  },
+  natsDurableMs: {
+    min: 1_000,
+    default: 604_800_000,
+    max: forever,
+    reason: "NATS: how long a durable call may wait for an instance, and how old its proof may be then",
+  },
+  natsMaxDurableBytes: {
+    min: 1_024,
+    default: 256 * MiB,
+    max: 1024 * 1024 * MiB,
+    reason: "NATS: durable calls that wait, in bytes of the broker's disk; one more is refused",
+  },
+  natsRedeliverMs: {
+    min: 100,
+    default: 10_000,
+    max: forever,
+    reason: "NATS: when an instance took a durable call and said nothing for so long, another one gets it",
+  },
+  natsTakeMs: {
+    min: 1_000,
+    default: 10_000,
+    max: forever,
+    reason: "NATS: how long an instance that has room waits for a durable call before it asks again",
+  },
+  natsMaxClaimBytes: {
+    min: 1_024,
+    default: 64 * MiB,
+    max: 1024 * 1024 * MiB,
+    reason: "NATS: what the broker remembers of started calls, schedules and requests, in bytes for each of the two",
+  },
+} as const satisfies Record<string, Limit>;

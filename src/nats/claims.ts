@@ -1,0 +1,95 @@
+/**
+ * Decides which instance gets something: the first that claims it, for as long as the broker keeps claims. It is a bucket
+ * of JetStream's key-value store, which survives a restart of the broker.
+ */
+import type { KV } from "@nats-io/kv";
+import { IscepError } from "../errors.js";
+import { jetStreamFault, isConflict } from "./jetstream-faults.js";
+import type { Broker } from "./broker.js";
+
+export interface ClaimsOptions {
+  /** How long a claim is kept, in milliseconds. */
+  readonly keepMs: number;
+  readonly maxBytes: number;
+}
+
+export class Claims {
+  readonly #broker: Broker;
+  readonly #bucket: string;
+  readonly #options: ClaimsOptions;
+  #opening: Promise<KV> | undefined;
+
+  constructor(broker: Broker, bucket: string, options: ClaimsOptions) {
+    this.#broker = broker;
+    this.#bucket = bucket;
+    this.#options = options;
+  }
+
+  /** It is opened when it is needed first, and made if there is none. */
+  async #open(): Promise<KV> {
+    const opening = (this.#opening ??= this.#make());
+    try {
+      return await opening;
+    } catch (error) {
+      this.#opening = undefined;
+      throw jetStreamFault(this.#broker.where, error);
+    }
+  }
+
+  async #make(): Promise<KV> {
+    const [{ jetstream }, { Kvm }] = await Promise.all([import("@nats-io/jetstream"), import("@nats-io/kv")]);
+    const { keepMs, maxBytes } = this.#options;
+    const buckets = new Kvm(jetstream(this.#broker.connection));
+    // A copy of another server of the broker may be older than a claim, so only the leader is asked.
+    return buckets.create(this.#bucket, { ttl: keepMs, max_bytes: maxBytes, history: 1, allow_direct: false });
+  }
+
+  /**
+   * Claims the key, if nobody has it yet. Resolves to the text that counts: this one, or that of the first.
+   * @throws IscepError `busy` when nobody can know, or there is no room. The claim may be made all the same, so ask again
+   *   with the same text
+   */
+  async claim(key: string, text: string): Promise<string> {
+    const bucket = await this.#open();
+    try {
+      await bucket.create(key, text);
+      return text;
+    } catch (error) {
+      if (!isConflict(error)) throw jetStreamFault(this.#broker.where, error);
+    }
+    const found = await this.get(key);
+    if (found !== undefined) return found;
+    throw new IscepError("busy", "a claim was given up at this moment; try again");
+  }
+
+  /** @throws IscepError `busy` */
+  async get(key: string): Promise<string | undefined> {
+    const bucket = await this.#open();
+    try {
+      const entry = await bucket.get(key);
+      return entry === null || entry.operation !== "PUT" ? undefined : entry.string();
+    } catch (error) {
+      throw jetStreamFault(this.#broker.where, error);
+    }
+  }
+
+  /** Changes what is kept. @throws IscepError `busy` */
+  async set(key: string, text: string): Promise<void> {
+    const bucket = await this.#open();
+    try {
+      await bucket.put(key, text);
+    } catch (error) {
+      throw jetStreamFault(this.#broker.where, error);
+    }
+  }
+
+  /** Anybody may claim it again. @throws IscepError `busy` */
+  async release(key: string): Promise<void> {
+    const bucket = await this.#open();
+    try {
+      await bucket.purge(key);
+    } catch (error) {
+      throw jetStreamFault(this.#broker.where, error);
+    }
+  }
+}

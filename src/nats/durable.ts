@@ -1,0 +1,115 @@
+/** The caller's side of durable calls: to submit one, and to ask what became of it. */
+import { IscepError } from "../errors.js";
+import type { Limits } from "../limits/limits.js";
+import { isOutcomeStatus, type OutcomeStatus } from "../model/outcome.js";
+import { proofHeader, queuedRunId, toQueue, type ProvenHeaders } from "../session/request-proof.js";
+import { tokenReference } from "../session/proof.js";
+import { isJsonObject, parseJson } from "../wire/json.js";
+import type { Broker } from "./broker.js";
+import { callSubjects } from "./call-subjects.js";
+import { isRefusal, jetStreamFault } from "./jetstream-faults.js";
+import { keysOf, newRequest } from "./request-header.js";
+import { isId } from "./subjects.js";
+import { openWorkQueue } from "./work-queue.js";
+
+/** The name of a request in JetStream. A message that is sent again with it counts once. */
+const messageIdName = "Nats-Msg-Id";
+/** Stands for the token of a caller who has none. */
+export const noToken = "-";
+
+export interface DurableCall {
+  readonly service: string;
+  readonly command: string;
+  /** The arguments, as one JSON object. */
+  readonly payload: string | Uint8Array;
+  /** Default: none, for a service that asks for none. */
+  readonly token?: string | undefined;
+  readonly headers?: ProvenHeaders;
+}
+
+type DurableLimits = Pick<Limits, "natsDurableMs" | "natsMaxDurableBytes" | "natsRedeliverMs" | "natsHandOverMs">;
+
+/**
+ * Puts a call into the queue. Resolves to the id of its run when the broker has it on its disk.
+ * @throws IscepError `busy` when JetStream is full or missing, `too_large`, `unauthorized` when the broker does not allow
+ *   it, `lost` when nobody knows whether the broker has it: the same call may be there or not
+ */
+export async function submitDurable(broker: Broker, call: DurableCall, limits: DurableLimits): Promise<string> {
+  const { service, command, token, headers: proven = {} } = call;
+  const request = { ...newRequest(service, command, call.payload), to: toQueue, headers: proven };
+  const keys = token === undefined ? undefined : keysOf(token);
+  const run = queuedRunId(request, keys === undefined ? noToken : tokenReference(keys.storedKey));
+  const { headers: make } = await import("@nats-io/transport-node");
+  const headers = make();
+  for (const [name, value] of Object.entries(proven)) headers.set(name, value);
+  headers.set("Iscep-Proof", proofHeader(request, keys));
+  headers.set(messageIdName, run);
+  const bytes = request.payload.length + 2_048;
+  if (bytes > broker.maxPayloadBytes)
+    throw new IscepError(
+      "too_large",
+      `a durable call has at most ${broker.maxPayloadBytes} bytes with its headers (max_payload of the broker)`,
+    );
+  const queue = await openWorkQueue(broker, service, limits);
+  try {
+    await queue.jetStream.publish(callSubjects.submit(service, run, command), request.payload, { headers });
+  } catch (error) {
+    if (isRefusal(error)) throw jetStreamFault(broker.where, error);
+    const sentence = "the broker did not say whether it has the durable call; look for its run before you call again";
+    throw new IscepError("lost", sentence, { cause: error, details: { run } });
+  }
+  return run;
+}
+
+/** `waiting`: nobody has taken it. `started`: the instance has it, or is gone and has lost it. `unknown`: there is none. */
+export type DurableState =
+  | { readonly state: "waiting" | "unknown" }
+  | { readonly state: "started"; readonly instance: string; readonly isThere: boolean }
+  | {
+      readonly state: "ended";
+      readonly instance: string;
+      readonly status: OutcomeStatus;
+      readonly code?: string;
+      /** The run that it joined by its idempotency key, if that has another id. */
+      readonly run?: string;
+    };
+
+/**
+ * Asks the instances what became of a durable call.
+ * @returns undefined when no instance is there that could know
+ * @throws IscepError `busy` when the instance cannot know now
+ */
+export async function durableState(
+  broker: Broker,
+  service: string,
+  run: string,
+  { natsHandOverMs }: Pick<Limits, "natsHandOverMs">,
+): Promise<DurableState | undefined> {
+  let data: Uint8Array;
+  try {
+    ({ data } = await broker.connection.request(callSubjects.durable(service), run, { timeout: natsHandOverMs }));
+  } catch {
+    return undefined;
+  }
+  return readDurableState(data);
+}
+
+const jsonLimits = { maxJsonDepth: 4, maxJsonItems: 20, maxJsonKeys: 20 };
+
+export function readDurableState(data: Uint8Array): DurableState | undefined {
+  const value = parseJson(Buffer.from(data.buffer, data.byteOffset, data.length), jsonLimits);
+  if (!isJsonObject(value)) return undefined;
+  const { state, instance, isThere, status, code, run, error } = value;
+  if (typeof error === "string") throw new IscepError("busy", error);
+  if (state === "waiting" || state === "unknown") return { state };
+  if (!isId(instance)) return undefined;
+  if (state === "started") return { state, instance, isThere: isThere === true };
+  if (state !== "ended" || !isOutcomeStatus(status)) return undefined;
+  return {
+    state,
+    instance,
+    status,
+    ...(typeof code === "string" ? { code } : {}),
+    ...(typeof run === "string" ? { run } : {}),
+  };
+}

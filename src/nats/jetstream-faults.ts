@@ -1,0 +1,68 @@
+/** What JetStream refuses, as errors that tell a person what to do. Codes are those of its API (`err_code`). */
+import { isIscepError, IscepError, textOfThrown } from "../errors.js";
+
+const wrongLastSequence = [10_071, 10_164];
+const noRoom = [10_023, 10_047, 10_054, 10_077, 10_122];
+const notEnabled = [10_039, 10_076];
+
+function codeOf(thrown: unknown): number | undefined {
+  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "number" ? thrown.code : undefined;
+}
+
+/** Another one was there first. */
+export function isConflict(thrown: unknown): boolean {
+  return wrongLastSequence.includes(codeOf(thrown) ?? 0);
+}
+
+/** The broker has said that it did not do it, or nobody is there who could. Otherwise nobody knows. */
+export function isRefusal(thrown: unknown): boolean {
+  return codeOf(thrown) !== undefined || isWithoutAnswer(thrown) || isForbidden(thrown);
+}
+
+function isForbidden(thrown: unknown): boolean {
+  return (
+    thrown instanceof Error &&
+    (thrown.name === "PermissionViolationError" || /permissions violation/i.test(thrown.message))
+  );
+}
+
+/** @param where HOST:PORT of the broker */
+export function jetStreamFault(where: string, thrown: unknown): IscepError {
+  if (isIscepError(thrown)) return thrown;
+  const code = codeOf(thrown) ?? 0;
+  const told = textOfThrown(thrown);
+  const name = thrown instanceof Error ? thrown.name : "";
+  const cause = thrown;
+  if (notEnabled.includes(code) || name === "JetStreamNotEnabled" || isWithoutAnswer(thrown)) {
+    return new IscepError(
+      "busy",
+      `the broker at ${where} has no JetStream for us now; its operator enables it (nats-server --jetstream), or it comes back`,
+      { cause },
+    );
+  }
+  if (noRoom.includes(code) || /maximum (?:bytes|messages)|insufficient|no space/i.test(told)) {
+    return new IscepError(
+      "busy",
+      `JetStream of the broker at ${where} is full (${told}); try again when instances have taken what waits there, or give it more room`,
+      { cause },
+    );
+  }
+  if (isForbidden(thrown)) {
+    return new IscepError(
+      "unauthorized",
+      `the broker at ${where} does not allow it: ${told}. Its operator must give this user the permission (docs/SCALING.md)`,
+      { cause },
+    );
+  }
+  return new IscepError("busy", `JetStream of the broker at ${where} did not do it: ${told}; try again later`, {
+    cause,
+  });
+}
+
+/** Nobody listens on the subjects of JetStream. */
+function isWithoutAnswer(thrown: unknown): boolean {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    if (error.name === "NoRespondersError" || error.message === "stream not found") return true;
+  }
+  return false;
+}

@@ -1,0 +1,51 @@
+/** Makes the header with which a program proves its token for one request (PROTOCOL.md, "A single request over NATS"). */
+import { randomBytes } from "node:crypto";
+import { IscepError } from "../errors.js";
+import { clientKey, secretOf, storedKeyOf } from "../identity/tokens.js";
+import type { ClientKeys } from "../session/proof.js";
+import { proofHeader, provenHeaders, toAny, type ProvenHeaders } from "../session/request-proof.js";
+import { checkServiceName, isId } from "./subjects.js";
+
+export interface NatsProofOptions {
+  readonly token: string;
+  /** The name of the service. */
+  readonly service: string;
+  readonly command: string;
+  /** What is sent, byte for byte: the arguments as one JSON object. Default: nothing, which is no arguments. */
+  readonly payload?: string | Uint8Array;
+  /** The id of an instance, if only that one may take it. Default: any instance, which needs JetStream. */
+  readonly to?: string;
+  /** Those of Iscep-Timeout, Iscep-Detach and Idempotency-Key that are sent too. Default: none. */
+  readonly headers?: ProvenHeaders;
+}
+
+/**
+ * The text of the header Iscep-Proof for one request. Make one for each request: it counts once, and for 90 seconds.
+ * @throws IscepError `usage`
+ */
+export function natsProof(options: NatsProofOptions): string {
+  const { token, service, command, payload = "", to = toAny, headers = {} } = options;
+  if (to !== toAny && !isId(to)) throw new IscepError("usage", `"${String(to).slice(0, 40)}" is no id of an instance`);
+  const isKnown = (name: string): boolean => provenHeaders.some((known) => known === name);
+  for (const name of Object.keys(headers)) {
+    if (!isKnown(name))
+      throw new IscepError("usage", `a proof covers ${provenHeaders.join(", ")}, and not "${name.slice(0, 40)}"`);
+  }
+  const request = { ...newRequest(checkServiceName(service), command, payload), to, headers };
+  return proofHeader(request, keysOf(token));
+}
+
+/** What names a request that is made now. */
+export function newRequest(
+  service: string,
+  command: string,
+  payload: string | Uint8Array,
+): { service: string; command: string; payload: Buffer; timeMs: number; nonce: string } {
+  const nonce = randomBytes(16).toString("base64url");
+  return { service, command, payload: Buffer.from(payload), timeMs: Date.now(), nonce };
+}
+
+export function keysOf(token: string): ClientKeys {
+  const key = clientKey(secretOf(token));
+  return { clientKey: key, storedKey: storedKeyOf(key) };
+}

@@ -1,0 +1,187 @@
+/** Durable calls: submitted while nobody serves, begun once, and never gone without a word. */
+import { describe, expect, test } from "vitest";
+import { defaultLimits, defineCommand, type Limits } from "iscep";
+import { addToken, removeToken } from "#iscep/identity/tokens-writer";
+import type { Broker } from "#iscep/nats/broker";
+import { callSubjects } from "#iscep/nats/call-subjects";
+import { durableState, submitDurable, type DurableCall, type DurableState } from "#iscep/nats/durable";
+import { openWorkQueue } from "#iscep/nats/work-queue";
+import { gate } from "../../support/commands.js";
+import { errorOf } from "../../support/error-of.js";
+import { watchForLeaks } from "../../support/leaks.js";
+import { NatsServer, natsServerProgram, type NatsServerOptions } from "../../support/nats-server.js";
+import { plainCaller, startInstance } from "../../support/nats-service.js";
+import { until } from "../../support/until.js";
+
+watchForLeaks();
+
+const limits: Partial<Limits> = { natsRedeliverMs: 500, natsGoneMs: 1_000 };
+const counted = { runs: 0 };
+const count = defineCommand({ name: "count", run: () => ++counted.runs });
+
+async function brokerFor(
+  options: NatsServerOptions = { jetStream: true },
+): Promise<{ nats: NatsServer; broker: Broker }> {
+  counted.runs = 0;
+  const nats = await NatsServer.start(options);
+  const { broker } = await plainCaller(nats);
+  return { nats, broker };
+}
+
+function submit(broker: Broker, more: Partial<DurableCall> = {}): Promise<string> {
+  const call = { service: "world", command: "count", payload: "{}", ...more };
+  return submitDurable(broker, call, { ...defaultLimits, ...limits });
+}
+
+const stateOf = (broker: Broker, run: string): Promise<DurableState | undefined> =>
+  durableState(broker, "world", run, defaultLimits);
+
+async function endOf(broker: Broker, run: string): Promise<DurableState | undefined> {
+  let state: DurableState | undefined;
+  await until(async () => (state = await stateOf(broker, run))?.state === "ended");
+  return state;
+}
+
+describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
+  test("a call that was submitted while nobody serves begins when an instance comes, under the id that its caller got", async () => {
+    const { nats, broker } = await brokerFor();
+    const run = await submit(broker);
+    expect(await stateOf(broker, run)).toBeUndefined();
+    const { server, id } = await startInstance(nats, { commands: [count], limits });
+    expect(await endOf(broker, run)).toEqual({ state: "ended", instance: id, status: "completed" });
+    const client = server.client({ source: "test" });
+    expect(await client.attach(run).value).toBe(1);
+    expect((await client.runs({ run })).runs).toMatchObject([{ run, command: "count", status: "completed" }]);
+    await client.close();
+    expect(await stateOf(broker, "01890000-0000-7000-8000-000000000000")).toEqual({ state: "unknown" });
+    expect(await stateOf(broker, "x.>")).toEqual({ state: "unknown" });
+  });
+
+  test("calls wait while all instances are full, and are told so", async () => {
+    const { nats, broker } = await brokerFor();
+    const slow = gate("slow");
+    await startInstance(nats, { commands: [slow.command], limits: { ...limits, maxRuns: 1 } });
+    const runs = [await submit(broker, { command: "slow" }), await submit(broker, { command: "slow" })];
+    await slow.started(1);
+    const states = await Promise.all(runs.map(async (run) => (await stateOf(broker, run))?.state));
+    expect(states.toSorted()).toEqual(["started", "waiting"]);
+    slow.open();
+    await slow.started(2);
+    slow.open();
+    for (const run of runs) expect(await endOf(broker, run)).toMatchObject({ status: "completed" });
+  });
+
+  test("many calls are shared by several instances, and each is run once", async () => {
+    const { nats, broker } = await brokerFor();
+    for (let instance = 0; instance < 3; instance++) await startInstance(nats, { commands: [count], limits });
+    const runs = await Promise.all(Array.from({ length: 60 }, () => submit(broker)));
+    for (const run of runs) expect(await endOf(broker, run)).toMatchObject({ status: "completed" });
+    expect(counted.runs).toBe(60);
+  });
+
+  test("a message that is put into the queue again, by anybody, starts nothing", async () => {
+    const { nats, broker } = await brokerFor();
+    const copies: [string, Uint8Array, string][] = [];
+    broker.subscribe(`${callSubjects.submits("world")}>`, ({ subject, data, headers }) =>
+      copies.push([subject, data, headers?.get("Iscep-Proof") ?? ""]),
+    );
+    await startInstance(nats, { commands: [count], limits });
+    const run = await submit(broker);
+    await endOf(broker, run);
+    const [[subject, data, proof] = ["", new Uint8Array(), ""]] = copies;
+    const caller = await plainCaller(nats);
+    for (let time = 0; time < 3; time++) await caller.request(subject, data, { "Iscep-Proof": proof });
+    await endOf(broker, await submit(broker));
+    expect(counted.runs).toBe(2);
+    // Nor is it a request for an instance.
+    const answer = await caller.request(callSubjects.call("world", "count"), data, { "Iscep-Proof": proof });
+    expect(answer.body).toMatchObject({ code: "unauthorized" });
+  });
+
+  test("the token must be valid when the call begins, and nothing of it may be changed", async () => {
+    const { nats, broker } = await brokerFor();
+    const first = await startInstance(nats, { commands: [count], tokens: {}, limits });
+    const { tokensFile } = first;
+    const ada = (await addToken(tokensFile, { owner: "ada" })).token;
+    const gone = (await addToken(tokensFile, { owner: "gone" })).token;
+    await first.server.close();
+    const good = await submit(broker, { token: ada });
+    const revoked = await submit(broker, { token: gone });
+    const nobody = await submit(broker);
+    await removeToken(tokensFile, "gone");
+    const seen: [string, string][] = [];
+    const listened = broker.subscribe(`${callSubjects.submits("world")}>`, ({ subject, headers }) =>
+      seen.push([subject, headers?.get("Iscep-Proof") ?? ""]),
+    );
+    const honest = await submit(broker, { token: ada });
+    await until(() => seen.length === 1);
+    listened.unsubscribe();
+    const caller = await plainCaller(nats);
+    const [[subject, proof] = ["", ""]] = seen;
+    await caller.request(subject, '{ "a": 1 }', { "Iscep-Proof": proof });
+    // A proof of nobody, for a run that is not its own.
+    const other = `${callSubjects.submits("world")}01890000-0000-7000-8000-000000000000.count`;
+    await caller.request(other, "{}", { "Iscep-Proof": proof });
+    await caller.request(other, "{}");
+    const { server } = await startInstance(nats, { commands: [count], tokensFile, limits });
+    for (const run of [good, honest]) expect(await endOf(broker, run)).toMatchObject({ status: "completed" });
+    for (const run of [revoked, nobody])
+      expect(await endOf(broker, run)).toMatchObject({ status: "rejected", code: "unauthorized" });
+    expect(counted.runs).toBe(2);
+    await server.close();
+  });
+
+  test("who changes a call that waits, or sends one in its name, does not take its place", async () => {
+    const { nats, broker } = await brokerFor();
+    const first = await startInstance(nats, { commands: [count], tokens: {}, limits });
+    const token = (await addToken(first.tokensFile, { owner: "ada" })).token;
+    await first.server.close();
+    const seen: [string, string][] = [];
+    const spy = await plainCaller(nats);
+    spy.broker.subscribe(`${callSubjects.submits("world")}>`, ({ subject, headers }) =>
+      seen.push([subject, headers?.get("Iscep-Proof") ?? ""]),
+    );
+    await spy.broker.connection.flush();
+    const honest = await submit(broker, { token });
+    await until(() => seen.length === 1);
+    const [[subject, proof] = ["", ""]] = seen;
+    // The broker's operator could take the call away, and put another one there.
+    const queue = await openWorkQueue(spy.broker, "world", defaultLimits);
+    await queue.streams.purge("iscep_world");
+    await spy.request(subject, '{ "a": 1 }', { "Iscep-Proof": proof });
+    await spy.request(subject, "{}", { "Iscep-Proof": proof });
+    await startInstance(nats, { commands: [count], tokensFile: first.tokensFile, limits });
+    expect(await endOf(broker, honest)).toMatchObject({ status: "completed" });
+    expect(counted.runs).toBe(1);
+  });
+
+  test("a broker without JetStream, and one that is full, say so to the submitter", async () => {
+    const without = await brokerFor({});
+    expect(await errorOf(submit(without.broker))).toMatchObject({
+      code: "busy",
+      message: expect.stringMatching(/has no JetStream for us/),
+    });
+    const { broker } = await brokerFor();
+    const full = { ...defaultLimits, natsMaxDurableBytes: 4_096 };
+    const call = { service: "world", command: "count", payload: JSON.stringify({ text: "x".repeat(1_000) }) };
+    const error = await errorOf(async () => {
+      for (let calls = 0; calls < 20; calls++) await submitDurable(broker, call, full);
+    });
+    expect(error).toMatchObject({ code: "busy", message: expect.stringMatching(/JetStream .* is full/) });
+    const large = { ...call, payload: JSON.stringify({ text: "x".repeat(2_000_000) }) };
+    expect(await errorOf(submitDurable(broker, large, defaultLimits))).toMatchObject({ code: "too_large" });
+  });
+
+  test("a call outlives a restart of the broker, before and while an instance has it", async () => {
+    const { nats, broker } = await brokerFor();
+    const slow = gate("slow");
+    const early = await submit(broker, { command: "slow" });
+    await nats.restart();
+    await startInstance(nats, { commands: [slow.command], limits });
+    await slow.started(1);
+    await nats.restart({}, "SIGKILL");
+    slow.open();
+    expect(await endOf(broker, early)).toMatchObject({ status: "completed" });
+    expect(slow.state.started).toBe(1);
+  });
+});

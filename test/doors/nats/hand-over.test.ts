@@ -1,0 +1,145 @@
+/** Several instances share requests without a session: none is refused while one of them has room. */
+import { describe, expect, test } from "vitest";
+import type { Beat } from "#iscep/nats/beat";
+import { belongsToGroup, withRoom } from "#iscep/doors/nats/other-instances";
+import { callSubjects } from "#iscep/nats/call-subjects";
+import { natsProof } from "#iscep/nats/request-header";
+import { addToken } from "#iscep/identity/tokens-writer";
+import { defineCommand } from "iscep";
+import { gate } from "../../support/commands.js";
+import { watchForLeaks } from "../../support/leaks.js";
+import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
+import { knows, plainCaller, startInstance, type Answer, type Instance } from "../../support/nats-service.js";
+import { until } from "../../support/until.js";
+
+watchForLeaks();
+
+function beat(instance: string, state: Beat["state"], running = 0, places = 4): Beat {
+  return { instance, version: "1.0.0", startedAt: 1, state, running, waiting: 0, places, commands: 1 };
+}
+
+test("an instance that is full leaves the group while another has room, but one always stays", () => {
+  const [a, b, c] = ["AAAAAAAAAAAA", "BBBBBBBBBBBB", "CCCCCCCCCCCC"];
+  expect(belongsToGroup(beat(a, "ready"), [beat(b, "ready")])).toBe(true);
+  expect(belongsToGroup(beat(b, "full"), [beat(a, "ready")])).toBe(false);
+  expect(belongsToGroup(beat(a, "full"), [beat(b, "ready")])).toBe(true);
+  expect(belongsToGroup(beat(b, "full"), [beat(a, "full"), beat(c, "full")])).toBe(true);
+  expect(belongsToGroup(beat(b, "full"), [beat(a, "draining"), beat(c, "ready")])).toBe(true);
+  expect(belongsToGroup(beat(a, "draining"), [beat(b, "full")])).toBe(false);
+  expect(belongsToGroup(beat(a, "full"), [])).toBe(true);
+});
+
+test("a request goes to the one with the most room, which has not had it yet", () => {
+  const beats = [beat("A", "ready", 3), beat("B", "ready", 1), beat("C", "full", 0), beat("D", "ready", 1, 100)];
+  expect(withRoom(beats, []).map(({ instance }) => instance)).toEqual(["D", "B", "A"]);
+  expect(withRoom(beats, ["D", "A"]).map(({ instance }) => instance)).toEqual(["B"]);
+});
+
+/** Lets all runs go that have begun, until nobody waits for an answer. */
+async function openedUntil(
+  gates: readonly ReturnType<typeof gate>[],
+  answers: readonly Promise<Answer>[],
+): Promise<Answer[]> {
+  let isOver = false;
+  const all = Promise.all(answers).finally(() => (isOver = true));
+  await until(() => {
+    for (const { open } of gates) open();
+    return isOver;
+  });
+  return all;
+}
+
+const subject = callSubjects.call("world", "slow");
+
+describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
+  const three = async (nats: NatsServer): Promise<ReturnType<typeof gate>[]> => {
+    const gates = [gate("slow"), gate("slow"), gate("slow")];
+    for (const { command } of gates)
+      await startInstance(nats, { commands: [command], limits: { maxRuns: 2, maxQueuedRuns: 1 } });
+    return gates;
+  };
+
+  test("as many requests begin as there are places anywhere, and then they wait", async () => {
+    const nats = await NatsServer.start();
+    const gates = await three(nats);
+    const caller = await plainCaller(nats);
+    const begun = (): number => gates.reduce((sum, { state }) => sum + state.started, 0);
+    const answers = [];
+    // One after the other, as nobody knows of a place that was taken in this very moment.
+    for (let count = 1; count <= 6; count++) {
+      answers.push(caller.request(subject));
+      await until(() => begun() === count);
+    }
+    answers.push(caller.request(subject));
+    for (const answer of await openedUntil(gates, answers))
+      expect(answer.body).toMatchObject({ status: "completed", value: "through" });
+    expect(gates.every(({ state }) => state.started >= 2)).toBe(true);
+  });
+
+  test("a burst of requests is refused only where no instance has room, nor a place to wait", async () => {
+    const nats = await NatsServer.start();
+    const gates = await three(nats);
+    const caller = await plainCaller(nats);
+    const answers = Array.from({ length: 30 }, () => caller.request(subject));
+    await until(() => gates.every(({ state }) => state.started === 2));
+    const all = await openedUntil(gates, answers);
+    const busy = all.filter(({ body }) => body["code"] === "busy");
+    expect(all.length - busy.length).toBeGreaterThanOrEqual(6);
+    for (const { status } of busy) expect(status).toBe(503);
+  });
+
+  test("an instance that closes hands over what it has not begun, and no caller notices", async () => {
+    const nats = await NatsServer.start();
+    const quick = defineCommand({ name: "quick", run: () => new Promise((resolve) => setImmediate(() => resolve(1))) });
+    const start = (): Promise<Instance> => startInstance(nats, { commands: [quick], limits: { maxRuns: 2 } });
+    const instances = [await start(), await start(), await start()];
+    const caller = await plainCaller(nats);
+    let failed = 0;
+    let done = 0;
+    const over = new AbortController();
+    const callers = Array.from({ length: 4 }, async () => {
+      while (!over.signal.aborted) {
+        const { status } = await caller.request(callSubjects.call("world", "quick"));
+        if (status !== 200) failed++;
+        done++;
+      }
+    });
+    const progress = async (): Promise<void> => {
+      const before = done;
+      await until(() => done > before + 100);
+    };
+    await progress();
+    await instances[0]?.server.close({ graceMs: 5_000 });
+    await progress();
+    over.abort();
+    await Promise.all(callers);
+    expect(failed).toBe(0);
+  });
+
+  test("a request that was handed over counts once, however often it comes again", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const first = gate("slow");
+    const second = gate("slow");
+    const limits = { maxRuns: 1 };
+    const one = await startInstance(nats, { commands: [first.command], tokens: {}, limits });
+    const { tokensFile } = one;
+    const other = await startInstance(nats, { commands: [second.command], tokensFile, limits });
+    const { token } = await addToken(tokensFile, { owner: "ada" });
+    const caller = await plainCaller(nats);
+    const ask = (proof: string): ReturnType<typeof caller.request> =>
+      caller.request(subject, "", { "Iscep-Proof": proof });
+    const make = (): string => natsProof({ token, service: "world", command: "slow" });
+    for (const { server } of [one, other]) await knows(server, token);
+    const proofs = [make(), make()];
+    const answers = [ask(proofs[0] ?? "")];
+    await until(() => first.state.started + second.state.started === 1);
+    answers.push(ask(proofs[1] ?? ""));
+    await until(() => first.state.started === 1 && second.state.started === 1);
+    for (let time = 0; time < 4; time++) answers.push(...proofs.map(ask));
+    first.open();
+    second.open();
+    const runs = new Set((await Promise.all(answers)).map(({ body }) => body["run"]));
+    expect(runs.size).toBe(2);
+    expect(first.state.started + second.state.started).toBe(2);
+  });
+});
