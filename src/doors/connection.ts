@@ -4,7 +4,6 @@ import type { Authenticator } from "../model/identity.js";
 import type { OtherProtocol } from "../session/version1-server.js";
 import type { Limits } from "../limits/limits.js";
 import type { Logs } from "../model/logs.js";
-import type { Carrier } from "../session/version2-choices.js";
 import type { ByteStream } from "../transport/byte-stream.js";
 import type { FairWork } from "./fair-work.js";
 import type { UnsentBytes } from "./write-window.js";
@@ -47,8 +46,6 @@ export interface DoorHost {
 export interface ConnectionHost extends DoorHost {
   /** Clients may bind their proof to the server's certificate, if they can do no better (RFC 5929). */
   readonly endPointBinding: boolean;
-  /** What carries the packets, where the stream itself does not tell. Default: what it is. */
-  readonly carrier?: Carrier;
   /** The connection has not shown a good token yet. */
   awaited(connection: Connection): void;
   /** The connection has shown a good token, or is gone. */

@@ -4,7 +4,6 @@ import type { Client } from "../client/client.js";
 import type { Limits } from "../limits/limits.js";
 import type { CommandSet } from "../model/command.js";
 import type { RunOutcome } from "../model/outcome.js";
-import type { Carrier } from "../session/version2-choices.js";
 import type { ByteStream } from "../transport/byte-stream.js";
 import type { ListenPlace } from "../transport/address.js";
 
@@ -115,7 +114,7 @@ export interface Requester {
   readonly runId?: string | undefined;
 }
 
-/** A stream of bytes that a door brings, on which a client speaks version 2. */
+/** A stream of bytes that a door brings, on which a client speaks version 2. Its `carrier` decides how packets are protected. */
 export interface AcceptedStream extends ByteStream {
   /** What has come, in bytes. */
   readonly bytesRead: number;
@@ -124,8 +123,6 @@ export interface AcceptedStream extends ByteStream {
 export interface AcceptOptions {
   /** Where the caller is: an IP address, or a word that the door chooses. The logs show it. */
   readonly source: string;
-  /** What carries the packets, which decides how they are protected (PROTOCOL.md, "HELLO"). */
-  readonly carrier: Carrier;
 }
 
 /** How much a server has to do. */

@@ -33,6 +33,7 @@ export interface LinkCarrier {
 export type LinkLimits = Pick<Limits, "natsLinkWindowBytes" | "natsMessageBytes">;
 
 export class Link extends Duplex implements ByteStream {
+  readonly carrier = "nats";
   readonly #carrier: LinkCarrier;
   readonly #windows: LinkWindows;
   readonly #limits: LinkLimits;

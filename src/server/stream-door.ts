@@ -30,7 +30,7 @@ export class StreamDoor {
   }
 
   /** See `DoorServer`. */
-  accept(stream: AcceptedStream, { source, carrier }: AcceptOptions): void {
+  accept(stream: AcceptedStream, { source }: AcceptOptions): void {
     const { host, admission, nextId, authenticatorOf } = this.#options;
     const { limits, logs, metrics } = host;
     const refusal = this.#refusal(source);
@@ -52,7 +52,6 @@ export class StreamDoor {
       ...host,
       authenticator,
       endPointBinding: false,
-      carrier,
       awaited: (connection) => this.#awaited(connection),
       arrived: (connection) => this.#strangers.delete(connection),
       closed: (connection) => {

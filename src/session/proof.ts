@@ -53,6 +53,18 @@ export function isServerProof(serverKey: Buffer, proof: Buffer, message: Buffer)
   return proof.length === 32 && timingSafeEqual(serverProof(serverKey, message), proof);
 }
 
+/** The keys of both directions, for packets with a key. Each session has its own, because both HELLO have their nonces. */
+export interface PacketKeys {
+  readonly client: Buffer;
+  readonly server: Buffer;
+}
+
+export function packetKeys(storedKey: Buffer, message: Buffer): PacketKeys {
+  const keyOf = (side: "client" | "server"): Buffer =>
+    hmac(storedKey, Buffer.concat([Buffer.from(`iscep 2 packets of the ${side}`), message]));
+  return { client: keyOf("client"), server: keyOf("server") };
+}
+
 function hmac(key: Buffer, text: string | Buffer): Buffer {
   return createHmac("sha256", key).update(text).digest();
 }

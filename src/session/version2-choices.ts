@@ -7,18 +7,18 @@ import { IscepError } from "../errors.js";
 import { packetHashes, sha256, type PacketHash, type PacketHashName } from "../wire/packet-hash.js";
 import type { ServerHello } from "./version2-hello.js";
 
-/** What carries the packets. */
+/** What carries the packets. `nats`: a bus, on which everybody with rights there can send packets too. */
 export type Carrier = "tls" | "unix" | "cleartext" | "nats";
 
 /** What binds the proof to a TLS connection: RFC 9266 and RFC 5929. */
 export type BindingName = "tls-exporter" | "tls-server-end-point";
 
-/** The best comes first. Over TLS and unix sockets no byte can change unseen, so a hash finds nothing there. */
+/** The best comes first. On a bus it has a key. Over TLS and unix sockets no byte can change unseen, so a hash finds nothing there. */
 const hashesFor: Readonly<Record<Carrier, readonly PacketHashName[]>> = {
   tls: ["none", "crc32", "sha256"],
   unix: ["none", "crc32", "sha256"],
   cleartext: ["crc32", "sha256"],
-  nats: ["sha256"],
+  nats: ["hmac-sha256", "sha256"],
 };
 
 /** What a client offers. SHA-256 is always there, and needs no word. */
@@ -26,9 +26,24 @@ export function offeredHashes(carrier: Carrier): readonly PacketHashName[] {
   return hashesFor[carrier].filter((name) => name !== "sha256");
 }
 
-/** The server's choice. undefined: the client asked for nothing that may be, so nothing is said, and SHA-256 counts. */
-export function chooseHash(offered: readonly string[], carrier: Carrier): PacketHashName | undefined {
-  return hashesFor[carrier].find((name) => offered.includes(name));
+/**
+ * The server's choice. undefined: the client asked for nothing that may be, so nothing is said, and SHA-256 counts.
+ * @param hasKeys false when callers prove nothing, so there is no key
+ */
+export function chooseHash(offered: readonly string[], carrier: Carrier, hasKeys: boolean): PacketHashName | undefined {
+  return hashesFor[carrier].find((name) => offered.includes(name) && (hasKeys || name !== keyedHash));
+}
+
+const keyedHash: PacketHashName = "hmac-sha256";
+
+/** True when packets have a hash with a key, as soon as the caller is proven. */
+export function isKeyed({ hash }: { readonly hash?: string | undefined }): boolean {
+  return hash === keyedHash;
+}
+
+/** True when a proof counts only with packets that have a key. */
+export function needsKey(carrier: Carrier): boolean {
+  return hashesFor[carrier].includes(keyedHash);
 }
 
 /**

@@ -21,7 +21,9 @@ export type Version2ClientEvent =
 
 export class Version2ClientSession {
   readonly #limits: JsonLimits;
-  readonly #hash: PacketHash;
+  #hash: PacketHash;
+  /** The first packet that has this ends the time without a key. */
+  #mac: PacketHash | undefined;
   readonly #reader: PacketReader;
   #messages: readonly unknown[] = noMessages;
   #next = 0;
@@ -31,6 +33,26 @@ export class Version2ClientSession {
     this.#limits = limits;
     this.#hash = hash;
     this.#reader = new PacketReader(limits.maxPacketBytes);
+  }
+
+  /** The server changes to this hash when it accepts our proof. */
+  expectMac(mac: PacketHash): void {
+    this.#mac = mac;
+  }
+
+  /** True while the server has sent nothing that only it can send. */
+  get awaitsMac(): boolean {
+    return this.#mac !== undefined;
+  }
+
+  #check(packet: PacketView): void {
+    const mac = this.#mac;
+    if (mac === undefined || !mac.fits(packet)) {
+      checkHash(packet, this.#hash);
+      return;
+    }
+    this.#hash = mac;
+    this.#mac = undefined;
   }
 
   receive(chunk: Buffer): void {
@@ -43,7 +65,7 @@ export class Version2ClientSession {
       const packet = this.#reader.next();
       if (packet === undefined) return undefined;
       if (packet === null) throw new IscepError("protocol", "the server said that it is gone (a packet of size 0)");
-      checkHash(packet, this.#hash);
+      this.#check(packet);
       if (packet.type === PacketType.DATA) return outputOf(packet);
       if (packet.type !== PacketType.MESSAGES) {
         throw new IscepError("protocol", `packet type ${packet.type} has no place in a session of version 2`);

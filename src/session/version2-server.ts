@@ -4,7 +4,7 @@
  */
 import { errorTable, IscepError, toIscepError } from "../errors.js";
 import { encodeJson, parseJson, type JsonLimits } from "../wire/json.js";
-import { packetHashes, sha256, type PacketHashName } from "../wire/packet-hash.js";
+import { packetHashes, sha256, type PacketHash, type PacketHashName } from "../wire/packet-hash.js";
 import { PacketReader, PacketType, type PacketView } from "../wire/packet.js";
 import { checkHash, decodeData } from "../wire/version2.js";
 import type { BindingName } from "./version2-choices.js";
@@ -49,6 +49,16 @@ export class Version2ServerSession {
   /** From here on the peer may send packets up to `maxPacketBytes`. */
   authenticated(): void {
     this.#reader.maxPacketBytes = this.#limits.maxPacketBytes;
+  }
+
+  /** The message that was handed out last stood alone in its packet, or was the last one there. */
+  get isBetweenPackets(): boolean {
+    return this.#messages === noMessages;
+  }
+
+  /** From here on the packets of the client must have this hash. */
+  keyed(mac: PacketHash): void {
+    this.#hash = mac;
   }
 
   get pendingBytes(): number {

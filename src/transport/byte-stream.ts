@@ -1,7 +1,13 @@
 import type { Duplex } from "node:stream";
+import type { Carrier } from "../session/version2-choices.js";
 
-/** What a conversation needs from its socket, which may be TCP, TLS, a unix socket, or a pair in memory. */
+/**
+ * What a conversation needs from its socket, which may be TCP, TLS, a unix socket, a link over a broker, or a pair in
+ * memory.
+ */
 export interface ByteStream extends Duplex {
   /** All bytes, including those that wait to be sent. */
   readonly bytesWritten: number;
+  /** What carries it, where it is no socket. Default: what the socket is. */
+  readonly carrier?: Carrier;
 }

@@ -6,7 +6,7 @@ import type { BindingName, Carrier } from "../session/version2-choices.js";
 import type { ByteStream } from "./byte-stream.js";
 
 export function carrierOf(socket: ByteStream, isUnix: boolean): Carrier {
-  return socket instanceof TLSSocket ? "tls" : isUnix ? "unix" : "cleartext";
+  return socket.carrier ?? (socket instanceof TLSSocket ? "tls" : isUnix ? "unix" : "cleartext");
 }
 
 /** Both sides make the same bytes of it. Cleartext has none. */

@@ -3,13 +3,14 @@ import { JsonText } from "#iscep/wire/json-text";
 import { readFileSync } from "node:fs";
 import { outcomeText } from "#iscep/doors/version2/outcome-text";
 import { Outbox } from "#iscep/session/outbox";
-import { authenticationMessage, clientProof, serverProof, tokenReference } from "#iscep/session/proof";
+import { authenticationMessage, clientProof, packetKeys, serverProof, tokenReference } from "#iscep/session/proof";
 import { callText, requestText } from "#iscep/session/version2-client";
 import { encodeClientHello } from "#iscep/session/version2-hello";
 import { errorText, notificationText, resultText, Version2ServerSession } from "#iscep/session/version2-server";
 import { IscepError } from "#iscep/errors";
 import { clientKey, secretOf, serverKey, storedKeyOf } from "#iscep/identity/tokens";
 import { defaultLimits } from "#iscep/limits/limits";
+import { packetMac } from "#iscep/wire/packet-mac";
 import { packetHashes, type PacketHash } from "#iscep/wire/packet-hash";
 import { encodeDataPacket } from "#iscep/wire/version2";
 
@@ -43,7 +44,15 @@ export interface Version2HashVector {
   readonly packets: readonly Version2Packet[];
 }
 
+/** The same over a bus: packets with a key. */
+export interface Version2KeyVector {
+  readonly client_packets: string;
+  readonly server_packets: string;
+  readonly packets: readonly Version2Packet[];
+}
+
 export interface Version2Vectors {
+  readonly keyed: Version2KeyVector;
   readonly hashes: readonly Version2HashVector[];
   readonly token: string;
   readonly secret: string;
@@ -196,7 +205,35 @@ export function makeVersion2Vectors(): Version2Vectors {
     ];
     return { hash: name, packets: parts.map(([part, from, packet]) => describe(part, from, packet)) };
   };
+  const keyed = (): Version2KeyVector => {
+    const hello = encodeClientHello({ versions: [2], nonce: clientNonce, agent: "peer/1", hashes: ["hmac-sha256"] });
+    const chosen = new Version2ServerSession(limits).helloAnswer(serverNonce, "iscep/0.0.0", "token", {
+      hash: "hmac-sha256",
+    });
+    const message = authenticationMessage(contentOf(hello), contentOf(chosen), Buffer.alloc(0));
+    const own = packetKeys(keys.storedKey, message);
+    const [client, server] = [packetMac(own.client), packetMac(own.server)];
+    const proof = clientProof(keys, message).toString("base64url");
+    const answered = serverProof(serverKey(secret), message).toString("base64url");
+    const window = notificationText("window", { stream: 0, bytes: output.length });
+    const parts: readonly (readonly [string, "client" | "server", Buffer])[] = [
+      ["client-hello", "client", hello],
+      ["server-hello", "server", chosen],
+      ["authenticate", "client", messages(requestText(1, "authenticate", { token: reference, proof }, limits))],
+      ["authenticated", "server", hashedMessages(server, resultText(1, { owner: "alice", proof: answered }, limits))],
+      ["call", "client", hashedMessages(client, callText(3, "greet", { name: "Ada" }, ',"output":0', limits))],
+      ["data", "server", encodeDataPacket(3, "stdout", 0, output, server)],
+      ["window", "client", hashedMessages(client, window)],
+      ["answer", "server", hashedMessages(server, outcomeText(3, completed, { run, output: output.length }))],
+    ];
+    return {
+      client_packets: own.client.toString("hex"),
+      server_packets: own.server.toString("hex"),
+      packets: parts.map(([part, from, packet]) => describe(part, from, packet)),
+    };
+  };
   return {
+    keyed: keyed(),
     hashes: [hashed("none"), hashed("crc32")],
     token,
     secret,

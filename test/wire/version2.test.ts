@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -15,6 +16,9 @@ import { packetHashes, packetHashNames } from "#iscep/wire/packet-hash";
 import { channels, checkHash, decodeData, encodeDataPacket, encodeDataParts } from "#iscep/wire/version2";
 import { everySplit } from "../support/splits.js";
 import { makeVersion2Vectors, readVersion2Vectors, type Version2Packet } from "../support/version2-vectors.js";
+
+/** Those that need no key (test/session/packet-keys.test.ts has the other). */
+const unkeyed = packetHashNames.filter((name) => name !== "hmac-sha256");
 
 const vectors = readVersion2Vectors();
 const page = readFileSync("PROTOCOL.md", "utf8");
@@ -121,6 +125,21 @@ describe("the vectors of version 2", () => {
   });
 });
 
+test("the vectors with a key are made of it, of the place of a packet, its type and its content", () => {
+  const { keyed } = vectors;
+  const places = { client: 0, server: 0 };
+  for (const { name, from, hex } of keyed.packets) {
+    if (["client-hello", "server-hello", "authenticate"].includes(name)) continue;
+    const packet = Buffer.from(hex, "hex");
+    const place = Buffer.alloc(8);
+    place.writeBigUInt64BE(BigInt(places[from]++));
+    const key = Buffer.from(from === "client" ? keyed.client_packets : keyed.server_packets, "hex");
+    const expected = createHmac("sha256", key).update(place).update(packet.subarray(4, -32)).digest("hex");
+    expect(packet.subarray(-32).toString("hex"), name).toBe(expected);
+  }
+  expect(places).toEqual({ client: 2, server: 3 });
+});
+
 describe.each(vectors.hashes)("the vectors with the hash $hash", ({ hash: name, packets }) => {
   const hash = packetHashes[name];
   const behindHello = packets.filter(({ type }) => type !== PacketType.HELLO);
@@ -150,7 +169,7 @@ describe.each(vectors.hashes)("the vectors with the hash $hash", ({ hash: name, 
   });
 });
 
-describe.each(packetHashNames)("the hash %s", (name) => {
+describe.each(unkeyed)("the hash %s", (name) => {
   const hash = packetHashes[name];
   const packetOf = (bytes: Buffer): PacketView => {
     const reader = new PacketReader(defaultLimits.maxPacketBytes);
@@ -189,25 +208,30 @@ describe.each(packetHashNames)("the hash %s", (name) => {
     fc.assert(
       fc.property(content, (bytes) => {
         const packet = packetOf(encodeDataPacket(1, "stdout", 0, bytes, hash));
-        for (const other of packetHashNames) expect(packetHashes[other].fits(packet)).toBe(other === name);
+        for (const other of unkeyed) expect(packetHashes[other].fits(packet)).toBe(other === name);
       }),
     );
   });
 });
 
 describe("a choice of HELLO", () => {
-  const carriers = ["tls", "unix", "cleartext"] as const;
+  const carriers = ["tls", "unix", "cleartext", "nats"] as const;
   const names = fc.array(fc.oneof(fc.constantFrom(...packetHashNames), fc.string()), { maxLength: 5 });
 
   test("of a hash is one that was offered, and never no hash in cleartext", () => {
     fc.assert(
-      fc.property(names, fc.constantFrom(...carriers), (offered, carrier) => {
-        const chosen = chooseHash(offered, carrier);
+      fc.property(names, fc.constantFrom(...carriers), fc.boolean(), (offered, carrier, hasKeys) => {
+        const chosen = chooseHash(offered, carrier, hasKeys);
         if (chosen !== undefined) expect(offered).toContain(chosen);
+        if (carrier === "nats") {
+          const best = hasKeys ? ["hmac-sha256", "sha256"] : ["sha256"];
+          expect(chosen).toBe(best.find((name) => offered.includes(name)));
+          return;
+        }
+        expect(chosen).not.toBe("hmac-sha256");
         if (carrier === "cleartext") expect(chosen).not.toBe("none");
         else if (offered.includes("none")) expect(chosen).toBe("none");
-        if (chosen === undefined)
-          for (const name of packetHashNames) if (name !== "none") expect(offered).not.toContain(name);
+        if (chosen === undefined) for (const name of unkeyed) if (name !== "none") expect(offered).not.toContain(name);
       }),
     );
   });

@@ -42,8 +42,6 @@ export interface NegotiateOptions {
   readonly timeoutMs: number;
   /** The socket is a unix socket. Default: false. */
   readonly isUnix?: boolean;
-  /** What carries the packets, where the socket itself does not tell. Default: what it is. */
-  readonly carrier?: Carrier;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -54,7 +52,7 @@ type Answer =
 export function negotiate(socket: ByteStream, options: NegotiateOptions): Promise<Negotiated> {
   const { limits, timeoutMs, isUnix = false, signal } = options;
   const nonce = randomBytes(nonceBytes).toString("base64url");
-  const carrier = options.carrier ?? carrierOf(socket, isUnix);
+  const carrier = carrierOf(socket, isUnix);
   const hashes = offeredHashes(carrier);
   const packet = encodeClientHello({ versions: [2], nonce, agent: `iscep/${packageVersion}`, hashes });
   const clientHello = packet.subarray(headerBytes, packet.length - hashBytes);

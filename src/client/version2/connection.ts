@@ -7,14 +7,16 @@ import { clientKey, secretOf, serverKey, storedKeyOf } from "../../identity/toke
 import { forever } from "../../limits/limit.js";
 import type { Limits } from "../../limits/limits.js";
 import { Outbox } from "../../session/outbox.js";
-import { authenticationMessage, clientProof, isServerProof, tokenReference } from "../../session/proof.js";
+import { authenticationMessage, clientProof, isServerProof, packetKeys, tokenReference } from "../../session/proof.js";
 import { requestText, Version2ClientSession, type Version2ClientEvent } from "../../session/version2-client.js";
+import { isKeyed, needsKey } from "../../session/version2-choices.js";
 import type { SessionLimits } from "../../session/version2-hello.js";
 import { notificationText } from "../../session/version2-server.js";
 import { ReceiveWindow, SendWindow } from "../../session/window.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
-import { channelBinding } from "../../transport/channel-binding.js";
+import { carrierOf, channelBinding } from "../../transport/channel-binding.js";
 import { isJsonObject } from "../../wire/json.js";
+import { packetMac } from "../../wire/packet-mac.js";
 import { encodeDataPacket } from "../../wire/version2.js";
 import type { Greeted } from "../protocol/negotiate.js";
 import { checkRequestSize, type ClientConnection } from "./client-connection.js";
@@ -47,6 +49,8 @@ export class Version2ClientConnection implements ClientConnection {
   readonly inputWindow: SendWindow;
   readonly #ping: NodeJS.Timeout;
   #checkServer: ((proof: Buffer) => boolean) | undefined;
+  /** With packets that have a key, nothing is sent before the server is proven: only so an answer without the key means that nothing ran. */
+  #held: (() => void)[] | undefined;
   #flushIsScheduled = false;
   #heard = true;
   #missedPings = 0;
@@ -57,6 +61,13 @@ export class Version2ClientConnection implements ClientConnection {
   constructor(options: Version2ClientConnectionOptions) {
     const { socket, negotiated, limits } = options;
     const following = negotiated.release();
+    if (options.token !== undefined && needsKey(carrierOf(socket, false)) && !isKeyed(negotiated.hello)) {
+      socket.destroy();
+      throw new IscepError(
+        "not_trusted",
+        "the server did not ask for the token, or its packets would have no key; something stands between, or it has no tokens: then give none",
+      );
+    }
     this.limits = negotiated.hello.limits;
     this.#options = options;
     this.#socket = socket;
@@ -98,9 +109,15 @@ export class Version2ClientConnection implements ClientConnection {
     const binding = channelBinding(this.#socket);
     const message = authenticationMessage(negotiated.clientHello, negotiated.serverHello, binding);
     this.#checkServer = (proof) => isServerProof(serverKey(secret), proof, message);
+    const mac = isKeyed(negotiated.hello) ? packetKeys(keys.storedKey, message) : undefined;
+    if (mac !== undefined) this.#session.expectMac(packetMac(mac.server));
     const params = { token: tokenReference(keys.storedKey), proof: clientProof(keys, message).toString("base64url") };
     // Calls may follow in the same packet, because the server reads them only after this.
     this.send(requestText(authenticateId, "authenticate", params, this.#options.limits));
+    if (mac === undefined) return;
+    this.#flush();
+    this.#outbox.hash = packetMac(mac.client);
+    this.#held = [];
   }
 
   #authenticated(event: Version2ClientEvent): void {
@@ -110,8 +127,12 @@ export class Version2ClientConnection implements ClientConnection {
     }
     const proof = event.kind === "result" && isJsonObject(event.result) ? event.result["proof"] : undefined;
     const proven = typeof proof === "string" && this.#checkServer?.(Buffer.from(proof, "base64url")) === true;
-    if (proven) this.#checkServer = undefined;
-    else
+    if (proven && !this.#session.awaitsMac) {
+      this.#checkServer = undefined;
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const send of held) send();
+    } else
       this.#ended(
         new IscepError("not_trusted", "the server could not prove that it knows the token; something stands between"),
       );
@@ -119,6 +140,10 @@ export class Version2ClientConnection implements ClientConnection {
 
   send(text: string): void {
     checkRequestSize(text, this.limits, this.#options.limits);
+    if (this.#held !== undefined) {
+      this.#held.push(() => this.send(text));
+      return;
+    }
     // A large packet is sent apart from the proof, because before the proof the server accepts no large packet.
     if (text.length > this.#options.limits.flushBytes) this.#flush();
     if (this.#outbox.add(text)) this.#flush();
@@ -129,6 +154,10 @@ export class Version2ClientConnection implements ClientConnection {
   }
 
   sendInput(call: number, offset: number, bytes: Uint8Array): void {
+    if (this.#held !== undefined) {
+      this.#held.push(() => this.sendInput(call, offset, bytes));
+      return;
+    }
     this.#flush();
     if (!this.#gone) this.#socket.write(encodeDataPacket(call, "stdin", offset, bytes, this.#outbox.hash));
   }

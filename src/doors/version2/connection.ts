@@ -6,6 +6,7 @@ import { TLSSocket } from "node:tls";
 import type { Dispatcher } from "../../dispatcher.js";
 import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
+import type { PacketKeys } from "../../session/proof.js";
 import { Outbox } from "../../session/outbox.js";
 import { chooseBinding, chooseHash, type BindingName } from "../../session/version2-choices.js";
 import { alpnProtocol, type ClientHello } from "../../session/version2-hello.js";
@@ -14,6 +15,7 @@ import type { ByteStream } from "../../transport/byte-stream.js";
 import { carrierOf, hasEndPointBinding } from "../../transport/channel-binding.js";
 import { unixSource } from "../../transport/listener.js";
 import { packageVersion } from "../../version.js";
+import { packetMac } from "../../wire/packet-mac.js";
 import { packetHashes, type PacketHashName } from "../../wire/packet-hash.js";
 import type { Connection, ConnectionHost } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
@@ -181,7 +183,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
         const { nonce, authentication } = this.identity;
         const choices = this.#choices(event.hello);
         const answer = this.#session.helloAnswer(nonce, `iscep/${packageVersion}`, authentication, choices);
-        this.identity.greeted(event.content, answer, this.#socket, choices.binding);
+        this.identity.greeted(event.content, answer, this.#socket, choices);
         this.#socket.write(answer);
         this.#outbox.hash = packetHashes[choices.hash ?? "sha256"];
         break;
@@ -198,15 +200,25 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     readonly hash: PacketHashName | undefined;
     readonly binding: BindingName | undefined;
   } {
-    const carrier = this.#host.carrier ?? carrierOf(this.#socket, this.source === unixSource);
+    const carrier = carrierOf(this.#socket, this.source === unixSource);
     const mayUseEndPoint = bindings !== undefined && this.#host.endPointBinding && hasEndPointBinding(this.#socket);
     return {
-      hash: chooseHash(hashes, carrier),
+      hash: chooseHash(hashes, carrier, this.identity.authentication === "token"),
       binding: carrier === "tls" ? chooseBinding(bindings, mayUseEndPoint) : undefined,
     };
   }
 
-  authenticated(): void {
+  /** Why the present message must not authenticate; undefined when it may. */
+  authenticationFault(): IscepError | undefined {
+    return this.identity.fault(this.#session.isBetweenPackets);
+  }
+
+  authenticated(keys: PacketKeys | undefined): void {
+    if (keys !== undefined) {
+      this.#flush();
+      this.#session.keyed(packetMac(keys.client));
+      this.#outbox.hash = packetMac(keys.server);
+    }
     this.#host.arrived(this);
     this.#session.authenticated();
     this.#deadlines.authenticated();

@@ -1,17 +1,34 @@
 /** Identifies the caller of a version 2 session. It is proven once by keys, and checked again for each request. */
 import { randomBytes } from "node:crypto";
+import { IscepError } from "../../errors.js";
 import { anonymous, type Authenticator, type Identity } from "../../model/identity.js";
-import { authenticationMessage, isClientProof, nonceBytes, serverProof } from "../../session/proof.js";
-import type { BindingName } from "../../session/version2-choices.js";
+import {
+  authenticationMessage,
+  isClientProof,
+  nonceBytes,
+  packetKeys,
+  serverProof,
+  type PacketKeys,
+} from "../../session/proof.js";
+import { isKeyed, needsKey, type BindingName } from "../../session/version2-choices.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
-import { channelBinding } from "../../transport/channel-binding.js";
+import { carrierOf, channelBinding } from "../../transport/channel-binding.js";
+import type { PacketHashName } from "../../wire/packet-hash.js";
 import { hashBytes, headerBytes } from "../../wire/packet.js";
+
+interface Proven {
+  readonly answer: { readonly owner: string; readonly proof?: string };
+  /** For the packets from here on. */
+  readonly keys?: PacketKeys;
+}
 
 export class SessionIdentity {
   readonly nonce = randomBytes(nonceBytes).toString("base64url");
   readonly #authenticator: Authenticator | undefined;
   readonly #source: string;
   #message: Buffer | undefined;
+  /** Whether the packets of this session get keys by the proof: they do, they need none, or they lack them. */
+  #keys: "made" | "none" | "missing" = "none";
   #identity: Identity | undefined;
   #generation = 0;
 
@@ -30,6 +47,20 @@ export class SessionIdentity {
     return this.#authenticator?.needsToken === true ? "token" : "none";
   }
 
+  /**
+   * Why a message must not authenticate; undefined when it may.
+   * @param isAlone nothing stands behind it in its packet
+   */
+  fault(isAlone: boolean): IscepError | undefined {
+    if (this.#keys === "none" || (this.#keys === "made" && isAlone)) return undefined;
+    return new IscepError(
+      "protocol",
+      this.#keys === "made"
+        ? "with hmac-sha256, authenticate stands alone in its packet"
+        : "a proof counts here only with packets that have a key; offer hmac-sha256",
+    );
+  }
+
   get isKnown(): boolean {
     return this.#identity !== undefined;
   }
@@ -40,17 +71,26 @@ export class SessionIdentity {
   }
 
   /** Both proofs will cover these bytes. */
-  greeted(clientHello: Buffer, serverHelloPacket: Buffer, socket: ByteStream, binding: BindingName | undefined): void {
+  greeted(
+    clientHello: Buffer,
+    serverHelloPacket: Buffer,
+    socket: ByteStream,
+    choices: {
+      readonly binding: BindingName | undefined;
+      readonly hash: PacketHashName | undefined;
+    },
+  ): void {
     // Nobody proves anything to a server that asks for no token.
     if (this.authentication === "none") return;
     const serverHello = serverHelloPacket.subarray(headerBytes, serverHelloPacket.length - hashBytes);
-    this.#message = authenticationMessage(clientHello, serverHello, channelBinding(socket, binding));
+    this.#message = authenticationMessage(clientHello, serverHello, channelBinding(socket, choices.binding));
+    this.#keys = isKeyed(choices) ? "made" : needsKey(carrierOf(socket, false)) ? "missing" : "none";
   }
 
   /** The answer to a valid proof; undefined for any other. */
-  prove(reference: string, proof: string): { readonly owner: string; readonly proof?: string } | undefined {
+  prove(reference: string, proof: string): Proven | undefined {
     const authenticator = this.#authenticator;
-    if (authenticator === undefined) return { owner: anonymous.owner };
+    if (authenticator === undefined) return { answer: { owner: anonymous.owner } };
     if (!authenticator.needsToken) return undefined;
     if (this.#message === undefined) return undefined;
     const token = authenticator.find(reference, this.#source);
@@ -60,10 +100,14 @@ export class SessionIdentity {
     if (token === undefined || !proven) return undefined;
     this.#identity = token.identity;
     this.#generation = authenticator.currentGeneration();
-    const answer = serverProof(token.serverKey, this.#message).toString("base64url");
+    const answer = {
+      owner: token.identity.owner,
+      proof: serverProof(token.serverKey, this.#message).toString("base64url"),
+    };
+    const keys = this.#keys === "made" ? packetKeys(token.storedKey, this.#message) : undefined;
     // Nothing is proven twice, and the bytes are part of a larger piece of memory.
     this.#message = undefined;
-    return { owner: token.identity.owner, proof: answer };
+    return keys === undefined ? { answer } : { answer, keys };
   }
 
   /**

@@ -7,6 +7,7 @@ import type { ListPage } from "../../session/list-page.js";
 import type { ClientMessage } from "../../session/version2-messages.js";
 import { errorText, resultText } from "../../session/version2-server.js";
 import type { DoorHost } from "../connection.js";
+import type { PacketKeys } from "../../session/proof.js";
 import { RequestFloods } from "./request-floods.js";
 import type { SessionCalls } from "./session-calls.js";
 import type { SessionIdentity } from "./session-identity.js";
@@ -20,7 +21,10 @@ export interface SessionRequestsHost {
   mayAnswer(): boolean;
   /** Asks for `answerUntil` in a later turn, when it is this session's. */
   workLater(): void;
-  authenticated(): void;
+  /** Why the present message must not authenticate. Default: it may. */
+  authenticationFault?(): IscepError | undefined;
+  /** @param keys for the packets from here on */
+  authenticated(keys: PacketKeys | undefined): void;
   wrongToken(): void;
   violation(error: IscepError): void;
   /** Says why, and ends the session. */
@@ -198,10 +202,15 @@ export class SessionRequests {
       this.#host.send(errorText(id, error));
       return;
     }
-    const answer = identity.prove(reference, proof);
-    if (answer !== undefined) {
-      this.#host.authenticated();
-      this.#host.send(resultText(id, answer, server.limits));
+    const fault = this.#host.authenticationFault?.();
+    if (fault !== undefined) {
+      this.#host.violation(fault);
+      return;
+    }
+    const proven = identity.prove(reference, proof);
+    if (proven !== undefined) {
+      this.#host.authenticated(proven.keys);
+      this.#host.send(resultText(id, proven.answer, server.limits));
       return;
     }
     const refusal = server.authenticator?.refusal();

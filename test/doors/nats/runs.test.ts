@@ -117,7 +117,9 @@ describe.skipIf(natsServerProgram === undefined)("over a broker", () => {
     expect(await attached.value).toBe("mine");
     expect(await again.value).toBe("mine");
     expect((await other.runs({ run: id })).runs).toHaveLength(1);
-    expect((await errorOf(other.run("gate", { tag: "another" }, { idempotencyKey: "k" }).value)).code).toBe("invalid_arguments");
+    expect((await errorOf(other.run("gate", { tag: "another" }, { idempotencyKey: "k" }).value)).code).toBe(
+      "invalid_arguments",
+    );
   });
 
   test("progress and places in the queue are told", async () => {

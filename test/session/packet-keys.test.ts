@@ -1,0 +1,291 @@
+/** Packets with a key (PROTOCOL.md): who stands between can end a session, and nothing else. */
+import fc from "fast-check";
+import { createHash } from "node:crypto";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { defineCommand, Server, type DoorServer } from "iscep";
+import { resolveLimits } from "#iscep/limits/limits";
+import { negotiate } from "#iscep/client/protocol/negotiate";
+import { openVersion2 } from "#iscep/client/version2/open";
+import type { Version2ProtocolClient } from "#iscep/client/version2/protocol-client";
+import { addToken } from "#iscep/identity/tokens-writer";
+import { packetMac } from "#iscep/wire/packet-mac";
+import { encodeDataPacket, encodeDataParts } from "#iscep/wire/version2";
+import { z } from "zod";
+import { later } from "../support/cleanup.js";
+import { errorOf } from "../support/error-of.js";
+import { packetRelay, type Meddling, type Relay } from "../support/packet-relay.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+
+const limits = resolveLimits({ reconnectTimeoutMs: 0, reconnectMinDelayMs: 1, connectTimeoutMs: 2_000 });
+
+interface World {
+  readonly token: string;
+  /** The numbers with which `note` was run, in their order. */
+  readonly notes: number[];
+  client(relay: () => Relay, token: string | undefined): Version2ProtocolClient;
+}
+
+async function world(withTokens = true): Promise<World> {
+  const tokens = path.join(temporaryFolder(), "tokens.json");
+  const { token } = await addToken(tokens, { owner: "alice" });
+  const notes: number[] = [];
+  const note = defineCommand({
+    name: "note",
+    args: z.object({ number: z.number() }),
+    run: async ({ number }, { output }) => {
+      notes.push(number);
+      await output.write("stdout", `note ${number}\n`);
+      return { noted: number };
+    },
+  });
+  let seam: DoorServer | undefined;
+  const server = new Server({
+    commands: [note],
+    listen: [],
+    ...(withTokens ? { tokens } : { tokens: false }),
+    doors: [
+      {
+        async open(opened) {
+          seam = opened;
+          return { url: "memory:" };
+        },
+        async drain() {},
+        async close() {},
+      },
+    ],
+  });
+  later(() => server.close({ graceMs: 0 }));
+  await server.listen();
+  return {
+    token,
+    notes,
+    client(relayOf, own) {
+      const client = openVersion2({
+        limits,
+        token: own,
+        timeoutMs: 20_000,
+        timeoutIsGiven: false,
+        greet: async (signal) => {
+          const { client: socket, server: stream } = relayOf();
+          seam?.accept(stream, { source: "nats" });
+          return { socket, negotiated: await negotiate(socket, { limits, timeoutMs: 2_000, signal }) };
+        },
+      });
+      later(() => client.close());
+      return client;
+    },
+  };
+}
+
+async function outcomesOf(client: Version2ProtocolClient, count: number): Promise<(number | string)[]> {
+  const told: (number | string)[] = [];
+  for (let number = 0; number < count; number++) {
+    const outcome = await client.run("note", { number }, undefined).outcome;
+    if (outcome.status !== "completed") {
+      told.push(outcome.error.code);
+      break;
+    }
+    told.push((outcome.value as { noted: number }).noted);
+  }
+  return told;
+}
+
+const flipped = (packet: Buffer, at: number): Buffer => {
+  const changed = Buffer.from(packet);
+  const index = 4 + (at % (changed.length - 4));
+  changed[index] = (changed[index] ?? 0) ^ 1;
+  return changed;
+};
+
+describe("over a bus", () => {
+  test("calls and output go through, and packets have a key", async () => {
+    const { client, token, notes } = await world();
+    const relay = packetRelay();
+    const own = client(() => relay, token);
+    const run = own.run("note", { number: 7 }, undefined);
+    let text = "";
+    for await (const { bytes } of run.output) text += String(bytes);
+    expect(text).toBe("note 7\n");
+    expect(await run.value).toEqual({ noted: 7 });
+    expect(notes).toEqual([7]);
+  });
+
+  test("what is dropped, repeated, changed, inserted or comes in another order ends the session, and is never taken", async () => {
+    const kinds = ["drop", "repeat", "change", "swap", "cut short", "replay"] as const;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...kinds),
+        fc.constantFrom("toServer", "toClient"),
+        fc.integer({ min: 1, max: 8 }),
+        fc.nat(),
+        async (kind, direction, at, byte) => {
+          const { client, token, notes } = await world();
+          let held: Buffer | undefined;
+          let first: Buffer | undefined;
+          let harmed = false;
+          const meddling: Meddling = (packet, index) => {
+            if (index === 1) first = packet;
+            if (held !== undefined) {
+              const before = held;
+              held = undefined;
+              return [packet, before];
+            }
+            if (index !== at || harmed) return [packet];
+            harmed = true;
+            if (kind === "drop") return [];
+            if (kind === "repeat") return [packet, packet];
+            if (kind === "change") return [flipped(packet, byte)];
+            if (kind === "cut short") {
+              const short = Buffer.from(packet.subarray(0, packet.length - 1));
+              short.writeUInt32BE(short.length - 4);
+              return [short];
+            }
+            if (kind === "replay") return [packet, first ?? packet];
+            held = packet;
+            return [];
+          };
+          const own = client(() => packetRelay({ [direction]: meddling }), token);
+          const told = await Promise.race([
+            outcomesOf(own, 6),
+            new Promise<(number | string)[]>((resolve) => setTimeout(() => resolve(["nothing"]), 300)),
+          ]);
+          await own.close();
+          // All that was told is true, in its order, and each call was run once at most.
+          const numbers = told.filter((each) => typeof each === "number");
+          expect(numbers).toEqual([...numbers.keys()]);
+          expect(notes).toEqual([...notes.keys()]);
+          expect(notes.length).toBeGreaterThanOrEqual(numbers.length);
+          expect(told.at(-1)).not.toBe("failed");
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test("a packet with SHA-256 alone is not taken from anybody, once the caller is proven", async () => {
+    const { client, token, notes } = await world();
+    const relay = packetRelay();
+    const own = client(() => relay, token);
+    await own.call("note", { number: 1 }, undefined);
+    const text = `[{"jsonrpc":"2.0","id":99,"method":"call","params":{"command":"note","args":{"number":666}}}]`;
+    relay.insert("server", sealed(8, text));
+    await new Promise((resolve) => relay.client.once("close", resolve));
+    expect(notes).toEqual([1]);
+  });
+
+  test("an answer without a key is no answer, and before the server is proven nothing is sent", async () => {
+    const { client, token, notes } = await world();
+    const forged = sealed(
+      8,
+      `[{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"no","data":{"code":"unauthorized"}}}]`,
+    );
+    const sent: number[] = [];
+    const relay = packetRelay({
+      toServer: (packet, index) => {
+        sent.push(index);
+        if (index === 1) setImmediate(() => relay.insert("client", forged));
+        return [packet];
+      },
+    });
+    const own = client(() => relay, token);
+    const error = await errorOf(own.call("note", { number: 1 }, undefined));
+    expect(error.code).toBe("unauthorized");
+    expect(sent).toEqual([0, 1]);
+    expect(notes).toEqual([]);
+  });
+
+  test("the server's proof alone is not enough, without a key on its packet", async () => {
+    const { client, token, notes } = await world();
+    const own = client(
+      () =>
+        packetRelay({ toClient: (packet, index) => (index === 1 ? [sealed(8, packet.subarray(6, -32))] : [packet]) }),
+      token,
+    );
+    expect((await errorOf(own.call("note", { number: 1 }, undefined))).code).toBe("not_trusted");
+    expect(notes).toEqual([]);
+  });
+
+  test("who takes the offer away, or the choice, gets no proof", async () => {
+    const { client, token, notes } = await world();
+    const withoutOffer: Meddling = (packet, index) =>
+      index === 0
+        ? [rehashed(packet.toString("latin1").replace('"hashes":["hmac-sha256"]', '"hashes":[]'.padEnd(24)))]
+        : [packet];
+    const withoutChoice: Meddling = (packet, index) =>
+      index === 0
+        ? [
+            sealed(
+              7,
+              Buffer.from(String(packet.subarray(6, -32)).replace('"hash":"hmac-sha256"', '"hush":"hmac-sha256"')),
+            ),
+          ]
+        : [packet];
+    for (const meddle of [{ toServer: withoutOffer }, { toClient: withoutChoice }]) {
+      const own = client(() => packetRelay(meddle), token);
+      const error = await errorOf(own.call("note", { number: 1 }, undefined));
+      expect(error.code).toBe("not_trusted");
+      expect(error.message).toMatch(/would have no key/);
+    }
+    expect(notes).toEqual([]);
+  });
+
+  test("a client with a token does not speak to a server that asks for none; one without does", async () => {
+    const { client, token } = await world(false);
+    const error = await errorOf(client(() => packetRelay(), token).call("note", { number: 1 }, undefined));
+    expect(error.code).toBe("not_trusted");
+    expect(await client(() => packetRelay(), undefined).call("note", { number: 1 }, undefined)).toEqual({ noted: 1 });
+  });
+
+  test("a wrong token is told so, and ends nothing for others", async () => {
+    const { client, token } = await world();
+    const wrong = `${token.slice(0, -7)}AAAAAAA`;
+    expect((await errorOf(client(() => packetRelay(), wrong).call("note", { number: 1 }, undefined))).code).toBe(
+      "unauthorized",
+    );
+    for (let attempt = 0; attempt < 20; attempt++)
+      await errorOf(client(() => packetRelay(), wrong).call("note", { number: 1 }, undefined));
+    expect(await client(() => packetRelay(), token).call("note", { number: 1 }, undefined)).toEqual({ noted: 1 });
+  });
+});
+
+test("a packet made in parts has the same key as one that is made whole, and no place counts twice", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 5 }),
+      fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      (pieces, keyBytes) => {
+        const key = Buffer.from(keyBytes);
+        const [whole, parts, receiver] = [packetMac(key), packetMac(key), packetMac(key)];
+        pieces.forEach((bytes, index) => {
+          const packet = encodeDataPacket(1, "stdout", index, bytes, whole);
+          expect(Buffer.concat(encodeDataParts(1, "stdout", index, bytes, parts)).equals(packet)).toBe(true);
+          const view = { type: 9, bytes: packet, start: 6, end: packet.length - 32 };
+          expect(receiver.fits(view)).toBe(true);
+          expect(receiver.fits(view)).toBe(false);
+          expect(packetMac(key).fits(view)).toBe(index === 0);
+        });
+      },
+    ),
+  );
+});
+
+function sealed(type: number, content: string | Buffer): Buffer {
+  const body = Buffer.from(content as string);
+  const packet = Buffer.alloc(6 + body.length + 32);
+  packet.writeUInt32BE(packet.length - 4);
+  packet.writeUInt16BE(type, 4);
+  body.copy(packet, 6);
+  createHash("sha256")
+    .update(packet.subarray(4, -32))
+    .digest()
+    .copy(packet, packet.length - 32);
+  return packet;
+}
+
+/** The client's HELLO has the MD5 of its content, in hex. */
+function rehashed(packet: string): Buffer {
+  const bytes = Buffer.from(packet, "latin1");
+  bytes.write(createHash("md5").update(bytes.subarray(6, -32)).digest("hex"), bytes.length - 32, "latin1");
+  return bytes;
+}
