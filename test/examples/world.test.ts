@@ -78,8 +78,8 @@ test("the long backup of a caller who gave up, as the original's does after 5 se
   const bytes = randomBytes(2 * MiB);
   writeFileSync(worldFile(`worlds/${region}`), bytes);
 
-  const client = await connect(url, { timeoutMs: 500, protocol: 1 });
-  const call = client.call("backup_world", { world: "big", limit: 1 });
+  const client = await connect(url, { protocol: 1 });
+  const call = client.call("backup_world", { world: "big", limit: 1 }, { timeoutMs: 500 });
   const finished = archiveAppears((name) => /^big-.*\.tar\.gz$/.test(name));
   await expect(call).rejects.toMatchObject({ code: "timeout" });
   expect(archives().filter((name) => /^big-.*\.gz$/.test(name))).toEqual([]);

@@ -180,7 +180,7 @@ describe("tokens", () => {
   test("expiry and scopes", async () => {
     const server = await startServer();
     const some = await addToken(server.tokensFile, { owner: "some", scopes: ["run:add", "discover"] });
-    const short = await addToken(server.tokensFile, { owner: "short", expiresInMs: 200 });
+    const short = await addToken(server.tokensFile, { owner: "short", expiresInMs: 4_000 });
     const client = await connect(server.url, { token: some.token });
     later(() => client.close());
     expect(await client.call("add", { a: 1, b: 2 })).toBe(3);

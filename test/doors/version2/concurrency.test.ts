@@ -307,7 +307,7 @@ describe("join:", () => {
 
   test("the time of the first call bounds the work, however many join it", async () => {
     const { command, reasons, whenBegun } = backup(joining);
-    const { client } = await serve({ ...command, timeoutMs: 300 });
+    const { client } = await serve({ ...command, timeoutMs: 3_000 });
     const first = client.run("back_up", { world: "end" });
     await whenBegun(1);
     const impatient = client.run("back_up", { world: "end" }, { timeoutMs: 20 });

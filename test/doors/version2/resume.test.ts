@@ -181,7 +181,7 @@ test("a run whose caller's patience ends while nobody can be asked is lost, and 
   const server = await startServer({ commands: [slow.command] });
   const proxy = await faultProxy(server.port!);
   const client = await open(proxy.url, { limits: { answerGraceMs: 10, reconnectMinDelayMs: 5 } });
-  const run = client.run("gate", {}, { detach: true, timeoutMs: 300 });
+  const run = client.run("gate", {}, { detach: true, timeoutMs: 2_000 });
   await run.id;
   proxy.harm = { toServer: { cutAt: 0 } };
   proxy.cut();
