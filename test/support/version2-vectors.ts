@@ -83,7 +83,10 @@ function messages(...texts: readonly string[]): Buffer {
 }
 
 function hashedMessages(hash: PacketHash, ...texts: readonly string[]): Buffer {
-  const outbox = new Outbox(Number.POSITIVE_INFINITY, hash);
+  const outbox = new Outbox(
+    { flushBytes: Number.POSITIVE_INFINITY, maxPacketBytes: defaultLimits.maxPacketBytes },
+    hash,
+  );
   for (const text of texts) outbox.add(text);
   return outbox.takePacket() ?? Buffer.alloc(0);
 }

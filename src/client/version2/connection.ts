@@ -72,7 +72,8 @@ export class Version2ClientConnection implements ClientConnection {
     this.#options = options;
     this.#socket = socket;
     this.#session = new Version2ClientSession(limits, negotiated.hash);
-    this.#outbox = new Outbox(limits.flushBytes, negotiated.hash);
+    const { maxPacketBytes } = this.limits;
+    this.#outbox = new Outbox({ flushBytes: limits.flushBytes, maxPacketBytes }, negotiated.hash);
     this.#window = new ReceiveWindow(this.limits.connectionWindowBytes);
     this.inputWindow = new SendWindow(this.limits.connectionWindowBytes);
     socket.on("data", (chunk: Buffer) => this.#received(chunk));

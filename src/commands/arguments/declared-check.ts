@@ -25,12 +25,12 @@ export function declaredCheck(declared: readonly (readonly [string, ArgumentDecl
     check: valueCheck(declaration),
   }));
   return (args) => {
-    const missing = checks.find(({ name, isNeeded }) => isNeeded && args[name] === undefined);
-    if (missing !== undefined) return { message: "missing", path: [missing.name], expected: "" };
+    for (const { name, isNeeded } of checks)
+      if (isNeeded && args[name] === undefined) return { message: "missing", path: [name], expected: "" };
     const budget = new PatternBudget();
     for (const { name, check } of checks) {
       const value = args[name];
-      const fault = value === undefined ? undefined : withinBudget(() => check(value, budget), value);
+      const fault = value === undefined ? undefined : withinBudget(check, value, budget);
       if (fault !== undefined) return declaredIssue(fault.expected, fault.value, [name, ...fault.at]);
     }
     return undefined;
@@ -48,9 +48,9 @@ type ValueCheck = (value: unknown, budget: PatternBudget) => Fault | undefined;
 
 const tooSlow = `texts that can be compared with their patterns in ${defaultLimits.maxPatternSteps} steps; fewer or shorter ones`;
 
-function withinBudget(check: () => Fault | undefined, value: unknown): Fault | undefined {
+function withinBudget(check: ValueCheck, value: unknown, budget: PatternBudget): Fault | undefined {
   try {
-    return check();
+    return check(value, budget);
   } catch (error) {
     if (!(error instanceof PatternTooSlow)) throw error;
     return { expected: tooSlow, value, at: [] };

@@ -70,7 +70,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     this.identity = new SessionIdentity(authenticator, source);
     this.#allowance = new ReadAllowance(limits);
     this.#writes = new WriteWindow(socket, limits, host.unsent);
-    this.#outbox = new Outbox(limits.flushBytes);
+    this.#outbox = new Outbox(limits);
     this.carrier = new OutputPackets(socket, this.#writes, this.#outbox);
     const idleTimeoutMs = 3 * limits.pingIntervalMs;
     this.#deadlines = new ConnectionDeadlines(limits, performance.now(), !this.identity.isKnown, idleTimeoutMs);
