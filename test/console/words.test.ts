@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { cronInWords } from "../../console/src/words/cron.js";
-import { countText, durationText, relativeTime, sizeText } from "../../console/src/words/time.js";
+import { countText, durationText, relativeTime, remainingText, sizeText } from "../../console/src/words/time.js";
 
 test.each([
   ["0 3 * * *", "every day at 03:00"],
@@ -25,6 +25,15 @@ test.each([
 });
 
 describe("times", () => {
+  test.each([
+    [-1, "now"],
+    [59_999, "in less than a minute"],
+    [119_000, "in 1 min"],
+    [2 * 86_400_000 + 3_600_000, "in 2 d 1 h"],
+  ])("%d ms that are left are told as: %s", (ms, words) => {
+    expect(remainingText(ms)).toBe(words);
+  });
+
   const now = Date.UTC(2026, 0, 15, 12);
   test.each([
     [now, "now"],

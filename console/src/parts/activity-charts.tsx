@@ -16,11 +16,15 @@ interface Props {
   readonly toMs: number;
 }
 
-const size = { width: 560, height: 200, left: 52, right: 8, top: 10, bottom: 24 } as const;
+/** As wide as a chart is on most screens, so that its words are drawn in about their own size. */
+const size = { width: 420, height: 180, left: 56, right: 8, top: 10, bottom: 24 } as const;
 const plotWidth = size.width - size.left - size.right;
 const plotHeight = size.height - size.top - size.bottom;
 const bucketCount = 48;
 const bottom = size.top + plotHeight;
+
+/** Half of the width of a wide character of these words. */
+const halfCharacter = 3.5;
 
 export function ActivityCharts(props: Props): JSX.Element {
   return (
@@ -161,16 +165,15 @@ function Grid({ lines, fromMs, toMs }: GridProps): JSX.Element {
           </text>
         </g>
       ))}
-      {timeSteps(fromMs, toMs).map(({ timeMs, words }) => (
-        <text
-          key={timeMs}
-          x={size.left + ((timeMs - fromMs) / (toMs - fromMs)) * plotWidth}
-          y={size.height - 6}
-          text-anchor="middle"
-        >
-          {words}
-        </text>
-      ))}
+      {timeSteps(fromMs, toMs)
+        .map(({ timeMs, words }) => ({ x: size.left + ((timeMs - fromMs) / (toMs - fromMs)) * plotWidth, words }))
+        // Words at the edge would be cut.
+        .filter(({ x, words }) => x + words.length * halfCharacter <= size.width)
+        .map(({ x, words }) => (
+          <text key={x} x={x} y={size.height - 6} text-anchor="middle">
+            {words}
+          </text>
+        ))}
     </>
   );
 }

@@ -3,14 +3,14 @@ import type { JSX } from "preact";
 import { fetchSession } from "../api/calls.js";
 import { LoadingRows } from "../parts/blank-note.js";
 import { Heading } from "../parts/heading.js";
-import { Moment } from "../parts/moment.js";
 import { ProblemNote } from "../parts/problem-note.js";
+import { nowMs } from "../state/clock.js";
 import { commands } from "../state/commands.js";
 import { useLoaded } from "../state/loaded.js";
 import { pathOf } from "../state/route.js";
 import { leave } from "../state/session.js";
 import { visibleLine } from "../../../src/text/visible-text.js";
-import { dateTimeOf } from "../words/time.js";
+import { dateTimeOf, remainingText } from "../words/time.js";
 
 export function AccessView(): JSX.Element {
   const { value: session, problem, reload } = useLoaded("session", fetchSession, 30_000);
@@ -47,9 +47,7 @@ export function AccessView(): JSX.Element {
                   ) : (
                     <>
                       {dateTimeOf(session.expiresAtMs)}{" "}
-                      <span class="quiet">
-                        (<Moment timeMs={session.expiresAtMs} />)
-                      </span>
+                      <span class="quiet">({remainingText(session.expiresAtMs - nowMs.value)})</span>
                     </>
                   )}
                 </dd>

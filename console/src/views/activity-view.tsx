@@ -121,11 +121,19 @@ function ByCommand({ runs }: { readonly runs: readonly RunRecord[] }): JSX.Eleme
                 <th scope="row">
                   <a href={`${pathOf("runs")}?command=${encodeURIComponent(command)}`}>{visibleLine(command)}</a>
                 </th>
-                <td class="is-number">{count}</td>
-                <td class={failed > 0 ? "is-number is-bad-number" : "is-number quiet"}>{failed}</td>
-                <td class="is-number">{duration(medianMs)}</td>
-                <td class="is-number">{duration(longestMs)}</td>
-                <td class="quiet">
+                <td class="is-number" data-label="runs">
+                  {count}
+                </td>
+                <td data-label="failed" class={failed > 0 ? "is-number is-bad-number" : "is-number quiet"}>
+                  {failed}
+                </td>
+                <td class="is-number" data-label="median">
+                  {duration(medianMs)}
+                </td>
+                <td class="is-number" data-label="longest">
+                  {duration(longestMs)}
+                </td>
+                <td class="quiet" data-label="last">
                   <Moment timeMs={lastMs} />
                 </td>
               </tr>

@@ -49,6 +49,12 @@ export function durationText(durationMs: number): string {
   return both(Math.floor(ms / dayMs), "d", Math.floor((ms % dayMs) / hourMs), "h");
 }
 
+/** How long something is still good. */
+export function remainingText(remainingMs: number): string {
+  if (remainingMs < minuteMs) return remainingMs <= 0 ? "now" : "in less than a minute";
+  return `in ${durationText(Math.floor(remainingMs / minuteMs) * minuteMs)}`;
+}
+
 function both(large: number, largeUnit: string, small: number, smallUnit: string): string {
   return `${large} ${largeUnit}${small === 0 ? "" : ` ${small} ${smallUnit}`}`;
 }
