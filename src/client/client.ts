@@ -175,10 +175,14 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
   }
 
   /** A single server has no instances to choose from. */
-  #unreachable(options: CallOptions | undefined): IscepError | undefined {
-    const { to = "any" } = options ?? {};
-    if (to === "any" || this.#protocolClient.cluster !== undefined) return undefined;
-    return new IscepError("usage", "`to` needs a service with instances, at an address like nats://HOST:4222/NAME");
+  #unreachable(options: RunOptions | undefined): IscepError | undefined {
+    const { to = "any", durable = false } = options ?? {};
+    if ((to === "any" && !durable) || this.#protocolClient.cluster !== undefined) return undefined;
+    const name = durable ? "durable" : "to";
+    return new IscepError(
+      "usage",
+      `\`${name}\` needs a service with instances, at an address like nats://HOST:4222/NAME`,
+    );
   }
 
   attach(run: string, options: AttachOptions = {}): RunHandle {

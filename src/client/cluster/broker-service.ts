@@ -7,10 +7,12 @@ import { decodeBeat } from "../../nats/beat.js";
 import { Broker } from "../../nats/broker.js";
 import type { NatsCredentials } from "../../nats/credentials.js";
 import { LinkDialler } from "../../nats/link-dialler.js";
+import { durableState, submitDurable } from "../../nats/durable.js";
 import { subjects } from "../../nats/subjects.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
+import { encodeJson } from "../../wire/json.js";
 import { packageVersion } from "../../version.js";
-import type { Service, ServiceListener } from "./service.js";
+import type { DurableCalls, Service, ServiceListener } from "./service.js";
 
 /** @throws IscepError `usage`, and as `Broker.open` */
 export async function openService(
@@ -42,6 +44,20 @@ class BrokerService implements Service {
     this.#limits = limits;
     this.#links = new LinkDialler(broker, name, limits, inboxPrefix);
     this.#inbox = `${inboxPrefix ?? "_INBOX"}.${randomBytes(16).toString("hex")}`;
+  }
+
+  get durable(): DurableCalls {
+    return {
+      submit: (command, args, { timeoutMs, idempotencyKey }, token) => {
+        const payload = encodeJson(args ?? {}, this.#limits, "args") ?? "{}";
+        const headers = {
+          ...(timeoutMs === undefined ? {} : { "Iscep-Timeout": String(timeoutMs) }),
+          ...(idempotencyKey === undefined ? {} : { "Idempotency-Key": idempotencyKey }),
+        };
+        return submitDurable(this.#broker, { service: this.name, command, payload, token, headers }, this.#limits);
+      },
+      state: (run) => durableState(this.#broker, this.name, run, this.#limits),
+    };
   }
 
   listen(listener: ServiceListener): void {

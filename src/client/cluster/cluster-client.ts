@@ -17,13 +17,14 @@ import type { Version2ProtocolClient } from "../version2/protocol-client.js";
 import { EveryRun } from "./all-runs.js";
 import { ClusterCall } from "./cluster-call.js";
 import { clusterRun } from "./cluster-run.js";
+import { checkDurable, durableRun, foundRun } from "./durable-run.js";
 import { HandedRun } from "./handed-run.js";
 import type { ClusterHost } from "./host.js";
 import type { Member } from "./member.js";
 import { Members } from "./members.js";
 import { Placement } from "./placement.js";
 import { decodePositions, mergeByName, mergePages, type Positions } from "./runs-pages.js";
-import type { Service } from "./service.js";
+import type { DurableCalls, Service } from "./service.js";
 import { WaitingCalls } from "./waiting-calls.js";
 import { Whereabouts } from "./whereabouts.js";
 
@@ -39,6 +40,8 @@ export interface ClusterClientOptions {
 
 /** An instance that is gone meanwhile is left out of what all of them say. */
 const goneCodes: ReadonlySet<ErrorCode> = new Set(["connect_failed", "lost", "closed"]);
+
+const noQueue: Pick<DurableCalls, "state"> = { state: async () => ({ state: "unknown" }) };
 
 export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls {
   readonly version = 2;
@@ -144,7 +147,28 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   }
 
   run(command: string, args: unknown, options: RunOptions | undefined): RunHandle {
-    return clusterRun(this, command, args, options);
+    return options?.durable === true
+      ? this.#durableRun(command, args, options)
+      : clusterRun(this, command, args, options);
+  }
+
+  #durableRun(command: string, args: unknown, options: RunOptions): RunHandle {
+    const { durable } = this.#options.service;
+    const { token = this.#options.token, signal } = options;
+    const submit = async (): Promise<string> => {
+      checkDurable(options);
+      if (durable === undefined) throw new IscepError("usage", "this service has no queue for durable calls");
+      return durable.submit(command, args, options, token ?? undefined);
+    };
+    const submitted = submit();
+    const { durable: _durable, detach: _detach, idempotencyKey: _key, ...following } = options;
+    const attach = (run: string): Promise<RunHandle> => this.#attached(run, following);
+    return durableRun({ command, submitted, durable: durable ?? noQueue, signal, attach });
+  }
+
+  async #attached(run: string, options: AttachOptions): Promise<RunHandle> {
+    const { member } = await this.#whereabouts.ofRun(run, options);
+    return member.client.attach(run, options);
   }
 
   all(command: string, args: unknown, options: AllOptions | undefined): AllRuns {
@@ -167,9 +191,9 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     return new HandedRun({
       ends: false,
       next: async (refused) => {
+        const { durable = noQueue } = this.#options.service;
         if (refused !== undefined) return refused;
-        const { member } = await this.#whereabouts.ofRun(run, options);
-        return member.client.attach(run, options);
+        return foundRun(run, { durable, signal: options.signal, attach: (id) => this.#attached(id, options) });
       },
     });
   }

@@ -8,6 +8,8 @@ import type { OutputChunk } from "../protocol/run-output.js";
 export interface HandedRunOptions {
   /** For messages. undefined: the caller attached to a run. */
   readonly command?: string;
+  /** The id, if it is known before a server has the run. */
+  readonly id?: Promise<string>;
   /** Leaving it ends it. */
   readonly ends: boolean;
   /**
@@ -99,6 +101,7 @@ export class HandedRun implements RunHandle {
 
   get id(): Promise<string> {
     this.isPinned = true;
+    if (this.#options.id !== undefined) return this.#options.id;
     const id = this.#id();
     id.catch(() => {});
     return id;

@@ -1,7 +1,9 @@
 /** What a client of many instances needs from whatever leads to them. */
 import type { IscepError } from "../../errors.js";
 import type { Beat } from "../../nats/beat.js";
+import type { DurableState } from "../../nats/durable.js";
 import type { Carrier } from "../../session/version2-choices.js";
+import type { RunOptions } from "../protocol/options.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 
 export interface ServiceListener {
@@ -13,7 +15,17 @@ export interface ServiceListener {
   back(): void;
 }
 
+/** Calls that wait in a queue of the broker. */
+export interface DurableCalls {
+  /** Resolves to the id of the run, when the broker has the call. @throws IscepError */
+  submit(command: string, args: unknown, options: RunOptions, token: string | undefined): Promise<string>;
+  /** What became of it; undefined when nobody is there who could know. @throws IscepError */
+  state(run: string): Promise<DurableState | undefined>;
+}
+
 export interface Service {
+  /** Default: it has no queue. */
+  readonly durable?: DurableCalls;
   readonly name: string;
   /** What carries the packets. Default: what the stream is. */
   readonly carrier?: Carrier;

@@ -99,6 +99,11 @@ export interface RunOptions extends CallOptions {
   /** Version 2: the run goes on when this client is gone. Default: false. */
   readonly detach?: boolean;
   /**
+   * On a service with many instances: the call waits in the queue of the broker until an instance takes it, also while
+   * nobody serves, and `id` is known as soon as the broker has it. It needs `detach`, and JetStream. Default: false.
+   */
+  readonly durable?: boolean;
+  /**
    * Version 2: false asks for neither output nor progress, and `output` of the handle is empty. The value of a script has
    * the whole of its output then. Default: true.
    */
@@ -149,11 +154,12 @@ export const callOptionNames = {
 } satisfies Record<keyof CallOptions, true>;
 
 /** The options of `client.all`. Standard input and a terminal belong to one run. */
-export type AllOptions = Omit<RunOptions, "stdin" | "terminal" | "to">;
+export type AllOptions = Omit<RunOptions, "stdin" | "terminal" | "to" | "durable">;
 
 export const runOptionNames = {
   ...callOptionNames,
   detach: true,
+  durable: true,
   output: true,
   stdin: true,
   terminal: true,

@@ -165,7 +165,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect(counted.runs).toBe(20);
     for (const proof of proofs) {
       const runs = new Set(answers.filter((answer) => answer.proof === proof).map(({ body }) => JSON.stringify(body)));
-      expect(runs.size).toBe(1);
+      expect([...runs].slice(1)).toEqual([]);
     }
   });
 

@@ -1,0 +1,107 @@
+/** A call that waits in the queue of the broker until an instance takes it. Its caller has the id of its run at once. */
+import { setTimeout as pause } from "node:timers/promises";
+import { errorTable, IscepError, isErrorCode, toIscepError, type ErrorCode } from "../../errors.js";
+import { outcomeTable, type Outcome } from "../../model/outcome.js";
+import type { DurableState } from "../../nats/durable.js";
+import type { RunOptions } from "../protocol/options.js";
+import { outcomeOfError, type RunHandle } from "../protocol/run-handle.js";
+import { HandedRun } from "./handed-run.js";
+import type { DurableCalls } from "./service.js";
+
+/** How often is asked what became of a call that waits. */
+const lookMs = 300;
+/** An instance that has claimed a call has its run a moment later. */
+const beginsWithinMs = 5_000;
+
+/** Nobody that is there has the run. */
+const isNowhere: ReadonlySet<ErrorCode> = new Set(["run_not_found", "connect_failed", "closed"]);
+
+/** @throws IscepError `usage` */
+export function checkDurable(options: RunOptions): void {
+  if (options.detach !== true)
+    throw new IscepError("usage", "a durable call goes on without its caller; give `detach: true` with it");
+  if (options.stdin !== undefined || options.terminal !== undefined)
+    throw new IscepError("usage", "a durable call has no standard input and no terminal");
+  if (options.to !== undefined && options.to !== "any")
+    throw new IscepError("usage", "a durable call goes to the instance that takes it, so `to` must be left out");
+}
+
+export interface DurableRunOptions {
+  readonly command: string;
+  readonly durable: Pick<DurableCalls, "state">;
+  readonly signal: AbortSignal | undefined;
+  /** Resolves to the id when the broker has it. */
+  readonly submitted: Promise<string>;
+  /** Attaches to a run where it is. @throws IscepError when nobody has it */
+  attach(run: string): Promise<RunHandle>;
+}
+
+export function durableRun({ command, submitted, ...finding }: DurableRunOptions): RunHandle {
+  submitted.catch(() => {});
+  return new HandedRun({
+    command,
+    ends: false,
+    id: submitted,
+    next: async (refused) => foundRun(await submitted, finding, refused),
+  });
+}
+
+export type FindingOptions = Pick<DurableRunOptions, "durable" | "signal" | "attach">;
+
+/**
+ * Waits until an instance has the run. What is over and not kept has only its outcome.
+ * @param refused why the last attempt to attach failed
+ */
+export async function foundRun(
+  run: string,
+  { durable, signal, attach }: FindingOptions,
+  refused?: Outcome,
+): Promise<RunHandle | Outcome> {
+  if (refused?.status === "rejected" && !isNowhere.has(refused.error.code)) return refused;
+  let startedMs: number | undefined;
+  for (;;) {
+    if (signal?.aborted === true)
+      throw new IscepError("cancelled", "the wait was cancelled; the call stays in the queue", {
+        cause: signal.reason,
+      });
+    try {
+      return await attach(run);
+    } catch (thrown) {
+      const error = toIscepError(thrown);
+      if (!isNowhere.has(error.code)) throw error;
+      // The broker may be gone for a moment.
+      const state = await durable.state(run).catch(() => undefined);
+      if (state?.state === "unknown") throw error;
+      if (state?.state === "ended") return (await elsewhere(state, run, attach)) ?? endedOutcome(state);
+      if (state?.state === "started") {
+        startedMs ??= performance.now();
+        if (!state.isThere || performance.now() - startedMs > beginsWithinMs) return lostOutcome(state.instance);
+      }
+    }
+    await pause(lookMs, undefined, signal === undefined ? {} : { signal }).catch(() => {});
+  }
+}
+
+/** It joined another run by its idempotency key. */
+async function elsewhere(
+  state: DurableState & { state: "ended" },
+  run: string,
+  attach: FindingOptions["attach"],
+): Promise<RunHandle | undefined> {
+  try {
+    return await attach(state.run ?? run);
+  } catch {
+    return undefined;
+  }
+}
+
+function endedOutcome({ status, code, instance }: DurableState & { state: "ended" }): Outcome {
+  const told = code !== undefined && isErrorCode(code) ? code : (outcomeTable[status].code ?? "value_gone");
+  const reason = `${errorTable[told].sentence} (the instance ${instance} told no more of it)`;
+  return outcomeOfError(new IscepError(told, reason), { status });
+}
+
+function lostOutcome(instance: string): Outcome {
+  const reason = `the instance ${instance} had taken the call, and is gone; nobody knows whether it ran`;
+  return { status: "lost", error: new IscepError("lost", reason) };
+}

@@ -1,0 +1,127 @@
+/** Durable calls by a client: submitted while nobody serves, found by their ids, and told to be lost when they are. */
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { connect, defineCommand, type Client, type ConnectOptions } from "iscep";
+import { addToken } from "#iscep/identity/tokens-writer";
+import { later } from "../../support/cleanup.js";
+import { gate } from "../../support/commands.js";
+import { errorOf } from "../../support/error-of.js";
+import { watchForLeaks } from "../../support/leaks.js";
+import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
+import { startInstance } from "../../support/nats-service.js";
+import { startServer } from "../../support/servers.js";
+
+watchForLeaks();
+
+const limits = { natsGoneMs: 1_000, natsRedeliverMs: 500, natsBeatMs: 200 };
+const greet = defineCommand({
+  name: "greet",
+  args: z.object({ name: z.string() }),
+  run: async ({ name }, { output }) => {
+    await output.write("stdout", `hello ${name}\n`);
+    return name;
+  },
+});
+
+async function clientOf(nats: NatsServer, options: ConnectOptions = {}): Promise<Client> {
+  const client = await connect(`${nats.url}/world`, { ...options, limits });
+  later(() => client.close());
+  return client;
+}
+
+const durable = { detach: true, durable: true } as const;
+
+describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
+  test("the id is known at once, and output and value come when an instance has taken it", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const client = await clientOf(nats);
+    const run = client.run("greet", { name: "ada" }, durable);
+    const id = await run.id;
+    const other = await clientOf(nats);
+    const attached = other.attach(id);
+    await startInstance(nats, { commands: [greet], limits });
+    let output = "";
+    for await (const { bytes } of run.output) output += Buffer.from(bytes).toString();
+    expect(output).toBe("hello ada\n");
+    expect(await run.value).toBe("ada");
+    expect(await attached.value).toBe("ada");
+    expect((await client.runs({ run: id })).runs).toMatchObject([{ run: id, status: "completed" }]);
+  });
+
+  test("a token is proven, and what the call may not do is its outcome", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const { tokensFile } = await startInstance(nats, { commands: [greet], tokens: {}, limits });
+    const { token } = await addToken(tokensFile, { owner: "ada", scopes: ["run:other", "discover"] });
+    const client = await clientOf(nats, { token });
+    expect(await client.run("greet", { name: "x" }, durable).outcome).toMatchObject({
+      status: "rejected",
+      error: { code: "command_not_found" },
+    });
+    const stranger = await clientOf(nats);
+    const run = stranger.run("greet", { name: "x" }, durable);
+    expect(await run.id).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await run.outcome).toMatchObject({ status: "rejected", error: { code: "unauthorized" } });
+  });
+
+  test("an instance that is gone has lost what it had taken, and its caller hears so", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const slow = gate("slow");
+    const { server } = await startInstance(nats, { commands: [slow.command], limits });
+    const client = await clientOf(nats);
+    const run = client.run("slow", {}, durable);
+    const id = await run.id;
+    await slow.started(1);
+    // Another one is there, and would run it if it were given out again.
+    await startInstance(nats, { commands: [slow.command], limits });
+    await server.close({ graceMs: 0 });
+    expect(["lost", "cancelled"]).toContain((await run.outcome).status);
+    const again = await clientOf(nats);
+    expect(["lost", "cancelled"]).toContain((await again.attach(id).outcome).status);
+    expect(slow.state.started).toBe(1);
+  });
+
+  test("a run that nobody knows is not waited for", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    await startInstance(nats, { commands: [greet], limits });
+    const client = await clientOf(nats);
+    const id = "01890000-0000-7000-8000-000000000000";
+    expect(await errorOf(client.attach(id).value)).toMatchObject({ code: "run_not_found" });
+  });
+
+  test("a durable call with one key joins its run", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const slow = gate("slow");
+    await startInstance(nats, { commands: [slow.command], limits });
+    const client = await clientOf(nats);
+    const runs = [1, 2].map(() => client.run("slow", {}, { ...durable, idempotencyKey: "night" }));
+    await slow.started(1);
+    const ids = await Promise.all(runs.map(async ({ id }) => id));
+    expect(new Set(ids).size).toBe(2);
+    slow.open();
+    for (const run of runs) expect(await run.value).toBe("through");
+    expect(slow.state.started).toBe(1);
+  });
+
+  test("who submits hears that JetStream is missing or full, and what cannot be", async () => {
+    const without = await clientOf(await NatsServer.start());
+    const run = without.run("greet", { name: "x" }, durable);
+    expect(await errorOf(run.id)).toMatchObject({ code: "busy", message: expect.stringMatching(/no JetStream/) });
+    expect(await run.outcome).toMatchObject({ status: "rejected", error: { code: "busy" } });
+    const nats = await NatsServer.start({ jetStream: true });
+    const client = await clientOf(nats);
+    for (const options of [{ durable: true }, { ...durable, stdin: "x" }, { ...durable, to: "AAAAAAAAAAAA" }])
+      expect(await errorOf(client.run("greet", { name: "x" }, options).value)).toMatchObject({ code: "usage" });
+    const waiting = client.run("greet", { name: "x" }, { ...durable, signal: AbortSignal.timeout(500) });
+    await waiting.id;
+    expect(await waiting.outcome).toMatchObject({ status: "cancelled" });
+  });
+});
+
+test("a single server has no queue", async () => {
+  const { client } = await startServer();
+  const single = await client();
+  expect(await errorOf(single.run("add", { a: 1, b: 2 }, durable).value)).toMatchObject({
+    code: "usage",
+    message: expect.stringMatching(/`durable` needs a service with instances/),
+  });
+});
