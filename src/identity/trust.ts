@@ -194,14 +194,21 @@ function checkedPin(pin: string): string {
   throw new IscepError("usage", "a pin is sha256: and 43 characters of base64url, as `iscep cert` prints it");
 }
 
+/** A program connects again and again with the same text, and to read a certificate costs half of a resumed handshake. */
+let lastRead: { readonly pem: string; readonly certificates: readonly X509Certificate[] } | undefined;
+
 /** @throws IscepError `configuration` */
-export function readAuthorities(ca: string): X509Certificate[] {
+export function readAuthorities(ca: string): readonly X509Certificate[] {
   const name = ca.includes("-----BEGIN ") ? "the ca text" : `the ca file ${ca}`;
-  const blocks = readPem(ca, "ca").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const pem = readPem(ca, "ca");
+  if (lastRead?.pem === pem) return lastRead.certificates;
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0)
     throw new IscepError("configuration", `${name} holds no certificate (-----BEGIN CERTIFICATE-----)`);
   try {
-    return blocks.map((block) => new X509Certificate(block));
+    const certificates = blocks.map((block) => new X509Certificate(block));
+    lastRead = { pem, certificates };
+    return certificates;
   } catch (error) {
     throw new IscepError("configuration", `${name} holds a certificate that cannot be read`, { cause: error });
   }
