@@ -40,6 +40,8 @@ export class HttpConnections {
       }
       // Then the parser has given all of the body that came with the head.
       process.nextTick(() => {
+        // The connection was cut for what came behind.
+        if (incoming.socket.destroyed) return;
         const isAnswered = plainCalls.answer(incoming, command, peer, ({ status, headers, body }) => {
           if (outgoing.destroyed) return;
           if (peer.isClosing) this.#endsWith(incoming.socket, outgoing);

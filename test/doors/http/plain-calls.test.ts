@@ -198,22 +198,41 @@ test("caller and command share no object", async () => {
   expect(held).toEqual([{ list: [1, 2] }, { list: [1] }]);
 });
 
-test("calls that come together are answered in their order, and a body that comes in pieces is waited for", async () => {
-  const server = await start();
-  const raw = await server.bytes();
-  const all = Array.from({ length: 20 }, (_, a) =>
-    plainRequest(a % 3 === 0 ? "prints" : "add", `{"a":${a},"b":0}`),
-  ).join("");
-  raw.send(all.replaceAll('"prints" HTTP', "prints HTTP"));
-  await until(() => statusesOf(raw.text).length === 20);
-  const values = [...raw.text.matchAll(/"value":(\d+)/g)].map(([, value]) => Number(value));
-  expect(values).toEqual(Array.from({ length: 20 }, (_, a) => a).filter((a) => a % 3 !== 0));
-  const last = plainRequest("add", '{"a":40,"b":2}');
-  for (const piece of last.match(/[^]{1,40}/g) ?? []) {
-    raw.send(piece);
-    await new Promise((resolve) => setImmediate(resolve));
+test.each([false, true])(
+  "calls that come together are answered in their order, and a body in pieces is waited for; TLS: %s",
+  async (tls) => {
+    const server = await start({ tls });
+    const raw = await server.bytes();
+    const all = Array.from({ length: 20 }, (_, a) =>
+      plainRequest(a % 3 === 0 ? "prints" : "add", `{"a":${a},"b":0}`),
+    ).join("");
+    raw.send(all.replaceAll('"prints" HTTP', "prints HTTP"));
+    await until(() => statusesOf(raw.text).length === 20);
+    const values = [...raw.text.matchAll(/"value":(\d+)/g)].map(([, value]) => Number(value));
+    expect(values).toEqual(Array.from({ length: 20 }, (_, a) => a).filter((a) => a % 3 !== 0));
+    const last = plainRequest("add", '{"a":40,"b":2}');
+    for (const piece of last.match(/[^]{1,40}/g) ?? []) {
+      raw.send(piece);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await raw.until(/"value":42/);
+  },
+);
+
+test("a call that is under way when the server closes is answered as by the app, and the connection ends", async () => {
+  const answers: string[] = [];
+  for (const more of ["", "Prefer: handling=lenient\r\n"]) {
+    const slow = gate("slow");
+    const server = await start({ commands: [slow.command] });
+    const raw = await server.bytes();
+    raw.send(plainRequest("slow", "{}").replace("\r\n\r\n", `\r\n${more}\r\n`));
+    await slow.started(1);
+    await server.server.close({ graceMs: 0 });
+    answers.push((await raw.rest()).replaceAll(/[0-9a-f-]{36}|^date:.*|^content-length:.*/gim, "").toLowerCase());
   }
-  await raw.until(/"value":42/);
+  const [short = "", long = ""] = answers.map((answer) => answer.split("\r\n").sort().join("\n"));
+  expect(short).toBe(long);
+  expect(short).toMatch(/^connection: close$/m);
 });
 
 test("no more run at a time than a connection may have in flight", async () => {
