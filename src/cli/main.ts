@@ -8,6 +8,7 @@ const bundled: ReadonlySet<string | undefined> = new Set([
   "runs",
   "login",
   "servers",
+  "instances",
   "ping",
   "completion",
   "__complete",

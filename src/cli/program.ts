@@ -34,6 +34,10 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   servers: { summary: "list the servers that have a name; forget one", load: () => import("./verbs/servers.js") },
   mcp: { summary: "offer a server's commands to an assistant as tools (MCP)", load: () => import("./verbs/mcp.js") },
+  instances: {
+    summary: "list the instances of a service on a broker",
+    load: () => import("./verbs/instances.js"),
+  },
   ping: { summary: "measure round trips to a server", load: () => import("./verbs/ping.js") },
   tokens: { summary: "add, remove, list, rotate and import tokens", load: () => import("./verbs/tokens.js") },
   cert: { summary: "make a key and a self-signed certificate, or show a pin", load: () => import("./verbs/cert.js") },

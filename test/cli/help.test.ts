@@ -31,6 +31,7 @@ describe("help", () => {
         login          give a server a name, and keep its address and your token
         servers        list the servers that have a name; forget one
         mcp            offer a server's commands to an assistant as tools (MCP)
+        instances      list the instances of a service on a broker
         ping           measure round trips to a server
         tokens         add, remove, list, rotate and import tokens
         cert           make a key and a self-signed certificate, or show a pin
@@ -209,6 +210,10 @@ describe("help", () => {
                                  arguments behind it replace its own
         --detach                 print the id of the run, and do not wait for it; see
                                  \`iscep runs\`
+        --to <instance>          call this instance of a service (nats://); see \`iscep
+                                 instances\`
+        --all                    call all instances of a service (nats://), and print
+                                 a table of their outcomes
         --yes                    do not ask before a command that wants to be
                                  confirmed
         --keep-running           let the run go on when nobody reads its output any
@@ -231,6 +236,9 @@ describe("help", () => {
 
       A pipe or file as standard input is sent to a command that takes it (stdin: true in its definition): iscep call restore
       < dump.sql. For any other command nothing is read, so a loop or a script keeps its own standard input.
+
+      With --all, each line of output has the instance's name in front, and the exit code is 0 only if all completed. An instance
+      that says nothing is in the table as lost or timeout.
 
       A command with \`confirm\` in its definition asks on the terminal before it runs. Without a terminal it is refused, unless
       --yes says that it is meant.

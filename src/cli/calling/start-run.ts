@@ -15,6 +15,8 @@ import { print, warn } from "../terminal/streams.js";
 export interface StartOptions extends ResultOptions, StandardInputOptions {
   readonly detach?: boolean;
   readonly idempotencyKey?: string;
+  /** The instance of a service on a broker. */
+  readonly to?: string;
   /** The command says that it reads standard input. */
   readonly takesStandardInput: boolean;
   /** Whether the command's definition says that a part of its output is enough. */
@@ -43,7 +45,7 @@ export async function startRun(
   }
   if (client.protocol === 1) {
     checkVersion1(options);
-    const value = await client.call(name, args, { signal });
+    const value = await client.call(name, args, { signal, ...(options.to === undefined ? {} : { to: options.to }) });
     // Only discovery says that a part was enough.
     const mayBeCut = isScriptResult(value) && value.truncated && (await options.mayBeCut?.()) === true;
     return printResult(value, options, undefined, mayBeCut);
@@ -54,6 +56,7 @@ export async function startRun(
     signal,
     ...(traceparent === "" ? {} : { traceparent }),
     timeoutMs: options.timeoutMs ?? defaultLimits.followTimeoutMs,
+    ...(options.to === undefined ? {} : { to: options.to }),
     ...(options.detach === true ? { detach: true } : {}),
     ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),
     ...(session === undefined

@@ -12,6 +12,8 @@ export interface ServerQuestions {
   commands(words: readonly TypedWord[]): Promise<readonly CommandDescription[]>;
   /** Ids of the newest runs. */
   runs(words: readonly TypedWord[]): Promise<readonly Candidate[]>;
+  /** Ids of the instances of a service. */
+  instances(words: readonly TypedWord[]): Promise<readonly Candidate[]>;
 }
 
 /** The shell completes names of files itself. */
@@ -36,10 +38,13 @@ export async function candidatesAt(line: TypedLine, program: Command, server: Se
   const begins = (candidates: Candidates): Candidates =>
     candidates === "files" ? candidates : candidates.filter(({ value }) => value.startsWith(typed));
   const { command, operands, pending } = place;
+  if (pending?.long === "--to") return begins(await server.instances(place.before));
   if (pending !== undefined) return begins(valuesOfOption(pending, ""));
   const isCall = command.name() === "call" && command.parent === program;
   if (isCall && operands.length > 0) {
     const described = (await server.commands(place.before)).find(({ name }) => name === operands[0]);
+    const isOwn = !parametersOf(described?.args ?? {}).some(({ name }) => canonicalName(name) === "to");
+    if (place.forCommand.at(-1) === "--to" && isOwn) return begins(await server.instances(place.before));
     return begins(argumentsOf(described, place, typed));
   }
   if (typed.startsWith("-")) return begins(optionsOf(command, typed));

@@ -50,6 +50,21 @@ export async function newestRuns(words: readonly TypedWord[]): Promise<readonly 
   }
 }
 
+/** These too. */
+export async function presentInstances(words: readonly TypedWord[]): Promise<readonly Candidate[]> {
+  try {
+    const options = clientOptionsIn(words);
+    if (options === undefined) return [];
+    const instances = await ask(options, (client) => client.instances());
+    return instances.map(({ instance, state, running, places }) => ({
+      value: instance,
+      description: `${state}, ${running} of ${places} running`,
+    }));
+  } catch {
+    return []; // as above
+  }
+}
+
 async function ask<Answer>(
   options: ClientOptions,
   question: (client: Client, signal: AbortSignal) => Promise<Answer>,

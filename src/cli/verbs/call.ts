@@ -17,6 +17,7 @@ import { mayAsk } from "../terminal/question.js";
 import { confirm } from "../calling/confirmation.js";
 import { checkStandardInput, mayBeSent } from "../calling/standard-input.js";
 import { checkOmitted, earlierCall, keptArguments } from "../calling/earlier-call.js";
+import { callAll } from "../calling/call-all.js";
 import { startRun } from "../calling/start-run.js";
 import { print } from "../terminal/streams.js";
 
@@ -27,6 +28,10 @@ interface CallOptions extends ClientOptions {
   readonly detach?: boolean;
   readonly idempotencyKey?: string;
   readonly keepRunning?: boolean;
+  /** At every instance of a service. */
+  readonly all?: boolean;
+  /** At this instance of a service. */
+  readonly to?: string;
   /** The answer for a command that wants to be confirmed. */
   readonly yes?: boolean;
   /** COMMAND is the id of a run. */
@@ -51,6 +56,9 @@ its command has log_args: true. Secrets are never kept, so they are asked for ag
 A pipe or file as standard input is sent to a command that takes it (stdin: true in its definition): iscep call restore
 < dump.sql. For any other command nothing is read, so a loop or a script keeps its own standard input.
 
+With --all, each line of output has the instance's name in front, and the exit code is 0 only if all completed. An instance
+that says nothing is in the table as lost or timeout.
+
 A command with \`confirm\` in its definition asks on the terminal before it runs. Without a terminal it is refused, unless
 --yes says that it is meant.`;
 
@@ -74,6 +82,8 @@ function addCallOptions(command: Command): Command {
     .option("--no-stdin", "send no standard input, not even from a pipe or file")
     .option("--again", "run an earlier run once more: COMMAND is its id, and arguments behind it replace its own")
     .option("--detach", "print the id of the run, and do not wait for it; see `iscep runs`")
+    .option("--to <instance>", "call this instance of a service (nats://); see `iscep instances`", nonEmpty)
+    .option("--all", "call all instances of a service (nats://), and print a table of their outcomes")
     .option("--yes", "do not ask before a command that wants to be confirmed")
     .option("--keep-running", "let the run go on when nobody reads its output any more")
     .option("--idempotency-key <key>", "join the run that an earlier call with this key has started", nonEmpty);
@@ -150,7 +160,9 @@ async function callCommand(call: Call): Promise<void> {
       },
     };
     if (read.options.yes !== true) await confirm(description, signal);
-    invocation.exitCode = await explained(client, name, signal, () => startRun(client, name, args, options, signal));
+    invocation.exitCode = await explained(client, name, signal, () =>
+      (options.all === true ? callAll : startRun)(client, name, args, options, signal),
+    );
   } finally {
     await client.close();
   }

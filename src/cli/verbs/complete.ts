@@ -5,7 +5,7 @@
 import { candidatesAt } from "../completion/candidates.js";
 import { candidateLine, shells, type Shell } from "../completion/shell-candidate.js";
 import { filesExitCode } from "../completion/scripts.js";
-import { describedCommands, newestRuns } from "../completion/described-commands.js";
+import { describedCommands, newestRuns, presentInstances } from "../completion/described-commands.js";
 import type { DefineVerb } from "../terminal/invocation.js";
 import { print } from "../terminal/streams.js";
 import { typedLine } from "../completion/typed-words.js";
@@ -17,7 +17,11 @@ export const define: DefineVerb = (command, invocation) => {
     .action(async (shell: string, text: string) => {
       const line = typedLine(text);
       const program = await invocation.programFor(line.words.map((word) => word.text));
-      const found = await candidatesAt(line, program, { commands: describedCommands, runs: newestRuns });
+      const found = await candidatesAt(line, program, {
+        commands: describedCommands,
+        runs: newestRuns,
+        instances: presentInstances,
+      });
       if (found === "files") {
         invocation.exitCode = filesExitCode;
         return;
