@@ -387,6 +387,8 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByText("There is no such command, or this token may not run it").waitFor();
     await page.goto(`${server.origin}/console/runs/01900000-0000-7000-8000-000000000000`);
     await page.getByText(/no such run/i).waitFor();
+    // The command line has a hint of its own, which is no help here.
+    expect(await page.locator(".note").innerText()).not.toMatch(/iscep runs|GET/);
     await page.goto(`${server.origin}/console/what/is/this`);
     await page.getByText("There is no page at this address").waitFor();
   });

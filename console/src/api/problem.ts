@@ -46,12 +46,16 @@ export function unreachable(cause: unknown): Problem {
 
 export async function problemOf(response: Response): Promise<Problem> {
   const body = objectOf(await response.json().catch(() => undefined));
+  const title = textOf(body["title"], `The server answered with ${response.status}.`);
+  const detail = textOf(body["detail"], title);
+  const action = optionalText(body["action"]);
   return new Problem({
     status: response.status,
     code: textOf(body["code"], "internal"),
-    title: textOf(body["title"], `The server answered with ${response.status}`),
-    detail: textOf(body["detail"], textOf(body["title"], `The server answered with ${response.status}.`)),
-    action: optionalText(body["action"]),
+    title,
+    // A message in general words tells a user of the command line what to do, which is no help in this page.
+    detail: detail.startsWith(`${title.replace(/\.$/, "")}; `) ? title : detail,
+    action: action?.startsWith("GET ") === true ? undefined : action,
     run: optionalText(body["run"]),
     isOutcome: typeof body["outcome"] === "object",
     details: objectOf(body["details"]),

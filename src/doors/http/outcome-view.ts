@@ -28,15 +28,15 @@ export function outcomeView(outcome: Outcome): OutcomeView {
     ...("valueError" in outcome && outcome.valueError !== undefined
       ? { valueError: errorView(outcome.valueError) }
       : {}),
-    ...("error" in outcome ? { error: errorView(outcome.error) } : {}),
+    ...("error" in outcome ? { error: errorView(outcome.error, outcome) } : {}),
     ...("exitCode" in outcome && outcome.exitCode !== undefined ? { exitCode: outcome.exitCode } : {}),
     ...("signal" in outcome ? { signal: outcome.signal } : {}),
     ...outputChangesOf(outcome),
   };
 }
 
-function errorView({ code, message }: IscepError): ErrorView {
-  const { action } = partsOf(code);
+function errorView({ code, message }: IscepError, outcome?: Outcome): ErrorView {
+  const { action } = partsOf(code, outcome);
   return { code, message, ...(action === undefined ? {} : { action }) };
 }
 
@@ -45,8 +45,10 @@ export interface SentenceParts {
   readonly action: string | undefined;
 }
 
-export function partsOf(code: ErrorCode): SentenceParts {
+export function partsOf(code: ErrorCode, outcome?: Outcome): SentenceParts {
   const parts = sentenceParts(errorTable[code].sentence);
+  // What a script says of its exit code is in its output, and no log of the server has it.
+  if (outcome?.status === "failed" && outcome.exitCode !== undefined) return { ...parts, action: undefined };
   return { ...parts, action: actions[code] ?? parts.action };
 }
 

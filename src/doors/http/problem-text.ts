@@ -15,7 +15,7 @@ export interface ProblemFacts {
 export function problemText({ code, message, details }: IscepError, facts: ProblemFacts): string {
   const { status, isOfHttp = false, run, outcome } = facts;
   const fault = isOfHttp && isHttpFaultStatus(status) ? httpFaults[status] : undefined;
-  const { title, action } = fault === undefined ? partsOf(code) : sentenceParts(fault);
+  const { title, action } = fault === undefined ? partsOf(code, outcome) : sentenceParts(fault);
   return JSON.stringify({
     type: fault === undefined ? `/docs#error-${code}` : `/docs#status-${status}`,
     title,

@@ -92,8 +92,11 @@ describe("a call", () => {
       run: expect.stringMatching(/^[0-9a-f-]{36}$/),
       outcome: { status: "failed", exitCode: 3, value: { stdout: "out\n", stderr: "err\n" } },
     });
+    // Only the output of a script tells why it failed, and only the log tells it of a function.
+    expect(JSON.stringify(problem)).not.toContain("error.log");
     const thrown = await json(server.post("/commands/fail"));
     expect(thrown).toMatchObject({ code: "failed", outcome: { status: "failed" } });
+    expect(thrown["action"]).toContain("error.log");
     expect(JSON.stringify(thrown)).not.toContain("the disk is full");
   });
 
