@@ -11,9 +11,14 @@ export interface ScheduleDefinition<Input = object> {
   readonly timeZone?: string;
   /** The arguments of the call. Default: no arguments. */
   readonly args?: Input;
+  /**
+   * true: of the instances of a service (NATS), one starts each planned time. false: each of them does, such as for what
+   * belongs to a machine. Default: true.
+   */
+  readonly once?: boolean;
 }
 
-const keysOfSchedule = ["cron", "timeZone", "args"];
+const keysOfSchedule = ["cron", "timeZone", "args", "once"];
 
 /**
  * The fields that a command gets from its schedule. Without a schedule: none.
@@ -43,6 +48,8 @@ export function compileSchedule(
   const definition: ScheduleDefinition = typeof schedule === "string" ? { cron: schedule } : schedule;
   const unknown = Object.keys(definition).find((key) => !keysOfSchedule.includes(key));
   if (unknown !== undefined) throw wrong(`there is no "${unknown}"${didYouMean(unknown, keysOfSchedule)}`);
+  const { once = true } = definition;
+  if (typeof once !== "boolean") throw wrong("once must be true or false");
   const zone = definition.timeZone ?? ownTimeZone();
   if (!isTimeZone(zone))
     throw wrong(`there is no time zone ${JSON.stringify(zone)}; names are such as Europe/Berlin or UTC`);
@@ -56,6 +63,7 @@ export function compileSchedule(
     cron: definition.cron,
     timeZone: zone,
     args,
+    once,
     next: (afterMs: number) => cron.nextRun(new Date(afterMs))?.getTime(),
   });
 }

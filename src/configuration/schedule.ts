@@ -1,7 +1,7 @@
 /** Reads `schedule:` of a command in iscep.yaml. */
 import type { JsonSchema } from "../model/command.js";
 import { mapOf, type KeyTable, type ValueKind } from "./keys.js";
-import { text } from "./values.js";
+import { flag, text } from "./values.js";
 import type { ScheduleDefinition } from "../commands/schedule.js";
 
 const values: ValueKind<object> = {
@@ -25,6 +25,12 @@ export const scheduleKeys = {
     kind: text,
     says: "The zone of these times, such as `Europe/Berlin`.",
     default: "the one of the server's machine",
+  },
+  once: {
+    field: "once",
+    kind: flag,
+    says: "Of the instances of a service on NATS, one starts each time; `false`: each of them does.",
+    default: "`true`",
   },
   args: { field: "args", kind: values, says: "The arguments of the command.", default: "no arguments" },
 } satisfies KeyTable<ScheduleDefinition>;

@@ -5,6 +5,7 @@ import type { Limits } from "../limits/limits.js";
 import type { CommandSet } from "../model/command.js";
 import type { RunOutcome } from "../model/outcome.js";
 import type { ByteStream } from "../transport/byte-stream.js";
+import type { ScheduleClaim, ScheduledTime } from "../schedule/shared-times.js";
 import type { ListenPlace } from "../transport/address.js";
 
 export interface InProcessClientOptions {
@@ -202,6 +203,12 @@ export interface Door {
    * without this is always ready.
    */
   unready?(): string | undefined;
+  /**
+   * Says whether this server starts a planned time of a schedule that other servers have too. Only the first of them may
+   * start it. A door without this leaves each server to itself.
+   * @throws IscepError when nobody can know now. It is asked again
+   */
+  claimSchedule?(time: ScheduledTime): Promise<ScheduleClaim>;
   /**
    * Cuts all callers that are still there. When it resolves, the door holds nothing any more. Called once after each
    * `open` that was begun.

@@ -88,6 +88,13 @@ export const runLimits = {
     max: 86_400_000,
     reason: "how late a planned time that was missed, because the server was down, is still started",
   },
+  scheduleClaimMs: {
+    min: 1,
+    default: 1_000,
+    max: 60_000,
+    reason:
+      "how often is asked whether another instance starts a planned time, while the broker cannot say; as long as a missed time is still started",
+  },
   scheduleCheckMs: {
     min: 1,
     default: 30_000,

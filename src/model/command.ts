@@ -60,6 +60,8 @@ export interface CommandSchedule {
   readonly timeZone: string;
   /** The arguments, as a caller would give them. */
   readonly args: unknown;
+  /** Only one of several servers of a service starts each time. */
+  readonly once: boolean;
   /** The first planned time after this one, both as Unix time in milliseconds. undefined when there is none. */
   next(afterMs: number): number | undefined;
 }

@@ -12,14 +12,17 @@ import type { Logs } from "../model/logs.js";
 import type { Run } from "../runs/run/run.js";
 import { lookAtSchedule, type ScheduleState } from "./planned-times.js";
 import { readScheduleFile, writeScheduleFile } from "./schedule-file.js";
+import { SharedTimes, type ScheduleClaim, type ScheduledTime } from "./shared-times.js";
 
 export interface SchedulerOptions {
   readonly registry: Registry;
   readonly dispatcher: Pick<Dispatcher, "start">;
   /** Without this, a restarted server knows nothing, and times that came while it was down are lost. */
   readonly file?: string | undefined;
-  readonly limits: Pick<Limits, "scheduleCatchUpMs" | "scheduleCheckMs">;
+  readonly limits: Pick<Limits, "scheduleCatchUpMs" | "scheduleCheckMs" | "scheduleClaimMs">;
   readonly logs?: Logs | undefined;
+  /** Other servers have the same schedules. Default: this server starts all of them. */
+  readonly claim?: ((time: ScheduledTime) => Promise<ScheduleClaim>) | undefined;
   /** The clock as Unix time, for tests. */
   readonly now?: () => number;
 }
@@ -36,6 +39,7 @@ export class Scheduler {
   readonly #states: Map<string, ScheduleState>;
   /** The last run of each command that has no concurrency of its own. */
   readonly #lastRuns = new Map<string, Run>();
+  readonly #shared: SharedTimes | undefined;
   #forgetRegistry: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #saidThatNothingIsKept = false;
@@ -46,6 +50,14 @@ export class Scheduler {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#states = options.file === undefined ? new Map<string, ScheduleState>() : readScheduleFile(options.file);
+    const { claim, limits } = options;
+    if (claim === undefined) return;
+    this.#shared = new SharedTimes({
+      claim,
+      askMs: limits.scheduleCatchUpMs,
+      pauseMs: limits.scheduleClaimMs,
+      unknown: ({ command, plannedMs }, reason) => this.#logUnknown(command, plannedMs, reason),
+    });
   }
 
   begin(): void {
@@ -60,18 +72,18 @@ export class Scheduler {
     const { limits } = this.#options;
     const nowMs = this.#now();
     const commands = this.#options.registry.list().filter(isScheduled);
-    const due: ScheduledCommand[] = [];
+    const due: (readonly [ScheduledCommand, plannedMs: number])[] = [];
     let hasNews = this.#forgetOthers(commands);
     for (const command of commands) {
       const { name, schedule } = command;
       const look = lookAtSchedule(schedule, this.#states.get(name), nowMs, limits.scheduleCatchUpMs);
       this.#states.set(name, look.state);
       hasNews ||= look.hasNews;
-      if (look.missedMs !== undefined) this.#logMissed(name, look.missedMs);
-      if (look.plannedMs !== undefined) due.push(command);
+      if (look.missedMs !== undefined) void this.#missed(command, look.missedMs);
+      if (look.plannedMs !== undefined) due.push([command, look.plannedMs]);
     }
     if (hasNews && commands.length > 0) this.#keep();
-    for (const command of due) this.#start(command);
+    for (const [command, plannedMs] of due) this.#start(command, plannedMs);
     if (commands.length > 0) this.#lookIn(this.#pauseMs(commands));
   }
 
@@ -121,11 +133,28 @@ export class Scheduler {
     }
   }
 
-  #start({ name, concurrency, schedule }: ScheduledCommand): void {
+  #start(command: ScheduledCommand, plannedMs: number): void {
+    const { name, concurrency, schedule } = command;
+    if (this.#shared === undefined || !schedule.once) {
+      this.#begin(command);
+      return;
+    }
+    const time = { command: name, plannedMs, isAlone: concurrency === undefined };
+    void this.#shared.ask(time).then((claim) => {
+      if (claim?.kind === "underWay") this.#logUnderWay(name, ` in the instance ${claim.where}`);
+      if (claim?.kind !== "ours") return;
+      const run = this.#begin(command);
+      if (run === undefined) claim.ended();
+      else run.whenEnded(() => claim.ended());
+    });
+  }
+
+  /** undefined when it was left out. */
+  #begin({ name, concurrency, schedule }: ScheduledCommand): Run | undefined {
     const last = this.#lastRuns.get(name);
     if (concurrency === undefined && last !== undefined && last.outcome === undefined) {
-      this.#log(name, "its last run is still under way, and so this one is left out; concurrency may say otherwise");
-      return;
+      this.#logUnderWay(name, "");
+      return undefined;
     }
     const run = this.#options.dispatcher.start(schedulerIdentity, name, schedule.args, {
       source: "schedule",
@@ -133,6 +162,29 @@ export class Scheduler {
       kept: true,
     });
     if (concurrency === undefined) this.#lastRuns.set(name, run);
+    return run;
+  }
+
+  /** One of several servers tells of a time that none of them has started. */
+  async #missed({ name, schedule }: ScheduledCommand, missedMs: number): Promise<void> {
+    if (this.#shared !== undefined && schedule.once) {
+      const claim = await this.#shared.ask({ command: name, plannedMs: missedMs, isAlone: false });
+      if (claim?.kind !== "ours") return;
+    }
+    this.#logMissed(name, missedMs);
+  }
+
+  #logUnderWay(name: string, where: string): void {
+    const message = `its last run is still under way${where}, and so this one is left out; concurrency may say otherwise`;
+    this.#log(name, message);
+  }
+
+  #logUnknown(name: string, plannedMs: number, reason: string): void {
+    const time = new Date(plannedMs).toISOString();
+    this.#log(
+      name,
+      `its time of ${time} was not started here, because nobody could say whether another instance has started it (${reason}); it is not made up for`,
+    );
   }
 
   #logMissed(name: string, missedMs: number): void {
@@ -149,6 +201,7 @@ export class Scheduler {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#forgetRegistry?.();
+    this.#shared?.close();
   }
 }
 

@@ -192,7 +192,9 @@ export class Server implements DoorServer {
     });
     dispatcher.turns.turned = () => this.#loadChanges.changed();
     const file = options.runsFolder === undefined ? undefined : join(options.runsFolder, "schedule.json");
-    const scheduler = new Scheduler({ registry: this.#registry, dispatcher, file, limits, logs });
+    const shared = options.doors?.find((door) => door.claimSchedule !== undefined);
+    const claim = shared?.claimSchedule?.bind(shared);
+    const scheduler = new Scheduler({ registry: this.#registry, dispatcher, file, limits, logs, claim });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
     const host = doorHost(
       { dispatcher, authenticator, limits, logs, metrics: this.#metrics, readMetrics: () => this.metrics() },

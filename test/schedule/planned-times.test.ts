@@ -16,6 +16,7 @@ function every(periodMs: number): CommandSchedule {
     cron: `every ${periodMs}`,
     timeZone: "UTC",
     args: {},
+    once: true,
     next: (afterMs) => (Math.floor(afterMs / periodMs) + 1) * periodMs,
   };
 }

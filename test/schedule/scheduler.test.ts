@@ -159,6 +159,7 @@ test("where the last run is still under way the next one is left out and told; c
       cron: "",
       timeZone: "",
       args: {},
+      once: true,
     },
   };
   const withQueue = { concurrency: { limit: 1, whenFull: "queue" as const, key: () => "" } };

@@ -1,16 +1,19 @@
 /** Makes a server an instance of a service on a broker of NATS. */
-import { toIscepError, type IscepError } from "../../errors.js";
+import { IscepError, toIscepError } from "../../errors.js";
 import { formatService } from "../../nats/address.js";
 import type { Beat, InstanceState } from "../../nats/beat.js";
 import { Broker } from "../../nats/broker.js";
 import { newId } from "../../nats/subjects.js";
 import { packageVersion } from "../../version.js";
+import type { ScheduleClaim, ScheduledTime } from "../../schedule/shared-times.js";
 import type { Door, DoorServer } from "../door.js";
 import { openBeats } from "./beats.js";
 import { brokerAtLast } from "./broker-at-last.js";
 import { openLinks } from "./links.js";
 import type { NatsPart, OpenNatsPart } from "./part.js";
+import { OtherInstances } from "./other-instances.js";
 import { openQueueWork } from "./queue-work.js";
+import { ScheduleClaims } from "./schedule-claims.js";
 import { openService } from "./service.js";
 import { checkAccess, checkNatsSettings, type NatsPlace, type NatsSettings } from "./settings.js";
 
@@ -43,6 +46,8 @@ class NatsDoor implements Door {
   #broker: Broker | undefined;
   #parts: readonly NatsPart[] = [];
   #state: "open" | "draining" | "left" = "open";
+  #others: OtherInstances | undefined;
+  #schedules: ScheduleClaims | undefined;
   /** Why no caller gets through. */
   #lost: string | undefined;
   #waiting: Promise<void> | undefined;
@@ -94,7 +99,10 @@ class NatsDoor implements Door {
       fault: (error) => server.report(error.message, error),
     });
     const { service } = this.#place;
-    const context = { server, broker, service, instance: this.#instance, beat: () => this.#beat(server) };
+    const others = new OtherInstances(broker, service, this.#instance, server.limits);
+    this.#others = others;
+    const context = { others, server, broker, service, instance: this.#instance, beat: () => this.#beat(server) };
+    this.#schedules = new ScheduleClaims(context);
     this.#parts = parts.map((open) => open(context));
     if (this.#state === "draining") for (const part of this.#parts) void part.drain();
   }
@@ -124,6 +132,11 @@ class NatsDoor implements Door {
     };
   }
 
+  async claimSchedule(time: ScheduledTime): Promise<ScheduleClaim> {
+    if (this.#schedules === undefined) throw new IscepError("busy", this.#lost ?? "the broker was not there yet");
+    return this.#schedules.claim(time);
+  }
+
   unready(): string | undefined {
     return this.#lost;
   }
@@ -139,6 +152,7 @@ class NatsDoor implements Door {
     this.#closed.abort();
     await this.#waiting;
     for (const part of this.#parts.toReversed()) part.close();
+    this.#others?.close();
     await this.#broker?.close();
   }
 }

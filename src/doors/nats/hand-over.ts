@@ -3,7 +3,7 @@ import type { MsgHdrs } from "@nats-io/transport-node";
 import { IscepError } from "../../errors.js";
 import { callSubjects } from "../../nats/call-subjects.js";
 import { provenHeaders } from "../../session/request-proof.js";
-import { withRoom, type OtherInstances } from "./other-instances.js";
+import { withRoom } from "./other-instances.js";
 import type { NatsPartContext } from "./part.js";
 import { proofName, replyName, triedName, type ServiceMessage } from "./service-message.js";
 
@@ -13,17 +13,15 @@ export const refusedIt = "no";
 
 export class HandOver {
   readonly #context: NatsPartContext;
-  readonly #others: OtherInstances;
 
-  constructor(context: NatsPartContext, others: OtherInstances) {
+  constructor(context: NatsPartContext) {
     this.#context = context;
-    this.#others = others;
   }
 
   /** Somebody else may begin it at once. */
   isPossible({ tried }: ServiceMessage): boolean {
-    const hops = this.#context.server.limits.natsMaxHops;
-    return tried.length < hops && withRoom(this.#others.all, tried).length > 0;
+    const { server, others } = this.#context;
+    return tried.length < server.limits.natsMaxHops && withRoom(others.all, tried).length > 0;
   }
 
   /**
@@ -31,10 +29,10 @@ export class HandOver {
    * @throws IscepError `lost` when an instance may have it, and nobody knows
    */
   async give(message: ServiceMessage): Promise<boolean> {
-    const { instance, server } = this.#context;
+    const { instance, server, others } = this.#context;
     const tried = [...message.tried, instance];
     while (tried.length <= server.limits.natsMaxHops) {
-      const [next] = withRoom(this.#others.all, tried);
+      const [next] = withRoom(others.all, tried);
       if (next === undefined) return false;
       if (await this.to(next.instance, message, tried)) return true;
       tried.push(next.instance);

@@ -14,25 +14,22 @@ export class OtherInstances {
   readonly #broker: Broker;
   readonly #own: string;
   readonly #limits: Pick<Limits, "natsGoneMs" | "natsMaxInstances" | "natsHandOverMs">;
-  readonly #changed: () => void;
+  readonly #changed = new Set<() => void>();
   readonly #subscription: Subscription;
   readonly #unlisten: () => void;
   /** Since when no beat could be missed. */
   #sinceMs = performance.now();
   readonly #heard = new Map<string, Heard>();
 
-  /** @param changed called when one has another state than before, or is new */
   constructor(
     broker: Broker,
     service: string,
     own: string,
     limits: Pick<Limits, "natsGoneMs" | "natsMaxInstances" | "natsHandOverMs">,
-    changed: () => void,
   ) {
     this.#broker = broker;
     this.#own = own;
     this.#limits = limits;
-    this.#changed = changed;
     this.#subscription = broker.subscribe(subjects.beat(service), ({ data }) => this.#hear(data));
     this.#unlisten = broker.listen({
       back: () => {
@@ -70,12 +67,18 @@ export class OtherInstances {
       if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) return;
       this.#heard.set(beat.instance, { beat, atMs: performance.now() });
     }
-    if (before?.beat.state !== beat.state) this.#changed();
+    if (before?.beat.state !== beat.state) for (const changed of this.#changed) changed();
   }
 
   #forgetGone(): void {
     const sinceMs = performance.now() - this.#limits.natsGoneMs;
     for (const [instance, { atMs }] of this.#heard) if (atMs < sinceMs) this.#heard.delete(instance);
+  }
+
+  /** Calls the listener when one has another state than before, or is new. Returns what ends the listening. */
+  listen(changed: () => void): () => void {
+    this.#changed.add(changed);
+    return () => this.#changed.delete(changed);
   }
 
   /** Those that are there. */

@@ -2,6 +2,7 @@
 import type { Broker } from "../../nats/broker.js";
 import type { Beat } from "../../nats/beat.js";
 import type { DoorServer } from "../door.js";
+import type { OtherInstances } from "./other-instances.js";
 
 export interface NatsPartContext {
   readonly server: DoorServer;
@@ -9,6 +10,7 @@ export interface NatsPartContext {
   readonly service: string;
   /** The id of this server, as long as it lives. */
   readonly instance: string;
+  readonly others: OtherInstances;
   /** What this instance tells of itself now. */
   readonly beat: () => Beat;
 }

@@ -4,7 +4,6 @@ import type { Claims } from "../../nats/claims.js";
 import { readDurableState, type DurableState } from "../../nats/durable.js";
 import { queueName, type WorkQueue } from "../../nats/work-queue.js";
 import type { OutcomeStatus } from "../../model/outcome.js";
-import { OtherInstances } from "./other-instances.js";
 import type { NatsPartContext } from "./part.js";
 
 export interface StartedCall {
@@ -20,15 +19,12 @@ const runForm = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 export class QueueStates {
   readonly #context: NatsPartContext;
   readonly #claims: Claims;
-  readonly #others: OtherInstances;
   /** Calls that were begun here and are not over, as a claim of ours may be seen again. */
   readonly #begun = new Set<string>();
 
   constructor(context: NatsPartContext, claims: Claims) {
-    const { broker, service, instance, server } = context;
     this.#context = context;
     this.#claims = claims;
-    this.#others = new OtherInstances(broker, service, instance, server.limits, () => {});
   }
 
   keyOf(run: string): string {
@@ -64,10 +60,6 @@ export class QueueStates {
     }
     const state = readDurableState(Buffer.from(kept)) ?? { state: "unknown" };
     if (state.state !== "started") return state;
-    return { ...state, isThere: !this.#others.isGone(state.instance) };
-  }
-
-  close(): void {
-    this.#others.close();
+    return { ...state, isThere: !this.#context.others.isGone(state.instance) };
   }
 }

@@ -278,7 +278,6 @@ class QueueWork implements NatsPart {
     for (const changed of this.#changed.splice(0)) changed();
     for (const unlisten of this.#unlisten) unlisten();
     if (!this.#context.broker.connection.isClosed()) this.#stopAnswers();
-    this.#states.close();
     void this.#work;
   }
 }

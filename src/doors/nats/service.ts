@@ -5,7 +5,7 @@ import { callSubjects, commandOf, queueGroup } from "../../nats/call-subjects.js
 import { isInbox, natsSource } from "../../nats/subjects.js";
 import { packageVersion } from "../../version.js";
 import { HandOver } from "./hand-over.js";
-import { belongsToGroup, OtherInstances } from "./other-instances.js";
+import { belongsToGroup } from "./other-instances.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
 import { ServiceCounts } from "./service-counts.js";
 import { endpointsOf, infoText, pingText, statsText, type Endpoint, type ServiceFacts } from "./service-info.js";
@@ -23,7 +23,6 @@ class Service implements NatsPart {
   readonly #context: NatsPartContext;
   readonly #facts: ServiceFacts;
   readonly #counts = new ServiceCounts();
-  readonly #others: OtherInstances;
   readonly #requests: ServiceRequests;
   readonly #subscriptions: Subscription[];
   readonly #unlisten: readonly (() => void)[];
@@ -41,10 +40,9 @@ class Service implements NatsPart {
     this.#context = context;
     this.#facts = { name: service, id: instance, version: packageVersion, metadata: { server: "iscep" } };
     this.#endpoints = endpointsOf(service, server.access === "tokens" ? undefined : []);
-    this.#others = new OtherInstances(broker, service, instance, server.limits, () => this.#regroup());
     this.#requests = new ServiceRequests({
       context,
-      handOver: new HandOver(context, this.#others),
+      handOver: new HandOver(context),
       send: (subject, reply) => this.#send(subject, reply),
       answered: (command, durationMs, error) => {
         const subject = callSubjects.call(service, command);
@@ -59,7 +57,11 @@ class Service implements NatsPart {
         this.#receive(message, callSubjects.allTo(service, instance), true),
       ),
     ];
-    this.#unlisten = [server.onCommandsChanged(() => this.#read()), server.onLoadChanged(() => this.#regroup())];
+    this.#unlisten = [
+      server.onCommandsChanged(() => this.#read()),
+      server.onLoadChanged(() => this.#regroup()),
+      context.others.listen(() => this.#regroup()),
+    ];
     this.#read();
     this.#regroup();
   }
@@ -118,9 +120,9 @@ class Service implements NatsPart {
   }
 
   #regroup(): void {
-    const { broker, beat, service } = this.#context;
+    const { broker, beat, service, others } = this.#context;
     if (broker.connection.isClosed()) return;
-    const mustBeIn = belongsToGroup(beat(), this.#others.all);
+    const mustBeIn = belongsToGroup(beat(), others.all);
     if (mustBeIn === (this.#group !== undefined)) return;
     if (mustBeIn) {
       const prefix = callSubjects.calls(service);
@@ -160,7 +162,6 @@ class Service implements NatsPart {
 
   close(): void {
     for (const unlisten of this.#unlisten) unlisten();
-    this.#others.close();
     this.#requests.close();
     if (this.#context.broker.connection.isClosed()) return;
     for (const subscription of this.#subscriptions) subscription.unsubscribe();

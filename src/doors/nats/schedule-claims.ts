@@ -1,0 +1,43 @@
+/** Lets each planned time of a schedule be started by one instance of the service. */
+import type { Claims } from "../../nats/claims.js";
+import { queueClaims } from "../../nats/work-queue.js";
+import type { ScheduleClaim, ScheduledTime } from "../../schedule/shared-times.js";
+import type { NatsPartContext } from "./part.js";
+
+export class ScheduleClaims {
+  readonly #claims: Claims;
+  readonly #context: Pick<NatsPartContext, "instance" | "others">;
+
+  constructor(
+    context: Pick<NatsPartContext, "instance" | "others" | "broker" | "service"> & {
+      server: Pick<NatsPartContext["server"], "limits">;
+    },
+  ) {
+    this.#context = context;
+    this.#claims = queueClaims(context.broker, context.service, context.server.limits);
+  }
+
+  /** @throws IscepError `busy` when nobody can know now. Ask again: what was claimed meanwhile stays claimed by this instance */
+  async claim({ command, plannedMs, isAlone }: ScheduledTime): Promise<ScheduleClaim> {
+    const { instance, others } = this.#context;
+    const prefix = `schedule.${keyOf(command)}`;
+    if ((await this.#claims.claim(`${prefix}.${plannedMs}`, instance)) !== instance) return { kind: "others" };
+    const running = `${prefix}.running`;
+    if (isAlone) {
+      const before = await this.#claims.get(running);
+      if (before !== undefined && before !== instance && !others.isGone(before))
+        return { kind: "underWay", where: before };
+      await this.#claims.set(running, instance);
+    }
+    const ended = async (): Promise<void> => {
+      // The one that is gone is found by its beats. So nothing is lost when this cannot be said.
+      if (isAlone && (await this.#claims.get(running)) === instance) await this.#claims.release(running);
+    };
+    return { kind: "ours", ended: () => void ended().catch(() => {}) };
+  }
+}
+
+/** Keys have no colon, and a dot would part them. */
+function keyOf(command: string): string {
+  return command.replaceAll(/[^A-Za-z0-9_-]/g, (character) => `=${character.charCodeAt(0).toString(16)}`);
+}

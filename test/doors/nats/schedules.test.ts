@@ -1,0 +1,195 @@
+/** A schedule of several instances runs once for all of them, also when one is cut off from the broker. */
+import { describe, expect, test } from "vitest";
+import { defaultLimits, defineCommand, type ErrorEvent, type Logs, type ScheduleDefinition } from "iscep";
+import { Registry } from "#iscep/commands/registry";
+import { Dispatcher } from "#iscep/dispatcher";
+import { OtherInstances } from "#iscep/doors/nats/other-instances";
+import { ScheduleClaims } from "#iscep/doors/nats/schedule-claims";
+import { parseBrokerAddress } from "#iscep/nats/address";
+import { encodeBeat } from "#iscep/nats/beat";
+import { Broker } from "#iscep/nats/broker";
+import { newId } from "#iscep/nats/subjects";
+import { Scheduler } from "#iscep/schedule/scheduler";
+import { later } from "../../support/cleanup.js";
+import { faultProxy } from "../../support/fault-proxy.js";
+import { watchForLeaks } from "../../support/leaks.js";
+import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
+import { until } from "../../support/until.js";
+
+watchForLeaks();
+
+const minute = 60_000;
+const begin = Date.parse("2026-05-04T01:00:00Z");
+const limits = {
+  ...defaultLimits,
+  scheduleClaimMs: 20,
+  scheduleCatchUpMs: 60_000,
+  natsGoneMs: 1_000,
+  natsReconnectMs: 50,
+};
+
+interface Planned {
+  readonly instance: string;
+  readonly errors: string[];
+  readonly broker: Broker;
+  readonly runs: { count: number };
+  finish(): void;
+  at(timeMs: number): void;
+  /** Says that it is there. */
+  beat(): void;
+}
+
+async function instanceOn(port: number, schedule: string | ScheduleDefinition = "* * * * *"): Promise<Planned> {
+  const address = parseBrokerAddress(`nats://127.0.0.1:${port}`);
+  const broker = await Broker.open({ address, name: "test", limits });
+  const instance = newId();
+  const others = new OtherInstances(broker, "world", instance, limits);
+  const claims = new ScheduleClaims({ broker, service: "world", instance, others, server: { limits } });
+  const errors: string[] = [];
+  const logs: Logs = {
+    access: () => {},
+    error: ({ message }: ErrorEvent) => errors.push(message),
+    command: () => {},
+    close: () => Promise.resolve(),
+  };
+  const runs = { count: 0 };
+  const waiting: (() => void)[] = [];
+  const backup = defineCommand({
+    name: "db.back-up:night",
+    schedule,
+    run: () => {
+      runs.count++;
+      return new Promise<void>((resolve) => waiting.push(resolve));
+    },
+  });
+  const registry = new Registry([backup]);
+  const dispatcher = new Dispatcher({ registry, limits, logs });
+  const clock = { nowMs: begin };
+  const claim = claims.claim.bind(claims);
+  const scheduler = new Scheduler({ registry, dispatcher, limits, logs, claim, now: () => clock.nowMs });
+  const finish = (): void => {
+    for (const go of waiting.splice(0)) go();
+  };
+  later(async () => {
+    scheduler.close();
+    finish();
+    await dispatcher.close(0);
+    others.close();
+    await broker.close();
+  });
+  scheduler.begin();
+  errors.length = 0;
+  const beat = (): void =>
+    broker.publish(
+      "iscep.world.beat",
+      encodeBeat({
+        instance,
+        version: "1",
+        startedAt: 1,
+        state: "ready",
+        running: 0,
+        waiting: 0,
+        places: 1,
+        commands: 1,
+      }),
+    );
+  return {
+    instance,
+    errors,
+    broker,
+    runs,
+    finish,
+    at: (timeMs) => {
+      clock.nowMs = timeMs;
+      scheduler.look();
+    },
+    beat,
+  };
+}
+
+const total = (instances: readonly Planned[]): number => instances.reduce((sum, { runs }) => sum + runs.count, 0);
+
+describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
+  test("of three instances one starts each planned time", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const instances = [await instanceOn(nats.port), await instanceOn(nats.port), await instanceOn(nats.port)];
+    for (let time = 1; time <= 5; time++) {
+      for (const { at } of instances) at(begin + time * minute);
+      await until(() => total(instances) === time);
+      // The claim that the run goes on is given back a moment after its end.
+      for (const { finish } of instances) finish();
+      const kept = instances[0]?.broker;
+      await until(async () => (await runningOf(kept)) === undefined);
+    }
+    expect(total(instances)).toBe(5);
+    expect(instances.flatMap(({ errors }) => errors)).toEqual([]);
+  });
+
+  test("each instance starts it when the schedule says so", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const each = { cron: "* * * * *", once: false };
+    const instances = [await instanceOn(nats.port, each), await instanceOn(nats.port, each)];
+    for (const { at } of instances) at(begin + minute);
+    expect(instances.map(({ runs }) => runs.count)).toEqual([1, 1]);
+  });
+
+  test("an instance that is cut off starts nothing that another one has started, and tells what nobody could start", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const proxy = await faultProxy(nats.port);
+    const cutOff = await instanceOn(proxy.port);
+    const there = await instanceOn(nats.port);
+    proxy.harm = { toServer: { cutAt: 0 }, toClient: { cutAt: 0 } };
+    proxy.cut();
+    await until(() => !cutOff.broker.isConnected);
+    cutOff.at(begin + minute);
+    there.at(begin + minute);
+    await until(() => there.runs.count === 1);
+    there.finish();
+    proxy.harm = {};
+    await until(() => cutOff.broker.isConnected);
+    // It asks again, and hears that the time is taken.
+    await until(async () => (await runningOf(there.broker)) === undefined);
+    cutOff.at(begin + 2 * minute);
+    await until(() => cutOff.runs.count === 1);
+    expect(total([cutOff, there])).toBe(2);
+    expect(cutOff.errors).toEqual([]);
+  });
+
+  test("while the last run goes on in another instance, the next time is left out, and that is told", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const [one, other] = [await instanceOn(nats.port), await instanceOn(nats.port)];
+    one.at(begin + minute);
+    await until(() => one.runs.count === 1);
+    one.beat();
+    other.at(begin + 2 * minute);
+    await until(() => other.errors.length > 0);
+    expect(other.errors).toEqual([
+      expect.stringMatching(`still under way in the instance ${one.instance}, and so this one is left out`),
+    ]);
+    // When it is gone, what it did stops nobody.
+    let minutes = 2;
+    await until(() => {
+      other.at(begin + ++minutes * minute);
+      return other.runs.count === 1;
+    });
+  });
+
+  test("a time that all of them have missed is told by one", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const instances = [await instanceOn(nats.port), await instanceOn(nats.port)];
+    for (const { at } of instances) at(begin + 10 * minute);
+    await until(() => total(instances) === 1);
+    await until(() => instances.flatMap(({ errors }) => errors).length > 0);
+    const missed = instances.flatMap(({ errors }) => errors);
+    expect(missed).toEqual([expect.stringMatching(/^its time of 2026-05-04T01:01:00.000Z was missed/)]);
+  });
+});
+
+async function runningOf(broker: Broker | undefined): Promise<unknown> {
+  if (broker === undefined) return undefined;
+  const { jetstream } = await import("@nats-io/jetstream");
+  const { Kvm } = await import("@nats-io/kv");
+  const bucket = await new Kvm(jetstream(broker.connection)).open("iscep_world");
+  const entry = await bucket.get("schedule.db=2eback-up=3anight.running");
+  return entry?.operation === "PUT" ? entry.string() : undefined;
+}
