@@ -50,10 +50,14 @@ class Session {
     this.owner = server.token === undefined ? "anonymous" : undefined;
     this.window = limits.connectionWindowBytes;
     this.streams = new Map();
+    this.follows = [];
   }
 
   begin() {
     this.socket.on("data", (chunk) => this.received(chunk));
+    this.socket.on("close", () => {
+      for (const { run, pump } of this.follows) run.listeners.delete(pump);
+    });
     this.socket.on("error", () => {});
   }
 
@@ -186,7 +190,7 @@ class Session {
     stream.leave = () => (stream.position = undefined);
     this.streams.set(id, stream);
     run.listeners.add(pump);
-    this.socket.once("close", () => run.listeners.delete(pump));
+    this.follows.push({ run, pump });
     this.notify("started", started);
     pump();
   }
