@@ -1,6 +1,13 @@
 /** A schedule of several instances runs once for all of them, also when one is cut off from the broker. */
 import { describe, expect, test } from "vitest";
-import { defaultLimits, defineCommand, type ErrorEvent, type Logs, type ScheduleDefinition } from "iscep";
+import {
+  defaultLimits,
+  defineCommand,
+  type ErrorEvent,
+  type Logs,
+  type NoArguments,
+  type ScheduleDefinition,
+} from "iscep";
 import { Registry } from "#iscep/commands/registry";
 import { Dispatcher } from "#iscep/dispatcher";
 import { OtherInstances } from "#iscep/doors/nats/other-instances";
@@ -39,7 +46,10 @@ interface Planned {
   beat(): void;
 }
 
-async function instanceOn(port: number, schedule: string | ScheduleDefinition = "* * * * *"): Promise<Planned> {
+async function instanceOn(
+  port: number,
+  schedule: string | ScheduleDefinition<NoArguments> = "* * * * *",
+): Promise<Planned> {
   const address = parseBrokerAddress(`nats://127.0.0.1:${port}`);
   const broker = await Broker.open({ address, name: "test", limits });
   const instance = newId();
