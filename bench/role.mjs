@@ -3,6 +3,7 @@ import net from "node:net";
 import { connect, defineCommand, declareArguments, Server } from "iscep";
 import { httpDoor } from "iscep/http";
 import { honoServer, httpCalls, httpEvents } from "./http.mjs";
+import { bareNatsClient, bareNatsOutput, bareNatsServer, iscepNatsClient, iscepNatsServer } from "./nats.mjs";
 import { bareClient, bareOutput, barePipelinedClient, bareServer } from "./bare.mjs";
 
 const greet = defineCommand({
@@ -53,10 +54,11 @@ async function manyInFlight(clients, inFlight, ms) {
     const started = performance.now();
     const until = started + duration;
     await Promise.all(clients.flatMap((client) => Array.from({ length: inFlight }, () => caller(client, until))));
-    return { perSecond: calls / ((performance.now() - started) / 1000) };
+    return { calls, perSecond: calls / ((performance.now() - started) / 1000) };
   };
-  await round(500);
-  return round(ms);
+  const first = await round(500);
+  const measured = await round(ms);
+  return { ...measured, calls: first.calls + measured.calls };
 }
 
 /** Makes calls one after another for `ms`. Every answer is checked, and every call is timed. */
@@ -84,6 +86,18 @@ async function outputPerSecond({ pieces, pieceBytes }, receive) {
   await receive();
   const seconds = (performance.now() - startedMs) / 1000;
   return { piecesPerSecond: pieces / seconds, megabytesPerSecond: (pieces * pieceBytes) / 1e6 / seconds };
+}
+
+async function iscepOutput(client, { pieces, pieceBytes }) {
+  const receive = async (count) => {
+    let bytes = 0;
+    const run = client.run("stream", { pieces: count, pieceBytes });
+    for await (const chunk of run.output) bytes += chunk.bytes.length;
+    await run.value;
+    if (bytes !== count * pieceBytes) throw new Error(`${bytes} bytes came instead of ${count * pieceBytes}`);
+  };
+  await receive(Math.ceil(pieces / 10));
+  return outputPerSecond({ pieces, pieceBytes }, () => receive(pieces));
 }
 
 /** What this process holds open until it ends. */
@@ -156,17 +170,19 @@ const roles = {
     return outputPerSecond({ pieces, pieceBytes }, () => bareOutput(port, { pieces, pieceBytes }));
   },
   "iscep-output": async ({ token, pieces, pieceBytes, ...server }) => {
-    const client = await connect(urlOf(server), { token, protocol: 2 });
-    const receive = async (count) => {
-      let bytes = 0;
-      const run = client.run("stream", { pieces: count, pieceBytes });
-      for await (const chunk of run.output) bytes += chunk.bytes.length;
-      await run.value;
-      if (bytes !== count * pieceBytes) throw new Error(`${bytes} bytes came instead of ${count * pieceBytes}`);
-    };
-    await receive(Math.ceil(pieces / 10));
-    return outputPerSecond({ pieces, pieceBytes }, () => receive(pieces));
+    return iscepOutput(await connect(urlOf(server), { token, protocol: 2 }), { pieces, pieceBytes });
   },
+  "bare-nats-server": (options) => bareNatsServer(options),
+  "iscep-nats-server": (options) => iscepNatsServer({ ...options, commands: [greet, stream] }),
+  "bare-nats-calls": async ({ inFlight, ms, ...broker }) => manyInFlight([await bareNatsClient(broker)], inFlight, ms),
+  "iscep-nats-calls": async ({ inFlight, ms, ...broker }) =>
+    manyInFlight([await iscepNatsClient(broker)], inFlight, ms),
+  "bare-nats-output": async ({ url, pieces, pieceBytes }) => {
+    await bareNatsOutput({ url, pieces: Math.ceil(pieces / 10), pieceBytes });
+    return outputPerSecond({ pieces, pieceBytes }, () => bareNatsOutput({ url, pieces, pieceBytes }));
+  },
+  "iscep-nats-output": async ({ pieces, pieceBytes, ...broker }) =>
+    iscepOutput(await iscepNatsClient(broker), { pieces, pieceBytes }),
   /** A fixed number of calls, so that only their cost counts. */
   "iscep-calls": async ({ token, calls, inFlight, ...server }) => {
     const client = await connect(urlOf(server), { token, protocol: 2 });

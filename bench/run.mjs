@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { mintToken } from "../dist/identity/tokens.js";
 import { growth } from "./growth.mjs";
 import { bytesOfEach, measureOnce } from "./peers.mjs";
+import { measureNats } from "./nats.mjs";
 import { compare, tellBytes } from "./report.mjs";
 import { startOfServe } from "./start.mjs";
 import { table } from "./table.mjs";
@@ -127,6 +128,7 @@ const groups = {
       ],
     });
   },
+  nats: () => measureNats({ rounds, ms, token, tokens }),
   async logs() {
     const options = { token, ms, connections: 1, inFlight: 256 };
     let run = 0;

@@ -47,9 +47,10 @@ export const natsLimits = {
   },
   natsLinkWindowBytes: {
     min: 16 * KiB,
-    default: 256 * KiB,
+    default: 1 * MiB,
     max: 64 * MiB,
-    reason: "NATS: bytes of one link on their way in one direction; so a slow reader never fills the broker",
+    reason:
+      "NATS: bytes of one link on their way in one direction, so a slow reader never fills the broker; as much as the runs of a connection may have on their way",
   },
   natsWindowsBytes: {
     default: 32 * MiB,

@@ -51,6 +51,10 @@ export class Link extends Duplex implements ByteStream {
   #window = firstWindowBytes;
   /** The peer may send up to this offset. */
   #granted = firstWindowBytes;
+  /** Half of what was granted is used. */
+  #owesCredit = false;
+  /** So much of it that the credit waits for nothing. */
+  #isCreditDue = false;
   #hasEnded = false;
   #broken: string | undefined;
 
@@ -124,11 +128,23 @@ export class Link extends Duplex implements ByteStream {
     this.proceed();
   }
 
-  /** Grants more when half of it was used. A peer that uses all of it gets twice as much, while all links have not too much. */
+  /** Grants more when half to three quarters of it were used. A peer that uses all of it gets twice as much, while all links have not too much. */
   #grant(): void {
     if (this.#hasEnded || this.destroyed) return;
     const consumed = this.#received - this.readableLength;
-    if (2 * (this.#granted - consumed) > this.#window) return;
+    const left = this.#granted - consumed;
+    this.#owesCredit = 2 * left <= this.#window;
+    if (4 * left > this.#window || this.#isCreditDue) return;
+    this.#isCreditDue = true;
+    setImmediate(() => this.#sendCredit());
+  }
+
+  /** A system call costs more than all else here, so the credit goes with bytes if there are some in time. */
+  #sendCredit(): void {
+    if (!this.#owesCredit || this.destroyed) return;
+    this.#owesCredit = false;
+    this.#isCreditDue = false;
+    const consumed = this.#received - this.readableLength;
     const most = this.#limits.natsLinkWindowBytes;
     if (this.#window < most) {
       const more = Math.min(this.#window, most - this.#window);
@@ -197,6 +213,7 @@ export class Link extends Duplex implements ByteStream {
     }
     this.#sent += length;
     this.#waitingBytes -= length;
+    this.#sendCredit();
     this.#carrier.send(message);
   }
 

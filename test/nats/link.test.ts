@@ -165,6 +165,8 @@ describe("a link", () => {
       const message = bytesMessage(offset, 8_000);
       link.receive(message);
       offset += 8_000;
+      // The data is read in one turn, and the credit goes in the next.
+      await turn();
       await turn();
     }
     const granted = queue.map((message) => readLinkMessage(message)).findLast(({ kind }) => kind === "credit");
