@@ -90,7 +90,7 @@ async function openClusterClient(
   options: ConnectOptions,
   events: ConnectionEvents,
 ): Promise<ProtocolClient> {
-  const { ca, pin, certificate, key, protocol, token, timeoutMs, signal, nats = {} } = options;
+  const { ca, pin, certificate, key, protocol, token, timeoutMs, signal, allowCleartext, nats = {} } = options;
   const ofTls = [ca, pin, certificate, key].some((given) => given !== undefined);
   if (ofTls || protocol === 1) {
     const what = ofTls
@@ -104,7 +104,7 @@ async function openClusterClient(
   const checkedToken = token === undefined ? undefined : readToken(token);
   const { ClusterClient, openService } = await import("./cluster/index.js");
   return new ClusterClient({
-    service: await openService(url, nats, limits, signal),
+    service: await openService(url, { credentials: nats, limits, signal, allowCleartext }),
     limits,
     token: checkedToken,
     timeoutMs: checkedTimeoutMs,

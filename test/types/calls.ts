@@ -40,6 +40,15 @@ export async function ofAModule(client: Client<Module>): Promise<void> {
   const measured = await client.call("measure");
   same<typeof measured, { depth: number; unit: "m" }>(true);
   await client.call("measure", {});
+  const everywhere = client.all("greet", { message: "hi" });
+  for await (const { outcome, value } of everywhere) {
+    same<typeof value, string | undefined>(true);
+    if (outcome.status === "completed") same<typeof outcome.value, string>(true);
+  }
+  const [first] = await client.all("measure").outcomes;
+  same<NonNullable<typeof first>["value"], { depth: number; unit: "m" } | undefined>(true);
+  // @ts-expect-error a call to all has no standard input
+  client.all("status", {}, { stdin: "text" });
   await client.call("measure", { depth: 3 }, { timeoutMs: 5 });
   const parsed = await client.call("parse", { text: "a b" });
   same<typeof parsed, { words: string[] }>(true);

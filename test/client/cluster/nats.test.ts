@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { connect, defineCommand, defineScript, Server, type ConnectOptions, type ServerOptions } from "iscep";
 import { natsDoor } from "#iscep/doors/nats/door";
+import { networkInterfaces } from "node:os";
 import path from "node:path";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
@@ -15,6 +16,8 @@ import { temporaryFolder } from "../../support/temporary-folder.js";
 import { until } from "../../support/until.js";
 
 watchForLeaks();
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ family }) => family === "IPv6") === true);
 
 const shout = defineScript({ name: "shout", stdin: true, run: ["tr", "a-z", "A-Z"] });
 
@@ -131,5 +134,14 @@ describe.skipIf(natsServerProgram === undefined)("over a broker", () => {
     expect(await errorOf(connect(nats.url))).toMatchObject({ code: "usage" });
     await nats.kill();
     expect(await errorOf(connect(`${nats.url}/world`))).toMatchObject({ code: "connect_failed" });
+  });
+
+  test.skipIf(!hasIpv6)("a broker that may be elsewhere must encrypt, or one says that it need not", async () => {
+    const nats = await NatsServer.start();
+    // Loopback, in a form that a broker on another machine might have.
+    const elsewhere = `${nats.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")}/world`;
+    const refused = await errorOf(connect(elsewhere));
+    expect(refused).toMatchObject({ code: "usage", message: expect.stringContaining("allowCleartext") });
+    await (await connect(elsewhere, { allowCleartext: true })).close();
   });
 });
