@@ -12,6 +12,7 @@ export interface NatsConfiguration {
   readonly credentials?: string;
   readonly nkey?: string;
   readonly tls?: boolean | NatsTlsFiles;
+  readonly allowCleartext?: boolean;
   readonly inboxPrefix?: string;
 }
 
@@ -75,6 +76,12 @@ export const natsKeys = {
     kind: tls,
     says: "`true`, or the files: nothing but TLS will do.",
     default: "TLS when the broker offers it",
+  },
+  allow_cleartext: {
+    field: "allowCleartext",
+    kind: flag,
+    says: "Whether a broker on another machine may be one without TLS, because the network is your own, such as that of a compose file.",
+    default: "`false`, or `--allow-cleartext`",
   },
   inbox_prefix: {
     field: "inboxPrefix",

@@ -37,7 +37,14 @@ export const natsLimits = {
     min: 1,
     default: 500,
     max: 1_000_000,
-    reason: "NATS: new links of an instance in a second; more are told to try again later",
+    reason:
+      "NATS: new links that an instance takes in a second, and as many words to those whom it refuses; the rest is dropped",
+  },
+  natsMaxAnswersPerSecond: {
+    min: 1,
+    default: 100,
+    max: 1_000_000,
+    reason: "NATS: answers of an instance in a second to those who ask who is there; beats come anyway",
   },
   natsMessageBytes: {
     min: 64,

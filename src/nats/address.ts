@@ -41,7 +41,8 @@ function parse(text: string): BrokerAddress & { readonly service: string } {
   const parts = /^nats(\+tls)?:\/\/(?:([^/@]*)@)?([^/@?#]+)(?:\/([^/?#]*))?$/.exec(text);
   if (parts === null) throw wrong("it is no address of a broker");
   const [, tls, credentials, hosts = "", service = ""] = parts;
-  const [user, password] = (credentials ?? "").split(":");
+  // A password may have colons.
+  const [, user, password] = /^([^:]*)(?::(.*))?$/.exec(credentials ?? "") ?? [];
   return {
     servers: hosts.split(",").map(readHost),
     tls: tls !== undefined,
@@ -66,6 +67,18 @@ function readHost(text: string): string {
 /** For messages and lists: without user and password. */
 export function formatService({ servers, tls }: BrokerAddress, service: string): string {
   return `nats${tls ? "+tls" : ""}://${servers.join(",")}/${service}`;
+}
+
+/**
+ * @param demandsTls the credentials allow nothing but TLS
+ * @throws IscepError `usage` when the network could see what goes to the broker, although nobody allowed it
+ */
+export function checkCleartext(address: BrokerAddress, demandsTls: boolean, allowCleartext: boolean): void {
+  if (address.tls || demandsTls || allowCleartext || isLocalBroker(address)) return;
+  throw new IscepError(
+    "usage",
+    `nats://${address.servers.join(",")} leaves this machine, perhaps in cleartext: the network would see arguments, output and the broker's password. Use nats+tls://, or say allowCleartext (--allow-cleartext)`,
+  );
 }
 
 /** True when all of its brokers are on this machine. */

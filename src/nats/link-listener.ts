@@ -5,6 +5,7 @@ import type { Broker } from "./broker.js";
 import { Link, type LinkCarrier } from "./link.js";
 import { breakMessage } from "./link-message.js";
 import { LinkWindows } from "./link-windows.js";
+import { Rate } from "./rate.js";
 import { isInbox, newId, subjects } from "./subjects.js";
 
 export class LinkListener {
@@ -15,6 +16,9 @@ export class LinkListener {
   readonly #accept: (link: Link) => void;
   readonly #windows: LinkWindows;
   readonly #links = new Map<string, Link>();
+  readonly #arrivals: Rate;
+  /** Answers to those who have no link. */
+  readonly #words: Rate;
   readonly #stopAccepting: () => void;
   readonly #stop: () => void;
 
@@ -26,15 +30,20 @@ export class LinkListener {
     this.#limits = limits;
     this.#accept = accept;
     this.#windows = new LinkWindows(limits.natsWindowsBytes);
+    this.#arrivals = new Rate(limits.natsMaxLinksPerSecond);
+    this.#words = new Rate(limits.natsMaxLinksPerSecond);
     const opened = broker.subscribe(subjects.session(service, instance), ({ data, reply }) => {
-      if (isInbox(reply)) this.#open(data, reply);
+      // Before anything is made: a flood of these must cost next to nothing.
+      if (this.#arrivals.take()) {
+        if (isInbox(reply)) this.#open(data, reply);
+      } else this.#say(reply, `the server takes ${limits.natsMaxLinksPerSecond} new links a second; try again later`);
     });
     const prefix = subjects.link(service, instance, "");
     const messages = broker.subscribe(`${prefix}*`, ({ subject, data, reply, headers }) => {
       const link = this.#links.get(subject.slice(prefix.length));
       if (headers?.code === 503) link?.break(new IscepError("lost", "the client is gone"));
       else if (link !== undefined) link.receive(data);
-      else if (isInbox(reply)) broker.publish(reply, breakMessage("there is no such link any more"));
+      else this.#say(reply, "there is no such link any more");
     });
     const unlisten = broker.listen({
       lost: (error) => this.breakAll(error),
@@ -47,6 +56,11 @@ export class LinkListener {
       unlisten();
       messages.unsubscribe();
     };
+  }
+
+  /** Beyond the rate nobody is answered. */
+  #say(inbox: string | undefined, reason: string): void {
+    if (this.#words.take() && isInbox(inbox)) this.#broker.publish(inbox, breakMessage(reason));
   }
 
   #open(data: Uint8Array, inbox: string): void {

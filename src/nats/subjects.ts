@@ -1,5 +1,5 @@
 /** The names under which instances of a service are found on a broker (docs/SCALING.md). */
-import { randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { IscepError } from "../errors.js";
 
 /** Where callers are who come over a broker, for logs and limits. */
@@ -21,7 +21,10 @@ export function checkServiceName(name: string): string {
 
 /** Names an instance for one life of its process, and a link for as long as it is open: 12 random characters. */
 export function newId(): string {
-  return Array.from({ length: 12 }, () => digits[randomInt(digits.length)]).join("");
+  let id = "";
+  // 248 is the largest multiple of 62 in a byte, so all digits are equally likely.
+  while (id.length < 12) for (const byte of randomBytes(16)) if (byte < 248 && id.length < 12) id += digits[byte % 62];
+  return id;
 }
 
 export function isId(text: unknown): text is string {

@@ -6,7 +6,6 @@ import { refuse } from "../doors/version1/refuse.js";
 import { Version2Connection } from "../doors/version2/connection.js";
 import { suppressedText } from "../logs/counted-refusals.js";
 import { LineRate } from "../logs/line-rate.js";
-import type { Limits } from "../limits/limits.js";
 import type { PacketDoorOptions } from "./packet-door.js";
 
 export type StreamDoorOptions = Pick<PacketDoorOptions, "admission" | "nextId" | "authenticatorOf"> & {
@@ -18,14 +17,12 @@ export class StreamDoor {
   readonly #connections = new Map<Connection, AcceptedStream>();
   /** Those that have shown no good token yet, the oldest first. Their peers have no address by which they could be counted. */
   readonly #strangers = new Set<Connection>();
-  readonly #arrivals: Arrivals;
   readonly #refused: LineRate;
   readonly #closedBytes = { receivedBytes: 0, sentBytes: 0 };
   #isDraining = false;
 
   constructor(options: StreamDoorOptions) {
     this.#options = options;
-    this.#arrivals = new Arrivals(options.host.limits);
     this.#refused = new LineRate(options.host.limits);
   }
 
@@ -33,7 +30,7 @@ export class StreamDoor {
   accept(stream: AcceptedStream, { source }: AcceptOptions): void {
     const { host, admission, nextId, authenticatorOf } = this.#options;
     const { limits, logs, metrics } = host;
-    const refusal = this.#refusal(source);
+    const refusal = this.#refusal(stream, source);
     if (refusal !== undefined) {
       metrics.refusedConnections++;
       const line = this.#refused.take(source, performance.now());
@@ -68,15 +65,14 @@ export class StreamDoor {
   }
 
   /** Why it is not accepted. undefined when it is, and then it has its place. */
-  #refusal(source: string): string | undefined {
+  #refusal(stream: AcceptedStream, source: string): string | undefined {
+    const { admission } = this.#options;
     if (this.#isDraining) return "the server closes";
-    if (!this.#arrivals.take(performance.now())) {
-      const { natsMaxLinksPerSecond } = this.#options.host.limits;
-      return `the server takes ${natsMaxLinksPerSecond} new links a second; try again later`;
-    }
-    const decision = this.#options.admission.admit(source, performance.now());
+    const decision = admission.admit(source, performance.now());
     if (decision.verdict === "admit") return undefined;
-    return decision.verdict === "refuse" ? decision.reason : "the server is full; try again later";
+    if (decision.verdict !== "refuse") return "the server is full; try again later";
+    stream.once("close", () => admission.released(source, true));
+    return decision.reason;
   }
 
   #awaited(connection: Connection): void {
@@ -128,25 +124,5 @@ export class StreamDoor {
     const closed = [...this.#connections.keys()].map((connection) => connection.whenClosed());
     for (const connection of this.#connections.keys()) connection.cut("the server closed");
     await Promise.all(closed);
-  }
-}
-
-/** So many may come in a second, and as many at once after a quiet second. */
-class Arrivals {
-  readonly #perSecond: number;
-  #left: number;
-  #atMs = performance.now();
-
-  constructor({ natsMaxLinksPerSecond }: Pick<Limits, "natsMaxLinksPerSecond">) {
-    this.#perSecond = natsMaxLinksPerSecond;
-    this.#left = natsMaxLinksPerSecond;
-  }
-
-  take(nowMs: number): boolean {
-    this.#left = Math.min(this.#perSecond, this.#left + ((nowMs - this.#atMs) / 1_000) * this.#perSecond);
-    this.#atMs = nowMs;
-    if (this.#left < 1) return false;
-    this.#left--;
-    return true;
   }
 }

@@ -109,7 +109,7 @@ export async function check(
   if (nats !== undefined) {
     await findings.examine("nats", async () => {
       const { checkAccess, checkNatsSettings } = await import("../../doors/nats/settings.js");
-      const { address, service } = checkNatsSettings(natsSettings(nats));
+      const { address, service } = checkNatsSettings(natsSettings(nats, options.allowCleartext));
       checkAccess(new Server(options), address);
       return `an instance of ${formatService(address, service)}`;
     });

@@ -8,10 +8,11 @@ import { surroundings } from "../terminal/surroundings.js";
 interface DoorSettings {
   readonly http?: HttpConfiguration | undefined;
   readonly nats?: NatsConfiguration | undefined;
+  readonly allowCleartext?: boolean | undefined;
 }
 
 /** Each is loaded only by those who use it. @throws IscepError `usage`, `configuration` */
-export async function doorsOf({ http, nats }: DoorSettings): Promise<Door[]> {
+export async function doorsOf({ http, nats, allowCleartext }: DoorSettings): Promise<Door[]> {
   const doors: Door[] = [];
   if (http !== undefined && http !== false) {
     const { httpDoor } = await import("../../doors/http/door.js");
@@ -19,13 +20,14 @@ export async function doorsOf({ http, nats }: DoorSettings): Promise<Door[]> {
   }
   if (nats !== undefined) {
     const { natsDoor } = await import("../../doors/nats/door.js");
-    doors.push(natsDoor(natsSettings(nats)));
+    doors.push(natsDoor(natsSettings(nats, allowCleartext)));
   }
   return doors;
 }
 
 /** @throws IscepError `configuration` when the variable of the password is not set */
-export function natsSettings({ password, ...settings }: NatsConfiguration): NatsSettings {
+export function natsSettings({ password, ...given }: NatsConfiguration, allowCleartext = false): NatsSettings {
+  const settings = { ...given, allowCleartext: allowCleartext || given.allowCleartext === true };
   return password === undefined ? settings : { ...settings, password: passwordOf(password.env) };
 }
 

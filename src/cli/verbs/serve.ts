@@ -64,7 +64,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
   const runsFolder = await runsFolderOf(names, options, logs.warn);
   const server = new Server({
     ...options,
-    doors: await doorsOf({ http, nats }),
+    doors: await doorsOf({ http, nats, allowCleartext: options.allowCleartext }),
     commands,
     logs: logs.all ?? false,
     ...(runsFolder === undefined ? {} : { runsFolder }),

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import { isLocalBroker, parseServiceAddress } from "../../nats/address.js";
+import { checkCleartext, parseServiceAddress } from "../../nats/address.js";
 import { decodeBeat } from "../../nats/beat.js";
 import { Broker } from "../../nats/broker.js";
 import type { NatsCredentials } from "../../nats/credentials.js";
@@ -26,18 +26,10 @@ export interface ServiceOptions {
 export async function openService(url: string, options: ServiceOptions): Promise<Service> {
   const { credentials, limits, signal, allowCleartext = false } = options;
   const address = parseServiceAddress(url);
+  // Before anything is sent: the first words to a broker have the password.
+  checkCleartext(address, (credentials.tls ?? false) !== false, allowCleartext);
   const name = `iscep ${packageVersion} client of ${address.service}`;
   const broker = await Broker.open({ ...credentials, address, name, limits, signal });
-  const isEncrypted =
-    address.tls || (credentials.tls ?? false) !== false || broker.connection.info?.tls_required === true;
-  if (!isEncrypted && !allowCleartext && !isLocalBroker(address)) {
-    await broker.close();
-    throw new IscepError(
-      "usage",
-      `the broker at ${broker.where} is on another machine and does not encrypt, so others could read arguments and output; ` +
-        "give it TLS (nats+tls://), or say allowCleartext: true (--allow-cleartext) if the network is your own",
-    );
-  }
   return new BrokerService(broker, address.service, limits, credentials.inboxPrefix);
 }
 

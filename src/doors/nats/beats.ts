@@ -1,5 +1,6 @@
 /** Tells callers that this instance is there, what it has to do, and when it leaves. */
 import { encodeBeat } from "../../nats/beat.js";
+import { Rate } from "../../nats/rate.js";
 import { isInbox, subjects } from "../../nats/subjects.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
 
@@ -24,8 +25,9 @@ export function openBeats({ server, broker, service, beat }: NatsPartContext): N
   const timer = setInterval(tell, server.limits.natsBeatMs);
   const unlisten = server.onLoadChanged(changed);
   const unlistenBroker = broker.listen({ back: tell });
+  const answers = new Rate(server.limits.natsMaxAnswersPerSecond);
   const who = broker.subscribe(subjects.who(service), ({ reply }) => {
-    if (isInbox(reply)) broker.publish(reply, encodeBeat(beat()));
+    if (answers.take() && isInbox(reply)) broker.publish(reply, encodeBeat(beat()));
   });
   tell();
   return {

@@ -76,7 +76,7 @@ class NatsDoor implements Door {
 
   #brokerOptions(server: DoorServer): Parameters<typeof Broker.open>[0] & { signal: AbortSignal } {
     const { address, service } = this.#place;
-    const { url: _url, name: _name, ...credentials } = this.#settings;
+    const { url: _url, name: _name, allowCleartext: _allowed, ...credentials } = this.#settings;
     const { limits } = server;
     return { ...credentials, address, name: `iscep ${service} ${this.#instance}`, limits, signal: this.#closed.signal };
   }

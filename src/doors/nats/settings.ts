@@ -1,6 +1,6 @@
 /** What a door of NATS must know. */
 import { IscepError } from "../../errors.js";
-import { isLocalBroker, parseBrokerAddress, type BrokerAddress } from "../../nats/address.js";
+import { checkCleartext, isLocalBroker, parseBrokerAddress, type BrokerAddress } from "../../nats/address.js";
 import { natsCredentialNames, type NatsCredentials } from "../../nats/credentials.js";
 import { checkServiceName } from "../../nats/subjects.js";
 import { refuseUnknownOption } from "../../text/unknown-option.js";
@@ -17,9 +17,17 @@ export interface NatsSettings extends NatsCredentials {
    * name should have the same commands and tokens. Default: the one in `url`.
    */
   readonly name?: string;
+  /**
+   * true allows a broker beyond this machine without TLS: the network can then see arguments, output and the broker's
+   * password. Default: false.
+   */
+  readonly allowCleartext?: boolean;
 }
 
-const settingNames = { ...natsCredentialNames, url: true, name: true } satisfies Record<keyof NatsSettings, true>;
+const settingNames = { ...natsCredentialNames, url: true, name: true, allowCleartext: true } satisfies Record<
+  keyof NatsSettings,
+  true
+>;
 
 export interface NatsPlace {
   readonly address: BrokerAddress;
@@ -44,6 +52,7 @@ export function checkNatsSettings(settings: NatsSettings): NatsPlace {
       `the address names the service ${service}, and the name is ${name}; give one of them`,
     );
   }
+  checkCleartext(address, settings.tls !== undefined && settings.tls !== false, settings.allowCleartext ?? false);
   return { address, service: checkServiceName(given) };
 }
 

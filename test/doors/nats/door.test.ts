@@ -1,6 +1,6 @@
 /** An instance on a real broker: what it tells of itself, from its start to its end, and when the broker goes and comes. */
 import { describe, expect, test } from "vitest";
-import { defaultLimits, Server, type ServerOptions } from "iscep";
+import { connect, defaultLimits, Server, type ListeningServer, type ServerOptions } from "iscep";
 import { natsDoor } from "#iscep/doors/nats/door";
 import { parseBrokerAddress } from "#iscep/nats/address";
 import { decodeBeat, type Beat } from "#iscep/nats/beat";
@@ -37,12 +37,14 @@ async function instanceOn(url: string, options: ServerOptions = {}): Promise<Ser
     ...options,
   });
   later(() => server.close({ graceMs: 0 }));
-  await server.listen();
+  listening.set(server, await server.listen());
   return server;
 }
 
+const listening = new WeakMap<Server, ListeningServer>();
+
 test("without tokens, a broker on another machine is not opened to all who are there", async () => {
-  const error = await errorOf(instanceOn("nats://broker.example:4222"));
+  const error = await errorOf(instanceOn("nats+tls://broker.example:4222"));
   expect(error.code).toBe("usage");
   expect(error.message).toMatch(/give a tokens file/);
 });
@@ -53,8 +55,27 @@ test.each([
   [{ url: "nats://127.0.0.1/world", name: "moon" }, /give one of them/],
   [{ url: "http://127.0.0.1/world" }, /address is wrong/],
   [{ url: "nats://127.0.0.1/world", pasword: "x" }, /did you mean "password"/],
+  [{ url: "nats://broker.example/world" }, /perhaps in cleartext.*Use nats\+tls:\/\/, or say allowCleartext/],
 ])("settings that cannot be are refused: %j", (settings, message) => {
   expect(() => natsDoor(settings)).toThrow(message);
+});
+
+test("a client does not go to a broker on another machine in cleartext, unless it may", async () => {
+  const url = "nats://broker.invalid:4222/world";
+  const error = await errorOf(connect(url, { token: "x" }));
+  expect(error).toMatchObject({ code: "usage", message: expect.stringContaining("allowCleartext") as string });
+  expect((await errorOf(connect(url, { allowCleartext: true }))).code).toBe("connect_failed");
+});
+
+test("all of an address counts: passwords with colons, hosts of a cluster, IPv6, ports", () => {
+  expect(parseBrokerAddress("nats://us:a:b%2F@one,two:4333/world")).toEqual({
+    servers: ["one:4222", "two:4333"],
+    tls: false,
+    user: "us",
+    password: "a:b/",
+    service: "world",
+  });
+  expect(parseBrokerAddress("nats+tls://[::1]")).toEqual({ servers: ["[::1]:4222"], tls: true });
 });
 
 describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
@@ -117,6 +138,45 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     await until(() => server.unready() === undefined);
     const beats = await beatsOf(await openBroker(nats), "world");
     await expect.poll(() => beats.length).toBeGreaterThan(0);
+  });
+
+  test("a flood of new links and of questions is bounded, and does not keep others from the server", async () => {
+    const nats = await NatsServer.start();
+    const limits = { natsMaxLinksPerSecond: 20, natsMaxAnswersPerSecond: 20 };
+    const server = await instanceOn(nats.url, { limits });
+    const broker = await openBroker(nats);
+    const { instance } = decodeBeat((await broker.connection.request("iscep.world.who", "")).data);
+    let answers = 0;
+    broker.subscribe("flood.inbox", () => answers++);
+    const beganMs = performance.now();
+    for (let index = 0; index < 5_000; index++) {
+      broker.publish(`iscep.world.session.${instance}`, Buffer.alloc(8), "flood.inbox");
+      broker.publish(`iscep.world.link.${instance}.none`, Buffer.alloc(8), "flood.inbox");
+      broker.publish("iscep.world.who", "", "flood.inbox");
+    }
+    const client = server.client({ source: "test" });
+    for (let index = 0; index < 50; index++) expect(await client.call("noargs")).toBe("ok");
+    await broker.connection.flush();
+    await until(() => answers > 0);
+    const seconds = (performance.now() - beganMs) / 1_000;
+    // Each link that was taken says how much it grants, gets a word of the server, and breaks.
+    expect(answers).toBeLessThan((3 + seconds) * 20 * 6);
+    await client.close();
+  });
+
+  test("links that a full server refuses take nothing from other callers, who are told too", async () => {
+    const nats = await NatsServer.start();
+    const full = { maxConnections: 1, maxRefusedConnections: 2 };
+    const server = await instanceOn(nats.url, { listen: [{ host: "127.0.0.1", port: 0 }], tls: false, limits: full });
+    const { url } = listening.get(server) ?? { url: "" };
+    const first = await connect(url);
+    later(() => first.close());
+    for (let index = 0; index < 8; index++) {
+      const over = await connect(`${nats.url}/world`, { limits: { reconnectTimeoutMs: 0 } });
+      expect((await errorOf(over.call("noargs"))).message).toMatch(/connections already|server is full/);
+      await over.close();
+    }
+    await until(async () => (await errorOf(connect(url))).code === "busy");
   });
 
   test("a broker that knows us not is no broker to wait for", async () => {
