@@ -156,6 +156,11 @@ export interface DoorServer {
    */
   clientOf(requester: Requester): Client;
   /**
+   * Proves to the owner of a token that this server has its keys: an HMAC of the message by the key that only servers have
+   * (PROTOCOL.md, "Authentication"). undefined when there is no such token now.
+   */
+  proofTo(reference: string, source: string, message: Buffer): Buffer | undefined;
+  /**
    * Calls the listener after commands were registered, unregistered or reloaded. Returns a function that ends the
    * listening.
    */

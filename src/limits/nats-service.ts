@@ -28,6 +28,18 @@ export const natsServiceLimits = {
     max: 1_000_000,
     reason: "NATS: single requests that have no answer yet; one more goes to another instance, or is refused",
   },
+  natsMaxDiscoveriesPerSecond: {
+    min: 1,
+    default: 100,
+    max: 1_000_000,
+    reason: "NATS: questions of PING, INFO, STATS and of durable calls that are answered in a second; more are dropped",
+  },
+  natsMaxRefusedPerSecond: {
+    min: 1,
+    default: 100,
+    max: 1_000_000,
+    reason: "NATS: single requests without a good proof that hear so in a second; more are dropped without an answer",
+  },
   natsHandOverMs: {
     min: 1,
     default: 2_000,

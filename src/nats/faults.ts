@@ -45,3 +45,9 @@ export function brokerFault(thrown: unknown): IscepError {
   }
   return new IscepError("lost", `the broker reports a fault: ${textOfThrown(thrown)}`, { cause: thrown });
 }
+
+/** Nobody listens on the subject of a request. */
+export function hasNoResponder(thrown: unknown): boolean {
+  for (let error = thrown; error instanceof Error; error = error.cause) if (error.name === "NoResponders") return true;
+  return false;
+}

@@ -1,5 +1,6 @@
 /** What JetStream refuses, as errors that tell a person what to do. Codes are those of its API (`err_code`). */
 import { isIscepError, IscepError, textOfThrown } from "../errors.js";
+import { hasNoResponder } from "./faults.js";
 
 const wrongLastSequence = [10_071, 10_164];
 const noRoom = [10_023, 10_047, 10_054, 10_077, 10_122];
@@ -31,9 +32,8 @@ export function jetStreamFault(where: string, thrown: unknown): IscepError {
   if (isIscepError(thrown)) return thrown;
   const code = codeOf(thrown) ?? 0;
   const told = textOfThrown(thrown);
-  const name = thrown instanceof Error ? thrown.name : "";
   const cause = thrown;
-  if (notEnabled.includes(code) || name === "JetStreamNotEnabled" || isWithoutAnswer(thrown)) {
+  if (notEnabled.includes(code) || isWithoutAnswer(thrown)) {
     return new IscepError(
       "busy",
       `the broker at ${where} has no JetStream for us now; its operator enables it (nats-server --jetstream), or it comes back`,
@@ -61,8 +61,6 @@ export function jetStreamFault(where: string, thrown: unknown): IscepError {
 
 /** Nobody listens on the subjects of JetStream. */
 function isWithoutAnswer(thrown: unknown): boolean {
-  for (let error = thrown; error instanceof Error; error = error.cause) {
-    if (error.name === "NoRespondersError" || error.message === "stream not found") return true;
-  }
-  return false;
+  if (hasNoResponder(thrown)) return true;
+  return thrown instanceof Error && (thrown.name === "JetStreamNotEnabled" || thrown.message === "stream not found");
 }

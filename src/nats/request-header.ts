@@ -1,9 +1,16 @@
 /** Makes the header with which a program proves its token for one request (PROTOCOL.md, "A single request over NATS"). */
 import { randomBytes } from "node:crypto";
 import { IscepError } from "../errors.js";
-import { clientKey, secretOf, storedKeyOf } from "../identity/tokens.js";
-import type { ClientKeys } from "../session/proof.js";
-import { proofHeader, provenHeaders, toAny, type ProvenHeaders } from "../session/request-proof.js";
+import { clientKey, secretOf, serverKey, storedKeyOf } from "../identity/tokens.js";
+import { isServerProof, type ClientKeys } from "../session/proof.js";
+import {
+  answerMessage,
+  proofHeader,
+  provenHeaders,
+  readProofHeader,
+  toAny,
+  type ProvenHeaders,
+} from "../session/request-proof.js";
 import { checkServiceName, isId } from "./subjects.js";
 
 export interface NatsProofOptions {
@@ -33,6 +40,30 @@ export function natsProof(options: NatsProofOptions): string {
   }
   const request = { ...newRequest(checkServiceName(service), command, payload), to, headers };
   return proofHeader(request, keysOf(token));
+}
+
+export interface NatsAnswer {
+  readonly token: string;
+  readonly service: string;
+  readonly command: string;
+  /** The header Iscep-Proof of the request. */
+  readonly sent: string;
+  /** The header Iscep-Proof of the answer. */
+  readonly proof: string;
+  /** The header Nats-Service-Error-Code of the answer. Default: there is none. */
+  readonly errorCode?: string;
+  /** What came, byte for byte. */
+  readonly payload: string | Uint8Array;
+}
+
+/** True when the answer to this request comes from a server that has the keys of the token, and was not changed. */
+export function isNatsAnswer(answer: NatsAnswer): boolean {
+  const { token, service, command, sent, proof, errorCode = "", payload } = answer;
+  const nonce = readProofHeader(sent)?.nonce;
+  const given = /^proof=([A-Za-z0-9_-]{43})$/.exec(proof)?.[1];
+  if (nonce === undefined || given === undefined) return false;
+  const message = answerMessage({ service, command, nonce, errorCode, payload: Buffer.from(payload) });
+  return isServerProof(serverKey(secretOf(token)), Buffer.from(given, "base64url"), message);
 }
 
 /** What names a request that is made now. */

@@ -6,12 +6,24 @@ import type { InProcessHost } from "../doors/in-process/host.js";
 import { InProcessIdentity } from "../doors/in-process/identity.js";
 import { IscepError } from "../errors.js";
 import type { TokensAuthenticator } from "../model/identity.js";
+import { serverProof } from "../session/proof.js";
 import { authenticatorOf } from "./client-certificates.js";
 import type { ServerOptions } from "./options.js";
 
 interface Opened {
   readonly host: InProcessHost;
   readonly authenticator: TokensAuthenticator | undefined;
+}
+
+/** undefined when there is no such token now. */
+export function proofTo(
+  authenticator: TokensAuthenticator | undefined,
+  reference: string,
+  source: string,
+  message: Buffer,
+): Buffer | undefined {
+  const token = authenticator?.find(reference, source);
+  return token === undefined ? undefined : serverProof(token.serverKey, message);
 }
 
 /** @throws IscepError `unauthorized` */

@@ -36,7 +36,7 @@ import { OpenedDoors } from "./opened-doors.js";
 import { accessOf, checkServerOptions, limitsOf, type ListeningServer, type ServerOptions } from "./options.js";
 import { PacketDoors } from "./packet-doors.js";
 import { presentState } from "./present-state.js";
-import { requesterClient } from "./requester-client.js";
+import { proofTo, requesterClient } from "./requester-client.js";
 import { startSweep } from "./sweep.js";
 import { settled } from "./settled.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
@@ -111,6 +111,11 @@ export class Server implements DoorServer {
   /** See `DoorServer`. */
   clientOf(requester: Requester): Client {
     return requesterClient(requester, this.#options, this.#opened());
+  }
+
+  /** See `DoorServer`. */
+  proofTo(reference: string, source: string, message: Buffer): Buffer | undefined {
+    return proofTo(this.#opened().authenticator, reference, source, message);
   }
 
   /** @throws IscepError `usage`, `closed` */

@@ -63,6 +63,23 @@ function joined(parts: readonly (string | Buffer)[]): Buffer {
   );
 }
 
+/** What the answer to a proven request consists of. */
+export interface ProvenAnswer extends Pick<ProvenRequest, "service" | "command" | "nonce" | "payload"> {
+  /** The header Nats-Service-Error-Code; empty when there is no error. */
+  readonly errorCode: string;
+}
+
+/** The bytes that the server's proof of an answer covers. */
+export function answerMessage({ service, command, nonce, errorCode, payload }: ProvenAnswer): Buffer {
+  const digest = createHash("sha256").update(payload).digest();
+  return joined(["iscep nats answer", service, command, nonce, errorCode, digest]);
+}
+
+/** The bytes that an instance proves when it takes a request from another one. */
+export function takenMessage(service: string, command: string, nonce: string, instance: string): Buffer {
+  return joined(["iscep nats taken", service, command, nonce, instance]);
+}
+
 /** The text of the header Iscep-Proof. Without keys it names the request, and proves nothing. */
 export function proofHeader(request: ProvenRequest, keys?: ClientKeys): string {
   const { to, timeMs, nonce } = request;

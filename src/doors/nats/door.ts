@@ -17,7 +17,7 @@ import { ScheduleClaims } from "./schedule-claims.js";
 import { openService } from "./service.js";
 import { checkAccess, checkNatsSettings, type NatsPlace, type NatsSettings } from "./settings.js";
 
-export { natsProof, type NatsProofOptions } from "../../nats/request-header.js";
+export { isNatsAnswer, natsProof, type NatsAnswer, type NatsProofOptions } from "../../nats/request-header.js";
 export type { NatsSettings } from "./settings.js";
 export type { NatsCredentials, NatsTlsFiles } from "../../nats/credentials.js";
 

@@ -1,15 +1,34 @@
 /** Gives a request that cannot begin here to another instance, which answers the caller itself. */
+import { timingSafeEqual } from "node:crypto";
 import type { MsgHdrs } from "@nats-io/transport-node";
 import { IscepError } from "../../errors.js";
 import { callSubjects } from "../../nats/call-subjects.js";
-import { provenHeaders } from "../../session/request-proof.js";
+import { hasNoResponder } from "../../nats/faults.js";
+import { natsSource } from "../../nats/subjects.js";
+import { provenHeaders, readProofHeader, takenMessage } from "../../session/request-proof.js";
 import { withRoom } from "./other-instances.js";
 import type { NatsPartContext } from "./part.js";
 import { proofName, replyName, triedName, type ServiceMessage } from "./service-message.js";
 
-/** What another instance says when it is given a request. */
-export const taken = "taken";
+/** What another instance says when it is given a request that it does not take. */
 export const refusedIt = "no";
+
+/**
+ * What it says when it takes the request. On a server with tokens it proves with the keys of the request's token that it is
+ * an instance: anybody who may write on the bus can say a word. undefined when it must not take it.
+ */
+export function takenBy({ server, service }: NatsPartContext, message: ServiceMessage, by: string): string | undefined {
+  if (server.access !== "tokens") return "taken";
+  const { proven, nonce = "" } = readProofHeader(message.proof ?? "") ?? {};
+  if (proven === undefined) return undefined;
+  const proof = server.proofTo(proven.reference, natsSource, takenMessage(service, message.command, nonce, by));
+  return proof === undefined ? undefined : `taken ${proof.toString("base64url")}`;
+}
+
+function isTakenAnswer(answer: Uint8Array, expected: string | undefined): boolean {
+  if (expected === undefined || answer.length !== expected.length) return false;
+  return timingSafeEqual(answer, Buffer.from(expected));
+}
 
 export class HandOver {
   readonly #context: NatsPartContext;
@@ -49,7 +68,9 @@ export class HandOver {
         timeout: server.limits.natsHandOverMs,
         headers: await headersFor(message, tried),
       });
-      return answer.string() === taken;
+      const isTaken = isTakenAnswer(answer.data, takenBy(this.#context, message, other));
+      if (isTaken) this.#context.others.trust(other);
+      return isTaken;
     } catch (cause) {
       if (hasNoResponder(cause)) return false;
       throw new IscepError("lost", "the instance that was given the request did not say whether it has it", { cause });
@@ -69,10 +90,4 @@ async function headersFor(message: ServiceMessage, tried: readonly string[]): Pr
   made.set(replyName, message.reply);
   made.set(triedName, tried.join(","));
   return made;
-}
-
-function hasNoResponder(thrown: unknown): boolean {
-  for (let error = thrown; error instanceof Error; error = error.cause)
-    if (error.name === "NoRespondersError") return true;
-  return false;
 }

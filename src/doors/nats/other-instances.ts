@@ -5,6 +5,9 @@ import { decodeBeat, type Beat } from "../../nats/beat.js";
 import type { Broker } from "../../nats/broker.js";
 import { subjects } from "../../nats/subjects.js";
 
+/** An instance that has taken a request is known for one for so long. */
+const trustedMs = 60_000;
+
 interface Heard {
   readonly beat: Beat;
   readonly atMs: number;
@@ -15,6 +18,7 @@ export class OtherInstances {
   readonly #own: string;
   readonly #limits: Pick<Limits, "natsGoneMs" | "natsMaxInstances" | "natsHandOverMs">;
   readonly #changed = new Set<() => void>();
+  readonly #trusted = new Map<string, number>();
   readonly #subscription: Subscription;
   readonly #unlisten: () => void;
   /** Since when no beat could be missed. */
@@ -61,7 +65,7 @@ export class OtherInstances {
     }
     if (beat.instance === this.#own) return;
     const before = this.#heard.get(beat.instance);
-    if (beat.state === "left") this.#heard.delete(beat.instance);
+    if (beat.state === "left") this.#forget(beat.instance);
     else {
       if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) this.#forgetGone();
       if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) return;
@@ -72,13 +76,29 @@ export class OtherInstances {
 
   #forgetGone(): void {
     const sinceMs = performance.now() - this.#limits.natsGoneMs;
-    for (const [instance, { atMs }] of this.#heard) if (atMs < sinceMs) this.#heard.delete(instance);
+    for (const [instance, { atMs }] of this.#heard) if (atMs < sinceMs) this.#forget(instance);
+  }
+
+  /** It has shown that it is an instance. What beats say, anybody may say who can publish there. */
+  trust(instance: string): void {
+    const isNew = !this.isTrusted(instance);
+    if (this.#heard.has(instance)) this.#trusted.set(instance, performance.now() + trustedMs);
+    if (isNew) for (const changed of this.#changed) changed();
+  }
+
+  isTrusted(instance: string): boolean {
+    return (this.#trusted.get(instance) ?? 0) > performance.now();
   }
 
   /** Calls the listener when one has another state than before, or is new. Returns what ends the listening. */
   listen(changed: () => void): () => void {
     this.#changed.add(changed);
     return () => this.#changed.delete(changed);
+  }
+
+  #forget(instance: string): void {
+    this.#heard.delete(instance);
+    this.#trusted.delete(instance);
   }
 
   /** Those that are there. */

@@ -13,6 +13,7 @@ import { openWorkQueue, queueClaims, type WorkQueue } from "../../nats/work-queu
 import { queuedRunId, readProofHeader, toQueue, type RequestProof } from "../../session/request-proof.js";
 import type { TokenProof } from "../door.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
+import { Rate } from "./rate.js";
 import { QueueStates, type StartedCall } from "./queue-states.js";
 import { argumentsOf, headerOf, proofName, provenHeadersOf, wishesOf } from "./service-message.js";
 import { tokenProofOf } from "./service-proofs.js";
@@ -38,6 +39,7 @@ class QueueWork implements NatsPart {
   readonly #context: NatsPartContext;
   readonly #claims: Claims;
   readonly #states: QueueStates;
+  readonly #questions: Rate;
   readonly #closed = new AbortController();
   readonly #unlisten: readonly (() => void)[];
   readonly #stopAnswers: () => void;
@@ -56,6 +58,7 @@ class QueueWork implements NatsPart {
     this.#context = context;
     this.#claims = queueClaims(broker, service, server.limits);
     this.#states = new QueueStates(context, this.#claims);
+    this.#questions = new Rate(server.limits.natsMaxDiscoveriesPerSecond);
     const wake = (): void => {
       for (const changed of this.#changed.splice(0)) changed();
     };
@@ -63,7 +66,7 @@ class QueueWork implements NatsPart {
     const answers = broker.subscribe(
       callSubjects.durable(service),
       ({ data, reply }) => {
-        if (isInbox(reply)) void this.#answer(Buffer.from(data).toString("latin1"), reply);
+        if (this.#questions.take() && isInbox(reply)) void this.#answer(Buffer.from(data).toString("latin1"), reply);
       },
       "iscep",
     );

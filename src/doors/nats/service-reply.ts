@@ -33,8 +33,9 @@ export function errorReplyOf(error: IscepError, run?: string): ServiceReply {
   return errorReply(error, problemText(error, { status: error.http, run }));
 }
 
-export function startedReply(run: string): ServiceReply {
-  return { payload: JSON.stringify({ run, status: "running" }) };
+/** The run, of which a session can read more. */
+export function knownReply(run: string, status: string): ServiceReply {
+  return { payload: JSON.stringify({ run, status }) };
 }
 
 function errorReply({ code, http, message }: IscepError, payload: string): ServiceReply {

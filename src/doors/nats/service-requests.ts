@@ -3,11 +3,14 @@ import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { IscepError, toIscepError, type ErrorCode } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
 import type { HandOver } from "./hand-over.js";
-import { refusedIt, taken } from "./hand-over.js";
+import { refusedIt, takenBy } from "./hand-over.js";
 import type { NatsPartContext } from "./part.js";
 import { argumentsOf, wishesOf, type ServiceMessage } from "./service-message.js";
 import { ServiceProofs, type KnownRequest, type NewRequest } from "./service-proofs.js";
-import { errorReplyOf, headerRoomBytes, replyOf, startedReply, type ServiceReply } from "./service-reply.js";
+import { Rate } from "./rate.js";
+import { answerMessage, readProofHeader } from "../../session/request-proof.js";
+import { natsSource } from "../../nats/subjects.js";
+import { errorReplyOf, headerRoomBytes, knownReply, replyOf, type ServiceReply } from "./service-reply.js";
 
 /** The command has a timeout of its own. */
 const longestTimeoutMs = 2 ** 31 - 1;
@@ -15,19 +18,22 @@ const longestTimeoutMs = 2 ** 31 - 1;
 export interface ServiceRequestsHost {
   readonly context: NatsPartContext;
   readonly handOver: HandOver;
-  send(subject: string, reply: ServiceReply): void;
+  /** @param proof shows the caller that the answer comes from the service */
+  send(subject: string, reply: ServiceReply, proof: string | undefined): void;
   answered(command: string, durationMs: number, error: ErrorCode | undefined): void;
 }
 
 export class ServiceRequests {
   readonly #host: ServiceRequestsHost;
   readonly #proofs: ServiceProofs;
+  readonly #refusals: Rate;
   #underWay = 0;
   #whenIdle: (() => void)[] = [];
 
   constructor(host: ServiceRequestsHost) {
     this.#host = host;
     this.#proofs = new ServiceProofs(host.context);
+    this.#refusals = new Rate(host.context.server.limits.natsMaxRefusedPerSecond);
   }
 
   /** It must not throw, and does not wait. */
@@ -42,6 +48,20 @@ export class ServiceRequests {
     if (this.#underWay > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 
+  /** True when a request without any proof is worth an answer. It costs nothing to ask. */
+  mayRefuse(): boolean {
+    return this.#refusals.take();
+  }
+
+  #proofOf({ command, proof }: ServiceMessage, { payload, error }: ServiceReply): string | undefined {
+    const { server, service } = this.#host.context;
+    const { proven, nonce = "" } = readProofHeader(proof ?? "") ?? {};
+    if (proven === undefined) return undefined;
+    const errorCode = error === undefined ? "" : String(error.status);
+    const message = answerMessage({ service, command, nonce, errorCode, payload: Buffer.from(payload) });
+    return server.proofTo(proven.reference, natsSource, message)?.toString("base64url");
+  }
+
   get #isFull(): boolean {
     return this.#underWay > this.#host.context.server.limits.natsMaxRequests;
   }
@@ -53,8 +73,9 @@ export class ServiceRequests {
     if (message.giver !== undefined) {
       const { state } = this.#host.context.beat();
       const isWanted = isOurs(message) || (state === "ready" && !this.#isFull);
-      broker.publish(message.giver, isWanted ? taken : refusedIt);
-      if (!isWanted) return;
+      const taken = isWanted ? takenBy(this.#host.context, message, this.#host.context.instance) : undefined;
+      broker.publish(message.giver, taken ?? refusedIt);
+      if (taken === undefined) return;
     }
     try {
       reply = await this.#reply(message, isOurs(message));
@@ -62,7 +83,9 @@ export class ServiceRequests {
       reply = errorReplyOf(toIscepError(error));
     }
     if (reply === undefined) return;
-    this.#host.send(message.reply, reply);
+    // Those who flood the service are not helped by answers.
+    if (reply.error?.code !== "unauthorized" || this.#refusals.take())
+      this.#host.send(message.reply, reply, this.#proofOf(message, reply));
     this.#host.answered(message.command, performance.now() - startedMs, reply.error?.code);
   }
 
@@ -96,7 +119,9 @@ export class ServiceRequests {
   async #again({ client, run }: Extract<KnownRequest, { kind: "again" }>): Promise<ServiceReply> {
     if (run === undefined)
       throw new IscepError("unauthorized", "this proof was used before; make a new one for each request");
-    return this.#replyOf(await client.attach(run, { output: false }).outcome, run);
+    // Another reply subject than before may be that of somebody who listens. So there is no value in it.
+    const { runs } = await client.runs({ run });
+    return knownReply(run, runs[0]?.status ?? "lost");
   }
 
   /** A proof names this instance, so no other one would take the request. */
@@ -134,7 +159,7 @@ export class ServiceRequests {
     const outcome = await this.#told(handle, detach);
     if (!wait && outcome?.status === "rejected" && mayBeginElsewhere(outcome.error.code)) return "busy";
     const run = await handle.id.catch(() => undefined);
-    return outcome === undefined ? startedReply(run ?? "") : this.#replyOf(outcome, run);
+    return outcome === undefined ? knownReply(run ?? "", "running") : this.#replyOf(outcome, run);
   }
 
   /** The outcome; undefined if the caller does not want to wait for it, and the run has begun. */

@@ -2,6 +2,7 @@
 import type { Msg, MsgHdrs, Subscription } from "@nats-io/transport-node";
 import { IscepError, toIscepError } from "../../errors.js";
 import { callSubjects, commandOf, queueGroup } from "../../nats/call-subjects.js";
+import type { Beat } from "../../nats/beat.js";
 import { isInbox, natsSource } from "../../nats/subjects.js";
 import { packageVersion } from "../../version.js";
 import { HandOver } from "./hand-over.js";
@@ -9,7 +10,8 @@ import { belongsToGroup } from "./other-instances.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
 import { ServiceCounts } from "./service-counts.js";
 import { endpointsOf, infoText, pingText, statsText, type Endpoint, type ServiceFacts } from "./service-info.js";
-import { readServiceMessage } from "./service-message.js";
+import { Rate } from "./rate.js";
+import { headerOf, proofName, readServiceMessage } from "./service-message.js";
 import { headerRoomBytes, type ServiceReply } from "./service-reply.js";
 import { ServiceRequests } from "./service-requests.js";
 
@@ -23,6 +25,7 @@ class Service implements NatsPart {
   readonly #context: NatsPartContext;
   readonly #facts: ServiceFacts;
   readonly #counts = new ServiceCounts();
+  readonly #discoveries: Rate;
   readonly #requests: ServiceRequests;
   readonly #subscriptions: Subscription[];
   readonly #unlisten: readonly (() => void)[];
@@ -43,7 +46,7 @@ class Service implements NatsPart {
     this.#requests = new ServiceRequests({
       context,
       handOver: new HandOver(context),
-      send: (subject, reply) => this.#send(subject, reply),
+      send: (subject, reply, proof) => this.#send(subject, reply, proof),
       answered: (command, durationMs, error) => {
         const subject = callSubjects.call(service, command);
         const isShown = this.#endpoints.some((endpoint) => endpoint.subject === subject);
@@ -51,6 +54,7 @@ class Service implements NatsPart {
       },
     });
     void import("@nats-io/transport-node").then(({ headers }) => (this.#makeHeaders = headers));
+    this.#discoveries = new Rate(server.limits.natsMaxDiscoveriesPerSecond);
     this.#subscriptions = [
       ...this.#discovery(),
       broker.subscribe(`${callSubjects.allTo(service, instance)}>`, (message) =>
@@ -83,7 +87,7 @@ class Service implements NatsPart {
     return Object.entries(answers).flatMap(([verb, answer]) =>
       ["", `.${service}`, `.${service}.${instance}`].map((target) =>
         broker.subscribe(`$SRV.${verb}${target}`, ({ reply }) => {
-          if (isInbox(reply)) broker.publish(reply, answer());
+          if (this.#discoveries.take() && isInbox(reply)) broker.publish(reply, answer());
         }),
       ),
     );
@@ -120,9 +124,10 @@ class Service implements NatsPart {
   }
 
   #regroup(): void {
-    const { broker, beat, service, others } = this.#context;
+    const { broker, server, beat, service, others } = this.#context;
     if (broker.connection.isClosed()) return;
-    const mustBeIn = belongsToGroup(beat(), others.all);
+    const isKnown = ({ instance }: Beat): boolean => server.access !== "tokens" || others.isTrusted(instance);
+    const mustBeIn = belongsToGroup(beat(), others.all.filter(isKnown));
     if (mustBeIn === (this.#group !== undefined)) return;
     if (mustBeIn) {
       const prefix = callSubjects.calls(service);
@@ -138,20 +143,23 @@ class Service implements NatsPart {
   }
 
   #receive(message: Msg, prefix: string, isDirect: boolean): void {
+    const isStranger = this.#context.server.access === "tokens" && headerOf(message.headers, proofName) === undefined;
+    if (isStranger && !this.#requests.mayRefuse()) return;
     const read = readServiceMessage(commandOf(message.subject, prefix), message, isDirect);
     if (read !== undefined) this.#requests.receive(read);
   }
 
-  #send(subject: string, { payload, error }: ServiceReply): void {
+  #send(subject: string, { payload, error }: ServiceReply, proof: string | undefined): void {
     const { broker } = this.#context;
     const headers = this.#makeHeaders?.();
     if (error !== undefined) {
       headers?.set("Nats-Service-Error-Code", String(error.status));
       headers?.set("Nats-Service-Error", error.text);
     }
+    if (proof !== undefined) headers?.set(proofName, `proof=${proof}`);
     const isTooLong = Buffer.byteLength(payload) + headerRoomBytes > broker.maxPayloadBytes;
     if (isTooLong) this.#failed("an answer was not sent", new IscepError("too_large"));
-    else broker.publish(subject, payload, undefined, error === undefined ? undefined : headers);
+    else broker.publish(subject, payload, undefined, error === undefined && proof === undefined ? undefined : headers);
   }
 
   async drain(): Promise<void> {

@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from "vitest";
 import { defineCommand } from "iscep";
 import { addToken, removeToken, type NewToken } from "#iscep/identity/tokens-writer";
 import { callSubjects } from "#iscep/nats/call-subjects";
-import { keysOf, natsProof } from "#iscep/nats/request-header";
+import { isNatsAnswer, keysOf, natsProof, type NatsAnswer } from "#iscep/nats/request-header";
 import { proofHeader } from "#iscep/session/request-proof";
 import { gate } from "../../support/commands.js";
 import { watchForLeaks } from "../../support/leaks.js";
@@ -119,15 +119,17 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const proof = natsProof({ ...request, token });
     const first = await send(proof);
     const second = await send(proof);
-    expect(second.body).toEqual(first.body);
+    // Somebody who listened could have sent it, so it has no value.
+    expect(second.body).toEqual({ run: first.body["run"], status: "completed" });
     expect(counted.runs).toBe(1);
     const waiting = natsProof({ ...request, command: "slow", token });
     const both = [send(waiting, "slow"), send(waiting, "slow")];
     await slow.started(1);
+    const early = await Promise.race(both);
+    expect(early.body).toEqual({ run: expect.any(String), status: "running" });
     slow.open();
-    const answers = await Promise.all(both);
-    expect(answers[0]?.body).toMatchObject({ status: "completed", value: "through" });
-    expect(answers[1]?.body).toEqual(answers[0]?.body);
+    const answers = (await Promise.all(both)).map(({ body }) => body);
+    expect(answers).toContainEqual({ run: early.body["run"], status: "completed", value: "through" });
     expect(slow.state.started).toBe(1);
   });
 
@@ -164,9 +166,88 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     );
     expect(counted.runs).toBe(20);
     for (const proof of proofs) {
-      const runs = new Set(answers.filter((answer) => answer.proof === proof).map(({ body }) => JSON.stringify(body)));
-      expect([...runs].slice(1)).toEqual([]);
+      const of = answers.filter((answer) => answer.proof === proof).map(({ body }) => body);
+      expect(new Set(of.map((body) => body["run"])).size).toBe(1);
+      expect(of.filter((body) => "value" in body)).toHaveLength(1);
     }
+  });
+
+  test("an answer proves that it comes from the service, and was not changed", async () => {
+    const { token, send } = await stage();
+    const ask = async (command: string): Promise<NatsAnswer> => {
+      const sent = natsProof({ ...request, command, token });
+      const { message } = await send(sent, command);
+      const of = (name: string): string => message.headers?.get(name) ?? "";
+      const answer = { token, service: "world", command, sent, payload: message.data };
+      return { ...answer, proof: of("Iscep-Proof"), errorCode: of("Nats-Service-Error-Code") };
+    };
+    const good = await ask("count");
+    const bad = await ask("nothing");
+    expect([good, bad].map(isNatsAnswer)).toEqual([true, true]);
+    const payload = Buffer.from(good.payload).toString().replace("completed", "cancelled");
+    const other = natsProof({ ...request, token });
+    for (const changed of [
+      { payload },
+      { errorCode: "500" },
+      { command: "slow" },
+      { sent: other },
+      { service: "moon" },
+    ])
+      expect(isNatsAnswer({ ...good, ...changed })).toBe(false);
+    expect(isNatsAnswer({ ...bad, errorCode: "" })).toBe(false);
+    for (const proof of ["", "proof=", good.proof.slice(0, -1), good.sent])
+      expect(isNatsAnswer({ ...good, proof })).toBe(false);
+  });
+
+  test("a full instance believes no stranger that says it takes a request, and stays in the group", async () => {
+    counted.runs = 0;
+    const nats = await NatsServer.start({ jetStream: true });
+    const slow = gate("slow");
+    const instance = await startInstance(nats, { commands: [count, slow.command], tokens: {}, limits: { maxRuns: 1 } });
+    const { token } = await ownerOf(instance, "ada");
+    const caller = await plainCaller(nats);
+    const ask = (command: string): Promise<Answer> => {
+      const proof = natsProof({ ...request, command, payload: "", token });
+      return caller.request(callSubjects.call("world", command), "", { "Iscep-Proof": proof });
+    };
+    const first = ask("slow");
+    await slow.started(1);
+    // Invented instances: one with a lower id that is full, and one with much room.
+    const stranger = await plainCaller(nats);
+    const beat = { version: "1", startedAt: 1, running: 0, waiting: 0, places: 1_000, commands: 2 };
+    const tell = (id: string, state: string): void =>
+      stranger.broker.publish("iscep.world.beat", JSON.stringify({ ...beat, instance: id, state }));
+    let given = 0;
+    stranger.broker.subscribe(`${callSubjects.allTo("world", "000000000001")}>`, (message) => {
+      given++;
+      message.respond("taken");
+    });
+    tell("000000000000", "full");
+    tell("000000000001", "ready");
+    // Nobody listens there.
+    tell("000000000002", "ready");
+    await stranger.broker.connection.flush();
+    const second = ask("count");
+    await until(() => given > 0);
+    slow.open();
+    expect((await first).body).toMatchObject({ value: "through" });
+    expect((await second).body).toMatchObject({ status: "completed", value: 1 });
+  });
+
+  test("a flood of requests without a proof gets few answers, and the others get theirs", async () => {
+    const { nats, token, send } = await stage();
+    const stranger = await plainCaller(nats);
+    let answers = 0;
+    stranger.broker.subscribe("_INBOX.flood.x", () => answers++);
+    for (let count = 0; count < 2_000; count++)
+      stranger.broker.connection.publish(callSubjects.call("world", "count"), "{}", { reply: "_INBOX.flood.x" });
+    for (let count = 0; count < 2_000; count++)
+      stranger.broker.connection.publish("$SRV.INFO", "", { reply: "_INBOX.flood.x" });
+    await stranger.broker.connection.flush();
+    expect((await send(natsProof({ ...request, token }))).body).toMatchObject({ value: 1 });
+    await stranger.broker.connection.flush();
+    expect(answers).toBeGreaterThan(0);
+    expect(answers).toBeLessThan(1_500);
   });
 
   test("the memory of requests is bounded, and what it cannot remember is refused", async () => {
