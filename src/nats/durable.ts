@@ -64,6 +64,8 @@ export async function submitDurable(broker: Broker, call: DurableCall, limits: D
 /** `waiting`: nobody has taken it. `started`: the instance has it, or is gone and has lost it. `unknown`: there is none. */
 export type DurableState =
   | { readonly state: "waiting" | "unknown" }
+  /** It is the same call as another one, by their idempotency key, and has that run. */
+  | { readonly state: "joined"; readonly run: string }
   | { readonly state: "started"; readonly instance: string; readonly isThere: boolean }
   | {
       readonly state: "ended";
@@ -102,6 +104,7 @@ export function readDurableState(data: Uint8Array): DurableState | undefined {
   const { state, instance, isThere, status, code, run, error } = value;
   if (typeof error === "string") throw new IscepError("busy", error);
   if (state === "waiting" || state === "unknown") return { state };
+  if (state === "joined") return typeof run === "string" ? { state, run } : undefined;
   if (!isId(instance)) return undefined;
   if (state === "started") return { state, instance, isThere: isThere === true };
   if (state !== "ended" || !isOutcomeStatus(status)) return undefined;

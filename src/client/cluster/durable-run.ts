@@ -72,6 +72,7 @@ export async function foundRun(
       // The broker may be gone for a moment.
       const state = await durable.state(run).catch(() => undefined);
       if (state?.state === "unknown") throw error;
+      if (state?.state === "joined") return foundRun(state.run, { durable, signal, attach });
       if (state?.state === "ended") return (await elsewhere(state, run, attach)) ?? endedOutcome(state);
       if (state?.state === "started") {
         startedMs ??= performance.now();

@@ -48,6 +48,12 @@ export class QueueStates {
     this.#begun.delete(run);
   }
 
+  /** It is the same call as another one, by their idempotency key. */
+  async joined(run: string, other: string): Promise<void> {
+    await this.#claims.set(this.keyOf(run), JSON.stringify({ state: "joined", run: other }));
+    this.#begun.delete(run);
+  }
+
   /** @throws IscepError `busy` when nobody can know now */
   async of(run: string, queue: WorkQueue | undefined): Promise<DurableState> {
     if (!runForm.test(run)) return { state: "unknown" };

@@ -1,5 +1,6 @@
 /** Takes durable calls from the queue while this server has room: claims one, then acknowledges it, then runs it. */
 import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
+import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Client } from "../../client/client.js";
 import type { RunHandle } from "../../client/protocol/run-handle.js";
@@ -14,7 +15,7 @@ import { queuedRunId, readProofHeader, toQueue, type RequestProof } from "../../
 import type { TokenProof } from "../door.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
 import { Rate } from "./rate.js";
-import { QueueStates, type StartedCall } from "./queue-states.js";
+import { QueueStates } from "./queue-states.js";
 import { argumentsOf, headerOf, proofName, provenHeadersOf, wishesOf } from "./service-message.js";
 import { tokenProofOf } from "./service-proofs.js";
 
@@ -180,9 +181,29 @@ class QueueWork implements NatsPart {
   /** True when it is ours. A claim of which nobody knows whether it was made is made again until somebody knows. */
   async #claim(run: string): Promise<boolean> {
     const text = this.#states.started();
+    return (await this.#claimed(this.#states.keyOf(run), text)) === text && this.#states.begins(run);
+  }
+
+  /**
+   * The run of an earlier call with the same idempotency key, which another instance may have taken. undefined: this call
+   * is the first.
+   * @throws IscepError `invalid_arguments` when that was a call of something else
+   */
+  async #sameCall(client: Client, { run, command, payload, message }: QueuedCall): Promise<string | undefined> {
+    const { idempotencyKey } = wishesOf(provenHeadersOf(message.headers));
+    if (idempotencyKey === undefined) return undefined;
+    const { owner } = await client.whoAmI();
+    const name = createHash("sha256").update(`${owner}\0${idempotencyKey}`).digest("hex");
+    const call = createHash("sha256").update(`${command}\0`).update(payload).digest("base64url");
+    const [other, otherCall] = (await this.#claimed(`durable.${name}`, `${run} ${call}`)).split(" ");
+    if (otherCall === call) return other === run ? undefined : other;
+    throw new IscepError("invalid_arguments", "this idempotency key belongs to another call; choose a new key");
+  }
+
+  async #claimed(key: string, text: string): Promise<string> {
     for (;;) {
       try {
-        return (await this.#claims.claim(this.#states.keyOf(run), text)) === text && this.#states.begins(run);
+        return await this.#claims.claim(key, text);
       } catch (error) {
         this.#tell(toIscepError(error));
         if (this.#closed.signal.aborted) throw error;
@@ -196,18 +217,25 @@ class QueueWork implements NatsPart {
     let run: string | undefined;
     try {
       if (isIscepError(caller)) throw caller;
+      const other = await this.#sameCall(caller, call);
+      if (other !== undefined) {
+        await this.#written(() => this.#states.joined(call.run, other));
+        await caller.close();
+        return;
+      }
       const handle = this.#begin(caller, call);
       outcome = await handle.outcome;
       run = await handle.id.catch(() => undefined);
     } catch (error) {
       outcome = { status: "rejected", error: toIscepError(error) };
     }
-    await this.#ended(call.run, {
+    const end = {
       instance: this.#context.instance,
       status: outcome.status,
       ...("error" in outcome ? { code: outcome.error.code } : {}),
       ...(run === undefined || run === call.run ? {} : { run }),
-    });
+    };
+    await this.#written(() => this.#states.ended(call.run, end));
     if (!isIscepError(caller)) await caller.close();
   }
 
@@ -256,10 +284,10 @@ class QueueWork implements NatsPart {
   }
 
   /** Its caller may ask when this server is gone. */
-  async #ended(run: string, call: StartedCall): Promise<void> {
+  async #written(write: () => Promise<void>): Promise<void> {
     while (!this.#closed.signal.aborted) {
       try {
-        await this.#states.ended(run, call);
+        await write();
         return;
       } catch {
         await pause(retryMs, undefined, { signal: this.#closed.signal }).catch(() => {});

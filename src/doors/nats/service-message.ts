@@ -22,6 +22,8 @@ export interface ServiceMessage {
   readonly traceparent: string | undefined;
   /** The instances that have had it. */
   readonly tried: readonly string[];
+  /** It came to the subject of this instance, and no other one may take it. */
+  readonly isBound: boolean;
   /** An instance gave it to us, and wants to hear at this subject whether we take it. */
   readonly giver: string | undefined;
 }
@@ -41,6 +43,7 @@ export function readServiceMessage(command: string, message: Msg, isDirect: bool
     proof: headerOf(headers, proofName),
     traceparent: headerOf(headers, traceName),
     tried,
+    isBound: isDirect && given === undefined,
     giver: given === undefined ? undefined : reply,
   };
 }

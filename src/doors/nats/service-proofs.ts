@@ -1,7 +1,9 @@
 /** Says who sends a request without a session, and whether it came before. */
+import { createHash } from "node:crypto";
 import type { Client } from "../../client/client.js";
 import { IscepError } from "../../errors.js";
 import { Claims } from "../../nats/claims.js";
+import { queueClaims } from "../../nats/work-queue.js";
 import { natsSource } from "../../nats/subjects.js";
 import { RequestMemory } from "../../session/request-memory.js";
 import { isProvenRequest, readProofHeader, toAny, type RequestProof } from "../../session/request-proof.js";
@@ -41,6 +43,7 @@ export class ServiceProofs {
   readonly #context: NatsPartContext;
   readonly #memory: RequestMemory<Promise<Fate>>;
   readonly #claims: Claims;
+  readonly #keys: Claims;
   #anonymous: Client | undefined;
 
   constructor(context: NatsPartContext) {
@@ -54,6 +57,7 @@ export class ServiceProofs {
       maxOfOne: natsMaxRememberedRequests,
       maxInAll: natsMaxAllRememberedRequests,
     });
+    this.#keys = queueClaims(context.broker, context.service, context.server.limits);
     const bucket = `iscep-requests_${context.service}`;
     this.#claims = new Claims(context.broker, bucket, { keepMs, maxBytes: natsMaxClaimBytes });
   }
@@ -72,6 +76,20 @@ export class ServiceProofs {
     } catch (error) {
       void client.close();
       throw error;
+    }
+  }
+
+  /**
+   * The instance at which the run of an idempotency key is, or will be: the first that was asked for it.
+   * @throws IscepError `busy` when nobody can know
+   */
+  async ownerOfKey(client: Client, idempotencyKey: string): Promise<string> {
+    const { owner } = await client.whoAmI();
+    const name = createHash("sha256").update(`${owner}\0${idempotencyKey}`).digest("hex");
+    try {
+      return await this.#keys.claim(`requests.${name}`, this.#context.instance);
+    } catch (error) {
+      throw unknownRequest("an idempotency key", error);
     }
   }
 
@@ -134,7 +152,7 @@ export class ServiceProofs {
         }
       } catch (error) {
         forget();
-        throw unknownRequest(error);
+        throw unknownRequest("a proof", error);
       }
     }
     return {
@@ -175,11 +193,11 @@ function refused(reason: string): IscepError {
 }
 
 /** Nobody can say whether another instance has run it. */
-function unknownRequest(cause: unknown): IscepError {
+function unknownRequest(what: string, cause: unknown): IscepError {
   const reason = cause instanceof Error ? cause.message : "it is gone";
   return new IscepError(
     "busy",
-    `a proof for any instance needs JetStream, so that no two instances run it: ${reason}. Or make the proof for one instance (to=INSTANCE), and send the request to its own subject`,
+    `${what} for any instance needs JetStream, so that no two instances run it: ${reason}. Or send the request to the subject of one instance, with to=INSTANCE in its proof`,
     { cause },
   );
 }

@@ -105,7 +105,12 @@ export class ServiceRequests {
     try {
       if (request.kind === "elsewhere") return await this.#elsewhere(message, request.instance);
       if (request.kind === "again") return await this.#again(request);
-      const reply = await this.#begin(message, request, mustWait || request.isBound);
+      const owner = await this.#ownerOfKey(message, request);
+      if (owner !== undefined && owner !== context.instance) {
+        await request.release();
+        return await this.#elsewhere(message, owner);
+      }
+      const reply = await this.#begin(message, request, mustWait || owner !== undefined || request.isBound);
       if (reply !== "busy") return reply;
       await request.release();
     } finally {
@@ -114,6 +119,13 @@ export class ServiceRequests {
     }
     // Another instance may have it by now, so whether we have it is asked again.
     return (await handOver.give(message)) ? undefined : this.#reply(message, true);
+  }
+
+  /** undefined when the request has no key, or is for this instance alone. */
+  async #ownerOfKey({ headers, isBound }: ServiceMessage, request: NewRequest): Promise<string | undefined> {
+    const { idempotencyKey } = wishesOf(headers);
+    if (idempotencyKey === undefined || isBound || request.isBound) return undefined;
+    return this.#proofs.ownerOfKey(request.client, idempotencyKey);
   }
 
   async #again({ client, run }: Extract<KnownRequest, { kind: "again" }>): Promise<ServiceReply> {
@@ -125,7 +137,8 @@ export class ServiceRequests {
   }
 
   /** A proof names this instance, so no other one would take the request. */
-  #isForUs({ proof }: ServiceMessage): boolean {
+  #isForUs({ proof, isBound }: ServiceMessage): boolean {
+    if (isBound) return true;
     return proof !== undefined && proof.includes(`to=${this.#host.context.instance}`);
   }
 

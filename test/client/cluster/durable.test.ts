@@ -88,18 +88,21 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect(await errorOf(client.attach(id).value)).toMatchObject({ code: "run_not_found" });
   });
 
-  test("a durable call with one key joins its run", async () => {
+  test("durable calls with one key have one run, whichever instances take them", async () => {
     const nats = await NatsServer.start({ jetStream: true });
     const slow = gate("slow");
-    await startInstance(nats, { commands: [slow.command], limits });
+    for (let instance = 0; instance < 3; instance++) await startInstance(nats, { commands: [slow.command], limits });
     const client = await clientOf(nats);
-    const runs = [1, 2].map(() => client.run("slow", {}, { ...durable, idempotencyKey: "night" }));
+    const keyed = { ...durable, idempotencyKey: "night" };
+    const runs = [1, 2, 3, 4, 5].map(() => client.run("slow", {}, keyed));
     await slow.started(1);
     const ids = await Promise.all(runs.map(async ({ id }) => id));
-    expect(new Set(ids).size).toBe(2);
+    expect(new Set(ids).size).toBe(5);
     slow.open();
     for (const run of runs) expect(await run.value).toBe("through");
     expect(slow.state.started).toBe(1);
+    const other = client.run("slow", { tag: "x" }, keyed);
+    expect(await other.outcome).toMatchObject({ status: "rejected", error: { code: "invalid_arguments" } });
   });
 
   test("who submits hears that JetStream is missing or full, and what cannot be", async () => {

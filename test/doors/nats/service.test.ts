@@ -154,7 +154,7 @@ describe.skipIf(natsServerProgram === undefined)("a request without a session", 
   });
 
   test("waits as long as its caller says, and may leave with the id of its run", async () => {
-    const nats = await NatsServer.start();
+    const nats = await NatsServer.start({ jetStream: true });
     const slow = gate("slow");
     const { server } = await startInstance(nats, { commands: [slow.command] });
     const caller = await plainCaller(nats);
@@ -202,6 +202,35 @@ describe.skipIf(natsServerProgram === undefined)("a request without a session", 
     expect(failed.body).toMatchObject({ outcome: { status: "failed", exitCode: 3, truncated: true } });
     const large = await caller.request(call("value"));
     expect(large.body).toMatchObject({ status: "completed", valueError: { code: "too_large" } });
+  });
+
+  test("has the run of an earlier one with its key, at whichever instance, and is refused where nobody can know", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    let runs = 0;
+    const count = defineCommand({ name: "count", run: () => ++runs });
+    const limits = { maxRuns: 2 };
+    for (let instance = 0; instance < 3; instance++) await startInstance(nats, { commands: [count], limits });
+    const caller = await plainCaller(nats);
+    const keys = ["a", "b", "c", "d"];
+    const answers = await Promise.all(
+      keys.flatMap((key) =>
+        Array.from({ length: 10 }, () => caller.request(call("count"), "", { "Idempotency-Key": key })),
+      ),
+    );
+    expect(runs).toBe(4);
+    expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(4);
+    const without = await NatsServer.start();
+    const { id } = await startInstance(without, { commands: [count] });
+    const other = await plainCaller(without);
+    const keyed = { "Idempotency-Key": "a" };
+    expect((await other.request(call("count"), "", keyed)).body).toMatchObject({
+      code: "busy",
+      detail: expect.stringMatching(/an idempotency key for any instance needs JetStream/),
+    });
+    const direct = callSubjects.to("world", id, "count");
+    const first = await other.request(direct, "", keyed);
+    expect((await other.request(direct, "", keyed)).body).toEqual(first.body);
+    expect(runs).toBe(5);
   });
 
   test("is not answered to a subject that is no inbox", async () => {
