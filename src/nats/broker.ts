@@ -28,6 +28,9 @@ export interface BrokerListener {
   closed?(): void;
 }
 
+/** As many as a server has connections by default. Who hears nothing finds out by pings, later. */
+const mostFarewells = 10_000;
+
 export class Broker {
   /** HOST:PORT, for messages. */
   readonly where: string;
@@ -37,6 +40,7 @@ export class Broker {
   readonly #listeners = new Set<BrokerListener>();
   #isConnected = true;
   #isClosing = false;
+  readonly #farewells: [subject: string, payload: Uint8Array, reply: string | undefined][] = [];
   /** Bytes that were published, and those of which the broker has said that it took them. */
   #published = 0;
   #taken = 0;
@@ -122,6 +126,12 @@ export class Broker {
     if (this.#published - this.#asked >= this.#limits.natsUnsentBytes / 8) this.#ask();
   }
 
+  /** As `publish`, but while the broker is gone it waits for it: the other side must hear that something is over. */
+  farewell(subject: string, payload: Uint8Array, reply?: string): void {
+    if (this.#isConnected) this.publish(subject, payload, reply);
+    else if (this.#farewells.length < mostFarewells) this.#farewells.push([subject, payload, reply]);
+  }
+
   /** The broker answers a question only when it has taken everything before it. */
   #ask(): void {
     const upTo = this.#published;
@@ -175,6 +185,7 @@ export class Broker {
     this.#taken = 0;
     this.#asked = 0;
     this.#isConnected = true;
+    for (const farewell of this.#farewells.splice(0)) this.publish(...farewell);
     this.#tell((listener) => listener.back?.());
   }
 

@@ -119,6 +119,11 @@ class DialledLink implements LinkCarrier {
     }
   }
 
+  farewell(message: Buffer): void {
+    // An instance that has not answered may have taken the first message all the same. It will find nobody there.
+    if (this.#subject !== undefined) this.#broker.farewell(this.#subject, message);
+  }
+
   receive(data: Uint8Array, reply: string | undefined): void {
     if (this.#subject === undefined && reply?.startsWith(this.#linkPrefix) === true) {
       this.#subject = reply;

@@ -119,6 +119,10 @@ class AcceptedLink implements LinkCarrier {
     this.#broker.publish(this.#inbox, message, this.#subject);
   }
 
+  farewell(message: Buffer): void {
+    this.#broker.farewell(this.#inbox, message, this.#subject);
+  }
+
   ended(): void {
     this.#forget();
   }

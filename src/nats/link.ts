@@ -26,6 +26,8 @@ export interface LinkCarrier {
   /** False when the broker is behind. Then `Link.proceed` is called later. */
   readonly hasRoom: boolean;
   send(message: Buffer): void;
+  /** As `send`, and if there is no broker now, when it is back. */
+  farewell(message: Buffer): void;
   /** The link is over: nothing more is sent. Called once. */
   ended(): void;
 }
@@ -230,7 +232,7 @@ export class Link extends Duplex implements ByteStream {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#windows.release(this.#window - firstWindowBytes);
     const isOver = this.#hasEnded && this.writableFinished;
-    if (!isOver && this.#broken === undefined) this.#carrier.send(breakMessage(error?.message ?? "it was closed"));
+    if (!isOver && this.#broken === undefined) this.#carrier.farewell(breakMessage(error?.message ?? "it was closed"));
     this.#carrier.ended();
     callback(error);
   }

@@ -26,6 +26,7 @@ function wire(windows = new LinkWindows(1024 * 1024)): Wire {
       return state.hasRoom;
     },
     send: (message) => void state.queue.push(Buffer.from(message)),
+    farewell: (message) => void state.queue.push(Buffer.from(message)),
     ended: () => (state.hasEnded = true),
   };
   return Object.assign(state, { link: new Link(carrier, windows, limits) });
