@@ -13,6 +13,7 @@ export interface FollowedCallHost {
 export interface FollowedCallOptions {
   readonly input: RunInput | undefined;
   readonly isDetached: boolean;
+  readonly isAttached: boolean;
   readonly hasOutput: boolean;
 }
 
@@ -21,6 +22,8 @@ export interface FollowOptions {
   readonly offset: number | undefined;
   /** The run goes on without this connection too. */
   readonly isDetached: boolean;
+  /** It follows a run that another call has begun. Default: false. */
+  readonly isAttached?: boolean;
   /** This connection sends the run's standard input from now on. */
   readonly stdin: boolean;
 }
@@ -33,6 +36,8 @@ export class FollowedCall implements RunFollower {
   readonly input: RunInput | undefined;
   /** The call wants the run to go on when nobody holds it. */
   readonly isDetached: boolean;
+  /** Another call has begun the run. */
+  readonly isAttached: boolean;
   /** The client asked for output, and so for progress and the position in the queue. */
   readonly hasOutput: boolean;
   readonly #host: FollowedCallHost;
@@ -42,6 +47,7 @@ export class FollowedCall implements RunFollower {
     this.run = run;
     this.input = options.input;
     this.isDetached = options.isDetached;
+    this.isAttached = options.isAttached;
     this.hasOutput = options.hasOutput;
     this.#host = host;
   }

@@ -99,7 +99,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   /** Without an offset, the client wants only the outcome. @throws IscepError `output_gone`, `invalid_arguments` */
   attach(id: number, run: Run, offset: number | undefined, stdin: boolean): void {
     if (!this.#mayOpen(id)) return;
-    this.#follow(id, run, { offset, isDetached: false, stdin });
+    this.#follow(id, run, { offset, isDetached: false, isAttached: true, stdin });
   }
 
   /** Takes data of the caller. No bytes mean the end. @throws IscepError `protocol` */
@@ -149,20 +149,25 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     return run;
   }
 
-  /** Ends a call that still waits for its turn as one that was refused. False for any other, which goes on. */
+  /**
+   * Ends a call that still waits for its turn as one that was refused. False for any other, for one whose run somebody
+   * else wants too, and for an attach: these go on.
+   */
   withdraw(id: number): boolean {
-    const run = this.#inFlight.get(id)?.run;
-    if (run?.state !== "waiting") return false;
+    const call = this.#inFlight.get(id);
+    if (call === undefined) return false;
+    const { run, isDetached, isAttached } = call;
+    if (isAttached || run.state !== "waiting" || run.isWantedWithout(call, isDetached)) return false;
     run.abort(new IscepError("busy", "the call was withdrawn before it began"));
     return true;
   }
 
   /** Tells the run's id, lets its output flow, and answers when it has ended. */
-  #follow(id: number, run: Run, { offset, isDetached, stdin }: FollowOptions): void {
+  #follow(id: number, run: Run, { offset, isDetached, isAttached = false, stdin }: FollowOptions): void {
     const { limits } = this.#host;
     if (offset !== undefined) run.output.checkOffset(offset);
     const input = stdin && run.outcome === undefined ? inputOf(run) : undefined;
-    const call = new FollowedCall(id, run, { input, isDetached, hasOutput: offset !== undefined }, this);
+    const call = new FollowedCall(id, run, { input, isDetached, isAttached, hasOutput: offset !== undefined }, this);
     this.#inFlight.set(id, call);
     run.hold(call);
     const start = input === undefined ? undefined : this.#openInputs().open(id, input);

@@ -69,3 +69,25 @@ test("a call that waits can be withdrawn, and then it never began; one that runs
   expect(await session.response(1)).toMatchObject({ result: { value: "through" } });
   expect(held.state.started).toBe(1);
 });
+
+test("a run that somebody else waits for is not withdrawn, and neither is one by an attach", async () => {
+  const held = gate();
+  const server = await startServer({ commands: [held.command], tokens: false, limits: { maxRuns: 1 } });
+  const [mine, other] = [await rawSession(server), await rawSession(server)];
+  const keyed = { command: "gate", idempotencyKey: "one" };
+  mine.send(messages(request(1, "call", { command: "gate" }), request(2, "call", keyed)));
+  await held.started(1);
+  await mine.until(() => mine.messages.some(({ params }) => (params as { call?: unknown } | undefined)?.call === 2));
+  other.send(messages(request(1, "call", keyed)));
+  await other.until(() => other.messages.length > 0);
+  mine.send(messages(request(3, "withdraw", { call: 2 })));
+  expect(await mine.response(3)).toMatchObject({ result: { withdrawn: false } });
+  const { run } = (other.messages[0] as { params: { run: string } }).params;
+  other.send(messages(request(2, "attach", { run }), request(3, "withdraw", { call: 2 })));
+  expect(await other.response(3)).toMatchObject({ result: { withdrawn: false } });
+  held.open();
+  await held.started(2);
+  held.open();
+  for (const answer of [mine.response(2), other.response(1), other.response(2)])
+    expect(await answer).toMatchObject({ result: { value: "through" } });
+});
