@@ -1,5 +1,5 @@
 /** A service whose instances are real servers on loopback, found without a broker: the test says what they tell. */
-import { connect as connectNet } from "node:net";
+import { connect as connectNet, createServer, type AddressInfo, type Socket } from "node:net";
 import { once } from "node:events";
 import { IscepError } from "iscep";
 import { ClusterClient } from "#iscep/client/cluster/cluster-client";
@@ -33,6 +33,8 @@ export interface TestService {
     readonly token?: string;
     readonly timeoutMs?: number;
   }): Promise<Client>;
+  /** Somebody tells such things of an instance, and whoever connects to that one hears nothing. */
+  invent(beat: Partial<Beat> & { readonly instance: string }): void;
   /** All that is heard of instances, from now on. */
   cut(): void;
   heal(): void;
@@ -44,8 +46,11 @@ class TcpService implements Service {
   fault: ReturnType<Service["unreachable"]>;
   readonly #instances: readonly TestInstance[];
 
-  constructor(instances: readonly TestInstance[]) {
+  readonly #silentPort: number;
+
+  constructor(instances: readonly TestInstance[], silentPort: number) {
     this.#instances = instances;
+    this.#silentPort = silentPort;
   }
 
   unreachable(): ReturnType<Service["unreachable"]> {
@@ -63,7 +68,7 @@ class TcpService implements Service {
   }
 
   async dial(instance: string) {
-    const port = this.#instances.find((each) => each.instance === instance)?.port ?? 1;
+    const port = this.#instances.find((each) => each.instance === instance)?.port ?? this.#silentPort;
     const socket = connectNet({ port, host: "127.0.0.1", noDelay: true });
     await once(socket, "connect");
     return socket;
@@ -79,6 +84,7 @@ class TcpService implements Service {
 export async function startService(servers: readonly TestServerOptions[] = []): Promise<TestService> {
   const instances: TestInstance[] = [];
   const services = new Set<TcpService>();
+  const silentPort = await listenInSilence();
   const beating = setInterval(() => {
     for (const instance of instances) if (!instance.isSilent) instance.tell();
   }, 200);
@@ -121,7 +127,7 @@ export async function startService(servers: readonly TestServerOptions[] = []): 
     instances,
     add,
     client: (options = {}) => {
-      const service = new TcpService(instances);
+      const service = new TcpService(instances, silentPort);
       services.add(service);
       const { token = tokens.alice, timeoutMs } = options;
       const limits = resolveLimits(options.limits);
@@ -138,6 +144,19 @@ export async function startService(servers: readonly TestServerOptions[] = []): 
       later(() => client.close());
       return Promise.resolve(client);
     },
+    invent(change) {
+      const beat: Beat = {
+        version: packageVersion,
+        startedAt: Date.now(),
+        state: "ready",
+        running: 0,
+        waiting: 0,
+        places: Number.MAX_SAFE_INTEGER,
+        commands: 1,
+        ...change,
+      };
+      for (const { listener } of services) listener?.beat(beat);
+    },
     cut() {
       for (const service of services) {
         service.fault = lostBroker();
@@ -151,6 +170,20 @@ export async function startService(servers: readonly TestServerOptions[] = []): 
       }
     },
   };
+}
+
+async function listenInSilence(): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket.on("error", () => {}).resume()));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  later(async () => {
+    for (const socket of sockets) socket.destroy();
+    const closed = once(server, "close");
+    server.close();
+    await closed;
+  });
+  return (server.address() as AddressInfo).port;
 }
 
 function lostBroker() {

@@ -54,6 +54,10 @@ export class ClusterCall implements AttemptListener, WaitingCall {
       this.#reject(this.#placement.error ?? this.#host.nobody());
       return;
     }
+    if (next === "ask") {
+      void this.#host.members.askStrangers().then(() => this.#next());
+      return;
+    }
     const { member, wait } = next;
     const attempts = ++this.#attempts;
     this.member = member;

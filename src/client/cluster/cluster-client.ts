@@ -122,12 +122,13 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     }
     if (to !== "any") return this.#placeAt(to, wait);
     if (options !== undefined && idempotencyKey !== undefined) return this.#placeByKey(options, wait);
-    for (const member of this.members) if (member.isThere) return new Placement(this.members, wait);
-    return this.members.some().then(() => new Placement(this.members, wait));
+    for (const member of this.members) if (member.isProven && member.isThere) return new Placement(this.members, wait);
+    return this.members.proven().then(() => new Placement(this.members, wait));
   }
 
   async #placeAt(instance: string, wait: boolean): Promise<Placement> {
-    if (this.members.find(instance) === undefined) await this.members.some((member) => member.instance === instance);
+    const isIt = (member: Member): boolean => member.instance === instance && member.isThere;
+    if (this.members.find(instance)?.isThere !== true) await this.members.some(isIt);
     const member = this.members.find(instance);
     if (member !== undefined) return new Placement(this.members, wait, { members: [member] });
     const { name } = this.#options.service;
@@ -271,6 +272,10 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   async #anywhere<Answer>(options: CallOptions | undefined, ask: (member: Member) => Promise<Answer>): Promise<Answer> {
     const placement = await this.place({ ...(options?.to === undefined ? {} : { to: options.to }), wait: true });
     for (let next = placement.next(); next !== undefined; next = placement.next()) {
+      if (next === "ask") {
+        await this.members.askStrangers();
+        continue;
+      }
       try {
         return await ask(next.member);
       } catch (thrown) {

@@ -57,8 +57,12 @@ class ClusterRun implements WaitingCall {
       const error = new IscepError("cancelled", "the call was cancelled", { cause: this.#options.signal.reason });
       return { status: "cancelled", error };
     }
-    const next = this.#placement.next();
-    if (next === undefined) return rejected(this.#placement.error ?? this.#host.nobody());
+    let next = this.#placement.next();
+    if (next === "ask") {
+      await this.#host.members.askStrangers();
+      next = this.#placement.next();
+    }
+    if (next === "ask" || next === undefined) return rejected(this.#placement.error ?? this.#host.nobody());
     return this.#begin(next.member, next.wait);
   }
 

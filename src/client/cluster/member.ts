@@ -1,7 +1,22 @@
 /** One instance of a service, as a client knows it: what it told last, and what this client has there. */
-import type { IscepError } from "../../errors.js";
+import { toIscepError, type ErrorCode, type IscepError } from "../../errors.js";
 import type { Beat } from "../../nats/beat.js";
 import type { Version2ProtocolClient } from "../version2/protocol-client.js";
+
+/** What tells that nobody of the service is there, or nobody who answers. */
+const vainCodes: ReadonlySet<ErrorCode> = new Set([
+  "connect_failed",
+  "not_trusted",
+  "lost",
+  "closed",
+  "timeout",
+  "protocol",
+]);
+
+const firstPauseMs = 1_000;
+const longestPauseMs = 30_000;
+/** More places than any server has. Anybody who may publish there can tell of more. */
+const mostPlaces = 100_000;
 
 export class Member {
   readonly instance: string;
@@ -10,13 +25,17 @@ export class Member {
   heardAtMs: number;
   /** Calls of this client that have no outcome yet. */
   own = 0;
-  /** It could not be reached since it told of itself. */
-  isUnreachable = false;
   /** It is being offered calls that wait at other instances. */
   isOffered = false;
   #others = 0;
   #othersGuessed = 0;
+  #isProven = false;
   #isGone = false;
+  /** Attempts in vain, one after the other. */
+  #inVain = 0;
+  /** It is not tried again before, by performance.now(). What it tells does not end this, because others may tell it. */
+  #pausedUntilMs = 0;
+  #proving: Promise<void> | undefined;
   readonly #open: (member: Member) => Version2ProtocolClient;
   #client: Version2ProtocolClient | undefined;
 
@@ -36,7 +55,6 @@ export class Member {
   told(beat: Beat): void {
     this.beat = beat;
     this.heardAtMs = performance.now();
-    this.isUnreachable = false;
     this.#others = Math.max(0, beat.running + beat.waiting - this.own);
     // All clients hear the same. If all took it as exact, all would choose the same instance until it tells again.
     this.#othersGuessed = this.#others * (0.5 + Math.random()) + Math.random();
@@ -44,7 +62,13 @@ export class Member {
 
   /** Whether it can be given calls at all. */
   get isThere(): boolean {
-    return !this.#isGone && this.beat.state !== "left" && !this.isUnreachable;
+    if (this.#isGone || this.beat.state === "left") return false;
+    return this.#pausedUntilMs === 0 || performance.now() >= this.#pausedUntilMs;
+  }
+
+  /** It has answered over a link on which it proved that it knows the token. Calls go first to such ones. */
+  get isProven(): boolean {
+    return this.#isProven;
   }
 
   /** A call would probably begin at once. */
@@ -54,8 +78,42 @@ export class Member {
 
   /** The least loaded one is best. One that drains refuses all. */
   get load(): number {
-    const load = (this.own + this.#othersGuessed) / Math.max(1, this.beat.places);
+    const load = (this.own + this.#othersGuessed) / Math.max(1, Math.min(mostPlaces, this.beat.places));
     return this.beat.state === "draining" ? load + 1_000_000 : load;
+  }
+
+  /** Asks for something that costs nothing. Resolves when it is known whether it answers. */
+  prove(): Promise<void> {
+    this.#proving ??= this.#askForProof().finally(() => (this.#proving = undefined));
+    return this.#proving;
+  }
+
+  get isBeingProven(): boolean {
+    return this.#proving !== undefined;
+  }
+
+  async #askForProof(): Promise<void> {
+    try {
+      await this.client.echo(null, undefined);
+      this.#isProven = true;
+      this.#inVain = 0;
+      this.#pausedUntilMs = 0;
+    } catch (error) {
+      if (vainCodes.has(toIscepError(error).code)) this.wasInVain();
+    }
+  }
+
+  /** It could not be reached. Others come first for a while, which is longer each time. */
+  wasInVain(): void {
+    this.#isProven = false;
+    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** this.#inVain++);
+    this.#pausedUntilMs = performance.now() + pauseMs;
+  }
+
+  /** What was in vain was not its fault. */
+  forgive(): void {
+    this.#inVain = 0;
+    this.#pausedUntilMs = 0;
   }
 
   /** It will never answer again: what was begun there is lost now. */
@@ -69,7 +127,7 @@ export class Member {
   }
 }
 
-/** The one with the least load; one of those at random where several have it. @param without those that are not asked */
+/** The one with the least load. @param without those that are not asked */
 export function leastLoaded(
   members: Iterable<Member>,
   fits: (member: Member) => boolean,

@@ -7,9 +7,16 @@ import type { Version2ProtocolClient } from "../version2/protocol-client.js";
 import { Member } from "./member.js";
 import type { Service } from "./service.js";
 
+/** How many new instances are asked for their proof at a time. */
+const provenAtOnce = 4;
+/** With so many that have room, a client looks for no more. */
+const readyAtOnce = 8;
+/** One that takes longer does not keep others waiting. */
+const strangerMs = 1_000;
+
 export interface MembersOptions {
   readonly service: Service;
-  readonly limits: Pick<Limits, "maxKnownInstances" | "natsGoneMs">;
+  readonly limits: Pick<Limits, "connectTimeoutMs" | "maxKnownInstances" | "natsGoneMs">;
   open(member: Member): Version2ProtocolClient;
   /** A call would probably begin at once there. */
   room(member: Member): void;
@@ -27,6 +34,8 @@ export class Members implements Iterable<Member> {
   #asking: Promise<unknown> | undefined;
   #gathering: Promise<void> | undefined;
   #wake: (() => void)[] = [];
+  /** Calls are made, so it is worth to know who answers. */
+  #isUsed = false;
 
   constructor(options: MembersOptions) {
     this.#options = options;
@@ -36,7 +45,10 @@ export class Members implements Iterable<Member> {
       lost: (error) => options.lost(error),
       back: () => {
         this.#listensSinceMs = performance.now();
-        for (const member of this.#members.values()) member.heardAtMs = this.#listensSinceMs;
+        for (const member of this.#members.values()) {
+          member.heardAtMs = this.#listensSinceMs;
+          member.forgive();
+        }
         options.back();
       },
     });
@@ -57,16 +69,124 @@ export class Members implements Iterable<Member> {
     return this.#members.get(instance);
   }
 
+  /** Anybody who may publish there can tell anything. So a beat ends no run, and takes no place of one that is proven. */
   #told(beat: Beat): void {
-    const known = this.#members.get(beat.instance);
-    if (known === undefined) {
-      // Anybody who may publish there can invent names.
-      if (beat.state === "left" || this.#members.size >= this.#options.limits.maxKnownInstances) return;
-      this.#members.set(beat.instance, new Member(beat, (member) => this.#options.open(member)));
-    } else if (known.beat.state !== "left") known.told(beat);
-    const member = this.#members.get(beat.instance);
+    const { instance, state } = beat;
+    let member = this.#members.get(instance);
+    if (member === undefined) {
+      if (state === "left" || !this.#makesRoom()) return;
+      member = new Member(beat, (of) => this.#options.open(of));
+      this.#members.set(instance, member);
+    } else member.told(beat);
     for (const wake of this.#wake.splice(0)) wake();
-    if (member?.hasRoom === true) this.#options.room(member);
+    if (this.#isUsed) this.#proveOne();
+    if (member.isProven && member.hasRoom) this.#options.room(member);
+  }
+
+  /** The one that has been there longest without proving itself makes room for a new one. */
+  #makesRoom(): boolean {
+    if (this.#members.size < this.#options.limits.maxKnownInstances) return true;
+    for (const member of this.#members.values()) {
+      if (member.isProven || member.own > 0) continue;
+      this.#members.delete(member.instance);
+      member.gone(new IscepError("connect_failed", `the instance ${member.instance} did not answer`));
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * A new one is asked for its proof before calls need it, so that none of them waits for one that never answers. A client
+   * does not connect to more than it needs.
+   */
+  #proveOne(): void {
+    let busy = 0;
+    let next: Member | undefined;
+    for (const member of this.#members.values()) {
+      if (member.isBeingProven || (member.isProven && member.hasRoom)) busy++;
+      else if (isStranger(member)) next ??= member;
+    }
+    if (next === undefined || busy >= readyAtOnce) return;
+    const member = next;
+    void member.prove().then(() => this.#proved(member));
+  }
+
+  #proved(member: Member): void {
+    for (const wake of this.#wake.splice(0)) wake();
+    if (member.isProven && member.hasRoom) this.#options.room(member);
+  }
+
+  /**
+   * Resolves when some of them have proven themselves, or none of those that are there has, in which case the call will
+   * tell why.
+   * @throws IscepError as `some`
+   */
+  async proven(): Promise<void> {
+    await this.some();
+    this.#isUsed = true;
+    const asked = new Set<Member>();
+    const endsAtMs = performance.now() + this.#options.limits.connectTimeoutMs;
+    while (performance.now() < endsAtMs && ![...this.#members.values()].some(isProvenThere)) {
+      this.#check();
+      const strangers = this.#strangers(asked);
+      if (strangers.length === 0) return;
+      for (const member of strangers) asked.add(member);
+      await this.#prove(strangers, true);
+    }
+  }
+
+  /** Some of them at random, so that many invented ones do not come first. */
+  #strangers(asked: ReadonlySet<Member>): Member[] {
+    const strangers = [...this.#members.values()].filter((one) => isStranger(one) && !asked.has(one));
+    const from = Math.floor(Math.random() * strangers.length);
+    return [...strangers.slice(from), ...strangers.slice(0, from)].slice(0, provenAtOnce);
+  }
+
+  /**
+   * Resolves when all of them have answered or were in vain, and after a second at the latest. With `orSome`, those that
+   * are slower than the first one have as long again.
+   */
+  async #prove(strangers: readonly Member[], orSome = false): Promise<void> {
+    const askedAtMs = performance.now();
+    let first = (): void => {};
+    const some = new Promise<void>((resolve) => (first = resolve));
+    const proofs = strangers.map(async (member) => {
+      await member.prove();
+      if (member.isProven) first();
+      this.#proved(member);
+    });
+    const all = Promise.all(proofs);
+    await this.#within(strangerMs, orSome ? Promise.race([all, some]) : all);
+    if (orSome) await this.#within(Math.min(strangerMs, performance.now() - askedAtMs), all);
+  }
+
+  async #within(ms: number, work: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    });
+    await Promise.race([work, late]);
+    clearTimeout(timer);
+  }
+
+  /** Some of which nobody knows yet whether they answer. */
+  get hasStrangers(): boolean {
+    for (const member of this.#members.values()) if (isStranger(member)) return true;
+    return false;
+  }
+
+  /** Asks all of these, within a second. */
+  askStrangers(): Promise<void> {
+    return this.#prove([...this.#members.values()].filter(isStranger));
+  }
+
+  /** Those of them that answer. One that does not say within a second is left out. */
+  async answering(members: readonly Member[]): Promise<Member[]> {
+    this.#isUsed = true;
+    await this.#prove(members.filter(isStranger));
+    const answering = members.filter((member) => member.isProven);
+    // A caller whose token is refused everywhere must hear that.
+    return answering.length > 0 ? answering : [...members];
   }
 
   /** One that has left tells nothing more, so what it still had to answer ends here too. */
@@ -114,7 +234,7 @@ export class Members implements Iterable<Member> {
   async known(): Promise<Member[]> {
     await this.some();
     await this.#asking;
-    return this.#present();
+    return this.answering(this.#present());
   }
 
   #present(): Member[] {
@@ -175,4 +295,12 @@ export class Members implements Iterable<Member> {
 
 function isThere(member: Member): boolean {
   return member.isThere;
+}
+
+function isProvenThere(member: Member): boolean {
+  return member.isProven && member.isThere;
+}
+
+function isStranger(member: Member): boolean {
+  return !member.isProven && member.isThere;
 }

@@ -1,6 +1,7 @@
 /**
  * Says which instance a call is tried at next. First it asks those that seem to have room, and none of them lets it wait.
- * When none takes it, it asks all again, and it may wait. A call is refused only when all have refused it.
+ * When none takes it, it asks all again, and it may wait. Those that never answered are asked last, because nobody knows
+ * whether they are what they say. A call is refused only when all have refused it.
  */
 import type { ErrorCode, IscepError } from "../../errors.js";
 import { leastLoaded, type Member } from "./member.js";
@@ -18,26 +19,41 @@ export interface Order {
 }
 
 /** A call that was refused so may begin elsewhere. */
-const handedOver: ReadonlySet<ErrorCode> = new Set(["busy", "connect_failed", "closed", "command_not_found"]);
+const handedOver: ReadonlySet<ErrorCode> = new Set([
+  "busy",
+  "connect_failed",
+  "not_trusted",
+  "closed",
+  "command_not_found",
+]);
+
+export interface Candidates extends Iterable<Member> {
+  /** There are some that never answered. */
+  readonly hasStrangers: boolean;
+}
 
 export class Placement {
-  readonly #members: Iterable<Member>;
+  readonly #members: Candidates;
   readonly #mayWait: boolean;
   readonly #order: Order | undefined;
   #isLate = false;
+  #hasAsked = false;
   #tried: Set<Member> | undefined;
   /** It would be refused there again. */
   #useless: Set<Member> | undefined;
   #error: IscepError | undefined;
 
-  constructor(members: Iterable<Member>, mayWait: boolean, order?: Order) {
+  constructor(members: Candidates, mayWait: boolean, order?: Order) {
     this.#members = members;
     this.#mayWait = mayWait;
     this.#order = order;
   }
 
-  /** undefined: there is none left. */
-  next(): Try | undefined {
+  /**
+   * undefined: there is none left. `ask`: before the call waits somewhere, those must be asked that never answered
+   * (`Members.askStrangers`), because one of them may have room.
+   */
+  next(): Try | "ask" | undefined {
     if (this.#order !== undefined) {
       const member = this.#order.members.find((each) => each.isThere && this.#tried?.has(each) !== true);
       if (member === undefined) return undefined;
@@ -47,10 +63,15 @@ export class Placement {
     if (!this.#isLate) {
       const member = leastLoaded(this.#members, hasRoom, this.#tried);
       if (member !== undefined) return { member, wait: false };
+      if (!this.#hasAsked && this.#members.hasStrangers) {
+        this.#hasAsked = true;
+        return "ask";
+      }
       this.#isLate = true;
       this.#tried = this.#useless && new Set(this.#useless);
     }
-    const member = leastLoaded(this.#members, isThere, this.#tried);
+    const member =
+      leastLoaded(this.#members, isProvenThere, this.#tried) ?? leastLoaded(this.#members, isThere, this.#tried);
     return member && { member, wait: this.#mayWait };
   }
 
@@ -64,7 +85,7 @@ export class Placement {
     if (!handedOver.has(error.code)) return false;
     (this.#tried ??= new Set()).add(member);
     if (error.code !== "busy") (this.#useless ??= new Set()).add(member);
-    if (error.code === "connect_failed") member.isUnreachable = true;
+    if (error.code === "connect_failed" || error.code === "not_trusted") member.wasInVain();
     // That one instance does not have the command says less than that another one is full.
     if (this.#error === undefined || error.code !== "command_not_found") this.#error = error;
     return true;
@@ -78,7 +99,11 @@ export class Placement {
 }
 
 function hasRoom(member: Member): boolean {
-  return member.hasRoom;
+  return member.isProven && member.hasRoom;
+}
+
+function isProvenThere(member: Member): boolean {
+  return member.isProven && member.isThere;
 }
 
 function isThere(member: Member): boolean {

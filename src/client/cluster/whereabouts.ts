@@ -55,7 +55,7 @@ export class Whereabouts {
 
   /** Those that had not told of themselves when the first were asked. */
   async #others(asked: readonly Member[]): Promise<Member[]> {
-    const all = await this.#members.all();
+    const all = await this.#members.answering(await this.#members.all());
     return all.filter((member) => !asked.includes(member));
   }
 
@@ -68,7 +68,7 @@ export class Whereabouts {
     const known = this.#keys.get(keyOf(options));
     const member = known === undefined ? undefined : this.#members.find(known);
     if (member !== undefined) return [member];
-    const all = await this.#members.all();
+    const all = await this.#members.answering(await this.#members.all());
     const mayBeThere = all.length > 1 || known !== undefined;
     const found = mayBeThere ? await this.#first(all, { ...tokenOf(options), idempotencyKey }) : undefined;
     if (found !== undefined) return [found.member];
