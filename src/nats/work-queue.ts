@@ -19,6 +19,7 @@ export function queueName(service: string): string {
 export interface WorkQueue {
   readonly jetStream: JetStreamClient;
   readonly streams: JetStreamManager["streams"];
+  /** The same each time. When it fails, open the queue anew. */
   consumer(): Promise<Consumer>;
 }
 
@@ -45,7 +46,7 @@ export async function openWorkQueue(broker: Broker, service: string, limits: Que
         max_bytes: limits.natsMaxDurableBytes,
       });
     }
-    const consumer = async (): Promise<Consumer> => {
+    const open = async (): Promise<Consumer> => {
       await manager.consumers.add(stream, {
         durable_name: consumerName,
         ack_policy: AckPolicy.Explicit,
@@ -55,7 +56,8 @@ export async function openWorkQueue(broker: Broker, service: string, limits: Que
       });
       return jetStream.consumers.get(stream, consumerName);
     };
-    return { jetStream, streams: manager.streams, consumer };
+    let opened: Promise<Consumer> | undefined;
+    return { jetStream, streams: manager.streams, consumer: () => (opened ??= open()) };
   } catch (error) {
     throw jetStreamFault(broker.where, error);
   }
