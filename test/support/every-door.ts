@@ -1,7 +1,9 @@
 /** The same verbs through every door, with the code and the words of each refusal as that door tells them. */
 import { connect, isIscepError, type Client, type Door } from "iscep";
 import { httpDoor } from "iscep/http";
+import { natsDoor } from "iscep/nats";
 import { later } from "./cleanup.js";
+import { NatsServer, natsServerProgram } from "./nats-server.js";
 import { startServer, type TestServer, type TestServerOptions } from "./servers.js";
 
 export interface Answer {
@@ -149,6 +151,20 @@ const overMcp: Way = async ({ origin }, token) => {
   };
 };
 
+/** A session over a link to this one instance. */
+const overNats: WayIn = {
+  doors: async () => {
+    const nats = await NatsServer.start();
+    return [natsDoor({ url: nats.url, name: "matrix" })];
+  },
+  verbs: async ({ doorUrls }, token) => {
+    const url = doorUrls.find((each) => each.startsWith("nats:")) ?? "";
+    const client = await connect(url, token === null ? {} : { token });
+    later(() => client.close());
+    return verbsOfClient(client);
+  },
+};
+
 interface McpAnswer {
   /** Of problem details. */
   readonly code?: string;
@@ -165,6 +181,7 @@ export const everyDoor: Readonly<Record<string, WayIn>> = {
   "in process": { verbs: inProcess },
   HTTP: { doors: () => [httpDoor()], verbs: overHttp },
   MCP: { verbs: overMcp },
+  ...(natsServerProgram === undefined ? {} : { NATS: overNats }),
 };
 
 export async function startEveryDoor(options: TestServerOptions): Promise<DoorServer> {

@@ -12,6 +12,8 @@ import type { DurableCalls } from "./service.js";
 const lookMs = 300;
 /** An instance that has claimed a call has its run a moment later. */
 const beginsWithinMs = 5_000;
+/** A broker that was just started has its streams a moment later. */
+const hasJetStreamWithinMs = 1_000;
 
 /** Nobody that is there has the run. */
 const isNowhere: ReadonlySet<ErrorCode> = new Set(["run_not_found", "connect_failed", "closed"]);
@@ -59,6 +61,7 @@ export async function foundRun(
 ): Promise<RunHandle | Outcome> {
   if (refused?.status === "rejected" && !isNowhere.has(refused.error.code)) return refused;
   let startedMs: number | undefined;
+  let busySinceMs: number | undefined;
   for (;;) {
     if (signal?.aborted === true)
       throw new IscepError("cancelled", "the wait was cancelled; the call stays in the queue", {
@@ -69,8 +72,13 @@ export async function foundRun(
     } catch (thrown) {
       const error = toIscepError(thrown);
       if (!isNowhere.has(error.code)) throw error;
-      // The broker may be gone for a moment.
-      const state = await durable.state(run).catch(() => undefined);
+      const state = await durable.state(run).catch((failed: unknown) => {
+        // The broker may be gone for a moment. One that is there and has no JetStream keeps no call, so nobody has the run.
+        if (toIscepError(failed).code !== "busy") return undefined;
+        busySinceMs ??= performance.now();
+        if (performance.now() - busySinceMs > hasJetStreamWithinMs) throw error;
+        return undefined;
+      });
       if (state?.state === "unknown") throw error;
       if (state?.state === "joined") return foundRun(state.run, { durable, signal, attach });
       if (state?.state === "ended") return (await elsewhere(state, run, attach)) ?? endedOutcome(state);
