@@ -51,6 +51,8 @@ export interface RunsPage {
   readonly runs: readonly RunRecord[];
   /** To be given as `after` for the next page; absent on the last one. */
   readonly next?: string;
+  /** Instances of a service that are there and did not answer, so that their runs are not in the page. */
+  readonly missing?: readonly string[];
 }
 
 export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "owner" | "command">): boolean {

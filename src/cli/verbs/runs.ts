@@ -12,7 +12,7 @@ import { nonEmpty, pastTimeMs, wholeNumber } from "../arguments/option-values.js
 import { withHint } from "../terminal/report.js";
 import { listRuns, runRecord } from "../calling/run-list.js";
 import { runTable, runText } from "../calling/run-table.js";
-import { note, print, styled } from "../terminal/streams.js";
+import { note, print, styled, warn } from "../terminal/streams.js";
 import { surroundings } from "../terminal/surroundings.js";
 
 interface ListOptions extends ClientOptions {
@@ -103,7 +103,7 @@ function unknownVerb(word: string, command: Command): IscepError {
 
 async function printList(client: Client, options: ListOptions, signal: AbortSignal): Promise<void> {
   const { limit = Number.POSITIVE_INFINITY, all, command, status, owner, since } = options;
-  const runs = await listRuns(client, limit, {
+  const { runs, missing } = await listRuns(client, limit, {
     signal,
     ...(all === undefined ? {} : { all }),
     ...(command === undefined ? {} : { command }),
@@ -111,6 +111,10 @@ async function printList(client: Client, options: ListOptions, signal: AbortSign
     ...(owner === undefined ? {} : { owner }),
     ...(since === undefined ? {} : { sinceMs: since }),
   });
+  if (missing.length > 0)
+    await warn(
+      `${missing.join(", ")} did not answer, and runs there are missing; \`iscep instances\` shows what is there`,
+    );
   const isFiltered = [command, status, owner, since].some((filter) => filter !== undefined);
   if (options.json === true) {
     await print(`${JSON.stringify(runs)}\n`);

@@ -136,10 +136,11 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   }
 
   async #placeByKey(options: CallOptions, wait: boolean): Promise<Placement> {
-    const members = await this.#whereabouts.ofKey(options);
+    const member = await this.#whereabouts.ofKey(options);
     return new Placement(this.members, wait, {
-      members,
-      tried: (member) => this.#whereabouts.triedAt(options, member),
+      members: member === undefined ? [] : [member],
+      tried: (at) => this.#whereabouts.triedAt(options, at),
+      refused: () => this.#whereabouts.refused(options),
     });
   }
 
@@ -207,20 +208,22 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   async runs(options: RunsOptions | undefined): Promise<RunsPage> {
     const { run, idempotencyKey, after, limit = Number.POSITIVE_INFINITY, ...query } = options ?? {};
     if (run !== undefined) return (await this.#whereabouts.ofRun(run, options)).page;
-    const members = await this.members.known();
+    const present = await this.members.all();
+    const members = await this.members.answering(present);
     if (idempotencyKey !== undefined) {
       const pages = await this.#ofAll(members, (member) => member.client.runs({ ...query, idempotencyKey }));
       return { runs: [...pages.values()].flatMap(({ runs }) => runs).slice(0, 1) };
     }
     const before: Positions =
-      after === undefined ? new Map(members.map(({ instance }) => [instance, undefined])) : decodePositions(after);
+      after === undefined ? new Map(present.map(({ instance }) => [instance, undefined])) : decodePositions(after);
     const asked = members.filter(({ instance }) => before.has(instance));
     const pages = await this.#ofAll(asked, (member) => {
       const from = before.get(member.instance);
       const most = Number.isFinite(limit) ? { limit } : {};
       return member.client.runs({ ...query, ...most, ...(from === undefined ? {} : { after: from }) });
     });
-    return mergePages(pages, before, limit);
+    const missing = present.map(({ instance }) => instance).filter((one) => before.has(one) && !pages.has(one));
+    return mergePages(pages, before, limit, missing);
   }
 
   /** What each of them says. Those that are gone say nothing. @throws IscepError when one refuses, or none answers */
@@ -251,7 +254,8 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   }
 
   async schedules(options: CallOptions | undefined): Promise<ScheduleRecord[]> {
-    const lists = await this.#ofAll(await this.members.known(), (member) => member.client.schedules(options));
+    const members = await this.members.answering(await this.members.all());
+    const lists = await this.#ofAll(members, (member) => member.client.schedules(options));
     // All plan the same. One of them has started the newest run.
     const newestFirst = [...lists.values()]
       .flat()

@@ -131,7 +131,7 @@ export class Members implements Iterable<Member> {
       const strangers = this.#strangers(asked);
       if (strangers.length === 0) return;
       for (const member of strangers) asked.add(member);
-      await this.#prove(strangers, true);
+      await this.#prove(strangers, { orSome: true });
     }
   }
 
@@ -143,10 +143,10 @@ export class Members implements Iterable<Member> {
   }
 
   /**
-   * Resolves when all of them have answered or were in vain, and after a second at the latest. With `orSome`, those that
-   * are slower than the first one have as long again.
+   * Resolves when all of them have answered or were in vain, and then at the latest. With `orSome`, those that are slower
+   * than the first one have as long again.
    */
-  async #prove(strangers: readonly Member[], orSome = false): Promise<void> {
+  async #prove(strangers: readonly Member[], { withinMs = strangerMs, orSome = false } = {}): Promise<void> {
     const askedAtMs = performance.now();
     let first = (): void => {};
     const some = new Promise<void>((resolve) => (first = resolve));
@@ -156,7 +156,7 @@ export class Members implements Iterable<Member> {
       this.#proved(member);
     });
     const all = Promise.all(proofs);
-    await this.#within(strangerMs, orSome ? Promise.race([all, some]) : all);
+    await this.#within(withinMs, orSome ? Promise.race([all, some]) : all);
     if (orSome) await this.#within(Math.min(strangerMs, performance.now() - askedAtMs), all);
   }
 
@@ -175,15 +175,20 @@ export class Members implements Iterable<Member> {
     return false;
   }
 
+  /** As `answering`, of all. Each has as long as one may be silent that is not gone. */
+  async allAnswering(): Promise<Member[]> {
+    return this.answering(await this.all(), this.#options.limits.natsGoneMs);
+  }
+
   /** Asks all of these, within a second. */
   askStrangers(): Promise<void> {
     return this.#prove([...this.#members.values()].filter(isStranger));
   }
 
   /** Those of them that answer. One that does not say within a second is left out. */
-  async answering(members: readonly Member[]): Promise<Member[]> {
+  async answering(members: readonly Member[], withinMs = strangerMs): Promise<Member[]> {
     this.#isUsed = true;
-    await this.#prove(members.filter(isStranger));
+    await this.#prove(members.filter(isStranger), { withinMs });
     const answering = members.filter((member) => member.isProven);
     // A caller whose token is refused everywhere must hear that.
     return answering.length > 0 ? answering : [...members];

@@ -16,6 +16,8 @@ export interface Try {
 export interface Order {
   readonly members: readonly Member[];
   tried?(member: Member): void;
+  /** None of them has begun with the call. */
+  refused?(): void;
 }
 
 /** A call that was refused so may begin elsewhere. */
@@ -82,6 +84,7 @@ export class Placement {
 
   /** Returns false when the error is the call's own, so that no other instance is asked. */
   refused(member: Member, error: IscepError): boolean {
+    this.#order?.refused?.();
     if (!handedOver.has(error.code)) return false;
     (this.#tried ??= new Set()).add(member);
     if (error.code !== "busy") (this.#useless ??= new Set()).add(member);

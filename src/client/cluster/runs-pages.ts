@@ -35,8 +35,14 @@ export function decodePositions(cursor: string): Positions {
 /**
  * The newest runs of all pages, each once, and the cursor of the next page.
  * @param before where these pages began
+ * @param missing instances that are there and did not answer; they are asked again for the next page
  */
-export function mergePages(pages: ReadonlyMap<string, RunsPage>, before: Positions, limit: number): RunsPage {
+export function mergePages(
+  pages: ReadonlyMap<string, RunsPage>,
+  before: Positions,
+  limit: number,
+  missing: readonly string[] = [],
+): RunsPage {
   const heads = [...pages].map(([instance, page]) => ({ instance, page, taken: 0 }));
   const runs: RunRecord[] = [];
   const seen = new Set<string>();
@@ -57,7 +63,11 @@ export function mergePages(pages: ReadonlyMap<string, RunsPage>, before: Positio
     if (taken === page.runs.length && page.next === undefined) continue;
     next.set(instance, taken === 0 ? before.get(instance) : page.runs[taken - 1]?.run);
   }
-  return next.size === 0 ? { runs } : { runs, next: encodePositions(next) };
+  const told = missing.length === 0 ? {} : { missing };
+  // Without others, one that does not answer would make pages without end.
+  if (next.size === 0) return { runs, ...told };
+  for (const instance of missing) next.set(instance, before.get(instance));
+  return { runs, next: encodePositions(next), ...told };
 }
 
 function isNewer(run: RunRecord | undefined, other: RunRecord | undefined): boolean {

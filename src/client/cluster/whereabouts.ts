@@ -61,18 +61,19 @@ export class Whereabouts {
 
   /**
    * Where a call with this key must go: to the instance that has its run, else to the one that all clients would choose.
+   * There is only one place that decides, because at two places the call could run twice.
    * @throws IscepError `lost` when the instance that this client gave the key to is gone
    */
-  async ofKey(options: CallOptions): Promise<readonly Member[]> {
+  async ofKey(options: CallOptions): Promise<Member | undefined> {
     const { idempotencyKey = "" } = options;
     const known = this.#keys.get(keyOf(options));
     const member = known === undefined ? undefined : this.#members.find(known);
-    if (member !== undefined) return [member];
-    const all = await this.#members.answering(await this.#members.all());
+    if (member !== undefined) return member;
+    const all = await this.#members.allAnswering();
     const mayBeThere = all.length > 1 || known !== undefined;
     const found = mayBeThere ? await this.#first(all, { ...tokenOf(options), idempotencyKey }) : undefined;
-    if (found !== undefined) return [found.member];
-    if (known === undefined) return inOrderOf(all, idempotencyKey);
+    if (found !== undefined) return found.member;
+    if (known === undefined) return firstFor(all, idempotencyKey);
     const reason = `the call with this key went to the instance ${known}, which is gone; a new key begins a new run`;
     throw new IscepError("lost", reason);
   }
@@ -80,6 +81,11 @@ export class Whereabouts {
   /** The call with this key is given to that instance now. */
   triedAt(options: CallOptions, { instance }: Member): void {
     this.#keys.set(keyOf(options), instance);
+  }
+
+  /** It was refused there, so it did not begin, and may go anywhere. */
+  refused(options: CallOptions): void {
+    this.#keys.delete(keyOf(options));
   }
 
   /** Resolves as soon as one has it. @throws IscepError when one that is there could not say */
@@ -118,12 +124,12 @@ function tokenOf(options: CallOptions | undefined): Pick<CallOptions, "token" | 
   };
 }
 
-/** Every client has the same order, so calls with one key meet at one instance. Those that take no calls are last. */
-function inOrderOf(members: readonly Member[], key: string): Member[] {
+/** Every client finds the same one, so calls with one key meet. One that takes no calls is the last choice. */
+function firstFor(members: readonly Member[], key: string): Member | undefined {
   const rank = ({ instance, beat }: Member): string =>
     (beat.state === "draining" ? "1" : "0") + createHash("sha256").update(`${key}\0${instance}`).digest("hex");
   const ranked = members.map((member) => ({ member, rank: rank(member) }));
-  return ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1)).map(({ member }) => member);
+  return ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1))[0]?.member;
 }
 
 /** Keys of different owners are different. */

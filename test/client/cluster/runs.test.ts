@@ -186,6 +186,52 @@ describe("a call with a key", () => {
   });
 });
 
+test("a call with a key that its instance refuses is given to no other one, because it could run at both", async () => {
+  const gates = [gate(), gate()];
+  const limits = { maxRuns: 1, maxQueuedRuns: 0 };
+  const service = await startService(gates.map(({ command }) => ({ commands: [command], limits })));
+  const [first, second] = [await service.client(), await service.client()];
+  const blockers = service.instances.map(({ instance }) => first.call("gate", {}, { to: instance }));
+  await Promise.all(gates.map(({ started }) => started(1)));
+  const keys = Array.from({ length: 8 }, (_, index) => `key ${index}`);
+  for (const idempotencyKey of keys) {
+    expect(await errorOf(first.call("gate", {}, { idempotencyKey }))).toMatchObject({ code: "busy" });
+  }
+  // Only one of the two has room again. Whichever a key belongs to, it is begun there or nowhere, for both clients.
+  gates[0]!.open();
+  await blockers[0];
+  for (const idempotencyKey of keys) {
+    const before = gates[0]!.state.started;
+    const calls = [first, second].map((client) => client.run("gate", {}, { idempotencyKey }));
+    const begun = await Promise.all(
+      calls.map(({ id }) =>
+        id.then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    expect(begun[0]).toBe(begun[1]);
+    expect(gates[0]!.state.started - before).toBe(begun[0] === true ? 1 : 0);
+    gates[0]!.open();
+    await Promise.all(calls.map(({ outcome }) => outcome));
+  }
+  expect(gates[1]!.state.started).toBe(1);
+  gates[1]!.open();
+  await blockers[1];
+});
+
+test("a list of runs names the instances that are there and did not answer", async () => {
+  const service = await startService([{ commands }]);
+  const client = await service.client({ limits: { connectTimeoutMs: 120_000 } });
+  await client.run("say", { text: "hello" }).outcome;
+  service.invent({ instance: "silent000001" });
+  const { runs, missing } = await client.runs();
+  expect(runs).toMatchObject([{ command: "say" }]);
+  expect(missing).toEqual(["silent000001"]);
+  expect((await client.runs({ limit: 1 })).runs).toHaveLength(1);
+});
+
 test("everybody is told who calls, what there is, and what is planned, by one instance or by all", async () => {
   const planned = defineCommand({
     name: "planned",
