@@ -32,6 +32,13 @@ export const runLimits = {
     reason:
       "output of all scripts together that is read in one turn of the event loop, so that callers have their turn",
   },
+  functionWriteBytes: {
+    min: 1,
+    default: 256 * KiB,
+    max: 16 * MiB,
+    reason:
+      "output that a function writes before its next `write` waits for a turn of the event loop, so that callers have theirs",
+  },
   maxProgressLineBytes: {
     default: 1 * KiB,
     max: 64 * KiB,

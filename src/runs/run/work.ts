@@ -4,6 +4,7 @@
  */
 import type { Command, CommandContext, CommandOutput } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
 import type { Identity } from "../../model/identity.js";
 import type { RunOutcome } from "../../model/outcome.js";
 import { noInput } from "../streams/input.js";
@@ -15,7 +16,7 @@ import { checkProgress, checkWrite } from "./reports.js";
 import type { Run, RunWork } from "./run.js";
 
 export interface WorkHost {
-  readonly limits: OutputLimits;
+  readonly limits: OutputLimits & Pick<Limits, "functionWriteBytes">;
   /** Nobody wants it any more, and it is aborted. Its last run is `ending`. */
   unwanted(work: Work, run: Run, reason: IscepError): void;
 }
@@ -148,6 +149,11 @@ export class Work implements RunWork {
     return (this.#rest ?? this.first.output).write(channel, data, isGiven);
   }
 
+  /** How much a function may write before the event loop has its turn. */
+  get functionWriteBytes(): number {
+    return this.#host.limits.functionWriteBytes;
+  }
+
   /** The work has ended: each run that has not left ends with this. */
   end(outcome: RunOutcome): void {
     this.#isOver = true;
@@ -165,9 +171,14 @@ function timeOut(work: Work): void {
   for (const run of work.runs) run.abort(reason);
 }
 
+/** A write of nothing takes time too. */
+const writeCostBytes = 32;
+
 /** What a function gets. */
 export class WorkContext implements CommandContext {
   readonly #work: Work;
+  /** Since the event loop had its turn. */
+  #writtenBytes = 0;
 
   constructor(work: Work) {
     this.#work = work;
@@ -191,13 +202,20 @@ export class WorkContext implements CommandContext {
 
   // These work without `this`, because commands take the context apart.
   get output(): CommandOutput {
-    const work = this.#work;
     return {
       write: (channel, data) => {
         checkWrite(channel, data);
-        return work.write(channel, data);
+        return this.#work.write(channel, data) ?? this.#turn(data.length);
       },
     };
+  }
+
+  /** A loop that awaits its writes holds up nobody, also when no reader makes it wait. */
+  #turn(length: number): Promise<void> | undefined {
+    this.#writtenBytes += length + writeCostBytes;
+    if (this.#writtenBytes < this.#work.functionWriteBytes) return undefined;
+    this.#writtenBytes = 0;
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   get stdin(): AsyncIterable<Uint8Array> {
