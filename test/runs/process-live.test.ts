@@ -158,6 +158,26 @@ describe("live output", () => {
     expect(reader.bytes("stdout").length).toBe(63_000);
   });
 
+  test("what a script says last is not lost when the event loop was held up longer than pipes are waited for", async () => {
+    const output = openOutput(1_000);
+    const reader = new Reader(output);
+    const command = node(`
+      require("fs").writeSync(1, Buffer.alloc(3_000, "a"));
+      setTimeout(() => { require("fs").writeSync(1, Buffer.alloc(60_000, "b")); require("fs").writeFileSync("done", ""); }, 50);`);
+    const state = { over: false };
+    const ended = run(command, { output, limits: { pipeGraceMs: 5 } }).finally(() => (state.over = true));
+    await appears(path.join(command.folder, "done"));
+    await sleep(300);
+    while (!state.over) {
+      reader.read();
+      const untilMs = performance.now() + 20;
+      while (performance.now() < untilMs);
+      await sleep(1);
+    }
+    expect(await ended).toMatchObject({ status: "completed", exitCode: 0 });
+    expect(output.end).toBe(63_000);
+  });
+
   test("a reader who stands still after the script's end is waited for until the timeout, which is then told", async () => {
     const output = openOutput(1_000);
     const reader = new Reader(output);

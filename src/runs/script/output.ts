@@ -81,6 +81,11 @@ export class ScriptOutput {
     return this.#waiting > 0 || this.#isPaused;
   }
 
+  /** A pipe waits until all others were read. */
+  get awaitsTurn(): boolean {
+    return this.#pipes.some((pipe) => pipeTurns.has(pipe));
+  }
+
   /** How often a pipe had to wait. */
   get waits(): number {
     return this.#waits;

@@ -37,6 +37,11 @@ export class PipeTurns {
     this.#turnSoon();
   }
 
+  /** It waits for its turn. */
+  has(pipe: Readable): boolean {
+    return this.#waiting.has(pipe);
+  }
+
   /** It is not read on. */
   delete(pipe: Readable): void {
     this.#waiting.delete(pipe);

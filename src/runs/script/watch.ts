@@ -113,9 +113,27 @@ export class ProcessWatch {
       this.#isDraining = (isHeldBack || waits !== waitsBefore) && bytes - atExit < maxPipeBytes;
       if (!this.#isDraining) return this.#finish();
       waitsBefore = waits;
-      this.#pipeTimer = setTimeout(check, this.#options.limits.pipeGraceMs);
+      this.#afterPipeGrace(check);
     };
-    this.#pipeTimer = setTimeout(check, this.#options.limits.pipeGraceMs);
+    this.#afterPipeGrace(check);
+  }
+
+  /**
+   * When the event loop was held up, its timers come before what the pipes hold already. So this is read first, as long
+   * as each turn brings more.
+   */
+  #afterPipeGrace(then: () => void): void {
+    const output = this.#output;
+    const read = (bytesBefore: number, leftBytes: number): void => {
+      if (this.#isReleased) return;
+      const came = output.bytes - bytesBefore;
+      if (leftBytes <= 0 || (came === 0 && !output.awaitsTurn)) then();
+      else setImmediate(read, output.bytes, leftBytes - came);
+    };
+    this.#pipeTimer = setTimeout(
+      () => setImmediate(read, output.bytes, maxPipeBytes),
+      this.#options.limits.pipeGraceMs,
+    );
   }
 
   #endTree(): void {
@@ -130,7 +148,7 @@ export class ProcessWatch {
       // A process that is stuck in the kernel, or belongs to another user now, does not end even now. Stop waiting for
       // it.
       if (this.#closed || (this.#exit !== undefined && this.#output.isHeldBack)) this.#finish();
-      else this.#pipeTimer = setTimeout(() => this.#finish(), limits.pipeGraceMs);
+      else this.#afterPipeGrace(() => this.#finish());
     });
   }
 
