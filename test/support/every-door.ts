@@ -1,7 +1,8 @@
 /** The same verbs through every door, with the code and the words of each refusal as that door tells them. */
+import { connect as connectNats, headers } from "@nats-io/transport-node";
 import { connect, isIscepError, type Client, type Door } from "iscep";
 import { httpDoor } from "iscep/http";
-import { natsDoor } from "iscep/nats";
+import { natsDoor, natsProof } from "iscep/nats";
 import { later } from "./cleanup.js";
 import { NatsServer, natsServerProgram } from "./nats-server.js";
 import { startServer, type TestServer, type TestServerOptions } from "./servers.js";
@@ -43,6 +44,16 @@ export interface WayIn {
 }
 
 type Way = WayIn["verbs"];
+
+const isNone = (): Promise<Answer> => Promise.reject(new Error("this door has no such verb"));
+const noVerbs: Omit<Verbs, "call"> = {
+  list: isNone,
+  follow: isNone,
+  output: isNone,
+  look: isNone,
+  cancel: isNone,
+  runs: isNone,
+};
 
 const fine: Answer = { code: "ok", words: "" };
 
@@ -158,11 +169,37 @@ const overNats: WayIn = {
     return [natsDoor({ url: nats.url, name: "matrix" })];
   },
   verbs: async ({ doorUrls }, token) => {
-    const url = doorUrls.find((each) => each.startsWith("nats:")) ?? "";
+    const url = doorUrls.find((each) => each.endsWith("/matrix")) ?? "";
     const client = await connect(url, token === null ? {} : { token });
     later(() => client.close());
     return verbsOfClient(client);
   },
+};
+
+/** Requests of ADR-32, of which each proves its token. */
+const requestsOverNats: WayIn = {
+  doors: async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    return [natsDoor({ url: nats.url, name: "requests" })];
+  },
+  verbs: async ({ doorUrls }, token) => {
+    const url = doorUrls.find((each) => each.endsWith("/requests")) ?? "";
+    const caller = await connectNats({ servers: url.replace("/requests", "") });
+    later(() => caller.close());
+    return {
+      ...noVerbs,
+      call: async (command) => {
+        const made = headers();
+        if (token !== null) made.set("Iscep-Proof", natsProof({ token, service: "requests", command, payload: "{}" }));
+        const subject = `iscep.requests.call.${command}`;
+        const answer = await caller.request(subject, "{}", { timeout: 25_000, headers: made });
+        if (answer.headers?.has("Nats-Service-Error-Code") !== true) return fine;
+        const { code, detail } = answer.json<{ code: string; detail: string }>();
+        return { code, words: detail };
+      },
+    };
+  },
+  has: ["call"],
 };
 
 interface McpAnswer {
@@ -182,6 +219,7 @@ export const everyDoor: Readonly<Record<string, WayIn>> = {
   HTTP: { doors: () => [httpDoor()], verbs: overHttp },
   MCP: { verbs: overMcp },
   ...(natsServerProgram === undefined ? {} : { NATS: overNats }),
+  ...(natsServerProgram === undefined ? {} : { "NATS requests": requestsOverNats }),
 };
 
 export async function startEveryDoor(options: TestServerOptions): Promise<DoorServer> {

@@ -195,7 +195,8 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
       next: async (refused) => {
         const { durable = noQueue } = this.#options.service;
         if (refused !== undefined) return refused;
-        return foundRun(run, { durable, signal: options.signal, attach: (id) => this.#attached(id, options) });
+        const attach = (id: string): Promise<RunHandle> => this.#attached(id, options);
+        return foundRun(run, { durable, signal: options.signal, attach, isPatient: false });
       },
     });
   }

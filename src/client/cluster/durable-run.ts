@@ -12,8 +12,8 @@ import type { DurableCalls } from "./service.js";
 const lookMs = 300;
 /** An instance that has claimed a call has its run a moment later. */
 const beginsWithinMs = 5_000;
-/** A broker that was just started has its streams a moment later. */
-const hasJetStreamWithinMs = 1_000;
+/** A broker that was just started has its streams a moment later. Then somebody can say what became of a call. */
+const isKnownWithinMs = 1_000;
 
 /** Nobody that is there has the run. */
 const isNowhere: ReadonlySet<ErrorCode> = new Set(["run_not_found", "connect_failed", "closed"]);
@@ -38,30 +38,32 @@ export interface DurableRunOptions {
   attach(run: string): Promise<RunHandle>;
 }
 
+/** A caller who has submitted the call knows that it is there, and waits also while nobody can say so. */
+interface Patience {
+  readonly isPatient: boolean;
+}
+
 export function durableRun({ command, submitted, ...finding }: DurableRunOptions): RunHandle {
   submitted.catch(() => {});
   return new HandedRun({
     command,
     ends: false,
     id: submitted,
-    next: async (refused) => foundRun(await submitted, finding, refused),
+    next: async (refused) => foundRun(await submitted, { ...finding, isPatient: true }, refused),
   });
 }
 
-export type FindingOptions = Pick<DurableRunOptions, "durable" | "signal" | "attach">;
+export type FindingOptions = Pick<DurableRunOptions, "durable" | "signal" | "attach"> & Patience;
 
 /**
  * Waits until an instance has the run. What is over and not kept has only its outcome.
  * @param refused why the last attempt to attach failed
  */
-export async function foundRun(
-  run: string,
-  { durable, signal, attach }: FindingOptions,
-  refused?: Outcome,
-): Promise<RunHandle | Outcome> {
+export async function foundRun(run: string, finding: FindingOptions, refused?: Outcome): Promise<RunHandle | Outcome> {
   if (refused?.status === "rejected" && !isNowhere.has(refused.error.code)) return refused;
+  const { durable, signal, attach, isPatient } = finding;
   let startedMs: number | undefined;
-  let busySinceMs: number | undefined;
+  let silentSinceMs: number | undefined;
   for (;;) {
     if (signal?.aborted === true)
       throw new IscepError("cancelled", "the wait was cancelled; the call stays in the queue", {
@@ -72,15 +74,13 @@ export async function foundRun(
     } catch (thrown) {
       const error = toIscepError(thrown);
       if (!isNowhere.has(error.code)) throw error;
-      const state = await durable.state(run).catch((failed: unknown) => {
-        // The broker may be gone for a moment. One that is there and has no JetStream keeps no call, so nobody has the run.
-        if (toIscepError(failed).code !== "busy") return undefined;
-        busySinceMs ??= performance.now();
-        if (performance.now() - busySinceMs > hasJetStreamWithinMs) throw error;
-        return undefined;
-      });
+      const state = await durable.state(run).catch(() => undefined);
       if (state?.state === "unknown") throw error;
-      if (state?.state === "joined") return foundRun(state.run, { durable, signal, attach });
+      if (state === undefined && !isPatient) {
+        silentSinceMs ??= performance.now();
+        if (performance.now() - silentSinceMs > isKnownWithinMs) throw error;
+      }
+      if (state?.state === "joined") return foundRun(state.run, finding);
       if (state?.state === "ended") return (await elsewhere(state, run, attach)) ?? endedOutcome(state);
       if (state?.state === "started") {
         startedMs ??= performance.now();

@@ -55,14 +55,17 @@ export class QueueStates {
   }
 
   /** @throws IscepError `busy` when nobody can know now */
-  async of(run: string, queue: WorkQueue | undefined): Promise<DurableState> {
+  async of(run: string, queue: WorkQueue): Promise<DurableState> {
     if (!runForm.test(run)) return { state: "unknown" };
-    const kept = await this.#claims.get(this.keyOf(run));
+    let kept = await this.#claims.get(this.keyOf(run));
     if (kept === undefined) {
       const { service } = this.#context;
       const subject = `${callSubjects.submits(service)}${run}.>`;
-      const message = await queue?.streams.getMessage(queueName(service), { last_by_subj: subject });
-      return { state: message === null || message === undefined ? "unknown" : "waiting" };
+      const message = await queue.streams.getMessage(queueName(service), { last_by_subj: subject });
+      if (message !== null) return { state: "waiting" };
+      // An instance may have taken it in between: it claims a call before it takes it out of the queue.
+      kept = await this.#claims.get(this.keyOf(run));
+      if (kept === undefined) return { state: "unknown" };
     }
     const state = readDurableState(Buffer.from(kept)) ?? { state: "unknown" };
     if (state.state !== "started") return state;

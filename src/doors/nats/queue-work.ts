@@ -76,9 +76,10 @@ class QueueWork implements NatsPart {
   }
 
   async #answer(run: string, reply: string): Promise<void> {
-    const { broker } = this.#context;
+    const { broker, server, service } = this.#context;
     try {
-      broker.publish(reply, JSON.stringify(await this.#states.of(run, this.#queue)));
+      const queue = (this.#queue ??= await openWorkQueue(broker, service, server.limits));
+      broker.publish(reply, JSON.stringify(await this.#states.of(run, queue)));
     } catch (error) {
       broker.publish(reply, JSON.stringify({ error: toIscepError(error).message }));
     }

@@ -37,9 +37,9 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const client = await clientOf(nats);
     const run = client.run("greet", { name: "ada" }, durable);
     const id = await run.id;
+    await startInstance(nats, { commands: [greet], limits });
     const other = await clientOf(nats);
     const attached = other.attach(id);
-    await startInstance(nats, { commands: [greet], limits });
     let output = "";
     for await (const { bytes } of run.output) output += Buffer.from(bytes).toString();
     expect(output).toBe("hello ada\n");
@@ -80,12 +80,24 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect(slow.state.started).toBe(1);
   });
 
-  test("a run that nobody knows is not waited for", async () => {
-    const nats = await NatsServer.start({ jetStream: true });
-    await startInstance(nats, { commands: [greet], limits });
+  test.each([true, false])("a run that nobody knows is not waited for, with JetStream: %s", async (jetStream) => {
+    const nats = await NatsServer.start({ jetStream });
+    const { server } = await startInstance(nats, { commands: [greet], limits });
     const client = await clientOf(nats);
     const id = "01890000-0000-7000-8000-000000000000";
     expect(await errorOf(client.attach(id).value)).toMatchObject({ code: "run_not_found" });
+    await server.close();
+    const late = await clientOf(nats);
+    expect(["connect_failed", "run_not_found"]).toContain((await errorOf(late.attach(id).value)).code);
+  });
+
+  test("a call that is taken at the moment it is asked for is never unknown", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    for (let instance = 0; instance < 2; instance++) await startInstance(nats, { commands: [greet], limits });
+    const client = await clientOf(nats);
+    const names = Array.from({ length: 40 }, (_, index) => `name ${index}`);
+    const values = await Promise.all(names.map((name) => client.run("greet", { name }, durable).value));
+    expect(values).toEqual(names);
   });
 
   test("durable calls with one key have one run, whichever instances take them", async () => {
