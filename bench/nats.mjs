@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { connect as connectNats } from "@nats-io/transport-node";
 import { connect, Server } from "iscep";
 import { natsDoor } from "iscep/nats";
+import { measureInstances } from "./instances.mjs";
 import { withPeers } from "./peers.mjs";
 import { compare } from "./report.mjs";
 
@@ -142,6 +143,7 @@ export async function measureNats({ rounds, ms, token, tokens }) {
         { key: "processorMs", what: "processor time of both", unit: "ms" },
       ],
     });
+    await measureInstances({ url, rounds, ms, token, tokens });
   } finally {
     await broker.stop();
   }

@@ -7,7 +7,7 @@ import type { Version2ProtocolClient } from "../version2/protocol-client.js";
 import { Member } from "./member.js";
 import type { Service } from "./service.js";
 
-/** How many new instances are asked for their proof at a time. */
+/** How many new instances are asked for their proof at first. */
 const provenAtOnce = 4;
 /** With so many that have room, a client looks for no more. */
 const readyAtOnce = 8;
@@ -128,7 +128,8 @@ export class Members implements Iterable<Member> {
     const endsAtMs = performance.now() + this.#options.limits.connectTimeoutMs;
     while (performance.now() < endsAtMs && ![...this.#members.values()].some(isProvenThere)) {
       this.#check();
-      const strangers = this.#strangers(asked);
+      // Twice as many each time: a few answer most times, and many may have been invented.
+      const strangers = this.#strangers(asked, Math.max(provenAtOnce, asked.size));
       if (strangers.length === 0) return;
       for (const member of strangers) asked.add(member);
       await this.#prove(strangers, { orSome: true });
@@ -136,10 +137,10 @@ export class Members implements Iterable<Member> {
   }
 
   /** Some of them at random, so that many invented ones do not come first. */
-  #strangers(asked: ReadonlySet<Member>): Member[] {
+  #strangers(asked: ReadonlySet<Member>, most: number): Member[] {
     const strangers = [...this.#members.values()].filter((one) => isStranger(one) && !asked.has(one));
     const from = Math.floor(Math.random() * strangers.length);
-    return [...strangers.slice(from), ...strangers.slice(0, from)].slice(0, provenAtOnce);
+    return [...strangers.slice(from), ...strangers.slice(0, from)].slice(0, most);
   }
 
   /**
