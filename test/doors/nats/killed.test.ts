@@ -2,7 +2,7 @@
  * Instances and broker are killed at random moments, while durable calls come. None is begun twice, and none is gone without
  * a word: each has ended as its own line says, or is told to be lost.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -54,7 +54,10 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
           await sleep(Math.random() * 20);
         }
       });
+      await until(() => existsSync(file), "no call has begun");
       for (let moment = 0; moment < moments; moment++) {
+        // On a busy machine, the kills must not be faster than the calls.
+        await until(() => submitted.size > moment, "the broker takes no call");
         await sleep(Math.random() * 200);
         const victim = Math.floor(Math.random() * 4);
         const instance = instances[victim];
@@ -64,6 +67,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
           instances[victim] = start();
         }
       }
+      await until(() => submitted.size > moments, "the broker takes no call");
       over.abort();
       await Promise.all(submitting);
 
