@@ -1,10 +1,12 @@
 /** An instance on a real broker: what it tells of itself, from its start to its end, and when the broker goes and comes. */
+import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import { connect, defaultLimits, Server, type ListeningServer, type ServerOptions } from "iscep";
 import { natsDoor } from "#iscep/doors/nats/door";
 import { parseBrokerAddress } from "#iscep/nats/address";
 import { decodeBeat, type Beat } from "#iscep/nats/beat";
 import { Broker } from "#iscep/nats/broker";
+import { LinkDialler } from "#iscep/nats/link-dialler";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
 import { errorOf } from "../../support/error-of.js";
@@ -171,10 +173,15 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const { url } = listening.get(server) ?? { url: "" };
     const first = await connect(url);
     later(() => first.close());
+    const broker = await openBroker(nats);
+    const { instance } = decodeBeat((await broker.connection.request("iscep.world.who", "")).data);
+    const dialler = new LinkDialler(broker, "world", defaultLimits);
+    later(() => dialler.close());
     for (let index = 0; index < 8; index++) {
-      const over = await connect(`${nats.url}/world`, { limits: { reconnectTimeoutMs: 0 } });
-      expect((await errorOf(over.call("noargs"))).message).toMatch(/connections already|server is full/);
-      await over.close();
+      const link = dialler.open(instance);
+      link.write(Buffer.alloc(8));
+      expect(String(await once(link, "data"))).toMatch(/connections already|server is full/);
+      link.destroy();
     }
     await until(async () => (await errorOf(connect(url))).code === "busy");
   });
