@@ -1,9 +1,11 @@
 /** The caller's side of durable calls: to submit one, and to ask what became of it. */
+import { randomBytes } from "node:crypto";
 import { IscepError } from "../errors.js";
+import { secretOf, serverKey } from "../identity/tokens.js";
 import type { Limits } from "../limits/limits.js";
 import { isOutcomeStatus, type OutcomeStatus } from "../model/outcome.js";
-import { proofHeader, queuedRunId, toQueue, type ProvenHeaders } from "../session/request-proof.js";
-import { tokenReference } from "../session/proof.js";
+import { durableMessage, proofHeader, queuedRunId, toQueue, type ProvenHeaders } from "../session/request-proof.js";
+import { isServerProof, tokenReference } from "../session/proof.js";
 import { isJsonObject, parseJson } from "../wire/json.js";
 import type { Broker } from "./broker.js";
 import { callSubjects } from "./call-subjects.js";
@@ -86,15 +88,27 @@ export async function durableState(
   service: string,
   run: string,
   { natsHandOverMs }: Pick<Limits, "natsHandOverMs">,
+  token?: string,
 ): Promise<DurableState | undefined> {
+  const nonce = randomBytes(16).toString("base64url");
+  const question = token === undefined ? run : `${run} ${tokenReference(keysOf(token).storedKey)} ${nonce}`;
   let data: Uint8Array;
   try {
-    ({ data } = await broker.connection.request(callSubjects.durable(service), run, { timeout: natsHandOverMs }));
+    ({ data } = await broker.connection.request(callSubjects.durable(service), question, { timeout: natsHandOverMs }));
   } catch {
     return undefined;
   }
-  return readDurableState(data);
+  if (token === undefined) return readDurableState(data);
+  // Anybody who may subscribe there can answer, and a caller must not believe that a call has completed.
+  const answer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const proof = Buffer.from(answer.subarray(0, proofCharacters).toString("latin1"), "base64url");
+  const state = answer.subarray(proofCharacters + 1);
+  const isProven = isServerProof(serverKey(secretOf(token)), proof, durableMessage(service, run, nonce, state));
+  return isProven ? readDurableState(state) : undefined;
 }
+
+/** A proof of 32 bytes as base64url. Behind it comes a space. */
+const proofCharacters = 43;
 
 const jsonLimits = { maxJsonDepth: 4, maxJsonItems: 20, maxJsonKeys: 20 };
 

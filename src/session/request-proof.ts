@@ -80,6 +80,11 @@ export function takenMessage(service: string, command: string, nonce: string, in
   return joined(["iscep nats taken", service, command, nonce, instance]);
 }
 
+/** The bytes that an instance proves when it says what became of a durable call. */
+export function durableMessage(service: string, run: string, nonce: string, answer: Uint8Array): Buffer {
+  return joined(["iscep nats durable", service, run, nonce, createHash("sha256").update(answer).digest()]);
+}
+
 /** The text of the header Iscep-Proof. Without keys it names the request, and proves nothing. */
 export function proofHeader(request: ProvenRequest, keys?: ClientKeys): string {
   const { to, timeMs, nonce } = request;

@@ -62,7 +62,7 @@ class BrokerService implements Service {
         };
         return submitDurable(this.#broker, { service: this.name, command, payload, token, headers }, this.#limits);
       },
-      state: (run) => durableState(this.#broker, this.name, run, this.#limits),
+      state: (run, token) => durableState(this.#broker, this.name, run, this.#limits, token),
     };
   }
 

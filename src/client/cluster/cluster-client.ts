@@ -165,7 +165,7 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     const submitted = submit();
     const { durable: _durable, detach: _detach, idempotencyKey: _key, ...following } = options;
     const attach = (run: string): Promise<RunHandle> => this.#attached(run, following);
-    return durableRun({ command, submitted, durable: durable ?? noQueue, signal, attach });
+    return durableRun({ command, submitted, durable: durable ?? noQueue, token: token ?? undefined, signal, attach });
   }
 
   async #attached(run: string, options: AttachOptions): Promise<RunHandle> {
@@ -196,7 +196,8 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
         const { durable = noQueue } = this.#options.service;
         if (refused !== undefined) return refused;
         const attach = (id: string): Promise<RunHandle> => this.#attached(id, options);
-        return foundRun(run, { durable, signal: options.signal, attach, isPatient: false });
+        const token = (options.token === undefined ? this.#options.token : options.token) ?? undefined;
+        return foundRun(run, { durable, token, signal: options.signal, attach, isPatient: false });
       },
     });
   }

@@ -30,6 +30,8 @@ export function checkDurable(options: RunOptions): void {
 
 export interface DurableRunOptions {
   readonly command: string;
+  /** The caller's token, with which instances prove what they say. */
+  readonly token: string | undefined;
   readonly durable: Pick<DurableCalls, "state">;
   readonly signal: AbortSignal | undefined;
   /** Resolves to the id when the broker has it. */
@@ -53,7 +55,7 @@ export function durableRun({ command, submitted, ...finding }: DurableRunOptions
   });
 }
 
-export type FindingOptions = Pick<DurableRunOptions, "durable" | "signal" | "attach"> & Patience;
+export type FindingOptions = Pick<DurableRunOptions, "durable" | "token" | "signal" | "attach"> & Patience;
 
 /**
  * Waits until an instance has the run. What is over and not kept has only its outcome.
@@ -61,7 +63,7 @@ export type FindingOptions = Pick<DurableRunOptions, "durable" | "signal" | "att
  */
 export async function foundRun(run: string, finding: FindingOptions, refused?: Outcome): Promise<RunHandle | Outcome> {
   if (refused?.status === "rejected" && !isNowhere.has(refused.error.code)) return refused;
-  const { durable, signal, attach, isPatient } = finding;
+  const { durable, token, signal, attach, isPatient } = finding;
   let startedMs: number | undefined;
   let silentSinceMs: number | undefined;
   for (;;) {
@@ -74,7 +76,7 @@ export async function foundRun(run: string, finding: FindingOptions, refused?: O
     } catch (thrown) {
       const error = toIscepError(thrown);
       if (!isNowhere.has(error.code)) throw error;
-      const state = await durable.state(run).catch(() => undefined);
+      const state = await durable.state(run, token).catch(() => undefined);
       if (state?.state === "unknown") throw error;
       if (state === undefined && !isPatient) {
         silentSinceMs ??= performance.now();

@@ -20,7 +20,7 @@ export interface DurableCalls {
   /** Resolves to the id of the run, when the broker has the call. @throws IscepError */
   submit(command: string, args: unknown, options: RunOptions, token: string | undefined): Promise<string>;
   /** What became of it; undefined when nobody is there who could know. @throws IscepError */
-  state(run: string): Promise<DurableState | undefined>;
+  state(run: string, token: string | undefined): Promise<DurableState | undefined>;
 }
 
 export interface Service {

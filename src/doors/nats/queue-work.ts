@@ -11,7 +11,13 @@ import type { Claims } from "../../nats/claims.js";
 import { noToken } from "../../nats/durable.js";
 import { isInbox, natsSource } from "../../nats/subjects.js";
 import { openWorkQueue, queueClaims, type WorkQueue } from "../../nats/work-queue.js";
-import { queuedRunId, readProofHeader, toQueue, type RequestProof } from "../../session/request-proof.js";
+import {
+  durableMessage,
+  queuedRunId,
+  readProofHeader,
+  toQueue,
+  type RequestProof,
+} from "../../session/request-proof.js";
 import type { TokenProof } from "../door.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
 import { Rate } from "./rate.js";
@@ -67,7 +73,8 @@ class QueueWork implements NatsPart {
     const answers = broker.subscribe(
       callSubjects.durable(service),
       ({ data, reply }) => {
-        if (this.#questions.take() && isInbox(reply)) void this.#answer(Buffer.from(data).toString("latin1"), reply);
+        if (this.#questions.take() && isInbox(reply))
+          void this.#answer(Buffer.from(data.subarray(0, 256)).toString("latin1").split(" ", 3), reply);
       },
       "iscep",
     );
@@ -75,13 +82,24 @@ class QueueWork implements NatsPart {
     this.#work = this.#takeAll();
   }
 
-  async #answer(run: string, reply: string): Promise<void> {
+  /** A caller with a token names it, and gets the answer behind a proof of that token. */
+  #publish(reply: string, [run = "", reference, nonce = ""]: readonly string[], answer: object): void {
     const { broker, server, service } = this.#context;
+    const text = JSON.stringify(answer);
+    if (reference === undefined) return broker.publish(reply, text);
+    const message = durableMessage(service, run, nonce, Buffer.from(text));
+    const proof = server.proofTo(reference, natsSource, message)?.toString("base64url") ?? "";
+    broker.publish(reply, `${proof} ${text}`);
+  }
+
+  async #answer(question: readonly string[], reply: string): Promise<void> {
+    const { broker, server, service } = this.#context;
+    const [run = ""] = question;
     try {
       const queue = (this.#queue ??= await openWorkQueue(broker, service, server.limits));
-      broker.publish(reply, JSON.stringify(await this.#states.of(run, queue)));
+      this.#publish(reply, question, await this.#states.of(run, queue));
     } catch (error) {
-      broker.publish(reply, JSON.stringify({ error: toIscepError(error).message }));
+      this.#publish(reply, question, { error: toIscepError(error).message });
     }
   }
 

@@ -8,7 +8,8 @@ import { gate } from "../../support/commands.js";
 import { errorOf } from "../../support/error-of.js";
 import { watchForLeaks } from "../../support/leaks.js";
 import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
-import { startInstance } from "../../support/nats-service.js";
+import { until } from "../../support/until.js";
+import { knows, plainCaller, startInstance } from "../../support/nats-service.js";
 import { startServer } from "../../support/servers.js";
 
 watchForLeaks();
@@ -61,6 +62,29 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const run = stranger.run("greet", { name: "x" }, durable);
     expect(await run.id).toMatch(/^[0-9a-f-]{36}$/);
     expect(await run.outcome).toMatchObject({ status: "rejected", error: { code: "unauthorized" } });
+  });
+
+  test("a caller with a token does not believe a stranger who says that a call has completed", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const stranger = await plainCaller(nats);
+    let asked = 0;
+    stranger.broker.subscribe("iscep.world.durable", (message) => {
+      asked++;
+      const text = JSON.stringify({ state: "ended", instance: "AAAAAAAAAAAA", status: "completed" });
+      message.respond(asked % 2 === 0 ? text : `${"A".repeat(43)} ${text}`);
+    });
+    const { tokensFile, server } = await startInstance(nats, { commands: [greet], tokens: {}, limits });
+    const { token } = await addToken(tokensFile, { owner: "ada" });
+    await knows(server, token);
+    await server.close();
+    const run = (await clientOf(nats, { token })).run("greet", { name: "ada" }, durable);
+    let outcome: unknown;
+    void run.outcome.then((told) => (outcome = told));
+    await run.id;
+    await until(() => asked >= 4);
+    expect(outcome).toBeUndefined();
+    await startInstance(nats, { commands: [greet], tokensFile, limits });
+    expect(await run.value).toBe("ada");
   });
 
   test("an instance that is gone has lost what it had taken, and its caller hears so", async () => {
