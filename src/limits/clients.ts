@@ -66,6 +66,25 @@ export const clientLimits = {
     max: 1_000_000,
     reason: "client over NATS: instances of a service that it knows; anybody who may publish there can invent more",
   },
+  natsStrangerMs: {
+    min: 1,
+    default: 1_000,
+    max: forever,
+    reason:
+      "client over NATS: how long it waits for the proof of an instance that it does not know, before it goes on without it",
+  },
+  natsPauseMs: {
+    min: 1,
+    default: 1_000,
+    max: forever,
+    reason: "client over NATS: how long it leaves an instance alone that it could not reach; it doubles each time",
+  },
+  natsMaxPauseMs: {
+    min: 1,
+    default: 30_000,
+    max: forever,
+    reason: "client over NATS: the longest such pause",
+  },
   maxRememberedRuns: {
     min: 1,
     default: 10_000,

@@ -1,5 +1,6 @@
 /** One instance of a service, as a client knows it: what it told last, and what this client has there. */
 import { toIscepError, type ErrorCode, type IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
 import type { Beat } from "../../nats/beat.js";
 import type { Version2ProtocolClient } from "../version2/protocol-client.js";
 
@@ -13,10 +14,10 @@ const vainCodes: ReadonlySet<ErrorCode> = new Set([
   "protocol",
 ]);
 
-const firstPauseMs = 1_000;
-const longestPauseMs = 30_000;
 /** More places than any server has. Anybody who may publish there can tell of more. */
 const mostPlaces = 100_000;
+
+export type PauseLimits = Pick<Limits, "natsPauseMs" | "natsMaxPauseMs">;
 
 export class Member {
   readonly instance: string;
@@ -36,11 +37,13 @@ export class Member {
   /** It is not tried again before, by performance.now(). What it tells does not end this, because others may tell it. */
   #pausedUntilMs = 0;
   #proving: Promise<void> | undefined;
+  readonly #limits: PauseLimits;
   readonly #open: (member: Member) => Version2ProtocolClient;
   #client: Version2ProtocolClient | undefined;
 
-  constructor(beat: Beat, open: (member: Member) => Version2ProtocolClient) {
+  constructor(beat: Beat, limits: PauseLimits, open: (member: Member) => Version2ProtocolClient) {
     this.instance = beat.instance;
+    this.#limits = limits;
     this.#open = open;
     this.beat = beat;
     this.heardAtMs = performance.now();
@@ -106,7 +109,8 @@ export class Member {
   /** It could not be reached. Others come first for a while, which is longer each time. */
   wasInVain(): void {
     this.#isProven = false;
-    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** this.#inVain++);
+    const { natsPauseMs, natsMaxPauseMs } = this.#limits;
+    const pauseMs = Math.min(natsMaxPauseMs, natsPauseMs * 2 ** this.#inVain++);
     this.#pausedUntilMs = performance.now() + pauseMs;
   }
 

@@ -4,19 +4,18 @@ import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { Beat } from "../../nats/beat.js";
 import type { Version2ProtocolClient } from "../version2/protocol-client.js";
-import { Member } from "./member.js";
+import { Member, type PauseLimits } from "./member.js";
 import type { Service } from "./service.js";
 
 /** How many new instances are asked for their proof at first. */
 const provenAtOnce = 4;
 /** With so many that have room, a client looks for no more. */
 const readyAtOnce = 8;
-/** One that takes longer does not keep others waiting. */
-const strangerMs = 1_000;
 
 export interface MembersOptions {
   readonly service: Service;
-  readonly limits: Pick<Limits, "connectTimeoutMs" | "maxKnownInstances" | "natsGoneMs">;
+  readonly limits: PauseLimits &
+    Pick<Limits, "connectTimeoutMs" | "maxKnownInstances" | "natsGoneMs" | "natsStrangerMs">;
   open(member: Member): Version2ProtocolClient;
   /** A call would probably begin at once there. */
   room(member: Member): void;
@@ -75,7 +74,7 @@ export class Members implements Iterable<Member> {
     let member = this.#members.get(instance);
     if (member === undefined) {
       if (state === "left" || !this.#makesRoom()) return;
-      member = new Member(beat, (of) => this.#options.open(of));
+      member = new Member(beat, this.#options.limits, (of) => this.#options.open(of));
       this.#members.set(instance, member);
     } else member.told(beat);
     for (const wake of this.#wake.splice(0)) wake();
@@ -147,7 +146,10 @@ export class Members implements Iterable<Member> {
    * Resolves when all of them have answered or were in vain, and then at the latest. With `orSome`, those that are slower
    * than the first one have as long again.
    */
-  async #prove(strangers: readonly Member[], { withinMs = strangerMs, orSome = false } = {}): Promise<void> {
+  async #prove(
+    strangers: readonly Member[],
+    { withinMs = this.#options.limits.natsStrangerMs, orSome = false } = {},
+  ): Promise<void> {
     const askedAtMs = performance.now();
     let first = (): void => {};
     const some = new Promise<void>((resolve) => (first = resolve));
@@ -158,7 +160,7 @@ export class Members implements Iterable<Member> {
     });
     const all = Promise.all(proofs);
     await this.#within(withinMs, orSome ? Promise.race([all, some]) : all);
-    if (orSome) await this.#within(Math.min(strangerMs, performance.now() - askedAtMs), all);
+    if (orSome) await this.#within(Math.min(withinMs, performance.now() - askedAtMs), all);
   }
 
   async #within(ms: number, work: Promise<unknown>): Promise<void> {
@@ -187,7 +189,7 @@ export class Members implements Iterable<Member> {
   }
 
   /** Those of them that answer. One that does not say within a second is left out. */
-  async answering(members: readonly Member[], withinMs = strangerMs): Promise<Member[]> {
+  async answering(members: readonly Member[], withinMs = this.#options.limits.natsStrangerMs): Promise<Member[]> {
     this.#isUsed = true;
     await this.#prove(members.filter(isStranger), { withinMs });
     const answering = members.filter((member) => member.isProven);
