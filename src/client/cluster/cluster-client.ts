@@ -107,6 +107,8 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   }
 
   nobody(): IscepError {
+    // They are there, and are not tried again at once.
+    for (const { vainError } of this.members) if (vainError !== undefined) return vainError;
     const { name } = this.#options.service;
     return new IscepError("connect_failed", `no instance of "${name}" is there; check its name, and that it runs`);
   }

@@ -32,6 +32,7 @@ export class Member {
   #othersGuessed = 0;
   #isProven = false;
   #isGone = false;
+  #vainError: IscepError | undefined;
   /** Attempts in vain, one after the other. */
   #inVain = 0;
   /** It is not tried again before, by performance.now(). What it tells does not end this, because others may tell it. */
@@ -99,23 +100,30 @@ export class Member {
     try {
       await this.client.echo(null, undefined);
       this.#isProven = true;
-      this.#inVain = 0;
-      this.#pausedUntilMs = 0;
-    } catch (error) {
-      if (vainCodes.has(toIscepError(error).code)) this.wasInVain();
+      this.forgive();
+    } catch (thrown) {
+      const error = toIscepError(thrown);
+      if (vainCodes.has(error.code)) this.wasInVain(error);
     }
   }
 
   /** It could not be reached. Others come first for a while, which is longer each time. */
-  wasInVain(): void {
+  wasInVain(error: IscepError): void {
     this.#isProven = false;
+    this.#vainError = error;
     const { natsPauseMs, natsMaxPauseMs } = this.#limits;
     const pauseMs = Math.min(natsMaxPauseMs, natsPauseMs * 2 ** this.#inVain++);
     this.#pausedUntilMs = performance.now() + pauseMs;
   }
 
+  /** Why the last attempt was in vain. undefined when it was not. */
+  get vainError(): IscepError | undefined {
+    return this.#vainError;
+  }
+
   /** What was in vain was not its fault. */
   forgive(): void {
+    this.#vainError = undefined;
     this.#inVain = 0;
     this.#pausedUntilMs = 0;
   }

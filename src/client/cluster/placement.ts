@@ -88,7 +88,7 @@ export class Placement {
     if (!handedOver.has(error.code)) return false;
     (this.#tried ??= new Set()).add(member);
     if (error.code !== "busy") (this.#useless ??= new Set()).add(member);
-    if (error.code === "connect_failed" || error.code === "not_trusted") member.wasInVain();
+    if (error.code === "connect_failed" || error.code === "not_trusted") member.wasInVain(error);
     // That one instance does not have the command says less than that another one is full.
     if (this.#error === undefined || error.code !== "command_not_found") this.#error = error;
     return true;
