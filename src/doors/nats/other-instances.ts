@@ -3,6 +3,7 @@ import type { Subscription } from "@nats-io/transport-node";
 import type { Limits } from "../../limits/limits.js";
 import { decodeBeat, type Beat } from "../../nats/beat.js";
 import type { Broker } from "../../nats/broker.js";
+import { Rate } from "./rate.js";
 import { subjects } from "../../nats/subjects.js";
 
 /** An instance that has taken a request is known for one for so long. */
@@ -21,6 +22,9 @@ export class OtherInstances {
   readonly #trusted = new Map<string, number>();
   readonly #subscription: Subscription;
   readonly #unlisten: () => void;
+  readonly #beats: Rate;
+  /** When a beat was last dropped in a flood. Until a while later, silence tells nothing. */
+  #droppedAtMs = Number.NEGATIVE_INFINITY;
   /** Since when no beat could be missed. */
   #sinceMs = performance.now();
   readonly #heard = new Map<string, Heard>();
@@ -34,6 +38,8 @@ export class OtherInstances {
     this.#broker = broker;
     this.#own = own;
     this.#limits = limits;
+    // Each tells of itself every second, and when its state changes.
+    this.#beats = new Rate(2 * limits.natsMaxInstances);
     this.#subscription = broker.subscribe(subjects.beat(service), ({ data }) => this.#hear(data));
     this.#unlisten = broker.listen({
       back: () => {
@@ -56,6 +62,10 @@ export class OtherInstances {
   }
 
   #hear(data: Uint8Array): void {
+    if (!this.#beats.take()) {
+      this.#droppedAtMs = performance.now();
+      return;
+    }
     let beat: Beat;
     try {
       beat = decodeBeat(data);
@@ -76,6 +86,7 @@ export class OtherInstances {
 
   #forgetGone(): void {
     const sinceMs = performance.now() - this.#limits.natsGoneMs;
+    if (this.#droppedAtMs > sinceMs) return;
     for (const [instance, { atMs }] of this.#heard) if (atMs < sinceMs) this.#forget(instance);
   }
 
@@ -110,7 +121,7 @@ export class OtherInstances {
   /** True when it tells nothing any more, and would have been heard. */
   isGone(instance: string): boolean {
     this.#forgetGone();
-    const hasListened = this.#sinceMs < performance.now() - this.#limits.natsGoneMs;
+    const hasListened = Math.max(this.#sinceMs, this.#droppedAtMs) < performance.now() - this.#limits.natsGoneMs;
     return instance !== this.#own && hasListened && !this.#heard.has(instance);
   }
 
