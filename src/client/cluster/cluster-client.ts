@@ -142,7 +142,7 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     return new Placement(this.members, wait, {
       members: member === undefined ? [] : [member],
       tried: (at) => this.#whereabouts.triedAt(options, at),
-      refused: () => this.#whereabouts.refused(options),
+      refused: (error) => this.#whereabouts.refused(options, error),
     });
   }
 

@@ -2,8 +2,8 @@
 import { IscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
 import type { RunOptions } from "../protocol/options.js";
-import type { RunHandle, WithdrawableRun } from "../protocol/run-handle.js";
-import { HandedRun, rejected } from "./handed-run.js";
+import { outcomeOfError, type RunHandle, type WithdrawableRun } from "../protocol/run-handle.js";
+import { HandedRun } from "./handed-run.js";
 import { mayMove, optionsThere, type ClusterHost } from "./host.js";
 import type { Member } from "./member.js";
 import type { Placement } from "./placement.js";
@@ -62,7 +62,7 @@ class ClusterRun implements WaitingCall {
       await this.#host.members.askStrangers();
       next = this.#placement.next();
     }
-    if (next === "ask" || next === undefined) return rejected(this.#placement.error ?? this.#host.nobody());
+    if (next === "ask" || next === undefined) return outcomeOfError(this.#placement.error ?? this.#host.nobody(), {});
     return this.#begin(next.member, next.wait);
   }
 

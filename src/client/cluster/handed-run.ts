@@ -167,7 +167,3 @@ export class HandedRun implements RunHandle {
     if (this.#options.ends) await this.outcome;
   }
 }
-
-export function rejected(error: IscepError): Outcome {
-  return { status: "rejected", error };
-}

@@ -32,6 +32,7 @@ export function optionsThere<Options extends CallOptions>(
 ): Options | undefined {
   const timeoutMs = options?.timeoutMs;
   if (wait && timeoutMs === undefined) return options;
-  const left = timeoutMs === undefined ? {} : { timeoutMs: Math.max(1, timeoutMs - (performance.now() - begunAtMs)) };
+  const left =
+    timeoutMs === undefined ? {} : { timeoutMs: Math.max(1, Math.ceil(timeoutMs - (performance.now() - begunAtMs))) };
   return { ...(options as Options), ...left, wait };
 }

@@ -16,8 +16,8 @@ export interface Try {
 export interface Order {
   readonly members: readonly Member[];
   tried?(member: Member): void;
-  /** None of them has begun with the call. */
-  refused?(): void;
+  /** The call did not begin. Returns the error to be told instead of this one. */
+  refused?(error: IscepError): IscepError | undefined;
 }
 
 /** A call that was refused so may begin elsewhere. */
@@ -84,13 +84,14 @@ export class Placement {
 
   /** Returns false when the error is the call's own, so that no other instance is asked. */
   refused(member: Member, error: IscepError): boolean {
-    this.#order?.refused?.();
+    const told = this.#order?.refused?.(error);
     if (!handedOver.has(error.code)) return false;
     (this.#tried ??= new Set()).add(member);
     if (error.code !== "busy") (this.#useless ??= new Set()).add(member);
     if (error.code === "connect_failed" || error.code === "not_trusted") member.wasInVain(error);
     // That one instance does not have the command says less than that another one is full.
-    if (this.#error === undefined || error.code !== "command_not_found") this.#error = error;
+    if (told !== undefined) this.#error = told;
+    else if (this.#error === undefined || error.code !== "command_not_found") this.#error = error;
     return true;
   }
 

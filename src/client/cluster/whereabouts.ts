@@ -10,6 +10,12 @@ import type { Members } from "./members.js";
 /** What a member says that is not there any more, or whose token knows nothing of the run. */
 const saysNothing: ReadonlySet<ErrorCode> = new Set(["connect_failed", "lost", "closed", "run_not_found"]);
 
+interface GivenKey {
+  readonly instance: string;
+  /** Calls with it that were given to the instance, without those that it refused. */
+  readonly calls: number;
+}
+
 interface Found {
   readonly member: Member;
   readonly page: RunsPage;
@@ -18,7 +24,7 @@ interface Found {
 export class Whereabouts {
   readonly #members: Members;
   readonly #runs: BoundedMap<string>;
-  readonly #keys: BoundedMap<string>;
+  readonly #keys: BoundedMap<GivenKey>;
 
   constructor(members: Members, most: number) {
     this.#members = members;
@@ -66,9 +72,10 @@ export class Whereabouts {
    */
   async ofKey(options: CallOptions): Promise<Member | undefined> {
     const { idempotencyKey = "" } = options;
-    const known = this.#keys.get(keyOf(options));
+    const known = this.#keys.get(keyOf(options))?.instance;
     const member = known === undefined ? undefined : this.#members.find(known);
-    if (member !== undefined) return member;
+    if (member?.isThere === true) return member;
+    if (member !== undefined) throw cannotBeReached(member.instance);
     const all = await this.#members.allAnswering();
     const mayBeThere = all.length > 1 || known !== undefined;
     const found = mayBeThere ? await this.#first(all, { ...tokenOf(options), idempotencyKey }) : undefined;
@@ -80,12 +87,26 @@ export class Whereabouts {
 
   /** The call with this key is given to that instance now. */
   triedAt(options: CallOptions, { instance }: Member): void {
-    this.#keys.set(keyOf(options), instance);
+    const key = keyOf(options);
+    const given = this.#keys.get(key);
+    this.#keys.set(key, { instance, calls: given?.instance === instance ? given.calls + 1 : 1 });
   }
 
-  /** It was refused there, so it did not begin, and may go anywhere. */
-  refused(options: CallOptions): void {
-    this.#keys.delete(keyOf(options));
+  /**
+   * It was refused there. The key may go anywhere then, unless an earlier call with it may have begun.
+   * @returns the error to be told instead, when nobody knows whether an earlier one has begun
+   */
+  refused(options: CallOptions, error: IscepError): IscepError | undefined {
+    const key = keyOf(options);
+    const given = this.#keys.get(key);
+    if (given === undefined) return undefined;
+    if (given.calls <= 1) {
+      this.#keys.delete(key);
+      return undefined;
+    }
+    this.#keys.set(key, { ...given, calls: given.calls - 1 });
+    if (!saysNothing.has(error.code) && error.code !== "not_trusted") return undefined;
+    return cannotBeReached(given.instance, error);
   }
 
   /** Resolves as soon as one has it. @throws IscepError when one that is there could not say */
@@ -113,6 +134,12 @@ export class Whereabouts {
       return toIscepError(error);
     }
   }
+}
+
+/** An earlier call with the key may have begun there. */
+function cannotBeReached(instance: string, cause?: IscepError): IscepError {
+  const reason = `the call with this key went to the instance ${instance}, which cannot be reached now; ask again later`;
+  return new IscepError("lost", reason, { cause });
 }
 
 function tokenOf(options: CallOptions | undefined): Pick<CallOptions, "token" | "timeoutMs" | "signal"> {

@@ -45,6 +45,26 @@ describe("runs of an instance that is gone", () => {
     here.open();
   });
 
+  test("with a key are lost as soon as their instance cannot be reached, and begin nowhere again", async () => {
+    const gates = [gate(), gate()];
+    const service = await startService(gates.map(({ command }) => ({ commands: [command] })));
+    const client = await service.client({ limits: { natsGoneMs: 60_000, natsPauseMs: 1 } });
+    const idempotencyKey = "once";
+    const first = client.run("gate", {}, { idempotencyKey });
+    await first.id;
+    const index = gates.findIndex(({ state }) => state.started === 1);
+    const began = service.instances[index]!;
+    // It goes on to tell of itself, as one does of which the broker has not heard that it is gone.
+    await began.server.close({ graceMs: 0 });
+    await first.outcome;
+    for (let retry = 0; retry < 20; retry++) {
+      const { status } = await client.run("gate", {}, { idempotencyKey }).outcome;
+      expect(status).toBe("lost");
+      expect(await errorOf(client.call("gate", {}, { idempotencyKey }))).toMatchObject({ code: "lost" });
+    }
+    expect(gates.reduce((sum, { state }) => sum + state.started, 0)).toBe(1);
+  });
+
   test("are found again when only the way to them was cut", async () => {
     const held = gate();
     const service = await startService([{ commands: [held.command] }]);
