@@ -1,9 +1,9 @@
 /** The instances of a service on a broker. */
 import { randomBytes } from "node:crypto";
-import { IscepError, toIscepError } from "../../errors.js";
+import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { checkCleartext, parseServiceAddress } from "../../nats/address.js";
-import { decodeBeat } from "../../nats/beat.js";
+import { readBeat } from "../../nats/beat.js";
 import { Broker } from "../../nats/broker.js";
 import type { NatsCredentials } from "../../nats/credentials.js";
 import { LinkDialler } from "../../nats/link-dialler.js";
@@ -85,11 +85,8 @@ class BrokerService implements Service {
 
   /** What is no beat comes from somebody else who may publish there, and counts for nothing. */
   #told(data: Uint8Array): void {
-    try {
-      this.#listener?.beat(decodeBeat(data));
-    } catch (error) {
-      if (toIscepError(error).code !== "protocol") throw error;
-    }
+    const beat = readBeat(data);
+    if (beat !== undefined) this.#listener?.beat(beat);
   }
 
   unreachable(): IscepError | undefined {

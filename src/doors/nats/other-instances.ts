@@ -1,7 +1,7 @@
 /** The other instances of this service, as their latest beats told. */
 import type { Subscription } from "@nats-io/transport-node";
 import type { Limits } from "../../limits/limits.js";
-import { decodeBeat, type Beat } from "../../nats/beat.js";
+import { readBeat, type Beat } from "../../nats/beat.js";
 import type { Broker } from "../../nats/broker.js";
 import { Rate } from "./rate.js";
 import { subjects } from "../../nats/subjects.js";
@@ -66,13 +66,9 @@ export class OtherInstances {
       this.#droppedAtMs = performance.now();
       return;
     }
-    let beat: Beat;
-    try {
-      beat = decodeBeat(data);
-    } catch {
-      // It came from somebody who is no instance, or from a later version. It tells us nothing.
-      return;
-    }
+    const beat = readBeat(data);
+    // It came from somebody who is no instance, or from a later version. It tells us nothing.
+    if (beat === undefined) return;
     if (beat.instance === this.#own) return;
     const before = this.#heard.get(beat.instance);
     if (beat.state === "left") this.#forget(beat.instance);
