@@ -1,4 +1,4 @@
-/** So many in a second, and as many at once after a quiet second. */
+/** So many in a second, and as many at once after a quiet second. It costs next to nothing to ask. */
 export class Rate {
   readonly #perSecond: number;
   #left: number;
@@ -9,9 +9,7 @@ export class Rate {
     this.#left = perSecond;
   }
 
-  /** Whether there may be one more now. */
-  take(): boolean {
-    const nowMs = performance.now();
+  take(nowMs = performance.now()): boolean {
     this.#left = Math.min(this.#perSecond, this.#left + ((nowMs - this.#atMs) / 1_000) * this.#perSecond);
     this.#atMs = nowMs;
     if (this.#left < 1) return false;

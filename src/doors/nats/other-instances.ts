@@ -3,7 +3,7 @@ import type { Subscription } from "@nats-io/transport-node";
 import type { Limits } from "../../limits/limits.js";
 import { readBeat, type Beat } from "../../nats/beat.js";
 import type { Broker } from "../../nats/broker.js";
-import { Rate } from "./rate.js";
+import { Rate } from "../../nats/rate.js";
 import { subjects } from "../../nats/subjects.js";
 
 /** An instance that has taken a request is known for one for so long. */

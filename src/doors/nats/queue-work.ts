@@ -20,7 +20,7 @@ import {
 } from "../../session/request-proof.js";
 import type { TokenProof } from "../door.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
-import { Rate } from "./rate.js";
+import { Rate } from "../../nats/rate.js";
 import { QueueStates } from "./queue-states.js";
 import { argumentsOf, headerOf, proofName, provenHeadersOf, wishesOf } from "./service-message.js";
 import { tokenProofOf } from "./service-proofs.js";

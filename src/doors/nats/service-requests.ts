@@ -7,7 +7,7 @@ import { refusedIt, takenBy } from "./hand-over.js";
 import type { NatsPartContext } from "./part.js";
 import { argumentsOf, wishesOf, type ServiceMessage } from "./service-message.js";
 import { ServiceProofs, type KnownRequest, type NewRequest } from "./service-proofs.js";
-import { Rate } from "./rate.js";
+import { Rate } from "../../nats/rate.js";
 import { answerMessage, readProofHeader } from "../../session/request-proof.js";
 import { natsSource } from "../../nats/subjects.js";
 import { errorReplyOf, headerRoomBytes, knownReply, replyOf, type ServiceReply } from "./service-reply.js";

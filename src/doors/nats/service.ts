@@ -10,7 +10,7 @@ import { belongsToGroup } from "./other-instances.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
 import { ServiceCounts } from "./service-counts.js";
 import { endpointsOf, infoText, pingText, statsText, type Endpoint, type ServiceFacts } from "./service-info.js";
-import { Rate } from "./rate.js";
+import { Rate } from "../../nats/rate.js";
 import { headerOf, proofName, readServiceMessage } from "./service-message.js";
 import { headerRoomBytes, type ServiceReply } from "./service-reply.js";
 import { ServiceRequests } from "./service-requests.js";
