@@ -26,6 +26,8 @@ const layers = [
   "identity",
   "transport",
   "nats",
+  "nats/links",
+  "nats/queue",
   "logs",
   "commands/arguments",
   "commands/script",

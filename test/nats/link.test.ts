@@ -1,9 +1,9 @@
 /** Links in memory, over a broker that does what brokers do on bad days: it delays, drops, repeats and reorders messages. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { firstWindowBytes, Link, type LinkCarrier } from "#iscep/nats/link";
-import { bytesMessage, creditMessage, endMessage, readLinkMessage } from "#iscep/nats/link-message";
-import { LinkWindows } from "#iscep/nats/link-windows";
+import { firstWindowBytes, Link, type LinkCarrier } from "#iscep/nats/links/link";
+import { bytesMessage, creditMessage, endMessage, readLinkMessage } from "#iscep/nats/links/message";
+import { LinkWindows } from "#iscep/nats/links/windows";
 
 const limits = { natsLinkWindowBytes: 64 * 1024, natsMessageBytes: 8 * 1024 };
 

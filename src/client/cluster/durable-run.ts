@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { errorTable, IscepError, isErrorCode, toIscepError, type ErrorCode } from "../../errors.js";
 import { outcomeTable, type Outcome } from "../../model/outcome.js";
-import type { DurableState } from "../../nats/durable.js";
+import type { DurableState } from "../../nats/queue/durable.js";
 import type { RunOptions } from "../protocol/options.js";
 import { outcomeOfError, type RunHandle } from "../protocol/run-handle.js";
 import { HandedRun } from "./handed-run.js";

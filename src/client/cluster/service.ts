@@ -1,7 +1,7 @@
 /** What a client of many instances needs from whatever leads to them. */
 import type { IscepError } from "../../errors.js";
 import type { Beat } from "../../nats/beat.js";
-import type { DurableState } from "../../nats/durable.js";
+import type { DurableState } from "../../nats/queue/durable.js";
 import type { Carrier } from "../../session/version2-choices.js";
 import type { RunOptions } from "../protocol/options.js";
 import type { ByteStream } from "../../transport/byte-stream.js";

@@ -1,5 +1,5 @@
 /** Sessions of version 2 over links. The server has and counts them, as it does connections. */
-import { LinkListener } from "../../nats/link-listener.js";
+import { LinkListener } from "../../nats/links/listener.js";
 import { natsSource } from "../../nats/subjects.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
 

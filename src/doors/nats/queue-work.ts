@@ -7,10 +7,10 @@ import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { IscepError, isIscepError, toIscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
 import { callSubjects, submittedOf } from "../../nats/call-subjects.js";
-import type { Claims } from "../../nats/claims.js";
-import { noToken } from "../../nats/durable.js";
+import type { Claims } from "../../nats/queue/claims.js";
+import { noToken } from "../../nats/queue/durable.js";
 import { isInbox, natsSource } from "../../nats/subjects.js";
-import { openWorkQueue, queueClaims, type WorkQueue } from "../../nats/work-queue.js";
+import { openWorkQueue, queueClaims, type WorkQueue } from "../../nats/queue/work-queue.js";
 import {
   durableMessage,
   queuedRunId,

@@ -1,6 +1,6 @@
 /** Lets each planned time of a schedule be started by one instance of the service. */
-import type { Claims } from "../../nats/claims.js";
-import { queueClaims } from "../../nats/work-queue.js";
+import type { Claims } from "../../nats/queue/claims.js";
+import { queueClaims } from "../../nats/queue/work-queue.js";
 import type { ScheduleClaim, ScheduledTime } from "../../schedule/shared-times.js";
 import type { NatsPartContext } from "./part.js";
 

@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import type { Client } from "../../client/client.js";
 import { IscepError } from "../../errors.js";
-import { Claims } from "../../nats/claims.js";
-import { queueClaims } from "../../nats/work-queue.js";
+import { Claims } from "../../nats/queue/claims.js";
+import { queueClaims } from "../../nats/queue/work-queue.js";
 import { natsSource } from "../../nats/subjects.js";
 import { RequestMemory } from "../../session/request-memory.js";
 import { isProvenRequest, readProofHeader, toAny, type RequestProof } from "../../session/request-proof.js";

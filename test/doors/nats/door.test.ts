@@ -6,7 +6,7 @@ import { natsDoor } from "#iscep/doors/nats/door";
 import { parseBrokerAddress } from "#iscep/nats/address";
 import { decodeBeat, type Beat } from "#iscep/nats/beat";
 import { Broker } from "#iscep/nats/broker";
-import { LinkDialler } from "#iscep/nats/link-dialler";
+import { LinkDialler } from "#iscep/nats/links/dialler";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
 import { errorOf } from "../../support/error-of.js";

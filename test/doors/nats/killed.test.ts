@@ -9,7 +9,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { defaultLimits, isIscepError } from "iscep";
-import { durableState, submitDurable, type DurableState } from "#iscep/nats/durable";
+import { durableState, submitDurable, type DurableState } from "#iscep/nats/queue/durable";
 import { watchForLeaks } from "../../support/leaks.js";
 import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
 import { plainCaller } from "../../support/nats-service.js";

@@ -3,9 +3,9 @@
  * of JetStream's key-value store, which survives a restart of the broker.
  */
 import type { KV } from "@nats-io/kv";
-import { IscepError } from "../errors.js";
+import { IscepError } from "../../errors.js";
 import { jetStreamFault, isConflict } from "./jetstream-faults.js";
-import type { Broker } from "./broker.js";
+import type { Broker } from "../broker.js";
 
 export interface ClaimsOptions {
   /** How long a claim is kept, in milliseconds. */

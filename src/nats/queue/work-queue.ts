@@ -1,8 +1,8 @@
 /** Durable calls wait in a stream of JetStream from which each is taken once. It is made by the first that needs it. */
 import type { Consumer, JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
-import type { Limits } from "../limits/limits.js";
-import type { Broker } from "./broker.js";
-import { callSubjects } from "./call-subjects.js";
+import type { Limits } from "../../limits/limits.js";
+import type { Broker } from "../broker.js";
+import { callSubjects } from "../call-subjects.js";
 import { Claims } from "./claims.js";
 import { jetStreamFault } from "./jetstream-faults.js";
 

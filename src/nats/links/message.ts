@@ -1,5 +1,5 @@
 /** The messages of a link: kind 1 | number 6 | rest (PROTOCOL.md, "Over NATS"). Numbers are big-endian. */
-import { IscepError } from "../errors.js";
+import { IscepError } from "../../errors.js";
 
 export const linkHeaderBytes = 7;
 

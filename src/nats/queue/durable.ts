@@ -1,17 +1,17 @@
 /** The caller's side of durable calls: to submit one, and to ask what became of it. */
 import { randomBytes } from "node:crypto";
-import { IscepError } from "../errors.js";
-import { secretOf, serverKey } from "../identity/tokens.js";
-import type { Limits } from "../limits/limits.js";
-import { isOutcomeStatus, type OutcomeStatus } from "../model/outcome.js";
-import { durableMessage, proofHeader, queuedRunId, toQueue, type ProvenHeaders } from "../session/request-proof.js";
-import { isServerProof, tokenReference } from "../session/proof.js";
-import { isJsonObject, parseJson } from "../wire/json.js";
-import type { Broker } from "./broker.js";
-import { callSubjects } from "./call-subjects.js";
+import { IscepError } from "../../errors.js";
+import { secretOf, serverKey } from "../../identity/tokens.js";
+import type { Limits } from "../../limits/limits.js";
+import { isOutcomeStatus, type OutcomeStatus } from "../../model/outcome.js";
+import { durableMessage, proofHeader, queuedRunId, toQueue, type ProvenHeaders } from "../../session/request-proof.js";
+import { isServerProof, tokenReference } from "../../session/proof.js";
+import { isJsonObject, parseJson } from "../../wire/json.js";
+import type { Broker } from "../broker.js";
+import { callSubjects } from "../call-subjects.js";
 import { isRefusal, jetStreamFault } from "./jetstream-faults.js";
-import { keysOf, newRequest } from "./request-header.js";
-import { isId } from "./subjects.js";
+import { keysOf, newRequest } from "../request-header.js";
+import { isId } from "../subjects.js";
 import { openWorkQueue } from "./work-queue.js";
 
 /** The name of a request in JetStream. A message that is sent again with it counts once. */

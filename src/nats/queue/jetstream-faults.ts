@@ -1,6 +1,6 @@
 /** What JetStream refuses, as errors that tell a person what to do. Codes are those of its API (`err_code`). */
-import { isIscepError, IscepError, textOfThrown } from "../errors.js";
-import { hasNoResponder } from "./faults.js";
+import { isIscepError, IscepError, textOfThrown } from "../../errors.js";
+import { hasNoResponder } from "../faults.js";
 
 const wrongLastSequence = [10_071, 10_164];
 const noRoom = [10_023, 10_047, 10_054, 10_077, 10_122];

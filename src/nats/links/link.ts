@@ -3,18 +3,11 @@
  * breaks the link. The receiver grants what may be on its way, so that nothing piles up in the broker.
  */
 import { Duplex } from "node:stream";
-import { IscepError, toIscepError } from "../errors.js";
-import type { Limits } from "../limits/limits.js";
-import type { ByteStream } from "../transport/byte-stream.js";
-import {
-  breakMessage,
-  bytesMessage,
-  creditMessage,
-  endMessage,
-  linkHeaderBytes,
-  readLinkMessage,
-} from "./link-message.js";
-import type { LinkWindows } from "./link-windows.js";
+import { IscepError, toIscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { ByteStream } from "../../transport/byte-stream.js";
+import { breakMessage, bytesMessage, creditMessage, endMessage, linkHeaderBytes, readLinkMessage } from "./message.js";
+import type { LinkWindows } from "./windows.js";
 
 /** Both sides may send so much before the first credit. */
 export const firstWindowBytes = 16 * 1024;

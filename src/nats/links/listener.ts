@@ -1,12 +1,12 @@
 /** The side of links of an instance: takes those that clients open. */
-import { IscepError } from "../errors.js";
-import type { Limits } from "../limits/limits.js";
-import type { Broker } from "./broker.js";
+import { IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { Broker } from "../broker.js";
 import { Link, type LinkCarrier } from "./link.js";
-import { breakMessage } from "./link-message.js";
-import { LinkWindows } from "./link-windows.js";
-import { Rate } from "./rate.js";
-import { isInbox, newId, subjects } from "./subjects.js";
+import { breakMessage } from "./message.js";
+import { LinkWindows } from "./windows.js";
+import { Rate } from "../rate.js";
+import { isInbox, newId, subjects } from "../subjects.js";
 
 export class LinkListener {
   readonly #broker: Broker;

@@ -1,11 +1,11 @@
 /** The client's side of links: opens them to single instances of a service, over one connection to the broker. */
 import { randomBytes } from "node:crypto";
-import { IscepError } from "../errors.js";
-import type { Limits } from "../limits/limits.js";
-import type { Broker } from "./broker.js";
+import { IscepError } from "../../errors.js";
+import type { Limits } from "../../limits/limits.js";
+import type { Broker } from "../broker.js";
 import { Link, type LinkCarrier } from "./link.js";
-import { LinkWindows } from "./link-windows.js";
-import { subjects } from "./subjects.js";
+import { LinkWindows } from "./windows.js";
+import { subjects } from "../subjects.js";
 
 export class LinkDialler {
   readonly #broker: Broker;
