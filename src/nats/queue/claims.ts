@@ -4,7 +4,7 @@
  */
 import type { KV } from "@nats-io/kv";
 import { IscepError } from "../../errors.js";
-import { jetStreamFault, isConflict } from "./jetstream-faults.js";
+import { isBeingMade, isConflict, jetStreamFault } from "./jetstream-faults.js";
 import type { Broker } from "../broker.js";
 
 export interface ClaimsOptions {
@@ -27,7 +27,10 @@ export class Claims {
 
   /** It is opened when it is needed first, and made if there is none. */
   async #open(): Promise<KV> {
-    const opening = (this.#opening ??= this.#make());
+    const opening = (this.#opening ??= this.#make().catch((error: unknown) => {
+      if (isBeingMade(error)) return this.#make();
+      throw error;
+    }));
     try {
       return await opening;
     } catch (error) {

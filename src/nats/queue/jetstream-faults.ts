@@ -10,6 +10,11 @@ function codeOf(thrown: unknown): number | undefined {
   return thrown instanceof Error && "code" in thrown && typeof thrown.code === "number" ? thrown.code : undefined;
 }
 
+/** Another instance makes the same stream at this moment. It is there when one looks again. */
+export function isBeingMade(thrown: unknown): boolean {
+  return [10_058, 10_065].includes(codeOf(thrown) ?? 0);
+}
+
 /** Another one was there first. */
 export function isConflict(thrown: unknown): boolean {
   return wrongLastSequence.includes(codeOf(thrown) ?? 0);

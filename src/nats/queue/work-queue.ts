@@ -4,7 +4,7 @@ import type { Limits } from "../../limits/limits.js";
 import type { Broker } from "../broker.js";
 import { callSubjects } from "../call-subjects.js";
 import { Claims } from "./claims.js";
-import { jetStreamFault } from "./jetstream-faults.js";
+import { isBeingMade, jetStreamFault } from "./jetstream-faults.js";
 
 const nanos = 1_000_000;
 const consumerName = "iscep";
@@ -35,7 +35,7 @@ export async function openWorkQueue(broker: Broker, service: string, limits: Que
       await manager.streams.info(stream);
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === noStream)) throw error;
-      await manager.streams.add({
+      const made = manager.streams.add({
         name: stream,
         subjects: [`${callSubjects.submits(service)}>`],
         retention: RetentionPolicy.Workqueue,
@@ -44,6 +44,9 @@ export async function openWorkQueue(broker: Broker, service: string, limits: Que
         discard: DiscardPolicy.New,
         max_age: limits.natsDurableMs * nanos,
         max_bytes: limits.natsMaxDurableBytes,
+      });
+      await made.catch((fault: unknown) => {
+        if (!isBeingMade(fault)) throw fault;
       });
     }
     const open = async (): Promise<Consumer> => {
