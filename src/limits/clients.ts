@@ -51,7 +51,8 @@ export const clientLimits = {
   connectTimeoutMs: {
     default: 10_000,
     max: forever,
-    reason: "client: the time for address look-up, TCP, TLS handshake and greeting together",
+    reason:
+      "client: the time for address look-up, TCP, TLS handshake and greeting together. Over a broker, as much again for the server's proof",
   },
   natsGoneMs: {
     min: 1,

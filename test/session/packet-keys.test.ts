@@ -111,6 +111,17 @@ describe("over a bus", () => {
     expect(notes).toEqual([7]);
   });
 
+  test("a server that greets and never proves itself is left in time, and nothing was sent to it", async () => {
+    const { client, token, notes } = await world();
+    const relay = packetRelay({ toClient: (packet, index) => (index === 0 ? [packet] : []) });
+    const own = client(() => relay, token);
+    const outcome = await own.run("note", { number: 1 }, undefined).outcome;
+    expect(outcome).toMatchObject({ status: "rejected", error: { code: "connect_failed" } });
+    expect(String("error" in outcome && outcome.error.message)).toMatch(/did not prove within 2000 ms/);
+    expect(relay.seen.client).toBe(2);
+    expect(notes).toEqual([]);
+  });
+
   test("what is dropped, repeated, changed, inserted or comes in another order ends the session, and is never taken", async () => {
     const kinds = ["drop", "repeat", "change", "swap", "cut short", "replay"] as const;
     await fc.assert(

@@ -51,6 +51,7 @@ export class Version2ClientConnection implements ClientConnection {
   #checkServer: ((proof: Buffer) => boolean) | undefined;
   /** With packets that have a key, nothing is sent before the server is proven: only so an answer without the key means that nothing ran. */
   #held: (() => void)[] | undefined;
+  #proofTimer: NodeJS.Timeout | undefined;
   #flushIsScheduled = false;
   #heard = true;
   #missedPings = 0;
@@ -119,6 +120,14 @@ export class Version2ClientConnection implements ClientConnection {
     this.#flush();
     this.#outbox.hash = packetMac(mac.client);
     this.#held = [];
+    this.#proofTimer = setTimeout(() => this.#unproven(), this.#options.limits.connectTimeoutMs);
+  }
+
+  /** What waits for the proof was not sent, so others may be asked. */
+  #unproven(): void {
+    const { connectTimeoutMs } = this.#options.limits;
+    const message = `the server greeted, and did not prove within ${connectTimeoutMs} ms that it knows the token`;
+    this.#ended(new IscepError("connect_failed", message), true);
   }
 
   #authenticated(event: Version2ClientEvent): void {
@@ -130,6 +139,7 @@ export class Version2ClientConnection implements ClientConnection {
     const proven = typeof proof === "string" && this.#checkServer?.(Buffer.from(proof, "base64url")) === true;
     if (proven && !this.#session.awaitsMac) {
       this.#checkServer = undefined;
+      clearTimeout(this.#proofTimer);
       const held = this.#held ?? [];
       this.#held = undefined;
       for (const send of held) send();
@@ -247,6 +257,7 @@ export class Version2ClientConnection implements ClientConnection {
   #stop(): void {
     this.#gone = true;
     clearInterval(this.#ping);
+    clearTimeout(this.#proofTimer);
   }
 
   #ended(error: IscepError, nothingRan = false): void {
