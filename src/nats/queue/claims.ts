@@ -3,8 +3,9 @@
  * of JetStream's key-value store, which survives a restart of the broker.
  */
 import type { KV } from "@nats-io/kv";
+import { setTimeout as pause } from "node:timers/promises";
 import { IscepError } from "../../errors.js";
-import { isBeingMade, isConflict, jetStreamFault } from "./jetstream-faults.js";
+import { beingMadeMs, isBeingMade, isConflict, jetStreamFault } from "./jetstream-faults.js";
 import type { Broker } from "../broker.js";
 
 export interface ClaimsOptions {
@@ -27,9 +28,10 @@ export class Claims {
 
   /** It is opened when it is needed first, and made if there is none. */
   async #open(): Promise<KV> {
-    const opening = (this.#opening ??= this.#make().catch((error: unknown) => {
-      if (isBeingMade(error)) return this.#make();
-      throw error;
+    const opening = (this.#opening ??= this.#make().catch(async (error: unknown) => {
+      if (!isBeingMade(error)) throw error;
+      await pause(beingMadeMs);
+      return this.#make();
     }));
     try {
       return await opening;

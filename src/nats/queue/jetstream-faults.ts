@@ -10,6 +10,9 @@ function codeOf(thrown: unknown): number | undefined {
   return thrown instanceof Error && "code" in thrown && typeof thrown.code === "number" ? thrown.code : undefined;
 }
 
+/** A broker has a stream so soon after somebody has begun to make it. */
+export const beingMadeMs = 300;
+
 /** Another instance makes the same stream at this moment. It is there when one looks again. */
 export function isBeingMade(thrown: unknown): boolean {
   return [10_058, 10_065].includes(codeOf(thrown) ?? 0);

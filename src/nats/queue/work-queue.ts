@@ -1,10 +1,11 @@
 /** Durable calls wait in a stream of JetStream from which each is taken once. It is made by the first that needs it. */
+import { setTimeout as pause } from "node:timers/promises";
 import type { Consumer, JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { Limits } from "../../limits/limits.js";
 import type { Broker } from "../broker.js";
 import { callSubjects } from "../call-subjects.js";
 import { Claims } from "./claims.js";
-import { isBeingMade, jetStreamFault } from "./jetstream-faults.js";
+import { beingMadeMs, isBeingMade, jetStreamFault } from "./jetstream-faults.js";
 
 const nanos = 1_000_000;
 const consumerName = "iscep";
@@ -47,6 +48,7 @@ export async function openWorkQueue(broker: Broker, service: string, limits: Que
       });
       await made.catch((fault: unknown) => {
         if (!isBeingMade(fault)) throw fault;
+        return pause(beingMadeMs);
       });
     }
     const open = async (): Promise<Consumer> => {
