@@ -79,6 +79,20 @@ export class ServiceProofs {
     }
   }
 
+  /** False when its token or its proof would be refused. Nothing is remembered of it. */
+  isProven(message: ServiceMessage): boolean {
+    const { server, service } = this.#context;
+    if (server.access !== "tokens") return true;
+    const proof = readProofHeader(message.proof ?? "");
+    if (proof?.proven === undefined) return false;
+    try {
+      void server.clientOf({ source: natsSource, proof: tokenProofOf(proof, service, message) }).close();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /**
    * The instance at which the run of an idempotency key is, or will be: the first that was asked for it.
    * @throws IscepError `busy` when nobody can know

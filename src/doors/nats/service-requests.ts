@@ -53,6 +53,10 @@ export class ServiceRequests {
     return this.#refusals.take();
   }
 
+  /**
+   * Only for a request that this instance has taken for what its proof says. A proven refusal of anything else could be
+   * shown to the caller of the same nonce, while that request runs.
+   */
   #proofOf({ command, proof }: ServiceMessage, { payload, error }: ServiceReply): string | undefined {
     const { server, service } = this.#host.context;
     const { proven, nonce = "" } = readProofHeader(proof ?? "") ?? {};
@@ -72,28 +76,34 @@ export class ServiceRequests {
     let reply: ServiceReply | undefined;
     if (message.giver !== undefined) {
       const { state } = this.#host.context.beat();
-      const isWanted = isOurs(message) || (state === "ready" && !this.#isFull);
+      const isWanted = this.#proofs.isProven(message) && (isOurs(message) || (state === "ready" && !this.#isFull));
       const taken = isWanted ? takenBy(this.#host.context, message, this.#host.context.instance) : undefined;
       broker.publish(message.giver, taken ?? refusedIt);
       if (taken === undefined) return;
     }
+    const seen = { isProven: false };
     try {
-      reply = await this.#reply(message, isOurs(message));
+      reply = await this.#reply(message, seen, isOurs(message));
     } catch (error) {
       reply = errorReplyOf(toIscepError(error));
     }
     if (reply === undefined) return;
     // Those who flood the service are not helped by answers.
     if (reply.error?.code !== "unauthorized" || this.#refusals.take())
-      this.#host.send(message.reply, reply, this.#proofOf(message, reply));
+      this.#host.send(message.reply, reply, seen.isProven ? this.#proofOf(message, reply) : undefined);
     this.#host.answered(message.command, performance.now() - startedMs, reply.error?.code);
   }
 
   /**
    * undefined when another instance answers.
+   * @param seen is told when the proof is found good
    * @param mustWait nobody else has room, so it waits here for its turn
    */
-  async #reply(message: ServiceMessage, mustWait = false): Promise<ServiceReply | undefined> {
+  async #reply(
+    message: ServiceMessage,
+    seen: { isProven: boolean },
+    mustWait = false,
+  ): Promise<ServiceReply | undefined> {
     const { context, handOver } = this.#host;
     const { state } = context.beat();
     const isElsewhere = !mustWait && (state !== "ready" || this.#isFull) && !this.#isForUs(message);
@@ -102,6 +112,7 @@ export class ServiceRequests {
       throw new IscepError("closed", "the server closes; nothing was begun");
     if (this.#isFull) throw new IscepError("busy", "too many requests wait here for their answers; try again later");
     const request = await this.#proofs.open(message);
+    seen.isProven = true;
     try {
       if (request.kind === "elsewhere") return await this.#elsewhere(message, request.instance);
       if (request.kind === "again") return await this.#again(request);
@@ -118,7 +129,7 @@ export class ServiceRequests {
       request.close();
     }
     // Another instance may have it by now, so whether we have it is asked again.
-    return (await handOver.give(message)) ? undefined : this.#reply(message, true);
+    return (await handOver.give(message)) ? undefined : this.#reply(message, seen, true);
   }
 
   /** undefined when the request has no key, or is for this instance alone. */

@@ -199,6 +199,42 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
       expect(isNatsAnswer({ ...good, proof })).toBe(false);
   });
 
+  test("a refusal of a proof proves nothing, because a spoiled copy of a request that runs gets one too", async () => {
+    const { instance, token, caller, slow, send } = await stage();
+    const sent = natsProof({ ...request, command: "slow", token });
+    const running = send(sent, "slow");
+    await slow.started(1);
+    const stale = proofHeader(
+      {
+        service: "world",
+        command: "slow",
+        to: "any",
+        timeMs: Date.now() - 600_000,
+        nonce: "n".repeat(22),
+        headers: {},
+        payload: Buffer.from("{}"),
+      },
+      keysOf(token),
+    );
+    const subject = callSubjects.to("world", instance.id, "slow");
+    const refusals = [
+      await send(sent, "slow", '{"x":1}'),
+      await send(sent, "slow", "{}", { "Iscep-Timeout": "1" }),
+      await send(sent, "count"),
+      await caller.request(subject, '{"x":1}', { "Iscep-Proof": sent }),
+      await send(stale, "slow"),
+    ];
+    for (const { body, message } of refusals) {
+      expect(body["code"]).toBe("unauthorized");
+      expect(message.headers?.get("Iscep-Proof") ?? "").toBe("");
+    }
+    slow.open();
+    const { message } = await running;
+    const proof = message.headers?.get("Iscep-Proof") ?? "";
+    expect(isNatsAnswer({ token, service: "world", command: "slow", sent, proof, payload: message.data })).toBe(true);
+    expect(slow.state.started).toBe(1);
+  });
+
   test("a full instance believes no stranger that says it takes a request, and stays in the group", async () => {
     counted.runs = 0;
     const nats = await NatsServer.start({ jetStream: true });
