@@ -4,7 +4,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { IscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
 import type { BrokerAddress } from "./address.js";
-import { connectionCredentials, type NatsCredentials } from "./credentials.js";
+import { connectionCredentials } from "./connection-credentials.js";
+import type { NatsCredentials } from "./credentials.js";
 import { brokerFault, connectFault } from "./faults.js";
 
 export interface BrokerOptions extends NatsCredentials {
