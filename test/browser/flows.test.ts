@@ -125,8 +125,10 @@ describe.skipIf(hasNoBrowser)("the console", () => {
 
   test("by keys alone: find, fill in, run, and come back", async () => {
     const page = await signedIn();
+    await page.getByRole("link", { name: "Greet someone" }).waitFor();
     await page.keyboard.press("/");
     await page.keyboard.type("greet");
+    await page.getByText("1 hit").waitFor();
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "hello" }).waitFor();
     await expect.poll(() => page.evaluate("document.activeElement.tagName")).toBe("H1");
