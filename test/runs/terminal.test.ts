@@ -148,13 +148,15 @@ describe.skipIf(!hasTerminals)("a script with terminal: true", () => {
     const { person, run } = sit(client, "sizes");
     await person.sees("ready");
     run.resize({ rows: 50, columns: 132 });
-    expect(await person.sees("50 132")).toContain("told");
+    // A size that stty is just printing is seen before the shell says that it was told of it.
+    let seen = await person.sees("50 132");
     run.resize({ rows: 10, columns: 20 });
-    await person.sees("10 20");
+    seen += await person.sees("10 20");
     // A window that is dragged has hundreds of sizes, and each that is set costs a process.
     for (let rows = 1; rows <= 500; rows++) run.resize({ rows, columns: 40 });
     const between = await person.sees("500 40");
     expect(new Set(between.match(/\d+ 40/g)).size).toBeLessThan(20);
+    expect(seen + between).toContain("told");
     person.type("\r");
     expect(await run.outcome).toMatchObject({ status: "completed" });
   });
