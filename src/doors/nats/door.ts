@@ -12,9 +12,9 @@ import { brokerAtLast } from "./broker-at-last.js";
 import { openLinks } from "./links.js";
 import type { NatsPart, OpenNatsPart } from "./part.js";
 import { OtherInstances } from "./other-instances.js";
-import { openQueueWork } from "./queue-work.js";
-import { ScheduleClaims } from "./schedule-claims.js";
-import { openService } from "./service.js";
+import { openQueueWork } from "./queue/work.js";
+import { ScheduleClaims } from "./queue/schedule-claims.js";
+import { openService } from "./service/service.js";
 import { checkAccess, checkNatsSettings, type NatsPlace, type NatsSettings } from "./settings.js";
 
 export { isNatsAnswer, natsProof, type NatsAnswer, type NatsProofOptions } from "../../nats/request-header.js";

@@ -1,10 +1,10 @@
 /** Reads one request of a caller without a session. */
 import type { Msg, MsgHdrs } from "@nats-io/transport-node";
-import { IscepError } from "../../errors.js";
-import type { Limits } from "../../limits/limits.js";
-import { isId, isInbox } from "../../nats/subjects.js";
-import { provenHeaders, type ProvenHeaders } from "../../session/request-proof.js";
-import { isJsonObject, parseJson, type JsonLimits, type JsonObject } from "../../wire/json.js";
+import { IscepError } from "../../../errors.js";
+import type { Limits } from "../../../limits/limits.js";
+import { isId, isInbox } from "../../../nats/subjects.js";
+import { provenHeaders, type ProvenHeaders } from "../../../session/request-proof.js";
+import { isJsonObject, parseJson, type JsonLimits, type JsonObject } from "../../../wire/json.js";
 
 export const proofName = "Iscep-Proof";
 /** An instance that gives a request to another one says with these where the answer goes, and who had it before. */

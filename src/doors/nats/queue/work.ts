@@ -2,28 +2,28 @@
 import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Client } from "../../client/client.js";
-import type { RunHandle } from "../../client/protocol/run-handle.js";
-import { IscepError, isIscepError, toIscepError } from "../../errors.js";
-import type { Outcome } from "../../model/outcome.js";
-import { callSubjects, submittedOf } from "../../nats/call-subjects.js";
-import type { Claims } from "../../nats/queue/claims.js";
-import { noToken } from "../../nats/queue/durable.js";
-import { isInbox, natsSource } from "../../nats/subjects.js";
-import { openWorkQueue, queueClaims, type WorkQueue } from "../../nats/queue/work-queue.js";
+import type { Client } from "../../../client/client.js";
+import type { RunHandle } from "../../../client/protocol/run-handle.js";
+import { IscepError, isIscepError, toIscepError } from "../../../errors.js";
+import type { Outcome } from "../../../model/outcome.js";
+import { callSubjects, submittedOf } from "../../../nats/call-subjects.js";
+import type { Claims } from "../../../nats/queue/claims.js";
+import { noToken } from "../../../nats/queue/durable.js";
+import { isInbox, natsSource } from "../../../nats/subjects.js";
+import { openWorkQueue, queueClaims, type WorkQueue } from "../../../nats/queue/work-queue.js";
 import {
   durableMessage,
   queuedRunId,
   readProofHeader,
   toQueue,
   type RequestProof,
-} from "../../session/request-proof.js";
-import type { TokenProof } from "../door.js";
-import type { NatsPart, NatsPartContext } from "./part.js";
-import { Rate } from "../../nats/rate.js";
-import { QueueStates } from "./queue-states.js";
-import { argumentsOf, headerOf, proofName, provenHeadersOf, wishesOf } from "./service-message.js";
-import { tokenProofOf } from "./service-proofs.js";
+} from "../../../session/request-proof.js";
+import type { TokenProof } from "../../door.js";
+import type { NatsPart, NatsPartContext } from "../part.js";
+import { Rate } from "../../../nats/rate.js";
+import { QueueStates } from "./states.js";
+import { argumentsOf, headerOf, proofName, provenHeadersOf, wishesOf } from "../service/message.js";
+import { tokenProofOf } from "../service/proofs.js";
 
 const retryMs = 500;
 const droppedLineMs = 60_000;

@@ -1,8 +1,8 @@
 /** Lets each planned time of a schedule be started by one instance of the service. */
-import type { Claims } from "../../nats/queue/claims.js";
-import { queueClaims } from "../../nats/queue/work-queue.js";
-import type { ScheduleClaim, ScheduledTime } from "../../schedule/shared-times.js";
-import type { NatsPartContext } from "./part.js";
+import type { Claims } from "../../../nats/queue/claims.js";
+import { queueClaims } from "../../../nats/queue/work-queue.js";
+import type { ScheduleClaim, ScheduledTime } from "../../../schedule/shared-times.js";
+import type { NatsPartContext } from "../part.js";
 
 export class ScheduleClaims {
   readonly #claims: Claims;

@@ -1,7 +1,7 @@
 /** What `nats micro` reads: the answers to PING, INFO and STATS (ADR-32 of NATS). */
-import type { CommandDescription } from "../../model/command.js";
-import { callSubjects, queueGroup } from "../../nats/call-subjects.js";
-import type { EndpointCounts } from "./service-counts.js";
+import type { CommandDescription } from "../../../model/command.js";
+import { callSubjects, queueGroup } from "../../../nats/call-subjects.js";
+import type { EndpointCounts } from "./counts.js";
 
 export interface ServiceFacts {
   readonly name: string;

@@ -1,6 +1,6 @@
 /** Counts the requests of each endpoint. */
-import type { ErrorCode } from "../../errors.js";
-import { errorTable } from "../../errors.js";
+import type { ErrorCode } from "../../../errors.js";
+import { errorTable } from "../../../errors.js";
 
 export interface EndpointCounts {
   readonly requests: number;

@@ -1,19 +1,19 @@
 /** The service of ADR-32: `nats micro` finds it, and callers without a session call its endpoints. */
 import type { Msg, MsgHdrs, Subscription } from "@nats-io/transport-node";
-import { IscepError, toIscepError } from "../../errors.js";
-import { callSubjects, commandOf, queueGroup } from "../../nats/call-subjects.js";
-import type { Beat } from "../../nats/beat.js";
-import { isInbox, natsSource } from "../../nats/subjects.js";
-import { packageVersion } from "../../version.js";
+import { IscepError, toIscepError } from "../../../errors.js";
+import { callSubjects, commandOf, queueGroup } from "../../../nats/call-subjects.js";
+import type { Beat } from "../../../nats/beat.js";
+import { isInbox, natsSource } from "../../../nats/subjects.js";
+import { packageVersion } from "../../../version.js";
 import { HandOver } from "./hand-over.js";
-import { belongsToGroup } from "./other-instances.js";
-import type { NatsPart, NatsPartContext } from "./part.js";
-import { ServiceCounts } from "./service-counts.js";
-import { endpointsOf, infoText, pingText, statsText, type Endpoint, type ServiceFacts } from "./service-info.js";
-import { Rate } from "../../nats/rate.js";
-import { headerOf, proofName, readServiceMessage } from "./service-message.js";
-import { headerRoomBytes, type ServiceReply } from "./service-reply.js";
-import { ServiceRequests } from "./service-requests.js";
+import { belongsToGroup } from "../other-instances.js";
+import type { NatsPart, NatsPartContext } from "../part.js";
+import { ServiceCounts } from "./counts.js";
+import { endpointsOf, infoText, pingText, statsText, type Endpoint, type ServiceFacts } from "./info.js";
+import { Rate } from "../../../nats/rate.js";
+import { headerOf, proofName, readServiceMessage } from "./message.js";
+import { headerRoomBytes, type ServiceReply } from "./reply.js";
+import { ServiceRequests } from "./requests.js";
 
 type MakeHeaders = () => MsgHdrs;
 

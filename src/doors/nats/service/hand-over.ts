@@ -1,14 +1,14 @@
 /** Gives a request that cannot begin here to another instance, which answers the caller itself. */
 import { timingSafeEqual } from "node:crypto";
 import type { MsgHdrs } from "@nats-io/transport-node";
-import { IscepError } from "../../errors.js";
-import { callSubjects } from "../../nats/call-subjects.js";
-import { hasNoResponder } from "../../nats/faults.js";
-import { natsSource } from "../../nats/subjects.js";
-import { provenHeaders, readProofHeader, takenMessage } from "../../session/request-proof.js";
-import { withRoom } from "./other-instances.js";
-import type { NatsPartContext } from "./part.js";
-import { proofName, replyName, triedName, type ServiceMessage } from "./service-message.js";
+import { IscepError } from "../../../errors.js";
+import { callSubjects } from "../../../nats/call-subjects.js";
+import { hasNoResponder } from "../../../nats/faults.js";
+import { natsSource } from "../../../nats/subjects.js";
+import { provenHeaders, readProofHeader, takenMessage } from "../../../session/request-proof.js";
+import { withRoom } from "../other-instances.js";
+import type { NatsPartContext } from "../part.js";
+import { proofName, replyName, triedName, type ServiceMessage } from "./message.js";
 
 /** What another instance says when it is given a request that it does not take. */
 export const refusedIt = "no";

@@ -1,10 +1,10 @@
 /** Makes the answer to a request without a session, in the size that the broker carries. */
-import { IscepError, type ErrorCode } from "../../errors.js";
-import type { Outcome } from "../../model/outcome.js";
-import { fitScriptResult, isScriptResult } from "../../model/script-result.js";
-import { visibleText } from "../../text/visible-text.js";
-import { outcomeView } from "../http/outcome-view.js";
-import { problemText } from "../http/problem-text.js";
+import { IscepError, type ErrorCode } from "../../../errors.js";
+import type { Outcome } from "../../../model/outcome.js";
+import { fitScriptResult, isScriptResult } from "../../../model/script-result.js";
+import { visibleText } from "../../../text/visible-text.js";
+import { outcomeView } from "../../http/outcome-view.js";
+import { problemText } from "../../http/problem-text.js";
 
 export interface ServiceReply {
   readonly payload: string;

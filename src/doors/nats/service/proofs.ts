@@ -1,15 +1,15 @@
 /** Says who sends a request without a session, and whether it came before. */
 import { createHash } from "node:crypto";
-import type { Client } from "../../client/client.js";
-import { IscepError } from "../../errors.js";
-import { Claims } from "../../nats/queue/claims.js";
-import { queueClaims } from "../../nats/queue/work-queue.js";
-import { natsSource } from "../../nats/subjects.js";
-import { RequestMemory } from "../../session/request-memory.js";
-import { isProvenRequest, readProofHeader, toAny, type RequestProof } from "../../session/request-proof.js";
-import type { TokenProof } from "../door.js";
-import type { NatsPartContext } from "./part.js";
-import type { ServiceMessage } from "./service-message.js";
+import type { Client } from "../../../client/client.js";
+import { IscepError } from "../../../errors.js";
+import { Claims } from "../../../nats/queue/claims.js";
+import { queueClaims } from "../../../nats/queue/work-queue.js";
+import { natsSource } from "../../../nats/subjects.js";
+import { RequestMemory } from "../../../session/request-memory.js";
+import { isProvenRequest, readProofHeader, toAny, type RequestProof } from "../../../session/request-proof.js";
+import type { TokenProof } from "../../door.js";
+import type { NatsPartContext } from "../part.js";
+import type { ServiceMessage } from "./message.js";
 
 /** Who has proven nothing, on a server that asks for no token. */
 const nobody = "-";

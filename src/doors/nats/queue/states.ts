@@ -1,10 +1,10 @@
 /** What is known of durable calls: in the queue, with an instance, or over. It is kept by the broker. */
-import { callSubjects } from "../../nats/call-subjects.js";
-import type { Claims } from "../../nats/queue/claims.js";
-import { readDurableState, type DurableState } from "../../nats/queue/durable.js";
-import { queueName, type WorkQueue } from "../../nats/queue/work-queue.js";
-import type { OutcomeStatus } from "../../model/outcome.js";
-import type { NatsPartContext } from "./part.js";
+import { callSubjects } from "../../../nats/call-subjects.js";
+import type { Claims } from "../../../nats/queue/claims.js";
+import { readDurableState, type DurableState } from "../../../nats/queue/durable.js";
+import { queueName, type WorkQueue } from "../../../nats/queue/work-queue.js";
+import type { OutcomeStatus } from "../../../model/outcome.js";
+import type { NatsPartContext } from "../part.js";
 
 export interface StartedCall {
   readonly instance: string;

@@ -1,16 +1,16 @@
 /** Answers requests without a session: a thin door over a client of the server. */
-import type { RunHandle } from "../../client/protocol/run-handle.js";
-import { IscepError, toIscepError, type ErrorCode } from "../../errors.js";
-import type { Outcome } from "../../model/outcome.js";
+import type { RunHandle } from "../../../client/protocol/run-handle.js";
+import { IscepError, toIscepError, type ErrorCode } from "../../../errors.js";
+import type { Outcome } from "../../../model/outcome.js";
 import type { HandOver } from "./hand-over.js";
 import { refusedIt, takenBy } from "./hand-over.js";
-import type { NatsPartContext } from "./part.js";
-import { argumentsOf, wishesOf, type ServiceMessage } from "./service-message.js";
-import { ServiceProofs, type KnownRequest, type NewRequest } from "./service-proofs.js";
-import { Rate } from "../../nats/rate.js";
-import { answerMessage, readProofHeader } from "../../session/request-proof.js";
-import { natsSource } from "../../nats/subjects.js";
-import { errorReplyOf, headerRoomBytes, knownReply, replyOf, type ServiceReply } from "./service-reply.js";
+import type { NatsPartContext } from "../part.js";
+import { argumentsOf, wishesOf, type ServiceMessage } from "./message.js";
+import { ServiceProofs, type KnownRequest, type NewRequest } from "./proofs.js";
+import { Rate } from "../../../nats/rate.js";
+import { answerMessage, readProofHeader } from "../../../session/request-proof.js";
+import { natsSource } from "../../../nats/subjects.js";
+import { errorReplyOf, headerRoomBytes, knownReply, replyOf, type ServiceReply } from "./reply.js";
 
 /** The command has a timeout of its own. */
 const longestTimeoutMs = 2 ** 31 - 1;
