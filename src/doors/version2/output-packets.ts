@@ -1,5 +1,6 @@
 /** Output as DATA packets on a socket. */
-import type { OutputPiece } from "../../runs/streams/output-block.js";
+import { Socket } from "node:net";
+import type { LentPiece, OutputPiece } from "../../runs/streams/output-block.js";
 import type { Outbox } from "../../session/outbox.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 import { encodeDataPacket, encodeDataParts } from "../../wire/version2.js";
@@ -25,10 +26,20 @@ export class OutputPackets implements OutputCarrier {
   }
 
   /** The socket must be corked. Otherwise each part would be a system call. */
-  write(stream: number, { channel, offset, bytes }: OutputPiece): void {
+  write(stream: number, piece: OutputPiece | LentPiece): void {
+    const { channel, offset, bytes } = piece;
     const { hash } = this.#outbox;
-    if (bytes.length < worthPartsBytes) this.#socket.write(encodeDataPacket(stream, channel, offset, bytes, hash));
-    else for (const part of encodeDataParts(stream, channel, offset, bytes, hash)) this.#socket.write(part);
+    const release = "release" in piece ? piece.release : undefined;
+    if (bytes.length < worthPartsBytes) {
+      this.#socket.write(encodeDataPacket(stream, channel, offset, bytes, hash));
+      release?.();
+      return;
+    }
+    const [head, , tail] = encodeDataParts(stream, channel, offset, bytes, hash);
+    this.#socket.write(head);
+    // A socket calls back when the system has the bytes. What carries them otherwise may read them later.
+    this.#socket.write(bytes, this.#socket instanceof Socket ? release : undefined);
+    this.#socket.write(tail);
   }
 
   cork(): void {

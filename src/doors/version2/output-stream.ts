@@ -1,5 +1,5 @@
 /** Sends the output of one run to one connection, as fast as the reader takes it and no faster. */
-import type { OutputPiece } from "../../runs/streams/output-block.js";
+import type { LentPiece, OutputPiece } from "../../runs/streams/output-block.js";
 import type { OutputWatcher, RunOutput } from "../../runs/streams/output.js";
 import { SendWindow } from "../../session/window.js";
 
@@ -11,7 +11,7 @@ export interface OutputCarrier {
    * @param stream the id of the call
    * @param piece has the run's own bytes, which must not be changed
    */
-  write(stream: number, piece: OutputPiece): void;
+  write(stream: number, piece: OutputPiece | LentPiece): void;
   /** What is written until `uncork` leaves together. */
   cork(): void;
   uncork(): void;
@@ -87,7 +87,7 @@ export class OutputStream implements OutputWatcher {
       while (carrier.mayWrite()) {
         const most = Math.min(maxDataBytes, this.window.available, connectionWindow.available);
         if (most <= 0) break;
-        const piece = this.#output.read(this.#position, most);
+        const piece = this.#output.lend(this.#position, most);
         if (piece === undefined) break;
         const { length } = piece.bytes;
         carrier.write(this.id, piece);

@@ -10,8 +10,18 @@ export interface OutputPiece {
   readonly channel: OutputChannel;
   /** The offset of the first byte. It counts the bytes of both channels from 0. */
   readonly offset: number;
-  /** A view whose content never changes. */
+  /** A view whose content never changes, or not before `release` where the piece was lent. */
   readonly bytes: Buffer;
+}
+
+export interface LentPiece extends OutputPiece {
+  /** Call this once, when nothing will read the bytes any more. Who never calls it may keep them. */
+  readonly release: () => void;
+}
+
+/** Gets the memory of a block that it has dropped, once nothing reads it. */
+export interface BlockOwner {
+  reuse(memory: Buffer): void;
 }
 
 /** The largest block whose positions fit into a mark. */
@@ -34,6 +44,10 @@ export class OutputBlock {
   #channel: OutputChannel;
   #length = 0;
   #marks = 0;
+  /** How many lent pieces were not released. Infinite when somebody may read the memory without telling. */
+  #readers = 0;
+  #release: (() => void) | undefined;
+  #formerOwner: BlockOwner | undefined;
 
   private constructor(offset: number, channel: OutputChannel, bytes: Buffer) {
     this.offset = offset;
@@ -42,8 +56,9 @@ export class OutputBlock {
     this.#bytes = bytes;
   }
 
-  static empty(offset: number, channel: OutputChannel, size: number): OutputBlock {
-    return new OutputBlock(offset, channel, Buffer.allocUnsafeSlow(Math.min(size, maxBlockBytes)));
+  /** @param memory is the block's alone, and as large as a block may be at most */
+  static empty(offset: number, channel: OutputChannel, memory: Buffer): OutputBlock {
+    return new OutputBlock(offset, channel, memory);
   }
 
   /** Makes a block of the bytes of a part and the marks behind them, for reading only. */
@@ -51,6 +66,7 @@ export class OutputBlock {
     const block = new OutputBlock(offset, channel, bytesAndMarks);
     block.#length = length;
     block.#marks = (bytesAndMarks.length - length) / markBytes;
+    block.#readers = Number.POSITIVE_INFINITY;
     return block;
   }
 
@@ -94,6 +110,36 @@ export class OutputBlock {
 
   /** The bytes from an offset in it up to a change of the channel. */
   read(offset: number, maxBytes: number): OutputPiece {
+    this.#readers = Number.POSITIVE_INFINITY;
+    return this.#piece(offset, maxBytes);
+  }
+
+  /** The same for a reader that tells when it needs the bytes no more. */
+  lend(offset: number, maxBytes: number): LentPiece {
+    this.#readers++;
+    const { channel, bytes } = this.#piece(offset, maxBytes);
+    return { channel, offset, bytes, release: (this.#release ??= () => this.#released()) };
+  }
+
+  #released(): void {
+    this.#readers--;
+    this.#giveBack();
+  }
+
+  /** The block is used no more. */
+  drop(owner: BlockOwner): void {
+    this.#formerOwner = owner;
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
+    const owner = this.#formerOwner;
+    if (owner === undefined || this.#readers > 0) return;
+    this.#formerOwner = undefined;
+    owner.reuse(this.#bytes);
+  }
+
+  #piece(offset: number, maxBytes: number): OutputPiece {
     const from = offset - this.offset;
     const passed = this.#marksUpTo(from);
     const end = passed < this.#marks ? this.#mark(passed) : this.#length;
@@ -106,6 +152,7 @@ export class OutputBlock {
 
   /** The part from an offset in it to its end. */
   part(offset: number): BlockPart {
+    this.#readers = Number.POSITIVE_INFINITY;
     const from = offset - this.offset;
     const passed = this.#marksUpTo(from);
     const count = this.#marks - passed;

@@ -4,7 +4,15 @@
  * have read is dropped. What a watcher still needs is never dropped.
  */
 import { IscepError } from "../../errors.js";
-import { maxBlockBytes, OutputBlock, type BlockPart, type OutputChannel, type OutputPiece } from "./output-block.js";
+import {
+  maxBlockBytes,
+  OutputBlock,
+  type BlockOwner,
+  type BlockPart,
+  type LentPiece,
+  type OutputChannel,
+  type OutputPiece,
+} from "./output-block.js";
 import type { OutputFiles, OutputSource } from "./output-files.js";
 import { blockAt } from "./output-reader.js";
 
@@ -39,11 +47,18 @@ const firstBlockBytes = 1024;
 // To copy less than this costs no more than another block.
 const worthABlockBytes = 16 * 1024;
 
-export class RunOutput implements OutputSource {
+/**
+ * The memory of so many dropped blocks is kept for the next ones of the same run. New memory for each block would start
+ * a full garbage collection every 25 MB. Another run never gets it, so that no fault can show it to another caller.
+ */
+const maxSpareBlocks = 4;
+
+export class RunOutput implements OutputSource, BlockOwner {
   readonly #limits: OutputLimits;
   #stored: OutputFiles | undefined;
   #blocks: OutputBlock[] = [];
   #last: OutputBlock | undefined;
+  #spare: Buffer[] | undefined;
   #start = 0;
   #end = 0;
   #closed = false;
@@ -102,7 +117,7 @@ export class RunOutput implements OutputSource {
 
   /** The memory that it takes. */
   get memoryBytes(): number {
-    return this.#blocks.reduce((sum, block) => sum + block.size, 0);
+    return this.#blocks.reduce((sum, block) => sum + block.size, (this.#spare?.length ?? 0) * maxBlockBytes);
   }
 
   /**
@@ -153,11 +168,21 @@ export class RunOutput implements OutputSource {
   #blockFor(channel: OutputChannel, wanted: number): OutputBlock {
     if (this.#last !== undefined && this.#last.room(channel) > 0) return this.#last;
     const size = Math.max(wanted, this.#last === undefined ? firstBlockBytes : 4 * this.#last.size);
-    const block = OutputBlock.empty(this.#end, channel, Math.min(size, maxBlockBytes));
     this.#forget();
+    const block = OutputBlock.empty(this.#end, channel, this.#memoryFor(Math.min(size, maxBlockBytes)));
     this.#blocks.push(block);
     this.#last = block;
     return block;
+  }
+
+  #memoryFor(size: number): Buffer {
+    return (size === maxBlockBytes ? this.#spare?.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
+  }
+
+  reuse(memory: Buffer): void {
+    if (this.#closed || memory.length < maxBlockBytes) return;
+    this.#spare ??= [];
+    if (this.#spare.length < maxSpareBlocks) this.#spare.push(memory);
   }
 
   /** Drops what is beyond the limit, but never what a watcher still needs. */
@@ -171,7 +196,7 @@ export class RunOutput implements OutputSource {
       drop++;
     }
     if (drop === 0) return;
-    this.#blocks.splice(0, drop);
+    for (const block of this.#blocks.splice(0, drop)) block.drop(this);
     this.#last = this.#blocks.at(-1);
     this.#start = this.#blocks[0]?.offset ?? this.#end;
   }
@@ -227,6 +252,12 @@ export class RunOutput implements OutputSource {
     // The files may have failed at this moment.
     if (piece === undefined) this.checkOffset(offset);
     return piece;
+  }
+
+  /** The same for a reader that tells when it needs the bytes no more, so that their memory can be used again. */
+  lend(offset: number, maxBytes: number): OutputPiece | LentPiece | undefined {
+    if (offset >= this.#start && offset < this.#end) return this.#blockAt(offset)?.lend(offset, maxBytes);
+    return this.read(offset, maxBytes);
   }
 
   /** @throws IscepError as `read` */
@@ -293,6 +324,7 @@ export class RunOutput implements OutputSource {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#spare = undefined;
     this.#resumeWriters();
     this.#stored?.close();
     for (const { watcher } of this.#watching) watcher.outputReady();
