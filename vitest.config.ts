@@ -49,7 +49,7 @@ export default defineConfig({
         },
       },
     ],
-    maxWorkers: 2,
+    maxWorkers: 4,
     globalSetup: ["test/support/temporary-root.ts"],
     passWithNoTests: false,
     dangerouslyIgnoreUnhandledErrors: false,

@@ -45,6 +45,9 @@ export interface WayIn {
 
 type Way = WayIn["verbs"];
 
+/** So that a caller who is refused, or asks for a run that is nowhere, hears it without a wait. */
+const limits = { reconnectMinDelayMs: 1, reconnectMaxDelayMs: 1, natsGoneMs: 2_000 };
+
 const isNone = (): Promise<Answer> => Promise.reject(new Error("this door has no such verb"));
 const noVerbs: Omit<Verbs, "call"> = {
   list: isNone,
@@ -86,7 +89,7 @@ export function verbsOfClient(client: Client): Verbs {
 }
 
 const version2: Way = async ({ url }, token) => {
-  const client = await connect(url, { protocol: 2, ...(token === null ? {} : { token }) });
+  const client = await connect(url, { protocol: 2, limits, ...(token === null ? {} : { token }) });
   later(() => client.close());
   return verbsOfClient(client);
 };
@@ -170,7 +173,7 @@ const overNats: WayIn = {
   },
   verbs: async ({ doorUrls }, token) => {
     const url = doorUrls.find((each) => each.endsWith("/matrix")) ?? "";
-    const client = await connect(url, token === null ? {} : { token });
+    const client = await connect(url, { limits, ...(token === null ? {} : { token }) });
     later(() => client.close());
     return verbsOfClient(client);
   },
@@ -224,7 +227,11 @@ export const everyDoor: Readonly<Record<string, WayIn>> = {
 
 export async function startEveryDoor(options: TestServerOptions): Promise<DoorServer> {
   const doors = await Promise.all(Object.values(everyDoor).map(async (way) => way.doors?.() ?? []));
-  const server = await startServer({ ...options, doors: doors.flat() });
+  const server = await startServer({
+    ...options,
+    limits: { natsBeatMs: 200, ...options.limits },
+    doors: doors.flat(),
+  });
   const http = server.doorUrls.find((url) => url.startsWith("http")) ?? "";
   return { ...server, origin: http.replace(/\/$/, "") };
 }

@@ -48,7 +48,7 @@ describe("runs of an instance that is gone", () => {
   test("with a key are lost as soon as their instance cannot be reached, and begin nowhere again", async () => {
     const gates = [gate(), gate()];
     const service = await startService(gates.map(({ command }) => ({ commands: [command] })));
-    const client = await service.client({ limits: { natsGoneMs: 60_000, natsPauseMs: 1 } });
+    const client = await service.client({ limits: { natsGoneMs: 5_000, natsPauseMs: 1 } });
     const idempotencyKey = "once";
     const first = client.run("gate", {}, { idempotencyKey });
     await first.id;
