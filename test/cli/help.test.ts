@@ -210,6 +210,8 @@ describe("help", () => {
                                  arguments behind it replace its own
         --detach                 print the id of the run, and do not wait for it; see
                                  \`iscep runs\`
+        --durable                let the call wait in the queue of a broker (nats://)
+                                 until an instance takes it
         --to <instance>          call this instance of a service (nats://); see \`iscep
                                  instances\`
         --all                    call all instances of a service (nats://), and print
@@ -239,6 +241,10 @@ describe("help", () => {
 
       With --all, each line of output has the instance's name in front, and the exit code is 0 only if all completed. An instance
       that says nothing is in the table as lost or timeout.
+
+      With --durable, the call waits at the broker (which needs JetStream) also while no instance is there, and goes on without
+      you: Ctrl-C ends only the watching. --detach prints the id of the run as soon as the broker has the call, and \`iscep runs
+      attach RUN\` follows it. --timeout bounds the run, and not the time that it waits.
 
       A command with \`confirm\` in its definition asks on the terminal before it runs. Without a terminal it is refused, unless
       --yes says that it is meant.

@@ -50,8 +50,9 @@ export async function callAll(
 }
 
 /** @throws IscepError `usage` */
-function checkOptions({ detach, stdin, to }: StartOptions): void {
-  const other = detach === true ? "--detach" : stdin === true ? "--stdin" : to === undefined ? undefined : "--to";
+function checkOptions({ detach, durable, stdin, to }: StartOptions): void {
+  const given = { "--detach": detach === true, "--durable": durable === true, "--stdin": stdin === true };
+  const [other] = Object.entries({ ...given, "--to": to !== undefined }).find(([, isGiven]) => isGiven) ?? [];
   if (other !== undefined)
     throw new IscepError("usage", `--all and ${other} do not go together; leave one of them out`);
 }

@@ -49,6 +49,11 @@ export async function printValue(value: unknown, options: ResultOptions): Promis
   await print(`${shownOn(surroundings().stdout, text, options)}\n`);
 }
 
+/** The run goes on without this process. */
+export async function printRunId(run: string, { json }: ResultOptions): Promise<void> {
+  await print(json === true ? `${JSON.stringify({ run })}\n` : `${run}\n`);
+}
+
 function wasFollowed(followed: Followed): boolean {
   return followed.bytesOf("stdout") + followed.bytesOf("stderr") > 0;
 }

@@ -1,6 +1,7 @@
 /** Decides whether the standard input of this process becomes that of the run. */
 import type { CommandDescription } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
+import { warn } from "../terminal/streams.js";
 import { surroundings, type InputKind } from "../terminal/surroundings.js";
 
 export interface StandardInputOptions {
@@ -8,6 +9,7 @@ export interface StandardInputOptions {
   readonly stdin?: boolean;
   readonly args?: string;
   readonly detach?: boolean;
+  readonly durable?: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export function mayBeSent({ stdin, args }: StandardInputOptions): boolean {
 
 /** @throws IscepError `usage` for options that contradict each other, and for a command that takes no standard input */
 export function checkStandardInput(
-  { stdin, args, detach }: StandardInputOptions,
+  { stdin, args, detach, durable }: StandardInputOptions,
   description: CommandDescription | undefined,
 ): void {
   if (stdin !== true) return;
@@ -35,6 +37,7 @@ export function checkStandardInput(
     );
   }
   if (args === "-") throw new IscepError("usage", "--args - reads standard input already; leave out --stdin");
+  if (durable === true) throw new IscepError("usage", "with --durable no standard input is sent; leave out --stdin");
   if (detach === true)
     throw new IscepError("usage", "with --detach nothing is sent after the start; leave out --stdin");
 }
@@ -52,6 +55,16 @@ export function standardInputKind({ stdin, args }: StandardInputOptions, isTaken
   // Node would treat it as input that has ended.
   if (kind === "folder") throw new IscepError("usage", "standard input is a folder, and cannot be read");
   return kind === "other" ? "none" : kind;
+}
+
+/** Somebody may have meant what lies in a pipe or a file. @param why such as "with --detach" */
+export async function warnOfUnsent(
+  kind: StandardInputKind,
+  why: string,
+  { quiet }: { readonly quiet?: boolean },
+): Promise<void> {
+  if (quiet === true || (kind !== "file" && kind !== "pipe")) return;
+  await warn(`standard input is not sent ${why}; --no-stdin says that this is meant`);
 }
 
 /** Reads no faster than the run takes the input. @throws IscepError `configuration` */

@@ -1,19 +1,19 @@
 /** Makes a call, from its arguments to an exit code, with a server of either version. */
 import type { Client } from "../../client/client.js";
-import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { IscepError } from "../../errors.js";
 import { isScriptResult } from "../../model/script-result.js";
 import { defaultLimits } from "../../limits/limits.js";
 import { followRun } from "./follow-run.js";
 import { sayCancelling } from "../terminal/interrupt.js";
-import { printResult, type ResultOptions } from "./result-output.js";
-import { readStandardInput, standardInputKind, type StandardInputOptions } from "./standard-input.js";
+import { printResult, printRunId, type ResultOptions } from "./result-output.js";
+import { readStandardInput, standardInputKind, warnOfUnsent, type StandardInputOptions } from "./standard-input.js";
 import { TerminalSession } from "./terminal-session.js";
 import { surroundings } from "../terminal/surroundings.js";
-import { print, warn } from "../terminal/streams.js";
 
 export interface StartOptions extends ResultOptions, StandardInputOptions {
   readonly detach?: boolean;
+  /** The call waits in the queue of a broker. */
+  readonly durable?: boolean;
   readonly idempotencyKey?: string;
   /** The instance of a service on a broker. */
   readonly to?: string;
@@ -39,10 +39,8 @@ export async function startRun(
 ): Promise<number> {
   const input = standardInputKind(options, options.takesStandardInput);
   const isSent = input !== "none" && options.detach !== true && client.protocol === 2;
-  if ((input === "file" || input === "pipe") && !isSent && options.quiet !== true) {
-    const reason = options.detach === true ? "with --detach" : "over version 1 of the protocol";
-    await warn(`standard input is not sent ${reason}; --no-stdin says that this is meant`);
-  }
+  if (!isSent)
+    await warnOfUnsent(input, options.detach === true ? "with --detach" : "over version 1 of the protocol", options);
   if (client.protocol === 1) {
     checkVersion1(options);
     const value = await client.call(name, args, { signal, ...(options.to === undefined ? {} : { to: options.to }) });
@@ -65,7 +63,10 @@ export async function startRun(
         : {}
       : { stdin: session.input, terminal: session.shape }),
   });
-  if (options.detach === true) return printId(run, options);
+  if (options.detach === true) {
+    await printRunId(await run.id, options);
+    return 0;
+  }
   signal.addEventListener("abort", sayCancelling, { once: true });
   session?.follow(run);
   return followRun(run, { ...options, session, whenUnread: options.keepRunning === true ? undefined : "cancel" });
@@ -89,11 +90,4 @@ function checkVersion1(options: StartOptions): void {
     "protocol",
     `${given.join(" and ")} ${given.length === 1 ? "needs" : "need"} version 2 of the protocol, and this connection speaks version 1`,
   );
-}
-
-/** The run goes on when this process is gone. */
-async function printId(run: RunHandle, options: StartOptions): Promise<number> {
-  const id = await run.id;
-  await print(options.json === true ? `${JSON.stringify({ run: id })}\n` : `${id}\n`);
-  return 0;
 }

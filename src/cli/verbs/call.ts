@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { Client } from "../../client/client.js";
 import type { CommandDescription } from "../../model/command.js";
-import { IscepError, isIscepError } from "../../errors.js";
+import { IscepError, isIscepError, type ErrorCode } from "../../errors.js";
 import { parametersOf } from "../arguments/types.js";
 import { commandHelp } from "../arguments/table.js";
 import { canonicalName, parseArguments, separateOwnOptions, type OwnOptions } from "../arguments/call-arguments.js";
@@ -19,13 +19,16 @@ import { checkStandardInput, mayBeSent } from "../calling/standard-input.js";
 import { checkOmitted, earlierCall, keptArguments } from "../calling/earlier-call.js";
 import { callAll } from "../calling/call-all.js";
 import { startRun } from "../calling/start-run.js";
-import { print } from "../terminal/streams.js";
+import { submitRun } from "../calling/submit-run.js";
+import { note, print } from "../terminal/streams.js";
 
 interface CallOptions extends ClientOptions {
   readonly args?: string;
   readonly raw?: boolean;
   readonly stdin?: boolean;
   readonly detach?: boolean;
+  /** In the queue of a broker. */
+  readonly durable?: boolean;
   readonly idempotencyKey?: string;
   readonly keepRunning?: boolean;
   /** At every instance of a service. */
@@ -59,6 +62,10 @@ A pipe or file as standard input is sent to a command that takes it (stdin: true
 With --all, each line of output has the instance's name in front, and the exit code is 0 only if all completed. An instance
 that says nothing is in the table as lost or timeout.
 
+With --durable, the call waits at the broker (which needs JetStream) also while no instance is there, and goes on without
+you: Ctrl-C ends only the watching. --detach prints the id of the run as soon as the broker has the call, and \`iscep runs
+attach RUN\` follows it. --timeout bounds the run, and not the time that it waits.
+
 A command with \`confirm\` in its definition asks on the terminal before it runs. Without a terminal it is refused, unless
 --yes says that it is meant.`;
 
@@ -82,12 +89,16 @@ function addCallOptions(command: Command): Command {
     .option("--no-stdin", "send no standard input, not even from a pipe or file")
     .option("--again", "run an earlier run once more: COMMAND is its id, and arguments behind it replace its own")
     .option("--detach", "print the id of the run, and do not wait for it; see `iscep runs`")
+    .option("--durable", "let the call wait in the queue of a broker (nats://) until an instance takes it")
     .option("--to <instance>", "call this instance of a service (nats://); see `iscep instances`", nonEmpty)
     .option("--all", "call all instances of a service (nats://), and print a table of their outcomes")
     .option("--yes", "do not ask before a command that wants to be confirmed")
     .option("--keep-running", "let the run go on when nobody reads its output any more")
     .option("--idempotency-key <key>", "join the run that an earlier call with this key has started", nonEmpty);
 }
+
+const unknownNow =
+  "no instance is there to say what types the arguments have, and whether to confirm; they are sent as texts, or as --args says";
 
 interface Call {
   readonly name: string;
@@ -115,7 +126,7 @@ async function callCommand(call: Call): Promise<void> {
     const name = earlier?.command ?? call.name;
     let description: CommandDescription | undefined;
     if (earlier !== undefined || needsDescription(call, read)) {
-      description = await describe(client, name, signal);
+      description = await describe(client, name, signal, read.options.durable === true);
       const claimed = claimedOptions(description, accepted);
       if ([...claimed].some((option) => hasOption(read.options, call.options, option))) {
         read = readCall(call, new Map([...accepted].filter(([option]) => !claimed.has(option))));
@@ -160,8 +171,16 @@ async function callCommand(call: Call): Promise<void> {
       },
     };
     if (read.options.yes !== true) await confirm(description, signal);
+    if (read.options.durable === true && description === undefined && read.options.quiet !== true)
+      await note(unknownNow);
     invocation.exitCode = await explained(client, name, signal, () =>
-      (options.all === true ? callAll : startRun)(client, name, args, options, signal),
+      (options.all === true ? callAll : options.durable === true ? submitRun : startRun)(
+        client,
+        name,
+        args,
+        options,
+        signal,
+      ),
     );
   } finally {
     await client.close();
@@ -215,20 +234,32 @@ function needsDescription(call: Call, read: ReadCall): boolean {
   return read.options.args === undefined && (call.words.length > 0 || mayAsk());
 }
 
-/** undefined when the server does not say. */
-async function describe(client: Client, name: string, signal: AbortSignal): Promise<CommandDescription | undefined> {
-  const descriptions = await listOrNothing(client, signal);
+/**
+ * undefined when the server does not say.
+ * @param mayBeAbsent no instance needs to be there now
+ */
+async function describe(
+  client: Client,
+  name: string,
+  signal: AbortSignal,
+  mayBeAbsent: boolean,
+): Promise<CommandDescription | undefined> {
+  const descriptions = await listOrNothing(client, signal, mayBeAbsent ? ["connect_failed"] : []);
   const description = descriptions?.find((candidate) => candidate.name === name);
   if (descriptions !== undefined && description === undefined) throw notFound(name, descriptions);
   return description;
 }
 
 /** A token may call without the right to list, and the list may be too large for version 1. */
-async function listOrNothing(client: Client, signal: AbortSignal): Promise<CommandDescription[] | undefined> {
+async function listOrNothing(
+  client: Client,
+  signal: AbortSignal,
+  alsoNothing: readonly ErrorCode[] = [],
+): Promise<CommandDescription[] | undefined> {
   try {
     return await client.list({ signal });
   } catch (error) {
-    const refused = ["unauthorized", "command_not_found", "failed", "too_large"];
+    const refused: readonly ErrorCode[] = ["unauthorized", "command_not_found", "failed", "too_large", ...alsoNothing];
     if (isIscepError(error) && refused.includes(error.code)) return undefined;
     throw error;
   }

@@ -5,11 +5,10 @@ import { defaultLimits } from "../../limits/limits.js";
 import { runStatuses, type RunRecord } from "../../model/run-record.js";
 import { didYouMean } from "../../text/near-name.js";
 import { addClientOptions, openClient, timeoutOf, type ClientOptions } from "../calling/client-options.js";
-import { followRun } from "../calling/follow-run.js";
+import { watchRun } from "../calling/watch-run.js";
 import { interruptible } from "../terminal/interrupt.js";
 import { summarise, type DefineVerb, type Invocation } from "../terminal/invocation.js";
 import { nonEmpty, pastTimeMs, wholeNumber } from "../arguments/option-values.js";
-import { withHint } from "../terminal/report.js";
 import { listRuns, runRecord } from "../calling/run-list.js";
 import { runTable, runText } from "../calling/run-table.js";
 import { note, print, styled, warn } from "../terminal/streams.js";
@@ -128,7 +127,6 @@ async function printList(client: Client, options: ListOptions, signal: AbortSign
   }
 }
 
-/** To leave does not end the run: others may follow it, and it has its caller. */
 async function attach(
   client: Client,
   id: string,
@@ -136,18 +134,6 @@ async function attach(
   invocation: Invocation,
   signal: AbortSignal,
 ): Promise<void> {
-  const timeoutMs = timeoutOf(options);
   const run = client.attach(id, { offset: options.offset, timeoutMs: defaultLimits.followTimeoutMs });
-  const left = new Promise<never>((_, reject) => {
-    const leave = (error: IscepError): void =>
-      reject(withHint(error, `the run goes on as long as somebody wants it; \`iscep runs cancel ${id}\` stops it`));
-    signal.addEventListener("abort", () => leave(new IscepError("cancelled", "stopped watching the run")));
-    if (timeoutMs !== undefined) {
-      setTimeout(
-        () => leave(new IscepError("timeout", `the run had not ended after ${timeoutMs} ms`)),
-        timeoutMs,
-      ).unref();
-    }
-  });
-  invocation.exitCode = await Promise.race([followRun(run, { ...options, whenUnread: "leave" }), left]);
+  invocation.exitCode = await watchRun(run, id, { ...options, timeoutMs: timeoutOf(options) }, signal);
 }

@@ -54,13 +54,14 @@ class BrokerService implements Service {
 
   get durable(): DurableCalls {
     return {
-      submit: (command, args, { timeoutMs, idempotencyKey }, token) => {
+      submit: (command, args, { timeoutMs, idempotencyKey, traceparent }, token) => {
         const payload = encodeJson(args ?? {}, this.#limits, "args") ?? "{}";
         const headers = {
           ...(timeoutMs === undefined ? {} : { "Iscep-Timeout": String(timeoutMs) }),
           ...(idempotencyKey === undefined ? {} : { "Idempotency-Key": idempotencyKey }),
         };
-        return submitDurable(this.#broker, { service: this.name, command, payload, token, headers }, this.#limits);
+        const call = { service: this.name, command, payload, token, headers, traceparent };
+        return submitDurable(this.#broker, call, this.#limits);
       },
       state: (run, token) => durableState(this.#broker, this.name, run, this.#limits, token),
     };

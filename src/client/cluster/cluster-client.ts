@@ -17,7 +17,7 @@ import type { Version2ProtocolClient } from "../version2/protocol-client.js";
 import { EveryRun } from "./all-runs.js";
 import { ClusterCall } from "./cluster-call.js";
 import { clusterRun } from "./cluster-run.js";
-import { checkDurable, durableRun, foundRun } from "./durable-run.js";
+import { checkDurable, durableRun, foundRun, runInQueue } from "./durable-run.js";
 import { HandedRun } from "./handed-run.js";
 import type { ClusterHost } from "./host.js";
 import type { Member } from "./member.js";
@@ -26,7 +26,7 @@ import { Placement } from "./placement.js";
 import { decodePositions, mergeByName, mergePages, type Positions } from "./runs-pages.js";
 import type { DurableCalls, Service } from "./service.js";
 import { WaitingCalls } from "./waiting-calls.js";
-import { Whereabouts } from "./whereabouts.js";
+import { Whereabouts, type Found } from "./whereabouts.js";
 
 export interface ClusterClientOptions {
   readonly service: Service;
@@ -204,14 +204,26 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     });
   }
 
+  /** @throws IscepError that says what is known of a run that no instance has: it may be in the queue */
+  async #found(run: string, options: CallOptions | undefined): Promise<Found> {
+    try {
+      return await this.#whereabouts.ofRun(run, options);
+    } catch (thrown) {
+      const token = (options?.token === undefined ? this.#options.token : options.token) ?? undefined;
+      const { durable = noQueue } = this.#options.service;
+      const other = await runInQueue(run, toIscepError(thrown), () => durable.state(run, token));
+      return this.#whereabouts.ofRun(other, options);
+    }
+  }
+
   async cancel(run: string, options: CallOptions | undefined): Promise<void> {
-    const { member } = await this.#whereabouts.ofRun(run, options);
+    const { member } = await this.#found(run, options);
     await member.client.cancel(run, options);
   }
 
   async runs(options: RunsOptions | undefined): Promise<RunsPage> {
     const { run, idempotencyKey, after, limit = Number.POSITIVE_INFINITY, ...query } = options ?? {};
-    if (run !== undefined) return (await this.#whereabouts.ofRun(run, options)).page;
+    if (run !== undefined) return (await this.#found(run, options)).page;
     const present = await this.members.all();
     const members = await this.members.answering(present);
     if (idempotencyKey !== undefined) {

@@ -93,6 +93,31 @@ export async function foundRun(run: string, finding: FindingOptions, refused?: O
   }
 }
 
+/**
+ * The run that a durable call has joined.
+ * @throws IscepError what the queue knows of a run that no instance has; the given error when it knows nothing
+ */
+export async function runInQueue(
+  run: string,
+  error: IscepError,
+  ask: () => Promise<DurableState | undefined>,
+): Promise<string> {
+  const state = isNowhere.has(error.code) ? await ask().catch(() => undefined) : undefined;
+  if (state?.state === "waiting") {
+    const reason =
+      "the call waits in the queue of the broker, and no instance has taken it; attach to it to wait for it";
+    throw new IscepError("run_not_found", reason);
+  }
+  if (state?.state === "started" && !state.isThere) throw lostError(state.instance);
+  const other = state !== undefined && "run" in state ? state.run : undefined;
+  if (other !== undefined && other !== run) return other;
+  if (state?.state !== "ended") throw error;
+  throw new IscepError(
+    "run_not_found",
+    `the run has ended (${state.status}) at the instance ${state.instance}, and is not kept`,
+  );
+}
+
 /** It joined another run by its idempotency key. */
 async function elsewhere(
   state: DurableState & { state: "ended" },
@@ -113,6 +138,12 @@ function endedOutcome({ status, code, instance }: DurableState & { state: "ended
 }
 
 function lostOutcome(instance: string): Outcome {
-  const reason = `the instance ${instance} had taken the call, and is gone; nobody knows whether it ran`;
-  return { status: "lost", error: new IscepError("lost", reason) };
+  return { status: "lost", error: lostError(instance) };
+}
+
+function lostError(instance: string): IscepError {
+  return new IscepError(
+    "lost",
+    `the instance ${instance} had taken the call, and is gone; nobody knows whether it ran`,
+  );
 }

@@ -16,7 +16,7 @@ interface GivenKey {
   readonly calls: number;
 }
 
-interface Found {
+export interface Found {
   readonly member: Member;
   readonly page: RunsPage;
 }
@@ -56,6 +56,10 @@ export class Whereabouts {
       return found;
     }
     if (known !== undefined) throw new IscepError("lost", `the run was at the instance ${known}, which is gone`);
+    if (this.#members.size === 0) {
+      const reason = "no instance is there now that could know the run; ask again when one is there";
+      throw new IscepError("connect_failed", reason);
+    }
     throw new IscepError("run_not_found");
   }
 

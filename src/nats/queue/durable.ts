@@ -27,6 +27,8 @@ export interface DurableCall {
   /** Default: none, for a service that asks for none. */
   readonly token?: string | undefined;
   readonly headers?: ProvenHeaders;
+  /** The caller's place in a trace. */
+  readonly traceparent?: string | undefined;
 }
 
 type DurableLimits = Pick<Limits, "natsDurableMs" | "natsMaxDurableBytes" | "natsRedeliverMs" | "natsHandOverMs">;
@@ -46,6 +48,7 @@ export async function submitDurable(broker: Broker, call: DurableCall, limits: D
   for (const [name, value] of Object.entries(proven)) headers.set(name, value);
   headers.set("Iscep-Proof", proofHeader(request, keys));
   headers.set(messageIdName, run);
+  if (call.traceparent !== undefined) headers.set("traceparent", call.traceparent);
   const bytes = request.payload.length + 2_048;
   if (bytes > broker.maxPayloadBytes)
     throw new IscepError(
