@@ -1,14 +1,12 @@
 /** What the doors of both versions have in common. */
 import type { Dispatcher } from "../dispatcher.js";
 import type { Authenticator } from "../model/identity.js";
-import type { OtherProtocol } from "../session/version1-server.js";
+import type { ClientHello } from "../session/version2-hello.js";
 import type { Limits } from "../limits/limits.js";
 import type { Logs } from "../model/logs.js";
 import type { ByteStream } from "../transport/byte-stream.js";
 import type { FairWork } from "./fair-work.js";
 import type { UnsentBytes } from "./write-window.js";
-
-export type { OtherProtocol };
 
 /** What a server does with its connections, in either version. */
 export interface Connection {
@@ -42,6 +40,13 @@ export interface DoorHost {
   logRefusedPacket(event: "malformed" | "unauthorized", message: string, connection: number, source: string): void;
 }
 
+/** HELLO, and what came behind it. */
+export interface Greeting {
+  readonly bytes: Buffer;
+  /** What its first packet says. */
+  readonly hello: ClientHello;
+}
+
 /** What all connections of a server share. */
 export interface ConnectionHost extends DoorHost {
   /** Clients may bind their proof to the server's certificate, if they can do no better (RFC 5929). */
@@ -53,6 +58,8 @@ export interface ConnectionHost extends DoorHost {
   closed(connection: Connection): void;
   /** True when a door takes connections that begin as HTTP does. */
   servesHttp(): boolean;
-  /** The first bytes were those of another protocol, which goes on with these bytes on the same socket. */
-  upgraded(connection: Connection, socket: ByteStream, bytes: Buffer, protocol: OtherProtocol): void;
+  /** The first bytes were those of version 2, which goes on with them on the same socket. */
+  greeted(connection: Connection, socket: ByteStream, greeting: Greeting): void;
+  /** The same for HTTP. */
+  askedByHttp(connection: Connection, socket: ByteStream, bytes: Buffer): void;
 }

@@ -68,11 +68,14 @@ export class PacketDoor {
       arrived: (connection) => admission.arrived(connection),
       closed: (connection) => this.#connections.delete(connection),
       servesHttp: () => this.#http !== undefined,
-      upgraded: (connection, socket, bytes, protocol) => {
+      greeted: (connection, socket, greeting) => {
         this.#connections.delete(connection);
         const { id, source } = connection;
-        if (protocol === "HTTP") this.#lend(id, socket, source, host, bytes);
-        else this.#connections.add(new Version2Connection(id, socket, source, host, bytes));
+        this.#connections.add(new Version2Connection(id, socket, source, host, greeting));
+      },
+      askedByHttp: (connection, socket, bytes) => {
+        this.#connections.delete(connection);
+        this.#lend(connection.id, socket, connection.source, host, bytes);
       },
     };
     return host;

@@ -56,7 +56,8 @@ export class StreamDoor {
         admission.released(source, false);
       },
       servesHttp: () => false,
-      upgraded: () => {},
+      greeted: () => {},
+      askedByHttp: () => {},
     };
     const why = authenticator?.refusal();
     if (why !== undefined) host.logRefusedPacket("unauthorized", why, id, source);

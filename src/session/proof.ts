@@ -2,9 +2,23 @@
  * Proves a token without sending it. This is the exchange of RFC 5802 (SCRAM) over both nonces and the channel binding
  * of RFC 9266. The slow hash is left out, because a token's secret is random (PROTOCOL.md, "Authentication").
  */
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, randomFillSync, timingSafeEqual } from "node:crypto";
 
 export const nonceBytes = 32;
+
+/** To ask for random bytes costs the same for one nonce as for many. Nonces are public as soon as they are used. */
+const nonces = Buffer.alloc(64 * nonceBytes);
+let usedBytes = nonces.length;
+
+/** A nonce that nobody had before, as HELLO has it. */
+export function newNonce(): string {
+  if (usedBytes === nonces.length) {
+    randomFillSync(nonces);
+    usedBytes = 0;
+  }
+  return nonces.toString("base64url", usedBytes, (usedBytes += nonceBytes));
+}
+
 /** RFC 9266, section 3: the label and length of the exported keying material. Cleartext binds to nothing. */
 export const exporterLabel = "EXPORTER-Channel-Binding";
 export const exporterBytes = 32;
@@ -12,13 +26,13 @@ export const exporterBytes = 32;
 /** The bytes that both proofs cover: the contents of both HELLO packets as they were sent, and the TLS channel. */
 export function authenticationMessage(clientHello: Buffer, serverHello: Buffer, channelBinding: Buffer): Buffer {
   const parts = [Buffer.from("iscep 2"), clientHello, serverHello, channelBinding];
-  return Buffer.concat(
-    parts.flatMap((part) => {
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(part.length);
-      return [length, part];
-    }),
-  );
+  const message = Buffer.alloc(parts.reduce((bytes, part) => bytes + 4 + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    offset = message.writeUInt32BE(part.length, offset);
+    offset += part.copy(message, offset);
+  }
+  return message;
 }
 
 export interface ClientKeys {

@@ -6,14 +6,12 @@ import { IscepError, isIscepError, type ErrorCode } from "../errors.js";
 import { encodeContent, encodePacket, decodeContent, type Version1Content } from "../wire/version1.js";
 import type { JsonLimits } from "../wire/json.js";
 import { hashBytes, headerBytes, PacketReader, PacketType, type PacketView } from "../wire/packet.js";
-import { decodeClientHello } from "./version2-hello.js";
+import { decodeClientHello, type ClientHello } from "./version2-hello.js";
 
 export interface Version1ServerLimits extends JsonLimits {
   readonly maxUnauthenticatedPacketBytes: number;
   readonly maxPacketBytes: number;
 }
-
-export type OtherProtocol = "version 2" | "HTTP";
 
 export type Version1Event =
   | {
@@ -25,8 +23,10 @@ export type Version1Event =
     }
   /** The packet is unusable. With `fatal`, the stream has lost step, and nothing more can be read from it. */
   | { readonly kind: "malformed"; readonly error: IscepError; readonly fatal: boolean }
-  /** The first packet offers version 2, or is a request of HTTP. `bytes` are all that has come. */
-  | { readonly kind: "hello"; readonly protocol: OtherProtocol; readonly bytes: Buffer }
+  /** The first packet offers version 2. `bytes` are all that has come. */
+  | { readonly kind: "hello"; readonly hello: ClientHello; readonly bytes: Buffer }
+  /** A request of HTTP begins. */
+  | { readonly kind: "http"; readonly bytes: Buffer }
   /** A Size of 0: the peer said that it is gone. */
   | { readonly kind: "gone" };
 
@@ -66,7 +66,7 @@ export class Version1ServerSession {
 
   next(): Version1Event | undefined {
     if (this.#isFirst && this.#firstByte !== undefined && isCapitalLetter(this.#firstByte)) {
-      return { kind: "hello", protocol: "HTTP", bytes: this.#reader.takeBytes() };
+      return { kind: "http", bytes: this.#reader.takeBytes() };
     }
     let packet;
     try {
@@ -78,9 +78,10 @@ export class Version1ServerSession {
     if (packet === null) return { kind: "gone" };
     const isFirst = this.#isFirst;
     this.#isFirst = false;
-    if (isFirst && packet.type === PacketType.HELLO && offersVersion2(packet, this.#limits)) {
-      const hello = packet.bytes.subarray(packet.start - headerBytes, packet.end + hashBytes);
-      return { kind: "hello", protocol: "version 2", bytes: Buffer.concat([hello, this.#reader.takeBytes()]) };
+    const hello = isFirst && packet.type === PacketType.HELLO ? offerOf(packet, this.#limits) : undefined;
+    if (hello !== undefined) {
+      const whole = packet.bytes.subarray(packet.start - headerBytes, packet.end + hashBytes);
+      return { kind: "hello", hello, bytes: Buffer.concat([whole, this.#reader.takeBytes()]) };
     }
     if (packet.type > PacketType.ERROR) {
       // The original answers this even without a token. Version 2 begins with such a packet, and learns from the
@@ -162,11 +163,12 @@ export function unauthorizedAnswer(reason?: string): Buffer {
 }
 
 /** Any other HELLO is an unknown packet, and the conversation goes on in version 1. */
-function offersVersion2(packet: PacketView, limits: JsonLimits): boolean {
+function offerOf(packet: PacketView, limits: JsonLimits): ClientHello | undefined {
   try {
-    return decodeClientHello(packet, limits).versions.includes(2);
+    const hello = decodeClientHello(packet, limits);
+    return hello.versions.includes(2) ? hello : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

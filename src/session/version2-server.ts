@@ -36,13 +36,16 @@ export class Version2ServerSession {
   readonly #limits: Version2ServerLimits;
   readonly #reader: PacketReader;
   #helloDone = false;
+  /** What the first packet says, if somebody has read it already. */
+  readonly #knownHello: ClientHello | undefined;
   /** The hash of all packets behind both HELLO. */
   #hash = sha256;
   #messages: readonly unknown[] = noMessages;
   #next = 0;
 
-  constructor(limits: Version2ServerLimits) {
+  constructor(limits: Version2ServerLimits, knownHello?: ClientHello) {
     this.#limits = limits;
+    this.#knownHello = knownHello;
     this.#reader = new PacketReader(limits.maxUnauthenticatedPacketBytes);
   }
 
@@ -103,7 +106,7 @@ export class Version2ServerSession {
 
   #hello(packet: PacketView): Version2ServerEvent {
     if (packet.type !== PacketType.HELLO) throw new IscepError("protocol", "a session begins with HELLO");
-    const hello = decodeClientHello(packet, this.#limits);
+    const hello = this.#knownHello ?? decodeClientHello(packet, this.#limits);
     if (!hello.versions.includes(2))
       throw new IscepError("protocol", "this server speaks version 2, and HELLO does not offer it");
     this.#helloDone = true;

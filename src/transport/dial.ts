@@ -23,11 +23,10 @@ export interface DialOptions {
  *   without `allowCleartext`, or TLS without `trust`)
  */
 export async function dial(address: Address, options: DialOptions): Promise<Socket> {
-  const where = formatAddress(withoutCredentials(address));
   if (address.kind === "tcp" && !options.allowCleartext && !isLoopbackHost(address.host)) {
     throw new IscepError(
       "usage",
-      `${where} is cleartext and leaves this machine: the network would see token and data. Use iscep://, or say allowCleartext (--allow-cleartext)`,
+      `${nameOf(address)} is cleartext and leaves this machine: the network would see token and data. Use iscep://, or say allowCleartext (--allow-cleartext)`,
     );
   }
   if (options.signal?.aborted === true) throw cancelled(options.signal);
@@ -35,14 +34,19 @@ export async function dial(address: Address, options: DialOptions): Promise<Sock
     const { socket, check, distrust } = open(address, options);
     const { connectTimeoutMs } = options.limits;
     const timer = setTimeout(() => {
-      fail(new IscepError("timeout", `${where} did not answer within ${connectTimeoutMs} ms`));
+      fail(new IscepError("timeout", `${nameOf(address)} did not answer within ${connectTimeoutMs} ms`));
     }, connectTimeoutMs);
     const aborted = (): void => fail(cancelled(options.signal));
     const failed = (error: NodeJS.ErrnoException): void => {
-      fail(options.trust?.explain(error) ?? connectFailed(where, error));
+      fail(options.trust?.explain(error) ?? connectFailed(nameOf(address), error));
     };
     const ended = (): void => {
-      fail(new IscepError("connect_failed", `${where} closed the connection at once; it may be full, or speak no TLS`));
+      fail(
+        new IscepError(
+          "connect_failed",
+          `${nameOf(address)} closed the connection at once; it may be full, or speak no TLS`,
+        ),
+      );
     };
     function done(): void {
       clearTimeout(timer);
@@ -140,9 +144,10 @@ function cancelled(signal: AbortSignal | undefined): IscepError {
   return new IscepError("cancelled", "connecting was cancelled", { cause: signal?.reason });
 }
 
-function withoutCredentials(address: Address): Address {
+/** Without credentials. */
+function nameOf(address: Address): string {
   const { owner: _owner, token: _token, ...rest } = address;
-  return rest;
+  return formatAddress(rest);
 }
 
 const connectFailures: Readonly<Record<string, string>> = {

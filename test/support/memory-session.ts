@@ -61,10 +61,11 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
     failedToken: () => {},
     logRefusedPacket: (_event, message) => void refused.push(message),
     closed: (connection) => void connections.delete(connection),
-    upgraded: (connection, socket, bytes) => {
+    greeted: (connection, socket, greeting) => {
       connections.delete(connection);
-      connections.add(new Version2Connection(connection.id, socket, connection.source, host, bytes));
+      connections.add(new Version2Connection(connection.id, socket, connection.source, host, greeting));
     },
+    askedByHttp: () => {},
   };
   const dial = async (signal?: AbortSignal) => {
     const [near, far] = network.connect();

@@ -2,11 +2,10 @@
  * Finds out which version a server speaks: HELLO asks, and a server of version 1 answers with an ERROR on the same
  * connection.
  */
-import { randomBytes } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import { nonceBytes } from "../../session/proof.js";
+import { newNonce } from "../../session/proof.js";
 import { readError } from "../../session/version1-client.js";
 import { checkChoices, offeredHashes, type Carrier } from "../../session/version2-choices.js";
 import { alpnProtocol, decodeServerHello, encodeClientHello, type ServerHello } from "../../session/version2-hello.js";
@@ -51,7 +50,7 @@ type Answer =
 /** @throws IscepError `protocol`, `busy`, `timeout`, `cancelled`, `connect_failed`; then the socket is destroyed */
 export function negotiate(socket: ByteStream, options: NegotiateOptions): Promise<Negotiated> {
   const { limits, timeoutMs, isUnix = false, signal } = options;
-  const nonce = randomBytes(nonceBytes).toString("base64url");
+  const nonce = newNonce();
   const carrier = carrierOf(socket, isUnix);
   const hashes = offeredHashes(carrier);
   const packet = encodeClientHello({ versions: [2], nonce, agent: `iscep/${packageVersion}`, hashes });

@@ -3,11 +3,10 @@
  * happens to calls.
  */
 import { IscepError, toIscepError } from "../../errors.js";
-import { clientKey, secretOf, serverKey, storedKeyOf } from "../../identity/tokens.js";
 import { forever } from "../../limits/limit.js";
 import type { Limits } from "../../limits/limits.js";
 import { Outbox } from "../../session/outbox.js";
-import { authenticationMessage, clientProof, isServerProof, packetKeys, tokenReference } from "../../session/proof.js";
+import { authenticationMessage, clientProof, isServerProof, packetKeys } from "../../session/proof.js";
 import { requestText, Version2ClientSession, type Version2ClientEvent } from "../../session/version2-client.js";
 import { isKeyed, needsKey } from "../../session/version2-choices.js";
 import type { SessionLimits } from "../../session/version2-hello.js";
@@ -20,6 +19,7 @@ import { packetMac } from "../../wire/packet-mac.js";
 import { encodeDataPacket } from "../../wire/version2.js";
 import type { Greeted } from "../protocol/negotiate.js";
 import { checkRequestSize, type ClientConnection } from "./client-connection.js";
+import { proofKeysOf } from "./proof-keys.js";
 
 export interface Version2ClientConnectionOptions {
   readonly socket: ByteStream;
@@ -105,15 +105,13 @@ export class Version2ClientConnection implements ClientConnection {
     const { token, negotiated } = this.#options;
     // Without a token, the server answers each call with unauthorized, as in version 1.
     if (token === undefined) return;
-    const secret = secretOf(token);
-    const key = clientKey(secret);
-    const keys = { clientKey: key, storedKey: storedKeyOf(key) };
+    const keys = proofKeysOf(token);
     const binding = channelBinding(this.#socket);
     const message = authenticationMessage(negotiated.clientHello, negotiated.serverHello, binding);
-    this.#checkServer = (proof) => isServerProof(serverKey(secret), proof, message);
+    this.#checkServer = (proof) => isServerProof(keys.serverKey, proof, message);
     const mac = isKeyed(negotiated.hello) ? packetKeys(keys.storedKey, message) : undefined;
     if (mac !== undefined) this.#session.expectMac(packetMac(mac.server));
-    const params = { token: tokenReference(keys.storedKey), proof: clientProof(keys, message).toString("base64url") };
+    const params = { token: keys.reference, proof: clientProof(keys, message).toString("base64url") };
     // Calls may follow in the same packet, because the server reads them only after this.
     this.send(requestText(authenticateId, "authenticate", params, this.#options.limits));
     if (mac === undefined) return;

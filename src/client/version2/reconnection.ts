@@ -21,7 +21,9 @@ export interface ReconnectionOptions<Connection extends { destroy(): void }> {
 export class Reconnection<Connection extends { destroy(): void }> {
   readonly #options: ReconnectionOptions<Connection>;
   readonly #backOff: BackOff;
-  readonly #closed = new AbortController();
+  #isClosed = false;
+  /** Ends the attempt that is under way. Most clients never connect again. */
+  #attempt: AbortController | undefined;
   #isUnderWay = false;
   #arrivedAtMs = performance.now();
   /** How many connections, one after the other, ended because the server broke the protocol. */
@@ -49,7 +51,7 @@ export class Reconnection<Connection extends { destroy(): void }> {
 
   /** @param reason why the connection is gone; undefined when no call was waiting on one */
   begin(reason: IscepError | undefined): void {
-    if (this.#isUnderWay || this.#closed.signal.aborted) return;
+    if (this.#isUnderWay || this.#isClosed) return;
     this.#isUnderWay = true;
     if (reason !== undefined) this.#options.events?.tell("reconnecting", reason);
     void this.#comeBack(reason !== undefined).finally(() => (this.#isUnderWay = false));
@@ -57,7 +59,7 @@ export class Reconnection<Connection extends { destroy(): void }> {
 
   async #comeBack(wasThere: boolean): Promise<void> {
     const { limits, events } = this.#options;
-    const { signal } = this.#closed;
+    const { signal } = (this.#attempt = new AbortController());
     const startedMs = performance.now();
     for (;;) {
       const delayMs = this.#backOff.nextDelayMs();
@@ -83,7 +85,8 @@ export class Reconnection<Connection extends { destroy(): void }> {
   }
 
   close(): void {
+    this.#isClosed = true;
     // A reason of its own would be an error with a stack, which nobody reads.
-    this.#closed.abort("the client is closed");
+    this.#attempt?.abort("the client is closed");
   }
 }

@@ -14,7 +14,7 @@ import type { ByteStream } from "../../transport/byte-stream.js";
 import { isJsonObject } from "../../wire/json.js";
 import { PacketType } from "../../wire/packet.js";
 import type { Version1Content } from "../../wire/version1.js";
-import type { Connection, ConnectionHost, OtherProtocol } from "../connection.js";
+import type { Connection, ConnectionHost } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
 import type { Workload } from "../fair-work.js";
 import { ReadAllowance } from "../read-allowance.js";
@@ -84,8 +84,8 @@ export class Version1Connection implements Connection, Workload {
   }
 
   /** The first bytes decide: another protocol goes on with the bytes that have come. */
-  #handOver(bytes: Buffer, protocol: OtherProtocol): void {
-    this.#closing = `it went on in ${protocol}`;
+  #handOver(event: Extract<Version1Event, { kind: "hello" | "http" }>): void {
+    this.#closing = "it went on in another protocol";
     this.#writes.release();
     this.#socket.off("data", this.#onData);
     this.#socket.off("end", this.#onEnd);
@@ -93,7 +93,8 @@ export class Version1Connection implements Connection, Workload {
     this.#socket.off("error", this.#onError);
     this.#socket.off("close", this.#onClose);
     if (this.#host.authenticator !== undefined) this.#host.arrived(this);
-    this.#host.upgraded(this, this.#socket, bytes, protocol);
+    if (event.kind === "hello") this.#host.greeted(this, this.#socket, event);
+    else this.#host.askedByHttp(this, this.#socket, event.bytes);
   }
 
   #ended(): void {
@@ -145,8 +146,8 @@ export class Version1Connection implements Connection, Workload {
       this.#packet(event.type, event.token, event.content);
       return;
     }
-    if (event.kind === "hello") {
-      this.#handOver(event.bytes, event.protocol);
+    if (event.kind === "hello" || event.kind === "http") {
+      this.#handOver(event);
       return;
     }
     if (event.kind === "gone") {

@@ -17,7 +17,7 @@ import { unixSource } from "../../transport/listener.js";
 import { packageVersion } from "../../version.js";
 import { packetMac } from "../../wire/packet-mac.js";
 import { packetHashes, type PacketHashName } from "../../wire/packet-hash.js";
-import type { Connection, ConnectionHost } from "../connection.js";
+import type { Connection, ConnectionHost, Greeting } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
 import type { Workload } from "../fair-work.js";
 import { ReadAllowance } from "../read-allowance.js";
@@ -59,14 +59,14 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   #closing: string | undefined;
   #events = 0;
 
-  /** @param firstBytes the bytes that came before the version was known */
-  constructor(id: number, socket: ByteStream, source: string, host: ConnectionHost, firstBytes?: Buffer) {
+  /** @param first the bytes that came before the version was known, and what they say */
+  constructor(id: number, socket: ByteStream, source: string, host: ConnectionHost, first?: Greeting) {
     const { limits, authenticator } = host;
     this.id = id;
     this.source = source;
     this.#socket = socket;
     this.#host = host;
-    this.#session = new Version2ServerSession(limits);
+    this.#session = new Version2ServerSession(limits, first?.hello);
     this.identity = new SessionIdentity(authenticator, source);
     this.#allowance = new ReadAllowance(limits);
     this.#writes = new WriteWindow(socket, limits, host.unsent);
@@ -83,7 +83,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     socket.on("drain", () => this.#drained());
     socket.on("error", (error: Error) => this.cut(`the connection broke: ${error.message}`));
     socket.on("close", () => this.#closed());
-    if (firstBytes !== undefined) this.#received(firstBytes);
+    if (first !== undefined) this.#received(first.bytes);
   }
 
   #received(chunk: Buffer): void {

@@ -5,7 +5,7 @@ import { anonymous, type Authenticator, type Identity } from "../../model/identi
 import {
   authenticationMessage,
   isClientProof,
-  nonceBytes,
+  newNonce,
   packetKeys,
   serverProof,
   type PacketKeys,
@@ -23,7 +23,7 @@ interface Proven {
 }
 
 export class SessionIdentity {
-  readonly nonce = randomBytes(nonceBytes).toString("base64url");
+  readonly nonce = newNonce();
   readonly #authenticator: Authenticator | undefined;
   readonly #source: string;
   #message: Buffer | undefined;
