@@ -33,8 +33,17 @@ function needsNoEscape(text: string): boolean {
   const { length } = text;
   // A character beyond ASCII has bytes from 0x80 on, or has no room.
   const bytes = Buffer.allocUnsafeSlow(length);
-  if (bytes.write(text, "utf8") !== length) return false;
-  const words = new Int32Array(bytes.buffer, 0, length >> 2);
+  return bytes.write(text, "utf8") === length && bytesNeedNoEscape(bytes);
+}
+
+/** The same for the bytes of a text. False for anything that is not ASCII. */
+export function bytesNeedNoEscape(bytes: Uint8Array): boolean {
+  // Words begin at a multiple of four.
+  const begin = -bytes.byteOffset & 3;
+  if (bytes.length < begin) return areSimple(bytes, 0, bytes.length);
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + begin, (bytes.length - begin) >> 2);
+  const end = begin + words.length * 4;
+  if (!areSimple(bytes, 0, begin) || !areSimple(bytes, end, bytes.length)) return false;
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? 0;
     // A byte that is too small, or zero after the exclusive or, borrows from the highest bit of its own.
@@ -43,7 +52,11 @@ function needsNoEscape(text: string): boolean {
     const backslash = (word ^ 0x5c5c5c5c) - 0x01010101;
     if (((word | low | quote | backslash) & 0x80808080) !== 0) return false;
   }
-  for (let index = words.length * 4; index < length; index++) {
+  return true;
+}
+
+function areSimple(bytes: Uint8Array, begin: number, end: number): boolean {
+  for (let index = begin; index < end; index++) {
     const byte = bytes[index] ?? 0;
     if (byte < 0x20 || byte === 0x22 || byte === 0x5c || byte >= 0x80) return false;
   }

@@ -38,6 +38,14 @@ export async function eventsResponse(handle: RunHandle, options: EventsOptions):
   return new Response(null, { headers });
 }
 
+interface Texts {
+  readonly texts: readonly Uint8Array[];
+  readonly isLast?: boolean;
+}
+
+/** Larger writes save nothing more. */
+const writeBytes = 128 * 1024;
+
 /** Makes the events of a run. Only the newest progress and the newest place in the queue count. */
 class RunEvents {
   readonly #handle: RunHandle;
@@ -47,8 +55,8 @@ class RunEvents {
   #position: number;
   #run = "";
   #isStarted = false;
-  #progress = "";
-  #queued = "";
+  #progress: Buffer | undefined;
+  #queued: Buffer | undefined;
   #wake: (() => void) | undefined;
 
   constructor(handle: RunHandle, options: EventsOptions) {
@@ -87,8 +95,8 @@ class RunEvents {
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
-          const { text, isLast = false } = await this.#nextText().catch((thrown: unknown) => this.#fault(thrown));
-          controller.enqueue(Buffer.from(text));
+          const { texts, isLast = false } = await this.#nextTexts().catch((thrown: unknown) => this.#fault(thrown));
+          controller.enqueue(Buffer.concat(texts));
           if (!isLast) return;
           controller.close();
           this.#options.over?.();
@@ -103,25 +111,42 @@ class RunEvents {
     );
   }
 
-  async #nextText(): Promise<{ text: string; isLast?: boolean }> {
+  async #nextTexts(): Promise<Texts> {
     if (!this.#isStarted) {
       this.#isStarted = true;
-      return { text: event("started", { run: this.#run }) };
+      return { texts: [event("started", { run: this.#run })] };
     }
     this.#next ??= this.#output.next();
-    if (this.#progress === "" && this.#queued === "" && (await this.#waited(this.#next)) === "beat")
-      return { text: ":\n\n" };
-    const news = this.#queued + this.#progress;
-    this.#queued = this.#progress = "";
-    if (news !== "") return { text: news };
+    if (this.#progress === undefined && this.#queued === undefined && (await this.#waited(this.#next)) === "beat")
+      return { texts: [Buffer.from(":\n\n")] };
+    const news = [this.#queued, this.#progress].flatMap((text) => text ?? []);
+    this.#queued = this.#progress = undefined;
+    if (news.length > 0) return { texts: news };
     const result = await this.#next;
     this.#next = undefined;
-    if (result.done !== true) {
-      this.#position = result.value.offset + result.value.bytes.length;
-      return { text: outputEvents(result.value) };
-    }
+    if (result.done !== true) return { texts: await this.#outputFrom(result.value) };
     const end = { run: this.#run, ...outcomeView(await this.#handle.outcome) };
-    return { text: event("end", end, this.#position), isLast: true };
+    return { texts: [event("end", end, this.#position)], isLast: true };
+  }
+
+  /** What comes in the same turn of the event loop leaves in one write. */
+  async #outputFrom(first: OutputChunk): Promise<Uint8Array[]> {
+    const texts: Uint8Array[] = [];
+    const turn = new Promise<undefined>((resolve) => setImmediate(resolve, undefined));
+    let chunk: OutputChunk | undefined = first;
+    for (let bytes = 0; chunk !== undefined;) {
+      texts.push(...outputEvents(chunk));
+      bytes += chunk.bytes.length;
+      this.#position = chunk.offset + chunk.bytes.length;
+      if (bytes >= writeBytes) break;
+      this.#next = this.#output.next();
+      // A failure is told behind what came before it.
+      const next: Promise<IteratorResult<OutputChunk> | undefined> = this.#next.catch(() => undefined);
+      const result = await Promise.race([next, turn]);
+      chunk = result?.done === false ? result.value : undefined;
+      if (chunk !== undefined) this.#next = undefined;
+    }
+    return texts;
   }
 
   /** Waits for output, for news, or for the time to say that the run is still there. */
@@ -140,12 +165,12 @@ class RunEvents {
   }
 
   /** The status was sent long ago, so the last event tells it. */
-  #fault(thrown: unknown): { text: string; isLast: true } {
+  #fault(thrown: unknown): Texts {
     const { code, message } = toIscepError(thrown);
-    return { text: event("error", { run: this.#run, code, message }), isLast: true };
+    return { texts: [event("error", { run: this.#run, code, message })], isLast: true };
   }
 }
 
-function event(name: string, data: unknown, id?: number): string {
-  return `${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+function event(name: string, data: unknown, id?: number): Buffer {
+  return Buffer.from(`${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
 }

@@ -4,28 +4,39 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { OutputChunk } from "../../client/protocol/run-output.js";
+import { bytesNeedNoEscape } from "../../wire/json-long-text.js";
 
 /** The id of each event is the offset behind it, where a reader goes on after it. */
-export function outputEvents({ channel, offset, bytes }: OutputChunk): string {
-  let text = "";
+export function outputEvents({ channel, offset, bytes }: OutputChunk): Uint8Array[] {
+  const texts: Uint8Array[] = [];
   let at = offset;
   for (const part of partsOf(bytes)) {
-    const value = part.isText
-      ? `"text":${JSON.stringify(buffer(part.bytes).toString("utf8"))}`
-      : `"base64":"${buffer(part.bytes).toString("base64")}"`;
     const end = at + part.bytes.length;
-    text += `id: ${end}\nevent: output\ndata: {"channel":"${channel}","offset":${at},${value}}\n\n`;
+    const head = `id: ${end}\nevent: output\ndata: {"channel":"${channel}","offset":${at},`;
+    // Most long text needs neither a text made of it nor an escape.
+    if (part.isSimple) texts.push(Buffer.from(`${head}"text":"`), part.bytes, endOfText);
+    else texts.push(Buffer.from(`${head}${valueOf(part)}}\n\n`));
     at = end;
   }
-  return text;
+  return texts;
+}
+
+const endOfText = Buffer.from('"}\n\n');
+
+function valueOf({ bytes, isText }: Part): string {
+  if (isText) return `"text":${JSON.stringify(buffer(bytes).toString("utf8"))}`;
+  return `"base64":"${buffer(bytes).toString("base64")}"`;
 }
 
 interface Part {
   readonly bytes: Uint8Array;
   readonly isText: boolean;
+  /** It stands in JSON as it is. */
+  readonly isSimple?: boolean;
 }
 
 function partsOf(bytes: Uint8Array): Part[] {
+  if (bytesNeedNoEscape(bytes)) return [{ bytes, isText: true, isSimple: true }];
   if (isUtf8(bytes)) return [{ bytes, isText: true }];
   let begin = 0;
   while (begin < 3 && begin < bytes.length && isContinuation(bytes[begin])) begin++;

@@ -5,7 +5,7 @@
  */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import type { OutputPiece } from "../../runs/streams/output-block.js";
+import type { LentPiece, OutputPiece } from "../../runs/streams/output-block.js";
 import { readServerMessage, type Version2ClientEvent } from "../../session/version2-client.js";
 import type { SessionLimits } from "../../session/version2-hello.js";
 import { readClientMessage, type ClientMessage } from "../../session/version2-messages.js";
@@ -207,9 +207,11 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     this.#schedule();
   }
 
-  #output(stream: number, { channel, offset, bytes }: OutputPiece): void {
+  #output(stream: number, piece: OutputPiece | LentPiece): void {
+    const { channel, offset, bytes } = piece;
     // The bytes are copied: the run keeps its own for others, and a caller may change these.
     this.#events.push({ kind: "data", stream, channel, offset, bytes: Buffer.from(bytes) });
+    if ("release" in piece) piece.release();
     this.#schedule();
   }
 

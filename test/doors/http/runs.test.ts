@@ -257,7 +257,11 @@ describe("events", () => {
               void got.push({ id, name: event, data: JSON.parse(data) as Record<string, unknown> }),
           });
           for (let at = 0; at < whole.length; at += size) {
-            parser.feed(outputEvents({ channel: "stdout", offset: at, bytes: whole.subarray(at, at + size) }));
+            parser.feed(
+              Buffer.concat(
+                outputEvents({ channel: "stdout", offset: at, bytes: whole.subarray(at, at + size) }),
+              ).toString(),
+            );
           }
           expect(bytesOf(got).equals(whole)).toBe(true);
           let offset = 0;
