@@ -3,6 +3,7 @@
  * of RFC 9266. The slow hash is left out, because a token's secret is random (PROTOCOL.md, "Authentication").
  */
 import { createHash, createHmac, randomFillSync, timingSafeEqual } from "node:crypto";
+import type { PacketKey } from "../wire/packet-mac.js";
 
 export const nonceBytes = 32;
 
@@ -69,14 +70,18 @@ export function isServerProof(serverKey: Buffer, proof: Buffer, message: Buffer)
 
 /** The keys of both directions, for packets with a key. Each session has its own, because both HELLO have their nonces. */
 export interface PacketKeys {
-  readonly client: Buffer;
-  readonly server: Buffer;
+  readonly client: PacketKey;
+  readonly server: PacketKey;
 }
 
-export function packetKeys(storedKey: Buffer, message: Buffer): PacketKeys {
-  const keyOf = (side: "client" | "server"): Buffer =>
-    hmac(storedKey, Buffer.concat([Buffer.from(`iscep 2 packets of the ${side}`), message]));
-  return { client: keyOf("client"), server: keyOf("server") };
+/** @param hash what both HELLO agree on, which has a key */
+export function packetKeys(storedKey: Buffer, message: Buffer, hash: string | undefined): PacketKeys {
+  const keyOf = (what: string): Buffer => hmac(storedKey, Buffer.concat([Buffer.from(`iscep 2 ${what}`), message]));
+  const keysOf = (side: "client" | "server"): PacketKey => ({
+    hmac: keyOf(`packets of the ${side}`),
+    gmac: hash === "hmac-gmac" ? keyOf(`long packets of the ${side}`) : undefined,
+  });
+  return { client: keysOf("client"), server: keysOf("server") };
 }
 
 function hmac(key: Buffer, text: string | Buffer): Buffer {

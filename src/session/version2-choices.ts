@@ -18,7 +18,7 @@ const hashesFor: Readonly<Record<Carrier, readonly PacketHashName[]>> = {
   tls: ["none", "crc32", "sha256"],
   unix: ["none", "crc32", "sha256"],
   cleartext: ["crc32", "sha256"],
-  nats: ["hmac-sha256", "sha256"],
+  nats: ["hmac-gmac", "hmac-sha256", "sha256"],
 };
 
 /** What a client offers. SHA-256 is always there, and needs no word. */
@@ -31,19 +31,20 @@ export function offeredHashes(carrier: Carrier): readonly PacketHashName[] {
  * @param hasKeys false when callers prove nothing, so there is no key
  */
 export function chooseHash(offered: readonly string[], carrier: Carrier, hasKeys: boolean): PacketHashName | undefined {
-  return hashesFor[carrier].find((name) => offered.includes(name) && (hasKeys || name !== keyedHash));
+  return hashesFor[carrier].find((name) => offered.includes(name) && (hasKeys || !isKeyed({ hash: name })));
 }
 
-const keyedHash: PacketHashName = "hmac-sha256";
+/** The first needs more of the other side, and costs less. */
+const keyedHashes: readonly string[] = ["hmac-gmac", "hmac-sha256"] satisfies readonly PacketHashName[];
 
 /** True when packets have a hash with a key, as soon as the caller is proven. */
 export function isKeyed({ hash }: { readonly hash?: string | undefined }): boolean {
-  return hash === keyedHash;
+  return hash !== undefined && keyedHashes.includes(hash);
 }
 
 /** True when a proof counts only with packets that have a key. */
 export function needsKey(carrier: Carrier): boolean {
-  return hashesFor[carrier].includes(keyedHash);
+  return hashesFor[carrier].some((name) => keyedHashes.includes(name));
 }
 
 /**

@@ -1,13 +1,13 @@
 /**
  * What the last 32 bytes of a packet of version 2 are. Both sides agree on it by HELLO (PROTOCOL.md, "HELLO"). None of
- * these protects against anybody: they find bytes that broke on the way. The one that does has a key (packet-mac.ts).
+ * these protects against anybody: they find bytes that broke on the way. Those that do have a key (packet-mac.ts).
  */
 import { createHash, hash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { hashBytes, headerBytes, sizeFieldBytes, type PacketView } from "./packet.js";
 
 /** The names by which HELLO offers and chooses. */
-export const packetHashNames = ["none", "crc32", "sha256", "hmac-sha256"] as const;
+export const packetHashNames = ["none", "crc32", "sha256", "hmac-sha256", "hmac-gmac"] as const;
 export type PacketHashName = (typeof packetHashNames)[number];
 
 export interface PacketHash {
@@ -84,4 +84,5 @@ export const packetHashes: Readonly<Record<PacketHashName, PacketHash>> = {
   crc32: crc,
   sha256,
   "hmac-sha256": sha256,
+  "hmac-gmac": sha256,
 };

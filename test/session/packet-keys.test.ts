@@ -9,10 +9,16 @@ import { negotiate } from "#iscep/client/protocol/negotiate";
 import { openVersion2 } from "#iscep/client/version2/open";
 import type { Version2ProtocolClient } from "#iscep/client/version2/protocol-client";
 import { addToken } from "#iscep/identity/tokens-writer";
-import { packetMac } from "#iscep/wire/packet-mac";
+import { maxPlaces, packetMac } from "#iscep/wire/packet-mac";
+import type { PacketHashName } from "#iscep/wire/packet-hash";
 import { encodeDataPacket, encodeDataParts } from "#iscep/wire/version2";
+import { packetKeys } from "#iscep/session/proof";
+import { checkChoices, isKeyed } from "#iscep/session/version2-choices";
+import { decodeServerHello } from "#iscep/session/version2-hello";
+import { Version2ServerSession } from "#iscep/session/version2-server";
 import { z } from "zod";
 import { later } from "../support/cleanup.js";
+import { Peer } from "../support/conformance/peer.mjs";
 import { errorOf } from "../support/error-of.js";
 import { packetRelay, type Meddling, type Relay } from "../support/packet-relay.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
@@ -21,6 +27,8 @@ const limits = resolveLimits({ reconnectTimeoutMs: 0, reconnectMinDelayMs: 1, co
 
 interface World {
   readonly token: string;
+  /** Gives the server a stream. */
+  accept(stream: Relay["server"]): void;
   /** The numbers with which `note` was run, in their order. */
   readonly notes: number[];
   client(relay: () => Relay, token: string | undefined): Version2ProtocolClient;
@@ -32,10 +40,12 @@ async function world(withTokens = true): Promise<World> {
   const notes: number[] = [];
   const note = defineCommand({
     name: "note",
-    args: z.object({ number: z.number() }),
+    args: z.object({ number: z.number(), text: z.string().optional() }),
     run: async ({ number }, { output }) => {
       notes.push(number);
       await output.write("stdout", `note ${number}\n`);
+      // Its packet is long.
+      if (number === 1) await output.write("stdout", Buffer.alloc(5_000, "x"));
       return { noted: number };
     },
   });
@@ -60,6 +70,7 @@ async function world(withTokens = true): Promise<World> {
   return {
     token,
     notes,
+    accept: (stream) => seam?.accept(stream, { source: "nats" }),
     client(relayOf, own) {
       const client = openVersion2({
         limits,
@@ -99,6 +110,40 @@ const flipped = (packet: Buffer, at: number): Buffer => {
 };
 
 describe("over a bus", () => {
+  test.each([
+    [["hmac-sha256"], "hmac-sha256"],
+    [["hmac-sha256", "hmac-gmac"], "hmac-gmac"],
+  ])(
+    "a peer that was written from the page alone and offers %j speaks with the server, with %s",
+    async (hashes, hash) => {
+      const { accept, token, notes } = await world();
+      const relay = packetRelay();
+      accept(relay.server);
+      const peer = await Peer.connect({ stream: relay.client, port: undefined, tls: false, token, asks: { hashes } });
+      expect(peer.hello.hash).toBe(hash);
+      const followed = peer.follow("call", {
+        command: "note",
+        args: { number: 1, text: "y".repeat(5_000) },
+        output: 0,
+      });
+      let bytes = 0;
+      for await (const piece of followed.output()) bytes += piece.bytes.length;
+      expect(bytes).toBe(5_007);
+      expect(await followed.answer).toMatchObject({ value: { noted: 1 } });
+      expect(notes).toEqual([1]);
+      relay.client.destroy();
+    },
+  );
+
+  test.each(["hmac-gmac", "hmac-sha256"])("a client takes the choice of %s", (hash) => {
+    const hello = chosen(hash);
+    // There is no key before the proof.
+    expect(checkChoices(hello, "nats").name).toBe("sha256");
+    expect(isKeyed(hello)).toBe(true);
+    for (const carrier of ["tls", "unix", "cleartext"] as const)
+      expect(() => checkChoices(hello, carrier)).toThrow(/was not offered/);
+  });
+
   test("calls and output go through, and packets have a key", async () => {
     const { client, token, notes } = await world();
     const relay = packetRelay();
@@ -221,16 +266,15 @@ describe("over a bus", () => {
     const { client, token, notes } = await world();
     const withoutOffer: Meddling = (packet, index) =>
       index === 0
-        ? [rehashed(packet.toString("latin1").replace('"hashes":["hmac-sha256"]', '"hashes":[]'.padEnd(24)))]
+        ? [
+            rehashed(
+              packet.toString("latin1").replace('"hashes":["hmac-gmac","hmac-sha256"]', '"hashes":[]'.padEnd(36)),
+            ),
+          ]
         : [packet];
     const withoutChoice: Meddling = (packet, index) =>
       index === 0
-        ? [
-            sealed(
-              7,
-              Buffer.from(String(packet.subarray(6, -32)).replace('"hash":"hmac-sha256"', '"hush":"hmac-sha256"')),
-            ),
-          ]
+        ? [sealed(7, Buffer.from(String(packet.subarray(6, -32)).replace('"hash":"hmac-gmac"', '"hush":"hmac-gmac"')))]
         : [packet];
     for (const meddle of [{ toServer: withoutOffer }, { toClient: withoutChoice }]) {
       const own = client(() => packetRelay(meddle), token);
@@ -260,13 +304,21 @@ describe("over a bus", () => {
   });
 });
 
-test("a packet made in parts has the same key as one that is made whole, and no place counts twice", () => {
+test("a packet made in parts has the same code as one that is made whole, and no place counts twice", () => {
+  const keyBytes = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes));
   fc.assert(
     fc.property(
-      fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 5 }),
-      fc.uint8Array({ minLength: 32, maxLength: 32 }),
-      (pieces, keyBytes) => {
-        const key = Buffer.from(keyBytes);
+      fc.array(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 200 }),
+          fc.integer({ min: 4_040, max: 4_060 }).map((length) => Buffer.alloc(length, "x")),
+        ),
+        { maxLength: 5 },
+      ),
+      keyBytes,
+      fc.option(keyBytes, { nil: undefined }),
+      (pieces, hmac, gmac) => {
+        const key = { hmac, gmac };
         const [whole, parts, receiver] = [packetMac(key), packetMac(key), packetMac(key)];
         pieces.forEach((bytes, index) => {
           const packet = encodeDataPacket(1, "stdout", index, bytes, whole);
@@ -280,6 +332,45 @@ test("a packet made in parts has the same key as one that is made whole, and no 
     ),
   );
 });
+
+/** A nonce that counts twice shows the key of a GMAC. */
+test("no nonce is used twice: keys differ by session, side and use, places by packet, and they come to an end", () => {
+  const keysOf = (message: string) => {
+    const { client, server } = packetKeys(Buffer.alloc(32, 7), Buffer.from(message), "hmac-gmac");
+    return [client.hmac, client.gmac, server.hmac, server.gmac].map((key) => key?.toString("hex"));
+  };
+  const all = ["one session", "other nonces"].flatMap(keysOf);
+  expect(new Set(all).size).toBe(8);
+  expect(all).not.toContain(undefined);
+
+  const key = { hmac: Buffer.alloc(32, 1), gmac: Buffer.alloc(32, 2) };
+  const mac = packetMac(key);
+  const codes = Array.from({ length: 300 }, () =>
+    encodeDataPacket(1, "stdout", 0, Buffer.alloc(5_000), mac).toString("hex", 5_019),
+  );
+  expect(new Set(codes).size).toBe(300);
+
+  for (const length of [10, 5_000]) {
+    const bytes = Buffer.alloc(length);
+    const [sender, receiver] = [packetMac(key, maxPlaces - 1), packetMac(key, maxPlaces - 1)];
+    const last = encodeDataPacket(1, "stdout", 0, bytes, sender);
+    const view = { type: 9, bytes: last, start: 6, end: last.length - 32 };
+    expect(receiver.fits(view)).toBe(true);
+    expect(() => encodeDataPacket(1, "stdout", 0, bytes, sender)).toThrow(/all packets that its keys are for/);
+    expect(() => encodeDataParts(1, "stdout", 0, bytes, sender)).toThrow(/all packets that its keys are for/);
+    expect(() => receiver.fits(view)).toThrow(/all packets that its keys are for/);
+  }
+});
+
+function chosen(hash: string) {
+  const nonce = Buffer.alloc(32).toString("base64url");
+  const answer = new Version2ServerSession(limits).helloAnswer(nonce, "iscep", "token", {
+    hash: hash as PacketHashName,
+  });
+  const view = { type: 7, bytes: answer, start: 6, end: answer.length - 32 };
+
+  return decodeServerHello(view, limits);
+}
 
 function sealed(type: number, content: string | Buffer): Buffer {
   const body = Buffer.from(content as string);

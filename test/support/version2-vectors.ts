@@ -10,9 +10,9 @@ import { errorText, notificationText, resultText, Version2ServerSession } from "
 import { IscepError } from "#iscep/errors";
 import { clientKey, secretOf, serverKey, storedKeyOf } from "#iscep/identity/tokens";
 import { defaultLimits } from "#iscep/limits/limits";
-import { packetMac } from "#iscep/wire/packet-mac";
+import { longPacketSize, packetMac } from "#iscep/wire/packet-mac";
 import { packetHashes, type PacketHash } from "#iscep/wire/packet-hash";
-import { encodeDataPacket } from "#iscep/wire/version2";
+import { dataHeaderBytes, encodeDataPacket } from "#iscep/wire/version2";
 
 export interface Version2Packet {
   readonly name: string;
@@ -44,15 +44,19 @@ export interface Version2HashVector {
   readonly packets: readonly Version2Packet[];
 }
 
-/** The same over a bus: packets with a key. */
+/** The same over a bus: packets with a key. With `hmac-gmac` there are keys for long packets too. */
 export interface Version2KeyVector {
   readonly client_packets: string;
   readonly server_packets: string;
+  readonly client_long_packets?: string;
+  readonly server_long_packets?: string;
   readonly packets: readonly Version2Packet[];
 }
 
 export interface Version2Vectors {
   readonly keyed: Version2KeyVector;
+  /** With `hmac-gmac`. */
+  readonly keyed_gmac: Version2KeyVector;
   readonly hashes: readonly Version2HashVector[];
   readonly token: string;
   readonly secret: string;
@@ -73,6 +77,9 @@ const serverNonce = counted(32).toString("base64url");
 function counted(from: number): Buffer {
   return Buffer.from(Array.from({ length: 32 }, (_, index) => from + index));
 }
+
+/** As many bytes of output as a packet has that is not yet long. */
+const longestShortBytes = longPacketSize - 1 - 2 - dataHeaderBytes - 32;
 
 function contentOf(packet: Buffer): Buffer {
   return packet.subarray(6, -32);
@@ -208,17 +215,20 @@ export function makeVersion2Vectors(): Version2Vectors {
     ];
     return { hash: name, packets: parts.map(([part, from, packet]) => describe(part, from, packet)) };
   };
-  const keyed = (): Version2KeyVector => {
-    const hello = encodeClientHello({ versions: [2], nonce: clientNonce, agent: "peer/1", hashes: ["hmac-sha256"] });
-    const chosen = new Version2ServerSession(limits).helloAnswer(serverNonce, "iscep/0.0.0", "token", {
-      hash: "hmac-sha256",
-    });
+  const keyed = (hash: "hmac-sha256" | "hmac-gmac"): Version2KeyVector => {
+    const hello = encodeClientHello({ versions: [2], nonce: clientNonce, agent: "peer/1", hashes: [hash] });
+    const chosen = new Version2ServerSession(limits).helloAnswer(serverNonce, "iscep/0.0.0", "token", { hash });
     const message = authenticationMessage(contentOf(hello), contentOf(chosen), Buffer.alloc(0));
-    const own = packetKeys(keys.storedKey, message);
+    const own = packetKeys(keys.storedKey, message, hash);
     const [client, server] = [packetMac(own.client), packetMac(own.server)];
     const proof = clientProof(keys, message).toString("base64url");
     const answered = serverProof(serverKey(secret), message).toString("base64url");
-    const window = notificationText("window", { stream: 0, bytes: output.length });
+    const longOutput =
+      hash === "hmac-sha256"
+        ? []
+        : [longestShortBytes, longestShortBytes + 1].map((length) => Buffer.alloc(length, "x"));
+    const sent = longOutput.reduce((sum, { length }) => sum + length, output.length);
+    const window = notificationText("window", { stream: 0, bytes: sent });
     const parts: readonly (readonly [string, "client" | "server", Buffer])[] = [
       ["client-hello", "client", hello],
       ["server-hello", "server", chosen],
@@ -226,17 +236,28 @@ export function makeVersion2Vectors(): Version2Vectors {
       ["authenticated", "server", hashedMessages(server, resultText(1, { owner: "alice", proof: answered }, limits))],
       ["call", "client", hashedMessages(client, callText(3, "greet", { name: "Ada" }, ',"output":0', limits))],
       ["data", "server", encodeDataPacket(3, "stdout", 0, output, server)],
+      ...longOutput.map(
+        (bytes, index) =>
+          [
+            index === 0 ? "longest-short-data" : "long-data",
+            "server",
+            encodeDataPacket(3, "stdout", output.length + index * longestShortBytes, bytes, server),
+          ] as const,
+      ),
       ["window", "client", hashedMessages(client, window)],
-      ["answer", "server", hashedMessages(server, outcomeText(3, completed, { run, output: output.length }))],
+      ["answer", "server", hashedMessages(server, outcomeText(3, completed, { run, output: sent }))],
     ];
     return {
-      client_packets: own.client.toString("hex"),
-      server_packets: own.server.toString("hex"),
+      client_packets: own.client.hmac.toString("hex"),
+      server_packets: own.server.hmac.toString("hex"),
+      ...(own.client.gmac === undefined ? {} : { client_long_packets: own.client.gmac.toString("hex") }),
+      ...(own.server.gmac === undefined ? {} : { server_long_packets: own.server.gmac.toString("hex") }),
       packets: parts.map(([part, from, packet]) => describe(part, from, packet)),
     };
   };
   return {
-    keyed: keyed(),
+    keyed: keyed("hmac-sha256"),
+    keyed_gmac: keyed("hmac-gmac"),
     hashes: [hashed("none"), hashed("crc32")],
     token,
     secret,

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createCipheriv, createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -10,7 +10,7 @@ import { decodeServerHello } from "#iscep/session/version2-hello";
 import { Version2ServerSession } from "#iscep/session/version2-server";
 import { ReceiveWindow, SendWindow } from "#iscep/session/window";
 import { clientKey, serverKey, storedKeyOf } from "#iscep/identity/tokens";
-import { chooseBinding, chooseHash } from "#iscep/session/version2-choices";
+import { chooseBinding, chooseHash, isKeyed } from "#iscep/session/version2-choices";
 import { PacketReader, PacketType, type PacketView } from "#iscep/wire/packet";
 import { packetHashes, packetHashNames } from "#iscep/wire/packet-hash";
 import { channels, checkHash, decodeData, encodeDataPacket, encodeDataParts } from "#iscep/wire/version2";
@@ -18,7 +18,7 @@ import { everySplit } from "../support/splits.js";
 import { makeVersion2Vectors, readVersion2Vectors, type Version2Packet } from "../support/version2-vectors.js";
 
 /** Those that need no key (test/session/packet-keys.test.ts has the other). */
-const unkeyed = packetHashNames.filter((name) => name !== "hmac-sha256");
+const unkeyed = packetHashNames.filter((name) => !isKeyed({ hash: name }));
 
 const vectors = readVersion2Vectors();
 const page = readFileSync("PROTOCOL.md", "utf8");
@@ -125,8 +125,11 @@ describe("the vectors of version 2", () => {
   });
 });
 
-test("the vectors with a key are made of it, of the place of a packet, its type and its content", () => {
-  const { keyed } = vectors;
+test.each([
+  ["keyed", { client: 2, server: 3 }],
+  ["keyed_gmac", { client: 2, server: 5 }],
+] as const)("the vectors %s are made of a key, of the place of a packet, its type and its content", (which, counts) => {
+  const keyed = vectors[which];
   const places = { client: 0, server: 0 };
   for (const { name, from, hex } of keyed.packets) {
     if (["client-hello", "server-hello", "authenticate"].includes(name)) continue;
@@ -134,10 +137,19 @@ test("the vectors with a key are made of it, of the place of a packet, its type 
     const place = Buffer.alloc(8);
     place.writeBigUInt64BE(BigInt(places[from]++));
     const key = Buffer.from(from === "client" ? keyed.client_packets : keyed.server_packets, "hex");
-    const expected = createHmac("sha256", key).update(place).update(packet.subarray(4, -32)).digest("hex");
-    expect(packet.subarray(-32).toString("hex"), name).toBe(expected);
+    const longKey = from === "client" ? keyed.client_long_packets : keyed.server_long_packets;
+    const typeAndContent = packet.subarray(4, -32);
+    const code = packet.subarray(-32).toString("hex");
+    if (longKey === undefined || packet.readUInt32BE() < 4096) {
+      expect(code, name).toBe(createHmac("sha256", key).update(place).update(typeAndContent).digest("hex"));
+    } else {
+      const nonce = Buffer.concat([Buffer.alloc(4), place]);
+      const gcm = createCipheriv("aes-256-gcm", Buffer.from(longKey, "hex"), nonce).setAAD(typeAndContent);
+      expect(gcm.final(), name).toEqual(Buffer.alloc(0));
+      expect(code, name).toBe(gcm.getAuthTag().toString("hex").padEnd(64, "0"));
+    }
   }
-  expect(places).toEqual({ client: 2, server: 3 });
+  expect(places).toEqual(counts);
 });
 
 describe.each(vectors.hashes)("the vectors with the hash $hash", ({ hash: name, packets }) => {
@@ -224,11 +236,11 @@ describe("a choice of HELLO", () => {
         const chosen = chooseHash(offered, carrier, hasKeys);
         if (chosen !== undefined) expect(offered).toContain(chosen);
         if (carrier === "nats") {
-          const best = hasKeys ? ["hmac-sha256", "sha256"] : ["sha256"];
+          const best = hasKeys ? ["hmac-gmac", "hmac-sha256", "sha256"] : ["sha256"];
           expect(chosen).toBe(best.find((name) => offered.includes(name)));
           return;
         }
-        expect(chosen).not.toBe("hmac-sha256");
+        expect(isKeyed({ hash: chosen })).toBe(false);
         if (carrier === "cleartext") expect(chosen).not.toBe("none");
         else if (offered.includes("none")) expect(chosen).toBe("none");
         if (chosen === undefined) for (const name of unkeyed) if (name !== "none") expect(offered).not.toContain(name);

@@ -109,7 +109,7 @@ export class Version2ClientConnection implements ClientConnection {
     const binding = channelBinding(this.#socket);
     const message = authenticationMessage(negotiated.clientHello, negotiated.serverHello, binding);
     this.#checkServer = (proof) => isServerProof(keys.serverKey, proof, message);
-    const mac = isKeyed(negotiated.hello) ? packetKeys(keys.storedKey, message) : undefined;
+    const mac = isKeyed(negotiated.hello) ? packetKeys(keys.storedKey, message, negotiated.hello.hash) : undefined;
     if (mac !== undefined) this.#session.expectMac(packetMac(mac.server));
     const params = { token: keys.reference, proof: clientProof(keys, message).toString("base64url") };
     // Calls may follow in the same packet, because the server reads them only after this.

@@ -29,6 +29,7 @@ export class SessionIdentity {
   #message: Buffer | undefined;
   /** Whether the packets of this session get keys by the proof: they do, they need none, or they lack them. */
   #keys: "made" | "none" | "missing" = "none";
+  #hash: PacketHashName | undefined;
   #identity: Identity | undefined;
   #generation = 0;
 
@@ -56,8 +57,8 @@ export class SessionIdentity {
     return new IscepError(
       "protocol",
       this.#keys === "made"
-        ? "with hmac-sha256, authenticate stands alone in its packet"
-        : "a proof counts here only with packets that have a key; offer hmac-sha256",
+        ? `with ${this.#hash}, authenticate stands alone in its packet`
+        : "a proof counts here only with packets that have a key; offer hmac-gmac or hmac-sha256",
     );
   }
 
@@ -84,6 +85,7 @@ export class SessionIdentity {
     if (this.authentication === "none") return;
     const serverHello = serverHelloPacket.subarray(headerBytes, serverHelloPacket.length - hashBytes);
     this.#message = authenticationMessage(clientHello, serverHello, channelBinding(socket, choices.binding));
+    this.#hash = choices.hash;
     this.#keys = isKeyed(choices) ? "made" : needsKey(carrierOf(socket, false)) ? "missing" : "none";
   }
 
@@ -104,7 +106,7 @@ export class SessionIdentity {
       owner: token.identity.owner,
       proof: serverProof(token.serverKey, this.#message).toString("base64url"),
     };
-    const keys = this.#keys === "made" ? packetKeys(token.storedKey, this.#message) : undefined;
+    const keys = this.#keys === "made" ? packetKeys(token.storedKey, this.#message, this.#hash) : undefined;
     // Nothing is proven twice, and the bytes are part of a larger piece of memory.
     this.#message = undefined;
     return keys === undefined ? { answer } : { answer, keys };

@@ -1,4 +1,5 @@
 /** What the tests know of the peer, which itself is plain JavaScript. */
+import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 
 export interface ServerHello {
@@ -36,6 +37,7 @@ export class Peer {
     port: number | undefined;
     path?: string;
     tls: ConnectionOptions | false;
+    stream?: Duplex;
     token?: string;
     asks?: { readonly hashes?: readonly string[]; readonly bindings?: readonly string[] };
   }): Promise<Peer>;

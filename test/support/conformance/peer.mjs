@@ -4,7 +4,7 @@
  * A client of version 2, written from PROTOCOL.md alone: nothing of our own code is imported, so that a fault in it
  * cannot hide, and the page cannot leave anything out.
  */
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createCipheriv, createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import net from "node:net";
 import tls from "node:tls";
 
@@ -28,7 +28,31 @@ export const hashes = {
   none: () => Buffer.alloc(32),
   crc32: (body) => Buffer.concat([uint32(crc32(body)), Buffer.alloc(28)]),
   sha256,
+  // Until the caller is proven.
+  "hmac-sha256": sha256,
+  "hmac-gmac": sha256,
 };
+
+/** The codes of the packets of one side, with a key ("Packets with a key"). */
+class Codes {
+  constructor(name, side, storedKey, message) {
+    const key = (what) => hmac(storedKey, Buffer.concat([Buffer.from(`iscep 2 ${what} of the ${side}`), message]));
+    this.key = key("packets");
+    this.longKey = name === "hmac-gmac" ? key("long packets") : undefined;
+    this.place = 0n;
+  }
+
+  /** The code of the next packet. */
+  of(body) {
+    const place = Buffer.alloc(8);
+    place.writeBigUInt64BE(this.place);
+    if (this.longKey === undefined || body.length + 32 < 4096) return hmac(this.key, Buffer.concat([place, body]));
+    const gcm = createCipheriv("aes-256-gcm", this.longKey, Buffer.concat([Buffer.alloc(4), place]));
+    gcm.setAAD(body);
+    gcm.final();
+    return Buffer.concat([gcm.getAuthTag(), Buffer.alloc(16)]);
+  }
+}
 
 export function packet(type, content, hash = sha256) {
   const body = Buffer.concat([Buffer.from([type >> 8, type & 0xff]), content]);
@@ -64,6 +88,8 @@ export function proofs(token, clientHello, serverHello, binding) {
     reference: hmac(storedKey, "iscep 2 reference").subarray(0, 18).toString("base64url"),
     clientProof: Buffer.from(clientKey.map((byte, index) => byte ^ mask[index])),
     serverProof: hmac(hmac(secret, "server"), message),
+    storedKey,
+    message,
   };
 }
 
@@ -177,14 +203,16 @@ class Followed {
 }
 
 export class Peer {
-  /** `tls`: options of tls.connect, or false. `asks`: further fields of HELLO (`hashes`, `bindings`). */
-  static async connect({ host = "127.0.0.1", port, path, tls: secure, token, asks = {} }) {
+  /** `tls`: options of tls.connect, or false. `asks`: further fields of HELLO (`hashes`, `bindings`). `stream`: instead of a socket. */
+  static async connect({ host = "127.0.0.1", port, path, tls: secure, token, asks = {}, stream }) {
     const plain = () => (path === undefined ? net.connect(port, host) : net.connect(path));
-    const socket = secure ? tls.connect({ host, port, ...secure }) : plain();
-    await new Promise((resolve, reject) => {
-      socket.once(secure ? "secureConnect" : "connect", resolve);
-      socket.once("error", reject);
-    });
+    const socket = stream ?? (secure ? tls.connect({ host, port, ...secure }) : plain());
+    if (stream === undefined) {
+      await new Promise((resolve, reject) => {
+        socket.once(secure ? "secureConnect" : "connect", resolve);
+        socket.once("error", reject);
+      });
+    }
     const peer = new Peer(socket);
     try {
       await peer.greet(token, asks);
@@ -242,9 +270,14 @@ export class Peer {
     this.inputWindow = this.hello.limits.connectionWindowBytes;
     if (this.hello.authentication === "none" || token === undefined) return;
     const bytes = bindingOf(this.socket, binding, this.socket.getPeerCertificate?.().raw);
-    const { reference, clientProof, serverProof } = proofs(token, content, serverContent, bytes);
+    const { reference, clientProof, serverProof, storedKey, message } = proofs(token, content, serverContent, bytes);
     const params = { token: reference, proof: clientProof.toString("base64url") };
-    const result = await this.request("authenticate", params);
+    const isKeyed = ["hmac-sha256", "hmac-gmac"].includes(hash);
+    if (isKeyed) this.codesOfServer = new Codes(hash, "server", storedKey, message);
+    const proving = this.request("authenticate", params);
+    if (isKeyed) this.codesOfClient = new Codes(hash, "client", storedKey, message);
+    const result = await proving;
+    if (isKeyed && this.codesOfServer.place === 0n) throw new Error("the server's proof came without a key");
     const proof = Buffer.from(result.proof, "base64url");
     if (proof.length !== 32 || !timingSafeEqual(proof, serverProof)) throw new Error("the server did not prove itself");
     this.owner = result.owner;
@@ -260,7 +293,9 @@ export class Peer {
         const body = this.buffer.subarray(4, 4 + size - 32);
         const hash = this.buffer.subarray(4 + size - 32, 4 + size);
         this.buffer = this.buffer.subarray(4 + size);
-        if (!this.hash(body).equals(hash)) throw new Error("a packet with a wrong hash came");
+        if (this.codesOfServer?.of(body).equals(hash)) this.codesOfServer.place++;
+        else if (this.codesOfServer?.place > 0n || !this.hash(body).equals(hash))
+          throw new Error("a packet with a wrong hash came");
         this.handle(body.readUInt16BE(0), body.subarray(2));
       }
     } catch (error) {
@@ -329,7 +364,14 @@ export class Peer {
     header.writeUInt32BE(stream, 0);
     header.writeUInt8(0, 4);
     header.writeBigUInt64BE(BigInt(offset), 5);
-    this.socket.write(packet(DATA, Buffer.concat([header, bytes]), this.hash));
+    this.socket.write(this.sealed(DATA, Buffer.concat([header, bytes])));
+  }
+
+  sealed(type, content) {
+    if (this.codesOfClient === undefined) return packet(type, content, this.hash);
+    const sealed = packet(type, content, (body) => this.codesOfClient.of(body));
+    this.codesOfClient.place++;
+    return sealed;
   }
 
   granted(bytes) {
@@ -341,7 +383,7 @@ export class Peer {
   }
 
   send(...messages) {
-    this.socket.write(packet(MESSAGES, Buffer.from(JSON.stringify(messages)), this.hash));
+    this.socket.write(this.sealed(MESSAGES, Buffer.from(JSON.stringify(messages))));
   }
 
   notify(method, params) {
