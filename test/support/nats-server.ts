@@ -14,8 +14,8 @@ function programOf(name: string): string | undefined {
   return folders.map((folder) => path.join(folder, name)).find((file) => existsSync(file));
 }
 
-/** undefined when it is not installed. */
-export const natsServerProgram = programOf("nats-server");
+/** undefined when it is not installed. NATS_SERVER_PROGRAM names another one, such as a newer version. */
+export const natsServerProgram = process.env["NATS_SERVER_PROGRAM"] ?? programOf("nats-server");
 /** It kills the server when the thread that started it is gone, even by SIGKILL. */
 const setpriv = programOf("setpriv");
 

@@ -172,6 +172,45 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect(await errorOf(submitDurable(broker, large, defaultLimits))).toMatchObject({ code: "too_large" });
   });
 
+  test("a call that an instance must refuse for now waits until it can begin", async () => {
+    const { nats, broker } = await brokerFor();
+    const slow = gate("slow");
+    const { run } = slow.command;
+    const one = defineCommand({ name: "one", concurrency: { limit: 1, whenFull: "reject" }, run });
+    await startInstance(nats, { commands: [one], limits });
+    const runs = [await submit(broker, { command: "one" }), await submit(broker, { command: "one" })];
+    await slow.started(1);
+    await until(async () => (await stateOf(broker, runs[1] ?? ""))?.state === "started");
+    slow.open();
+    await slow.started(2);
+    slow.open();
+    for (const id of runs) expect(await endOf(broker, id)).toMatchObject({ status: "completed" });
+    expect(slow.state.started).toBe(2);
+  });
+
+  test("a call that waits for its turn in an instance that closes is begun by another one", async () => {
+    const { nats, broker } = await brokerFor();
+    const slow = gate("slow");
+    const { run } = slow.command;
+    const one = defineCommand({ name: "one", concurrency: { limit: 1, whenFull: "queue" }, run });
+    const first = await startInstance(nats, { commands: [one], limits });
+    const begun = await submit(broker, { command: "one" });
+    await slow.started(1);
+    const waiting = await submit(broker, { command: "one" });
+    await until(async () => (await stateOf(broker, waiting))?.state === "started");
+    const closed = first.server.close();
+    await until(async () => (await stateOf(broker, waiting))?.state === "waiting");
+    const { id } = await startInstance(nats, {
+      commands: [defineCommand({ name: "one", run: () => "there" })],
+      limits,
+    });
+    expect(await endOf(broker, waiting)).toEqual({ state: "ended", instance: id, status: "completed" });
+    slow.open();
+    await closed;
+    expect(await endOf(broker, begun)).toMatchObject({ status: "completed" });
+    expect(slow.state.started).toBe(1);
+  });
+
   test("a call outlives a restart of the broker, before and while an instance has it", async () => {
     const { nats, broker } = await brokerFor();
     const slow = gate("slow");

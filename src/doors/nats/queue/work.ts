@@ -3,40 +3,23 @@ import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Client } from "../../../client/client.js";
-import type { RunHandle } from "../../../client/protocol/run-handle.js";
-import { IscepError, isIscepError, toIscepError } from "../../../errors.js";
+import { IscepError, isIscepError, toIscepError, type ErrorCode } from "../../../errors.js";
 import type { Outcome } from "../../../model/outcome.js";
-import { callSubjects, submittedOf } from "../../../nats/call-subjects.js";
+import { callSubjects } from "../../../nats/call-subjects.js";
 import type { Claims } from "../../../nats/queue/claims.js";
-import { noToken } from "../../../nats/queue/durable.js";
 import { isInbox, natsSource } from "../../../nats/subjects.js";
 import { openWorkQueue, queueClaims, type WorkQueue } from "../../../nats/queue/work-queue.js";
-import {
-  durableMessage,
-  queuedRunId,
-  readProofHeader,
-  toQueue,
-  type RequestProof,
-} from "../../../session/request-proof.js";
-import type { TokenProof } from "../../door.js";
+import { durableMessage } from "../../../session/request-proof.js";
 import type { NatsPart, NatsPartContext } from "../part.js";
 import { Rate } from "../../../nats/rate.js";
+import { beginCall, callerOf, readQueuedCall, submitAgain, type QueuedCall } from "./queued-call.js";
 import { QueueStates } from "./states.js";
-import { argumentsOf, headerOf, proofName, provenHeadersOf, wishesOf } from "../service/message.js";
-import { tokenProofOf } from "../service/proofs.js";
+import { provenHeadersOf, wishesOf } from "../service/message.js";
 
 const retryMs = 500;
+/** The server refused the call before it began, because it is full or closes. Others may have room, or it later. */
+const refusals: ReadonlySet<ErrorCode> = new Set(["busy", "closed"]);
 const droppedLineMs = 60_000;
-const longestTimeoutMs = 2 ** 31 - 1;
-
-/** A call as it came from the queue. */
-interface QueuedCall {
-  readonly run: string;
-  readonly command: string;
-  readonly payload: Buffer;
-  readonly proof: RequestProof;
-  readonly message: JsMsg;
-}
 
 export function openQueueWork(context: NatsPartContext): NatsPart {
   return new QueueWork(context);
@@ -48,6 +31,7 @@ class QueueWork implements NatsPart {
   readonly #states: QueueStates;
   readonly #questions: Rate;
   readonly #closed = new AbortController();
+  readonly #draining = new AbortController();
   readonly #unlisten: readonly (() => void)[];
   readonly #stopAnswers: () => void;
   readonly #work: Promise<void>;
@@ -55,7 +39,8 @@ class QueueWork implements NatsPart {
   #queue: WorkQueue | undefined;
   #pull: ConsumerMessages | undefined;
   #changed: (() => void)[] = [];
-  #isDraining = false;
+  /** Calls that are being put back. What would be taken meanwhile would be refused too. */
+  #puttingBack = 0;
   #wasTold: string | undefined;
   #drops = 0;
   #droppedAtMs = Number.NEGATIVE_INFINITY;
@@ -66,9 +51,7 @@ class QueueWork implements NatsPart {
     this.#claims = queueClaims(broker, service, server.limits);
     this.#states = new QueueStates(context, this.#claims);
     this.#questions = new Rate(server.limits.natsMaxDiscoveriesPerSecond);
-    const wake = (): void => {
-      for (const changed of this.#changed.splice(0)) changed();
-    };
+    const wake = (): void => this.#wake();
     this.#unlisten = [server.onLoadChanged(wake), broker.listen({ back: wake })];
     const answers = broker.subscribe(
       callSubjects.durable(service),
@@ -93,38 +76,46 @@ class QueueWork implements NatsPart {
   }
 
   async #answer(question: readonly string[], reply: string): Promise<void> {
-    const { broker, server, service } = this.#context;
     const [run = ""] = question;
     try {
-      const queue = (this.#queue ??= await openWorkQueue(broker, service, server.limits));
-      this.#publish(reply, question, await this.#states.of(run, queue));
+      this.#publish(reply, question, await this.#states.of(run, await this.#opened()));
     } catch (error) {
       this.#publish(reply, question, { error: toIscepError(error).message });
     }
   }
 
+  async #opened(): Promise<WorkQueue> {
+    const { broker, server, service } = this.#context;
+    return (this.#queue ??= await openWorkQueue(broker, service, server.limits));
+  }
+
   get #mayTake(): boolean {
-    return this.#context.broker.isConnected && this.#context.beat().state === "ready" && !this.#isDraining;
+    const { broker, beat } = this.#context;
+    return broker.isConnected && beat().state === "ready" && !this.#draining.signal.aborted && this.#puttingBack === 0;
   }
 
   async #takeAll(): Promise<void> {
-    while (!this.#isDraining) {
+    while (!this.#draining.signal.aborted) {
       try {
         if (this.#mayTake) await this.#takeOne();
         else await this.#change();
       } catch (error) {
         this.#tell(toIscepError(error));
         this.#queue = undefined;
-        await pause(retryMs * 4, undefined, { signal: this.#closed.signal }).catch(() => {});
+        await pause(retryMs * 4, undefined, { signal: this.#draining.signal }).catch(() => {});
       }
     }
   }
 
   /** A broker without JetStream is said once, and not each time that we ask. */
   #tell({ message }: IscepError): void {
-    if (message === this.#wasTold || this.#isDraining || !this.#context.broker.isConnected) return;
+    if (message === this.#wasTold || this.#draining.signal.aborted || !this.#context.broker.isConnected) return;
     this.#wasTold = message;
     this.#context.server.report(`durable calls are not taken: ${message}`);
+  }
+
+  #wake(): void {
+    for (const changed of this.#changed.splice(0)) changed();
   }
 
   #change(): Promise<void> {
@@ -132,13 +123,12 @@ class QueueWork implements NatsPart {
   }
 
   async #takeOne(): Promise<void> {
-    const { broker, server, service } = this.#context;
-    const { limits } = server;
-    this.#queue ??= await openWorkQueue(broker, service, limits);
-    const consumer = await this.#queue.consumer();
+    const { limits } = this.#context.server;
+    const consumer = await (await this.#opened()).consumer();
     this.#wasTold = undefined;
     const pull = await consumer.fetch({ max_messages: 1, expires: limits.natsTakeMs });
     this.#pull = pull;
+    if (this.#draining.signal.aborted) pull.stop();
     try {
       for await (const message of pull) {
         if (this.#mayTake) await this.#take(message);
@@ -150,8 +140,8 @@ class QueueWork implements NatsPart {
   }
 
   async #take(message: JsMsg): Promise<void> {
-    const call = this.#read(message);
-    const caller = call === undefined ? undefined : this.#callerOf(call);
+    const call = readQueuedCall(message, this.#context.service);
+    const caller = call === undefined ? undefined : callerOf(this.#context, call);
     if (call === undefined || caller === undefined) {
       message.term();
       this.#dropped();
@@ -184,23 +174,11 @@ class QueueWork implements NatsPart {
     this.#context.server.report(`a durable call was dropped, because its header Iscep-Proof does not fit it (${how})`);
   }
 
-  #read(message: JsMsg): QueuedCall | undefined {
-    const { service } = this.#context;
-    const { run, command } = submittedOf(message.subject, service);
-    const proof = readProofHeader(headerOf(message.headers, proofName) ?? "");
-    if (proof === undefined || proof.to !== toQueue) return undefined;
-    const { data } = message;
-    const payload = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    const { timeMs, nonce, proven, to } = proof;
-    const request = { service, command, to, timeMs, nonce, headers: {}, payload };
-    if (queuedRunId(request, proven?.reference ?? noToken) !== run) return undefined;
-    return { run, command, payload, proof, message };
-  }
-
   /** True when it is ours. A claim of which nobody knows whether it was made is made again until somebody knows. */
   async #claim(run: string): Promise<boolean> {
     const text = this.#states.started();
-    return (await this.#claimed(this.#states.keyOf(run), text)) === text && this.#states.begins(run);
+    const isFree = (found: string): boolean => this.#states.isPutBack(found);
+    return (await this.#claimed(this.#states.keyOf(run), text, isFree)) === text && this.#states.begins(run);
   }
 
   /**
@@ -219,10 +197,10 @@ class QueueWork implements NatsPart {
     throw new IscepError("invalid_arguments", "this idempotency key belongs to another call; choose a new key");
   }
 
-  async #claimed(key: string, text: string): Promise<string> {
+  async #claimed(key: string, text: string, isFree?: (found: string) => boolean): Promise<string> {
     for (;;) {
       try {
-        return await this.#claims.claim(key, text);
+        return await this.#claims.claim(key, text, isFree);
       } catch (error) {
         this.#tell(toIscepError(error));
         if (this.#closed.signal.aborted) throw error;
@@ -242,11 +220,16 @@ class QueueWork implements NatsPart {
         await caller.close();
         return;
       }
-      const handle = this.#begin(caller, call);
+      const handle = beginCall(caller, this.#context.server.limits, call);
       outcome = await handle.outcome;
       run = await handle.id.catch(() => undefined);
     } catch (error) {
       outcome = { status: "rejected", error: toIscepError(error) };
+    }
+    if (outcome.status === "rejected" && refusals.has(outcome.error.code)) {
+      if (!isIscepError(caller)) await caller.close();
+      await this.#putBack(call);
+      return;
     }
     const end = {
       instance: this.#context.instance,
@@ -258,48 +241,18 @@ class QueueWork implements NatsPart {
     if (!isIscepError(caller)) await caller.close();
   }
 
-  /**
-   * The token must be valid now: one that was removed while the call waited starts nothing, and its caller hears of that.
-   * undefined for a proof that the token has not made: somebody else must not be able to take the place of a call.
-   */
-  #callerOf({ run, command, payload, proof, message }: QueuedCall): Client | IscepError | undefined {
-    const { server, service } = this.#context;
-    const { natsClockSkewMs, natsDurableMs } = server.limits;
-    if (proof.proven === undefined && server.access === "tokens") return new IscepError("unauthorized");
-    const token = tokenProofOf(proof, service, { command, payload, headers: provenHeadersOf(message.headers) });
-    const open = (by: TokenProof | undefined): Client | IscepError => {
-      try {
-        return server.clientOf({ source: natsSource, proof: by, runId: run });
-      } catch (error) {
-        return toIscepError(error);
-      }
-    };
-    const client = open(token);
-    if (isIscepError(client)) {
-      if (token === undefined) return client;
-      const ofToken = open({ ...token, isProvenBy: () => true });
-      if (isIscepError(ofToken)) return client;
-      void ofToken.close();
-      return undefined;
+  /** What never began goes to an instance that has room. If this process ends in between, its caller hears that it is lost. */
+  async #putBack({ run, message }: QueuedCall): Promise<void> {
+    this.#puttingBack++;
+    try {
+      await pause(retryMs, undefined, { signal: this.#draining.signal }).catch(() => {});
+      await this.#written(async () => {
+        if (await this.#states.putBack(run)) await submitAgain(message, await this.#opened());
+      });
+    } finally {
+      this.#puttingBack--;
+      this.#wake();
     }
-    const ageMs = Date.now() - proof.timeMs;
-    if (ageMs <= natsDurableMs && ageMs >= -natsClockSkewMs) return client;
-    void client.close();
-    return new IscepError("unauthorized", "the proof of the call is too old, or its time has not come yet");
-  }
-
-  /** @throws IscepError when the request cannot be understood */
-  #begin(client: Client, { command, payload, proof, message }: QueuedCall): RunHandle {
-    const { timeoutMs = longestTimeoutMs, idempotencyKey } = wishesOf(provenHeadersOf(message.headers));
-    const args = argumentsOf(payload, this.#context.server.limits);
-    const traceparent = headerOf(message.headers, "traceparent");
-    return client.run(command, args, {
-      timeoutMs,
-      output: false,
-      detach: true,
-      idempotencyKey: idempotencyKey ?? `nats ${proof.nonce}`,
-      ...(traceparent === undefined ? {} : { traceparent }),
-    });
   }
 
   /** Its caller may ask when this server is gone. */
@@ -315,17 +268,21 @@ class QueueWork implements NatsPart {
   }
 
   async drain(): Promise<void> {
-    this.#isDraining = true;
+    this.#stopTaking();
+    // What is being claimed at this moment begins, or is put back.
+    await this.#work;
+    while (this.#runs.size > 0) await Promise.all(this.#runs);
+  }
+
+  #stopTaking(): void {
     this.#pull?.stop();
-    for (const changed of this.#changed.splice(0)) changed();
-    await Promise.all(this.#runs);
+    this.#draining.abort();
+    this.#wake();
   }
 
   close(): void {
-    this.#isDraining = true;
     this.#closed.abort();
-    this.#pull?.stop();
-    for (const changed of this.#changed.splice(0)) changed();
+    this.#stopTaking();
     for (const unlisten of this.#unlisten) unlisten();
     if (!this.#context.broker.connection.isClosed()) this.#stopAnswers();
     void this.#work;

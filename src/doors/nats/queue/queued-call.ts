@@ -1,0 +1,94 @@
+/** A call as it came from the queue: who calls, and how it begins. */
+import type { JsMsg } from "@nats-io/jetstream";
+import type { Client } from "../../../client/client.js";
+import type { RunHandle } from "../../../client/protocol/run-handle.js";
+import { IscepError, isIscepError, toIscepError } from "../../../errors.js";
+import type { Limits } from "../../../limits/limits.js";
+import { submittedOf } from "../../../nats/call-subjects.js";
+import { messageIdName, noToken } from "../../../nats/queue/durable.js";
+import type { WorkQueue } from "../../../nats/queue/work-queue.js";
+import { natsSource } from "../../../nats/subjects.js";
+import { queuedRunId, readProofHeader, toQueue, type RequestProof } from "../../../session/request-proof.js";
+import type { TokenProof } from "../../door.js";
+import type { NatsPartContext } from "../part.js";
+import { argumentsOf, headerOf, proofName, provenHeadersOf, wishesOf } from "../service/message.js";
+import { tokenProofOf } from "../service/proofs.js";
+
+const longestTimeoutMs = 2 ** 31 - 1;
+
+export interface QueuedCall {
+  readonly run: string;
+  readonly command: string;
+  readonly payload: Buffer;
+  readonly proof: RequestProof;
+  readonly message: JsMsg;
+}
+
+/** undefined when its id or its proof does not fit. */
+export function readQueuedCall(message: JsMsg, service: string): QueuedCall | undefined {
+  const { run, command } = submittedOf(message.subject, service);
+  const proof = readProofHeader(headerOf(message.headers, proofName) ?? "");
+  if (proof === undefined || proof.to !== toQueue) return undefined;
+  const { data } = message;
+  const payload = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const { timeMs, nonce, proven, to } = proof;
+  const request = { service, command, to, timeMs, nonce, headers: {}, payload };
+  if (queuedRunId(request, proven?.reference ?? noToken) !== run) return undefined;
+  return { run, command, payload, proof, message };
+}
+
+/**
+ * The token must be valid now: one that was removed while the call waited starts nothing, and its caller hears of that.
+ * undefined for a proof that the token has not made: somebody else must not be able to take the place of a call.
+ */
+export function callerOf(
+  { server, service }: Pick<NatsPartContext, "server" | "service">,
+  { run, command, payload, proof, message }: QueuedCall,
+): Client | IscepError | undefined {
+  const { natsClockSkewMs, natsDurableMs } = server.limits;
+  if (proof.proven === undefined && server.access === "tokens") return new IscepError("unauthorized");
+  const token = tokenProofOf(proof, service, { command, payload, headers: provenHeadersOf(message.headers) });
+  const open = (by: TokenProof | undefined): Client | IscepError => {
+    try {
+      return server.clientOf({ source: natsSource, proof: by, runId: run });
+    } catch (error) {
+      return toIscepError(error);
+    }
+  };
+  const client = open(token);
+  if (isIscepError(client)) {
+    if (token === undefined) return client;
+    const ofToken = open({ ...token, isProvenBy: () => true });
+    if (isIscepError(ofToken)) return client;
+    void ofToken.close();
+    return undefined;
+  }
+  const ageMs = Date.now() - proof.timeMs;
+  if (ageMs <= natsDurableMs && ageMs >= -natsClockSkewMs) return client;
+  void client.close();
+  return new IscepError("unauthorized", "the proof of the call is too old, or its time has not come yet");
+}
+
+/** @throws IscepError when the request cannot be understood */
+export function beginCall(client: Client, limits: Limits, { command, payload, proof, message }: QueuedCall): RunHandle {
+  const { timeoutMs = longestTimeoutMs, idempotencyKey } = wishesOf(provenHeadersOf(message.headers));
+  const args = argumentsOf(payload, limits);
+  const traceparent = headerOf(message.headers, "traceparent");
+  return client.run(command, args, {
+    timeoutMs,
+    output: false,
+    detach: true,
+    idempotencyKey: idempotencyKey ?? `nats ${proof.nonce}`,
+    ...(traceparent === undefined ? {} : { traceparent }),
+  });
+}
+
+/** As it came, but without the name by which the broker would know it for the same message, and drop it. */
+export async function submitAgain({ subject, data, headers: given }: JsMsg, queue: WorkQueue): Promise<void> {
+  const { headers: make } = await import("@nats-io/transport-node");
+  const headers = make();
+  for (const [name, values] of given ?? []) {
+    if (name !== messageIdName) for (const value of values) headers.append(name, value);
+  }
+  await queue.jetStream.publish(subject, data, { headers });
+}
