@@ -151,18 +151,21 @@ export class Listener {
     }
     const refusal = decision.verdict === "refuse" ? decision.reason : undefined;
     this.#sockets.add(socket);
-    const peer = peerOf(socket);
-    socket.once("close", () => {
+    // It comes once, and `once` would keep two objects more for each connection.
+    socket.on("close", () => {
       this.#sockets.delete(socket);
       this.#closedBytes.receivedBytes += socket.bytesRead;
       this.#closedBytes.sentBytes += socket.bytesWritten;
-      this.#refusals.delete(peer);
-      this.#handshakeOver(peer);
       this.#options.released(source, refusal !== undefined);
     });
     if (this.#tls === undefined) {
       this.#options.onConnection(socket, source, refusal);
     } else {
+      const peer = peerOf(socket);
+      socket.on("close", () => {
+        this.#refusals.delete(peer);
+        this.#handshakeOver(peer);
+      });
       if (refusal !== undefined) this.#refusals.set(peer, refusal);
       const handshake = { source, socket, cut: () => socket.destroy() };
       this.#handshakes.set(peer, handshake);

@@ -6,7 +6,7 @@ import { TLSSocket } from "node:tls";
 import type { Dispatcher } from "../../dispatcher.js";
 import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import type { PacketKeys } from "../../session/proof.js";
+import { newNonce, type PacketKeys } from "../../session/proof.js";
 import { Outbox } from "../../session/outbox.js";
 import { chooseBinding, chooseHash, type BindingName } from "../../session/version2-choices.js";
 import { alpnProtocol, type ClientHello } from "../../session/version2-hello.js";
@@ -180,9 +180,9 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
         this.#requests.handle(event.message);
         break;
       case "hello": {
-        const { nonce, authentication } = this.identity;
+        const { authentication } = this.identity;
         const choices = this.#choices(event.hello);
-        const answer = this.#session.helloAnswer(nonce, `iscep/${packageVersion}`, authentication, choices);
+        const answer = this.#session.helloAnswer(newNonce(), `iscep/${packageVersion}`, authentication, choices);
         this.identity.greeted(event.content, answer, this.#socket, choices);
         this.#socket.write(answer);
         this.#outbox.hash = packetHashes[choices.hash ?? "sha256"];

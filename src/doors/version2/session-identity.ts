@@ -2,14 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { IscepError } from "../../errors.js";
 import { anonymous, type Authenticator, type Identity } from "../../model/identity.js";
-import {
-  authenticationMessage,
-  isClientProof,
-  newNonce,
-  packetKeys,
-  serverProof,
-  type PacketKeys,
-} from "../../session/proof.js";
+import { authenticationMessage, isClientProof, packetKeys, serverProof, type PacketKeys } from "../../session/proof.js";
 import { isKeyed, needsKey, type BindingName } from "../../session/version2-choices.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 import { carrierOf, channelBinding } from "../../transport/channel-binding.js";
@@ -23,7 +16,6 @@ interface Proven {
 }
 
 export class SessionIdentity {
-  readonly nonce = newNonce();
   readonly #authenticator: Authenticator | undefined;
   readonly #source: string;
   #message: Buffer | undefined;

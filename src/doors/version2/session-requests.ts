@@ -38,31 +38,35 @@ type IdentifiedRequest = Extract<
 
 export class SessionRequests {
   readonly #host: SessionRequestsHost;
-  readonly #floods: RequestFloods;
+  // Most connections only call, and wait for no lists.
+  #floods: RequestFloods | undefined;
   #failedTokens = 0;
   /** Asked for and not answered, and of these what is there by now. */
   #waitingLists = 0;
-  readonly #readyLists: (() => void)[] = [];
+  #readyLists: (() => void)[] | undefined;
 
   constructor(host: SessionRequestsHost) {
     this.#host = host;
-    this.#floods = new RequestFloods(host.server.limits);
   }
 
   /** Real work came, so pings are welcome again. */
   worked(): void {
-    this.#floods.worked();
+    this.#floods?.worked();
+  }
+
+  #countFloods(): RequestFloods {
+    return (this.#floods ??= new RequestFloods(this.#host.server.limits));
   }
 
   handle(message: ClientMessage): void {
     switch (message.method) {
       case "ignored":
-        this.#closeIf(this.#floods.unknown());
+        this.#closeIf(this.#countFloods().unknown());
         return;
       case "unknown": {
         const name = JSON.stringify(message.name.slice(0, 64));
         this.#host.send(errorText(message.id, new IscepError("command_not_found", `there is no method ${name}`)));
-        this.#closeIf(this.#floods.unknown());
+        this.#closeIf(this.#countFloods().unknown());
         return;
       }
       case "invalid":
@@ -79,7 +83,7 @@ export class SessionRequests {
         return;
       case "ping":
         this.#host.send(resultText(message.id, {}, this.#host.server.limits));
-        this.#closeIf(this.#floods.ping(performance.now()));
+        this.#closeIf(this.#countFloods().ping(performance.now()));
         return;
       default:
         this.#identified(message);
@@ -108,7 +112,7 @@ export class SessionRequests {
       else this.#host.goAway("unauthorized", why ?? "a request came before the authentication");
       return;
     }
-    this.#floods.worked();
+    this.#floods?.worked();
     try {
       this.#request(identity, message);
     } catch (error) {
@@ -168,7 +172,7 @@ export class SessionRequests {
     }
     this.#waitingLists++;
     const answerLater = (ready: () => void): void => {
-      this.#readyLists.push(ready);
+      (this.#readyLists ??= []).push(ready);
       this.#host.workLater();
     };
     page.then(
@@ -179,12 +183,14 @@ export class SessionRequests {
 
   /** Answers the lists that had to be waited for, as far as the peer reads. True when the time is up and there are more. */
   answerUntil(untilMs: number): boolean {
-    while (this.#readyLists.length > 0 && this.#host.mayAnswer()) {
-      const answer = this.#readyLists.shift();
+    const ready = this.#readyLists;
+    if (ready === undefined) return false;
+    while (this.#host.mayAnswer()) {
+      const answer = ready.shift();
       if (answer === undefined) return false;
       this.#waitingLists--;
       answer();
-      if (performance.now() >= untilMs) return this.#readyLists.length > 0;
+      if (performance.now() >= untilMs) return ready.length > 0;
     }
     return false;
   }
@@ -235,7 +241,7 @@ export class SessionRequests {
     // A cancel by the run's id stops it for all who want it.
     if (call === undefined) run.abort(new IscepError("cancelled", "the run was cancelled"));
     this.#host.send(resultText(id, {}, server.limits));
-    this.#closeIf(this.#floods.cancel(ageMs, performance.now()));
+    this.#closeIf(this.#countFloods().cancel(ageMs, performance.now()));
   }
 
   #closeIf(reason: string | undefined): void {
