@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { connect as connectNats } from "@nats-io/transport-node";
 import { connect, Server } from "iscep";
 import { natsDoor } from "iscep/nats";
+import { measureCrowds } from "./crowds.mjs";
 import { measureInstances } from "./instances.mjs";
 import { withPeers } from "./peers.mjs";
 import { compare } from "./report.mjs";
@@ -143,6 +144,7 @@ export async function measureNats({ rounds, ms, token, tokens }) {
         { key: "processorMs", what: "processor time of both", unit: "ms" },
       ],
     });
+    await measureCrowds({ url, rounds, token, tokens });
     await measureInstances({ url, rounds, ms, token, tokens });
   } finally {
     await broker.stop();

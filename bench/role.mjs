@@ -3,6 +3,7 @@ import net from "node:net";
 import { connect, defineCommand, declareArguments, Server } from "iscep";
 import { httpDoor } from "iscep/http";
 import { honoServer, httpCalls, httpEvents } from "./http.mjs";
+import { clientOfCrowd, crowdOfInstances } from "./crowds.mjs";
 import { callsOfSleepers, sleepingInstance } from "./instances.mjs";
 import { bareNatsClient, bareNatsOutput, bareNatsServer, iscepNatsClient, iscepNatsServer } from "./nats.mjs";
 import { bareClient, bareOutput, barePipelinedClient, bareServer } from "./bare.mjs";
@@ -184,6 +185,8 @@ const roles = {
   },
   "iscep-nats-output": async ({ pieces, pieceBytes, ...broker }) =>
     iscepOutput(await iscepNatsClient(broker), { pieces, pieceBytes }),
+  "nats-crowd": (options) => crowdOfInstances(options),
+  "nats-crowd-client": (options) => clientOfCrowd(options),
   "nats-sleeper": (options) => sleepingInstance(options),
   "nats-sleeper-calls": (options) => callsOfSleepers(options),
   /** A fixed number of calls, so that only their cost counts. */

@@ -5,6 +5,7 @@ import type { InProcessHost } from "../doors/in-process/host.js";
 import { refuse } from "../doors/version1/refuse.js";
 import { Version2Connection } from "../doors/version2/connection.js";
 import { suppressedText } from "../logs/counted-refusals.js";
+import type { Limits } from "../limits/limits.js";
 import { LineRate } from "../logs/line-rate.js";
 import type { PacketDoorOptions } from "./packet-door.js";
 
@@ -14,6 +15,8 @@ export type StreamDoorOptions = Pick<PacketDoorOptions, "admission" | "nextId" |
 
 export class StreamDoor {
   readonly #options: StreamDoorOptions;
+  /** Those of its connections. */
+  readonly #limits: Limits;
   readonly #connections = new Map<Connection, AcceptedStream>();
   /** Those that have shown no good token yet, the oldest first. Their peers have no address by which they could be counted. */
   readonly #strangers = new Set<Connection>();
@@ -23,6 +26,12 @@ export class StreamDoor {
 
   constructor(options: StreamDoorOptions) {
     this.#options = options;
+    const { limits } = options.host;
+    this.#limits = {
+      ...limits,
+      maxDataBytes: Math.max(limits.maxDataBytes, limits.natsDataBytes),
+      streamWindowBytes: Math.max(limits.streamWindowBytes, limits.natsStreamWindowBytes),
+    };
     this.#refused = new LineRate(options.host.limits);
   }
 
@@ -47,6 +56,7 @@ export class StreamDoor {
     const { authenticator } = authenticatorOf(stream, source);
     const connectionHost: ConnectionHost = {
       ...host,
+      limits: this.#limits,
       authenticator,
       endPointBinding: false,
       awaited: (connection) => this.#awaited(connection),

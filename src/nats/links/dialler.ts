@@ -1,4 +1,5 @@
 /** The client's side of links: opens them to single instances of a service, over one connection to the broker. */
+import type { Msg } from "@nats-io/transport-node";
 import { randomBytes } from "node:crypto";
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
@@ -23,11 +24,11 @@ export class LinkDialler {
     this.#limits = limits;
     this.#windows = new LinkWindows(limits.natsWindowsBytes);
     this.#inbox = `${inboxPrefix}.${randomBytes(16).toString("hex")}`;
-    const subscription = broker.subscribe(`${this.#inbox}.*`, ({ subject, data, reply, headers }) => {
-      const link = this.#links.get(subject.slice(this.#inbox.length + 1));
+    const subscription = broker.subscribe(`${this.#inbox}.*`, (message) => {
+      const link = this.#links.get(message.subject.slice(this.#inbox.length + 1));
       // The broker says so when nobody listens there (ADR-17 of NATS).
-      if (headers?.code === 503) link?.unheard();
-      else link?.receive(data, reply);
+      if (message.headers?.code === 503) link?.unheard();
+      else link?.receive(message);
     });
     const unlisten = broker.listen({
       lost: (error) => this.breakAll(error),
@@ -124,12 +125,16 @@ class DialledLink implements LinkCarrier {
     if (this.#subject !== undefined) this.#broker.farewell(this.#subject, message);
   }
 
-  receive(data: Uint8Array, reply: string | undefined): void {
-    if (this.#subject === undefined && reply?.startsWith(this.#linkPrefix) === true) {
-      this.#subject = reply;
-      this.link.receive(data);
-      this.link.proceed();
-    } else this.link.receive(data);
+  /** Each field of a message is decoded when it is read. */
+  receive(message: Pick<Msg, "data" | "reply">): void {
+    if (this.#subject !== undefined) {
+      this.link.receive(message.data);
+      return;
+    }
+    const { data, reply } = message;
+    if (reply?.startsWith(this.#linkPrefix) === true) this.#subject = reply;
+    this.link.receive(data);
+    this.link.proceed();
   }
 
   unheard(): void {

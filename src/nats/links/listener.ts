@@ -39,11 +39,12 @@ export class LinkListener {
       } else this.#say(reply, `the server takes ${limits.natsMaxLinksPerSecond} new links a second; try again later`);
     });
     const prefix = subjects.link(service, instance, "");
-    const messages = broker.subscribe(`${prefix}*`, ({ subject, data, reply, headers }) => {
-      const link = this.#links.get(subject.slice(prefix.length));
-      if (headers?.code === 503) link?.break(new IscepError("lost", "the client is gone"));
-      else if (link !== undefined) link.receive(data);
-      else this.#say(reply, "there is no such link any more");
+    const messages = broker.subscribe(`${prefix}*`, (message) => {
+      // Each field of a message is decoded when it is read.
+      const link = this.#links.get(message.subject.slice(prefix.length));
+      if (message.headers?.code === 503) link?.break(new IscepError("lost", "the client is gone"));
+      else if (link !== undefined) link.receive(message.data);
+      else this.#say(message.reply, "there is no such link any more");
     });
     const unlisten = broker.listen({
       lost: (error) => this.breakAll(error),
