@@ -18,7 +18,7 @@ export default defineConfig({
           name: "main",
           include: ["test/**/*.test.ts"],
           exclude: ["test/package/**", "test/browser/**"],
-          // Two processes for all files, as starting one for each and loading all code again took a third of the time. What a
+          // A few processes for all files, as starting one for each and loading all code again took a third of the time. What a
           // file leaves behind shows: handles are counted after each test, and any error that nobody caught fails the run.
           isolate: false,
           // Only so long that a test that hangs is noticed: a busy machine is no fault, and two copies of the tests beside each
@@ -49,6 +49,7 @@ export default defineConfig({
         },
       },
     ],
+    // Twice the cores of a small machine: most tests wait, for a process, a broker or a limit that is passed.
     maxWorkers: 4,
     globalSetup: ["test/support/temporary-root.ts"],
     passWithNoTests: false,

@@ -10,6 +10,7 @@ import { noInput, RunInput } from "#iscep/runs/streams/input";
 import { createRunId } from "#iscep/runs/run/run-id";
 import { ThreadPool } from "#iscep/runs/thread/pool";
 import { watchForLeaks } from "../support/leaks.js";
+import { rounds } from "../support/rounds.js";
 import { later } from "../support/cleanup.js";
 import * as commands from "./modules/commands.mjs";
 import { begins } from "./modules/slow-to-load.mjs";
@@ -332,7 +333,8 @@ describe("modules", () => {
 
 test("a thread that is left at any moment of its start leaves no file open", async () => {
   const pool = openPool(4, 100);
-  for (let leftAfterMs = 0; leftAfterMs < 80; leftAfterMs += 4) {
+  const times = rounds(8, 20, 80);
+  for (let leftAfterMs = 0; leftAfterMs < 80; leftAfterMs += 80 / times) {
     const controller = new AbortController();
     const gate = new SharedArrayBuffer(4);
     const running = thrownBy(run(pool, commands.spin, { gate }, controller.signal));
