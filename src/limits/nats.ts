@@ -59,12 +59,6 @@ export const natsLimits = {
     reason:
       "NATS: bytes of one link on their way in one direction, so a slow reader never fills the broker; as much as the runs of a connection may have on their way",
   },
-  natsDataBytes: {
-    min: 1,
-    default: 64 * KiB,
-    max: 4 * MiB,
-    reason: "NATS: as `maxDataBytes`, if that is not larger; messages are larger than such a packet anyway",
-  },
   natsStreamWindowBytes: {
     min: 1,
     default: 1 * MiB,

@@ -27,11 +27,7 @@ export class StreamDoor {
   constructor(options: StreamDoorOptions) {
     this.#options = options;
     const { limits } = options.host;
-    this.#limits = {
-      ...limits,
-      maxDataBytes: Math.max(limits.maxDataBytes, limits.natsDataBytes),
-      streamWindowBytes: Math.max(limits.streamWindowBytes, limits.natsStreamWindowBytes),
-    };
+    this.#limits = { ...limits, streamWindowBytes: Math.max(limits.streamWindowBytes, limits.natsStreamWindowBytes) };
     this.#refused = new LineRate(options.host.limits);
   }
 
