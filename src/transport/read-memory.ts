@@ -9,10 +9,13 @@ const shared = Buffer.allocUnsafeSlow(64 * 1024);
 
 const ownBytes = 4 * shared.length;
 
-/** Who reads so much at once gets memory of its own. */
-const muchBytes = shared.length / 2;
+/** Who reads so much at once gets memory of its own. A record of TLS has no more. */
+const muchBytes = shared.length / 4;
 
-/** So little is copied even then: a reader that keeps it must not keep the memory around it. */
+/**
+ * So little is copied even then: a reader that keeps it must not keep the memory around it. The first such piece is not,
+ * because it is the end of what came before it.
+ */
 const littleBytes = shared.length / 16;
 
 /** The room below which a read is not worth its system call. */
@@ -20,6 +23,7 @@ const leastRoom = shared.length / 2;
 
 export class ReadMemory {
   #own: Buffer | undefined;
+  #wasLittle = false;
 
   /** Where the next bytes must go. */
   room(): Buffer {
@@ -30,12 +34,14 @@ export class ReadMemory {
   take(length: number): Buffer {
     const own = this.#own;
     const bytes = (own ?? shared).subarray(0, length);
+    const isSecondLittle = this.#wasLittle && length < littleBytes;
+    this.#wasLittle = length < littleBytes;
     if (own === undefined) {
       if (length >= muchBytes) this.#own = Buffer.allocUnsafeSlow(ownBytes);
       return Buffer.from(bytes);
     }
-    if (length < littleBytes) {
-      // A socket that waits holds no memory.
+    if (isSecondLittle) {
+      // A socket on which little comes holds no memory.
       this.#own = undefined;
       return Buffer.from(bytes);
     }

@@ -22,6 +22,18 @@ describe("memory that sockets read into", () => {
     );
   });
 
+  it("puts the records of TLS behind each other, and the last one of a write, which is smaller", () => {
+    const memory = new ReadMemory();
+    read(memory, 16_384, 1);
+    const records = [16_384, 16_384, 200, 16_384].map((length, index) => read(memory, length, index));
+    for (const [index, record] of records.entries()) {
+      const before = records[index - 1];
+      if (before === undefined) continue;
+      expect(record.buffer).toBe(before.buffer);
+      expect(record.byteOffset).toBe(before.byteOffset + before.length);
+    }
+  });
+
   it("puts large pieces behind each other, without a copy", () => {
     const memory = new ReadMemory();
     read(memory, 40_000, 1);
@@ -31,13 +43,15 @@ describe("memory that sockets read into", () => {
     expect(second.byteOffset).toBe(first.byteOffset + first.length);
   });
 
-  it("holds no memory of its own after a small piece, and none behind that piece", () => {
+  it("holds no memory of its own after a second small piece, and none behind that piece", () => {
     const memory = new ReadMemory();
     const shared = memory.room();
     read(memory, 40_000, 1);
     const own = memory.room();
     expect(own.buffer).not.toBe(shared.buffer);
-    const small = read(memory, 100, 2);
+    // This is the end of what came before.
+    expect(read(memory, 100, 2).buffer).toBe(own.buffer);
+    const small = read(memory, 100, 3);
     expect(memory.room().buffer).toBe(shared.buffer);
     expect(small.buffer).not.toBe(own.buffer);
     expect(small.buffer).not.toBe(shared.buffer);
