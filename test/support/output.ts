@@ -20,14 +20,16 @@ export function writer() {
     args: z.object({ bytes: z.int(), piece: z.int(), pauseMs: z.int().optional() }),
     run: async ({ bytes, piece, pauseMs }, { output, signal }) => {
       signal.addEventListener("abort", () => (state.aborted = true));
+      let written = 0;
       for (let at = 0; at < bytes && !signal.aborted; at += piece) {
         const length = Math.min(piece, bytes - at);
         const waiting = output.write("stdout", patternBytes(at, length));
-        state.written = at + length;
+        state.written = written = at + length;
         if (waiting !== undefined) await waiting;
         if (pauseMs !== undefined) await sleep(pauseMs);
       }
-      return state.written;
+      // Other runs of this command write `state`, too.
+      return written;
     },
   });
   return { command, state };

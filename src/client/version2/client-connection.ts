@@ -15,6 +15,8 @@ export interface ClientConnection {
   send(text: string): void;
   /** Sends standard input of a call. No bytes mean its end. */
   sendInput(call: number, offset: number, bytes: Uint8Array): void;
+  /** Allows the server to send so many bytes more of the output of this call. */
+  grant(stream: number, bytes: number): void;
   /** Output has left our buffers, so the connection may carry as much again. */
   consumed(bytes: number): void;
   /** Cuts the connection. No listener is called any more. */

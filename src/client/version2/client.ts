@@ -249,7 +249,7 @@ export class Version2Client {
 
   /** A reader took bytes, so the server may send as many again. */
   grant(call: PendingCall, bytes: number): void {
-    this.#tellOfStream(call, "window", { stream: call.id, bytes });
+    if (placeOf(call.state) === "server") this.#connection?.grant(call.id, bytes);
   }
 
   /** Nobody reads its output now. The call itself goes on. */

@@ -53,6 +53,7 @@ export class Version2ClientConnection implements ClientConnection {
   #held: (() => void)[] | undefined;
   #proofTimer: NodeJS.Timeout | undefined;
   #flushIsScheduled = false;
+  #grantTurn: NodeJS.Immediate | undefined;
   #heard = true;
   #missedPings = 0;
   #gone = false;
@@ -177,9 +178,19 @@ export class Version2ClientConnection implements ClientConnection {
     if (packet !== undefined && !this.#gone) this.#socket.write(packet);
   }
 
+  grant(stream: number, bytes: number): void {
+    // Each write wakes the server, so what all packets of this turn of the event loop allow leaves together.
+    if (this.#outbox.add(notificationText("window", { stream, bytes }))) this.#flush();
+    else
+      this.#grantTurn ??= setImmediate(() => {
+        this.#grantTurn = undefined;
+        this.#flush();
+      });
+  }
+
   consumed(bytes: number): void {
     const grant = this.#window.consume(bytes);
-    if (grant > 0) this.send(notificationText("window", { stream: 0, bytes: grant }));
+    if (grant > 0) this.grant(0, grant);
   }
 
   #received(chunk: Buffer): void {

@@ -74,9 +74,13 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     this.#schedule();
   }
 
+  grant(stream: number, bytes: number): void {
+    this.send(notificationText("window", { stream, bytes }));
+  }
+
   consumed(bytes: number): void {
     const grant = this.#window.consume(bytes);
-    if (grant > 0) this.send(notificationText("window", { stream: 0, bytes: grant }));
+    if (grant > 0) this.grant(0, grant);
   }
 
   #schedule(): void {
