@@ -24,7 +24,8 @@ export function writer() {
       for (let at = 0; at < bytes && !signal.aborted; at += piece) {
         const length = Math.min(piece, bytes - at);
         const waiting = output.write("stdout", patternBytes(at, length));
-        state.written = written = at + length;
+        written = at + length;
+        state.written = written;
         if (waiting !== undefined) await waiting;
         if (pauseMs !== undefined) await sleep(pauseMs);
       }
