@@ -53,7 +53,7 @@ export class Version2ClientConnection implements ClientConnection {
   #held: (() => void)[] | undefined;
   #proofTimer: NodeJS.Timeout | undefined;
   #flushIsScheduled = false;
-  #grantTurn: NodeJS.Immediate | undefined;
+  #grantsAreScheduled = false;
   #heard = true;
   #missedPings = 0;
   #gone = false;
@@ -181,11 +181,13 @@ export class Version2ClientConnection implements ClientConnection {
   grant(stream: number, bytes: number): void {
     // Each write wakes the server, so what all packets of this turn of the event loop allow leaves together.
     if (this.#outbox.add(notificationText("window", { stream, bytes }))) this.#flush();
-    else
-      this.#grantTurn ??= setImmediate(() => {
-        this.#grantTurn = undefined;
+    else if (!this.#grantsAreScheduled) {
+      this.#grantsAreScheduled = true;
+      setImmediate(() => {
+        this.#grantsAreScheduled = false;
         this.#flush();
       });
+    }
   }
 
   consumed(bytes: number): void {

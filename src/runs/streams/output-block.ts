@@ -15,7 +15,7 @@ export interface OutputPiece {
 }
 
 export interface LentPiece extends OutputPiece {
-  /** Call this once, when nothing will read the bytes any more. Who never calls it may keep them. */
+  /** Call this once, when nothing will read the bytes any more. A reader that never calls it may keep them. */
   readonly release: () => void;
 }
 
