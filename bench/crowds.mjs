@@ -37,7 +37,7 @@ async function usedBytes() {
 }
 
 export async function clientOfCrowd({ url, token, count, idleMs }) {
-  // What a first client pays, whoever is there: code that is loaded, pools that are filled.
+  // What a first client pays, however many are there: code that is loaded, pools that are filled.
   const first = await connect(`${url}/${service}`, { token });
   await first.call("greet");
   await first.close();
