@@ -88,7 +88,8 @@ async function input(load: Load): Promise<number> {
 describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
   test(`no slow consumer in ${seconds} s of mixed load`, { timeout: seconds * 1_000 + 60_000 }, async () => {
     const nats = await NatsServer.start();
-    for (let instance = 0; instance < 2; instance++) await startInstance(nats, { commands, logs: false });
+    for (let instance = 0; instance < 2; instance++)
+      await startInstance(nats, { commands, logs: false, limits: { runTimeoutMs: 3_600_000 } });
     const client = await connect(`${nats.url}/world`);
     later(() => client.close());
     const load = { client, endsAtMs: performance.now() + seconds * 1_000 };
