@@ -37,7 +37,7 @@ export class Version2ServerSession {
   readonly #reader: PacketReader;
   #helloDone = false;
   /** What the first packet says, if somebody has read it already. */
-  readonly #knownHello: ClientHello | undefined;
+  #knownHello: ClientHello | undefined;
   /** The hash of all packets behind both HELLO. */
   #hash = sha256;
   #messages: readonly unknown[] = noMessages;
@@ -107,6 +107,8 @@ export class Version2ServerSession {
   #hello(packet: PacketView): Version2ServerEvent {
     if (packet.type !== PacketType.HELLO) throw new IscepError("protocol", "a session begins with HELLO");
     const hello = this.#knownHello ?? decodeClientHello(packet, this.#limits);
+    // The peer chooses how long it is, and a session may be idle for long.
+    this.#knownHello = undefined;
     if (!hello.versions.includes(2))
       throw new IscepError("protocol", "this server speaks version 2, and HELLO does not offer it");
     this.#helloDone = true;

@@ -217,8 +217,9 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   }
 
   async cancel(run: string, options: CallOptions | undefined): Promise<void> {
-    const { member } = await this.#found(run, options);
-    await member.client.cancel(run, options);
+    const { member, page } = await this.#found(run, options);
+    // A durable call may have joined another run, by its idempotency key.
+    await member.client.cancel(page.runs[0]?.run ?? run, options);
   }
 
   async runs(options: RunsOptions | undefined): Promise<RunsPage> {

@@ -116,7 +116,11 @@ class RunEvents {
       this.#isStarted = true;
       return { texts: [event("started", { run: this.#run })] };
     }
-    this.#next ??= this.#output.next();
+    if (this.#next === undefined) {
+      this.#next = this.#output.next();
+      // News may be sent before its end is looked at, and it may fail meanwhile. It is awaited below.
+      this.#next.catch(() => {});
+    }
     if (this.#progress === undefined && this.#queued === undefined && (await this.#waited(this.#next)) === "beat")
       return { texts: [Buffer.from(":\n\n")] };
     const news = [this.#queued, this.#progress].flatMap((text) => text ?? []);

@@ -51,11 +51,10 @@ export class Claims {
 
   /**
    * Claims the key, if nobody has it yet. Resolves to the text that counts: this one, or that of the first.
-   * @param isFree says of the text of an earlier claim that it was given up, so that anybody may claim the key
    * @throws IscepError `busy` when nobody can know, or there is no room. The claim may be made all the same, so ask again
    *   with the same text
    */
-  async claim(key: string, text: string, isFree: (text: string) => boolean = () => false): Promise<string> {
+  async claim(key: string, text: string): Promise<string> {
     const bucket = await this.#open();
     try {
       await bucket.create(key, text);
@@ -63,42 +62,17 @@ export class Claims {
     } catch (error) {
       if (!isConflict(error)) throw jetStreamFault(this.#broker.where, error);
     }
-    const found = await this.#entry(key);
-    if (found === undefined) throw new IscepError("busy", "a claim was given up at this moment; try again");
-    if (!isFree(found.text)) return found.text;
-    if (await this.#update(bucket, key, text, found.revision)) return text;
-    throw new IscepError("busy", "somebody else claims it at this moment; try again");
-  }
-
-  /** Changes a claim, if it still says `from`. Resolves to whether it says `to` now. @throws IscepError `busy` */
-  async change(key: string, from: string, to: string): Promise<boolean> {
-    const found = await this.#entry(key);
-    if (found?.text !== from) return found?.text === to;
-    return this.#update(await this.#open(), key, to, found.revision);
-  }
-
-  /** False when somebody has changed it in between. */
-  async #update(bucket: KV, key: string, text: string, revision: number): Promise<boolean> {
-    try {
-      await bucket.update(key, text, revision);
-      return true;
-    } catch (error) {
-      if (isConflict(error)) return false;
-      throw jetStreamFault(this.#broker.where, error);
-    }
+    const found = await this.get(key);
+    if (found !== undefined) return found;
+    throw new IscepError("busy", "a claim was given up at this moment; try again");
   }
 
   /** @throws IscepError `busy` */
   async get(key: string): Promise<string | undefined> {
-    return (await this.#entry(key))?.text;
-  }
-
-  async #entry(key: string): Promise<{ readonly text: string; readonly revision: number } | undefined> {
     const bucket = await this.#open();
     try {
       const entry = await bucket.get(key);
-      if (entry === null || entry.operation !== "PUT") return undefined;
-      return { text: entry.string(), revision: entry.revision };
+      return entry === null || entry.operation !== "PUT" ? undefined : entry.string();
     } catch (error) {
       throw jetStreamFault(this.#broker.where, error);
     }

@@ -15,7 +15,7 @@ import { isId } from "../subjects.js";
 import { openWorkQueue } from "./work-queue.js";
 
 /** The name of a request in JetStream. A message that is sent again with it counts once. */
-export const messageIdName = "Nats-Msg-Id";
+const messageIdName = "Nats-Msg-Id";
 /** Stands for the token of a caller who has none. */
 export const noToken = "-";
 

@@ -172,43 +172,30 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect(await errorOf(submitDurable(broker, large, defaultLimits))).toMatchObject({ code: "too_large" });
   });
 
-  test("a call that an instance must refuse for now waits until it can begin", async () => {
+  test("a call that its instance cannot begin is told to be rejected, and begins nowhere", async () => {
     const { nats, broker } = await brokerFor();
     const slow = gate("slow");
     const { run } = slow.command;
     const one = defineCommand({ name: "one", concurrency: { limit: 1, whenFull: "reject" }, run });
-    await startInstance(nats, { commands: [one], limits });
-    const runs = [await submit(broker, { command: "one" }), await submit(broker, { command: "one" })];
-    await slow.started(1);
-    await until(async () => (await stateOf(broker, runs[1] ?? ""))?.state === "started");
-    slow.open();
+    const two = defineCommand({ name: "two", concurrency: { limit: 1, whenFull: "queue" }, run });
+    const first = await startInstance(nats, { commands: [one, two], limits });
+    const begun = [await submit(broker, { command: "one" }), await submit(broker, { command: "two" })];
     await slow.started(2);
-    slow.open();
-    for (const id of runs) expect(await endOf(broker, id)).toMatchObject({ status: "completed" });
-    expect(slow.state.started).toBe(2);
-  });
-
-  test("a call that waits for its turn in an instance that closes is begun by another one", async () => {
-    const { nats, broker } = await brokerFor();
-    const slow = gate("slow");
-    const { run } = slow.command;
-    const one = defineCommand({ name: "one", concurrency: { limit: 1, whenFull: "queue" }, run });
-    const first = await startInstance(nats, { commands: [one], limits });
-    const begun = await submit(broker, { command: "one" });
-    await slow.started(1);
-    const waiting = await submit(broker, { command: "one" });
+    const full = await submit(broker, { command: "one" });
+    expect(await endOf(broker, full)).toMatchObject({ status: "rejected", code: "busy" });
+    const waiting = await submit(broker, { command: "two" });
     await until(async () => (await stateOf(broker, waiting))?.state === "started");
     const closed = first.server.close();
-    await until(async () => (await stateOf(broker, waiting))?.state === "waiting");
-    const { id } = await startInstance(nats, {
-      commands: [defineCommand({ name: "one", run: () => "there" })],
-      limits,
-    });
-    expect(await endOf(broker, waiting)).toEqual({ state: "ended", instance: id, status: "completed" });
+    expect(await endOf(broker, waiting)).toMatchObject({ status: "rejected" });
+    let begunElsewhere = 0;
+    const elsewhere = ["one", "two"].map((name) => defineCommand({ name, run: () => void begunElsewhere++ }));
+    const later = await startInstance(nats, { commands: elsewhere, limits });
     slow.open();
     await closed;
-    expect(await endOf(broker, begun)).toMatchObject({ status: "completed" });
-    expect(slow.state.started).toBe(1);
+    for (const id of begun) expect(await endOf(broker, id)).toMatchObject({ status: "completed" });
+    expect(await endOf(broker, await submit(broker, { command: "one" }))).toMatchObject({ instance: later.id });
+    expect(begunElsewhere).toBe(1);
+    expect(slow.state.started).toBe(2);
   });
 
   test("a call outlives a restart of the broker, before and while an instance has it", async () => {

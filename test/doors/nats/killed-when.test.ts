@@ -33,7 +33,6 @@ interface Moment {
 
 const mark = { command: "mark" };
 const keyed = { command: "mark", headers: { "Idempotency-Key": "night" } };
-const refused = { command: "one" };
 
 const moments: readonly Moment[] = [
   { moment: "before the claim", call: mark, told: "completed", began: 0, begunElsewhere: 1 },
@@ -45,8 +44,6 @@ const moments: readonly Moment[] = [
   { moment: "before the outcome", call: mark, told: "lost", began: 1, begunElsewhere: 0 },
   { moment: "after the outcome", call: mark, told: "completed", began: 1, begunElsewhere: 0 },
   { moment: "before the outcome of a joined call", call: keyed, calls: 2, told: "lost", began: 1, begunElsewhere: 0 },
-  { moment: "before it is given up", call: refused, calls: 2, told: "lost", began: 1, begunElsewhere: 0 },
-  { moment: "after it is given up", call: refused, calls: 2, told: "lost", began: 1, begunElsewhere: 0 },
 ];
 
 /** What is said of the call in the end. */
@@ -75,7 +72,7 @@ async function happens(nats: NatsServer, broker: Broker, { moment, call, calls =
   }
   await exited;
   let begunElsewhere = 0;
-  const commands = ["mark", "one"].map((name) => defineCommand({ name, run: () => void begunElsewhere++ }));
+  const commands = [defineCommand({ name: "mark", run: () => void begunElsewhere++ })];
   const doors = [natsDoor({ url: `${nats.url}/${service}` })];
   const other = new Server({ commands, listen: [], tokens: false, logs: false, limits, doors });
   later(() => other.close({ graceMs: 0 }));

@@ -36,7 +36,6 @@ function around(type, method, nameOf) {
 around(Claims, "claim", (key) => (String(key).startsWith("claim.") ? "the claim" : "the claim of the key"));
 around(QueueStates, "ended", () => "the outcome");
 around(QueueStates, "joined", () => "the outcome of a joined call");
-around(QueueStates, "putBack", () => "it is given up");
 
 const mark = defineCommand({
   name: "mark",
@@ -46,18 +45,9 @@ const mark = defineCommand({
     appendFileSync(file, "ended\n");
   },
 });
-/** Only the first call finds a place. */
-const one = defineCommand({
-  name: "one",
-  concurrency: { limit: 1, whenFull: "reject" },
-  run: () => {
-    appendFileSync(file, "began\n");
-    return new Promise(() => {});
-  },
-});
 
 const server = new Server({
-  commands: [mark, one],
+  commands: [mark],
   listen: [],
   tokens: false,
   logs: false,

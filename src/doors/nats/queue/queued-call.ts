@@ -5,8 +5,7 @@ import type { RunHandle } from "../../../client/protocol/run-handle.js";
 import { IscepError, isIscepError, toIscepError } from "../../../errors.js";
 import type { Limits } from "../../../limits/limits.js";
 import { submittedOf } from "../../../nats/call-subjects.js";
-import { messageIdName, noToken } from "../../../nats/queue/durable.js";
-import type { WorkQueue } from "../../../nats/queue/work-queue.js";
+import { noToken } from "../../../nats/queue/durable.js";
 import { natsSource } from "../../../nats/subjects.js";
 import { queuedRunId, readProofHeader, toQueue, type RequestProof } from "../../../session/request-proof.js";
 import type { TokenProof } from "../../door.js";
@@ -81,14 +80,4 @@ export function beginCall(client: Client, limits: Limits, { command, payload, pr
     idempotencyKey: idempotencyKey ?? `nats ${proof.nonce}`,
     ...(traceparent === undefined ? {} : { traceparent }),
   });
-}
-
-/** As it came, but without the name by which the broker would know it for the same message, and drop it. */
-export async function submitAgain({ subject, data, headers: given }: JsMsg, queue: WorkQueue): Promise<void> {
-  const { headers: make } = await import("@nats-io/transport-node");
-  const headers = make();
-  for (const [name, values] of given ?? []) {
-    if (name !== messageIdName) for (const value of values) headers.append(name, value);
-  }
-  await queue.jetStream.publish(subject, data, { headers });
 }

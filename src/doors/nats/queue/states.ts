@@ -3,8 +3,6 @@ import { callSubjects } from "../../../nats/call-subjects.js";
 import type { Claims } from "../../../nats/queue/claims.js";
 import { readDurableState, type DurableState } from "../../../nats/queue/durable.js";
 import { queueName, type WorkQueue } from "../../../nats/queue/work-queue.js";
-import { isId } from "../../../nats/subjects.js";
-import { isJsonObject, parseJson } from "../../../wire/json.js";
 import type { OutcomeStatus } from "../../../model/outcome.js";
 import type { NatsPartContext } from "../part.js";
 
@@ -38,26 +36,6 @@ export class QueueStates {
     return JSON.stringify({ state: "started", instance: this.#context.instance });
   }
 
-  /** What is said of a call that an instance has put back into the queue, or was about to. */
-  #putBack(): string {
-    return JSON.stringify({ state: "waiting", instance: this.#context.instance });
-  }
-
-  /** Anybody may claim it who gets it from the queue. */
-  isPutBack(text: string): boolean {
-    return readDurableState(Buffer.from(text))?.state === "waiting";
-  }
-
-  /**
-   * It never began here, so it is no longer ours. Put it into the queue after that: as long as it is ours, another instance
-   * that gets it takes it out. Resolves to false when somebody else has it already.
-   */
-  async putBack(run: string): Promise<boolean> {
-    const isFree = await this.#claims.change(this.keyOf(run), this.started(), this.#putBack());
-    this.#begun.delete(run);
-    return isFree;
-  }
-
   /** False when this instance has begun it before. */
   begins(run: string): boolean {
     if (this.#begun.has(run)) return false;
@@ -80,7 +58,7 @@ export class QueueStates {
   async of(run: string, queue: WorkQueue): Promise<DurableState> {
     if (!runForm.test(run)) return { state: "unknown" };
     let kept = await this.#claims.get(this.keyOf(run));
-    if (kept === undefined || this.isPutBack(kept)) {
+    if (kept === undefined) {
       const { service } = this.#context;
       const subject = `${callSubjects.submits(service)}${run}.>`;
       const message = await queue.streams.getMessage(queueName(service), { last_by_subj: subject });
@@ -88,20 +66,9 @@ export class QueueStates {
       // An instance may have taken it in between: it claims a call before it takes it out of the queue.
       kept = await this.#claims.get(this.keyOf(run));
       if (kept === undefined) return { state: "unknown" };
-      if (this.isPutBack(kept)) return this.#halfPutBack(kept);
     }
     const state = readDurableState(Buffer.from(kept)) ?? { state: "unknown" };
     if (state.state !== "started") return state;
     return { ...state, isThere: !this.#context.others.isGone(state.instance) };
-  }
-
-  /** Its instance wanted to put it back, and is about to, or is gone and has lost it. */
-  #halfPutBack(text: string): DurableState {
-    const value = parseJson(Buffer.from(text), { maxJsonDepth: 2, maxJsonItems: 8, maxJsonKeys: 8 });
-    const instance = isJsonObject(value) ? value["instance"] : undefined;
-    if (!isId(instance)) return { state: "unknown" };
-    return this.#context.others.isGone(instance)
-      ? { state: "started", instance, isThere: false }
-      : { state: "waiting" };
   }
 }

@@ -3,7 +3,7 @@ import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Client } from "../../../client/client.js";
-import { IscepError, isIscepError, toIscepError, type ErrorCode } from "../../../errors.js";
+import { IscepError, isIscepError, toIscepError } from "../../../errors.js";
 import type { Outcome } from "../../../model/outcome.js";
 import { callSubjects } from "../../../nats/call-subjects.js";
 import type { Claims } from "../../../nats/queue/claims.js";
@@ -12,13 +12,11 @@ import { openWorkQueue, queueClaims, type WorkQueue } from "../../../nats/queue/
 import { durableMessage } from "../../../session/request-proof.js";
 import type { NatsPart, NatsPartContext } from "../part.js";
 import { Rate } from "../../../nats/rate.js";
-import { beginCall, callerOf, readQueuedCall, submitAgain, type QueuedCall } from "./queued-call.js";
+import { beginCall, callerOf, readQueuedCall, type QueuedCall } from "./queued-call.js";
 import { QueueStates } from "./states.js";
 import { provenHeadersOf, wishesOf } from "../service/message.js";
 
 const retryMs = 500;
-/** The server refused the call before it began, because it is full or closes. Others may have room, or it later. */
-const refusals: ReadonlySet<ErrorCode> = new Set(["busy", "closed"]);
 const droppedLineMs = 60_000;
 
 export function openQueueWork(context: NatsPartContext): NatsPart {
@@ -39,8 +37,6 @@ class QueueWork implements NatsPart {
   #queue: WorkQueue | undefined;
   #pull: ConsumerMessages | undefined;
   #changed: (() => void)[] = [];
-  /** Calls that are being put back. What would be taken meanwhile would be refused too. */
-  #puttingBack = 0;
   #wasTold: string | undefined;
   #drops = 0;
   #droppedAtMs = Number.NEGATIVE_INFINITY;
@@ -91,7 +87,7 @@ class QueueWork implements NatsPart {
 
   get #mayTake(): boolean {
     const { broker, beat } = this.#context;
-    return broker.isConnected && beat().state === "ready" && !this.#draining.signal.aborted && this.#puttingBack === 0;
+    return broker.isConnected && beat().state === "ready" && !this.#draining.signal.aborted;
   }
 
   async #takeAll(): Promise<void> {
@@ -177,8 +173,7 @@ class QueueWork implements NatsPart {
   /** True when it is ours. A claim of which nobody knows whether it was made is made again until somebody knows. */
   async #claim(run: string): Promise<boolean> {
     const text = this.#states.started();
-    const isFree = (found: string): boolean => this.#states.isPutBack(found);
-    return (await this.#claimed(this.#states.keyOf(run), text, isFree)) === text && this.#states.begins(run);
+    return (await this.#claimed(this.#states.keyOf(run), text)) === text && this.#states.begins(run);
   }
 
   /**
@@ -197,10 +192,10 @@ class QueueWork implements NatsPart {
     throw new IscepError("invalid_arguments", "this idempotency key belongs to another call; choose a new key");
   }
 
-  async #claimed(key: string, text: string, isFree?: (found: string) => boolean): Promise<string> {
+  async #claimed(key: string, text: string): Promise<string> {
     for (;;) {
       try {
-        return await this.#claims.claim(key, text, isFree);
+        return await this.#claims.claim(key, text);
       } catch (error) {
         this.#tell(toIscepError(error));
         if (this.#closed.signal.aborted) throw error;
@@ -226,11 +221,6 @@ class QueueWork implements NatsPart {
     } catch (error) {
       outcome = { status: "rejected", error: toIscepError(error) };
     }
-    if (outcome.status === "rejected" && refusals.has(outcome.error.code)) {
-      if (!isIscepError(caller)) await caller.close();
-      await this.#putBack(call);
-      return;
-    }
     const end = {
       instance: this.#context.instance,
       status: outcome.status,
@@ -239,20 +229,6 @@ class QueueWork implements NatsPart {
     };
     await this.#written(() => this.#states.ended(call.run, end));
     if (!isIscepError(caller)) await caller.close();
-  }
-
-  /** What never began goes to an instance that has room. If this process ends in between, its caller hears that it is lost. */
-  async #putBack({ run, message }: QueuedCall): Promise<void> {
-    this.#puttingBack++;
-    try {
-      await pause(retryMs, undefined, { signal: this.#draining.signal }).catch(() => {});
-      await this.#written(async () => {
-        if (await this.#states.putBack(run)) await submitAgain(message, await this.#opened());
-      });
-    } finally {
-      this.#puttingBack--;
-      this.#wake();
-    }
   }
 
   /** Its caller may ask when this server is gone. */
@@ -269,7 +245,7 @@ class QueueWork implements NatsPart {
 
   async drain(): Promise<void> {
     this.#stopTaking();
-    // What is being claimed at this moment begins, or is put back.
+    // What is being claimed at this moment begins, or is refused.
     await this.#work;
     while (this.#runs.size > 0) await Promise.all(this.#runs);
   }
