@@ -66,6 +66,14 @@ describe("a cancel ends", () => {
     expectNobodyIn(folder);
   });
 
+  test("what a grandchild that nobody knows by its variable forks while it is ended", async () => {
+    const { folder } = await cancelled(
+      `env -i PATH=/usr/bin:/bin setsid sh -c "trap '' TERM; touch ready; while :; do sleep 20 & sleep 0.002; done" & wait`,
+      { killGraceMs: 100 },
+    );
+    expectNobodyIn(folder);
+  });
+
   test("a grandchild outside the group after it has cleaned up", async () => {
     const { folder } = await cancelled(
       "setsid sh -c 'trap \"sleep 0.2; touch cleaned; exit\" TERM; touch ready; while :; do sleep 0.02; done' & wait",

@@ -87,9 +87,15 @@ async function clientOf(...commands: ScriptCommand[]): Promise<Client> {
 function sit(client: Client, name: string, args = {}, terminal = { rows: 30, columns: 100, term: "xterm" }) {
   const person = new Person();
   const run = client.run(name, args, { stdin: person, terminal });
+  const watched = person.watch(run);
   // A client that was closed under way has lost the rest.
-  person.watch(run).catch(() => {});
-  return { person, run };
+  watched.catch(() => {});
+  /** All is on the screen by then. */
+  const outcome = async () => {
+    await watched;
+    return run.outcome;
+  };
+  return { person, run, outcome };
 }
 
 describe.skipIf(!hasTerminals)("a script with terminal: true", () => {
@@ -97,8 +103,8 @@ describe.skipIf(!hasTerminals)("a script with terminal: true", () => {
     const client = await clientOf(
       bash("look", "tty; stty size; echo $TERM; env | grep -c ISCEP_TERMINAL; echo ${SHELL-none}"),
     );
-    const { person, run } = sit(client, "look");
-    expect(await run.outcome).toMatchObject({ status: "completed", exitCode: 0 });
+    const { person, outcome } = sit(client, "look");
+    expect(await outcome()).toMatchObject({ status: "completed", exitCode: 0 });
     expect(person.screen.replaceAll("\r", "")).toMatch(/^\/dev\/pts\/\d+\n30 100\nxterm\n0\n(?:none|\/bin\/bash)\n$/);
   });
 
@@ -111,12 +117,12 @@ describe.skipIf(!hasTerminals)("a script with terminal: true", () => {
     const client = await clientOf(
       bash("login", 'read -p "name? " name; read -s -p "password? " word; echo; echo "$name has ${#word}"'),
     );
-    const { person, run } = sit(client, "login");
+    const { person, outcome } = sit(client, "login");
     await person.sees("name? ");
     person.type("joe\r");
     expect(await person.sees("password? ")).toContain("joe\r\n");
     person.type("tr0ub4dor\r");
-    await run.outcome;
+    await outcome();
     expect(person.screen).toContain("joe has 9");
     expect(person.screen).not.toContain("tr0ub4dor");
   });
@@ -128,7 +134,7 @@ describe.skipIf(!hasTerminals)("a script with terminal: true", () => {
         'trap \'echo interrupted\' INT; echo ready; cat; echo "cat ended with $?"; cat; echo "then with $?"',
       ),
     );
-    const { person, run } = sit(client, "keys");
+    const { person, outcome } = sit(client, "keys");
     await person.sees("ready");
     // Only cat gives a line back once more, so from here on it is cat that Ctrl-C ends.
     person.type("one\r");
@@ -136,7 +142,7 @@ describe.skipIf(!hasTerminals)("a script with terminal: true", () => {
     person.type("\u0003");
     await person.sees("cat ended with 130");
     person.type("line\r\u0004");
-    await run.outcome;
+    await outcome();
     expect(person.screen).toMatch(/line\r\nline\r\nthen with 0/);
   });
 

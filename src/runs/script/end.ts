@@ -44,12 +44,15 @@ export async function endProcesses(target: ProcessesToEnd, killGraceMs: number):
   }
   // A process that forks faster than the search is found again in the next round.
   for (let round = 0; round < killRounds && (await tree.look()); round++) {
+    // What is stopped forks no more. A child that is forked between the look and the end of its parent could not be found.
+    for (let stops = 0; stops < stopRounds && tree.signal("SIGSTOP"); stops++) await tree.look();
     tree.signal("SIGKILL");
     await tree.gone(performance.now() + roundMs);
   }
 }
 
 const killRounds = 5;
+const stopRounds = 5;
 /** A process that is stuck in the kernel ends neither within a round nor after all of them. */
 const roundMs = 200;
 const maxPauseMs = 50;
@@ -96,21 +99,24 @@ class RunTree {
   }
 
   /**
-   * Each process gets only one SIGTERM, because some programs treat a second one as a wish to end without cleaning up.
+   * Each process gets only one SIGTERM, because some programs treat a second one as a wish to end without cleaning up, and
+   * one SIGSTOP. Returns whether there was one that had not got it before.
    */
-  signal(signal: "SIGTERM" | "SIGKILL"): void {
+  signal(signal: "SIGTERM" | "SIGSTOP" | "SIGKILL"): boolean {
+    let isNew = false;
     const { leader } = this.#target;
     // The group gets the signal at once, so that none of its processes forks meanwhile. This is done only while the
     // leader is there, because the number of a group that is gone may belong to another group.
     const byGroup = leader !== undefined && (leader.isThere() || !this.#hasProc) ? leader.pid : undefined;
-    const toldGroup = signal === "SIGKILL" || !this.#groupTold ? byGroup : undefined;
+    const toldGroup = signal !== "SIGTERM" || !this.#groupTold ? byGroup : undefined;
     if (toldGroup !== undefined) signalGroup(toldGroup, signal);
     for (const entry of this.#known.values()) {
       const identity = identityOf(entry);
-      if (signal === "SIGTERM") {
-        if (this.#told.has(identity)) continue;
-        this.#told.add(identity);
+      if (signal !== "SIGKILL") {
+        if (this.#told.has(`${signal} ${identity}`)) continue;
+        this.#told.add(`${signal} ${identity}`);
       }
+      isNew = true;
       // It is checked again right before. The pid may have become that of another process since the scan, or the
       // process may have left the group before the group got the signal.
       const groupId = currentGroup(entry);
@@ -122,6 +128,7 @@ class RunTree {
       }
     }
     this.#groupTold = true;
+    return isNew;
   }
 
   /** Waits until the known processes have ended, but no longer than this. */
