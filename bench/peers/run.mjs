@@ -26,39 +26,54 @@ const names = {
   original: "original",
 };
 
-/** All workloads of one peer, in two fresh processes. A workload that a peer cannot do has no figure. */
-async function measurePeer(peer) {
+/** Two fresh processes of a peer, for as long as the work takes. */
+async function withPeer(peer, work) {
   const [server, client] = [new Side(peer), new Side(peer)];
-  const figures = {};
   let folder;
   try {
     await Promise.all([server.ready, client.ready]);
     const place = await server.ask({ order: "serve" });
     ({ folder } = place);
-    // Code that is compiled late would be measured for some peers and not for others.
-    await client.ask({ order: "measure", workload: "many", place, ms: 1_000 });
-    for (const workload of Object.keys(workloads)) {
-      const limit = new Promise((_, reject) => setTimeout(reject, 30_000, new Error("it took too long")).unref());
-      const measured = client.ask({ order: "measure", workload, place, ms });
-      try {
-        ({ figure: figures[workload] } = await Promise.race([measured, limit]));
-      } catch (error) {
-        console.error(`${peer}, ${workload}: ${error.message.split("\n")[0]}`);
-        if (error.message === "it took too long") return figures;
-      }
-    }
-    const open = (count) => client.ask({ order: "open", place, count });
-    await open(100);
-    const before = await server.ask({ order: "memory" });
-    await open(idleConnections);
-    const after = await server.ask({ order: "memory" });
-    // What NATS holds is in its broker.
-    if (place.brokerPid === undefined) figures.idle = (after.rss - before.rss) / idleConnections / 1024;
-    return figures;
+    return await work(server, client, place);
   } finally {
     await Promise.all([server.stop(), client.stop()]);
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** A workload that a peer cannot do has no figure. */
+async function measurePeer(peer) {
+  const figures = await withPeer(peer, async (_server, client, place) => measureWorkloads(peer, client, place));
+  return { ...figures, ...(await withPeer(peer, measureIdle)) };
+}
+
+async function measureWorkloads(peer, client, place) {
+  const figures = {};
+  // Code that is compiled late would be measured for some peers and not for others.
+  await client.ask({ order: "measure", workload: "many", place, ms: 1_000 });
+  for (const workload of Object.keys(workloads)) {
+    const limit = new Promise((_, reject) => setTimeout(reject, 30_000, new Error("it took too long")).unref());
+    const measured = client.ask({ order: "measure", workload, place, ms });
+    try {
+      ({ figure: figures[workload] } = await Promise.race([measured, limit]));
+    } catch (error) {
+      console.error(`${peer}, ${workload}: ${error.message.split("\n")[0]}`);
+      if (error.message === "it took too long") break;
+    }
+  }
+  return figures;
+}
+
+/** In processes that have done nothing else: connections would fit into memory that other work has left free. */
+async function measureIdle(server, client, place) {
+  // What NATS holds is in its broker.
+  if (place.brokerPid !== undefined) return {};
+  const open = (count) => client.ask({ order: "open", place, count });
+  await open(100);
+  const before = await server.ask({ order: "memory" });
+  await open(idleConnections);
+  const after = await server.ask({ order: "memory" });
+  return { idle: (after.rss - before.rss) / idleConnections / 1024 };
 }
 
 async function freePort() {
