@@ -5,7 +5,7 @@ import type { AttemptedCall, AttemptListener } from "../version2/attempted-call.
 import { mayMove, optionsThere, type ClusterHost } from "./host.js";
 import type { Member } from "./member.js";
 import type { Placement } from "./placement.js";
-import type { WaitingCall } from "./waiting-calls.js";
+import type { KeptPlace, WaitingCall } from "./waiting-calls.js";
 
 export class ClusterCall implements AttemptListener, WaitingCall {
   readonly promise: Promise<unknown>;
@@ -22,7 +22,8 @@ export class ClusterCall implements AttemptListener, WaitingCall {
   #attempt: AttemptedCall | undefined;
   #attempts = 0;
   #moves = 0;
-  #isTakenBack = false;
+  /** It is being taken back, and has this place elsewhere. */
+  #kept: KeptPlace | undefined;
 
   constructor(host: ClusterHost, command: string, args: unknown, options: CallOptions | undefined) {
     this.#host = host;
@@ -86,6 +87,7 @@ export class ClusterCall implements AttemptListener, WaitingCall {
   }
 
   completed(value: unknown): void {
+    this.#giveBack();
     if (this.member !== undefined) this.#left(this.member);
     this.#resolve(value);
   }
@@ -93,8 +95,7 @@ export class ClusterCall implements AttemptListener, WaitingCall {
   failed(error: IscepError, neverBegan: boolean): void {
     const { member } = this;
     if (member === undefined) return;
-    const isTakenBack = this.#isTakenBack && error.code === "busy";
-    this.#isTakenBack = false;
+    const isTakenBack = this.#giveBack() && error.code === "busy";
     this.#left(member);
     if (!neverBegan || !isIscepError(error)) this.#reject(error);
     else if (isTakenBack) {
@@ -105,8 +106,16 @@ export class ClusterCall implements AttemptListener, WaitingCall {
     else this.#reject(error);
   }
 
-  async withdraw(): Promise<boolean> {
-    this.#isTakenBack = true;
-    return (await this.#attempt?.withdraw()) === true;
+  async withdraw(place: KeptPlace): Promise<boolean> {
+    if (this.#attempt === undefined) return false;
+    this.#kept = place;
+    return this.#attempt.withdraw();
+  }
+
+  /** Returns whether it was being taken back. */
+  #giveBack(): boolean {
+    const wasKept = this.#kept?.giveBack() === true;
+    this.#kept = undefined;
+    return wasKept;
   }
 }

@@ -8,7 +8,7 @@ import { mayMove, optionsThere, type ClusterHost } from "./host.js";
 import type { Member } from "./member.js";
 import type { Placement } from "./placement.js";
 import { SharedInput } from "./shared-input.js";
-import type { WaitingCall } from "./waiting-calls.js";
+import type { KeptPlace, WaitingCall } from "./waiting-calls.js";
 
 export function clusterRun(
   host: ClusterHost,
@@ -32,7 +32,8 @@ class ClusterRun implements WaitingCall {
   #placement: Placement | undefined;
   #attempt: WithdrawableRun | undefined;
   #moves = 0;
-  #isTakenBack = false;
+  /** It is being taken back, and has this place elsewhere. */
+  #kept: KeptPlace | undefined;
 
   constructor(host: ClusterHost, command: string, args: unknown, options: RunOptions | undefined) {
     this.#host = host;
@@ -44,7 +45,10 @@ class ClusterRun implements WaitingCall {
       command,
       ends: options?.detach !== true,
       next: (refused) => this.#next(refused),
-      ended: () => this.#input?.close(),
+      ended: () => {
+        this.#kept?.giveBack();
+        this.#input?.close();
+      },
     });
   }
 
@@ -68,8 +72,8 @@ class ClusterRun implements WaitingCall {
 
   #mayTryAgain(member: Member, error: IscepError): boolean {
     if (this.#placement === undefined) return false;
-    const isTakenBack = this.#isTakenBack && error.code === "busy";
-    this.#isTakenBack = false;
+    const isTakenBack = this.#kept?.giveBack() === true && error.code === "busy";
+    this.#kept = undefined;
     if (!isTakenBack) return this.#placement.refused(member, error);
     this.#moves++;
     this.#placement.again();
@@ -99,10 +103,10 @@ class ClusterRun implements WaitingCall {
     this.#host.waiting.offer(member);
   }
 
-  async withdraw(): Promise<boolean> {
+  async withdraw(place: KeptPlace): Promise<boolean> {
     const attempt = this.#attempt;
     if (attempt === undefined || this.run.isPinned) return false;
-    this.#isTakenBack = true;
+    this.#kept = place;
     const withdrawn = attempt.withdraw();
     this.run.taking = withdrawn;
     return withdrawn;

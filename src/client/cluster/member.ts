@@ -26,6 +26,8 @@ export class Member {
   heardAtMs: number;
   /** Calls of this client that have no outcome yet. */
   own = 0;
+  /** Places for calls that are on their way here from where they waited. */
+  kept = 0;
   /** It is being offered calls that wait at other instances. */
   isOffered = false;
   #others = 0;
@@ -77,12 +79,12 @@ export class Member {
 
   /** A call would probably begin at once. */
   get hasRoom(): boolean {
-    return this.isThere && this.beat.state === "ready" && this.own + this.#others < this.beat.places;
+    return this.isThere && this.beat.state === "ready" && this.own + this.kept + this.#others < this.beat.places;
   }
 
   /** The least loaded one is best. One that drains refuses all. */
   get load(): number {
-    const load = (this.own + this.#othersGuessed) / Math.max(1, Math.min(mostPlaces, this.beat.places));
+    const load = (this.own + this.kept + this.#othersGuessed) / Math.max(1, Math.min(mostPlaces, this.beat.places));
     return this.beat.state === "draining" ? load + 1_000_000 : load;
   }
 

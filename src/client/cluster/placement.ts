@@ -73,7 +73,9 @@ export class Placement {
       this.#tried = this.#useless && new Set(this.#useless);
     }
     const member =
-      leastLoaded(this.#members, isProvenThere, this.#tried) ?? leastLoaded(this.#members, isThere, this.#tried);
+      leastLoaded(this.#members, keepsNone, this.#tried) ??
+      leastLoaded(this.#members, isProvenThere, this.#tried) ??
+      leastLoaded(this.#members, isThere, this.#tried);
     return member && { member, wait: this.#mayWait };
   }
 
@@ -104,6 +106,11 @@ export class Placement {
 
 function hasRoom(member: Member): boolean {
   return member.isProven && member.hasRoom;
+}
+
+/** A call that came to wait there now would find the place of another one free, and take it. */
+function keepsNone(member: Member): boolean {
+  return isProvenThere(member) && member.kept === 0;
 }
 
 function isProvenThere(member: Member): boolean {

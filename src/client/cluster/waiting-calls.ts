@@ -4,13 +4,32 @@
  */
 import type { Member } from "./member.js";
 
+/** A place that a call is to have when it was taken back. Without it, calls that begin meanwhile would take it each time. */
+export class KeptPlace {
+  readonly member: Member;
+  #isKept = true;
+
+  constructor(member: Member) {
+    this.member = member;
+    member.kept++;
+  }
+
+  /** Returns whether it was still kept. */
+  giveBack(): boolean {
+    const wasKept = this.#isKept;
+    if (wasKept) this.member.kept--;
+    this.#isKept = false;
+    return wasKept;
+  }
+}
+
 export interface WaitingCall {
   /** Where it waits, as far as is known; it may have begun meanwhile. */
   readonly member: Member | undefined;
   /** It was asked for once at its instance, so it has begun there. */
   wasAsked: boolean;
-  /** Resolves to true when it was taken back, and is on its way to another instance. */
-  withdraw(): Promise<boolean>;
+  /** Resolves to true when it was taken back, and is on its way to another instance. It gives the place back when it goes on. */
+  withdraw(place: KeptPlace): Promise<boolean>;
 }
 
 export class WaitingCalls {
@@ -38,7 +57,8 @@ export class WaitingCalls {
       if (!member.hasRoom) return;
       if (call.wasAsked || call.member === member) continue;
       call.wasAsked = true;
-      await call.withdraw();
+      const place = new KeptPlace(member);
+      if (!(await call.withdraw(place))) place.giveBack();
     }
   }
 }

@@ -103,6 +103,33 @@ describe("calls of one client", () => {
     expect(started()).toEqual([1, 4]);
   });
 
+  test("have a place that becomes free elsewhere before calls that are made then", async () => {
+    for (const kind of ["call", "run"] as const) {
+      // Two are tried, because the waiting one may wait at the instance whose place becomes free.
+      for (const freed of [0, 1]) {
+        const { service, gates, started, startedInAll } = await gated(1, 1);
+        const client = await service.client();
+        const begin = (tag: string): Promise<unknown> =>
+          kind === "call" ? client.call("gate", { tag }) : client.run("gate", { tag }).value;
+        const order: unknown[] = [];
+        const first = [begin("first"), begin("first")];
+        await startedInAll(2);
+        const waiting = begin("waiting").then((tag) => order.push(tag));
+        await until(() => service.instances.some(({ server }) => server.metrics().includes("iscep_runs_waiting 1")));
+        const later = Promise.race(first).then(() => begin("later").then((tag) => order.push(tag)));
+        gates[freed]!.open();
+        await startedInAll(3);
+        gates[freed]!.open();
+        await until(() => order.length > 0);
+        expect(order).toEqual(["waiting"]);
+        await startedInAll(4);
+        for (const { open } of gates) open();
+        await Promise.all([...first, waiting, later]);
+        expect(started().reduce((sum, one) => sum + one, 0)).toBe(4);
+      }
+    }
+  });
+
   test("keep their place when their caller knows the id of the run", async () => {
     const { service, gates, startedInAll, started } = await gated(1, 1);
     const client = await service.client();
