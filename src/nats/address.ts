@@ -1,4 +1,7 @@
-/** Addresses of services on a broker: `nats://[USER:PASSWORD@]HOST[:4222]/NAME`, and `nats+tls://…` where nothing but TLS will do. */
+/**
+ * Addresses of services on a broker: `nats://[USER:PASSWORD@]HOST[:4222]/NAME`, or `nats+tls://…` when the connection
+ * must use TLS.
+ */
 import { isIP } from "node:net";
 import { IscepError } from "../errors.js";
 import { checkServiceName } from "./subjects.js";
@@ -10,7 +13,7 @@ const form = "It looks like nats://HOST:4222/NAME, or nats+tls://HOST:4222/NAME"
 export interface BrokerAddress {
   /** HOST:PORT of each broker of a cluster, in the order of the address. */
   readonly servers: readonly string[];
-  /** Only TLS will do. */
+  /** The connection must use TLS. */
   readonly tls: boolean;
   readonly user?: string;
   readonly password?: string;
@@ -24,7 +27,7 @@ export function isNatsAddress(text: string): boolean {
   return /^nats(?:\+tls)?:\/\//.test(text);
 }
 
-/** @throws IscepError `usage`; it does not repeat the text, which may have a password */
+/** @throws IscepError `usage`; its message does not repeat the text, which may contain a password */
 export function parseServiceAddress(text: string): ServiceAddress {
   const { service, ...broker } = parse(text);
   if (service === "") throw wrong("the name of the service is missing");
@@ -55,7 +58,7 @@ function parse(text: string): BrokerAddress & { readonly service: string } {
 function readHost(text: string): string {
   let url: URL;
   try {
-    // Another scheme would hide its own port.
+    // With a scheme that it knows, such as http, URL would leave out the default port.
     url = new URL(`nats://${text}`);
   } catch (error) {
     throw wrong("the host is none", error);
@@ -64,7 +67,7 @@ function readHost(text: string): string {
   return `${url.hostname}:${url.port === "" ? defaultPort : url.port}`;
 }
 
-/** For messages and lists: without user and password. */
+/** The address for messages and lists, without user and password. */
 export function formatService({ servers, tls }: BrokerAddress, service: string): string {
   return `nats${tls ? "+tls" : ""}://${servers.join(",")}/${service}`;
 }
@@ -81,7 +84,7 @@ export function checkCleartext(address: BrokerAddress, demandsTls: boolean, allo
   );
 }
 
-/** True when all of its brokers are on this machine. */
+/** True when all brokers of the address are on this machine. */
 export function isLocalBroker({ servers }: BrokerAddress): boolean {
   return servers.every((server) => {
     const host = server.slice(0, server.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");

@@ -19,9 +19,9 @@ export interface Beat {
   readonly running: number;
   /** Calls that wait for a place. */
   readonly waiting: number;
-  /** Runs that there may be at once. */
+  /** How many runs may have a place at once. */
   readonly places: number;
-  /** The number of its commands. */
+  /** How many commands the instance has. */
   readonly commands: number;
 }
 
@@ -34,8 +34,8 @@ export function encodeBeat(beat: Beat): Buffer {
 }
 
 /**
- * Members that it does not know are left out, so that later versions can tell more. undefined when it is no beat: no error is
- * made, because anybody on the bus may send these as fast as they can.
+ * Members that this version does not know are left out, so that later versions can tell more. Returns undefined for
+ * bytes that are no beat, and makes no error, because anybody on the bus may send such bytes as fast as they can.
  */
 export function readBeat(bytes: Uint8Array): Beat | undefined {
   if (bytes.length > maxBeatBytes || bytes[0] !== openingBrace) return undefined;
@@ -59,7 +59,7 @@ function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** @throws IscepError `protocol` when it is no beat */
+/** @throws IscepError `protocol` when the bytes are no beat */
 export function decodeBeat(bytes: Uint8Array): Beat {
   const beat = readBeat(bytes);
   if (beat === undefined) throw new IscepError("protocol", "what came as the beat of an instance is none");

@@ -1,4 +1,7 @@
-/** Our connection to a broker: it is made again for ever when it is lost, and tells when it is there and when not. */
+/**
+ * Our connection to a broker. When it is lost, it is tried again for ever, and listeners hear when it is lost and when
+ * it is back.
+ */
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { setTimeout as pause } from "node:timers/promises";
 import { IscepError } from "../errors.js";
@@ -19,30 +22,33 @@ export interface BrokerOptions extends NatsCredentials {
 export interface BrokerListener {
   /** The connection is gone. Nothing that was on its way will come. */
   lost?(error: IscepError): void;
-  /** It is there again, with all subscriptions. */
+  /** The connection is back, with all subscriptions. */
   back?(): void;
   /** The broker has refused a subject, or says that something is wrong. */
   fault?(error: IscepError): void;
-  /** It was full, and takes more. */
+  /** The broker had no room, and takes more again. */
   room?(): void;
-  /** It is closed, and does not come back. */
+  /** The connection is closed, and does not come back. */
   closed?(): void;
 }
 
-/** As many as a server has connections by default. Who hears nothing finds out by pings, later. */
+/**
+ * How many farewells are kept while the broker is gone: as many as a server has connections by default. A peer that
+ * gets none finds out later, by pings.
+ */
 const mostFarewells = 10_000;
 
 export class Broker {
   /** HOST:PORT, for messages. */
   readonly where: string;
-  /** The library's own. Its `publish` throws when it is closed, and keeps messages while the broker is gone. */
+  /** The connection of the library. Its `publish` throws once it is closed, and keeps messages while the broker is gone. */
   readonly connection: NatsConnection;
   readonly #limits: Limits;
   readonly #listeners = new Set<BrokerListener>();
   #isConnected = true;
   #isClosing = false;
   readonly #farewells: [subject: string, payload: Uint8Array, reply: string | undefined][] = [];
-  /** Bytes that were published, and those of which the broker has said that it took them. */
+  /** Bytes that were published, bytes that the broker has said it took, and bytes up to which it was asked. */
   #published = 0;
   #taken = 0;
   #asked = 0;
@@ -55,7 +61,7 @@ export class Broker {
   }
 
   /**
-   * One attempt. Afterwards the connection comes back by itself whenever it was lost.
+   * Makes one attempt. Afterwards the connection comes back by itself whenever it was lost.
    * @throws IscepError `connect_failed`, `unauthorized`, `not_trusted`, `cancelled`, `usage`, `configuration`
    */
   static async open(options: BrokerOptions): Promise<Broker> {
@@ -81,7 +87,7 @@ export class Broker {
       maxPingOut: 2,
       maxReconnectAttempts: -1,
       reconnectTimeWait: limits.natsReconnectMs,
-      // The library would give up for ever when a user was refused twice, who may be let in again later.
+      // Without this, the library gives up for ever when a user was refused twice. That user may be let in again later.
       ignoreAuthErrorAbort: true,
       noAsyncTraces: true,
     });
@@ -105,18 +111,18 @@ export class Broker {
     return this.connection.info?.max_payload ?? 0;
   }
 
-  /** Returns what ends the listening. */
+  /** Returns a function that ends the listening. */
   listen(listener: BrokerListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** False when the broker has not yet taken so much that we published that we must wait for `room`. */
+  /** False when so many published bytes still wait for the broker that we must wait for `room`. */
   get hasRoom(): boolean {
     return this.#published - this.#taken < this.#limits.natsUnsentBytes;
   }
 
-  /** Does nothing while the broker is gone, because nothing may come late. */
+  /** Does nothing while the broker is gone, because no message may come late. */
   publish(subject: string, payload: Uint8Array | string, reply?: string, headers?: MsgHdrs): void {
     if (!this.#isConnected || this.connection.isClosed()) return;
     this.connection.publish(subject, payload, {
@@ -127,13 +133,16 @@ export class Broker {
     if (this.#published - this.#asked >= this.#limits.natsUnsentBytes / 8) this.#ask();
   }
 
-  /** As `publish`, but while the broker is gone it waits for it: the other side must hear that something is over. */
+  /**
+   * Like `publish`, but the message waits while the broker is gone, because the other side must hear that something is
+   * over.
+   */
   farewell(subject: string, payload: Uint8Array, reply?: string): void {
     if (this.#isConnected) this.publish(subject, payload, reply);
     else if (this.#farewells.length < mostFarewells) this.#farewells.push([subject, payload, reply]);
   }
 
-  /** The broker answers a question only when it has taken everything before it. */
+  /** The broker answers a flush only when it has taken everything that was published before. */
   #ask(): void {
     const upTo = this.#published;
     this.#asked = upTo;
@@ -143,7 +152,7 @@ export class Broker {
         this.#taken = Math.max(this.#taken, upTo);
         if (wasFull && this.hasRoom) this.#tell((listener) => listener.room?.());
       },
-      // It was lost, and `lost` says so.
+      // The connection was lost, and `lost` says so.
       () => {},
     );
   }

@@ -2,12 +2,15 @@
 
 const escapedDot = "%2E";
 
-/** A dot parts a subject. A name in which no part would be between two dots, or at an end, has them written otherwise. */
+/**
+ * Dots separate the parts of a subject, and no part may be empty. So a name that would make an empty part has its dots
+ * escaped.
+ */
 function partsOf(command: string): string {
   return command.split(".").includes("") ? command.replaceAll(".", escapedDot) : command;
 }
 
-/** The command that a subject behind `prefix` names. */
+/** The command that the rest of a subject, behind `prefix`, names. */
 export function commandOf(subject: string, prefix: string): string {
   return subject.slice(prefix.length).replaceAll(escapedDot, ".");
 }
@@ -20,20 +23,20 @@ export function submittedOf(subject: string, service: string): { readonly run: s
 }
 
 export const callSubjects = {
-  /** Any instance takes it: all that have room are one queue group. */
+  /** Any instance takes the call: all instances that have room are one queue group. */
   call: (service: string, command: string) => `${callSubjects.calls(service)}${partsOf(command)}`,
   calls: (service: string) => `iscep.${service}.call.`,
-  /** This instance takes it. */
+  /** This instance takes the call. */
   to: (service: string, instance: string, command: string) =>
     `${callSubjects.allTo(service, instance)}${partsOf(command)}`,
   allTo: (service: string, instance: string) => `iscep.${service}.to.${instance}.`,
-  /** It waits in JetStream, under the id of its run, until an instance takes it. */
+  /** The call waits in JetStream, under the id of its run, until an instance takes it. */
   submit: (service: string, run: string, command: string) =>
     `${callSubjects.submits(service)}${run}.${partsOf(command)}`,
   submits: (service: string) => `iscep.${service}.submit.`,
-  /** Asks what is known of a call that waited there. */
+  /** Asks what became of a call that was submitted. */
   durable: (service: string) => `iscep.${service}.durable`,
 } as const;
 
-/** All instances that have room. */
+/** The queue group of all instances that have room. */
 export const queueGroup = "iscep";

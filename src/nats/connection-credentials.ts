@@ -1,4 +1,4 @@
-/** What the library of NATS takes of our credentials. */
+/** Our credentials as options of the library of NATS. */
 import type * as Library from "@nats-io/transport-node";
 import { readFileSync } from "node:fs";
 import { IscepError } from "../errors.js";
@@ -7,8 +7,10 @@ import { refuseUnknownOption } from "../text/unknown-option.js";
 import { natsTlsFileNames, type NatsCredentials, type NatsTlsFiles } from "./credentials.js";
 
 /**
- * The files are read again for each connection, so that new ones count.
- * @throws IscepError `usage` for what contradicts itself, `configuration` for files that are missing or wrong
+ * A credentials file and an nkey are read again each time that the connection is made, so that new ones count. Files of
+ * TLS are read once.
+ * @throws IscepError `usage` for options that contradict each other, `configuration` for files that are missing or
+ *   wrong
  */
 export function connectionCredentials(
   library: typeof Library,
@@ -44,7 +46,7 @@ function authenticatorOf(
   return library.nkeyAuthenticator(read);
 }
 
-/** A fault of the file is told now, and not as a fault of the connection. */
+/** A fault in the file must be reported now, and not later as a fault of the connection. */
 function check(use: () => unknown, path: string, what: string): void {
   try {
     use();

@@ -1,6 +1,6 @@
 /**
  * Who we are for the broker, as its operator has decided. Tokens of iscep are another matter. Users see these types, so
- * they name none of the library, which do not compile under all settings.
+ * they use no types of the library, which do not compile under all settings of the compiler.
  */
 
 export interface NatsTlsFiles {
@@ -22,11 +22,14 @@ export interface NatsCredentials {
   /** The path of a file with the seed of an nkey (`SU…`). Default: none. */
   readonly nkey?: string;
   /**
-   * true: nothing but TLS will do, with the authorities of the system. An object: the same, with these files. Default: TLS
-   * when the broker offers it.
+   * true: TLS is required, with the authorities of the system. An object: the same, with these files. Default: TLS when
+   * the broker offers it.
    */
   readonly tls?: boolean | NatsTlsFiles;
-  /** What the subjects of our own answers begin with, where the broker lets a user have only some. Default: `_INBOX`. */
+  /**
+   * How the subjects begin on which we get answers, for a broker that allows a user only some subjects. Default:
+   * `_INBOX`.
+   */
   readonly inboxPrefix?: string;
 }
 

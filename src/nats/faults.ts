@@ -34,7 +34,7 @@ export function connectFault(where: string, thrown: unknown): IscepError {
   );
 }
 
-/** A fault that the broker reported on a connection that is there. */
+/** A fault that the broker reported on an open connection. */
 export function brokerFault(thrown: unknown): IscepError {
   if (nameOf(thrown) === "PermissionViolationError") {
     return new IscepError(

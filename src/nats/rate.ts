@@ -1,4 +1,4 @@
-/** So many in a second, and as many at once after a quiet second. It costs next to nothing to ask. */
+/** Allows so many events in a second, and as many at once after a quiet second. Asking costs next to nothing. */
 export class Rate {
   readonly #perSecond: number;
   #left: number;

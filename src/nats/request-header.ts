@@ -20,9 +20,9 @@ export interface NatsProofOptions {
   readonly command: string;
   /** What is sent, byte for byte: the arguments as one JSON object. Default: nothing, which is no arguments. */
   readonly payload?: string | Uint8Array;
-  /** The id of an instance, if only that one may take it. Default: any instance, which needs JetStream. */
+  /** The id of the only instance that may take the request. Default: any instance may, which needs JetStream. */
   readonly to?: string;
-  /** Those of Iscep-Timeout, Iscep-Detach and Idempotency-Key that are sent too. Default: none. */
+  /** The headers among Iscep-Timeout, Iscep-Detach and Idempotency-Key that are sent too. Default: none. */
   readonly headers?: ProvenHeaders;
 }
 
@@ -66,7 +66,7 @@ export function isNatsAnswer(answer: NatsAnswer): boolean {
   return isServerProof(serverKey(secretOf(token)), Buffer.from(given, "base64url"), message);
 }
 
-/** What names a request that is made now. */
+/** The parts of a request that is made now, with its time and a new nonce. */
 export function newRequest(
   service: string,
   command: string,

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { IscepError } from "../errors.js";
 
-/** Where callers are who come over a broker, for logs and limits. */
+/** The source of callers who come over a broker, for logs and limits. */
 export const natsSource = "nats";
 
 const serviceForm = /^[A-Za-z0-9_-]{1,64}$/;
@@ -32,8 +32,8 @@ export function isId(text: unknown): text is string {
 }
 
 /**
- * True for a subject that answers may go to. Who asks chooses it, so it must not lead to a service, nor to the broker's own
- * subjects, which begin with $.
+ * True for a subject that answers may go to. The sender of the request chooses the subject, so it must not lead to a
+ * service, nor to the broker's own subjects, which begin with $.
  */
 export function isInbox(subject: string | undefined): subject is string {
   return subject !== undefined && subject.length <= 256 && inboxForm.test(subject) && !subject.startsWith("iscep.");

@@ -1,4 +1,4 @@
-/** The client's side of links: opens them to single instances of a service, over one connection to the broker. */
+/** The client's side of links. Opens links to single instances of a service, all over one connection to the broker. */
 import type { Msg } from "@nats-io/transport-node";
 import { randomBytes } from "node:crypto";
 import { IscepError } from "../../errors.js";
@@ -26,7 +26,7 @@ export class LinkDialler {
     this.#inbox = `${inboxPrefix}.${randomBytes(16).toString("hex")}`;
     const subscription = broker.subscribe(`${this.#inbox}.*`, (message) => {
       const link = this.#links.get(message.subject.slice(this.#inbox.length + 1));
-      // The broker says so when nobody listens there (ADR-17 of NATS).
+      // The broker answers with this code when nobody listens there (ADR-17 of NATS).
       if (message.headers?.code === 503) link?.unheard();
       else link?.receive(message);
     });
@@ -43,7 +43,7 @@ export class LinkDialler {
     };
   }
 
-  /** A stream of bytes to this instance. It is there at once; when the instance is not, the stream breaks soon. */
+  /** A stream of bytes to this instance. The stream can be used at once. It breaks soon when the instance is not there. */
   open(instance: string): Link {
     const id = randomBytes(9).toString("hex");
     const dialled = new DialledLink(
@@ -71,7 +71,7 @@ export class LinkDialler {
     for (const { link } of this.#links.values()) link.break(error);
   }
 
-  /** A refusal names the subject in its text. One that meets our inbox meets all links. */
+  /** A refusal names the subject in its text. A refusal of our inbox concerns all links. */
   #refused(error: IscepError): void {
     for (const { link, session } of this.#links.values()) {
       if (error.message.includes(session) || error.message.includes(this.#inbox)) link.break(error);
@@ -121,11 +121,11 @@ class DialledLink implements LinkCarrier {
   }
 
   farewell(message: Buffer): void {
-    // An instance that has not answered may have taken the first message all the same. It will find nobody there.
+    // An instance that has not answered may have taken the first message all the same. It will find that nobody listens.
     if (this.#subject !== undefined) this.#broker.farewell(this.#subject, message);
   }
 
-  /** Each field of a message is decoded when it is read. */
+  /** A field of a message is decoded only when it is read, so what is not needed is not read. */
   receive(message: Pick<Msg, "data" | "reply">): void {
     if (this.#subject !== undefined) {
       this.link.receive(message.data);

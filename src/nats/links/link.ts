@@ -1,6 +1,7 @@
 /**
- * A stream of bytes over messages of a broker, which may lose them. Each message says its offset, so a gap is seen, and
- * breaks the link. The receiver grants what may be on its way, so that nothing piles up in the broker.
+ * A stream of bytes over messages of a broker, which may lose messages. Each message says its offset, so that a gap is
+ * seen and breaks the link. The receiver grants how many bytes may be on their way, so that nothing piles up in the
+ * broker.
  */
 import { Duplex } from "node:stream";
 import { IscepError, toIscepError } from "../../errors.js";
@@ -9,7 +10,7 @@ import type { ByteStream } from "../../transport/byte-stream.js";
 import { breakMessage, bytesMessage, creditMessage, endMessage, linkHeaderBytes, readLinkMessage } from "./message.js";
 import type { LinkWindows } from "./windows.js";
 
-/** Both sides may send so much before the first credit. */
+/** How many bytes each side may send before the first credit. */
 export const firstWindowBytes = 16 * 1024;
 
 /** Takes the messages of one link to the other side. */
@@ -19,7 +20,7 @@ export interface LinkCarrier {
   /** False when the broker is behind. Then `Link.proceed` is called later. */
   readonly hasRoom: boolean;
   send(message: Buffer): void;
-  /** As `send`, and if there is no broker now, when it is back. */
+  /** Like `send`, but the message waits while the broker is gone. */
   farewell(message: Buffer): void;
   /** The link is over: nothing more is sent. Called once. */
   ended(): void;
@@ -37,7 +38,7 @@ export class Link extends Duplex implements ByteStream {
   #peerConsumed = 0;
   #peerWindow = firstWindowBytes;
   #waiting: readonly Buffer[] = [];
-  /** Where the first of those begins that is not sent. */
+  /** Where the unsent part of the first waiting chunk begins. */
   #waitingFrom = 0;
   #waitingBytes = 0;
   #taken: ((error?: Error | null) => void) | undefined;
@@ -46,9 +47,9 @@ export class Link extends Duplex implements ByteStream {
   #window = firstWindowBytes;
   /** The peer may send up to this offset. */
   #granted = firstWindowBytes;
-  /** Half of what was granted is used. */
+  /** At least half of the window is used, so a credit goes with the next bytes. */
   #owesCredit = false;
-  /** So much of it that the credit waits for nothing. */
+  /** At least three quarters are used, so a credit goes in this turn of the event loop, also without bytes. */
   #isCreditDue = false;
   #hasEnded = false;
   #broken: string | undefined;
@@ -58,11 +59,11 @@ export class Link extends Duplex implements ByteStream {
     this.#carrier = carrier;
     this.#windows = windows;
     this.#limits = limits;
-    // This listens until an owner does, because an error without a listener ends the process.
+    // An error without a listener ends the process, and no owner listens yet.
     this.on("error", () => {});
   }
 
-  /** What was sent of the present chunk counts twice until all of it is sent: so a slow peer is seen to read. */
+  /** The sent part of the present chunk counts twice until the whole chunk is sent, so that a slow peer is seen to read. */
   get bytesWritten(): number {
     return this.#sent + this.writableLength;
   }
@@ -71,7 +72,7 @@ export class Link extends Duplex implements ByteStream {
     return this.#received;
   }
 
-  /** Says how much may come. */
+  /** Tells the other side how much it may send. */
   greet(): void {
     this.#carrier.send(creditMessage(0, this.#window));
   }
@@ -123,7 +124,10 @@ export class Link extends Duplex implements ByteStream {
     this.proceed();
   }
 
-  /** Grants more when half to three quarters of it were used. A peer that uses all of it gets twice as much, while all links have not too much. */
+  /**
+   * Grants more when half to three quarters of the window are used. The window becomes twice as large each time, as
+   * long as all links together have not too much.
+   */
   #grant(): void {
     if (this.#hasEnded || this.destroyed) return;
     const consumed = this.#received - this.readableLength;
@@ -134,7 +138,7 @@ export class Link extends Duplex implements ByteStream {
     setImmediate(() => this.#sendCredit());
   }
 
-  /** A system call costs more than all else here, so the credit goes with bytes if there are some in time. */
+  /** A system call costs more than all else here, so the credit goes with bytes if some are sent in time. */
   #sendCredit(): void {
     if (!this.#owesCredit || this.destroyed) return;
     this.#owesCredit = false;

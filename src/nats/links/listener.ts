@@ -1,4 +1,4 @@
-/** The side of links of an instance: takes those that clients open. */
+/** The instance's side of links. Takes the links that clients open. */
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { Broker } from "../broker.js";
@@ -17,7 +17,7 @@ export class LinkListener {
   readonly #windows: LinkWindows;
   readonly #links = new Map<string, Link>();
   readonly #arrivals: Rate;
-  /** Answers to those who have no link. */
+  /** Answers to clients that have no link. */
   readonly #words: Rate;
   readonly #stopAccepting: () => void;
   readonly #stop: () => void;
@@ -33,14 +33,14 @@ export class LinkListener {
     this.#arrivals = new Rate(limits.natsMaxLinksPerSecond);
     this.#words = new Rate(limits.natsMaxLinksPerSecond);
     const opened = broker.subscribe(subjects.session(service, instance), ({ data, reply }) => {
-      // Before anything is made: a flood of these must cost next to nothing.
+      // This check comes before anything is made, because a flood of new links must cost next to nothing.
       if (this.#arrivals.take()) {
         if (isInbox(reply)) this.#open(data, reply);
       } else this.#say(reply, `the server takes ${limits.natsMaxLinksPerSecond} new links a second; try again later`);
     });
     const prefix = subjects.link(service, instance, "");
     const messages = broker.subscribe(`${prefix}*`, (message) => {
-      // Each field of a message is decoded when it is read.
+      // A field of a message is decoded only when it is read, so what is not needed is not read.
       const link = this.#links.get(message.subject.slice(prefix.length));
       if (message.headers?.code === 503) link?.break(new IscepError("lost", "the client is gone"));
       else if (link !== undefined) link.receive(message.data);
@@ -84,7 +84,7 @@ export class LinkListener {
     return this.#links.size;
   }
 
-  /** The broker tells new clients at once that this instance is not there. */
+  /** Afterwards the broker tells new clients at once that this instance is not there. */
   stopAccepting(): void {
     if (!this.#broker.connection.isClosed()) this.#stopAccepting();
   }

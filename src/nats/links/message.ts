@@ -10,17 +10,17 @@ const breakKind = 3;
 
 export type LinkMessage =
   | { readonly kind: "bytes"; readonly offset: number; readonly bytes: Buffer }
-  /** So many bytes were consumed in all, and so many more than these may be sent. */
+  /** `consumed` bytes were consumed in all, and `window` bytes more than these may be sent. */
   | { readonly kind: "credit"; readonly consumed: number; readonly window: number }
   /** The stream ends here. */
   | { readonly kind: "end"; readonly offset: number }
   /** The link is of no more use. */
   | { readonly kind: "break"; readonly reason: string };
 
-/** How a reason is cut, because it goes into errors and logs of the other side. */
+/** A longer reason is cut, because it goes into errors and logs of the other side. */
 const maxReasonCharacters = 200;
 
-/** A message of kind bytes; the caller fills what is behind the header. */
+/** A message of kind bytes; the caller fills the space behind the header. */
 export function bytesMessage(offset: number, length: number): Buffer {
   const message = Buffer.allocUnsafe(linkHeaderBytes + length);
   message[0] = bytesKind;

@@ -1,4 +1,4 @@
-/** What the links of a process may grant beyond their first windows, together. */
+/** How many bytes all links of a process together may grant beyond their first windows. */
 export class LinkWindows {
   #left: number;
 

@@ -1,6 +1,6 @@
 /**
- * Decides which instance gets something: the first that claims it, for as long as the broker keeps claims. It is a bucket
- * of JetStream's key-value store, which survives a restart of the broker.
+ * Decides which instance gets a thing: the first one that claims it, as long as the broker keeps the claim. Claims lie
+ * in a bucket of JetStream's key-value store, which survives a restart of the broker.
  */
 import type { KV } from "@nats-io/kv";
 import { setTimeout as pause } from "node:timers/promises";
@@ -26,7 +26,7 @@ export class Claims {
     this.#options = options;
   }
 
-  /** It is opened when it is needed first, and made if there is none. */
+  /** The bucket is opened when it is needed first, and made if there is none. */
   async #open(): Promise<KV> {
     const opening = (this.#opening ??= this.#make().catch(async (error: unknown) => {
       if (!isBeingMade(error)) throw error;
@@ -45,14 +45,14 @@ export class Claims {
     const [{ jetstream }, { Kvm }] = await Promise.all([import("@nats-io/jetstream"), import("@nats-io/kv")]);
     const { keepMs, maxBytes } = this.#options;
     const buckets = new Kvm(jetstream(this.#broker.connection));
-    // A copy of another server of the broker may be older than a claim, so only the leader is asked.
+    // The copy on another server of a cluster may be older than a claim, so only the leader is asked.
     return buckets.create(this.#bucket, { ttl: keepMs, max_bytes: maxBytes, history: 1, allow_direct: false });
   }
 
   /**
-   * Claims the key, if nobody has it yet. Resolves to the text that counts: this one, or that of the first.
-   * @throws IscepError `busy` when nobody can know, or there is no room. The claim may be made all the same, so ask again
-   *   with the same text
+   * Claims the key, if nobody has it yet. Resolves to the text that counts: this text, or that of the first claim.
+   * @throws IscepError `busy` when the broker has no room or does not answer, `unauthorized` when it does not allow
+   *   it. After `busy` the claim may be made all the same, so ask again with the same text
    */
   async claim(key: string, text: string): Promise<string> {
     const bucket = await this.#open();
@@ -67,7 +67,7 @@ export class Claims {
     throw new IscepError("busy", "a claim was given up at this moment; try again");
   }
 
-  /** @throws IscepError `busy` */
+  /** @throws IscepError `busy`, `unauthorized` */
   async get(key: string): Promise<string | undefined> {
     const bucket = await this.#open();
     try {
@@ -78,7 +78,7 @@ export class Claims {
     }
   }
 
-  /** Changes what is kept. @throws IscepError `busy` */
+  /** Replaces the text of the key. @throws IscepError `busy`, `unauthorized` */
   async set(key: string, text: string): Promise<void> {
     const bucket = await this.#open();
     try {
@@ -88,7 +88,7 @@ export class Claims {
     }
   }
 
-  /** Anybody may claim it again. @throws IscepError `busy` */
+  /** Afterwards anybody may claim the key. @throws IscepError `busy`, `unauthorized` */
   async release(key: string): Promise<void> {
     const bucket = await this.#open();
     try {

@@ -14,7 +14,7 @@ import { keysOf, newRequest } from "../request-header.js";
 import { isId } from "../subjects.js";
 import { openWorkQueue } from "./work-queue.js";
 
-/** The name of a request in JetStream. A message that is sent again with it counts once. */
+/** The header with the id of a message in JetStream. Messages with the same id count once. */
 const messageIdName = "Nats-Msg-Id";
 /** Stands for the token of a caller who has none. */
 export const noToken = "-";
@@ -34,9 +34,9 @@ export interface DurableCall {
 type DurableLimits = Pick<Limits, "natsDurableMs" | "natsMaxDurableBytes" | "natsRedeliverMs" | "natsHandOverMs">;
 
 /**
- * Puts a call into the queue. Resolves to the id of its run when the broker has it on its disk.
- * @throws IscepError `busy` when JetStream is full or missing, `too_large`, `unauthorized` when the broker does not allow
- *   it, `lost` when nobody knows whether the broker has it: the same call may be there or not
+ * Puts a call into the queue. Resolves to the id of its run when the broker has the call on its disk.
+ * @throws IscepError `busy` when JetStream is full or missing, `too_large`, `unauthorized` when the broker does not
+ * allow it, `lost` when nobody knows whether the broker has the call
  */
 export async function submitDurable(broker: Broker, call: DurableCall, limits: DurableLimits): Promise<string> {
   const { service, command, token, headers: proven = {} } = call;
@@ -66,10 +66,13 @@ export async function submitDurable(broker: Broker, call: DurableCall, limits: D
   return run;
 }
 
-/** `waiting`: nobody has taken it. `started`: the instance has it, or is gone and has lost it. `unknown`: there is none. */
+/**
+ * `waiting`: no instance has taken the call. `started`: the instance has it, or is gone and has lost it. `unknown`:
+ * there is no such call.
+ */
 export type DurableState =
   | { readonly state: "waiting" | "unknown" }
-  /** It is the same call as another one, by their idempotency key, and has that run. */
+  /** The call has the idempotency key of another one, and joined its run. */
   | { readonly state: "joined"; readonly run: string }
   | { readonly state: "started"; readonly instance: string; readonly isThere: boolean }
   | {
@@ -77,14 +80,14 @@ export type DurableState =
       readonly instance: string;
       readonly status: OutcomeStatus;
       readonly code?: string;
-      /** The run that it joined by its idempotency key, if that has another id. */
+      /** The run that the call joined by its idempotency key, if that run has another id. */
       readonly run?: string;
     };
 
 /**
  * Asks the instances what became of a durable call.
- * @returns undefined when no instance is there that could know
- * @throws IscepError `busy` when the instance cannot know now
+ * @returns undefined when no instance gives an answer that can be believed
+ * @throws IscepError `busy` when the instance that answers cannot know now
  */
 export async function durableState(
   broker: Broker,
@@ -102,7 +105,7 @@ export async function durableState(
     return undefined;
   }
   if (token === undefined) return readDurableState(data);
-  // Anybody who may subscribe there can answer, and a caller must not believe that a call has completed.
+  // Anybody who may subscribe there can answer, and must not make a caller believe that a call has completed.
   const answer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const proof = Buffer.from(answer.subarray(0, proofCharacters).toString("latin1"), "base64url");
   const state = answer.subarray(proofCharacters + 1);
@@ -110,7 +113,7 @@ export async function durableState(
   return isProven ? readDurableState(state) : undefined;
 }
 
-/** A proof of 32 bytes as base64url. Behind it comes a space. */
+/** A proof has 32 bytes, written as base64url. A space follows it. */
 const proofCharacters = 43;
 
 const jsonLimits = { maxJsonDepth: 4, maxJsonItems: 20, maxJsonKeys: 20 };

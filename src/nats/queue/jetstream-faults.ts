@@ -1,4 +1,4 @@
-/** What JetStream refuses, as errors that tell a person what to do. Codes are those of its API (`err_code`). */
+/** Refusals of JetStream, as errors that tell a person what to do. The codes are those of its API (`err_code`). */
 import { isIscepError, IscepError, textOfThrown } from "../../errors.js";
 import { hasNoResponder } from "../faults.js";
 
@@ -10,20 +10,23 @@ function codeOf(thrown: unknown): number | undefined {
   return thrown instanceof Error && "code" in thrown && typeof thrown.code === "number" ? thrown.code : undefined;
 }
 
-/** A broker has a stream so soon after somebody has begun to make it. */
+/** How long we wait for a stream that another instance has begun to make. */
 export const beingMadeMs = 300;
 
-/** Another instance makes the same stream at this moment. It is there when one looks again. */
+/** Another instance makes the same stream at this moment. The stream is there a moment later. */
 export function isBeingMade(thrown: unknown): boolean {
   return [10_058, 10_065].includes(codeOf(thrown) ?? 0);
 }
 
-/** Another one was there first. */
+/** Another claim was there first. */
 export function isConflict(thrown: unknown): boolean {
   return wrongLastSequence.includes(codeOf(thrown) ?? 0);
 }
 
-/** The broker has said that it did not do it, or nobody is there who could. Otherwise nobody knows. */
+/**
+ * True when the broker has said that it did not do what was asked, or when nobody is there who could do it. After any
+ * other error nobody knows.
+ */
 export function isRefusal(thrown: unknown): boolean {
   return codeOf(thrown) !== undefined || isWithoutAnswer(thrown) || isForbidden(thrown);
 }

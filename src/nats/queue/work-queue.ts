@@ -1,4 +1,7 @@
-/** Durable calls wait in a stream of JetStream from which each is taken once. It is made by the first that needs it. */
+/**
+ * Durable calls wait in a stream of JetStream from which each is taken once. The first client or instance that needs
+ * the stream makes it.
+ */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Consumer, JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { Limits } from "../../limits/limits.js";
@@ -20,11 +23,14 @@ export function queueName(service: string): string {
 export interface WorkQueue {
   readonly jetStream: JetStreamClient;
   readonly streams: JetStreamManager["streams"];
-  /** The same each time. When it fails, open the queue anew. */
+  /** Resolves to the same consumer each time. When it fails, open the queue again. */
   consumer(): Promise<Consumer>;
 }
 
-/** An operator may have made them with other terms, such as with copies on several brokers. These are kept. @throws IscepError `busy`, `unauthorized` */
+/**
+ * Opens the queue, and makes what is missing. A stream that an operator has made with other terms, such as copies on
+ * several brokers, is kept. The consumer gets our terms. @throws IscepError `busy`, `unauthorized`
+ */
 export async function openWorkQueue(broker: Broker, service: string, limits: QueueLimits): Promise<WorkQueue> {
   const { jetstream, jetstreamManager, AckPolicy, DiscardPolicy, RetentionPolicy, StorageType } =
     await import("@nats-io/jetstream");
@@ -68,7 +74,7 @@ export async function openWorkQueue(broker: Broker, service: string, limits: Que
   }
 }
 
-/** What is known of started calls, and of planned times. It outlives what can still come from the queue. */
+/** Claims of started calls and of planned times. They outlive every call that can still come from the queue. */
 export function queueClaims(
   broker: Broker,
   service: string,
