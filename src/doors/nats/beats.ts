@@ -1,10 +1,13 @@
-/** Tells callers that this instance is there, what it has to do, and when it leaves. */
+/** Tells callers that this instance is there, how much it has to do, and when it leaves. */
 import { encodeBeat } from "../../nats/beat.js";
 import { Rate } from "../../nats/rate.js";
 import { isInbox, subjects } from "../../nats/subjects.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
 
-/** A server of few places turns full and ready with each run. Callers need not hear of each. */
+/**
+ * On a server with few places, each run changes the state to full and back to ready. Callers need not hear of every
+ * change.
+ */
 const leastPauseMs = 50;
 
 export function openBeats({ server, broker, service, beat }: NatsPartContext): NatsPart {

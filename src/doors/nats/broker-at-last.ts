@@ -4,7 +4,7 @@ import { toIscepError, type IscepError } from "../../errors.js";
 import { Broker, type BrokerOptions } from "../../nats/broker.js";
 
 /**
- * @param failed called for each attempt in vain
+ * @param failed called after each attempt in vain
  * @returns undefined when the signal came first
  */
 export async function brokerAtLast(
@@ -18,7 +18,7 @@ export async function brokerAtLast(
     } catch (error) {
       if (!signal.aborted) failed(toIscepError(error, "connect_failed"));
     }
-    // It rejects only when the signal comes.
+    // The pause rejects only when the signal comes.
     await pause(limits.natsReconnectMs, undefined, { signal }).catch(() => {});
   }
   return undefined;

@@ -21,15 +21,18 @@ export { isNatsAnswer, natsProof, type NatsAnswer, type NatsProofOptions } from 
 export type { NatsSettings } from "./settings.js";
 export type { NatsCredentials, NatsTlsFiles } from "../../nats/credentials.js";
 
-/** In this order they are opened, so an instance tells of itself when it can be called. They are closed in the reverse order. */
+/**
+ * The parts are opened in this order, so that an instance tells of itself only when it can be called. They are closed
+ * in the reverse order.
+ */
 const parts: readonly OpenNatsPart[] = [openLinks, openService, openQueueWork, openBeats];
 
-/** These faults do not go away by waiting. */
+/** Other faults than these two do not go away by waiting. */
 const isForGood = ({ code }: IscepError): boolean => code !== "connect_failed" && code !== "timeout";
 
 /**
- * Makes a door for NATS: `new Server({ doors: [natsDoor({ url: "nats://HOST", name: "world" })] })`. A broker that is not
- * there is waited for, also at the start, and `/readyz` says so.
+ * Makes a door for NATS: `new Server({ doors: [natsDoor({ url: "nats://HOST", name: "world" })] })`. The server waits
+ * for a broker that is not there, also at the start, and `/readyz` says so.
  * @throws IscepError `usage` for an option that there is not, or a wrong address or name
  */
 export function natsDoor(settings: NatsSettings): Door {
@@ -48,7 +51,7 @@ class NatsDoor implements Door {
   #state: "open" | "draining" | "left" = "open";
   #others: OtherInstances | undefined;
   #schedules: ScheduleClaims | undefined;
-  /** Why no caller gets through. */
+  /** Why no caller gets through now. undefined: callers do. */
   #lost: string | undefined;
   #waiting: Promise<void> | undefined;
 
@@ -141,7 +144,7 @@ class NatsDoor implements Door {
     return this.#lost;
   }
 
-  /** The server itself waits for the sessions, which are its own. */
+  /** The sessions over links belong to the server, which waits for them itself. */
   async drain(): Promise<void> {
     this.#state = "draining";
     await Promise.all(this.#parts.map(async (part) => part.drain()));

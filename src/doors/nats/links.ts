@@ -1,4 +1,4 @@
-/** Sessions of version 2 over links. The server has and counts them, as it does connections. */
+/** Sessions of version 2 over links. The server keeps and counts them like connections. */
 import { LinkListener } from "../../nats/links/listener.js";
 import { natsSource } from "../../nats/subjects.js";
 import type { NatsPart, NatsPartContext } from "./part.js";

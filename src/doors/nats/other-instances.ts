@@ -1,4 +1,4 @@
-/** The other instances of this service, as their latest beats told. */
+/** The other instances of this service, as their latest beats describe them. */
 import type { Subscription } from "@nats-io/transport-node";
 import type { Limits } from "../../limits/limits.js";
 import { readBeat, type Beat } from "../../nats/beat.js";
@@ -6,7 +6,7 @@ import type { Broker } from "../../nats/broker.js";
 import { Rate } from "../../nats/rate.js";
 import { subjects } from "../../nats/subjects.js";
 
-/** An instance that has taken a request is known for one for so long. */
+/** For how long an instance that has taken a request counts as proven. */
 const trustedMs = 60_000;
 
 interface Heard {
@@ -23,9 +23,9 @@ export class OtherInstances {
   readonly #subscription: Subscription;
   readonly #unlisten: () => void;
   readonly #beats: Rate;
-  /** When a beat was last dropped in a flood. Until a while later, silence tells nothing. */
+  /** When a beat was last dropped in a flood. Until `natsGoneMs` later, silence proves nothing. */
   #droppedAtMs = Number.NEGATIVE_INFINITY;
-  /** Since when no beat could be missed. */
+  /** Since when beats are heard without a gap. */
   #sinceMs = performance.now();
   readonly #heard = new Map<string, Heard>();
 
@@ -38,7 +38,7 @@ export class OtherInstances {
     this.#broker = broker;
     this.#own = own;
     this.#limits = limits;
-    // Each tells of itself every second, and when its state changes.
+    // Each instance tells of itself every second, and when its state changes.
     this.#beats = new Rate(2 * limits.natsMaxInstances);
     this.#subscription = broker.subscribe(subjects.beat(service), ({ data }) => this.#hear(data));
     this.#unlisten = broker.listen({
@@ -50,14 +50,14 @@ export class OtherInstances {
     void this.#ask(service);
   }
 
-  /** Those that were here before tell of themselves only every second. */
+  /** Instances that were here before tell of themselves only every second, so they are asked. */
   async #ask(service: string): Promise<void> {
     try {
       const options = { strategy: "stall", maxWait: this.#limits.natsHandOverMs } as const;
       for await (const { data } of await this.#broker.connection.requestMany(subjects.who(service), "", options))
         this.#hear(data);
     } catch {
-      // Nobody is there, or the broker is gone again. What is not heard now comes with the beats.
+      // No instance is there, or the broker is gone again. Instances that do not answer now are heard of by their beats.
     }
   }
 
@@ -67,7 +67,7 @@ export class OtherInstances {
       return;
     }
     const beat = readBeat(data);
-    // It came from somebody who is no instance, or from a later version. It tells us nothing.
+    // Such a message came from somebody who is no instance, or from a later version.
     if (beat === undefined) return;
     if (beat.instance === this.#own) return;
     const before = this.#heard.get(beat.instance);
@@ -86,7 +86,7 @@ export class OtherInstances {
     for (const [instance, { atMs }] of this.#heard) if (atMs < sinceMs) this.#forget(instance);
   }
 
-  /** It has shown that it is an instance. What beats say, anybody may say who can publish there. */
+  /** The instance has shown that it is one. A beat does not show that, because anybody who may publish there can send it. */
   trust(instance: string): void {
     const isNew = !this.isTrusted(instance);
     if (this.#heard.has(instance)) this.#trusted.set(instance, performance.now() + trustedMs);
@@ -97,7 +97,10 @@ export class OtherInstances {
     return (this.#trusted.get(instance) ?? 0) > performance.now();
   }
 
-  /** Calls the listener when one has another state than before, or is new. Returns what ends the listening. */
+  /**
+   * Calls the listener when an instance is new, newly trusted, or has another state than before. Returns a function
+   * that ends the listening.
+   */
   listen(changed: () => void): () => void {
     this.#changed.add(changed);
     return () => this.#changed.delete(changed);
@@ -108,13 +111,13 @@ export class OtherInstances {
     this.#trusted.delete(instance);
   }
 
-  /** Those that are there. */
+  /** The latest beats of the instances that are there. */
   get all(): readonly Beat[] {
     this.#forgetGone();
     return [...this.#heard.values()].map(({ beat }) => beat);
   }
 
-  /** True when it tells nothing any more, and would have been heard. */
+  /** True when nothing was heard of the instance for `natsGoneMs`, although its beats could be heard. */
   isGone(instance: string): boolean {
     this.#forgetGone();
     const hasListened = Math.max(this.#sinceMs, this.#droppedAtMs) < performance.now() - this.#limits.natsGoneMs;
@@ -127,7 +130,7 @@ export class OtherInstances {
   }
 }
 
-/** Those that can begin a run at once, the one with the most room first. */
+/** Instances that can begin a run at once, the one with the most room first. */
 export function withRoom(beats: readonly Beat[], tried: readonly string[]): readonly Beat[] {
   const share = ({ running, waiting, places }: Beat): number => (running + waiting) / Math.max(1, places);
   return beats
@@ -136,8 +139,8 @@ export function withRoom(beats: readonly Beat[], tried: readonly string[]): read
 }
 
 /**
- * Says whether an instance must take requests from the group. One that is full leaves them to those that have room, but
- * one is always left, because a group of nobody refuses everything. So the full one with the lowest id stays.
+ * Says whether an instance must take requests from the queue group. A full instance leaves them to those that have
+ * room. When all are full, the one with the lowest id stays in the group, because a group of nobody refuses everything.
  */
 export function belongsToGroup(own: Beat, others: readonly Beat[]): boolean {
   if (own.state === "draining" || own.state === "left") return false;

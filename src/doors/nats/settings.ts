@@ -1,4 +1,4 @@
-/** What a door of NATS must know. */
+/** The settings of a door for NATS. */
 import { IscepError } from "../../errors.js";
 import { checkCleartext, isLocalBroker, parseBrokerAddress, type BrokerAddress } from "../../nats/address.js";
 import { natsCredentialNames, type NatsCredentials } from "../../nats/credentials.js";
@@ -8,12 +8,12 @@ import type { DoorServer } from "../door.js";
 
 export interface NatsSettings extends NatsCredentials {
   /**
-   * The broker: `nats://[USER:PASSWORD@]HOST[:4222]`, several hosts of one cluster with commas between them, and
-   * `nats+tls://…` where nothing but TLS will do. The name of the service may stand behind it: `nats://HOST/world`.
+   * The broker: `nats://[USER:PASSWORD@]HOST[:4222]`, with commas between several hosts of one cluster. With
+   * `nats+tls://…` the connection must use TLS. The name of the service may stand behind it: `nats://HOST/world`.
    */
   readonly url: string;
   /**
-   * The name of the service, of which this server is an instance: 1 to 64 of A-Z, a-z, 0-9, _ and -. All instances of a
+   * The name of the service of which this server is an instance: 1 to 64 of A-Z, a-z, 0-9, _ and -. All instances of a
    * name should have the same commands and tokens. Default: the one in `url`.
    */
   readonly name?: string;

@@ -23,7 +23,7 @@ export interface QueuedCall {
   readonly message: JsMsg;
 }
 
-/** undefined when its id or its proof does not fit. */
+/** Returns undefined when the id of its run or its proof does not fit the message. */
 export function readQueuedCall(message: JsMsg, service: string): QueuedCall | undefined {
   const { run, command } = submittedOf(message.subject, service);
   const proof = readProofHeader(headerOf(message.headers, proofName) ?? "");
@@ -37,8 +37,9 @@ export function readQueuedCall(message: JsMsg, service: string): QueuedCall | un
 }
 
 /**
- * The token must be valid now: one that was removed while the call waited starts nothing, and its caller hears of that.
- * undefined for a proof that the token has not made: somebody else must not be able to take the place of a call.
+ * The client that makes the call, or the error that its caller hears. The token must be valid now: one that was removed
+ * while the call waited starts nothing. Returns undefined for a proof that the token has not made, because somebody
+ * else must not be able to take the place of a call.
  */
 export function callerOf(
   { server, service }: Pick<NatsPartContext, "server" | "service">,

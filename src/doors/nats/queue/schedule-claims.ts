@@ -17,7 +17,10 @@ export class ScheduleClaims {
     this.#claims = queueClaims(context.broker, context.service, context.server.limits);
   }
 
-  /** @throws IscepError `busy` when nobody can know now. Ask again: what was claimed meanwhile stays claimed by this instance */
+  /**
+   * @throws IscepError `busy` when the broker cannot tell now. Ask again: a claim that this instance has made stays
+   *   its own
+   */
   async claim({ command, plannedMs, isAlone }: ScheduledTime): Promise<ScheduleClaim> {
     const { instance, others } = this.#context;
     const prefix = `schedule.${keyOf(command)}`;
@@ -37,7 +40,7 @@ export class ScheduleClaims {
   }
 }
 
-/** Keys have no colon, and a dot would part them. */
+/** A key may not contain a colon, and a dot would separate its parts. */
 function keyOf(command: string): string {
   return command.replaceAll(/[^A-Za-z0-9_-]/g, (character) => `=${character.charCodeAt(0).toString(16)}`);
 }

@@ -1,4 +1,4 @@
-/** What is known of durable calls: in the queue, with an instance, or over. It is kept by the broker. */
+/** What the broker keeps of durable calls: whether a call is in the queue, with an instance, or over. */
 import { callSubjects } from "../../../nats/call-subjects.js";
 import type { Claims } from "../../../nats/queue/claims.js";
 import { readDurableState, type DurableState } from "../../../nats/queue/durable.js";
@@ -10,7 +10,7 @@ export interface StartedCall {
   readonly instance: string;
   readonly status: OutcomeStatus;
   readonly code?: string;
-  /** The run that it joined, if that is another one. */
+  /** The run that the call joined, if it has another id. */
   readonly run?: string;
 }
 
@@ -19,7 +19,7 @@ const runForm = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 export class QueueStates {
   readonly #context: NatsPartContext;
   readonly #claims: Claims;
-  /** Calls that were begun here and are not over, as a claim of ours may be seen again. */
+  /** Calls that were begun here and are not over. When the broker delivers one again, its claim is ours too. */
   readonly #begun = new Set<string>();
 
   constructor(context: NatsPartContext, claims: Claims) {
@@ -31,12 +31,12 @@ export class QueueStates {
     return `claim.${run}`;
   }
 
-  /** What a claim of this instance says. */
+  /** The text of a claim by this instance. */
   started(): string {
     return JSON.stringify({ state: "started", instance: this.#context.instance });
   }
 
-  /** False when this instance has begun it before. */
+  /** Returns false when this instance has begun the call before. */
   begins(run: string): boolean {
     if (this.#begun.has(run)) return false;
     this.#begun.add(run);
@@ -48,7 +48,7 @@ export class QueueStates {
     this.#begun.delete(run);
   }
 
-  /** It is the same call as another one, by their idempotency key. */
+  /** The call has the idempotency key of another one, and has joined its run. */
   async joined(run: string, other: string): Promise<void> {
     await this.#claims.set(this.keyOf(run), JSON.stringify({ state: "joined", run: other }));
     this.#begun.delete(run);
@@ -63,7 +63,7 @@ export class QueueStates {
       const subject = `${callSubjects.submits(service)}${run}.>`;
       const message = await queue.streams.getMessage(queueName(service), { last_by_subj: subject });
       if (message !== null) return { state: "waiting" };
-      // An instance may have taken it in between: it claims a call before it takes it out of the queue.
+      // An instance may have taken the call in between. It claims a call before it takes the call out of the queue.
       kept = await this.#claims.get(this.keyOf(run));
       if (kept === undefined) return { state: "unknown" };
     }

@@ -61,7 +61,7 @@ class QueueWork implements NatsPart {
     this.#work = this.#takeAll();
   }
 
-  /** A caller with a token names it, and gets the answer behind a proof of that token. */
+  /** A caller with a token names the token, and gets a proof with its keys in front of the answer. */
   #publish(reply: string, [run = "", reference, nonce = ""]: readonly string[], answer: object): void {
     const { broker, server, service } = this.#context;
     const text = JSON.stringify(answer);
@@ -103,7 +103,7 @@ class QueueWork implements NatsPart {
     }
   }
 
-  /** A broker without JetStream is said once, and not each time that we ask. */
+  /** A broker without JetStream is reported once, and not each time that we ask. */
   #tell({ message }: IscepError): void {
     if (message === this.#wasTold || this.#draining.signal.aborted || !this.#context.broker.isConnected) return;
     this.#wasTold = message;
@@ -153,7 +153,7 @@ class QueueWork implements NatsPart {
       message.ack();
       return;
     }
-    // Whether the broker hears this does not matter: it may give the call to others, who see that it is claimed.
+    // It does not matter whether the broker hears this: other instances that get the call see that it is claimed.
     await message.ackAck().catch(() => false);
     const running = this.#run(call, caller).finally(() => this.#runs.delete(running));
     this.#runs.add(running);
@@ -170,16 +170,16 @@ class QueueWork implements NatsPart {
     this.#context.server.report(`a durable call was dropped, because its header Iscep-Proof does not fit it (${how})`);
   }
 
-  /** True when it is ours. A claim of which nobody knows whether it was made is made again until somebody knows. */
+  /** True when the call is ours. While nobody knows whether the claim was made, it is made again. */
   async #claim(run: string): Promise<boolean> {
     const text = this.#states.started();
     return (await this.#claimed(this.#states.keyOf(run), text)) === text && this.#states.begins(run);
   }
 
   /**
-   * The run of an earlier call with the same idempotency key, which another instance may have taken. undefined: this call
-   * is the first.
-   * @throws IscepError `invalid_arguments` when that was a call of something else
+   * The run of an earlier call with the same idempotency key, which another instance may have taken. undefined: this
+   * call is the first.
+   * @throws IscepError `invalid_arguments` when the earlier call had another command or other arguments
    */
   async #sameCall(client: Client, { run, command, payload, message }: QueuedCall): Promise<string | undefined> {
     const { idempotencyKey } = wishesOf(provenHeadersOf(message.headers));
@@ -231,7 +231,7 @@ class QueueWork implements NatsPart {
     if (!isIscepError(caller)) await caller.close();
   }
 
-  /** Its caller may ask when this server is gone. */
+  /** Writes until the broker has it, because the caller may ask when this server is gone. */
   async #written(write: () => Promise<void>): Promise<void> {
     while (!this.#closed.signal.aborted) {
       try {
@@ -245,7 +245,7 @@ class QueueWork implements NatsPart {
 
   async drain(): Promise<void> {
     this.#stopTaking();
-    // What is being claimed at this moment begins, or is refused.
+    // A call that is being claimed at this moment begins, or is refused.
     await this.#work;
     while (this.#runs.size > 0) await Promise.all(this.#runs);
   }

@@ -5,7 +5,7 @@ import { errorTable } from "../../../errors.js";
 export interface EndpointCounts {
   readonly requests: number;
   readonly errors: number;
-  /** Its number and code. The words of an error may tell what only its caller may know. */
+  /** The HTTP status and the code of the error. Its words may tell what only its caller may know. */
   readonly lastError: string;
   readonly processingNs: number;
 }
@@ -19,7 +19,7 @@ export class ServiceCounts {
   /** @param error undefined when all went well */
   count(command: string, isRegistered: boolean, durationMs: number, error: ErrorCode | undefined): void {
     this.#all = counted(this.#all, durationMs, error);
-    // What callers make up must not grow the table.
+    // Names that callers invent must not grow the table.
     if (isRegistered) this.#counts.set(command, counted(this.of(command), durationMs, error));
   }
 
@@ -31,7 +31,7 @@ export class ServiceCounts {
     return this.#counts.get(command) ?? nothing;
   }
 
-  /** Those of other commands are forgotten. */
+  /** The counts of other commands are forgotten. */
   keepOnly(commands: ReadonlySet<string>): void {
     for (const command of this.#counts.keys()) if (!commands.has(command)) this.#counts.delete(command);
   }

@@ -10,12 +10,13 @@ import { withRoom } from "../other-instances.js";
 import type { NatsPartContext } from "../part.js";
 import { proofName, replyName, triedName, type ServiceMessage } from "./message.js";
 
-/** What another instance says when it is given a request that it does not take. */
+/** The answer of an instance that does not take a request. */
 export const refusedIt = "no";
 
 /**
- * What it says when it takes the request. On a server with tokens it proves with the keys of the request's token that it is
- * an instance: anybody who may write on the bus can say a word. undefined when it must not take it.
+ * The answer of an instance that takes a request. On a server with tokens, the instance proves with the keys of the
+ * request's token that it is one, because anybody who may write on the bus can send a word. Returns undefined when it
+ * must not take the request.
  */
 export function takenBy({ server, service }: NatsPartContext, message: ServiceMessage, by: string): string | undefined {
   if (server.access !== "tokens") return "taken";
@@ -37,15 +38,15 @@ export class HandOver {
     this.#context = context;
   }
 
-  /** Somebody else may begin it at once. */
+  /** True when another instance may begin the request at once. */
   isPossible({ tried }: ServiceMessage): boolean {
     const { server, others } = this.#context;
     return tried.length < server.limits.natsMaxHops && withRoom(others.all, tried).length > 0;
   }
 
   /**
-   * Resolves to true when another instance has it now.
-   * @throws IscepError `lost` when an instance may have it, and nobody knows
+   * Resolves to true when another instance has the request now.
+   * @throws IscepError `lost` when nobody knows whether an instance has the request
    */
   async give(message: ServiceMessage): Promise<boolean> {
     const { instance, server, others } = this.#context;

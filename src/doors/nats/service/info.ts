@@ -6,7 +6,7 @@ import type { EndpointCounts } from "./counts.js";
 export interface ServiceFacts {
   readonly name: string;
   readonly id: string;
-  /** Semantic versioning. */
+  /** By Semantic Versioning. */
   readonly version: string;
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -20,8 +20,8 @@ export interface Endpoint {
 
 /**
  * The endpoints that everybody may know.
- * @param descriptions what a caller without a token may discover; undefined: nothing. Then all commands are one endpoint,
- *   which tells no name
+ * @param descriptions what a caller without a token may discover. undefined: nothing; then all commands are one
+ *   endpoint, which tells no names
  */
 export function endpointsOf(service: string, descriptions: readonly CommandDescription[] | undefined): Endpoint[] {
   if (descriptions === undefined) {
@@ -54,7 +54,7 @@ export function pingText(facts: ServiceFacts): string {
   return JSON.stringify({ type: "io.nats.micro.v1.ping_response", ...facts });
 }
 
-/** @param maxBytes what a message may have. What there is no room for is left out, and that is said */
+/** @param maxBytes the most that a message may have. What does not fit is left out, and the text says so */
 export function infoText(facts: ServiceFacts, endpoints: readonly Endpoint[], maxBytes: number): string {
   const text = (listed: readonly Endpoint[], note: Readonly<Record<string, string>> = {}): string =>
     JSON.stringify({
@@ -108,7 +108,7 @@ export function statsText(
   );
 }
 
-/** As many entries, from the first one, as the text has room for. */
+/** The text with as many entries, from the first one on, as fit into it. */
 function fitting<Entry>(
   entries: readonly Entry[],
   maxBytes: number,

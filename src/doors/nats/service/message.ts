@@ -7,7 +7,10 @@ import { provenHeaders, type ProvenHeaders } from "../../../session/request-proo
 import { isJsonObject, parseJson, type JsonLimits, type JsonObject } from "../../../wire/json.js";
 
 export const proofName = "Iscep-Proof";
-/** An instance that gives a request to another one says with these where the answer goes, and who had it before. */
+/**
+ * With these headers, an instance that gives a request to another one says where the answer goes, and which instances
+ * had it before.
+ */
 export const replyName = "Iscep-Reply";
 export const triedName = "Iscep-Tried";
 const traceName = "traceparent";
@@ -20,15 +23,18 @@ export interface ServiceMessage {
   readonly headers: ProvenHeaders;
   readonly proof: string | undefined;
   readonly traceparent: string | undefined;
-  /** The instances that have had it. */
+  /** The instances that have had the request. */
   readonly tried: readonly string[];
-  /** It came to the subject of this instance, and no other one may take it. */
+  /** The request came to the subject of this instance, and no other instance may take it. */
   readonly isBound: boolean;
-  /** An instance gave it to us, and wants to hear at this subject whether we take it. */
+  /**
+   * The subject at which an instance that gave us the request wants to hear whether we take it. undefined: no instance
+   * gave it.
+   */
   readonly giver: string | undefined;
 }
 
-/** undefined when nobody could get an answer. */
+/** Returns undefined when the message names no subject that an answer may go to. */
 export function readServiceMessage(command: string, message: Msg, isDirect: boolean): ServiceMessage | undefined {
   const { data, reply, headers } = message;
   if (!isInbox(reply)) return undefined;
@@ -57,7 +63,7 @@ export function provenHeadersOf(headers: MsgHdrs | undefined): ProvenHeaders {
   );
 }
 
-/** The first of its name, in any case of its letters, because tools write them as they like. An empty one is none. */
+/** The first header of this name, in upper or lower case, because tools differ in that. An empty header counts as none. */
 export function headerOf(headers: MsgHdrs | undefined, name: string): string | undefined {
   const value = headers?.values(name, "insensitive")[0];
   return value === "" ? undefined : value;
@@ -87,7 +93,7 @@ export function wishesOf(headers: ProvenHeaders): CallWishes {
   };
 }
 
-/** No payload is no arguments. @throws IscepError `protocol`, `invalid_arguments` */
+/** An empty payload means no arguments. @throws IscepError `protocol`, `invalid_arguments` */
 export function argumentsOf(payload: Buffer, limits: JsonLimits & Pick<Limits, "maxPacketBytes">): JsonObject {
   if (payload.length === 0) return {};
   if (payload.length > limits.maxPacketBytes)

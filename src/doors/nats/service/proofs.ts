@@ -11,7 +11,7 @@ import type { TokenProof } from "../../door.js";
 import type { NatsPartContext } from "../part.js";
 import type { ServiceMessage } from "./message.js";
 
-/** Who has proven nothing, on a server that asks for no token. */
+/** Stands for all callers who have proven nothing, on a server that asks for no token. */
 const nobody = "-";
 
 /** A request that is new here. */
@@ -20,20 +20,20 @@ export interface NewRequest {
   readonly client: Client;
   /** The name of the request as an idempotency key; undefined if it has none. */
   readonly nonce: string | undefined;
-  /** It names this instance, and may not be given to another one. */
+  /** Its proof names this instance, so it may not be given to another one. */
   readonly isBound: boolean;
-  /** Its run, for those who send it again. undefined: it was refused. It must be called, unless it is released. */
+  /** Keeps its run, for callers who send it again. undefined: it was refused. This must be called, unless `release` is. */
   began(run: string | undefined): void;
-  /** Nothing was done, so another instance may do it. */
+  /** Nothing was begun, so another instance may take the request. */
   release(): Promise<void>;
   close(): void;
 }
 
 export type KnownRequest =
   | NewRequest
-  /** It came before. This is the run that it began here. */
+  /** The request came before, and has begun this run here. undefined: it was refused. */
   | { readonly kind: "again"; readonly client: Client; readonly run: string | undefined; close(): void }
-  /** Another instance has it. */
+  /** Another instance has the request. */
   | { readonly kind: "elsewhere"; readonly instance: string; close(): void };
 
 /** What became of a request: its run here (undefined: it was refused), or the instance that has it, or nothing. */
@@ -50,7 +50,7 @@ export class ServiceProofs {
     this.#context = context;
     const { natsClockSkewMs, natsMaxRememberedRequests, natsMaxAllRememberedRequests, natsMaxClaimBytes } =
       context.server.limits;
-    // Its time may be as far ahead as it may be behind later.
+    // A proof is good from when its time is so far ahead until it is so far behind.
     const keepMs = 2 * natsClockSkewMs + 1_000;
     this.#memory = new RequestMemory({
       keepMs,
@@ -79,7 +79,7 @@ export class ServiceProofs {
     }
   }
 
-  /** False when its token or its proof would be refused. Nothing is remembered of it. */
+  /** False when its token or its proof would be refused. The request is not remembered. */
   isProven(message: ServiceMessage): boolean {
     const { server, service } = this.#context;
     if (server.access !== "tokens") return true;
@@ -108,7 +108,7 @@ export class ServiceProofs {
   }
 
   #unnamed(): NewRequest {
-    // A token that this client would need is refused each time. Without tokens, one client serves all.
+    // On a server with tokens, each call of this client is refused, as it has none. Without tokens, one client serves all.
     const client = (this.#anonymous ??= this.#context.server.clientOf({ source: natsSource }));
     const nothing = (): void => {};
     return {
@@ -176,7 +176,7 @@ export class ServiceProofs {
       isBound: to !== toAny,
       began: (run) => settle({ run }),
       release: async () => {
-        // Others must find it free before anybody here can take it again.
+        // Other instances must find the request free before it can be taken again here.
         if (isShared) await this.#claims.release(key);
         forget();
       },
@@ -206,7 +206,7 @@ function refused(reason: string): IscepError {
   return new IscepError("unauthorized", `the proof of the request does not count: ${reason}`);
 }
 
-/** Nobody can say whether another instance has run it. */
+/** Nobody can say whether another instance has run the request. */
 function unknownRequest(what: string, cause: unknown): IscepError {
   const reason = cause instanceof Error ? cause.message : "it is gone";
   return new IscepError(

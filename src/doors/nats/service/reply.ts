@@ -12,11 +12,11 @@ export interface ServiceReply {
   readonly error?: { readonly code: ErrorCode; readonly status: number; readonly text: string };
 }
 
-/** The headers count as well. */
+/** Room for the headers, which count as part of a message. */
 export const headerRoomBytes = 1_024;
 const maxErrorTextCharacters = 200;
 
-/** @param maxBytes what the payload may have */
+/** @param maxBytes the most that the payload may have */
 export function replyOf(outcome: Outcome, run: string | undefined, maxBytes: number): ServiceReply {
   if (outcome.status === "completed") return { payload: completedText(outcome, run, maxBytes) };
   const { error } = outcome;
@@ -33,7 +33,7 @@ export function errorReplyOf(error: IscepError, run?: string): ServiceReply {
   return errorReply(error, problemText(error, { status: error.http, run }));
 }
 
-/** The run, of which a session can read more. */
+/** Names the run, of which a session can read more. */
 export function knownReply(run: string, status: string): ServiceReply {
   return { payload: JSON.stringify({ run, status }) };
 }
@@ -58,13 +58,16 @@ function completedText(outcome: Outcome & { status: "completed" }, run: string |
   return within(maxBytes, (room) => text(cutOutcome(outcome, room)), without);
 }
 
-/** The outcome with as much of a script's output as there is room for; undefined if it has none to cut. */
+/** The outcome with as much of a script's output as there is room for; an outcome without such output stays as it is. */
 function cutOutcome(outcome: Outcome, room: number): Outcome {
   if (!("value" in outcome) || !isScriptResult(outcome.value)) return outcome;
   return { ...outcome, value: fitScriptResult(outcome.value, room), truncated: true };
 }
 
-/** The text with the most room that fits. The text around what is cut has its own size, so it is measured. */
+/**
+ * The text with the most room that fits, or `otherwise`. The text around what is cut has its own size, which is
+ * measured first.
+ */
 function within(maxBytes: number, text: (room: number) => string, otherwise: string): string {
   const around = Buffer.byteLength(text(0));
   const cut = text(Math.max(0, maxBytes - around));

@@ -12,7 +12,7 @@ import { answerMessage, readProofHeader } from "../../../session/request-proof.j
 import { natsSource } from "../../../nats/subjects.js";
 import { errorReplyOf, headerRoomBytes, knownReply, replyOf, type ServiceReply } from "./reply.js";
 
-/** The command has a timeout of its own. */
+/** For callers who give no timeout: the command has its own. */
 const longestTimeoutMs = 2 ** 31 - 1;
 
 export interface ServiceRequestsHost {
@@ -36,7 +36,7 @@ export class ServiceRequests {
     this.#refusals = new Rate(host.context.server.limits.natsMaxRefusedPerSecond);
   }
 
-  /** It must not throw, and does not wait. */
+  /** Must not throw, and does not wait for the answer. */
   receive(message: ServiceMessage): void {
     this.#underWay++;
     void this.#answer(message).then(() => {
@@ -48,14 +48,14 @@ export class ServiceRequests {
     if (this.#underWay > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 
-  /** True when a request without any proof is worth an answer. It costs nothing to ask. */
+  /** True when a request without any proof may be answered. There are only so many such answers a second. */
   mayRefuse(): boolean {
     return this.#refusals.take();
   }
 
   /**
-   * Only for a request that this instance has taken for what its proof says. A proven refusal of anything else could be
-   * shown to the caller of the same nonce, while that request runs.
+   * The proof of an answer, only for a request whose own proof was accepted here. A proven refusal of a forged request
+   * could be shown to the caller of the true request with the same nonce, which runs meanwhile.
    */
   #proofOf({ command, proof }: ServiceMessage, { payload, error }: ServiceReply): string | undefined {
     const { server, service } = this.#host.context;
@@ -88,16 +88,16 @@ export class ServiceRequests {
       reply = errorReplyOf(toIscepError(error));
     }
     if (reply === undefined) return;
-    // Those who flood the service are not helped by answers.
+    // Answers would not help callers who flood the service.
     if (reply.error?.code !== "unauthorized" || this.#refusals.take())
       this.#host.send(message.reply, reply, seen.isProven ? this.#proofOf(message, reply) : undefined);
     this.#host.answered(message.command, performance.now() - startedMs, reply.error?.code);
   }
 
   /**
-   * undefined when another instance answers.
-   * @param seen is told when the proof is found good
-   * @param mustWait nobody else has room, so it waits here for its turn
+   * Resolves to undefined when another instance answers.
+   * @param seen has `isProven` set when the proof is accepted
+   * @param mustWait no other instance has room, so the request waits here for its turn
    */
   async #reply(
     message: ServiceMessage,
@@ -128,11 +128,11 @@ export class ServiceRequests {
       if (request.kind === "new") request.began(undefined);
       request.close();
     }
-    // Another instance may have it by now, so whether we have it is asked again.
+    // Another instance may have claimed the request by now, so everything is asked again.
     return (await handOver.give(message)) ? undefined : this.#reply(message, seen, true);
   }
 
-  /** undefined when the request has no key, or is for this instance alone. */
+  /** Resolves to undefined when the request has no key, or is for this instance alone. */
   async #ownerOfKey({ headers, isBound }: ServiceMessage, request: NewRequest): Promise<string | undefined> {
     const { idempotencyKey } = wishesOf(headers);
     if (idempotencyKey === undefined || isBound || request.isBound) return undefined;
@@ -142,24 +142,24 @@ export class ServiceRequests {
   async #again({ client, run }: Extract<KnownRequest, { kind: "again" }>): Promise<ServiceReply> {
     if (run === undefined)
       throw new IscepError("unauthorized", "this proof was used before; make a new one for each request");
-    // Another reply subject than before may be that of somebody who listens. So there is no value in it.
+    // The reply subject may be another one than before, and belong to somebody who listened. So the answer contains no value.
     const { runs } = await client.runs({ run });
     return knownReply(run, runs[0]?.status ?? "lost");
   }
 
-  /** A proof names this instance, so no other one would take the request. */
+  /** True when the request or its proof names this instance, so that no other one would take it. */
   #isForUs({ proof, isBound }: ServiceMessage): boolean {
     if (isBound) return true;
     return proof !== undefined && proof.includes(`to=${this.#host.context.instance}`);
   }
 
   async #elsewhere(message: ServiceMessage, instance: string): Promise<undefined> {
-    // That one has claimed it, so it does not count who else was asked.
+    // The other instance has claimed the request, so it does not matter which instances had it before.
     if (await this.#host.handOver.to(instance, message, [])) return undefined;
     throw new IscepError("lost", "the instance that has this request is gone, or takes nothing now");
   }
 
-  /** `busy` when it would have to wait here, and another instance may begin it. */
+  /** Resolves to `busy` when the request would have to wait here, and another instance may begin it. */
   async #begin(message: ServiceMessage, request: NewRequest, mustWait: boolean): Promise<ServiceReply | "busy"> {
     const { context, handOver } = this.#host;
     const { client, nonce } = request;
@@ -202,12 +202,12 @@ export class ServiceRequests {
   }
 }
 
-/** Another instance found that we have claimed it before. It gives it on as one that nobody was asked for. */
+/** True when another instance gives us a request because we have claimed it. Such a request names no tried instances. */
 function isOurs({ giver, tried }: ServiceMessage): boolean {
   return giver !== undefined && tried.length === 0;
 }
 
-/** Nothing has begun, and another instance may begin it. */
+/** With these codes nothing has begun, and another instance may begin the request. */
 function mayBeginElsewhere(code: ErrorCode): boolean {
   return code === "busy" || code === "closed";
 }

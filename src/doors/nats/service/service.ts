@@ -93,7 +93,7 @@ class Service implements NatsPart {
     );
   }
 
-  /** The list is what a caller without a token gets. Changes during a reading lead to one more. */
+  /** Reads the list of commands that a caller without a token gets. A change during a reading leads to one more. */
   #read(): void {
     const { server, service } = this.#context;
     if (server.access === "tokens") return;
@@ -134,7 +134,7 @@ class Service implements NatsPart {
       this.#group = broker.subscribe(`${prefix}>`, (message) => this.#receive(message, prefix, false), queueGroup);
       return;
     }
-    // What the broker has sent us already is still handled.
+    // Requests that the broker has already sent us are still handled.
     const group = this.#group;
     this.#group = undefined;
     this.#left = group
