@@ -12,7 +12,7 @@ export class EveryRun implements AllRuns {
     this.runs = this.#begun(begin);
     this.#each = this.runs.then((runs) => runs.map(outcomeAt));
     this.outcomes = this.#each.then((each) => Promise.all(each));
-    // A caller who uses one of them need not look at the others.
+    // A caller who uses one of these promises need not look at the others.
     for (const promise of [this.runs, this.#each, this.outcomes]) promise.catch(() => {});
   }
 

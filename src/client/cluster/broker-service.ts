@@ -26,7 +26,7 @@ export interface ServiceOptions {
 export async function openService(url: string, options: ServiceOptions): Promise<Service> {
   const { credentials, limits, signal, allowCleartext = false } = options;
   const address = parseServiceAddress(url);
-  // Before anything is sent: the first words to a broker have the password.
+  // This check comes before anything is sent, because the first message to a broker contains the password.
   checkCleartext(address, (credentials.tls ?? false) !== false, allowCleartext);
   const name = `iscep ${packageVersion} client of ${address.service}`;
   const broker = await Broker.open({ ...credentials, address, name, limits, signal });
@@ -41,7 +41,7 @@ class BrokerService implements Service {
   readonly #limits: Limits;
   readonly #inbox: string;
   #listener: ServiceListener | undefined;
-  /** Those to the newest question. */
+  /** The answers to the newest question. */
   #answers: Answers | undefined;
 
   constructor(broker: Broker, name: string, limits: Limits, inboxPrefix: string | undefined) {
@@ -71,7 +71,7 @@ class BrokerService implements Service {
     this.#listener = listener;
     this.#broker.subscribe(subjects.beat(this.name), ({ data }) => this.#told(data));
     this.#broker.subscribe(this.#inbox, ({ data, headers }) => {
-      // The broker says so when nobody listens there (ADR-17 of NATS).
+      // The broker answers with this code when nobody listens there (ADR-17 of NATS).
       if (headers?.code === 503) this.#answers?.nobody();
       else {
         this.#told(data);
@@ -84,7 +84,7 @@ class BrokerService implements Service {
     });
   }
 
-  /** What is no beat comes from somebody else who may publish there, and counts for nothing. */
+  /** A message that is no beat comes from somebody else who may publish there, and is ignored. */
   #told(data: Uint8Array): void {
     const beat = readBeat(data);
     if (beat !== undefined) this.#listener?.beat(beat);
@@ -112,10 +112,10 @@ class BrokerService implements Service {
   }
 }
 
-/** After the first answer, the others have this time at least, and else as long again as it took. */
+/** After each answer, the next one has at least this time, or twice the time that the first one took. */
 const leastQuietMs = 25;
 
-/** The answers to one question, of which nobody knows how many there will be. */
+/** The answers to one question. Nobody knows how many there will be. */
 class Answers {
   readonly #askedAtMs = performance.now();
   readonly #endsAtMs: number;
@@ -139,7 +139,7 @@ class Answers {
     this.#wake?.();
   }
 
-  /** Resolves when no more are expected, to false when there were none. */
+  /** Resolves when no more answers are expected; to false when there were none. */
   async over(): Promise<boolean> {
     while (!this.#isOver) {
       const endsAtMs = this.#lastAtMs === undefined ? this.#endsAtMs : this.#lastAtMs + this.#quietMs;

@@ -1,4 +1,4 @@
-/** A call of which only the value counts, until one of the instances has taken it and answered. */
+/** A call of which only the value is wanted. It goes to one instance after the other, until one has taken it. */
 import { isIscepError, toIscepError, type IscepError } from "../../errors.js";
 import type { CallOptions } from "../protocol/options.js";
 import type { AttemptedCall, AttemptListener } from "../version2/attempted-call.js";
@@ -22,7 +22,7 @@ export class ClusterCall implements AttemptListener, WaitingCall {
   #attempt: AttemptedCall | undefined;
   #attempts = 0;
   #moves = 0;
-  /** It is being taken back, and has this place elsewhere. */
+  /** Set while the call is being taken back: its place at another instance. */
   #kept: KeptPlace | undefined;
 
   constructor(host: ClusterHost, command: string, args: unknown, options: CallOptions | undefined) {
@@ -72,7 +72,7 @@ export class ClusterCall implements AttemptListener, WaitingCall {
       this.#reject(toIscepError(error));
       return;
     }
-    // It may have been refused at once, and be somewhere else by now.
+    // The call may have been refused at once, and be at another instance by now.
     if (attempts !== this.#attempts || this.member === undefined) return;
     this.#attempt = attempt;
     if (wait && this.#moves < this.#host.maxCallMoves && mayMove(this.#options)) this.#host.waiting.add(this);
@@ -112,7 +112,7 @@ export class ClusterCall implements AttemptListener, WaitingCall {
     return this.#attempt.withdraw();
   }
 
-  /** Returns whether it was being taken back. */
+  /** Returns whether the call was being taken back. */
   #giveBack(): boolean {
     const wasKept = this.#kept?.giveBack() === true;
     this.#kept = undefined;

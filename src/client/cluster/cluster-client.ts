@@ -33,12 +33,12 @@ export interface ClusterClientOptions {
   readonly limits: Limits;
   readonly token: string | undefined;
   readonly timeoutMs: number;
-  /** True when the user gave it, so that instances are told. */
+  /** True when the user gave `timeoutMs`, so that instances are told. */
   readonly timeoutIsGiven: boolean;
   readonly events: ConnectionEvents;
 }
 
-/** An instance that is gone meanwhile is left out of what all of them say. */
+/** An instance that fails with one of these is gone, and is left out of the answers of all instances. */
 const goneCodes: ReadonlySet<ErrorCode> = new Set(["connect_failed", "lost", "closed"]);
 
 const noQueue: Pick<DurableCalls, "state"> = { state: async () => ({ state: "unknown" }) };
@@ -86,7 +86,7 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     });
   }
 
-  /** @throws IscepError `connect_failed` whatever went wrong, because nothing of a call was sent by then */
+  /** @throws IscepError `not_trusted`, and `connect_failed` for all else, because nothing of a call was sent by then */
   async #greet(member: Member, abandoned: AbortSignal): Promise<GreetedStream> {
     const { limits, service } = this.#options;
     try {
@@ -107,7 +107,7 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   }
 
   nobody(): IscepError {
-    // They are there, and are not tried again at once.
+    // Such instances are there, but are not tried again at once.
     for (const { vainError } of this.members) if (vainError !== undefined) return vainError;
     const { name } = this.#options.service;
     return new IscepError("connect_failed", `no instance of "${name}" is there; check its name, and that it runs`);
@@ -243,7 +243,7 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     return mergePages(pages, before, limit, missing);
   }
 
-  /** What each of them says. Those that are gone say nothing. @throws IscepError when one refuses, or none answers */
+  /** The answers of these instances, without those that are gone. @throws IscepError when one refuses, or none answers */
   async #ofAll<Answer>(
     members: readonly Member[],
     ask: (member: Member) => Promise<Answer>,
@@ -273,7 +273,7 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   async schedules(options: CallOptions | undefined): Promise<ScheduleRecord[]> {
     const members = await this.members.answering(await this.members.all());
     const lists = await this.#ofAll(members, (member) => member.client.schedules(options));
-    // All plan the same. One of them has started the newest run.
+    // All instances plan the same times, and one of them has started the newest run.
     const newestFirst = [...lists.values()]
       .flat()
       .sort((a, b) => (b.last?.startedAtMs ?? 0) - (a.last?.startedAtMs ?? 0));

@@ -32,7 +32,7 @@ class ClusterRun implements WaitingCall {
   #placement: Placement | undefined;
   #attempt: WithdrawableRun | undefined;
   #moves = 0;
-  /** It is being taken back, and has this place elsewhere. */
+  /** Set while the run is being taken back: its place at another instance. */
   #kept: KeptPlace | undefined;
 
   constructor(host: ClusterHost, command: string, args: unknown, options: RunOptions | undefined) {
@@ -85,7 +85,7 @@ class ClusterRun implements WaitingCall {
     member.own++;
     const attempt = member.client.run(this.#command, this.#args, optionsThere(this.#options, wait, this.#begunAtMs));
     this.#attempt = attempt;
-    // A handle without output makes its id when somebody asks.
+    // A handle without output makes its id only when somebody asks for it.
     if (this.#options?.output !== false)
       attempt.id.then(
         (run) => this.#host.isAt(run, member),

@@ -8,14 +8,14 @@ import { outcomeOfError, type RunHandle } from "../protocol/run-handle.js";
 import { HandedRun } from "./handed-run.js";
 import type { DurableCalls } from "./service.js";
 
-/** How often is asked what became of a call that waits. */
+/** The pause between two questions about a call that waits. */
 const lookMs = 300;
-/** An instance that has claimed a call has its run a moment later. */
+/** An instance that has claimed a call has its run within this time. */
 const beginsWithinMs = 5_000;
-/** A broker that was just started has its streams a moment later. Then somebody can say what became of a call. */
+/** A broker that was just started has its streams within this time. Only then can instances say what became of a call. */
 const isKnownWithinMs = 1_000;
 
-/** Nobody that is there has the run. */
+/** With these errors, no instance that is there has the run. */
 const isNowhere: ReadonlySet<ErrorCode> = new Set(["run_not_found", "connect_failed", "closed"]);
 
 /** @throws IscepError `usage` */
@@ -34,9 +34,9 @@ export interface DurableRunOptions {
   readonly token: string | undefined;
   readonly durable: Pick<DurableCalls, "state">;
   readonly signal: AbortSignal | undefined;
-  /** Resolves to the id when the broker has it. */
+  /** Resolves to the id of the run when the broker has the call. */
   readonly submitted: Promise<string>;
-  /** Attaches to a run where it is. @throws IscepError when nobody has it */
+  /** Attaches to a run at the instance that has it. @throws IscepError when none has it */
   attach(run: string): Promise<RunHandle>;
 }
 
@@ -58,7 +58,7 @@ export function durableRun({ command, submitted, ...finding }: DurableRunOptions
 export type FindingOptions = Pick<DurableRunOptions, "durable" | "token" | "signal" | "attach"> & Patience;
 
 /**
- * Waits until an instance has the run. What is over and not kept has only its outcome.
+ * Waits until an instance has the run. A run that is over and not kept has only its outcome.
  * @param refused why the last attempt to attach failed
  */
 export async function foundRun(run: string, finding: FindingOptions, refused?: Outcome): Promise<RunHandle | Outcome> {
@@ -118,7 +118,10 @@ export async function runInQueue(
   );
 }
 
-/** It joined another run by its idempotency key. */
+/**
+ * Attaches to the run of a call that has ended, or to the run that it joined. Resolves to undefined when no instance
+ * has it.
+ */
 async function elsewhere(
   state: DurableState & { state: "ended" },
   run: string,

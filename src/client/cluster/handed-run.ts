@@ -1,4 +1,4 @@
-/** A run in the hands of its caller, until one of several servers has taken it, and to its end there. */
+/** A run as its caller holds it: until one of several servers has taken it, and then to its end there. */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
 import { withCallSite } from "../protocol/call-site.js";
@@ -10,14 +10,14 @@ export interface HandedRunOptions {
   readonly command?: string;
   /** The id, if it is known before a server has the run. */
   readonly id?: Promise<string>;
-  /** Leaving it ends it. */
+  /** Disposing of the handle ends the run. */
   readonly ends: boolean;
   /**
-   * The next attempt; the last one was refused with this outcome. An outcome instead is the outcome of the run. What it
-   * throws becomes one.
+   * Makes the next attempt, after the last one was refused with this outcome. An outcome that it returns instead, or an
+   * error that it throws, becomes the outcome of the run.
    */
   next(refused: Outcome | undefined): Promise<RunHandle | Outcome>;
-  /** It has its outcome. */
+  /** The run has its outcome. */
   ended?(): void;
 }
 
@@ -81,7 +81,7 @@ export class HandedRun implements RunHandle {
     for (const wake of this.#wake.splice(0)) wake();
   }
 
-  /** undefined when it ended before there were so many. */
+  /** Resolves to undefined when the run ended before there were so many attempts. */
   async #attempt(index: number): Promise<RunHandle | undefined> {
     while (this.#attempts.length <= index && this.#ended === undefined) {
       await new Promise<void>((resolve) => this.#wake.push(resolve));

@@ -13,18 +13,18 @@ export interface ClusterHost {
   readonly maxCallMoves: number;
   /** Where a call goes. @throws IscepError, or rejects with it */
   place(options: CallOptions | undefined): Placement | Promise<Placement>;
-  /** The call found no instance at all. */
+  /** The error for a call that found no instance at all. */
   nobody(): IscepError;
-  /** The run of a call has this id there. */
+  /** Remembers that the run with this id is at this instance. */
   isAt(run: string, member: Member): void;
 }
 
-/** A call that has an instance of its own choice, or must be found there again, does not move. */
+/** A call does not move when its caller has chosen the instance, or when it must be found again by its key. */
 export function mayMove(options: CallOptions | undefined): boolean {
   return options?.idempotencyKey === undefined && (options?.to === undefined || options.to === "any");
 }
 
-/** The options for one instance. What earlier instances took of the time is over. */
+/** The options for one instance. The timeout is shorter by the time that earlier instances took. */
 export function optionsThere<Options extends CallOptions>(
   options: Options | undefined,
   wait: boolean,

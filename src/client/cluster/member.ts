@@ -4,7 +4,7 @@ import type { Limits } from "../../limits/limits.js";
 import type { Beat } from "../../nats/beat.js";
 import type { Version2ProtocolClient } from "../version2/protocol-client.js";
 
-/** What tells that nobody of the service is there, or nobody who answers. */
+/** Errors which tell that nobody of the service is there, or that nobody answers. */
 const vainCodes: ReadonlySet<ErrorCode> = new Set([
   "connect_failed",
   "not_trusted",
@@ -14,7 +14,7 @@ const vainCodes: ReadonlySet<ErrorCode> = new Set([
   "protocol",
 ]);
 
-/** More places than any server has. Anybody who may publish there can tell of more. */
+/** No server has more places. A beat may tell of more, because anybody who may publish there can send it. */
 const mostPlaces = 100_000;
 
 export type PauseLimits = Pick<Limits, "natsPauseMs" | "natsMaxPauseMs">;
@@ -22,22 +22,25 @@ export type PauseLimits = Pick<Limits, "natsPauseMs" | "natsMaxPauseMs">;
 export class Member {
   readonly instance: string;
   beat: Beat;
-  /** By performance.now(). */
+  /** When it was last heard, by performance.now(). */
   heardAtMs: number;
   /** Calls of this client that have no outcome yet. */
   own = 0;
   /** Places for calls that are on their way here from where they waited. */
   kept = 0;
-  /** It is being offered calls that wait at other instances. */
+  /** True while calls that wait at other instances are offered to it. */
   isOffered = false;
   #others = 0;
   #othersGuessed = 0;
   #isProven = false;
   #isGone = false;
   #vainError: IscepError | undefined;
-  /** Attempts in vain, one after the other. */
+  /** How many attempts in a row were in vain. */
   #inVain = 0;
-  /** It is not tried again before, by performance.now(). What it tells does not end this, because others may tell it. */
+  /**
+   * It is not tried again before this time, by performance.now(). Its beats do not end the pause, because others can
+   * send them.
+   */
   #pausedUntilMs = 0;
   #proving: Promise<void> | undefined;
   readonly #limits: PauseLimits;
@@ -62,7 +65,7 @@ export class Member {
     this.beat = beat;
     this.heardAtMs = performance.now();
     this.#others = Math.max(0, beat.running + beat.waiting - this.own);
-    // All clients hear the same. If all took it as exact, all would choose the same instance until it tells again.
+    // All clients hear the same beat. If all took it as exact, all would choose the same instance until the next beat.
     this.#othersGuessed = this.#others * (0.5 + Math.random()) + Math.random();
   }
 
@@ -72,7 +75,7 @@ export class Member {
     return this.#pausedUntilMs === 0 || performance.now() >= this.#pausedUntilMs;
   }
 
-  /** It has answered over a link on which it proved that it knows the token. Calls go first to such ones. */
+  /** True when it has answered over a link on which it proved that it knows the token. Calls go to such instances first. */
   get isProven(): boolean {
     return this.#isProven;
   }
@@ -82,13 +85,13 @@ export class Member {
     return this.isThere && this.beat.state === "ready" && this.own + this.kept + this.#others < this.beat.places;
   }
 
-  /** The least loaded one is best. One that drains refuses all. */
+  /** The instance with the least load is chosen. One that drains refuses all calls. */
   get load(): number {
     const load = (this.own + this.kept + this.#othersGuessed) / Math.max(1, Math.min(mostPlaces, this.beat.places));
     return this.beat.state === "draining" ? load + 1_000_000 : load;
   }
 
-  /** Asks for something that costs nothing. Resolves when it is known whether it answers. */
+  /** Makes a request that costs nothing. Resolves when it is known whether the instance answers. */
   prove(): Promise<void> {
     this.#proving ??= this.#askForProof().finally(() => (this.#proving = undefined));
     return this.#proving;
@@ -109,7 +112,7 @@ export class Member {
     }
   }
 
-  /** It could not be reached. Others come first for a while, which is longer each time. */
+  /** The instance could not be reached. Others come first for a time, which is longer after each attempt. */
   wasInVain(error: IscepError): void {
     this.#isProven = false;
     this.#vainError = error;
@@ -123,7 +126,7 @@ export class Member {
     return this.#vainError;
   }
 
-  /** What was in vain was not its fault. */
+  /** The attempts in vain are forgotten: it has answered, or they were not its fault. */
   forgive(): void {
     this.#vainError = undefined;
     this.#inVain = 0;
@@ -141,7 +144,7 @@ export class Member {
   }
 }
 
-/** The one with the least load. @param without those that are not asked */
+/** The member with the least load. @param without members that are left out */
 export function leastLoaded(
   members: Iterable<Member>,
   fits: (member: Member) => boolean,

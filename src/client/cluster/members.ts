@@ -9,7 +9,7 @@ import type { Service } from "./service.js";
 
 /** How many new instances are asked for their proof at first. */
 const provenAtOnce = 4;
-/** With so many that have room, a client looks for no more. */
+/** A client that knows so many instances with room asks no further ones for their proof. */
 const readyAtOnce = 8;
 
 export interface MembersOptions {
@@ -17,7 +17,7 @@ export interface MembersOptions {
   readonly limits: PauseLimits &
     Pick<Limits, "connectTimeoutMs" | "maxKnownInstances" | "natsGoneMs" | "natsStrangerMs">;
   open(member: Member): Version2ProtocolClient;
-  /** A call would probably begin at once there. */
+  /** A call would probably begin at once at this instance. */
   room(member: Member): void;
   lost(error: IscepError): void;
   back(): void;
@@ -33,7 +33,7 @@ export class Members implements Iterable<Member> {
   #asking: Promise<unknown> | undefined;
   #gathering: Promise<void> | undefined;
   #wake: (() => void)[] = [];
-  /** Calls are made, so it is worth to know who answers. */
+  /** True once calls are made, because then it is worth knowing which instances answer. */
   #isUsed = false;
 
   constructor(options: MembersOptions) {
@@ -68,7 +68,10 @@ export class Members implements Iterable<Member> {
     return this.#members.get(instance);
   }
 
-  /** Anybody who may publish there can tell anything. So a beat ends no run, and takes no place of one that is proven. */
+  /**
+   * Anybody who may publish there can send any beat. So a beat ends no run, and never takes the place of a proven
+   * instance.
+   */
   #told(beat: Beat): void {
     const { instance, state } = beat;
     let member = this.#members.get(instance);
@@ -82,7 +85,7 @@ export class Members implements Iterable<Member> {
     if (member.isProven && member.hasRoom) this.#options.room(member);
   }
 
-  /** The one that has been there longest without proving itself makes room for a new one. */
+  /** The instance that has been known longest without a proof makes room for a new one. */
   #makesRoom(): boolean {
     if (this.#members.size < this.#options.limits.maxKnownInstances) return true;
     for (const member of this.#members.values()) {
@@ -95,8 +98,8 @@ export class Members implements Iterable<Member> {
   }
 
   /**
-   * A new one is asked for its proof before calls need it, so that none of them waits for one that never answers. A client
-   * does not connect to more than it needs.
+   * Asks a new instance for its proof before calls need it, so that no call waits for an instance that never answers. A
+   * client does not connect to more instances than it needs.
    */
   #proveOne(): void {
     let busy = 0;
@@ -116,8 +119,8 @@ export class Members implements Iterable<Member> {
   }
 
   /**
-   * Resolves when some of them have proven themselves, or none of those that are there has, in which case the call will
-   * tell why.
+   * Resolves when some instances have proven themselves, or when all were asked and none has. Then the call will tell
+   * why.
    * @throws IscepError as `some`
    */
   async proven(): Promise<void> {
@@ -127,7 +130,7 @@ export class Members implements Iterable<Member> {
     const endsAtMs = performance.now() + this.#options.limits.connectTimeoutMs;
     while (performance.now() < endsAtMs && ![...this.#members.values()].some(isProvenThere)) {
       this.#check();
-      // Twice as many each time: a few answer most times, and many may have been invented.
+      // Twice as many are asked each time: most times a few answer, but many may be invented.
       const strangers = this.#strangers(asked, Math.max(provenAtOnce, asked.size));
       if (strangers.length === 0) return;
       for (const member of strangers) asked.add(member);
@@ -135,7 +138,7 @@ export class Members implements Iterable<Member> {
     }
   }
 
-  /** Some of them at random, so that many invented ones do not come first. */
+  /** Some instances without a proof, from a random one on, so that many invented ones do not come first. */
   #strangers(asked: ReadonlySet<Member>, most: number): Member[] {
     const strangers = [...this.#members.values()].filter((one) => isStranger(one) && !asked.has(one));
     const from = Math.floor(Math.random() * strangers.length);
@@ -143,8 +146,8 @@ export class Members implements Iterable<Member> {
   }
 
   /**
-   * Resolves when all of them have answered or were in vain, and then at the latest. With `orSome`, those that are slower
-   * than the first one have as long again.
+   * Resolves when all of them have answered or were asked in vain, and after `withinMs` at the latest. With `orSome`,
+   * those that are slower than the first one get as long again as it took.
    */
   async #prove(
     strangers: readonly Member[],
@@ -172,23 +175,23 @@ export class Members implements Iterable<Member> {
     clearTimeout(timer);
   }
 
-  /** Some of which nobody knows yet whether they answer. */
+  /** True when there are instances of which nobody knows yet whether they answer. */
   get hasStrangers(): boolean {
     for (const member of this.#members.values()) if (isStranger(member)) return true;
     return false;
   }
 
-  /** As `answering`, of all. Each has as long as one may be silent that is not gone. */
+  /** Like `answering`, for all instances. Each may take as long as an instance may be silent before it counts as gone. */
   async allAnswering(): Promise<Member[]> {
     return this.answering(await this.all(), this.#options.limits.natsGoneMs);
   }
 
-  /** Asks all of these, within a second. */
+  /** Asks all instances without a proof, and waits `natsStrangerMs` at most. */
   askStrangers(): Promise<void> {
     return this.#prove([...this.#members.values()].filter(isStranger));
   }
 
-  /** Those of them that answer. One that does not say within a second is left out. */
+  /** Those of these instances that answer in time. When none answers, all of them. */
   async answering(members: readonly Member[], withinMs = this.#options.limits.natsStrangerMs): Promise<Member[]> {
     this.#isUsed = true;
     await this.#prove(members.filter(isStranger), { withinMs });
@@ -197,7 +200,7 @@ export class Members implements Iterable<Member> {
     return answering.length > 0 ? answering : [...members];
   }
 
-  /** One that has left tells nothing more, so what it still had to answer ends here too. */
+  /** An instance that has left tells nothing more, so it is removed here too, and what it still had to answer ends. */
   #removeSilent(): void {
     if (this.#options.service.unreachable() !== undefined) return;
     const { natsGoneMs } = this.#options.limits;
@@ -223,8 +226,8 @@ export class Members implements Iterable<Member> {
   }
 
   /**
-   * Resolves when there is one that fits, and at the latest when all that are there must have told of themselves.
-   * @throws IscepError `connect_failed` while nothing can be heard
+   * Resolves when an instance fits, and at the latest when all that are there must have told of themselves.
+   * @throws IscepError `connect_failed` while nothing can be heard, `closed`
    */
   async some(fits: (member: Member) => boolean = isThere): Promise<void> {
     const endsAtMs = performance.now() + this.#tellingMs;
@@ -238,7 +241,7 @@ export class Members implements Iterable<Member> {
     }
   }
 
-  /** Those that answer at once when they are asked. Most times they are all. @throws IscepError as `some` */
+  /** The instances that answer at once when they are asked, which are most times all. @throws IscepError as `some` */
   async known(): Promise<Member[]> {
     await this.some();
     await this.#asking;
@@ -249,7 +252,7 @@ export class Members implements Iterable<Member> {
     return [...this.#members.values()].filter(({ beat }) => beat.state !== "left");
   }
 
-  /** Resolves when all that are there must have told of themselves. @throws IscepError as `some` */
+  /** Resolves when all instances that are there must have told of themselves. @throws IscepError as `some` */
   async all(): Promise<Member[]> {
     this.#check();
     if (this.#silentMs > 0) {
@@ -260,19 +263,22 @@ export class Members implements Iterable<Member> {
     return this.#present();
   }
 
-  /** When there are none, this is known at once. */
+  /** When no instance is there, this is known at once. */
   async #gather(): Promise<void> {
     await this.#asking;
     if (this.#members.size === 0 || this.#silentMs <= 0) return;
     await pause(this.#silentMs, undefined, { signal: this.#closed.signal }).catch(() => {});
   }
 
-  /** For how long one may still be there that has told nothing. */
+  /** For how long an instance may still be there that has told nothing. */
   get #silentMs(): number {
     return this.#listensSinceMs + this.#tellingMs - performance.now();
   }
 
-  /** Each tells of itself in this time, even if the question does not reach it: a beat comes four times in `natsGoneMs`. */
+  /**
+   * Each instance tells of itself in this time, even if the question does not reach it: a beat comes four times in
+   * `natsGoneMs`.
+   */
   get #tellingMs(): number {
     return 0.3 * this.#options.limits.natsGoneMs;
   }

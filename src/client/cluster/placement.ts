@@ -1,18 +1,18 @@
 /**
- * Says which instance a call is tried at next. First it asks those that seem to have room, and none of them lets it wait.
- * When none takes it, it asks all again, and it may wait. Those that never answered are asked last, because nobody knows
- * whether they are what they say. A call is refused only when all have refused it.
+ * Says at which instance a call is tried next. First come those that seem to have room, and the call may not wait
+ * there. When none of them takes the call, all are tried again, and it may wait. Instances that never answered come
+ * last, because nobody knows whether they are what they say. A call is refused only when all have refused it.
  */
 import type { ErrorCode, IscepError } from "../../errors.js";
 import { leastLoaded, type Member } from "./member.js";
 
 export interface Try {
   readonly member: Member;
-  /** It may wait there for its turn. */
+  /** The call may wait there for its turn. */
   readonly wait: boolean;
 }
 
-/** These and no others, in this order. Without one, all are asked, the least loaded first. */
+/** Only these members are tried, in this order. Without an order, all are tried, the least loaded first. */
 export interface Order {
   readonly members: readonly Member[];
   tried?(member: Member): void;
@@ -20,7 +20,7 @@ export interface Order {
   refused?(error: IscepError): IscepError | undefined;
 }
 
-/** A call that was refused so may begin elsewhere. */
+/** A call that was refused with one of these may begin elsewhere. */
 const handedOver: ReadonlySet<ErrorCode> = new Set([
   "busy",
   "connect_failed",
@@ -30,7 +30,7 @@ const handedOver: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 export interface Candidates extends Iterable<Member> {
-  /** There are some that never answered. */
+  /** Some of them never answered. */
   readonly hasStrangers: boolean;
 }
 
@@ -41,7 +41,7 @@ export class Placement {
   #isLate = false;
   #hasAsked = false;
   #tried: Set<Member> | undefined;
-  /** It would be refused there again. */
+  /** Members that would refuse the call again. */
   #useless: Set<Member> | undefined;
   #error: IscepError | undefined;
 
@@ -52,8 +52,8 @@ export class Placement {
   }
 
   /**
-   * undefined: there is none left. `ask`: before the call waits somewhere, those must be asked that never answered
-   * (`Members.askStrangers`), because one of them may have room.
+   * Returns undefined when no member is left. `ask`: before the call waits somewhere, those that never answered must be
+   * asked (`Members.askStrangers`), because one of them may have room.
    */
   next(): Try | "ask" | undefined {
     if (this.#order !== undefined) {
@@ -97,7 +97,7 @@ export class Placement {
     return true;
   }
 
-  /** It was taken back from where it waited, because another instance has room. */
+  /** The call was taken back from where it waited, because another instance has room. */
   again(): void {
     this.#isLate = false;
     this.#tried = this.#useless && new Set(this.#useless);
@@ -108,7 +108,10 @@ function hasRoom(member: Member): boolean {
   return member.isProven && member.hasRoom;
 }
 
-/** A call that came to wait there now would find the place of another one free, and take it. */
+/**
+ * True when no place is kept at the member. A call that came to wait there would take a place that is kept for another
+ * call.
+ */
 function keepsNone(member: Member): boolean {
   return isProvenThere(member) && member.kept === 0;
 }

@@ -2,7 +2,10 @@
 import { IscepError } from "../../errors.js";
 import type { RunRecord, RunsPage } from "../../model/run-record.js";
 
-/** Where the next page of each instance begins: behind this run, or at its first one. An instance that has no more is missing. */
+/**
+ * Where the next page of each instance begins: behind this run, or at its first one. An instance that has no more runs
+ * is left out.
+ */
 export type Positions = ReadonlyMap<string, string | undefined>;
 
 const cursorPrefix = "cluster-";
@@ -12,7 +15,7 @@ export function encodePositions(positions: Positions): string {
   return cursorPrefix + Buffer.from(JSON.stringify(pairs)).toString("base64url");
 }
 
-/** @throws IscepError `usage` for what did not come from a page of this service */
+/** @throws IscepError `usage` for a cursor that did not come from a page of this service */
 export function decodePositions(cursor: string): Positions {
   const wrong = new IscepError("usage", "`after` must be the `next` of an earlier page of the same service");
   if (!cursor.startsWith(cursorPrefix)) throw wrong;
@@ -55,7 +58,7 @@ export function mergePages(
     // Servers that share a runs folder know the same runs.
     if (!seen.has(run.run)) runs.push(run);
     seen.add(run.run);
-    // What follows on its next page may be newer than what the others still have here.
+    // The runs on its next page may be newer than those that the other instances still have here.
     if (newest.taken === newest.page.runs.length && newest.page.next !== undefined) break;
   }
   const next = new Map<string, string | undefined>();
@@ -64,7 +67,7 @@ export function mergePages(
     next.set(instance, taken === 0 ? before.get(instance) : page.runs[taken - 1]?.run);
   }
   const told = missing.length === 0 ? {} : { missing };
-  // Without others, one that does not answer would make pages without end.
+  // If nothing else is left, instances that do not answer would make pages without end.
   if (next.size === 0) return { runs, ...told };
   for (const instance of missing) next.set(instance, before.get(instance));
   return { runs, next: encodePositions(next), ...told };
@@ -76,7 +79,7 @@ function isNewer(run: RunRecord | undefined, other: RunRecord | undefined): bool
   return run.run > other.run;
 }
 
-/** If several have a name, the first counts. */
+/** The first of several items with one name counts. */
 export function mergeByName<Item>(lists: readonly (readonly Item[])[], nameOf: (item: Item) => string): Item[] {
   const byName = new Map<string, Item>();
   for (const list of lists) for (const item of list) if (!byName.has(nameOf(item))) byName.set(nameOf(item), item);

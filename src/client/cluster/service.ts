@@ -1,4 +1,4 @@
-/** What a client of many instances needs from whatever leads to them. */
+/** The way to the instances of a service, as a client of many instances needs it. */
 import type { IscepError } from "../../errors.js";
 import type { Beat } from "../../nats/beat.js";
 import type { DurableState } from "../../nats/queue/durable.js";
@@ -19,12 +19,12 @@ export interface ServiceListener {
 export interface DurableCalls {
   /** Resolves to the id of the run, when the broker has the call. @throws IscepError */
   submit(command: string, args: unknown, options: RunOptions, token: string | undefined): Promise<string>;
-  /** What became of it; undefined when nobody is there who could know. @throws IscepError */
+  /** What became of the call; undefined when nobody is there who could know. @throws IscepError */
   state(run: string, token: string | undefined): Promise<DurableState | undefined>;
 }
 
 export interface Service {
-  /** Default: it has no queue. */
+  /** Default: the service has no queue. */
   readonly durable?: DurableCalls;
   readonly name: string;
   /** What carries the packets. Default: what the stream is. */

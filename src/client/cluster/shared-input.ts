@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { closeSource, type StdinSource } from "../protocol/input-sender.js";
 
 export class SharedInput {
-  /** For each attempt. */
+  /** The source that each attempt gets. */
   readonly source: StdinSource;
   readonly #given: StdinSource;
   #chunks: AsyncIterator<string | Uint8Array> | undefined;

@@ -4,7 +4,10 @@
  */
 import type { Member } from "./member.js";
 
-/** A place that a call is to have when it was taken back. Without it, calls that begin meanwhile would take it each time. */
+/**
+ * A place that is kept for a call while it is taken back. Otherwise, calls that begin meanwhile would take the place
+ * each time.
+ */
 export class KeptPlace {
   readonly member: Member;
   #isKept = true;
@@ -24,11 +27,14 @@ export class KeptPlace {
 }
 
 export interface WaitingCall {
-  /** Where it waits, as far as is known; it may have begun meanwhile. */
+  /** Where the call waits, as far as is known; it may have begun meanwhile. */
   readonly member: Member | undefined;
-  /** It was asked for once at its instance, so it has begun there. */
+  /** True when its instance was asked once to give the call back. It is not asked again, because the call has begun there. */
   wasAsked: boolean;
-  /** Resolves to true when it was taken back, and is on its way to another instance. It gives the place back when it goes on. */
+  /**
+   * Resolves to true when the call was taken back, and is on its way to another instance. The call gives the place back
+   * when it goes on.
+   */
   withdraw(place: KeptPlace): Promise<boolean>;
 }
 
@@ -45,7 +51,7 @@ export class WaitingCalls {
     if (this.#calls.size > 0) this.#calls.delete(call);
   }
 
-  /** A call would probably begin at once at this instance. */
+  /** Offers calls to this instance, at which a call would probably begin at once. */
   offer(member: Member): void {
     if (this.#calls.size === 0 || member.isOffered || !member.hasRoom) return;
     member.isOffered = true;

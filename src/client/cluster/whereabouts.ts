@@ -1,4 +1,4 @@
-/** Knows which instance has a run, or has the run of a key; it asks all of them when it does not. */
+/** Knows which instance has a run, or the run of an idempotency key. When it does not know, it asks all instances. */
 import { createHash } from "node:crypto";
 import { IscepError, toIscepError, type ErrorCode } from "../../errors.js";
 import type { CallOptions, RunsOptions } from "../protocol/options.js";
@@ -7,12 +7,12 @@ import { BoundedMap } from "./bounded-map.js";
 import type { Member } from "./member.js";
 import type { Members } from "./members.js";
 
-/** What a member says that is not there any more, or whose token knows nothing of the run. */
+/** Errors of a member that is not there any more, or at which the token has no such run. */
 const saysNothing: ReadonlySet<ErrorCode> = new Set(["connect_failed", "lost", "closed", "run_not_found"]);
 
 interface GivenKey {
   readonly instance: string;
-  /** Calls with it that were given to the instance, without those that it refused. */
+  /** Calls with the key that were given to the instance, without those that it refused. */
   readonly calls: number;
 }
 
@@ -63,15 +63,15 @@ export class Whereabouts {
     throw new IscepError("run_not_found");
   }
 
-  /** Those that had not told of themselves when the first were asked. */
+  /** The instances that had not told of themselves when the first ones were asked. */
   async #others(asked: readonly Member[]): Promise<Member[]> {
     const all = await this.#members.answering(await this.#members.all());
     return all.filter((member) => !asked.includes(member));
   }
 
   /**
-   * Where a call with this key must go: to the instance that has its run, else to the one that all clients would choose.
-   * There is only one place that decides, because at two places the call could run twice.
+   * Where a call with this key must go: to the instance that has its run, else to the one that all clients would
+   * choose. Only one instance decides, because at two instances the call could run twice.
    * @throws IscepError `lost` when the instance that this client gave the key to is gone
    */
   async ofKey(options: CallOptions): Promise<Member | undefined> {
@@ -97,8 +97,8 @@ export class Whereabouts {
   }
 
   /**
-   * It was refused there. The key may go anywhere then, unless an earlier call with it may have begun.
-   * @returns the error to be told instead, when nobody knows whether an earlier one has begun
+   * The call was refused there. The key may then go anywhere, unless an earlier call with it may have begun.
+   * @returns the error to be told instead, when nobody knows whether an earlier call has begun
    */
   refused(options: CallOptions, error: IscepError): IscepError | undefined {
     const key = keyOf(options);
@@ -113,7 +113,7 @@ export class Whereabouts {
     return cannotBeReached(given.instance, error);
   }
 
-  /** Resolves as soon as one has it. @throws IscepError when one that is there could not say */
+  /** Resolves as soon as an instance has the run. @throws IscepError when none has it, and one that is there could not say */
   async #first(members: readonly Member[], query: RunsOptions): Promise<Found | undefined> {
     return new Promise((resolve, reject) => {
       let open = members.length;
@@ -155,7 +155,10 @@ function tokenOf(options: CallOptions | undefined): Pick<CallOptions, "token" | 
   };
 }
 
-/** Every client finds the same one, so calls with one key meet. One that takes no calls is the last choice. */
+/**
+ * Every client finds the same instance, so that calls with one key meet. An instance that takes no calls is the last
+ * choice.
+ */
 function firstFor(members: readonly Member[], key: string): Member | undefined {
   const rank = ({ instance, beat }: Member): string =>
     (beat.state === "draining" ? "1" : "0") + createHash("sha256").update(`${key}\0${instance}`).digest("hex");
@@ -163,7 +166,7 @@ function firstFor(members: readonly Member[], key: string): Member | undefined {
   return ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1))[0]?.member;
 }
 
-/** Keys of different owners are different. */
+/** The same key with another token is another key. */
 function keyOf({ token, idempotencyKey }: CallOptions): string {
   return `${token ?? ""}\0${idempotencyKey ?? ""}`;
 }
