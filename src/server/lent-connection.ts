@@ -192,12 +192,12 @@ export class LentConnection implements Connection, HttpConnection {
     this.#inFlight--;
     this.#readBytes = this.socket.bytesRead;
     this.#progress(performance.now(), true);
-    if (this.#closing !== undefined && this.#inFlight === 0) this.socket.end();
+    if (this.#closing !== undefined) this.#close(this.#closing);
   }
 
   malformed(message: string): void {
     this.#host.logRefusedPacket("malformed", message, this.id, this.source);
-    this.#closing ??= `malformed: ${message}`;
+    this.#beginClosing(`malformed: ${message}`);
   }
 
   checkDeadlines(nowMs: number): void {
@@ -216,8 +216,7 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   #tell(reason: string): void {
-    this.#closing ??= reason;
-    this.#deadlines.closing(performance.now());
+    this.#beginClosing(reason);
     endWithProblem(this.socket, new IscepError("timeout", reason), 408);
   }
 
@@ -234,10 +233,18 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   #finish(reason: string): void {
-    if (this.#closing !== undefined) return;
-    this.#closing = reason;
-    this.#deadlines.closing(performance.now());
+    if (this.#closing === undefined) this.#close(reason);
+  }
+
+  #close(reason: string): void {
+    this.#beginClosing(reason);
     if (this.#inFlight === 0) this.socket.end();
+  }
+
+  /** The peer has the time to linger from the last call on. */
+  #beginClosing(reason: string): void {
+    this.#closing ??= reason;
+    this.#deadlines.closing(performance.now());
   }
 
   cut(reason: string): void {

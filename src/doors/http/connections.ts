@@ -19,8 +19,10 @@ export class HttpConnections {
   readonly #unanswered = new WeakMap<Duplex, Set<IncomingMessage>>();
   /** Their last request has come. */
   readonly #ending = new WeakSet<Duplex>();
+  readonly #lingerTimeoutMs: number;
 
   constructor(app: HttpApp, plainCalls: PlainCallRoute, limits: Limits) {
+    this.#lingerTimeoutMs = limits.lingerTimeoutMs;
     const listener = getRequestListener((request, { incoming, outgoing }) => {
       const peer = this.#connections.get(incoming.socket);
       if (peer === undefined) throw new IscepError("internal", "a request came over a connection that is not known");
@@ -112,11 +114,9 @@ export class HttpConnections {
     this.#ending.add(socket);
     connection.malformed(error.code ?? error.message);
     const unanswered = [...(this.#unanswered.get(socket) ?? [])];
-    // Requests that were whole are answered as if nothing stood behind them: they have run. The connection ends then.
-    if (unanswered.length > 0 && unanswered.every(({ complete }) => complete)) {
-      socket.pause();
-      return;
-    }
+    // Requests that were whole are answered as if nothing stood behind them: they have run. The connection ends then. It is
+    // read until then, because a peer that goes away must be seen.
+    if (unanswered.length > 0 && unanswered.every(({ complete }) => complete)) return;
     // The body of the last one cannot come any more, and there is no place for a word to it before the other answers.
     if (unanswered.length > 1) {
       socket.destroy();
@@ -127,7 +127,7 @@ export class HttpConnections {
       ? new IscepError("too_large", "the header fields of the request are larger than the limit max_http_head_bytes")
       : notReadable();
     endWithProblem(connection.socket, fault, isTooLarge ? 431 : 400);
-    setTimeout(() => socket.destroy(), lingerMs).unref();
+    setTimeout(() => socket.destroy(), this.#lingerTimeoutMs).unref();
   }
 }
 
@@ -163,6 +163,3 @@ function refuseRequest(outgoing: ServerResponse): void {
   });
   outgoing.writeHead(400, { "content-type": "application/problem+json", connection: "close" }).end(body);
 }
-
-/** How long a peer that sent no HTTP has to read why it is refused. */
-const lingerMs = 500;

@@ -1,0 +1,74 @@
+/** However a connection comes to its end, its place is given back, whether the peer keeps silent or is gone. */
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { defineCommand } from "iscep";
+import { startHttp, type HttpServer, type RawHttp } from "../../support/http.js";
+import { readLogs, tokens } from "../../support/servers.js";
+import { until } from "../../support/until.js";
+
+let release: () => void = () => {};
+const wait = defineCommand({ name: "wait", run: () => new Promise<void>((resolve) => (release = resolve)) });
+const host = "Host: localhost";
+const call = ["POST /commands/wait HTTP/1.1", host, `Authorization: Bearer ${tokens.alice}`];
+const garbage = ["garbage", "", ""];
+
+const ways: Record<string, (raw: RawHttp, server: HttpServer) => void | Promise<void>> = {
+  "bytes that are no request": (raw) => void raw.send(...garbage),
+  "such bytes behind a request that is answered at once": (raw) =>
+    void raw.send("GET /livez HTTP/1.1", host, "", ...garbage),
+  async "such bytes behind events"(raw, server) {
+    raw.send(...call, "Accept: text/event-stream", "Content-Length: 0", "", "");
+    await raw.until(/event: started/);
+    raw.send(...garbage);
+    await until(() => readLogs(path.join(server.folder, "logs")).includes("HPE_"));
+    release();
+    await raw.until(/event: end/);
+  },
+  async "such bytes behind a call"(raw, server) {
+    raw.send(...call, "Content-Type: application/json", "Content-Length: 2", "", "{}");
+    raw.send(...garbage);
+    await until(() => readLogs(path.join(server.folder, "logs")).includes("HPE_"));
+    release();
+    await raw.until(/completed/);
+  },
+  "a body that is not whole, with such bytes": (raw) =>
+    void raw.send(...call, "Transfer-Encoding: chunked", "", "zz", "", ""),
+  "two hosts": (raw) => void raw.send("GET /livez HTTP/1.1", host, "Host: other", "", ""),
+  "a head that is too large": (raw) => void raw.send("GET /livez HTTP/1.1", host, `X-A: ${"a".repeat(20_000)}`, "", ""),
+  "a head that is not whole": (raw) => void raw.send("GET /livez HTTP/1.1"),
+  "wrong tokens": (raw) => void raw.send("GET /commands HTTP/1.1", host, "Authorization: Bearer wrong", "", ""),
+  "an answer that says it is the last": (raw) =>
+    void raw.send("GET /livez HTTP/1.1", host, "Connection: close", "", ""),
+  "nothing more": (raw) => void raw.send("GET /livez HTTP/1.1", host, "", ""),
+};
+
+const limits = {
+  packetTimeoutMs: 50,
+  idleTimeoutMs: 50,
+  lingerTimeoutMs: 40,
+  maxFailedTokensPerConnection: 1,
+};
+
+describe.each(Object.entries(ways))("after %s", (_, begin) => {
+  test.each(["keeps silent", "is gone"])("the place of a peer that %s is given back", async (peer) => {
+    const server = await startHttp({ commands: [wait], limits, exemptLocalSources: true });
+    const raw = await server.bytes();
+    // It does not answer the end of the server with its own.
+    raw.socket.allowHalfOpen = true;
+    await until(() => server.server.connections === 1);
+    await begin(raw, server);
+    if (peer === "is gone") raw.socket.destroy();
+    await until(() => server.server.connections === 0, "the connection stays");
+    expect(server.server.connections).toBe(0);
+  });
+});
+
+test("a peer that goes away after bytes that are no request is seen while its call runs", async () => {
+  const server = await startHttp({ commands: [wait], limits, exemptLocalSources: true });
+  const raw = await server.bytes();
+  raw.send(...call, "Content-Type: application/json", "Content-Length: 2", "", "{}", ...garbage);
+  await until(() => readLogs(path.join(server.folder, "logs")).includes("HPE_"));
+  raw.socket.destroy();
+  await until(() => server.server.connections === 0, "the connection stays");
+  release();
+});
