@@ -19,7 +19,7 @@ type ChoicesFrom = ReadonlyMap<string, string>;
 
 interface Asked {
   readonly values: Promise<ReadonlySet<string>>;
-  /** A time of the clock that only goes forward. It counts from when the values are there. */
+  /** By performance.now(), counted from when the values have come. */
   expiresAtMs: number;
 }
 
@@ -82,8 +82,8 @@ export class Choices {
   }
 
   /**
-   * The schema with the present values as `enum`, or, if there is no room for all, with some of them as `examples`. If
-   * they cannot be had, they are left out. Then a caller learns at the call what is wrong.
+   * The schema with the present values as `enum`, or, if there is no room for all, with some of them as `examples`.
+   * Values that cannot be got are left out, and a caller learns at the call what is wrong.
    */
   async #offer(argsSchema: JsonSchema, choicesFrom: ChoicesFrom): Promise<JsonSchema> {
     const properties: Record<string, unknown> = { ...(argsSchema["properties"] as object) };

@@ -35,7 +35,7 @@ export class UnderWay {
     if (this.#works.delete(work)) this.#tellIfIdle();
   }
 
-  /** Its runs have their outcomes, or one of them waits for the last output. */
+  /** The runs of the work have their outcomes, or one of them waits for the last output. */
   settle(work: Work): void {
     if (this.#works.has(work) && work.isSettled) this.delete(work);
   }

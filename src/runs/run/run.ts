@@ -30,7 +30,7 @@ export class Run {
   readonly startedAtMs: number;
   /** undefined until the arguments have been checked. */
   work: RunWork | undefined;
-  /** How long it may take, with the wait for a place. */
+  /** How long the run may take, with the wait for a place. */
   timeoutMs = Number.POSITIVE_INFINITY;
   /** The arguments in the form for logs: `secretValue` stands for each secret. */
   loggedArgs: unknown;
@@ -46,9 +46,9 @@ export class Run {
   terminal: RunTerminal | undefined;
   /** The caller may ask for it later, even after a restart of the server. */
   retention: Retention | undefined;
-  /** False: it is refused when it cannot begin at once. */
+  /** False: the run is refused when it cannot begin at once. */
   mayWait = true;
-  /** What the door of its caller can carry; undefined when that is what any other door can. */
+  /** How large a value the door of its caller can carry; undefined: as large as any door can. */
   valueRoom: ValueRoom | undefined;
   /** The commands log has the start of the run, and must get its end. */
   isInJournal = false;
@@ -215,8 +215,8 @@ export class Run {
   }
 
   /**
-   * It is the same for all who ask: the run's own caller may carry less than others, and no secret of its call is
-   * shown.
+   * The outcome that all who ask are told. Its value fits the door of the run's own caller, and it shows no secret of
+   * the call.
    */
   #told(settled: RunOutcome): RunOutcome {
     const outcome = fitValue(settled, this.valueRoom ?? this.#host.room);
@@ -256,7 +256,7 @@ export class Run {
     return this.#lasting?.holders !== undefined;
   }
 
-  /** True when somebody else wants it too. */
+  /** True when somebody other than this holder wants the run. */
   isWantedWithout(holder: object, isDetached: boolean): boolean {
     const others = eachListener(this.#lasting?.holders).filter((one) => one !== holder);
     return others.length > 0 || this.detachments > (isDetached ? 1 : 0);

@@ -14,7 +14,7 @@ export interface StartOptions {
   readonly idempotencyKey?: string | undefined;
   /** The span of the caller (W3C Trace Context). */
   readonly traceparent?: string | undefined;
-  /** False: it is refused with `busy` when it cannot begin at once. Default: true. */
+  /** False: the run is refused with `busy` when it cannot begin at once. Default: true. */
   readonly wait?: boolean | undefined;
   /** The run goes on when nobody holds it. */
   readonly detached?: boolean;

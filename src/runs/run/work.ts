@@ -31,7 +31,7 @@ export class Work implements RunWork {
   readonly timeoutMs: number;
   readonly #host: WorkHost;
   #runs: readonly Run[];
-  /** The output of those among them that joined, in the same order. */
+  /** The output of those of `#runs` that joined, in the same order. */
   #joined: readonly JoinedOutput[] = nobody;
   /** The output that is written after the first run has left. */
   #rest: RunOutput | undefined;
@@ -52,7 +52,7 @@ export class Work implements RunWork {
     this.#host = host;
   }
 
-  /** The runs that want it. */
+  /** The runs that want this work. */
   get runs(): readonly Run[] {
     return this.#runs;
   }

@@ -12,7 +12,7 @@ export interface RunGroup {
 const prefix = "iscep-run-";
 let opened = 0;
 
-/** @throws the system's error when it cannot be made */
+/** @throws the system's error when the group cannot be made */
 export function openRunGroup(parent: string, maxProcesses: number): RunGroup {
   sweep(parent);
   const folder = path.join(parent, `${prefix}${process.pid}-${++opened}`);
@@ -25,10 +25,7 @@ export function openRunGroup(parent: string, maxProcesses: number): RunGroup {
   };
 }
 
-/**
- * Removes groups of ended runs, of this server and of servers that were killed. A group with processes cannot be
- * removed.
- */
+/** Removes groups of ended runs, of this server and of servers that were killed. A group with processes cannot be removed. */
 function sweep(parent: string): void {
   for (const name of readdirSync(parent)) {
     const [, pid = ""] = /^iscep-run-(\d+)-\d+$/.exec(name) ?? [];

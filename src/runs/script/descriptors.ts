@@ -17,8 +17,8 @@ export interface DescriptorOwner {
 }
 
 /**
- * Opens it for reading, at its beginning. Only who has the descriptor can read it, because the name is gone before this
- * returns. The caller closes it when the program has started.
+ * Opens the file for reading, at its beginning. Only a process with the descriptor can read it, because the name is
+ * gone before this returns. The caller closes it when the program has started.
  * @param owner the user that may open it again as /dev/fd/N, when the program runs as another user
  */
 export function openDescriptor(bytes: Uint8Array, owner?: DescriptorOwner): number {

@@ -13,7 +13,7 @@ import {
 } from "./scan.js";
 
 export interface ProcessesToEnd {
-  /** The value of ISCEP_RUN that all of them have, however they were forked. */
+  /** The value of ISCEP_RUN that all processes of the run have, however they were forked. */
   readonly runId: string;
   /** The process that leads the run's group; undefined when it belonged to another server. */
   readonly leader?: {
@@ -36,7 +36,7 @@ export async function endProcessesOfRuns(
 export async function endProcesses(target: ProcessesToEnd, killGraceMs: number): Promise<void> {
   const tree = new RunTree(target);
   const killAtMs = performance.now() + killGraceMs;
-  // It looks first and signals then, because a process whose parent has ended can no longer be found by its parent.
+  // Each round looks first and signals then, because a process whose parent has ended can no longer be found by its parent.
   while (await tree.look()) {
     if (performance.now() >= killAtMs) break;
     tree.signal("SIGTERM");
@@ -44,7 +44,8 @@ export async function endProcesses(target: ProcessesToEnd, killGraceMs: number):
   }
   // A process that forks faster than the search is found again in the next round.
   for (let round = 0; round < killRounds && (await tree.look()); round++) {
-    // What is stopped forks no more. A child that is forked between the look and the end of its parent could not be found.
+    // A stopped process forks no more. Otherwise, a child that is forked between the look and the end of its parent
+    // could not be found.
     for (let stops = 0; stops < stopRounds && tree.signal("SIGSTOP"); stops++) await tree.look();
     tree.signal("SIGKILL");
     await tree.gone(performance.now() + roundMs);
@@ -60,12 +61,12 @@ const maxPauseMs = 50;
 class RunTree {
   readonly #target: ProcessesToEnd;
   /**
-   * The processes by pid. One that was once seen to belong to the run is known again when its variable or its parent is
-   * gone.
+   * The processes by pid. A process that was once seen to belong to the run stays known when its variable or its parent
+   * is gone.
    */
   readonly #known = new Map<number, ProcessEntry>();
   readonly #told = new Set<string>();
-  /** It belongs to another user now. It cannot be ended from here, and is not waited for. */
+  /** Processes that belong to another user now. They cannot be ended from here, and are not waited for. */
   readonly #foreign = new Set<string>();
   readonly #sinceTicks: number;
   #groupTold = false;
@@ -74,7 +75,7 @@ class RunTree {
   constructor(target: ProcessesToEnd) {
     this.#target = target;
     const { leader } = target;
-    // It started all others. If its start is not known any more, all processes are checked.
+    // The leader started all others. If its start is not known any more, all processes are checked.
     this.#sinceTicks = leader?.isThere() === true ? (startTicksOf(leader.pid) ?? 0) : 0;
   }
 
@@ -100,7 +101,7 @@ class RunTree {
 
   /**
    * Each process gets only one SIGTERM, because some programs treat a second one as a wish to end without cleaning up, and
-   * one SIGSTOP. Returns whether there was one that had not got it before.
+   * one SIGSTOP. Returns whether there was a process that had not got this signal before.
    */
   signal(signal: "SIGTERM" | "SIGSTOP" | "SIGKILL"): boolean {
     let isNew = false;
@@ -117,8 +118,8 @@ class RunTree {
         this.#told.add(`${signal} ${identity}`);
       }
       isNew = true;
-      // It is checked again right before. The pid may have become that of another process since the scan, or the
-      // process may have left the group before the group got the signal.
+      // Each process is checked again right before its signal. Since the scan, its pid may have become that of another
+      // process, or it may have left the group before the group got the signal.
       const groupId = currentGroup(entry);
       if (groupId === undefined || groupId === toldGroup) continue;
       try {

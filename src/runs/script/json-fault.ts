@@ -1,6 +1,6 @@
 /**
- * Finds the place where a text stops being JSON. V8 does not always say it, and quotes the text, which may have a
- * secret.
+ * Finds the place where a text stops being JSON. V8 does not always tell the place, and it quotes the text, which may
+ * contain a secret.
  */
 
 export interface JsonFault {

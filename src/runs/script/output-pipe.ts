@@ -62,7 +62,7 @@ export function openOutputPipe(owner?: DescriptorOwner): OutputPipe | undefined 
   }
 }
 
-/** At once where there is none left; in advance it takes no time from a run. */
+/** Makes more pipes: at once when none is left, and otherwise in advance, which takes no time from a run. */
 function makeMore(): void {
   if (!canMake || names.length > batchSize / 2) return;
   if (names.length === 0) {
@@ -87,7 +87,10 @@ function newNames(): string[] {
   return Array.from({ length: batchSize }, () => path.join(made, String(count++)));
 }
 
-/** Closed to other users. It is removed at the end of the process; that of a process that was killed, by the next one. */
+/**
+ * Makes a folder that is closed to other users. It is removed when this process ends, or by the next one if this one is
+ * killed.
+ */
 function openFolder(parent: string): string {
   for (const name of readdirSync(parent)) {
     if (!name.startsWith(prefix)) continue;
@@ -103,6 +106,6 @@ function removeIfOurs(made: string): void {
   try {
     rmSync(made, { recursive: true, force: true });
   } catch {
-    // It belongs to another user, whose next server removes it.
+    // The folder belongs to another user, whose next server removes it.
   }
 }

@@ -7,9 +7,7 @@ import { SecretMask } from "../../text/secret-mask.js";
 import { PipeTurns } from "./pipe-turns.js";
 import { ProgressLines, type ProgressListener } from "./progress-lines.js";
 
-/**
- * Takes the bytes as they come. A promise asks for a pause until it resolves. `isGiven`: nobody will change the bytes.
- */
+/** Takes the bytes as they come. A promise asks for a pause until it resolves. `isGiven`: nobody will change the bytes. */
 export interface LiveOutput {
   write(channel: OutputChannel, bytes: Uint8Array, isGiven: true): Promise<void> | undefined;
 }
@@ -27,7 +25,7 @@ export interface ScriptOutputOptions {
   readonly secrets: readonly string[];
 }
 
-/** One for all servers of the process, as they share its event loop. */
+/** All servers of the process share these turns, as they share its event loop. */
 const pipeTurns = new PipeTurns(limitTable.scriptReadBytes.default);
 
 /** This is more than the system keeps of unread bytes of a socket. */
@@ -81,7 +79,7 @@ export class ScriptOutput {
     return this.#waiting > 0 || this.#isPaused;
   }
 
-  /** A pipe waits until all others were read. */
+  /** True while a pipe waits for its turn to be read. */
   get awaitsTurn(): boolean {
     return this.#pipes.some((pipe) => pipeTurns.has(pipe));
   }
@@ -125,7 +123,7 @@ export class ScriptOutput {
     pipe.on("error", () => pipe.destroy());
   }
 
-  /** It is being ended: its last words are taken, as many as a pipe may hold, and then it is read no further. */
+  /** The script is being ended: its last words are taken, as many as a pipe may hold, and then nothing more is read. */
   stop(): void {
     this.#lastByte = Math.min(this.#lastByte, this.#bytes + maxPipeBytes);
   }
@@ -158,7 +156,7 @@ export class ScriptOutput {
     return waiting;
   }
 
-  /** The value that standard output was read as. It may have a secret in a form that only the reading reveals. */
+  /** The value of standard output with its secrets masked. Some forms of a secret show only when the JSON is read. */
   maskedValue(value: unknown): unknown {
     return this.#masks.stdout.value(value);
   }

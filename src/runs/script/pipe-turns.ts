@@ -1,6 +1,6 @@
 /**
- * Scripts that print at full speed would have the event loop read their pipes, and do nothing else. So much is read in
- * one turn of it from all of them together; then each pipe waits until its turn comes.
+ * Scripts that print at full speed would have the event loop read their pipes, and do nothing else. So only a bounded
+ * number of bytes is read from all pipes together in one turn of it; then each pipe waits for its own turn.
  */
 import type { Readable } from "node:stream";
 
@@ -20,10 +20,10 @@ export class PipeTurns {
     this.#leftBytes = maxBytes;
   }
 
-  /** So much was read. When that was enough for this turn, the pipe is paused until its next one. */
+  /** Counts bytes that were read. When they are enough for this turn, the pipe is paused until its next one. */
   count(pipe: Readable, bytes: number): void {
     this.#leftBytes -= bytes;
-    // Those that were resumed with this one are read in the same turn.
+    // While others wait, this pipe waits behind them.
     if (this.#leftBytes <= 0 || this.#waiting.size > 0) {
       pipe.pause();
       this.#waiting.add(pipe);
@@ -37,12 +37,12 @@ export class PipeTurns {
     this.#turnSoon();
   }
 
-  /** It waits for its turn. */
+  /** True while the pipe waits for its turn. */
   has(pipe: Readable): boolean {
     return this.#waiting.has(pipe);
   }
 
-  /** It is not read on. */
+  /** The pipe is not read any further. */
   delete(pipe: Readable): void {
     this.#waiting.delete(pipe);
   }

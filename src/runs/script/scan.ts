@@ -82,8 +82,8 @@ async function readRunIds(found: Map<number, ProcessEntry>, sinceTicks: number):
 }
 
 /**
- * To read from a process that is stuck in the kernel may never return. It must hold no more than one thread of Node's
- * pool.
+ * A read from a process that is stuck in the kernel may never return. Such reads must hold no more than one thread of
+ * Node's pool.
  */
 const beingRead = new Set<string>();
 
@@ -127,12 +127,12 @@ export function startTicksOf(pid: number): number | undefined {
   return stat === undefined ? undefined : Number(stat.startTicks);
 }
 
-/** True when it still lives, and its pid does not belong to another process. */
+/** True when the process still lives, and its pid does not belong to another one. */
 export function isSameProcess(entry: ProcessEntry): boolean {
   return currentGroup(entry) !== undefined;
 }
 
-/** The group that it is in now; undefined when it has ended. */
+/** The group that the process is in now; undefined when it has ended. */
 export function currentGroup(entry: ProcessEntry): number | undefined {
   const now = readStat(entry.pid);
   return now?.startTicks === entry.startTicks ? now.groupId : undefined;

@@ -93,7 +93,7 @@ export class ProcessWatch {
     this.#exit = { exitCode, signal };
     if (this.#ending) return;
     if (signal !== null) this.#endTree();
-    // A process that it started may hold the pipes as long as it lives.
+    // A process that the program has started may hold the pipes as long as it lives.
     else this.#awaitPipes();
   };
 
@@ -119,8 +119,8 @@ export class ProcessWatch {
   }
 
   /**
-   * When the event loop was held up, its timers come before what the pipes hold already. So this is read first, as long
-   * as each turn brings more.
+   * When the event loop was held up, its timers come before the bytes that the pipes already hold. So these are read
+   * first, as long as each turn brings more.
    */
   #afterPipeGrace(then: () => void): void {
     const output = this.#output;
@@ -145,8 +145,7 @@ export class ProcessWatch {
     const leader = pid === undefined ? undefined : { pid, isThere: () => this.#exit === undefined };
     void endProcesses({ runId, ...(leader === undefined ? {} : { leader }) }, limits.killGraceMs).then(() => {
       this.#ending = false;
-      // A process that is stuck in the kernel, or belongs to another user now, does not end even now. Stop waiting for
-      // it.
+      // A process that is stuck in the kernel, or belongs to another user now, does not end even now. Stop waiting for it.
       if (this.#closed || (this.#exit !== undefined && this.#output.isHeldBack)) this.#finish();
       else this.#afterPipeGrace(() => this.#finish());
     });

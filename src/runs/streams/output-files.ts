@@ -173,7 +173,7 @@ export class OutputFiles {
     let bytes = this.fileBytes;
     while (bytes > this.maxBytes && this.#segments.length > 1) {
       const [oldest] = this.#segments;
-      // A writer that waits when it must never gets here.
+      // A writer that always waits when it must never gets here.
       if (oldest === undefined || !this.dropOldest(bytes > 2 * this.maxBytes)) return;
       bytes -= oldest.fileBytes;
     }

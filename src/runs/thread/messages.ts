@@ -24,7 +24,7 @@ const waiting = 0;
 const begun = 1;
 const withdrawn = 2;
 
-/** Only one of `begin` and `withdraw` succeeds, so a command whose caller was told that it was left never begins later. */
+/** Only one of `begin` and `withdraw` succeeds, so a command never begins after its caller was told that it was left. */
 export function createGate(): Int32Array {
   return new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 }

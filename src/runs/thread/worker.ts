@@ -41,7 +41,7 @@ async function runInThread(task: ThreadTask): Promise<ThreadAnswer> {
       stdin: channel.stdin,
       progress: (fraction, message) => channel.progress(fraction, message),
     });
-    // Made here, so that the work of it holds up no other, and nothing is lost by a copy.
+    // The JSON is made here, so that this work holds up no other thread, and nothing is lost by a copy.
     return { ok: true, json: sendable(value, task.limits)?.text };
   } catch (error) {
     return { ok: false, thrown: packThrown(error) };

@@ -1,5 +1,5 @@
 /**
- * Knows who runs, who waits and who has joined, for each concurrency key. It only keeps the books; the caller acts. A
+ * Knows who runs, who waits and who has joined, for each concurrency key. It only keeps lists; the caller acts. A
  * key without members costs nothing, because callers can invent any number of keys.
  */
 import type { WhenFull } from "../../model/command.js";
@@ -53,7 +53,7 @@ export class Concurrency<Member> {
     for (const { waiting } of this.#groups.values()) if (waiting.size > 0) yield waiting;
   }
 
-  /** @param mayJoin says whether the new one may have the outcome of this one; asked only if the rule says `join` */
+  /** @param mayJoin says whether the new member may have the outcome of `first`; asked only if the rule says `join` */
   enter(key: string, member: Member, rule: ConcurrencyRule, mayJoin: (first: Member) => boolean): Entry<Member> {
     const group = this.#groups.get(key) ?? new Group<Member>();
     // The command may have been replaced meanwhile by one with another limit.
@@ -77,7 +77,10 @@ export class Concurrency<Member> {
     return { verdict: "wait", position: group.waiting.size };
   }
 
-  /** The oldest one that was not replaced yet. So no more than `limit` ever wait. */
+  /**
+   * Replaces the oldest running member that was not replaced yet, or else the oldest waiting one. So no more than
+   * `limit` ever wait.
+   */
   #replace(group: Group<Member>, member: Member): Entry<Member> {
     const running = [...group.running].find((candidate) => !group.replaced.has(candidate));
     const [oldestWaiting] = group.waiting;

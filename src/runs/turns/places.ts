@@ -63,7 +63,8 @@ export class Places {
       if (this.#taken-- === this.#limit) this.#turned();
     } else {
       this.#waiting.delete(next);
-      // Not from here: an entry that ends at once would release from within, as deep as there are others who wait.
+      // The entry starts in a later turn. One that ends at once would call `release` from within this call, as deep as
+      // there are others who wait.
       setImmediate(() => next.start());
     }
   }

@@ -38,7 +38,7 @@ export class Turns {
   readonly #concurrency: Concurrency<Member>;
   /** For each waiting work, how it leaves the queue. */
   readonly #waiting = new Map<Work, () => void>();
-  /** Called when the server has become full, and when it is so no more. */
+  /** Called when the server has become full, and when it is full no more. */
   turned: () => void = () => {};
   #telling: NodeJS.Timeout | undefined;
 
@@ -86,7 +86,7 @@ export class Turns {
     }
     const slot: Turn = { release: () => this.#leaveKey(key, member) };
     const member: Member = { work, begin: () => this.#beginMember(work, slot) };
-    // One that may not wait stops no other run either, because it would wait for the end of that run.
+    // Work that may not wait replaces no other run either, because it would have to wait for the end of that run.
     const rule = {
       maxQueued: this.#limits.maxQueuedRunsPerKey,
       ...concurrency,
@@ -107,9 +107,9 @@ export class Turns {
     return { kind: "waits" };
   }
 
-  /** It has its slot: work that was let in is not refused later, and the queue stays bounded. */
+  /** The work has its slot. Work that was let in is not refused later, and the queue stays bounded. */
   #beginMember(work: Work, slot: Turn): void {
-    // It may have left meanwhile.
+    // The work may have left meanwhile.
     if (!this.#waiting.delete(work)) return;
     const answer = this.#takePlace(work, slot, { hasWaited: true });
     if (answer.kind === "begins") this.#begins(work, answer.turn);
@@ -140,7 +140,7 @@ export class Turns {
       return { kind: "refused", error: fullServer(places.waiting, places.taken) };
     }
     this.#waiting.set(work, () => {
-      // Otherwise it already has its place, and gives it back when it would start.
+      // Otherwise the work already has its place, and gives it back when it would start.
       if (!places.leave(waiter)) return;
       this.#tellSoon();
       slot?.release();
@@ -161,7 +161,8 @@ export class Turns {
   #leaveKey(key: string, member: Member): void {
     const begun = this.#concurrency.leave(key, member);
     this.#tellSoon();
-    // Not from here: one that ends at once would release from within, as deep as there are others who wait.
+    // They begin in a later turn. One that ends at once would release from within this call, as deep as there are
+    // others who wait.
     for (const next of begun) setImmediate(() => next.begin());
   }
 
