@@ -4,7 +4,7 @@ export interface Due {
   readonly reason: string;
   /**
    * `tell`: an ERROR packet comes first. `end`: no packet, because an idle peer would treat it as the answer to its
-   * next one. `cut`: the peer does not read.
+   * next one. `cut`: the socket is closed at once, because the peer does not read.
    */
   readonly how: "tell" | "end" | "cut";
 }

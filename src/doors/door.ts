@@ -9,9 +9,7 @@ import type { ScheduleClaim, ScheduledTime } from "../schedule/shared-times.js";
 import type { ListenPlace } from "../transport/address.js";
 
 export interface InProcessClientOptions {
-  /**
-   * The token of the caller, which is checked at each call. null: none. Default: none, as on a server without tokens.
-   */
+  /** The token of the caller, which is checked at each call. null: none. Default: none, as on a server without tokens. */
   readonly token?: string | null;
   /**
    * Where the caller is: an IP address, or a word that the door chooses, such as `http`. The logs show it. An address
@@ -82,8 +80,8 @@ export interface HttpConnection {
    */
   metrics(token: string | undefined): string;
   /**
-   * As `client`, but a client of its own, for one who follows a run for a while. Close it when they have seen enough: the
-   * run goes on if others want it. The connection closes it at the latest.
+   * As `client`, but a separate client, for a caller who follows a run for a while. Close it when the caller has seen
+   * enough: the run goes on if others want it. The connection closes it at the latest.
    * @throws IscepError as `client`
    */
   follower(token: string | undefined, wasGood?: boolean): Client;
@@ -107,7 +105,7 @@ export interface TokenProof {
 
 /** A caller who has no connection, and shows with one request who they are. */
 export interface Requester {
-  /** A word for the logs, such as `nats`. Wrong proofs refuse nobody else from there. */
+  /** A word for the logs, such as `nats`. After wrong proofs, nobody else with this source is refused. */
   readonly source: string;
   /** Default: they show no token. */
   readonly proof?: TokenProof | undefined;
@@ -136,7 +134,7 @@ export interface ServerLoad {
   readonly waiting: number;
   /** Functions and scripts that may run at once. */
   readonly places: number;
-  /** The number of its commands. */
+  /** How many commands the server has. */
   readonly commands: number;
 }
 
@@ -174,16 +172,16 @@ export interface DoorServer {
   /** Calls the listener when the state of `load` has changed. Returns a function that ends the listening. */
   onLoadChanged(listener: () => void): () => void;
   /**
-   * Takes a stream on which a client speaks version 2, as it does a connection: with a place, budgets, deadlines and lines
-   * in the logs. What is wrong with it is told to the client. The stream is the server's from here on.
+   * Takes a stream on which a client speaks version 2, and treats it like a connection: with a place, budgets,
+   * deadlines and lines in the logs. Faults are told to the client. The stream is the server's from here on.
    */
   accept(stream: AcceptedStream, options: AcceptOptions): void;
-  /** Writes a line of error.log about this door. Without an error nothing went wrong. */
+  /** Writes a line about this door into error.log. Without `error`, the line tells of no fault. */
   report(message: string, error?: unknown): void;
   /**
-   * Gives one door the connections that begin as HTTP does, until the server closes: on these places, or on all places of
-   * the server. Call it in `open`. Resolves to their addresses, such as `https://127.0.0.1:8989/`.
-   * @throws IscepError `listen_failed`, and `usage` for a place that is not safe, or when another door has them
+   * Gives one door the connections that begin as HTTP does, until the server closes: on these places, or on all places
+   * of the server. Call this in `open`. Resolves to their addresses, such as `https://127.0.0.1:8989/`.
+   * @throws IscepError `listen_failed`, and `usage` for a place that is not safe, or when another door has these connections
    */
   acceptHttp(
     connected: (connection: HttpConnection) => void,
@@ -211,11 +209,11 @@ export interface Door {
   /**
    * Says whether this server starts a planned time of a schedule that other servers have too. Only the first of them may
    * start it. A door without this leaves each server to itself.
-   * @throws IscepError when nobody can know now. It is asked again
+   * @throws IscepError when nobody can know now. The server then asks again
    */
   claimSchedule?(time: ScheduledTime): Promise<ScheduleClaim>;
   /**
-   * Cuts all callers that are still there. When it resolves, the door holds nothing any more. Called once after each
+   * Cuts all callers that are still there. When this resolves, the door holds nothing any more. Called once after each
    * `open` that was begun.
    */
   close(): Promise<void>;

@@ -50,7 +50,7 @@ export class FairWork {
     return !hasMore;
   }
 
-  /** Its turn comes behind those that wait already. */
+  /** The turn of this work comes behind those that wait already. */
   wait(workload: Workload): void {
     (workload.isStranger ? this.#strangers : this.#known).add(workload);
     this.#turnSoon();
@@ -77,7 +77,7 @@ export class FairWork {
     let nowMs = startMs;
     for (const workload of queue) {
       queue.delete(workload);
-      // It goes behind all others, even those of this turn, because a set keeps the order in which it was filled.
+      // This work goes behind all others, even those of this turn, because a set keeps the order in which it was filled.
       if (workload.work(nowMs, endMs)) this.wait(workload);
       nowMs = performance.now();
       if (nowMs >= endMs) break;

@@ -36,7 +36,7 @@ export class WriteWindow {
     this.#all = all;
   }
 
-  /** For answers, and so for requests. Output alone never closes it: who is slow to read can still cancel. */
+  /** True while answers, and so requests, may go on. Output alone never closes it, so that a slow reader can still cancel. */
   get isOpen(): boolean {
     return this.#hasRoom(2 * this.#max);
   }
@@ -47,7 +47,7 @@ export class WriteWindow {
 
   #hasRoom(most: number): boolean {
     const { writableLength, writableHighWaterMark, destroyed } = this.#socket;
-    // Below its mark the socket does not tell when it is empty; so little may wait in any connection.
+    // Below its high-water mark, the socket does not tell when it is empty. So little may wait in any connection.
     if (writableLength < writableHighWaterMark) {
       if (this.#counted > 0) this.#count(0);
       return !destroyed;

@@ -30,7 +30,7 @@ export function httpApp(server: DoorServer, settings: HttpSettings, site: SameSi
   app.onError((error) => problem(error));
   for (const mount of mounts) mount(app, host);
   app.notFound(unknownRequest(app));
-  // The site is no middleware of hono, which costs as much as a whole route.
+  // This check is no middleware of hono, because one costs as much as a whole route.
   return (request, peer) => {
     const answer = site.refusal(request) ?? app.fetch(request, { peer });
     return answer instanceof Promise
@@ -40,7 +40,8 @@ export function httpApp(server: DoorServer, settings: HttpSettings, site: SameSi
 }
 
 /**
- * A cookie is no guess. When its token is not good any more, the session is over, and the address has done nothing wrong.
+ * A cookie is no guess at a token. When its token is not good any more, the session is over, and the address has done
+ * nothing wrong.
  * @throws IscepError `unauthorized`, `busy`
  */
 function withCredentials(context: HttpContext, sessions: BrowserSessions, kind: "client" | "follower"): Client {

@@ -58,7 +58,7 @@ export class BrowserSessions {
     return session === undefined || session.expiresAtMs <= nowMs ? undefined : session.token;
   }
 
-  /** Calls `ended` when the session ends. Returns a function that forgets it. */
+  /** Calls `ended` when the session ends. Returns a function that takes this back. */
   whenEnded(cookie: string, ended: () => void): () => void {
     const endings = this.#sessions.get(keyOf(cookie))?.endings;
     endings?.add(ended);

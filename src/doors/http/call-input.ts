@@ -52,7 +52,7 @@ async function fromParts(parts: AsyncGenerator<Part, void, void>, limits: Limits
   }
 }
 
-/** The run must not take a part of its input for the whole, so nothing may come behind it. */
+/** Fails unless the body ends behind this part, because the run must not take a part of its input for the whole. */
 async function* lastPart(part: Part, parts: AsyncGenerator<Part, void, void>): AsyncGenerator<Uint8Array, void, void> {
   for await (const chunk of part.body) yield chunk;
   if ((await parts.next()).done === true) return;

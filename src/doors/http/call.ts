@@ -14,7 +14,7 @@ export async function answerCall(context: HttpContext, host: HttpHost, name: str
   const isLive = acceptsEvents(context.req.header("accept"));
   const hasSession = context.req.header("cookie") !== undefined;
   if (!isLive && !hasSession) return called(context, host, name, host.clientOf(context));
-  // What is live ends with its reader, and what a browser has called with its session.
+  // A live answer ends with its reader, and a call of a browser ends with its session.
   const client = host.followerOf(context);
   const over = (): void => void client.close();
   try {
@@ -96,8 +96,8 @@ async function within(
 }
 
 /**
- * Resolves when the run has what was read of its input. The client may be closed after the answer, and what still waits
- * in it would be lost; the run would wait for it without end.
+ * Resolves when the run has all input that was read for it. The client may be closed after the answer, and input that
+ * still waits in it would be lost; the run would wait for it without end.
  */
 async function passedOn(client: Client): Promise<void> {
   // The end of the input is sent in this turn, and messages keep their order.
@@ -106,7 +106,7 @@ async function passedOn(client: Client): Promise<void> {
   await client.ping().catch(() => undefined);
 }
 
-/** Tells when all of it was read. */
+/** Tells when all of the input was read. */
 class WatchedInput implements AsyncIterable<Uint8Array> {
   readonly over: Promise<void>;
   readonly #source: AsyncIterable<Uint8Array>;

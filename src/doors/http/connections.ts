@@ -17,7 +17,7 @@ export class HttpConnections {
   readonly #http: Server;
   readonly #connections = new WeakMap<Duplex, HttpConnection>();
   readonly #unanswered = new WeakMap<Duplex, Set<IncomingMessage>>();
-  /** Their last request has come. */
+  /** Connections whose last request has come. */
   readonly #ending = new WeakSet<Duplex>();
   readonly #lingerTimeoutMs: number;
 
@@ -40,9 +40,9 @@ export class HttpConnections {
         void listener(incoming, outgoing);
         return;
       }
-      // Then the parser has given all of the body that came with the head.
+      // In the next tick, the parser has given all of the body that came with the head.
       process.nextTick(() => {
-        // The connection was cut for what came behind.
+        // The connection was cut because of what came behind this request.
         if (incoming.socket.destroyed) return;
         const isAnswered = plainCalls.answer(incoming, command, peer, ({ status, headers, body }) => {
           if (outgoing.destroyed) return;
@@ -55,7 +55,7 @@ export class HttpConnections {
     const http = createServer(
       {
         maxHeaderSize: limits.maxHttpHeadBytes,
-        // The sweep of the server has the deadlines of all connections.
+        // The server's sweep keeps the deadlines of all connections.
         headersTimeout: 0,
         requestTimeout: 0,
         keepAliveTimeout: 0,
@@ -147,7 +147,7 @@ function notReadable(): IscepError {
   return new IscepError("protocol", "this is no request of HTTP/1.1 that can be read");
 }
 
-/** Two servers may take different ones (RFC 9112, 3.2). Node takes the first. */
+/** Two servers may take different ones of two Hosts (RFC 9112, 3.2). Node takes the first. */
 function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
   let hosts = 0;
   for (let index = 0; index < rawHeaders.length; index += 2) {

@@ -44,7 +44,7 @@ interface ConsoleFile {
   readonly zipped: Buffer;
   readonly type: string;
   readonly etag: string;
-  /** Its name has a hash of its content, so a browser need never ask again. */
+  /** The name has a hash of the content, so a browser need never ask again. */
   readonly isForever: boolean;
 }
 
@@ -58,7 +58,7 @@ export const mountConsole: HttpMount = (app) => {
   });
   app.get("/console", (context) => context.redirect("/console/"));
   app.get("/console/*", (context) => {
-    // They are few and small, and are read when the first browser comes.
+    // The files are few and small, and are read when the first browser comes.
     files ??= readFiles();
     const name = context.req.path.slice("/console/".length);
     // The app itself knows what its other paths mean.

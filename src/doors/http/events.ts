@@ -8,7 +8,7 @@ import { outputEvents } from "./output-events.js";
 export interface EventsOptions {
   /** Where in the output the events begin. */
   readonly offset: number;
-  /** A comment is sent after so long without an event, so that nobody between takes the connection for dead. */
+  /** After so long without an event, a comment is sent, so that no proxy takes the connection for dead. */
   readonly heartbeatMs: number;
   /** Only the head of the answer is wanted. */
   readonly isHead?: boolean;
@@ -144,7 +144,7 @@ class RunEvents {
       this.#position = chunk.offset + chunk.bytes.length;
       if (bytes >= writeBytes) break;
       this.#next = this.#output.next();
-      // A failure is told behind what came before it.
+      // A failure is told behind the output that came before it.
       const next: Promise<IteratorResult<OutputChunk> | undefined> = this.#next.catch(() => undefined);
       const result = await Promise.race([next, turn]);
       chunk = result?.done === false ? result.value : undefined;
@@ -168,7 +168,7 @@ class RunEvents {
     }
   }
 
-  /** The status was sent long ago, so the last event tells it. */
+  /** The status was sent long ago, so the last event tells the fault. */
   #fault(thrown: unknown): Texts {
     const { code, message } = toIscepError(thrown);
     return { texts: [event("error", { run: this.#run, code, message })], isLast: true };

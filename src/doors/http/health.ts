@@ -1,4 +1,4 @@
-/** `/livez`, `/readyz` and `/metrics`: for those who watch the server. */
+/** `/livez`, `/readyz` and `/metrics`: for programs that watch the server. */
 import { expositionType } from "../../metrics/exposition.js";
 import { tokenOf } from "./credentials.js";
 import type { HttpMount } from "./mount.js";

@@ -1,6 +1,6 @@
 /**
- * `POST /hooks/NAME`: webhooks. Who has no good signature is told the same whether there is such a hook or not. A good one may
- * run the command of its hook and nothing else, through the same checks as every caller.
+ * `POST /hooks/NAME`: webhooks. A sender without a good signature is told the same whether there is such a hook or not.
+ * A sender with one may run the command of the hook and nothing else, through the same checks as every caller.
  */
 import { IscepError, textOfThrown } from "../../errors.js";
 import { compileHooks } from "../../hooks/definition.js";
@@ -20,7 +20,7 @@ export const mountHooks: HttpMount = (app, { settings, limits }) => {
     const name = context.req.param("name");
     // For a name that there is not, the work is the same.
     const hook = hooks.get(name);
-    // What a stranger may send in all is bounded for the whole connection, too.
+    // For the whole connection, too, it is bounded how much a stranger may send.
     const body = await wholeBody(
       context.req.raw,
       limits,
@@ -38,7 +38,7 @@ export const mountHooks: HttpMount = (app, { settings, limits }) => {
   });
 };
 
-/** Why it is not to be believed, for the log. */
+/** Why the delivery must not be believed, for the log. */
 function faultOf(hook: Hook, delivery: Delivery, toleranceMs: number): string | undefined {
   try {
     return isSigned(hook, delivery, Date.now(), toleranceMs) ? undefined : "no good signature";

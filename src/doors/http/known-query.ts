@@ -1,4 +1,4 @@
-/** Refuses what stands in a query and means nothing there, because it would be left out in silence. */
+/** Refuses parameters of a query that mean nothing there. Otherwise they would be ignored in silence. */
 import { IscepError } from "../../errors.js";
 import type { HttpContext } from "./mount.js";
 

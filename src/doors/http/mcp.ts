@@ -11,7 +11,7 @@ export const mountMcp: HttpMount = (app, host) => {
   };
   let loaded: Promise<McpHttp> | undefined;
   app.all("/mcp", async (context) => {
-    // The session of a browser is for the console. No page may reach tools by it.
+    // The session of a browser is for the console. No page may reach tools with it.
     const isOfProgram = context.req.header("authorization") !== undefined;
     const token = isOfProgram ? tokenOf(context, host.sessions) : undefined;
     const client = context.env.peer.client(token);

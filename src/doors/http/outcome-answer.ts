@@ -9,7 +9,7 @@ export function outcomeResponse(outcome: Outcome, run: string | undefined): Resp
   return problem(outcome.error, extrasOf(outcome, run));
 }
 
-/** The same, of an outcome whose value is JSON text. */
+/** The same for an outcome whose value is JSON text. */
 export function writtenOutcome(outcome: RunOutcome, run: string | undefined): WrittenAnswer {
   if (outcome.status !== "completed") return writtenProblem(outcome.error, extrasOf(valueOf(outcome), run));
   return { status: 200, headers: jsonHeaders, body: completedText(outcome, run) };

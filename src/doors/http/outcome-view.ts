@@ -52,7 +52,7 @@ export function partsOf(code: ErrorCode, outcome?: Outcome): SentenceParts {
   return { ...parts, action: actions[code] ?? parts.action };
 }
 
-/** A sentence of a table says what happened, and behind a semicolon what to do. */
+/** A sentence of a table says what happened and, behind a semicolon, what to do. */
 export function sentenceParts(sentence: string): SentenceParts {
   const end = sentence.indexOf("; ");
   if (end === -1) return { title: sentence, action: undefined };
@@ -60,7 +60,7 @@ export function sentenceParts(sentence: string): SentenceParts {
   return { title: `${sentence.slice(0, end)}.`, action: action.charAt(0).toUpperCase() + action.slice(1) };
 }
 
-/** Where the table names a verb of the command line. */
+/** Replacements for sentences of the table that name a verb of the command line. */
 const actions: Partial<Record<ErrorCode, string>> = {
   command_not_found: "GET /commands lists the commands that this token may run.",
   run_not_found: "GET /runs lists the runs that this token may see.",

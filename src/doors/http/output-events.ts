@@ -31,7 +31,7 @@ function valueOf({ bytes, isText }: Part): string {
 interface Part {
   readonly bytes: Uint8Array;
   readonly isText: boolean;
-  /** It stands in JSON as it is. */
+  /** True when the text needs no escape in JSON. */
   readonly isSimple?: boolean;
 }
 

@@ -14,8 +14,8 @@ const headers = {
 };
 
 /**
- * What is there now; with `follow`, all until the run ends. Range counts the bytes of both channels, as offsets do
- * everywhere. The bytes of one channel have no offsets of their own, so they come as a whole.
+ * The output that is there now; with `follow`, all until the run ends. Range counts the bytes of both channels, as
+ * offsets do everywhere. The bytes of one channel have no offsets of their own, so they come as a whole.
  */
 export async function outputResponse(context: HttpContext, host: HttpHost, id: string): Promise<Response> {
   const { req } = context;

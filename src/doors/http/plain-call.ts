@@ -21,7 +21,7 @@ const longestBodyBytes = 16 * 1024;
 export interface PlainCallRoute {
   /** The name of the command when the head of the request is that of a plain call. */
   commandOf(incoming: IncomingMessage): string | undefined;
-  /** False when the body is not there yet. Nothing has happened then, and the app must answer. */
+  /** Returns false when the body is not there yet. Then nothing has happened, and the app must answer. */
   answer(
     incoming: IncomingMessage,
     command: string,
@@ -56,7 +56,7 @@ export function plainCallRoute(site: Pick<SameSite, "answersTo">, limits: Limits
 }
 
 const path = "/commands/";
-/** Others may be written in several ways, which the app knows. */
+/** Other names may be written in several ways, which the app knows. */
 const simpleName = /^\w[\w.:-]*$/;
 
 /** Each of these headers asks for something else, or shows a browser. */
@@ -79,7 +79,7 @@ function isPlain(headers: IncomingHttpHeaders): boolean {
   return headers.accept === undefined || headers.accept === "*/*" || !acceptsEvents(headers.accept);
 }
 
-/** Node keeps the first of these, and the app refuses several. */
+/** When such a header comes several times, Node keeps the first one, and the app refuses the request. */
 function repeats({ rawHeaders }: IncomingMessage): boolean {
   let types = 0;
   let tokens = 0;

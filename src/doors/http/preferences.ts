@@ -3,7 +3,7 @@
 export interface Preferences {
   /** The caller does not wait for the end of the run. */
   readonly respondAsync: boolean;
-  /** How long they wait before they are content with the run's address. */
+  /** How long the caller waits before they are content with the run's address. */
   readonly waitSeconds?: number;
 }
 

@@ -19,7 +19,7 @@ export function httpFault(status: HttpFaultStatus, code: ErrorCode, message: str
   return error;
 }
 
-/** It is not among the details of the error, where a command says what it wants. */
+/** The status is not kept in the details of the error, because a command decides what is in these. */
 const faultStatuses = new WeakMap<IscepError, number>();
 
 export function problem(thrown: unknown, extras?: ProblemExtras): Response {

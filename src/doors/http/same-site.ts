@@ -29,7 +29,7 @@ export function sameSite({ hosts = [], origins = [], listen = [] }: HttpSettings
   const mayBe = (name: string): boolean =>
     allowsAll || names.has(name) || name === "localhost" || name.endsWith(".localhost") || isAddress(name);
   const listed = new Set(origins);
-  // The requests of a connection have the same.
+  // The requests of one connection have the same Host, so the last good one is remembered.
   let known = "";
   return {
     answersTo(host) {

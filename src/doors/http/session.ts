@@ -8,7 +8,7 @@ import type { HttpContext, HttpMount } from "./mount.js";
 import { jsonObjectOf } from "./request-json.js";
 import { foreignPage } from "./same-site.js";
 
-/** Those of the original have at most 512 characters. */
+/** Tokens of the original have at most 512 characters. */
 const longestToken = 1_024;
 
 export const mountSession: HttpMount = (app, host) => {

@@ -29,7 +29,7 @@ export interface InProcessConnectionOptions {
   /** @throws IscepError while the server does not listen */
   host(): InProcessHost;
   onEvent(event: Version2ClientEvent): void;
-  /** Called once, unless this side ends it. */
+  /** Called once, unless this side ends the connection. */
   onGone(error: IscepError, nothingRan: boolean): void;
 }
 
@@ -87,7 +87,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     this.#turn ??= setImmediate(() => this.#takeTurn());
   }
 
-  /** The results of this wait for the next turn. */
+  /** The results of this turn wait for the next one. */
   #takeTurn(): void {
     this.#turn = undefined;
     const events = this.#events;
@@ -238,7 +238,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     this.#stop();
   }
 
-  /** Its runs are released, as after a lost connection. */
+  /** The runs of this client are released, as after a lost connection. */
   end(): Promise<void> {
     this.#stop();
     return Promise.resolve();

@@ -24,7 +24,7 @@ export function checkPenalty(host: InProcessHost, source: string): void {
   throw new IscepError("busy", "too many wrong tokens came from this address; try again later");
 }
 
-/** The door has checked who calls, and gives them the right to run these commands. */
+/** An identity from a door that has checked who calls, and gives them the right to run these commands. */
 export class GivenIdentity implements CallerIdentity {
   readonly isKnown = true;
   readonly #identity: Identity;

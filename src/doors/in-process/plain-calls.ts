@@ -22,7 +22,7 @@ export class PlainCalls implements PlainCaller, InProcessSession, Workload {
   readonly #host: InProcessHost;
   readonly #identity: CallerIdentity;
   readonly #source: string;
-  /** They have not begun. */
+  /** Calls that have not begun. */
   #waiting: PlainCall[] = [];
   readonly #inFlight = new Set<PlainCall>();
 
@@ -92,7 +92,7 @@ export class PlainCalls implements PlainCaller, InProcessSession, Workload {
     call.answer(outcome, call.run?.id);
   }
 
-  /** Nobody is told how the run of a token ends that is no more. */
+  /** When a token is no longer valid, nobody is told how its runs end. */
   check(): void {
     if (!this.#identity.isRevoked(this.#host)) return;
     const message = "the token of this session is no longer valid; how the run ended is not known";
@@ -120,7 +120,7 @@ class PlainCall implements RunFollower {
   readonly request: PlainCallRequest;
   readonly answer: PlainCallAnswer;
   readonly #calls: PlainCalls;
-  /** undefined before it began, and for one that ended at once. */
+  /** undefined before the run has begun, and for a run that ended at once. */
   run: Run | undefined;
 
   constructor(request: PlainCallRequest, answer: PlainCallAnswer, calls: PlainCalls) {

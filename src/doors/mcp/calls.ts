@@ -22,7 +22,7 @@ export interface ToolCaller {
   readonly limits: Limits;
   /** The token of the caller, where the door serves many. */
   readonly token?: string | undefined;
-  /** Where calls are found again whose client went away. undefined where a client that goes away ends the door. */
+  /** Finds calls again whose client went away. undefined where a client that goes away ends the door. */
   readonly givenUp?: GivenUpCalls | undefined;
 }
 
@@ -48,8 +48,8 @@ export async function callCommand(
   const output = new ShownOutput(0, limits.maxMcpTextBytes);
   const progress = ProgressReports.of(context, limits, () => output.lastLine);
   const followed = await follow(handle, { output, waitMs: limits.mcpAnswerMs, idMs: limits.mcpIdMs, signal, progress });
-  // A client whose connection broke may come back, and its run has the grace of any caller. With the connection goes the
-  // client of this server, which may tell of it first.
+  // A client whose connection broke may come back, and its run has the grace of any caller. The client of this server
+  // is closed with the connection, and may then tell `lost` first.
   const isLost = followed.kind === "ended" && followed.outcome.status === "lost";
   if (isLost || (followed.kind === "aborted" && !wasCancelled(signal, caller))) {
     givenUp?.remember(fingerprint, { key }, performance.now());
@@ -75,8 +75,8 @@ export async function callCommand(
 
 /**
  * Until now the run needed its caller; from here on it goes on without one. A client whose connection broke tells the
- * server so when it is back, and `handle` holds the run until then. That it could not be told yet says nothing about the
- * run, so it never rejects.
+ * server this when it is back, and `handle` holds the run until then. Not being able to tell it says nothing about the
+ * run, so this never rejects.
  */
 async function letGo(handle: RunHandle, detached: () => RunHandle, limits: Limits): Promise<void> {
   const state = { isOver: false };
@@ -100,13 +100,13 @@ const unreached: ReadonlySet<ErrorCode> = new Set(["connect_failed", "timeout", 
 async function earlierKey({ client, givenUp }: ToolCaller, fingerprint: string): Promise<string | undefined> {
   const earlier = givenUp?.take(fingerprint, performance.now());
   if (earlier?.told === undefined) return earlier?.key;
-  // A run that is gone does not go on.
+  // A run that cannot be found is over.
   const record = await recordOf(client, earlier.told).catch(() => undefined);
   return record?.status === "running" ? earlier.key : undefined;
 }
 
 /**
- * Over HTTP, only the end of a connection can abort a request: no other message can be told to belong to it. On
+ * Over HTTP, only the end of a connection can abort a request: no other message can be known to belong to it. On
  * standard input and output, the end of the connection has an error as its reason, and a cancel what the client said.
  */
 function wasCancelled({ reason }: AbortSignal, { givenUp }: ToolCaller): boolean {

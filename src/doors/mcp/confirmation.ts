@@ -19,7 +19,7 @@ const longestValue = 200;
 const longestArguments = 4_000;
 
 /**
- * undefined when the command may run now.
+ * Returns undefined when the command may run now.
  * @param declared what a client of 2025 said when its connection began
  */
 export function unconfirmed(

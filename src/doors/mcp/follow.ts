@@ -16,7 +16,7 @@ export interface FollowOptions {
 
 export type Followed =
   | { readonly kind: "ended"; readonly outcome: Outcome; readonly outputError?: IscepError | undefined }
-  /** The time is over. Nobody reads its output any more. */
+  /** The time is over. Nobody reads the output of the run any more. */
   | { readonly kind: "running"; readonly run: string }
   /** The time is over, and the server has not said that there is such a run. */
   | { readonly kind: "unknown" }
@@ -58,7 +58,7 @@ export async function follow(
       const run = await soon(handle.id, idMs);
       return run === undefined ? { kind: "unknown" } : { kind: "running", run };
     } catch {
-      // It was refused, or ended before it had an id.
+      // The call was refused, or its run ended before it had an id.
       return ended;
     }
   };
@@ -72,7 +72,7 @@ export async function follow(
   }
 }
 
-/** undefined when it takes longer. */
+/** Resolves to undefined when the promise takes longer. */
 export async function soon<Value>(promise: Promise<Value>, ms: number): Promise<Value | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {

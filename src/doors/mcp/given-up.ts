@@ -6,7 +6,10 @@ import { createHmac } from "node:crypto";
 
 export interface GivenUpCall {
   readonly key: string;
-  /** The run whose id was the answer. Who has it waits for the run, and calls again only for another one. */
+  /**
+   * The run whose id was the answer. A client that has got the id waits for the run, and repeats the call only to begin
+   * another one.
+   */
   readonly told?: string;
 }
 
@@ -40,7 +43,7 @@ export class GivenUpCalls {
   }
 }
 
-/** Two callers with other tokens never have the same. The token cannot be found out from it. */
+/** Callers with different tokens never have the same fingerprint. The token cannot be found out from it. */
 export function callFingerprint(token: string | undefined, command: string, args: unknown): string {
   return createHmac("sha256", token ?? "")
     .update(JSON.stringify([command, args]))

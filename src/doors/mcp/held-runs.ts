@@ -1,7 +1,7 @@
 /**
- * Lets a client stop to follow a run without ending the run. To follow is a call that lasts as long as the run, and a
- * connection may have only so many of these; to cancel such a call ends a run that nobody else wants. So one more call
- * holds the run as long as the client is there, however often it follows the run and stops again.
+ * Lets a client stop following a run without ending it. Following is a call that lasts as long as the run. A connection
+ * may have only so many of these, and to cancel one ends a run that nobody else wants. So one more call holds the run
+ * as long as the client is there, however often it follows the run and stops again.
  */
 import type { Client } from "../../client/client.js";
 import type { RunHandle } from "../../client/protocol/run-handle.js";

@@ -19,7 +19,7 @@ export class McpHttp {
   readonly #limits: DoorServer["limits"];
   readonly #givenUp: GivenUpCalls;
   readonly #handler: McpHttpHandler;
-  /** The handler passes this object on as it is, and looks at nothing in it. */
+  /** Callers by the object that the handler passes on as it is, without looking into it. */
   readonly #callers = new WeakMap<AuthInfo, ToolCaller>();
 
   constructor(server: Pick<DoorServer, "limits" | "onCommandsChanged">) {
@@ -30,7 +30,7 @@ export class McpHttp {
       ({ authInfo, era }) => {
         const caller = authInfo === undefined ? undefined : this.#callers.get(authInfo);
         if (caller === undefined) throw new IscepError("internal", "a request of MCP has no caller");
-        // Clients of 2025 have no stream on which they could hear of it.
+        // Clients of 2025 have no stream on which they could hear of changed tools.
         return mcpServer({ limits, tellsChanges: era === "modern", caller: async () => caller });
       },
       { maxRequestBodySize: limits.maxPacketBytes },

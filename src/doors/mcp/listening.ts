@@ -1,6 +1,6 @@
 /**
  * A stream on which a client hears of changed tools lasts for hours, and nothing is called on it. So its door asks again and
- * again whether the token of its caller is still good, and ends it when it is not.
+ * again whether the token of its caller is still good, and ends the stream when it is not.
  */
 
 /** @param isGood asked every `intervalMs`, and before anything is told */

@@ -1,4 +1,4 @@
-/** Tells a client how a run goes on. Many clients count from the last such message when they give up. */
+/** Tells a client how a run goes on. Many clients count their timeout from the last such message. */
 import type { ServerContext } from "@modelcontextprotocol/server";
 import { modelLine } from "./model-text.js";
 
@@ -23,7 +23,10 @@ export class ProgressReports {
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
 
-  /** undefined when the client did not ask for progress. @param describe what to say of a run that says nothing itself */
+  /**
+   * Returns undefined when the client did not ask for progress. @param describe what to say of a run that reports
+   * nothing itself
+   */
   static of(context: ServerContext, limits: ProgressLimits, describe: () => string): ProgressReports | undefined {
     const token = context.mcpReq._meta?.progressToken;
     return token === undefined ? undefined : new ProgressReports(context, token, limits, describe);

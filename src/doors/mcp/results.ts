@@ -65,7 +65,7 @@ const endings = {
   lost: "is lost, and nobody knows how it ended",
 } as const satisfies Record<Exclude<Outcome["status"], "completed">, string>;
 
-/** The run goes on, and this is all that there is of it by now. */
+/** The answer for a run that goes on: all that there is of it by now. */
 export function runningResult(shown: ShownRun & { readonly run: string }): CallToolResult {
   const run = modelLine(shown.run);
   const { blocks, notes, next } = outputOf({ ...shown, run }, false);
@@ -108,7 +108,7 @@ function outputOf(
   return { blocks: output.isEmpty ? [] : [shownText], notes, next };
 }
 
-/** undefined when it says nothing that the output has not said. */
+/** undefined when the value says nothing that the output has not said. */
 function valueText(outcome: Outcome, outputIsShown: boolean): string | undefined {
   const value = "value" in outcome ? outcome.value : undefined;
   if (value === undefined || value === null) return undefined;

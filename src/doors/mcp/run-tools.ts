@@ -56,7 +56,7 @@ async function wait(
     return followed.kind === "unknown" ? unknownResult() : runningResult({ run, output });
   }
   const { outcome, outputError } = followed;
-  // There is no such run, or not for this caller.
+  // There is no such run, or this caller may not see it.
   if (outcome.status === "rejected") throw outcome.error;
   return endedResult(outcome, { run, output, outputError }, limits.maxMcpTextBytes);
 }

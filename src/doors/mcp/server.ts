@@ -74,7 +74,7 @@ export function mcpServer({ caller, limits, tellsChanges, looked, isConfirmed = 
   return server;
 }
 
-/** The tools behind the one that `cursor` names, also when that one is gone. */
+/** The tools behind the one that `cursor` names, also when that tool is gone. */
 function page(
   tools: readonly (readonly [name: string, description: CommandDescription])[],
   cursor: string | undefined,
@@ -88,7 +88,7 @@ function page(
   return { tools: [...found, ...ownTools] };
 }
 
-/** Whether there is none of the name or it may not be called, the answer is the same. */
+/** The answer is the same whether no tool has the name or the caller may not call it. */
 function unknownTool(name: string): ProtocolError {
   const { code, message } = new IscepError("command_not_found");
   return new ProtocolError(ProtocolErrorCode.InvalidParams, message, { code, tool: modelLine(name.slice(0, 64)) });

@@ -7,7 +7,7 @@ export interface Gap {
   readonly to: number;
 }
 
-/** Its chunks come in order, the channels mixed as they came. */
+/** Chunks must come in order, with the channels mixed as they came. */
 export class ShownOutput {
   readonly #headBytes: number;
   readonly #tailBytes: number;
@@ -62,7 +62,7 @@ export class ShownOutput {
     return (lines.findLast((line) => line.trim() !== "") ?? "").trim().slice(-longestLine);
   }
 
-  /** @param isOver true when nothing comes after it, so that a cut character at its end is a fault of its own */
+  /** @param isOver true when no output comes any more, so that a cut character at its end is a fault of the output */
   shown(isOver: boolean): { readonly text: string; readonly gap?: Gap; readonly next: number } {
     const head = Buffer.concat(this.#head);
     let tail: Buffer = Buffer.concat(this.#tail);

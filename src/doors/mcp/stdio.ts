@@ -47,7 +47,7 @@ export async function serveMcpStreams(options: McpStreamsOptions): Promise<void>
     options
       .client()
       .then(async (client) => changes.looked(await client.list(), false))
-      // Where the server cannot be asked, the next call tells so.
+      // If the server cannot be asked, the next call tells of it.
       .catch(() => {});
   }, limits.mcpToolsMs);
   signal.addEventListener("abort", stop, { once: true });
@@ -86,7 +86,7 @@ class ToolChanges {
     const now = JSON.stringify(descriptions);
     const isNews = !isTold && this.#told !== undefined && this.#told !== now;
     if (isTold || isNews) this.#told = now;
-    // A client that does not hear it asks again by itself.
+    // A client that misses this message asks again by itself.
     if (isNews) this.server?.sendToolListChanged().catch(() => {});
   }
 }

@@ -9,9 +9,9 @@ export const longestToolName = 40;
 const markLength = 8;
 
 /**
- * The command of each tool. A name that a tool can have stays as it is. One that must change gets a mark of its own
- * when another command or one of `reserved` would have the same, so no two commands can be taken for each other. The
- * same commands always give the same tools.
+ * The command of each tool. A name that a tool can have stays as it is. A name that must change also gets a mark of its
+ * own when another command or one of `reserved` would have the same, so no two commands can be taken for each other.
+ * The same commands always give the same tools.
  */
 export function commandsOfTools(commands: readonly string[], reserved: readonly string[]): Map<string, string> {
   const taken = new Set(reserved);
@@ -45,7 +45,7 @@ export function commandsOfTools(commands: readonly string[], reserved: readonly 
   return tools;
 }
 
-/** Not yet safe from collisions. */
+/** The name in characters that a tool may have. Two commands may still get the same. */
 function plainName(command: string): string {
   return command.replaceAll(/[^A-Za-z0-9_-]/g, "_").slice(0, longestToolName);
 }

@@ -32,7 +32,8 @@ export function toolOf(name: string, description: CommandDescription): Tool {
     title,
     description: toolText(description),
     inputSchema: { ...visibleSchema(description.args), type: "object" },
-    // Clients take what is not said as the worst. Nobody has said whether a command reaches into the world outside.
+    // Clients assume the worst of a missing hint. `openWorldHint` tells the worst, as nobody has said whether a command
+    // reaches into the world outside.
     annotations: {
       title,
       readOnlyHint: readOnly,
@@ -55,10 +56,10 @@ function toolText({ name, description, confirm, stdin }: CommandDescription): st
 /** Values in these are data, and not words for a reader. */
 const dataKeywords = new Set(["enum", "const", "default", "examples", "pattern"]);
 const wordKeywords = new Set(["title", "description", "$comment"]);
-/** These hold schemas by names that the author chose, which may be those of keywords. */
+/** The members of these are schemas by names that the author chose, which may be the same as keywords. */
 const namedSchemas = new Set(["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"]);
 
-/** The same schema, whose words a reader can see as they are. */
+/** The same schema, with every character of its words visible to a reader. */
 function visibleSchema(schema: JsonSchema): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(schema).map(([keyword, value]) => {

@@ -83,7 +83,7 @@ export class Version1Connection implements Connection, Workload {
     return !this.#caller.isKnown;
   }
 
-  /** The first bytes decide: another protocol goes on with the bytes that have come. */
+  /** The first bytes have shown another protocol, which goes on with the bytes that have come. */
   #handOver(event: Extract<Version1Event, { kind: "hello" | "http" }>): void {
     this.#closing = "it went on in another protocol";
     this.#writes.release();

@@ -36,7 +36,7 @@ export function choseVersion2(socket: ByteStream): boolean {
 /** How many events are handled before the clock is checked again. */
 const messagesALook = 16;
 
-/** It is its own host of calls and requests: 10,000 idle connections need no objects between. */
+/** A connection is itself the host of its calls and requests, so that 10,000 idle connections need no objects in between. */
 export class Version2Connection implements Connection, Workload, SessionCallsHost, SessionRequestsHost {
   readonly id: number;
   readonly source: string;
@@ -52,7 +52,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   readonly #writes: WriteWindow;
   readonly carrier: OutputPackets;
   #flushIsScheduled = false;
-  /** The socket holds so much that it tells when it is empty. */
+  /** True while the socket holds so much that it will tell when it is empty. */
   #isBackedUp = false;
   /** The server closes: it accepts no new requests, but calls in flight are not cut. */
   #draining = false;
@@ -123,7 +123,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
       return false;
     }
     this.#flush();
-    // Until it reads, nothing more is done for it.
+    // Until the peer reads, nothing more is done for it.
     const isHeldBack = isTimeUp || (this.#isBackedUp && !this.#writes.isOpen && this.#session.hasMore);
     this.#deadlines.progress(nowMs, {
       pendingBytes: this.#session.pendingBytes,

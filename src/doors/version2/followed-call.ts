@@ -5,7 +5,7 @@ import type { Run, RunFollower } from "../../runs/run/run.js";
 import { notificationText } from "../../session/version2-server.js";
 
 export interface FollowedCallHost {
-  /** News of it, of which only the latest counts. */
+  /** News of the run. Only the latest counts. */
   tell(call: FollowedCall, text: string): void;
   ended(call: FollowedCall, outcome: Outcome): void;
 }

@@ -37,7 +37,7 @@ export class OutputPackets implements OutputCarrier {
     }
     const [head, , tail] = encodeDataParts(stream, channel, offset, bytes, hash);
     this.#socket.write(head);
-    // A socket calls back when the system has the bytes. What carries them otherwise may read them later.
+    // A socket calls back when the system has the bytes. Another kind of stream may read them later.
     this.#socket.write(bytes, this.#socket instanceof Socket ? release : undefined);
     this.#socket.write(tail);
   }

@@ -33,7 +33,7 @@ export class OutputStream implements OutputWatcher {
   readonly #host: OutputStreamHost;
   #position: number;
   #isLetGo = false;
-  /** Where it stood when its reader was last seen to read, and when that was. */
+  /** The position when the reader was last seen to read, and when that was. */
   #seenPosition = -1;
   #seenAtMs = 0;
 
@@ -101,7 +101,7 @@ export class OutputStream implements OutputWatcher {
     if (this.#position !== before) this.#output.positionChanged();
   }
 
-  /** Its reader has all the credit used up that it gave, and there is more to read. */
+  /** All the credit that the reader gave is used up, and there is more to read. */
   get #isSpent(): boolean {
     const credit = Math.min(this.window.available, this.#host.connectionWindow.available);
     return credit <= 0 && this.#position < this.#output.end;
@@ -123,7 +123,7 @@ export class OutputStream implements OutputWatcher {
     return true;
   }
 
-  /** It reads again. Returns true when it had been let go. */
+  /** The reader reads again. Returns true when it no longer held the writer. */
   resume(): boolean {
     if (!this.#isLetGo || this.#isSpent) return false;
     this.#isLetGo = false;

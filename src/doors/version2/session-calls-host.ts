@@ -1,4 +1,4 @@
-/** What the calls of a session need of whatever carries them: a connection, or a client in the same process. */
+/** What the calls of a session need from their carrier: a connection, or a client in the same process. */
 import type { Dispatcher } from "../../dispatcher.js";
 import type { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
@@ -15,7 +15,7 @@ export interface SessionCallsHost extends Pick<OutputStreamHost, "carrier"> {
   flushSoon(): void;
   /** False while its caller has so many answers to read that it gets no more. */
   mayAnswer(): boolean;
-  /** Asks for `answerUntil` in a later turn, when it is this session's. */
+  /** Asks for `answerUntil` in a later turn of the event loop, when this session has its slice. */
   workLater(): void;
   violation(error: IscepError): void;
   /** No call is in flight, and no output is on its way any more. */

@@ -29,7 +29,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   #inputs: SessionInputs | undefined;
   #roomBesideOutput: ValueRoom | undefined;
   #scheduled: Set<OutputStream> | undefined;
-  /** Their runs have ended, and their answers wait: for a peer that reads, or for the turn of this session. */
+  /** Calls whose runs have ended, and whose answers wait: for a peer that reads, or for the turn of this session. */
   readonly #unanswered = new SparseMap<FollowedCall, true>();
   /** What calls have yet to be told beside their answers, once the peer reads; the latest counts. */
   readonly #news = new SparseMap<FollowedCall, string>();
@@ -150,8 +150,8 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   }
 
   /**
-   * Ends a call that still waits for its turn as one that was refused. False for any other, for one whose run somebody
-   * else wants too, and for an attach: these go on.
+   * Ends a call that still waits for its turn, as if it had been refused. Returns false for any other call, for one
+   * whose run somebody else wants too, and for an attach: these go on.
    */
   withdraw(id: number): boolean {
     const call = this.#inFlight.get(id);
@@ -188,8 +188,8 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   }
 
   /**
-   * The value stays with its run until this peer reads. A large value waits for the turn of this session, because there
-   * may be many others that wait for the same.
+   * The value stays with its run until this peer reads. A large value waits for the turn of this session, because many
+   * others may wait for the same value.
    */
   ended(call: FollowedCall): void {
     if (call.input !== undefined) this.#inputs?.close(call.id);
@@ -225,7 +225,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     this.#tellIfIdle();
   }
 
-  /** The answer comes from another place, or not over this connection. */
+  /** This object does not answer the call: another place does, or its connection is gone. */
   #forget(call: FollowedCall): void {
     this.#inFlight.delete(call.id);
     this.#unanswered.delete(call);

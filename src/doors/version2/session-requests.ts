@@ -19,7 +19,7 @@ export interface SessionRequestsHost {
   send(text: string): void;
   /** False while the peer has so many answers to read that it gets no more. */
   mayAnswer(): boolean;
-  /** Asks for `answerUntil` in a later turn, when it is this session's. */
+  /** Asks for `answerUntil` in a later turn of the event loop, when this session has its slice. */
   workLater(): void;
   /** Why the present message must not authenticate. Default: it may. */
   authenticationFault?(): IscepError | undefined;
@@ -41,7 +41,7 @@ export class SessionRequests {
   // Most connections only call, and wait for no lists.
   #floods: RequestFloods | undefined;
   #failedTokens = 0;
-  /** Asked for and not answered, and of these what is there by now. */
+  /** How many lists were asked for and not answered, and those of them that are ready. */
   #waitingLists = 0;
   #readyLists: (() => void)[] | undefined;
 
