@@ -7,14 +7,13 @@ export const natsServiceLimits = {
     default: 90_000,
     max: 3_600_000,
     reason:
-      "NATS: how far the time in a proof of a single request may be from the server's clock; for twice as long it is remembered, so that it counts once",
+      "NATS: how far the time in a proof of a single request may be from the server's clock; the request is remembered for twice as long, so that it counts once",
   },
   natsMaxRememberedRequests: {
     min: 1,
     default: 65_536,
     max: 10_000_000,
-    reason:
-      "NATS: single requests of one token that are remembered; with one more, the next is refused until one is old",
+    reason: "NATS: single requests of one token that are remembered; while there are so many, further ones are refused",
   },
   natsMaxAllRememberedRequests: {
     min: 1,
@@ -38,7 +37,8 @@ export const natsServiceLimits = {
     min: 1,
     default: 100,
     max: 1_000_000,
-    reason: "NATS: single requests without a good proof that hear so in a second; more are dropped without an answer",
+    reason:
+      "NATS: single requests without a good proof that are answered in a second; more are dropped without an answer",
   },
   natsHandOverMs: {
     min: 1,
@@ -56,7 +56,7 @@ export const natsServiceLimits = {
     min: 1,
     default: 1_000,
     max: 100_000,
-    reason: "NATS: other instances that an instance remembers the beats of",
+    reason: "NATS: other instances whose beats an instance remembers",
   },
   natsDurableMs: {
     min: 1_000,
@@ -86,6 +86,7 @@ export const natsServiceLimits = {
     min: 1_024,
     default: 64 * MiB,
     max: 1024 * 1024 * MiB,
-    reason: "NATS: what the broker remembers of started calls, schedules and requests, in bytes for each of the two",
+    reason:
+      "NATS: what the broker remembers of started calls, schedules and requests, in bytes for each of its two buckets",
   },
 } as const satisfies Record<string, Limit>;

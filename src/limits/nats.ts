@@ -38,13 +38,13 @@ export const natsLimits = {
     default: 500,
     max: 1_000_000,
     reason:
-      "NATS: new links that an instance takes in a second, and as many words to those whom it refuses; the rest is dropped",
+      "NATS: new links that an instance takes in a second, and refusals that it answers in a second; the rest is dropped",
   },
   natsMaxAnswersPerSecond: {
     min: 1,
     default: 100,
     max: 1_000_000,
-    reason: "NATS: answers of an instance in a second to those who ask who is there; beats come anyway",
+    reason: "NATS: answers of an instance in a second to the question which instances there are; beats come anyway",
   },
   natsMessageBytes: {
     min: 64,
@@ -64,13 +64,13 @@ export const natsLimits = {
     default: 1 * MiB,
     max: 64 * MiB,
     reason:
-      "NATS: as `streamWindowBytes`, if that is not larger; a window waits for two hops more than over a socket, and each grant is a message of the broker",
+      "NATS: in place of `streamWindowBytes`, unless that is larger; a window waits for two hops more than over a socket, and each grant is a message of the broker",
   },
   natsWindowsBytes: {
     default: 32 * MiB,
     max: 1024 * MiB,
     reason:
-      "NATS: the same for all links that a process receives on; when they have it, the others have 16 KiB each, as at the beginning. A broker cuts a client for which 64 MiB wait",
+      "NATS: the same for all links that a process receives on; when it is used up, the others keep the 16 KiB of their beginning. A broker cuts a client for which 64 MiB wait",
   },
   natsUnsentBytes: {
     min: 64 * KiB,

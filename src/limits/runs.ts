@@ -100,7 +100,7 @@ export const runLimits = {
     default: 1_000,
     max: 60_000,
     reason:
-      "how often is asked whether another instance starts a planned time, while the broker cannot say; as long as a missed time is still started",
+      "how often a server asks again whether another instance starts a planned time, while the broker cannot say; it asks as long as a missed time is still started",
   },
   scheduleCheckMs: {
     min: 1,
