@@ -91,10 +91,7 @@ export interface Client<Commands extends object = CommandSet> {
   echo<Value>(value: Value, options?: CallOptions): Promise<Value>;
   /** Measures a round trip to the server and back, in milliseconds. */
   ping(options?: CallOptions): Promise<number>;
-  /**
-   * Closes the client. Waiting calls are rejected with `closed`, and a call under way with `lost`. You may call it
-   * twice.
-   */
+  /** Closes the client. Waiting calls are rejected with `closed`, and a call under way with `lost`. You may call it twice. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -241,7 +238,7 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
   }
 }
 
-/** For those that do not throw: undefined when all options are known. */
+/** For methods that must not throw. Returns undefined when all options are known. */
 function unknownOption(
   what: string,
   options: object | undefined,

@@ -84,7 +84,7 @@ export async function openProtocolClient(
   });
 }
 
-/** Nothing of NATS is loaded for others. */
+/** The code for NATS is loaded only here, for the clients that need it. */
 async function openClusterClient(
   url: string,
   options: ConnectOptions,
@@ -145,7 +145,7 @@ function trustOf(address: Address, options: ConnectOptions): Trust | undefined {
       ...(ca === undefined ? {} : { ca }),
       ...(expected === undefined ? {} : { pin: expected }),
     });
-    // A server may ask for the certificate of each connection, so nothing of an earlier one may stand for it.
+    // A server may ask for the certificate on each connection, so no TLS session of an earlier one may take its place.
     return own === undefined ? trust : { ...trust, connection: { ...trust.connection, ...own }, name: undefined };
   }
   if (ca !== undefined || pin !== undefined || own !== undefined) {

@@ -163,7 +163,7 @@ export interface DoorServer {
    * listening.
    */
   onCommandsChanged(listener: () => void): () => void;
-  /** Why new callers should go elsewhere: it closes, or a door has lost its far side. undefined when it is ready. */
+  /** Why new callers should go elsewhere: the server closes, or a door has lost its far side. undefined: it is ready. */
   unready(): string | undefined;
   /** Who may call: those with a token, everybody everywhere, or everybody who is on this machine. */
   readonly access: "tokens" | "everybody" | "machine";

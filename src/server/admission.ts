@@ -87,14 +87,14 @@ export class Admission {
     if (!this.isExempt(source)) this.#penalties.fail(source, nowMs);
   }
 
-  /** It has shown too many wrong tokens of late. */
+  /** True when too many wrong tokens came from the source lately. */
   isPenalised(source: string, nowMs: number): boolean {
     return !this.isExempt(source) && this.#penalties.isRefused(source, nowMs);
   }
 
-  /** One such source has many callers behind it: a proxy, a shared machine, or a broker. */
+  /** True for a source with many callers behind it: a proxy, a shared machine, or a broker. */
   isExempt(source: string): boolean {
-    // Behind the broker are all callers, and nobody knows from where they come.
+    // All callers over a broker share this source, and nobody knows where they come from.
     if (source === natsSource) return true;
     return this.#exemptLocal && (source === unixSource || isLoopbackHost(source));
   }

@@ -91,7 +91,7 @@ export class LentConnection implements Connection, HttpConnection {
     return caller;
   }
 
-  /** Those that wait for answers stay. There are no more of them than requests under way. */
+  /** Callers that wait for answers stay. There are no more of these than requests under way. */
   #dropOldest(): void {
     const oldest = this.#callers.findIndex(({ plainCalls }) => plainCalls.isIdle);
     if (oldest !== -1) this.#leave(this.#callers.splice(oldest, 1)[0]);
@@ -161,7 +161,7 @@ export class LentConnection implements Connection, HttpConnection {
     try {
       identity.check(wasGood ? { ...this.#host, failedToken: () => {} } : this.#host);
     } catch (error) {
-      // Who shows no token guesses nothing.
+      // A caller who shows no token guesses nothing.
       if (!wasGood && token !== undefined) this.#failed();
       const reason = this.#connectionHost.authenticator?.refusal();
       throw reason === undefined ? error : new IscepError("unauthorized", reason, { cause: error });

@@ -5,7 +5,7 @@ import type { Limits } from "../limits/limits.js";
 import type { Logs } from "../model/logs.js";
 import type { ServerOptions } from "./options.js";
 
-/** In a folder, it makes the three files. */
+/** For a folder, makes the three files in it. */
 export async function openLogs(logs: ServerOptions["logs"], limits: Limits): Promise<Logs | undefined> {
   if (logs === undefined || logs === false) return undefined;
   if (typeof logs === "string") return openLogFiles(logs, { limits });

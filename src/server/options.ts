@@ -50,9 +50,7 @@ export interface ServerOptions {
    * on TCP.
    */
   readonly tls?: boolean | TlsFiles;
-  /**
-   * The folder for what the server keeps between starts (its own key and certificate). Default: XDG_STATE_HOME/iscep.
-   */
+  /** The folder for what the server keeps between starts (its own key and certificate). Default: XDG_STATE_HOME/iscep. */
   readonly stateFolder?: string;
   /**
    * The path of the tokens file. false: everybody everywhere may call; use it only when something else guards the port.
@@ -60,8 +58,8 @@ export interface ServerOptions {
    */
   readonly tokens?: string | false;
   /**
-   * Asks clients for a certificate (TLS on every place, and a tokens file, that says by pin or name whose it is). Default:
-   * none is asked for.
+   * Asks clients for a certificate. This needs TLS in every place, and a tokens file that says by pin or name whose
+   * certificate it is. Default: none is asked for.
    */
   readonly clientCertificates?: ClientCertificates;
   /**

@@ -96,7 +96,7 @@ export class PacketDoor {
     this.#connections.add(connection);
     if (bytes !== undefined) socket.unshift(bytes);
     this.#http(connection);
-    // The bytes that told the protocols apart may have been too much for one turn.
+    // The first bytes may have been too much for one turn, which has paused the socket.
     socket.resume();
   }
 
@@ -198,7 +198,7 @@ export class PacketDoor {
     for (const connection of this.#connections) connection.checkDeadlines(nowMs);
   }
 
-  /** Counts for handshakes from now on. */
+  /** Uses this certificate for handshakes from now on. */
   setCertificate(certificate: ServerCertificate): void {
     this.#listeners?.setCertificate(certificate);
   }

@@ -82,7 +82,7 @@ export class PacketDoors {
     this.#streams.checkDeadlines(nowMs);
   }
 
-  /** Counts for handshakes from now on. */
+  /** Uses this certificate for handshakes from now on. */
   setCertificate(certificate: ServerCertificate): void {
     this.#shared = { ...this.#shared, certificate };
     for (const door of this.#doors) door.setCertificate(certificate);

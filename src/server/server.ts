@@ -94,7 +94,7 @@ export class Server implements DoorServer {
     return wasThere;
   }
 
-  /** Called after commands were registered, unregistered or reloaded, once for many changes. Returns what ends the listening. */
+  /** Called once after commands were registered, unregistered or reloaded. Returns a function that ends this. */
   onCommandsChanged(listener: () => void): () => void {
     return this.#changes.add(listener);
   }
@@ -239,7 +239,7 @@ export class Server implements DoorServer {
     return readMetrics(this.#metrics, presentState(this.#opened(), this.#registry.list().length));
   }
 
-  /** Why new callers should go elsewhere: it does not listen, or a door has lost its far side. undefined when it is ready. */
+  /** Why the server is not ready: it does not listen, or a door has lost its far side. undefined: it is ready. */
   unready(): string | undefined {
     if (this.#closed !== undefined) return "the server is closing";
     return this.#state === "listening" ? this.#listening?.doors?.unready() : "the server does not listen yet";
@@ -314,8 +314,7 @@ export class Server implements DoorServer {
   }
 
   async #close(graceMs: number): Promise<void> {
-    // The server was closed while it starts, so what it opens must be closed too. The caller of `listen` gets the
-    // error.
+    // The server was closed while it starts, so what it opens must be closed too. The caller of `listen` gets the error.
     await this.#starting?.catch(() => undefined);
     const listening = this.#listening;
     this.#state = "closed";

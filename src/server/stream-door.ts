@@ -15,10 +15,13 @@ export type StreamDoorOptions = Pick<PacketDoorOptions, "admission" | "nextId" |
 
 export class StreamDoor {
   readonly #options: StreamDoorOptions;
-  /** Those of its connections. */
+  /** The limits of its connections. */
   readonly #limits: Limits;
   readonly #connections = new Map<Connection, AcceptedStream>();
-  /** Those that have shown no good token yet, the oldest first. Their peers have no address by which they could be counted. */
+  /**
+   * Connections that have shown no good token yet, the oldest first. Their peers have no address by which they could be
+   * counted.
+   */
   readonly #strangers = new Set<Connection>();
   readonly #refused: LineRate;
   readonly #closedBytes = { receivedBytes: 0, sentBytes: 0 };
@@ -71,7 +74,7 @@ export class StreamDoor {
     this.#connections.set(connection, stream);
   }
 
-  /** Why it is not accepted. undefined when it is, and then it has its place. */
+  /** Why the stream is not accepted. undefined: it is accepted, and has its place. */
   #refusal(stream: AcceptedStream, source: string): string | undefined {
     const { admission } = this.#options;
     if (this.#isDraining) return "the server closes";

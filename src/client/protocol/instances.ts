@@ -17,9 +17,9 @@ export interface InstanceRecord {
   readonly running: number;
   /** Calls that wait for a place. */
   readonly waiting: number;
-  /** Runs that there may be at once. */
+  /** How many runs may have a place at once. */
   readonly places: number;
-  /** The number of its commands, also of those that this caller may not run. */
+  /** How many commands it has, also those that this caller may not run. */
   readonly commands: number;
 }
 
@@ -56,7 +56,7 @@ export interface AllRuns<Value = unknown> extends AsyncIterable<InstanceOutcome<
   cancel(): void;
 }
 
-/** What a client can do that has many instances in front of it. */
+/** What a client of many instances can do in addition. */
 export interface ClusterCalls {
   instances(): Promise<InstanceRecord[]>;
   all(command: string, args: unknown, options: AllOptions | undefined): AllRuns;

@@ -63,13 +63,13 @@ export interface CallOptions {
   /** Ends the wait for the answer (code `cancelled`), and asks the server to stop the run. Default: none. */
   readonly signal?: AbortSignal;
   /**
-   * Version 2: false has a call refused with `busy` when it cannot begin at once, and it never waits for a place. Default:
+   * Version 2: false: the call is refused with `busy` when it cannot begin at once, and never waits for a place. Default:
    * true.
    */
   readonly wait?: boolean;
   /**
-   * On a service with many instances (`nats://`): the id of the one that the call goes to. `any` is the one that has the
-   * most room, and `all` is `client.all()`. Default: `any`.
+   * On a service with many instances (`nats://`): the id of the instance that the call goes to. `any` is the one with
+   * the most room, and `all` is `client.all()`. Default: `any`.
    */
   readonly to?: string;
 }
@@ -115,8 +115,8 @@ export interface RunOptions extends CallOptions {
    */
   readonly stdin?: StdinSource;
   /**
-   * Version 2: the size of this caller's terminal, and its TERM, for a command with `terminal`. It counts with `stdin`,
-   * and `resize` of the run tells of changes. Default: 24 rows of 80 columns, and TERM=dumb.
+   * Version 2: the size of this caller's terminal, and its TERM, for a command with `terminal`. It counts only with
+   * `stdin`, and `resize` of the run tells of changes. Default: 24 rows of 80 columns, and TERM=dumb.
    */
   readonly terminal?: TerminalSize & { readonly term?: string };
 }

@@ -71,7 +71,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     return this.#error !== undefined || this.#position >= this.#end;
   }
 
-  /** @throws IscepError `protocol` when it does not follow the bytes before, or is more than was granted */
+  /** @throws IscepError `protocol` when the bytes do not follow those before, or are more than was granted */
   receive(channel: OutputChunk["channel"], offset: number, bytes: Buffer): void {
     this.#window.receive(bytes.length);
     if (offset !== this.#next) {

@@ -158,7 +158,7 @@ export class Version2Client {
     else if (before !== "ended" && placeOf(call.state) === "nowhere") call.fail(error, {});
   }
 
-  /** Resolves to true when the server had not begun with it; then its own answer is `rejected`. */
+  /** Resolves to true when the server had not begun with the call; then the answer to the call is `rejected`. */
   withdraw(call: PendingCall): Promise<boolean> {
     if (placeOf(call.state) !== "server") return Promise.resolve(false);
     return new Promise((resolve) => {

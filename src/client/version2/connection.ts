@@ -49,7 +49,10 @@ export class Version2ClientConnection implements ClientConnection {
   readonly inputWindow: SendWindow;
   readonly #ping: NodeJS.Timeout;
   #checkServer: ((proof: Buffer) => boolean) | undefined;
-  /** With packets that have a key, nothing is sent before the server is proven: only so an answer without the key means that nothing ran. */
+  /**
+   * What waits until the server is proven, when packets have a key: as nothing is sent before, an answer without the
+   * key means that nothing ran.
+   */
   #held: (() => void)[] | undefined;
   #proofTimer: NodeJS.Timeout | undefined;
   #flushIsScheduled = false;
@@ -88,13 +91,12 @@ export class Version2ClientConnection implements ClientConnection {
     socket.on("error", (error: Error) => {
       this.#ended(new IscepError("lost", `the connection broke: ${error.message}`, { cause: error }));
     });
-    // The interval is a little longer than the server asks for, because pings may arrive closer together than they were
-    // sent.
+    // The interval is a little longer than the server asks for, because pings may arrive closer together than they were sent.
     const pingIntervalMs = Math.min(forever, Math.max(limits.pingIntervalMs, 1.2 * this.limits.minPingIntervalMs));
     this.#ping = setInterval(() => this.#checkAlive(), pingIntervalMs);
     this.#ping.unref();
     if (negotiated.hello.authentication === "token") this.#authenticate();
-    // This waits until the maker of this session has it.
+    // These bytes wait until the caller of this constructor has the session.
     if (following.length > 0) process.nextTick(() => this.#received(following));
   }
 
@@ -122,7 +124,7 @@ export class Version2ClientConnection implements ClientConnection {
     this.#proofTimer = setTimeout(() => this.#unproven(), this.#options.limits.connectTimeoutMs);
   }
 
-  /** What waits for the proof was not sent, so others may be asked. */
+  /** Requests that wait for the proof were not sent, so another server may be asked. */
   #unproven(): void {
     const { connectTimeoutMs } = this.#options.limits;
     const message = `the server greeted, and did not prove within ${connectTimeoutMs} ms that it knows the token`;

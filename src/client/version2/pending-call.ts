@@ -98,7 +98,7 @@ export class PendingCall {
     this.request.started?.(run);
   }
 
-  /** These notifications of the server change nothing here. */
+  /** Tells the caller what a notification of the server says. It changes no state. */
   heard(method: string, { fraction, message, position }: JsonObject): void {
     if (method === "progress" && typeof fraction === "number") {
       this.request.progressed?.(fraction, typeof message === "string" ? message : undefined);
@@ -124,8 +124,7 @@ export class PendingCall {
   failUnanswered(error: IscepError, nothingRan: boolean): void {
     const { method, waitsForCancel } = this.request;
     const mayHaveBegun = this.mayHaveBegunBefore || (this.sendings > 0 && !nothingRan);
-    // A caller that only waits for an answer learns why none came. A follower of a run learns that nobody knows how it
-    // ended.
+    // A caller that only waits for an answer learns why none came. A follower of a run learns that nobody knows how it ended.
     const wantsReason = waitsForCancel !== true && (error.code === "timeout" || error.code === "cancelled");
     if (!mayHaveBegun || wantsReason || (method !== "call" && method !== "attach")) this.fail(error, {});
     else if (error.code === "not_trusted" || error.code === "lost") this.fail(error, { status: "lost" });

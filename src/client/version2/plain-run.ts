@@ -83,7 +83,7 @@ export class PlainRun implements WithdrawableRun {
     return value;
   }
 
-  /** It is empty, and ends with the run. */
+  /** Gives nothing, and ends with the run. */
   get output(): AsyncIterable<OutputChunk> {
     const next = async (): Promise<IteratorReturnResult<undefined>> => {
       await this.outcome;
@@ -93,11 +93,11 @@ export class PlainRun implements WithdrawableRun {
   }
 
   onProgress(): void {
-    // It is told only beside output.
+    // The server tells this only beside output.
   }
 
   onQueued(): void {
-    // It is told only beside output.
+    // The server tells this only beside output.
   }
 
   resize(): void {

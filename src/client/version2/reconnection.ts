@@ -86,7 +86,7 @@ export class Reconnection<Connection extends { destroy(): void }> {
 
   close(): void {
     this.#isClosed = true;
-    // A reason of its own would be an error with a stack, which nobody reads.
+    // An error as the reason would have a stack, which nobody reads.
     this.#attempt?.abort("the client is closed");
   }
 }
