@@ -4,12 +4,14 @@
  */
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { setTimeout as pause } from "node:timers/promises";
-import { IscepError } from "../errors.js";
+import { IscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
 import type { BrokerAddress } from "./address.js";
 import { connectionCredentials } from "./connection-credentials.js";
 import type { NatsCredentials } from "./credentials.js";
 import { brokerFault, connectFault } from "./faults.js";
+import { Rate } from "./rate.js";
+import { keepReading } from "./reading.js";
 
 export interface BrokerOptions extends NatsCredentials {
   readonly address: BrokerAddress;
@@ -57,6 +59,10 @@ export class Broker {
     this.where = where;
     this.connection = connection;
     this.#limits = limits;
+    const reports = new Rate(1);
+    keepReading(connection, (error) => {
+      if (reports.take()) this.#tell((listener) => listener.fault?.(toIscepError(error)));
+    });
     void this.#watch();
   }
 
@@ -157,7 +163,7 @@ export class Broker {
     );
   }
 
-  /** The handler is called within the turn in which a message comes. It must not throw. */
+  /** The handler is called within the turn in which a message comes. Headers that cannot be read have a status (`hasError`). */
   subscribe(subject: string, handler: (message: Msg) => void, queue?: string): Subscription {
     return this.connection.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),

@@ -70,5 +70,6 @@ test("a peer that goes away after bytes that are no request is seen while its ca
   await until(() => readLogs(path.join(server.folder, "logs")).includes("HPE_"));
   raw.socket.destroy();
   await until(() => server.server.connections === 0, "the connection stays");
+  expect(server.server.connections).toBe(0);
   release();
 });

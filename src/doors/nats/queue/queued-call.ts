@@ -23,8 +23,9 @@ export interface QueuedCall {
   readonly message: JsMsg;
 }
 
-/** Returns undefined when the id of its run or its proof does not fit the message. */
+/** Returns undefined when the headers cannot be read, or the id of its run or its proof does not fit the message. */
 export function readQueuedCall(message: JsMsg, service: string): QueuedCall | undefined {
+  if (message.headers?.hasError === true) return undefined;
   const { run, command } = submittedOf(message.subject, service);
   const proof = readProofHeader(headerOf(message.headers, proofName) ?? "");
   if (proof === undefined || proof.to !== toQueue) return undefined;

@@ -34,10 +34,10 @@ export interface ServiceMessage {
   readonly giver: string | undefined;
 }
 
-/** Returns undefined when the message names no subject that an answer may go to. */
+/** Returns undefined when the message names no subject that an answer may go to, or has headers that cannot be read. */
 export function readServiceMessage(command: string, message: Msg, isDirect: boolean): ServiceMessage | undefined {
   const { data, reply, headers } = message;
-  if (!isInbox(reply)) return undefined;
+  if (!isInbox(reply) || headers?.hasError === true) return undefined;
   const given = isDirect ? headerOf(headers, replyName) : undefined;
   if (given !== undefined && !isInbox(given)) return undefined;
   const tried = isDirect ? (headerOf(headers, triedName) ?? "").split(",", 65).filter(isId) : [];

@@ -1,0 +1,46 @@
+/**
+ * The library reads the headers of a message when they are asked for, and throws when it does not like them. An error that
+ * is thrown while a message is handled ends its reading for good, while its connection stays open. So whoever may publish
+ * anything to us could make us deaf.
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { IscepError } from "../errors.js";
+
+interface Reader {
+  processMsg(message: { hdr: number }, data: Uint8Array): void;
+}
+
+/** What stands in place of headers that the library cannot read. */
+const unreadable = Buffer.from("NATS/1.0 400 unreadable headers\r\n\r\n");
+
+/** These the library can read. */
+const readable = /^NATS\/1\.0[^\r\n]*\r\n(?:[!-9;-~]*:[^\r\n]*\r\n)*\r\n$/;
+
+/**
+ * Goes on reading, whatever comes. Headers that cannot be read are replaced by a status (`hasError`), for our own
+ * subscriptions and for those of the library.
+ * @param failed gets what a handler of a message has thrown
+ */
+export function keepReading(connection: NatsConnection, failed: (error: unknown) => void): void {
+  const reader: unknown = Reflect.get(connection, "protocol");
+  if (!isReader(reader))
+    throw new IscepError("internal", "the library of NATS is not the one that iscep was built with");
+  const handle = reader.processMsg.bind(reader);
+  reader.processMsg = (message, data) => {
+    try {
+      const { hdr } = message;
+      if (hdr <= 0 || readable.test(latin1(data.subarray(0, hdr)))) handle(message, data);
+      else handle({ ...message, hdr: unreadable.length }, Buffer.concat([unreadable, data.subarray(hdr)]));
+    } catch (error) {
+      failed(error);
+    }
+  };
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+}
+
+function isReader(value: unknown): value is Reader {
+  return typeof value === "object" && value !== null && "processMsg" in value && typeof value.processMsg === "function";
+}
