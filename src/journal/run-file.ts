@@ -2,7 +2,7 @@
  * The file of one run, `RUN.run`. It gets a line when the run begins, and at its end one line with how it ended and one
  * with its value. The first line is written before the command starts, so that after kill -9 every run is known.
  */
-import { appendFileSync, closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { appendFileSync, closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
 import { JsonText } from "../wire/json-text.js";
 import type { EndedRun } from "../runs/run/run.js";
@@ -31,12 +31,8 @@ export function runOfFile(name: string): string | undefined {
 /** Returns the number of bytes. */
 export function writeStart(path: string, start: RunStart): number {
   const line = `${JSON.stringify(start)}\n`;
-  const file = openSync(path, "wx", 0o600);
-  try {
-    return writeSync(file, line);
-  } finally {
-    closeSync(file);
-  }
+  writeFileSync(path, line, { flag: "wx", mode: 0o600 });
+  return Buffer.byteLength(line);
 }
 
 /** Returns how many bytes were added. */
@@ -50,11 +46,11 @@ export function readRunFile(path: string): {
   readonly start: RunStart | undefined;
   readonly end: StoredEnd | undefined;
 } {
-  const head = headOf(path);
-  const [first, ...rest] = wholeLines(head);
+  const { text, isWhole } = headOf(path);
+  const [first, ...rest] = wholeLines(text);
   const end = endAmong(rest)?.end;
   const start = readStart(parsed(first));
-  if (head.length < headBytes / 2 || (end !== undefined && end.status !== "lost")) return { start, end };
+  if (isWhole || (end !== undefined && end.status !== "lost")) return { start, end };
   const [firstOfAll, ...all] = wholeLines(readFileSync(path, "utf8"));
   return { start: readStart(parsed(firstOfAll)), end: endAmong(all)?.end };
 }
@@ -77,11 +73,12 @@ function endAmong(
   return lost;
 }
 
-function headOf(path: string): string {
+function headOf(path: string): { readonly text: string; readonly isWhole: boolean } {
   const bytes = Buffer.allocUnsafe(headBytes);
   const file = openSync(path, "r");
   try {
-    return bytes.toString("utf8", 0, readSync(file, bytes, 0, headBytes, 0));
+    const count = readSync(file, bytes, 0, headBytes, 0);
+    return { text: bytes.toString("utf8", 0, count), isWhole: count < headBytes };
   } finally {
     closeSync(file);
   }
