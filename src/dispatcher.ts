@@ -139,16 +139,15 @@ export class Dispatcher {
    * A caller may come back for its run within the grace. A detached run goes on without a caller, but not with only a
    * part of its standard input, because it would take the part for the whole.
    */
-  #abandoned(run: Run): void {
-    const timer = setTimeout(() => {
+  #abandoned(run: Run): NodeJS.Timeout {
+    return setTimeout(() => {
       const isCut = run.input?.isOver === false;
-      if (run.isHeld || (run.detachments > 0 && !isCut)) return;
+      if (run.detachments > 0 && !isCut) return;
       const what = isCut
         ? "the caller left before all of the standard input had come"
         : "the caller left, or read no further";
       run.abort(new IscepError("cancelled", `${what}, and it did not come back`));
     }, this.#limits.callerGraceMs);
-    run.whenEnded(() => clearTimeout(timer));
   }
 
   /**

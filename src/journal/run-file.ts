@@ -5,7 +5,7 @@
 import { appendFileSync, closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
 import { JsonText } from "../wire/json-text.js";
-import type { EndedRun } from "../runs/run/run.js";
+import type { EndedRun } from "../runs/run/ended-run.js";
 import { keptArgumentsIn } from "../model/run-record.js";
 import { readEnd, type StoredEnd } from "./stored-outcome.js";
 

@@ -209,7 +209,7 @@ test("whatever the order in which one server ends a run and another opens, looks
           limits: defaultLimits,
           room: packetRoom(defaultLimits),
           ends: (ended) => a.end(ended, outcome),
-          abandoned: () => {},
+          abandoned: () => undefined,
         });
         let b: RunStore | undefined;
         let hasBegun = false;

@@ -1,10 +1,13 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { anonymous } from "#iscep/model/identity";
-import { defaultLimits } from "iscep";
+import { defaultLimits, defineCommand, IscepError } from "iscep";
 import { packetRoom } from "#iscep/runs/run/settle";
 import { Run, type RunFollower, type RunHost } from "#iscep/runs/run/run";
+import { Work } from "#iscep/runs/run/work";
 
-const host: RunHost = { limits: defaultLimits, room: packetRoom(defaultLimits), ends: () => {}, abandoned: () => {} };
+const command = defineCommand({ name: "backup", run: () => 1 });
+
+const host: RunHost = { limits: defaultLimits, room: packetRoom(defaultLimits), ends: () => {}, abandoned: () => undefined };
 
 function newRun(runHost: RunHost = host): Run {
   return new Run("backup", anonymous, "127.0.0.1", runHost);
@@ -43,7 +46,11 @@ test("one who comes late is told the place in the queue, or the outcome, at once
 
 test("a run is abandoned when the last of its holders lets go, each counted once", () => {
   let abandoned = 0;
-  const run = newRun({ ...host, abandoned: () => abandoned++ });
+  const count = () => {
+    abandoned++;
+    return undefined;
+  };
+  const run = newRun({ ...host, abandoned: count });
   const [first, second] = [{}, {}];
   run.hold(first);
   run.hold(first);
@@ -53,4 +60,45 @@ test("a run is abandoned when the last of its holders lets go, each counted once
   expect({ abandoned, isHeld: run.isHeld }).toEqual({ abandoned: 0, isHeld: true });
   run.release(second);
   expect({ abandoned, isHeld: run.isHeld }).toEqual({ abandoned: 1, isHeld: false });
+});
+
+test("however often its callers come and go, one timer waits for them, and none while it is held or has ended", () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const run = newRun({ ...host, abandoned: (of) => setTimeout(() => of.abort(new IscepError("cancelled")), 1_000) });
+  const [first, second] = [{}, {}];
+  for (let count = 0; count < 100; count++) {
+    run.hold(first);
+    run.hold(second);
+    run.release(first);
+    run.release(second);
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(900);
+  }
+  run.hold(first);
+  expect(vi.getTimerCount()).toBe(0);
+  run.release(first);
+  run.end({ status: "completed", value: undefined });
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a run that joined work that is over, and waits for its slow reader, can be cancelled", () => {
+  const told: string[] = [];
+  const workHost = { ...host, limits: defaultLimits, unwanted: () => void told.push("unwanted") };
+  const [first, joined] = [newRun(), newRun()];
+  const work = new Work(first, command, {}, 60_000, workHost);
+  first.work = work;
+  work.begin();
+  work.join(joined);
+  joined.follow({ ended: ({ status }) => void told.push(status) });
+  first.abort(new IscepError("cancelled"));
+  const watcher = { position: 0, outputReady: () => {} };
+  joined.output.watch(watcher);
+  void work.write("stdout", Buffer.alloc(2 * defaultLimits.streamWindowBytes));
+  void work.write("stdout", "the rest");
+  work.end({ status: "completed", value: undefined });
+  expect({ state: joined.state, told }).toEqual({ state: "running", told: [] });
+  joined.abort(new IscepError("cancelled"));
+  expect({ state: joined.state, told }).toEqual({ state: "ended", told: ["cancelled"] });
+  expect(work.isSettled).toBe(true);
 });

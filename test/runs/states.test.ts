@@ -22,7 +22,10 @@ function newRun() {
     limits: defaultLimits,
     room: packetRoom(defaultLimits),
     ends: (_run, { status }) => void told.push(`journal: ${status}`),
-    abandoned: () => void told.push("abandoned"),
+    abandoned: () => {
+      told.push("abandoned");
+      return undefined;
+    },
     unwanted: () => void told.push("unwanted"),
   };
   const run = new Run("backup", anonymous, "127.0.0.1", host);

@@ -17,7 +17,7 @@ export function storedRun(folder: string, limits = defaultLimits) {
     limits,
     room: packetRoom(limits),
     ends: (ended) => store.end(ended, outcome),
-    abandoned: () => {},
+    abandoned: () => undefined,
   });
   later(() => {
     run.output.close();

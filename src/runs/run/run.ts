@@ -8,6 +8,7 @@ import { RunInput } from "../streams/input.js";
 import { RunOutput, type OutputLimits } from "../streams/output.js";
 import type { RunTerminal } from "../streams/terminal.js";
 import type { RunTrace } from "../../traces/run-trace.js";
+import type { EndedRun, Retention } from "./ended-run.js";
 import { stopped } from "./endings.js";
 import { eachListener, withListener, withoutListener, type Listeners } from "./listeners.js";
 import { PacedProgress, type Progress, type ProgressLimits } from "./paced-progress.js";
@@ -209,6 +210,7 @@ export class Run {
     // This comes before any caller is told, so that an outcome that a caller knows is never lost.
     this.#host.ends(this, outcome);
     clearTimeout(lasting.timer);
+    clearTimeout(lasting.graceTimer);
     const { followers } = lasting;
     lasting.followers = undefined;
     for (const follower of eachListener(followers)) follower.ended(outcome);
@@ -242,6 +244,7 @@ export class Run {
   /** A caller holds the run, so that it goes on until the caller releases it. */
   hold(holder: object): void {
     const lasting = this.#last();
+    clearTimeout(lasting.graceTimer);
     if (!eachListener(lasting.holders).includes(holder)) lasting.holders = withListener(lasting.holders, holder);
   }
 
@@ -249,7 +252,9 @@ export class Run {
     const lasting = this.#last();
     if (!eachListener(lasting.holders).includes(holder)) return;
     lasting.holders = withoutListener(lasting.holders, holder);
-    if (lasting.holders === undefined && this.#outcome === undefined) this.#host.abandoned(this);
+    if (lasting.holders === undefined && this.#outcome === undefined) {
+      lasting.graceTimer = this.#host.abandoned(this);
+    }
   }
 
   get isHeld(): boolean {
@@ -269,12 +274,6 @@ export class Run {
 
 /** The memory of the objects of an ended run. */
 const objectBytes = 2_048;
-
-export interface Retention {
-  readonly idempotencyKey?: string;
-  /** The fingerprint of the arguments of the call with that key; undefined without a key. */
-  readonly fingerprint?: string | undefined;
-}
 
 /** Something that follows a run, such as the door of its caller, or of a client that attached. */
 export interface RunFollower {
@@ -298,19 +297,8 @@ export interface RunHost {
   readonly room: ValueRoom;
   /** The run has its outcome, and nobody has been told yet. */
   ends(run: Run, outcome: RunOutcome): void;
-  /** The last caller that held it has released it. */
-  abandoned(run: Run): void;
-}
-
-/** What is kept about a run, in addition to its outcome and output. */
-export interface EndedRun extends Partial<KeptArguments> {
-  readonly run: string;
-  readonly command: string;
-  readonly owner: string;
-  readonly tokenId: string | null;
-  readonly source: string;
-  readonly startedAtMs: number;
-  readonly fingerprint?: string;
+  /** The last caller that held it has released it. The timer is cleared when one holds it again, and when it ends. */
+  abandoned(run: Run): NodeJS.Timeout | undefined;
 }
 
 /** Only its own server can stop it. */
@@ -330,7 +318,7 @@ const pastHost: RunHost = {
     tooLarge: () => new IscepError("too_large"),
   },
   ends: () => {},
-  abandoned: () => {},
+  abandoned: () => undefined,
 };
 
 /** What a run needs only if it lasts longer than its call, or somebody follows it. */
@@ -343,6 +331,8 @@ class LastingRun {
   /** Callers that want it to go on. Without any, and not detached, the run is abandoned. */
   holders: Listeners<object>;
   timer: NodeJS.Timeout | undefined;
+  /** Callers may come back until then. */
+  graceTimer: NodeJS.Timeout | undefined;
 }
 
 function timeOut(run: Run): void {

@@ -108,7 +108,8 @@ export class Work implements RunWork {
 
   drop(run: Run, reason: IscepError): void {
     const others = this.#runs.filter((other) => other !== run);
-    if (others.length === 0) {
+    // Work that is over cannot be stopped: a run of it that is left waits for its slow reader only.
+    if (others.length === 0 && !this.#isOver) {
       this.#abort(reason);
       this.#host.unwanted(this, run, reason);
       return;
