@@ -7,7 +7,12 @@ import { Work } from "#iscep/runs/run/work";
 
 const command = defineCommand({ name: "backup", run: () => 1 });
 
-const host: RunHost = { limits: defaultLimits, room: packetRoom(defaultLimits), ends: () => {}, abandoned: () => undefined };
+const host: RunHost = {
+  limits: defaultLimits,
+  room: packetRoom(defaultLimits),
+  ends: () => {},
+  abandoned: () => undefined,
+};
 
 function newRun(runHost: RunHost = host): Run {
   return new Run("backup", anonymous, "127.0.0.1", runHost);
