@@ -85,6 +85,11 @@ export interface HttpConnection {
    * @throws IscepError as `client`
    */
   follower(token: string | undefined, wasGood?: boolean): Client;
+  /**
+   * As `follower`, but it outlasts the connection: the door closes it.
+   * @throws IscepError as `client`
+   */
+  lasting(token: string | undefined, wasGood?: boolean): Client;
   /** The head of a request has come. From now on the peer may wait, and we may. */
   requestBegan(): void;
   /** Its answer is sent, or was cut. */

@@ -1,5 +1,5 @@
 /** Limits of the HTTP door. */
-import { forever, type Limit } from "./limit.js";
+import { forever, KiB, MiB, type Limit } from "./limit.js";
 
 export const httpLimits = {
   maxPipelinedRequests: {
@@ -19,6 +19,24 @@ export const httpLimits = {
     max: forever,
     reason:
       "HTTP: after so long without an event a comment is sent, so that no proxy takes a stream of events for dead",
+  },
+  maxTypedBytes: {
+    min: 1,
+    default: 64 * KiB,
+    max: 64 * MiB,
+    reason:
+      "HTTP: standard input of a run that waits for the command, where each request brings a piece of it; also the body of such a request",
+  },
+  maxTypingRequests: {
+    min: 1,
+    default: 32,
+    max: 10_000,
+    reason: "HTTP: requests that wait until the standard input of one run takes more; one more is refused",
+  },
+  typedInputTimeoutMs: {
+    default: 10_000,
+    max: forever,
+    reason: "HTTP: how long such a request waits for a command that does not read; then nothing of it is taken",
   },
   maxBrowserSessions: {
     default: 1_000,

@@ -144,6 +144,11 @@ export class LentConnection implements Connection, HttpConnection {
     return client;
   }
 
+  lasting(token: string | undefined, wasGood = false): Client {
+    this.#caller(token, wasGood);
+    return this.#open(token);
+  }
+
   #open(token: string | undefined): Client {
     return inProcessClient({ token: token ?? null, source: this.source }, this.#host.limits, () => this.#host);
   }

@@ -7,6 +7,7 @@ import { BrowserSessions } from "./browser-sessions.js";
 import { ownCookie, tokenOf } from "./credentials.js";
 import type { HttpContext, HttpEnv, HttpHost, HttpPeer } from "./mount.js";
 import { mounts } from "./mounts.js";
+import { OpenInputs } from "./open-inputs.js";
 import { problem } from "./problem.js";
 import { sameSite, type SameSite } from "./same-site.js";
 import type { HttpSettings } from "./settings.js";
@@ -15,7 +16,13 @@ import { unknownRequest } from "./unknown.js";
 /** Answers a request that came over this connection. */
 export type HttpApp = (request: Request, peer: HttpPeer) => Response | Promise<Response>;
 
-export function httpApp(server: DoorServer, settings: HttpSettings, site: SameSite = sameSite(settings)): HttpApp {
+/** @param inputs the door ends them when it closes */
+export function httpApp(
+  server: DoorServer,
+  settings: HttpSettings,
+  site: SameSite = sameSite(settings),
+  inputs: OpenInputs = new OpenInputs(),
+): HttpApp {
   const { limits } = server;
   const sessions = new BrowserSessions(limits);
   const host: HttpHost = {
@@ -23,7 +30,9 @@ export function httpApp(server: DoorServer, settings: HttpSettings, site: SameSi
     limits,
     settings,
     sessions,
-    followerOf: (context) => followerOf(context, sessions),
+    inputs,
+    followerOf: (context) => ofSession(context, sessions, "follower"),
+    lastingClientOf: (context) => ofSession(context, sessions, "lasting"),
     clientOf: (context) => withCredentials(context, sessions, "client"),
   };
   const app = new Hono<HttpEnv>();
@@ -39,12 +48,14 @@ export function httpApp(server: DoorServer, settings: HttpSettings, site: SameSi
   };
 }
 
+type ClientKind = "client" | "follower" | "lasting";
+
 /**
  * A cookie is no guess at a token. When its token is not good any more, the session is over, and the address has done
  * nothing wrong.
  * @throws IscepError `unauthorized`, `busy`
  */
-function withCredentials(context: HttpContext, sessions: BrowserSessions, kind: "client" | "follower"): Client {
+function withCredentials(context: HttpContext, sessions: BrowserSessions, kind: ClientKind): Client {
   const { peer } = context.env;
   const token = tokenOf(context, sessions);
   const cookie = token === undefined ? undefined : cookieOf(context);
@@ -61,9 +72,9 @@ function cookieOf(context: HttpContext): string | undefined {
   return context.req.header("authorization") === undefined ? ownCookie(context) : undefined;
 }
 
-/** A session of a browser that ends takes with it what follows runs in its name. */
-function followerOf(context: HttpContext, sessions: BrowserSessions): Client {
-  const client = withCredentials(context, sessions, "follower");
+/** A session of a browser that ends takes with it what follows runs in its name, or types to them. */
+function ofSession(context: HttpContext, sessions: BrowserSessions, kind: ClientKind): Client {
+  const client = withCredentials(context, sessions, kind);
   const cookie = cookieOf(context);
   if (cookie === undefined) return client;
   const forget = sessions.whenEnded(cookie, () => void client.close());

@@ -3,22 +3,28 @@ import type { Client } from "../../client/client.js";
 import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { IscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
-import { callInputOf } from "./call-input.js";
+import { callInputOf, type CallInput } from "./call-input.js";
 import { eventsResponse } from "./events.js";
 import { jsonResponse } from "./json-response.js";
 import { longestTimeoutMs, type HttpContext, type HttpHost } from "./mount.js";
 import { outcomeResponse } from "./outcome-answer.js";
 import { acceptsEvents, preferencesOf } from "./preferences.js";
 
-export async function answerCall(context: HttpContext, host: HttpHost, name: string): Promise<Response> {
+/** @param given what was read of the request already */
+export async function answerCall(
+  context: HttpContext,
+  host: HttpHost,
+  name: string,
+  given?: CallInput,
+): Promise<Response> {
   const isLive = acceptsEvents(context.req.header("accept"));
   const hasSession = context.req.header("cookie") !== undefined;
-  if (!isLive && !hasSession) return called(context, host, name, host.clientOf(context));
+  if (!isLive && !hasSession) return called({ context, host, name, given, client: host.clientOf(context) });
   // A live answer ends with its reader, and a call of a browser ends with its session.
   const client = host.followerOf(context);
   const over = (): void => void client.close();
   try {
-    const response = await called(context, host, name, client, isLive ? over : undefined);
+    const response = await called({ context, host, name, given, client, over: isLive ? over : undefined });
     if (!isLive) over();
     return response;
   } catch (error) {
@@ -27,17 +33,20 @@ export async function answerCall(context: HttpContext, host: HttpHost, name: str
   }
 }
 
-/** @param over called when a live answer is over; undefined: the answer is not live */
-async function called(
-  context: HttpContext,
-  host: HttpHost,
-  name: string,
-  client: Client,
-  over?: () => void,
-): Promise<Response> {
+interface Asked {
+  readonly context: HttpContext;
+  readonly host: HttpHost;
+  readonly name: string;
+  readonly given: CallInput | undefined;
+  readonly client: Client;
+  /** Called when a live answer is over. undefined: the answer is not live. */
+  readonly over?: (() => void) | undefined;
+}
+
+async function called({ context, host, name, given, client, over }: Asked): Promise<Response> {
   const { req } = context;
   const isLive = over !== undefined;
-  const { args, stdin } = await callInputOf(context, host.limits);
+  const { args, stdin } = given ?? (await callInputOf(context, host.limits));
   const { respondAsync, waitSeconds } = preferencesOf(req.header("prefer"));
   const isAsync = !isLive && (respondAsync || waitSeconds !== undefined);
   const key = req.header("idempotency-key");
@@ -56,6 +65,11 @@ async function called(
   const outcome = isAsync ? await within(client, handle, (waitSeconds ?? 0) * 1_000, input) : await handle.outcome;
   const run = await handle.id.catch(() => undefined);
   if (outcome !== undefined || run === undefined) return outcomeResponse(outcome ?? (await handle.outcome), run);
+  return startedResponse(run);
+}
+
+/** The run goes on without its caller. */
+export function startedResponse(run: string): Response {
   const headers = { location: `/runs/${run}`, "retry-after": "1", "preference-applied": "respond-async" };
   return jsonResponse({ run, status: "running" }, 202, headers);
 }
@@ -64,7 +78,7 @@ async function called(
  * The key is a string of RFC 9651 (draft-ietf-httpapi-idempotency-key-header-07), but most callers send it bare.
  * @throws IscepError `usage`
  */
-function keyOf(header: string): string {
+export function keyOf(header: string): string {
   const quoted = /^"((?:[^"\\]|\\["\\])*)"$/.exec(header)?.[1];
   const key = quoted === undefined ? header : quoted.replace(/\\(.)/g, "$1");
   if (key.length >= 1 && key.length <= 256) return key;
@@ -84,6 +98,11 @@ async function within(
     await Promise.race([input.over, outcome]);
     await passedOn(client);
   }
+  return inTimeOrNot(outcome, waitMs);
+}
+
+/** undefined when it did not come in time. */
+export async function inTimeOrNot(outcome: Promise<Outcome>, waitMs: number): Promise<Outcome | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), Math.min(waitMs, longestTimeoutMs));

@@ -3,6 +3,7 @@ import { IscepError } from "../../errors.js";
 import { answerCall } from "./call.js";
 import { jsonResponse } from "./json-response.js";
 import type { HttpMount } from "./mount.js";
+import { answerTypedCall } from "./typed-call.js";
 
 export const mountCommands: HttpMount = (app, host) => {
   app.get("/commands", async (context) => jsonResponse({ commands: await host.clientOf(context).list() }));
@@ -12,5 +13,8 @@ export const mountCommands: HttpMount = (app, host) => {
     if (found === undefined) throw new IscepError("command_not_found");
     return jsonResponse(found);
   });
-  app.post("/commands/:name", (context) => answerCall(context, host, context.req.param("name")));
+  app.post("/commands/:name", (context) => {
+    const answer = context.req.query("stdin") === undefined ? answerCall : answerTypedCall;
+    return answer(context, host, context.req.param("name"));
+  });
 };

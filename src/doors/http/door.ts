@@ -2,6 +2,7 @@
 import type { Door, DoorServer } from "../door.js";
 import { httpApp } from "./app.js";
 import { HttpConnections } from "./connections.js";
+import { OpenInputs } from "./open-inputs.js";
 import { plainCallRoute } from "./plain-call.js";
 import { sameSite } from "./same-site.js";
 import { checkHttpSettings, type HttpSettings } from "./settings.js";
@@ -15,16 +16,23 @@ export type { HttpSettings } from "./settings.js";
  */
 export function httpDoor(settings: HttpSettings = {}): Door {
   checkHttpSettings(settings);
+  const inputs = new OpenInputs();
   return {
     async open(server: DoorServer): Promise<{ url: string }> {
       const { limits } = server;
       const site = sameSite(settings);
-      const connections = new HttpConnections(httpApp(server, settings, site), plainCallRoute(site, limits), limits);
+      const connections = new HttpConnections(
+        httpApp(server, settings, site, inputs),
+        plainCallRoute(site, limits),
+        limits,
+      );
       const urls = await server.acceptHttp((connection) => connections.add(connection), settings.listen);
       return { url: urls.find((url) => !url.startsWith("http+unix:")) ?? urls[0] ?? "" };
     },
     // The server counts the connections, lets them end, and cuts them.
     async drain(): Promise<void> {},
-    async close(): Promise<void> {},
+    async close(): Promise<void> {
+      await inputs.close();
+    },
   };
 }

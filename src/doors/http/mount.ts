@@ -4,12 +4,13 @@ import type { Client } from "../../client/client.js";
 import type { Limits } from "../../limits/limits.js";
 import type { DoorServer, HttpConnection } from "../door.js";
 import type { BrowserSessions } from "./browser-sessions.js";
+import type { OpenInputs } from "./open-inputs.js";
 import type { HttpSettings } from "./settings.js";
 
 /** The connection over which a request came, as far as a handler needs it. */
 export type HttpPeer = Pick<
   HttpConnection,
-  "source" | "tls" | "client" | "clientAs" | "follower" | "failed" | "checkPenalty" | "metrics" | "cut"
+  "source" | "tls" | "client" | "clientAs" | "follower" | "lasting" | "failed" | "checkPenalty" | "metrics" | "cut"
 >;
 
 /** The types of hono's context in this door. A test without a port calls `httpApp` with a request and a peer of its own. */
@@ -25,6 +26,7 @@ export interface HttpHost {
   readonly limits: Limits;
   readonly settings: HttpSettings;
   readonly sessions: BrowserSessions;
+  readonly inputs: OpenInputs;
   /**
    * The client with the rights of the caller of this request: of its bearer token, or of the session of its browser. Do
    * not close it: the connection does.
@@ -36,6 +38,12 @@ export interface HttpHost {
    * @throws IscepError as `clientOf`
    */
   followerOf(context: HttpContext): Client;
+  /**
+   * A client for a run whose standard input stays open when the connection is gone. It ends with the session of its
+   * browser. Close it when the run is over.
+   * @throws IscepError as `clientOf`
+   */
+  lastingClientOf(context: HttpContext): Client;
 }
 
 /**

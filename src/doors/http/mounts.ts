@@ -10,11 +10,13 @@ import type { HttpMount } from "./mount.js";
 import { mountOpenApi } from "./openapi.js";
 import { mountRuns } from "./runs.js";
 import { mountSchedules } from "./schedules.js";
+import { mountTyping } from "./typing.js";
 import { mountSession } from "./session.js";
 
 export const mounts: readonly HttpMount[] = [
   mountCommands,
   mountRuns,
+  mountTyping,
   mountSchedules,
   mountSession,
   mountHealth,

@@ -1,6 +1,6 @@
 /** The paths of OpenAPI that are the same for every caller. */
 import { runStatuses } from "../../model/run-record.js";
-import { ref, type Json } from "./openapi-schemas.js";
+import { objectOf, ref, type Json } from "./openapi-schemas.js";
 
 const text = { type: "string" };
 
@@ -30,6 +30,20 @@ export const callHeaders: readonly Json[] = [
     "Idempotency-Key",
     "A repetition with the same key gets the run of the first call. With other arguments it is 422.",
   ),
+];
+
+const size = { type: "integer", minimum: 1, maximum: 65_535 };
+
+/** Commands that read standard input have these too. */
+export const inputQuery: readonly Json[] = [
+  query(
+    "stdin",
+    { const: "open" },
+    "standard input stays open: `POST /runs/ID/stdin` brings it. It needs `Prefer`, or `Accept: text/event-stream`",
+  ),
+  query("columns", size, "with `stdin=open`: the width of the terminal, for a command that runs on one"),
+  query("rows", size, "with `columns`: its height"),
+  query("term", text, "with `columns`: its kind, such as xterm-256color"),
 ];
 
 const offset = query(
@@ -124,6 +138,43 @@ export const fixedPaths: Json = {
         206: { description: "a part of the output", content: { "application/octet-stream": {} } },
         ...problems,
       },
+    },
+  },
+  "/runs/{run}/stdin": {
+    post: {
+      operationId: "typeToRun",
+      summary: "Adds to the standard input of a run that was called with `stdin=open`",
+      tags: ["runs"],
+      parameters: [
+        runId,
+        query(
+          "offset",
+          { type: "integer", minimum: 0 },
+          "where the body begins, in bytes of all input; what was taken before is not taken again",
+        ),
+        query("end", { type: "boolean" }, "nothing comes behind the body"),
+      ],
+      requestBody: { content: { "application/octet-stream": {} } },
+      responses: {
+        200: answer(
+          "the bytes were taken",
+          objectOf({ offset: { type: "integer", minimum: 0, description: "how many were taken in all" } }, ["offset"]),
+        ),
+        ...problems,
+      },
+    },
+  },
+  "/runs/{run}/terminal": {
+    put: {
+      operationId: "resizeTerminal",
+      summary: "Tells the size of the caller's terminal to a run that was called with `stdin=open`",
+      tags: ["runs"],
+      parameters: [runId],
+      requestBody: {
+        required: true,
+        content: jsonContent(objectOf({ columns: size, rows: size }, ["columns", "rows"])),
+      },
+      responses: { 204: { description: "the command is told" }, ...problems },
     },
   },
   "/schedules": {

@@ -50,6 +50,11 @@ const record = {
 };
 const recordRequired = ["run", "command", "owner", "startedAtMs", "status", "outputBytes"];
 
+const openInput = {
+  ...objectOf({ offset: count }, ["offset"]),
+  description: "the standard input that stays open for this caller, and how many bytes of it were taken",
+};
+
 export const schemas: Json = {
   ErrorView: objectOf({ code: ref("ErrorCode"), message: text, action: text }, ["code", "message"]),
   ErrorCode: {
@@ -68,6 +73,7 @@ export const schemas: Json = {
       action: { ...text, description: "what to do about it" },
       run: { ...text, description: "the run that it is about" },
       outcome: ref("Outcome"),
+      offset: { ...count, description: "how many bytes the standard input of the run has taken" },
       start: { ...count, description: "with `output_gone`: the first offset that is still kept" },
     },
     ["type", "title", "status", "detail", "code"],
@@ -82,7 +88,11 @@ export const schemas: Json = {
   ),
   Started: objectOf({ run: text, status: { const: "running" } }, ["run", "status"]),
   RunRecord: objectOf(record, recordRequired),
-  Run: objectOf({ ...record, ...outcome }, recordRequired, "A run, with its value or its error when it has ended"),
+  Run: objectOf(
+    { ...record, ...outcome, input: openInput },
+    recordRequired,
+    "A run, with its value or its error when it has ended",
+  ),
   RunsPage: objectOf(
     {
       runs: { type: "array", items: ref("RunRecord"), description: "newest first" },

@@ -4,7 +4,7 @@ import { isIscepError } from "../../errors.js";
 import { packageVersion } from "../../version.js";
 import { jsonResponse } from "./json-response.js";
 import type { HttpContext, HttpHost, HttpMount } from "./mount.js";
-import { callHeaders, fixedPaths, jsonContent, problems } from "./openapi-paths.js";
+import { callHeaders, fixedPaths, inputQuery, jsonContent, problems } from "./openapi-paths.js";
 import { objectOf, ref, schemas, type Json } from "./openapi-schemas.js";
 import { tokenOf } from "./credentials.js";
 
@@ -71,7 +71,7 @@ function operationOf(command: CommandDescription, components: Record<string, unk
     operationId: `run ${name}`,
     summary: description === "" ? `Runs ${name}` : description,
     tags: ["commands"],
-    parameters: callHeaders,
+    parameters: "stdin" in command ? [...callHeaders, ...inputQuery] : callHeaders,
     requestBody: {
       required: needsBody,
       content: {

@@ -10,10 +10,12 @@ export interface ProblemFacts {
   readonly isOfHttp?: boolean;
   readonly run?: string | undefined;
   readonly outcome?: Outcome | undefined;
+  /** How many bytes the standard input of the run has taken. */
+  readonly offset?: number | undefined;
 }
 
 export function problemText({ code, message, details }: IscepError, facts: ProblemFacts): string {
-  const { status, isOfHttp = false, run, outcome } = facts;
+  const { status, isOfHttp = false, run, outcome, offset } = facts;
   const fault = isOfHttp && isHttpFaultStatus(status) ? httpFaults[status] : undefined;
   const { title, action } = fault === undefined ? partsOf(code, outcome) : sentenceParts(fault);
   return JSON.stringify({
@@ -26,6 +28,7 @@ export function problemText({ code, message, details }: IscepError, facts: Probl
     // The first offset of output that is still kept.
     ...(typeof details["start"] === "number" ? { start: details["start"] } : {}),
     ...(run === undefined ? {} : { run }),
+    ...(offset === undefined ? {} : { offset }),
     ...(outcome === undefined ? {} : { outcome: outcomeView(outcome) }),
   });
 }

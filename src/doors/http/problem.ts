@@ -9,6 +9,8 @@ export interface ProblemExtras {
   /** The run that the error is about, or that had it as its outcome. */
   readonly run?: string | undefined;
   readonly outcome?: Outcome;
+  /** How many bytes the standard input of the run has taken. */
+  readonly offset?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -36,7 +38,7 @@ export function writtenProblem(thrown: unknown, extras: ProblemExtras = {}): Wri
   return {
     status,
     headers: { "content-type": "application/problem+json", ...headersOf(status), ...extras.headers },
-    body: problemText(error, { status, isOfHttp: faultStatus !== undefined, run, outcome: extras.outcome }),
+    body: problemText(error, { ...extras, status, isOfHttp: faultStatus !== undefined, run }),
   };
 }
 

@@ -49,6 +49,7 @@ export async function gathered(
 const limitWords = {
   maxPacketBytes: "max_packet_bytes",
   maxUnauthenticatedBytes: "max_unauthenticated_bytes",
+  maxTypedBytes: "max_typed_bytes",
 };
 
 type BodyLimit = keyof typeof limitWords;

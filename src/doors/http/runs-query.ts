@@ -30,7 +30,8 @@ export function offsetOf(text: string | undefined): number {
   return text === undefined || text === "" ? 0 : wholeNumber(text, "offset");
 }
 
-function wholeNumber(text: string, name: string): number {
+/** @throws IscepError `usage` */
+export function wholeNumber(text: string, name: string): number {
   const number = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
   throw new IscepError("usage", `${name} must be a whole number`);

@@ -5,6 +5,7 @@ import { eventsResponse } from "./events.js";
 import { jsonResponse } from "./json-response.js";
 import { refuseUnknownQuery } from "./known-query.js";
 import { longestTimeoutMs, type HttpMount } from "./mount.js";
+import type { OpenInputs } from "./open-inputs.js";
 import { outcomeView } from "./outcome-view.js";
 import { outputResponse } from "./output.js";
 import { preferencesOf } from "./preferences.js";
@@ -19,7 +20,7 @@ export const mountRuns: HttpMount = (app, host) => {
     const { waitSeconds = 0 } = preferencesOf(context.req.header("prefer"));
     const id = context.req.param("id");
     if (waitSeconds > 0) await endOf(host.followerOf(context), id, waitSeconds * 1_000);
-    return jsonResponse(await runView(host.clientOf(context), id));
+    return jsonResponse(await runView(host.clientOf(context), id, host.inputs));
   });
   app.delete("/runs/:id", async (context) => {
     await host.clientOf(context).cancel(context.req.param("id"));
@@ -42,10 +43,14 @@ export const mountRuns: HttpMount = (app, host) => {
 };
 
 /** What is known of one run, with its value or its error when it has ended. @throws IscepError `run_not_found` */
-async function runView(client: Client, id: string): Promise<object> {
+async function runView(client: Client, id: string, inputs: OpenInputs): Promise<object> {
   const [record] = (await client.runs({ run: id })).runs;
   if (record === undefined) throw new IscepError("run_not_found");
-  if (record.status === "running") return record;
+  if (record.status === "running") {
+    const input = inputs.of(id)?.input;
+    const isTheirs = input?.isOpen === true && (await client.whoAmI()).owner === record.owner;
+    return isTheirs ? { ...record, input: { offset: input.offset } } : record;
+  }
   const { outcome } = client.attach(id, { output: false, timeoutMs: longestTimeoutMs });
   return { ...record, ...outcomeView(await outcome) };
 }

@@ -90,7 +90,7 @@ function preflight(origin: string): Response {
     status: 204,
     headers: {
       ...allowed(origin),
-      "access-control-allow-methods": "GET, HEAD, POST, DELETE",
+      "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
       "access-control-allow-headers": "Authorization, Content-Type, Prefer, Idempotency-Key, Last-Event-ID, Range",
       "access-control-max-age": "600",
     },

@@ -169,6 +169,48 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/runs/{run}/stdin": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put?: never;
+    post: {
+      parameters: { query?: { offset?: number; end?: boolean }; header?: never; path: { run: string }; cookie?: never };
+      requestBody?: { content: { "application/octet-stream": unknown } };
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": { offset: number } } };
+        default: {
+          headers: { [name: string]: unknown };
+          content: { "application/problem+json": components["schemas"]["Problem"] };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/runs/{run}/terminal": {
+    parameters: { query?: never; header?: never; path?: never; cookie?: never };
+    get?: never;
+    put: {
+      parameters: { query?: never; header?: never; path: { run: string }; cookie?: never };
+      requestBody: { content: { "application/json": { columns: number; rows: number } } };
+      responses: {
+        204: { headers: { [name: string]: unknown }; content: { [mediaType: string]: never } };
+        default: {
+          headers: { [name: string]: unknown };
+          content: { "application/problem+json": components["schemas"]["Problem"] };
+        };
+      };
+    };
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/schedules": {
     parameters: { query?: never; header?: never; path?: never; cookie?: never };
     get: {
@@ -379,7 +421,7 @@ export interface paths {
     put?: never;
     post: {
       parameters: {
-        query?: never;
+        query?: { stdin?: "open"; columns?: number; rows?: number; term?: string };
         header?: { Prefer?: string; "Idempotency-Key"?: string };
         path?: never;
         cookie?: never;
@@ -450,6 +492,7 @@ export interface components {
       action?: string;
       run?: string;
       outcome?: components["schemas"]["Outcome"];
+      offset?: number;
       start?: number;
     };
     Outcome: {
@@ -497,6 +540,7 @@ export interface components {
       value?: unknown;
       valueError?: components["schemas"]["ErrorView"];
       error?: components["schemas"]["ErrorView"];
+      input?: { offset: number };
     };
     RunsPage: { runs: components["schemas"]["RunRecord"][]; next: string | null };
     Command: {

@@ -1,0 +1,97 @@
+/** `/runs/ID/stdin` and `/runs/ID/terminal`: types into a run that was started with open standard input. */
+import type { TerminalSize } from "../../client/protocol/run-handle.js";
+import { IscepError } from "../../errors.js";
+import { compileScopes } from "../../identity/scopes.js";
+import type { CallerRecord } from "../../model/caller-record.js";
+import { jsonResponse } from "./json-response.js";
+import { refuseUnknownQuery } from "./known-query.js";
+import type { HttpContext, HttpHost, HttpMount, HttpPeer } from "./mount.js";
+import type { OpenInput } from "./open-inputs.js";
+import { httpFault, problem } from "./problem.js";
+import { mediaType, wholeBody } from "./request-body.js";
+import { jsonObjectOf } from "./request-json.js";
+import { wholeNumber } from "./runs-query.js";
+import { inputIsOver, type TypedPiece } from "./typed-input.js";
+
+export const mountTyping: HttpMount = (app, host) => {
+  /** Requests that one connection sends before it has answers are taken in their order. */
+  const last = new WeakMap<HttpPeer, Promise<unknown>>();
+  app.post("/runs/:id/stdin", (context) => {
+    const { peer } = context.env;
+    const before = last.get(peer) ?? Promise.resolve();
+    const answer = typed(context, host, context.req.param("id"), before);
+    last.set(
+      peer,
+      answer.then(
+        () => {},
+        () => {},
+      ),
+    );
+    return answer;
+  });
+  app.put("/runs/:id/terminal", async (context) => {
+    refuseUnknownQuery(context, []);
+    const { handle } = await openInputOf(context, host, context.req.param("id"));
+    const { columns, rows } = await jsonObjectOf(context, host.limits);
+    handle.resize(sizeOf({ columns, rows }));
+    return new Response(null, { status: 204 });
+  });
+};
+
+async function typed(context: HttpContext, host: HttpHost, run: string, before: Promise<unknown>): Promise<Response> {
+  const { input } = await openInputOf(context, host, run);
+  const piece = await pieceOf(context, host);
+  await before;
+  try {
+    await input.type(piece);
+  } catch (error) {
+    return problem(error, { run, offset: input.offset });
+  }
+  return jsonResponse({ offset: input.offset });
+}
+
+/** Only who has started the run types to it: what they see others do is no right to answer in their place. */
+async function openInputOf(context: HttpContext, host: HttpHost, run: string): Promise<OpenInput> {
+  const client = host.clientOf(context);
+  const [caller, { runs }] = await Promise.all([client.whoAmI(), client.runs({ run })]);
+  if (runs[0]?.owner !== caller.owner) throw new IscepError("run_not_found");
+  const open = host.inputs.of(run);
+  if (open === undefined) throw inputIsOver();
+  if (!mayType(caller, open)) throw new IscepError("command_not_found");
+  return open;
+}
+
+/** Another token of the owner may be for less. A rule for arguments says nothing of what is typed, so it gives no right. */
+function mayType({ scopes, tokenId }: CallerRecord, { command, caller }: OpenInput): boolean {
+  if (scopes === undefined) return true;
+  const { mayRun, argumentRules } = compileScopes(scopes.map(({ scope }) => scope));
+  return mayRun(command) && (argumentRules(command) === undefined || tokenId === caller.tokenId);
+}
+
+async function pieceOf(context: HttpContext, { limits }: HttpHost): Promise<TypedPiece> {
+  const { req } = context;
+  refuseUnknownQuery(context, ["offset", "end"]);
+  const offset = req.query("offset");
+  const end = req.query("end");
+  const bytes = await wholeBody(req.raw, limits, req.header("content-length"), "maxTypedBytes");
+  if (bytes.length > 0 && mediaType(req.header("content-type")) !== "application/octet-stream")
+    throw httpFault(415, "usage", "the body must be bytes; send it with `Content-Type: application/octet-stream`");
+  return {
+    bytes,
+    ...(offset === undefined ? {} : { offset: wholeNumber(offset, "offset") }),
+    isLast: end !== undefined && end !== "false",
+  };
+}
+
+/** The system keeps each in 16 bits. */
+const maxSize = 2 ** 16 - 1;
+
+/** @throws IscepError `usage` */
+export function sizeOf({ columns, rows }: Readonly<Record<keyof TerminalSize, unknown>>): TerminalSize {
+  if (isSize(columns) && isSize(rows)) return { columns, rows };
+  throw new IscepError("usage", `columns and rows of a terminal are whole numbers from 1 to ${maxSize}`);
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= maxSize;
+}

@@ -1,0 +1,300 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { defineCommand, defineScript } from "iscep";
+import { addToken, removeToken } from "#iscep/identity/tokens-writer";
+import { startHttp, statusesOf, type HttpServer } from "../../support/http.js";
+import { hasTerminals } from "../../support/on-terminal.js";
+import { tokens } from "../../support/servers.js";
+import { until } from "../../support/until.js";
+
+const ask = defineScript({
+  name: "ask",
+  stdin: true,
+  run: ["/bin/sh", "-c", 'printf "who? "; read -r name; echo "hello, $name"; cat'],
+});
+const copy = defineScript({ name: "copy", stdin: true, run: ["cat"] });
+const deaf = defineScript({ name: "deaf", stdin: true, run: ["sleep", "60"] });
+const none = defineScript({ name: "none", stdin: false, run: ["true"] });
+const add = defineCommand({ name: "add", run: () => 1 });
+
+function start(options: Parameters<typeof startHttp>[0] = {}): Promise<HttpServer> {
+  return startHttp({ commands: [ask, copy, deaf, none, add], ...options });
+}
+
+async function json(response: Response | Promise<Response>): Promise<Record<string, unknown>> {
+  return (await (await response).json()) as Record<string, unknown>;
+}
+
+/** Calls with open input, and gives the id of the run. */
+async function open(
+  server: HttpServer,
+  command = "copy",
+  { query = "", headers = {} }: { query?: string; headers?: Record<string, string> } = {},
+): Promise<string> {
+  const answer = await server.post(
+    `/commands/${command}?stdin=open${query}`,
+    {},
+    { prefer: "respond-async", ...headers },
+  );
+  expect(answer.status).toBe(202);
+  return String((await json(answer))["run"]);
+}
+
+const ofBytes = { "content-type": "application/octet-stream" };
+
+function type(
+  server: HttpServer,
+  run: string,
+  text: string | Uint8Array<ArrayBuffer>,
+  query = "",
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return server.ask(`/runs/${run}/stdin${query}`, { method: "POST", body: text, headers: { ...ofBytes, ...headers } });
+}
+
+async function typed(...args: Parameters<typeof type>): Promise<[status: number, offset: unknown]> {
+  const answer = await type(...args);
+  return [answer.status, (await json(answer))["offset"]];
+}
+
+async function ended(server: HttpServer, run: string): Promise<Record<string, unknown>> {
+  return json(server.ask(`/runs/${run}`, { headers: { prefer: "wait=20" } }));
+}
+
+async function outputOf(server: HttpServer, run: string): Promise<string> {
+  return (await server.ask(`/runs/${run}/output`)).text();
+}
+
+describe("open standard input", () => {
+  test("lets a program answer what a command asks, and end the input", async () => {
+    const server = await start();
+    const run = await open(server, "ask");
+    await until(async () => (await outputOf(server, run)) === "who? ");
+    expect(await typed(server, run, "Ada\n")).toEqual([200, 4]);
+    await until(async () => (await outputOf(server, run)) === "who? hello, Ada\n");
+    expect(await typed(server, run, "rest", "?end")).toEqual([200, 8]);
+    expect(await ended(server, run)).toMatchObject({
+      status: "completed",
+      value: { stdout: "who? hello, Ada\nrest" },
+    });
+  });
+
+  test("is told live: the answer is the run from its beginning", async () => {
+    const server = await start();
+    const raw = await server.bytes();
+    raw.send(
+      "POST /commands/ask?stdin=open HTTP/1.1",
+      "Host: localhost",
+      `Authorization: Bearer ${tokens.alice}`,
+      "Accept: text/event-stream",
+      "Content-Length: 0",
+      "",
+      "",
+    );
+    const run = /"run":"([^"]+)"/.exec(await raw.until(/who\?/))?.[1] ?? "";
+    expect(await typed(server, run, "Bob\n", "?end")).toEqual([200, 4]);
+    expect(await raw.until(/event: end/)).toContain("hello, Bob");
+  });
+
+  test("goes on where it was after a reload: the run tells its owner the offset, and nobody else", async () => {
+    const server = await start();
+    const { token } = await addToken(server.tokensFile, { owner: "carl", scopes: ["runs:all"] });
+    const run = await open(server);
+    await typed(server, run, "one\n");
+    expect(await json(server.ask(`/runs/${run}`))).toMatchObject({ status: "running", input: { offset: 4 } });
+    const seen = await json(server.ask(`/runs/${run}`, { headers: { authorization: `Bearer ${token}` } }));
+    expect([seen["run"], seen["input"]]).toEqual([run, undefined]);
+    await typed(server, run, "", "?end");
+    expect((await ended(server, run))["input"]).toBeUndefined();
+  });
+
+  test("takes nothing twice, and leaves no gap", async () => {
+    const server = await start();
+    const run = await open(server);
+    expect(await typed(server, run, "abc", "?offset=0")).toEqual([200, 3]);
+    expect(await typed(server, run, "abc", "?offset=0")).toEqual([200, 3]);
+    expect(await typed(server, run, "bcde", "?offset=1")).toEqual([200, 5]);
+    expect(await typed(server, run, "xyz", "?offset=6")).toEqual([409, 5]);
+    expect(await typed(server, run, "", "?offset=5&end")).toEqual([200, 5]);
+    expect(await ended(server, run)).toMatchObject({ value: { stdout: "abcde" } });
+  });
+
+  test("takes requests of one connection in their order, though none waits for an answer", async () => {
+    const server = await start();
+    const run = await open(server);
+    const raw = await server.bytes();
+    const words = Array.from({ length: 20 }, (_, index) => "x".repeat(1 + ((index * 997) % 3000)) + `${index}\n`);
+    for (const word of words) {
+      raw.send(
+        `POST /runs/${run}/stdin HTTP/1.1`,
+        "Host: localhost",
+        `Authorization: Bearer ${tokens.alice}`,
+        "Content-Type: application/octet-stream",
+        `Content-Length: ${word.length}`,
+        "",
+        word,
+      );
+    }
+    await until(() => statusesOf(raw.text).length === words.length);
+    expect(new Set(statusesOf(raw.text))).toEqual(new Set([200]));
+    await typed(server, run, "", "?end");
+    expect(await ended(server, run)).toMatchObject({ value: { stdout: words.join("") } });
+  });
+
+  test("takes no part of a request whose connection breaks", async () => {
+    const server = await start();
+    const run = await open(server);
+    const raw = await server.bytes();
+    raw.send(
+      `POST /runs/${run}/stdin HTTP/1.1`,
+      "Host: localhost",
+      `Authorization: Bearer ${tokens.alice}`,
+      "Content-Type: application/octet-stream",
+      "Content-Length: 100",
+      "",
+      "a part",
+    );
+    await sleep(20);
+    raw.socket.destroy();
+    expect(await typed(server, run, "whole", "?end")).toEqual([200, 5]);
+    expect(await ended(server, run)).toMatchObject({ value: { stdout: "whole" } });
+  });
+});
+
+describe("a command that does not read", () => {
+  test("holds back who types: a request waits, is refused, and nothing of it is taken", async () => {
+    const server = await start({
+      limits: { maxTypedBytes: 1_000, typedInputTimeoutMs: 100, streamWindowBytes: 1_000, maxDataBytes: 1_000 },
+    });
+    const run = await open(server, "deaf");
+    const piece = "x".repeat(1_000);
+    let offset = 0;
+    let answer: Response;
+    // The system's buffers take some of it.
+    while ((answer = await type(server, run, piece, `?offset=${offset}`)).status === 200) offset += piece.length;
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect(await json(answer)).toMatchObject({ code: "busy", run, offset });
+    expect(await json(server.ask(`/runs/${run}`))).toMatchObject({ input: { offset } });
+    await server.ask(`/runs/${run}`, { method: "DELETE" });
+  });
+
+  test("a body that is too large is refused before it is read", async () => {
+    const server = await start({ limits: { maxTypedBytes: 10 } });
+    const run = await open(server);
+    const large = await type(server, run, "x".repeat(11));
+    expect([large.status, await json(large)]).toMatchObject([413, { code: "too_large" }]);
+    expect(await typed(server, run, "x".repeat(10), "?end")).toEqual([200, 10]);
+    expect(await ended(server, run)).toMatchObject({ value: { stdout: "x".repeat(10) } });
+  });
+});
+
+describe("who may type", () => {
+  test("is the owner who has called, and nobody else, whatever they may see", async () => {
+    const server = await start();
+    const run = await open(server);
+    const { token: seeing } = await addToken(server.tokensFile, { owner: "carl", scopes: ["runs:all", "run:*"] });
+    for (const token of [tokens.bob, seeing]) {
+      const headers = { authorization: `Bearer ${token}` };
+      const answer = await type(server, run, "x", "", headers);
+      expect([answer.status, await json(answer)]).toMatchObject([404, { code: "run_not_found" }]);
+      const size = { method: "PUT", headers: { ...headers, "content-type": "application/json" } };
+      const resized = await server.ask(`/runs/${run}/terminal`, { ...size, body: '{"columns":80,"rows":24}' });
+      expect(resized.status).toBe(404);
+    }
+    expect((await type(server, run, "x", "", { authorization: "Bearer wrong" })).status).toBe(401);
+  });
+
+  test("needs a token that may run the command now", async () => {
+    const server = await start();
+    const { token: mine } = await addToken(server.tokensFile, { owner: "eve" });
+    const { token: less } = await addToken(server.tokensFile, { owner: "eve", scopes: ["run:add"] });
+    const { token: more } = await addToken(server.tokensFile, { owner: "eve", scopes: ["run:copy"] });
+    const run = await open(server, "copy", { headers: { authorization: `Bearer ${mine}` } });
+    const refused = await type(server, run, "x", "", { authorization: `Bearer ${less}` });
+    expect([refused.status, await json(refused)]).toMatchObject([404, { code: "run_not_found" }]);
+    expect(await typed(server, run, "y", "", { authorization: `Bearer ${more}` })).toEqual([200, 1]);
+  });
+
+  test("a token that is removed takes its open input with it, and the run ends after the grace", async () => {
+    const server = await start({ limits: { tokensFileCheckMs: 0, callerGraceMs: 50 } });
+    const { token, record } = await addToken(server.tokensFile, { owner: "eve" });
+    const { token: other } = await addToken(server.tokensFile, { owner: "eve" });
+    const run = await open(server, "copy", { headers: { authorization: `Bearer ${token}` } });
+    await removeToken(server.tokensFile, record.id);
+    expect((await type(server, run, "x", "", { authorization: `Bearer ${token}` })).status).toBe(401);
+    const headers = { authorization: `Bearer ${other}` };
+    // Who waited for the end would hold the run.
+    await until(async () => (await json(server.ask(`/runs/${run}`, { headers })))["status"] === "cancelled");
+    expect((await type(server, run, "x", "", { authorization: `Bearer ${other}` })).status).toBe(409);
+  });
+});
+
+describe("a call", () => {
+  test.each<[string, string, Record<string, string>, number]>([
+    ["whose answer comes at the end", "/commands/copy?stdin=open", {}, 400],
+    ["of a command that takes no input", "/commands/none?stdin=open", { prefer: "respond-async" }, 422],
+    ["with another word", "/commands/copy?stdin=yes", { prefer: "respond-async" }, 400],
+    ["with half a size", "/commands/copy?stdin=open&rows=3", { prefer: "respond-async" }, 400],
+    ["with a size that is none", "/commands/copy?stdin=open&rows=3&columns=0", { prefer: "respond-async" }, 400],
+    ["with a query that means nothing", "/commands/copy?stdin=open&x=1", { prefer: "respond-async" }, 400],
+  ])("%s is refused", async (_, path, headers, status) => {
+    const server = await start();
+    expect((await server.post(path, {}, headers)).status).toBe(status);
+  });
+
+  test("that brings input in its body cannot leave it open too", async () => {
+    const server = await start();
+    const headers = { ...ofBytes, prefer: "respond-async" };
+    const answer = await server.ask("/commands/copy?stdin=open", { method: "POST", body: "x", headers });
+    expect(answer.status).toBe(415);
+  });
+
+  test("without open input takes none later", async () => {
+    const server = await start();
+    const { run } = await json(server.post("/commands/deaf", {}, { prefer: "respond-async" }));
+    expect((await type(server, String(run), "x")).status).toBe(409);
+    await server.ask(`/runs/${String(run)}`, { method: "DELETE" });
+    expect((await type(server, String(run), "x")).status).toBe(409);
+    expect((await type(server, "01a2243a-f5b7-7f72-9804-e4f7e325b0a9", "x")).status).toBe(404);
+  });
+
+  test("with the key of a run that goes on joins it, and the first one's input stays open", async () => {
+    const server = await start();
+    const headers = { "idempotency-key": "k" };
+    const runs = await Promise.all([open(server, "copy", { headers }), open(server, "copy", { headers })]);
+    const [run] = runs;
+    expect(new Set(runs).size).toBe(1);
+    expect(await typed(server, run, "one\n")).toEqual([200, 4]);
+    expect(await open(server, "copy", { headers })).toBe(run);
+    expect(await typed(server, run, "two\n", "?offset=4&end")).toEqual([200, 8]);
+    expect(await ended(server, run)).toMatchObject({ value: { stdout: "one\ntwo\n" } });
+  });
+});
+
+describe.skipIf(!hasTerminals)("a terminal", () => {
+  const sizes = defineScript({
+    name: "sizes",
+    terminal: true,
+    run: ["/bin/sh", "-c", 'stty size; echo "$TERM"; read -r line; stty size; echo "got $line"'],
+  });
+
+  test("has the size of its caller, and follows it", async () => {
+    const server = await start({ commands: [sizes] });
+    const run = await open(server, "sizes", { query: "&columns=101&rows=31&term=xterm-256color" });
+    await until(async () => (await outputOf(server, run)).includes("31 101\r\nxterm-256color"));
+    const resize = (body: object): Promise<Response> =>
+      server.ask(`/runs/${run}/terminal`, {
+        method: "PUT",
+        body: JSON.stringify(body),
+        headers: { "content-type": "application/json" },
+      });
+    expect((await resize({ columns: 0, rows: 1 })).status).toBe(400);
+    expect((await resize({ columns: 90, rows: 20 })).status).toBe(204);
+    // Each look types a line, and the script looks once.
+    await sleep(500);
+    await typed(server, run, "line\r");
+    await until(async () => (await outputOf(server, run)).includes("20 90"));
+    expect(await ended(server, run)).toMatchObject({ status: "completed" });
+    expect((await resize({ columns: 90, rows: 20 })).status).toBe(409);
+  });
+});
