@@ -24,7 +24,7 @@ export function separateOwnOptions(words: readonly string[], options: OwnOptions
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? "";
     if (word === "--") {
-      // It stays in, so that a second reading separates the words in the same way.
+      // The -- stays in, so that a second reading separates the words in the same way.
       forCommand.push(...words.slice(index));
       break;
     }

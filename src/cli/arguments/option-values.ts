@@ -14,7 +14,7 @@ export function durationMsOrNever(text: string): number {
   return text === "never" ? Number.POSITIVE_INFINITY : durationMs(text);
 }
 
-/** Reads `2h`, which is so long ago, or a date as ISO 8601 writes it. Gives Unix time in milliseconds. */
+/** Reads `2h` as two hours ago, or a date as ISO 8601 writes it. Gives Unix time in milliseconds. */
 export function pastTimeMs(text: string): number {
   const agoMs = parseDuration(text);
   const timeMs = agoMs !== undefined ? Date.now() - agoMs : /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : NaN;

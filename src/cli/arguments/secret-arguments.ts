@@ -1,6 +1,6 @@
 /**
  * Reads the secrets of a call from a file (--NAME-file FILE), from standard input (--NAME -), or from a question on the
- * terminal. In argv, other users of the machine can see them, so a warning follows.
+ * terminal. Other users of the machine can see secrets in argv, so these get a warning.
  */
 import { readFile } from "node:fs/promises";
 import type { JsonSchema } from "../../model/command.js";

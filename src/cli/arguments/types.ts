@@ -52,7 +52,7 @@ export function typesOf(schema: JsonSchema, root: JsonSchema, depth = 0): Readon
 
 const maxDepth = 16;
 
-/** Follows only references within the same schema. Any other stays as it is, and says nothing about types. */
+/** Follows only references within the same schema. Any other reference stays as it is, and says nothing about types. */
 export function resolveReference(schema: JsonSchema, root: JsonSchema): JsonSchema {
   let resolved = schema;
   for (let depth = 0; depth < maxDepth; depth++) {

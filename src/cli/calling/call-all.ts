@@ -32,7 +32,7 @@ export async function callAll(
   const every = client.all(name, args, {
     signal,
     timeoutMs: options.timeoutMs ?? defaultLimits.followTimeoutMs,
-    // The values of scripts have all of their output then.
+    // With false, the values of scripts have all of their output.
     output: options.json !== true,
     ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),
   });
@@ -57,7 +57,7 @@ function checkOptions({ detach, durable, stdin, to }: StartOptions): void {
     throw new IscepError("usage", `--all and ${other} do not go together; leave one of them out`);
 }
 
-/** Output that is lost with its instance is told by the outcome. */
+/** When output is lost with its instance, the outcome tells so. */
 async function follow({ instance, run }: InstanceRun, options: StartOptions): Promise<void> {
   const output = new LabelledOutput(visibleLine(instance), options.raw === true);
   try {

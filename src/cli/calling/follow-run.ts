@@ -14,7 +14,7 @@ import { outputIsRead, warn } from "../terminal/streams.js";
 import { surroundings } from "../terminal/surroundings.js";
 
 export interface FollowOptions extends ResultOptions {
-  /** The offset from which the output is followed. What is before that is not taken from the result either. */
+  /** The offset from which the output is followed. Output before it is not shown from the result either. */
   readonly offset?: number;
   /**
    * What happens when nobody reads the output any more: `leave` ends with 0, whatever becomes of the run, and `cancel`
@@ -82,7 +82,7 @@ function outputLost({ status }: Outcome, cause: unknown): IscepError {
 async function printOutcome(outcome: Outcome, output: OutputTarget, options: FollowOptions): Promise<number> {
   const exitCode = "exitCode" in outcome ? outcome.exitCode : undefined;
   const { truncated: isCut = false, masked = false } = outputChangesOf(outcome);
-  // Said to those as well who want to hear little: what they have is not what the script printed.
+  // This is said with --quiet too, because what was shown is not what the script printed.
   if (isCut && outcome.status === "completed" && options.json !== true)
     await warn("the script printed more than it may; the rest of its output was dropped");
   if (masked && options.quiet !== true)

@@ -36,7 +36,7 @@ export function runText(run: RunRecord, nowMs: number): string {
   return `${alignColumns(rows).join("\n")}\n`;
 }
 
-/** Only runs whose command has `log_args` have them. */
+/** Only runs whose command has `log_args` have kept arguments. */
 function argumentRows({ arguments: values, argumentsOmitted: omitted = [] }: RunRecord): string[][] {
   const rows = Object.entries(values ?? {}).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
   const texts = [...rows, ...omitted.map((name) => `${name}: not kept`)];

@@ -26,7 +26,7 @@ interface BrokerFiles {
   readonly key: string | undefined;
 }
 
-/** What is for the server elsewhere is for the broker here. Files with secrets are named by the environment. */
+/** Options that are for the server elsewhere are for the broker here. Files with secrets are named by the environment. */
 export function brokerCredentials({ ca, cert, key }: BrokerFiles): NatsCredentials {
   const { ISCEP_NATS_CREDENTIALS: credentials = "", ISCEP_NATS_NKEY: nkey = "" } = surroundings().env;
   const files = {

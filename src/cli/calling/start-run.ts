@@ -44,7 +44,7 @@ export async function startRun(
   if (client.protocol === 1) {
     checkVersion1(options);
     const value = await client.call(name, args, { signal, ...(options.to === undefined ? {} : { to: options.to }) });
-    // Only discovery says that a part was enough.
+    // Only discovery says whether a part of the output is enough.
     const mayBeCut = isScriptResult(value) && value.truncated && (await options.mayBeCut?.()) === true;
     return printResult(value, options, undefined, mayBeCut);
   }

@@ -9,7 +9,7 @@ import type { StartOptions } from "./start-run.js";
 import { standardInputKind, warnOfUnsent } from "./standard-input.js";
 import { watchRun } from "./watch-run.js";
 
-/** The call goes on when this process is gone, so to leave it ends only the watching. */
+/** The call goes on when this process is gone, so leaving ends only the watching. */
 export async function submitRun(
   client: Client,
   name: string,

@@ -57,8 +57,8 @@ export class TerminalSession implements OutputTarget {
     if (this.#keys.isOver) return;
     this.#isRaw = true;
     stdin.setRawMode?.(true);
-    // Node leaves on that each newline returns to the first column. The script's terminal says where the cursor goes.
-    // To leave the raw mode puts this back too.
+    // In Node's raw mode, each newline still returns to the first column. The script's terminal says where the cursor
+    // goes, so this is switched off. The end of raw mode puts it back too.
     const { spawnSync } = process.getBuiltinModule("node:child_process");
     if (ownsProcess) spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
     const typed = (chunk: Uint8Array): void => this.#keys.push(chunk);
@@ -78,7 +78,7 @@ export class TerminalSession implements OutputTarget {
       events.off("exit", restore);
       events.off("SIGHUP", hungUp);
     });
-    // It may have changed since the call.
+    // The size may have changed since the call.
     resized();
   }
 
@@ -99,7 +99,7 @@ export class TerminalSession implements OutputTarget {
     await write(surroundings().stdout, "");
   }
 
-  /** Also at the end of the process, when only what is written at once is still written. */
+  /** Puts the terminal back. At the end of the process, only synchronous writes still arrive. */
   #restore(): void {
     this.#keys.end();
     for (const stop of this.#stopListening.splice(0)) stop();
@@ -111,7 +111,7 @@ export class TerminalSession implements OutputTarget {
     stdin.setRawMode?.(false);
   }
 
-  /** What both channels of a terminal print has been shown. */
+  /** A terminal has shown what both channels print, so both have the same count. */
   bytesOf(): number {
     return this.#bytes;
   }

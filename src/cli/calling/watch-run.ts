@@ -10,7 +10,7 @@ export interface WatchOptions extends Omit<FollowOptions, "whenUnread"> {
 }
 
 /**
- * To leave does not end the run: others may follow it, and it has its caller. Returns the exit code of the run.
+ * Leaving does not end the run: others may follow it, and it has its caller. Returns the exit code of the run.
  * @throws IscepError its outcome, or why it is not watched any more
  */
 export async function watchRun(

@@ -38,7 +38,7 @@ export async function describedCommands(words: readonly TypedWord[]): Promise<re
   }
 }
 
-/** These change too often to be kept. */
+/** Runs change too often to be kept. */
 export async function newestRuns(words: readonly TypedWord[]): Promise<readonly Candidate[]> {
   try {
     const options = clientOptionsIn(words);
@@ -50,7 +50,7 @@ export async function newestRuns(words: readonly TypedWord[]): Promise<readonly 
   }
 }
 
-/** These too. */
+/** Instances change too often, too. */
 export async function presentInstances(words: readonly TypedWord[]): Promise<readonly Candidate[]> {
   try {
     const options = clientOptionsIn(words);

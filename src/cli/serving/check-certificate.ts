@@ -6,7 +6,7 @@ import { tryHandshake } from "../../identity/handshake.js";
 export interface CertificateFaults {
   /** Why no client can connect. */
   readonly wrong?: string;
-  /** What only clients notice that trust an authority, and not a pin. */
+  /** Faults that only clients notice that trust an authority, and not a pin. */
   readonly warnings: readonly string[];
 }
 

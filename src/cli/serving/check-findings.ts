@@ -86,7 +86,7 @@ export async function check(
     await checkFolders(findings, command);
   }
   for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);
-  // What an unreadable file says of the server is not known, so only what the others name is looked at.
+  // Nobody knows what an unreadable file says of the server, so only what the other files name is looked at.
   if (readable.length < names.length) {
     if (options.tls !== undefined && options.tls !== false) await checkCertificate(findings, options);
     if (options.tokens !== undefined) await checkTokens(findings, options);
@@ -128,7 +128,7 @@ async function checkWrittenFolders(findings: Findings, { logs, stateFolder }: Se
   if (stateFolder !== undefined) await checkWritable(findings, "state", stateFolder);
 }
 
-/** Without these, each call fails. */
+/** Looks at the folders without which each call of the command fails. */
 async function checkFolders(findings: Findings, command: Command): Promise<void> {
   const bases = command.paths?.bases ?? [];
   const folders = bases.map(({ argument, base }) => [`the base of argument "${argument}"`, base] as const);

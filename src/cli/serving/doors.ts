@@ -11,7 +11,7 @@ interface DoorSettings {
   readonly allowCleartext?: boolean | undefined;
 }
 
-/** Each is loaded only by those who use it. @throws IscepError `usage`, `configuration` */
+/** Each door is loaded only by servers that use it. @throws IscepError `usage`, `configuration` */
 export async function doorsOf({ http, nats, allowCleartext }: DoorSettings): Promise<Door[]> {
   const doors: Door[] = [];
   if (http !== undefined && http !== false) {

@@ -1,14 +1,15 @@
 /**
- * Closes what the process that started us left open, because each script would inherit it. Node itself closes such
- * descriptors for other programs only up to the first free number. All that Node opens itself is closed for them.
+ * Closes what the process that started us left open, because each script would inherit it. Node keeps such descriptors
+ * from the programs that it starts, but only up to the first free number. Programs never inherit what Node opens
+ * itself.
  */
 import { closeSync, fstatSync, readdirSync, readFileSync } from "node:fs";
 
 const closesOnExec = 0o2000000;
 
 /**
- * Closes all of them, except standard input, output and error, and those that the command line names by their paths, as
- * `--tls-key <(…)` does. Call it before anything else can open one. Only Linux says what is open.
+ * Closes all inherited descriptors, except standard input, output and error, and those that the command line names by
+ * their paths, as `--tls-key <(…)` does. Call it before anything else can open one. Only Linux says what is open.
  * @returns a function that closes the named ones too, when they have been read
  */
 export function closeInherited(commandLine: readonly string[]): () => void {

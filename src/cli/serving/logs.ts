@@ -32,7 +32,7 @@ export interface ServeLogs {
   readonly kept: Logs | undefined;
   /** The stream whose lines are all JSON, so that nothing else may be printed there. */
   readonly stream: LogStream["to"] | undefined;
-  /** What a person is told on standard error is told to the stream instead. */
+  /** Tells a person on standard error, or as a line of the logs where these have standard error. */
   readonly warn: (message: string) => Promise<void>;
   readonly note: (message: string) => Promise<void>;
 }

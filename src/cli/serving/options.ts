@@ -123,7 +123,7 @@ function placesWith(
   return [{ host: host ?? place?.host ?? defaultHost, port: port ?? place?.port ?? defaultPort }];
 }
 
-/** Another broker has other users, so nothing of the file's counts there. @throws IscepError `usage` */
+/** Another broker has other users, so nothing that the file says of its broker counts there. @throws IscepError `usage` */
 function natsWith(
   { nats: url, name }: SettingFlags,
   nats: NatsConfiguration | undefined,

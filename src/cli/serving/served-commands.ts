@@ -13,7 +13,7 @@ export class ServedCommands {
   }
 
   /**
-   * Replaces them in one turn, so that no caller sees a part of the change. Runs go on.
+   * Replaces the commands in one turn, so that no caller sees a part of the change. Runs go on.
    * @throws IscepError `usage` for a name that is there twice
    */
   replace(commands: readonly Command[]): void {

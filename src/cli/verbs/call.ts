@@ -27,13 +27,13 @@ interface CallOptions extends ClientOptions {
   readonly raw?: boolean;
   readonly stdin?: boolean;
   readonly detach?: boolean;
-  /** In the queue of a broker. */
+  /** The call waits in the queue of a broker. */
   readonly durable?: boolean;
   readonly idempotencyKey?: string;
   readonly keepRunning?: boolean;
-  /** At every instance of a service. */
+  /** The call goes to every instance of a service. */
   readonly all?: boolean;
-  /** At this instance of a service. */
+  /** The call goes to this instance of a service. */
   readonly to?: string;
   /** The answer for a command that wants to be confirmed. */
   readonly yes?: boolean;
@@ -202,7 +202,7 @@ function acceptedOptions(settled: CallOptions): OwnOptions {
   const accepted = new Map<string, { takesValue: boolean }>([["help", { takesValue: false }]]);
   for (const option of addCallOptions(new Command()).options) {
     if (option.long === undefined || option.long === null) continue;
-    // Behind COMMAND, it would come after COMMAND was taken for a name.
+    // Behind COMMAND, this option would come too late: COMMAND was already taken for a name.
     if (option.long === "--again" || Object.hasOwn(settled, option.attributeName())) continue;
     accepted.set(option.long.slice("--".length), { takesValue: option.required });
   }

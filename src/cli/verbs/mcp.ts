@@ -65,7 +65,7 @@ async function warnUnlessPermanent(error: unknown): Promise<void> {
   await warn(`${error.message}; it is tried again with each call`);
 }
 
-/** One client for all requests. An attempt that failed is made again for the next of them. */
+/** One client for all requests. An attempt that failed is made again for the next request. */
 class Connection {
   readonly #options: McpOptions;
   readonly #signal: AbortSignal;

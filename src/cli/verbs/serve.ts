@@ -69,7 +69,7 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
     logs: logs.all ?? false,
     ...(runsFolder === undefined ? {} : { runsFolder }),
   });
-  // From here on a signal stops the server in good order. Who sends one has seen the line that says that it listens.
+  // From here on a signal stops the server in good order. The sender has seen the line that says that it listens.
   const stopListening: (() => void)[] = [];
   const stopped = new Promise<unknown>((stop) => {
     stopListening.push(
