@@ -41,9 +41,7 @@ export interface CommandDefinition<
   readonly name: Name;
   /** The description, for discovery and `iscep ls`. Default: empty. */
   readonly description?: string;
-  /**
-   * The arguments: any Standard Schema of an object (zod, valibot, arktype, `declareArguments`). Default: no arguments.
-   */
+  /** The arguments: any Standard Schema of an object (zod, valibot, arktype, `declareArguments`). Default: no arguments. */
   readonly args?: ArgsSchema;
   /** A Standard Schema that checks the result, and that discovery shows. Default: any JSON. */
   readonly result?: ResultSchema;
@@ -77,9 +75,7 @@ export interface CommandDefinition<
    * arguments. Default: never.
    */
   readonly schedule?: string | ScheduleDefinition<InputOfSchema<ArgsSchema>>;
-  /**
-   * Who is told when its runs end, instead of those that the server tells; false: nobody. Default: those of the server.
-   */
+  /** Who is told when its runs end, instead of those that the server tells; false: nobody. Default: those of the server. */
   readonly notify?: Notify;
   /**
    * The function. Its result goes to the caller as JSON. What it throws goes to error.log; an IscepError goes to the
@@ -139,7 +135,7 @@ export function defineCommand<
   } = definition;
   checkCommandName(name);
   checkRun(definition);
-  // Its `run` may use other members of the definition by `this`.
+  // The author's `run` may use other members of the definition by `this`.
   refuseUnknownOption(`command "${name}"`, definition, commandOptions, wordsForDefinitions, true);
   checkTimeout(name, timeoutMs);
   const notes = readNotes(args === undefined ? noArgumentsSchema : argumentsJsonSchema(name, args));
@@ -186,7 +182,7 @@ export function defineCommand<
   return command;
 }
 
-/** Its `run`, for a context without failures. The types come from the schemas that the compiler has seen. */
+/** The author's `run`, for a context without failures. The types come from the schemas that the compiler has seen. */
 function runOf<Args, Returned, Failures extends FailureSchemas | undefined>(definition: {
   readonly name: string;
   readonly errors?: Failures;

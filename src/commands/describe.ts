@@ -85,7 +85,10 @@ function schemaOf(version1Type: unknown): JsonSchema {
   return type === undefined ? {} : { type };
 }
 
-/** They come from the other side, so they are checked. @throws IscepError `protocol` when they are not descriptions */
+/**
+ * Descriptions come from the other side, so they are checked. @throws IscepError `protocol` when they are not
+ * descriptions
+ */
 export function readDescriptions(value: unknown): CommandDescription[] {
   if (!Array.isArray(value)) throw unusable();
   return value.map((entry: unknown): CommandDescription => {

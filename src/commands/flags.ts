@@ -5,15 +5,18 @@ import { didYouMean } from "../text/near-name.js";
 
 export interface FlagsDefinition {
   /**
-   * Who shows the command to a person or a model asks before it runs: `iscep call`, the console, MCP. A sentence is what
-   * they ask about; write what happens. A call from a program asks nobody. Default: false.
+   * `iscep call`, the console and MCP ask a person before the command runs. A sentence is what they ask about; write
+   * what happens. A call from a program asks nobody. Default: false.
    */
   readonly confirm?: boolean | string;
-  /** It changes nothing, so a model may run it without asking. Default: false. */
+  /** The command changes nothing, so a model may run it without asking. Default: false. */
   readonly readOnly?: boolean;
   /** Running it twice with the same arguments changes no more than running it once. Default: false. */
   readonly idempotent?: boolean;
-  /** Doors that do not offer it, of `mcp`. It takes no right away: scopes of tokens do. Default: none. */
+  /**
+   * The doors that do not offer the command; there is `mcp`. This takes no right away: scopes of tokens do. Default:
+   * none.
+   */
   readonly hiddenFrom?: readonly HidingDoor[];
 }
 

@@ -63,7 +63,7 @@ const templateFacts: ArgumentDeclarations = {
   status: { type: "string" },
 };
 
-/** So that a notice that prints without end costs no memory. */
+/** A notice that prints without end must not cost memory. */
 const maxOutputBytes = 64 * 1024;
 
 /** The fields that a command gets. Without `notify`: none. @throws IscepError as `compileNotices` */
@@ -172,7 +172,7 @@ function invocationOf(
   };
 }
 
-/** The system takes no longer one (MAX_ARG_STRLEN, execve(2)). A longer one is on standard input only. */
+/** The system takes no longer variable (MAX_ARG_STRLEN, execve(2)). A longer fact is on standard input only. */
 const maxVariableBytes = 64 * 1024;
 
 /** `endedAtMs` becomes ISCEP_NOTICE_ENDED_AT_MS. */

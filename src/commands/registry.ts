@@ -58,7 +58,7 @@ export class Registry {
     return [...this.#commands.values()];
   }
 
-  /** In the order of their names. @param after those behind this name only */
+  /** The commands in the order of their names. @param after only commands behind this name */
   *sorted(after?: string): Generator<Command> {
     this.#sorted ??= this.list().sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const command of this.#sorted) if (after === undefined || command.name > after) yield command;

@@ -12,8 +12,8 @@ export interface ScheduleDefinition<Input = object> {
   /** The arguments of the call. Default: no arguments. */
   readonly args?: Input;
   /**
-   * true: of the instances of a service (NATS), one starts each planned time. false: each of them does, such as for what
-   * belongs to a machine. Default: true.
+   * true: of the instances of a service (NATS), one starts each planned time. false: each of them does, such as for
+   * work that belongs to a machine. Default: true.
    */
   readonly once?: boolean;
 }
@@ -72,8 +72,7 @@ function parseCron(pattern: unknown, timeZone: string, wrong: (sentence: string)
   if (typeof pattern !== "string") throw wrong('cron must be a text such as "0 3 * * *"');
   let cron: Cron;
   try {
-    // A fixed time that does not exist when summer time begins comes right after it. A time that comes twice counts
-    // once.
+    // A fixed time that does not exist when summer time begins comes right after it. A time that comes twice counts once.
     cron = new Cron(pattern, { timezone: timeZone, mode: "5-part", fixedTimeRule: "no-wildcard", paused: true });
   } catch (error) {
     const reason = textOfThrown(error).replace(/^CronPattern: /, "");

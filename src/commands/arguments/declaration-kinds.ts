@@ -11,7 +11,7 @@ export interface DeclaredKind<Value> {
   /** Draft 7, for iscep.schema.json. */
   readonly schema: JsonSchema;
   /**
-   * What is wrong with it as the value of `key`; undefined when it is a Value.
+   * What is wrong with the value of `key`; undefined when it is a Value.
    * @param type the type of the argument
    */
   fault(value: unknown, key: string, type: string): string | undefined;
@@ -69,8 +69,7 @@ export function listOfWords<const Word extends string>(
 export const pattern = kindOf<string>("regular expression", { type: "string", format: "regex" }, (value, key) => {
   if (typeof value !== "string") return `\`${key}\` must be a text`;
   try {
-    // It is checked alone, before it gets anchors, because `a)|(b` would be valid between them, and would not be
-    // anchored.
+    // It is checked alone, before it gets anchors, because `a)|(b` would be valid between them, and would not be anchored.
     RegExp(value, "u");
   } catch (error) {
     return `\`${key}\` is no regular expression: ${reasonOf(error)}`;

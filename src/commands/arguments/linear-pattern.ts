@@ -48,7 +48,10 @@ function beginsAtStart(tree: PatternTree): boolean {
   return first?.kind === "edge" && first.edge === "start";
 }
 
-/** Where RegExp must choose. With at most one choice, it tries each length of one repetition, and then it is faster. */
+/**
+ * How often RegExp must choose. With at most one choice, it tries each length of one repetition, and is faster than we
+ * are.
+ */
 function waysToTry(tree: PatternTree): number {
   switch (tree.kind) {
     case "character":
@@ -85,7 +88,7 @@ interface Look {
   readonly behind: boolean;
 }
 
-/** Each one once, even if a count repeats it. Those within another one come before it. */
+/** Each look once, even if a count repeats it. Looks within another one come before that one. */
 type Looks = Map<PatternTree, Look>;
 
 /** What the programs of one pattern share. */
@@ -150,7 +153,7 @@ function compile(tree: PatternTree, backwards: boolean, whole: Compilation): Pro
     put(goTo(split));
     steps[split] = { kind: "split", to: split + 1, orTo: steps.length };
   };
-  /** Each one leads past all that follow, so that only a few are open at once. */
+  /** Each split leads past all parts that follow, so that only a few ways are open at once. */
   const addUpTo = (part: PatternTree, times: number): void => {
     const splits: number[] = [];
     for (let count = 0; count < times; count++) {

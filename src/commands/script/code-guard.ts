@@ -78,9 +78,7 @@ function interpreterOf(program: string): Interpreter | undefined {
   return interpreters.find(({ name }) => name.test(path.basename(program)));
 }
 
-/**
- * The element with code of the program at `from`, or of the one that it becomes; -1 when that is not an interpreter.
- */
+/** The element with code of the program at `from`, or of the one that it becomes; -1 when that is not an interpreter. */
 function interpreterIndex(elements: readonly string[], from: number): number {
   const first = elements[from] ?? "";
   if (interpreterOf(first) !== undefined) return from;
@@ -118,8 +116,8 @@ function shellCodeIndex(rest: readonly string[], option: RegExp): number | undef
 }
 
 /**
- * Without a script, such a program runs its standard input, which comes from the caller. The same is true for a file of
- * it.
+ * Without a script, such a program runs its standard input, which comes from the caller. It would also run a file that
+ * comes from the caller.
  */
 function checkHasScript(program: string, template: readonly string[], before: number): void {
   const index = template.findIndex((text) => !text.startsWith("-"));

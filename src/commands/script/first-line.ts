@@ -84,14 +84,14 @@ function beginOf(program: string): Buffer | undefined {
   try {
     descriptor = openSync(program, "r");
   } catch {
-    // It may be executable and not readable, which only scripts mind.
+    // The program may be executable but not readable, which matters only for scripts.
     return undefined;
   }
   try {
     const buffer = Buffer.alloc(maxFirstLineBytes);
     return buffer.subarray(0, readSync(descriptor, buffer));
   } catch {
-    // It is a folder by now.
+    // The program has become a folder.
     return undefined;
   } finally {
     closeSync(descriptor);

@@ -33,11 +33,11 @@ export const processLimitBounds = {
 
 export interface ProcessDefinition {
   /**
-   * true: it runs on a pseudo-terminal, for programs that people type into. It reads what the caller types (so `stdin` is
-   * true), and all that it prints is standard output. Linux with util-linux only. Default: false.
+   * true: the script runs on a pseudo-terminal, for programs that people type into. It reads what the caller types (so
+   * `stdin` is true), and all that it prints is standard output. Linux with util-linux only. Default: false.
    */
   readonly terminal?: boolean;
-  /** The name of the user that it runs as. The server must be root. Default: the server's own user. */
+  /** The name of the user that the script runs as. The server must be root. Default: the server's own user. */
   readonly user?: string;
   /** What each process of the script may use. Default: the same as the server. */
   readonly limits?: ProcessLimits;
@@ -47,7 +47,8 @@ export interface ProcessDefinition {
    */
   readonly umask?: string;
   /**
-   * How many bytes it may print, on standard output and error together. Default: the server's `maxScriptOutputBytes`.
+   * How many bytes the script may print, on standard output and error together. Default: the server's
+   * `maxScriptOutputBytes`.
    */
   readonly maxOutputBytes?: number;
   /**

@@ -25,14 +25,11 @@ export type ValueOfScript<Output, Result> = Output extends "json"
 
 export interface ResultsDefinition<Output extends OutputForm, Result extends ResultSchema | undefined> {
   /**
-   * What the value of a call is: with `json` the value that standard output is the JSON of, with `lines` a list of
+   * What the value of a call is: with `json` the value that standard output has as JSON, with `lines` a list of
    * texts, with `none` null. Default: `text`, a ScriptResult with any exit code.
    */
   readonly output?: Output;
-  /**
-   * With `output: "json"`: a Standard Schema or a JSON Schema (draft 2020-12) that the value must fit. Default: any
-   * JSON.
-   */
+  /** With `output: "json"`: a Standard Schema or a JSON Schema (draft 2020-12) that the value must fit. Default: any JSON. */
   readonly result?: Result;
   /** The exit codes with which a run counts as completed. Default: `[0]`. */
   readonly successCodes?: readonly number[];

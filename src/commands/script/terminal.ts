@@ -81,7 +81,7 @@ export function onTerminal(
   };
 }
 
-/** It depends on nothing but the number of words. */
+/** The text depends on nothing but the number of words. */
 function commandText(count: number): string {
   const names = Array.from({ length: count }, (_, index) => `${prefix}${index}`);
   const restoreShell = `if [ -n "\${${prefix}SHELL+x}" ]; then SHELL="$${prefix}SHELL"; else unset SHELL; fi`;
