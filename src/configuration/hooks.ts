@@ -21,7 +21,7 @@ function namedValues<Value>(words: string): ValueKind<Readonly<Record<string, Va
   return {
     words,
     schema: { type: "object" },
-    // The definition checks the values.
+    // `compileHook` checks the values.
     read: (value) =>
       Object.fromEntries(
         [...value.named((name) => `\`${name}\``)].map(([name, entry]) => [name, entry.value.plain as Value]),
@@ -56,7 +56,7 @@ export const hookKeys = {
   id_header: {
     field: "idHeader",
     kind: text,
-    says: "The header with the id of a delivery; one that comes again does not run again.",
+    says: "The header with the id of a delivery; a delivery that comes again does not run again.",
     default: "`X-GitHub-Delivery`, `webhook-id`, or none",
   },
   args: {
@@ -104,7 +104,7 @@ function readHook(name: string, { key, value }: YamlEntry, context: ReadContext)
   }
 }
 
-/** A hook needs its command: one of the same file or its modules, with the arguments that it gives. */
+/** A hook needs its command in the same file or its modules, with the arguments that the hook gives. */
 export function checkHooks(
   definitions: Readonly<Record<string, HookDefinition>>,
   http: YamlValue | undefined,

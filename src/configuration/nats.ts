@@ -7,7 +7,7 @@ export interface NatsConfiguration {
   readonly url: string;
   readonly name?: string;
   readonly user?: string;
-  /** The variable of the environment that has it. */
+  /** The variable of the environment that has the password. */
   readonly password?: { readonly env: string };
   readonly credentials?: string;
   readonly nkey?: string;
@@ -50,7 +50,7 @@ export const natsKeys = {
   url: {
     field: "url",
     kind: text,
-    says: "The broker: `nats://HOST:4222`, or `nats+tls://HOST:4222` where nothing but TLS will do; several hosts of one cluster with commas between them.",
+    says: "The broker: `nats://HOST:4222`, or `nats+tls://HOST:4222` when the connection must use TLS; several hosts of one cluster with commas between them.",
     required: "the broker, such as nats://127.0.0.1:4222",
   },
   name: {
@@ -74,7 +74,7 @@ export const natsKeys = {
   tls: {
     field: "tls",
     kind: tls,
-    says: "`true`, or the files: nothing but TLS will do.",
+    says: "`true`, or the files: the connection must use TLS.",
     default: "TLS when the broker offers it",
   },
   allow_cleartext: {
@@ -86,7 +86,7 @@ export const natsKeys = {
   inbox_prefix: {
     field: "inboxPrefix",
     kind: text,
-    says: "What the subjects of the server's own answers begin with, where the broker lets a user have only some.",
+    says: "How the subjects begin on which the server gets answers, for a broker that allows a user only some subjects.",
     default: "`_INBOX`",
   },
 } satisfies KeyTable<NatsConfiguration>;

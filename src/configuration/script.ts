@@ -126,7 +126,7 @@ export const scriptKeys = {
   timeout: {
     field: "timeoutMs",
     kind: duration(limitTable.runTimeoutMs.max, "24d"),
-    says: "How long a run may take. Then it is ended.",
+    says: "How long a run may take, before it is ended.",
     default: "the limit `run_timeout_ms`",
   },
   concurrency: {
@@ -143,7 +143,7 @@ export const scriptKeys = {
   confirm: {
     field: "confirm",
     kind: confirm,
-    says: "Who shows the command to a person or a model asks before it runs; a text says what happens. A call from a program asks nobody.",
+    says: "`iscep call`, the console and MCP ask a person before the command runs; a text says what happens. A call from a program asks nobody.",
     default: "`false`",
   },
   read_only: {
@@ -161,7 +161,7 @@ export const scriptKeys = {
   hidden_from: {
     field: "hiddenFrom",
     kind: listOf(`list of ${hidingDoors.map((door) => `\`${door}\``).join(", ")}`, choice(hidingDoors)),
-    says: "Doors that do not offer the command. It takes no right away; scopes of tokens do.",
+    says: "Doors that do not offer the command. This takes no right away; scopes of tokens do.",
   },
   notify: {
     field: "notify",
