@@ -1,9 +1,9 @@
 /** What a server tells a caller about itself. */
 
 export interface ScopeRecord {
-  /** As it stands in the tokens file, such as `run:backup_*`. */
+  /** The scope as it stands in the tokens file, such as `run:backup_*`. */
   readonly scope: string;
-  /** What it allows, as a sentence for people. */
+  /** What the scope allows, as a sentence for people. */
   readonly says: string;
 }
 
@@ -14,6 +14,6 @@ export interface CallerRecord {
   readonly tokenId: string | null;
   /** When the token, or the certificate, ends, as Unix time in milliseconds; absent when it does not. */
   readonly expiresAtMs?: number;
-  /** What it may do. Absent on a server without tokens, where everybody may do everything. */
+  /** What the caller may do. Absent on a server without tokens, where everybody may do everything. */
   readonly scopes?: readonly ScopeRecord[];
 }

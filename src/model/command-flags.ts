@@ -1,4 +1,4 @@
-/** What the author of a command says of its effects, for those who show it to a person or to a model. */
+/** What the author of a command says of its effects, for programs that show it to a person or to a model. */
 
 /** The doors that a command can be hidden from. */
 export const hidingDoors = ["mcp"] as const;
@@ -9,9 +9,9 @@ export type HidingDoor = (typeof hidingDoors)[number];
  * rights, which only scopes of tokens are.
  */
 export interface CommandFlags {
-  /** Who shows the command to a person or a model asks before it runs. A text is what they ask about. */
+  /** A program that shows the command to a person or a model asks a person before it runs. A text is what it asks about. */
   readonly confirm?: true | string;
-  /** It changes nothing. */
+  /** The command changes nothing. */
   readonly readOnly?: true;
   /** Running it twice with the same arguments changes no more than running it once. */
   readonly idempotent?: true;
@@ -29,7 +29,7 @@ export function flagsOf({ confirm, readOnly, idempotent, hiddenFrom }: CommandFl
   };
 }
 
-/** They come from the other side. A flag that cannot be read is left out, and so are doors of a newer server. */
+/** Reads flags from the other side. A flag that cannot be read is left out, and so are doors of a newer server. */
 export function readFlags({
   confirm,
   readOnly,

@@ -23,7 +23,7 @@ type Found<Member> = Member extends AnyCommand
 
 /**
  * When the compiler does not know the names of a set, such as `Command[]`, any name is allowed. When it is no set at
- * all, none is.
+ * all, no name is allowed.
  */
 type IsUntyped<Commands> = [CommandOf<Commands>] extends [never]
   ? false

@@ -99,8 +99,8 @@ export interface CommandEvent extends Partial<KeptArguments> {
   /** How many bytes it has printed, on both channels together. */
   readonly outputBytes?: number;
   /**
-   * Names the server's process, if the run has two lines. Who finds only the first line can find out whether that
-   * server still lives.
+   * Names the server's process, if the run has two lines. A server that finds only the first line can find out whether
+   * that one still lives.
    */
   readonly server?: string;
   /** The line must be written before the command starts. */

@@ -59,7 +59,7 @@ export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "
   return (owner === identity.owner && identity.mayRun(command)) || identity.maySeeRunsOf(command);
 }
 
-/** Takes them from a record, or from what was read from a file and is not known to be one. */
+/** Takes the kept arguments from a record, or from a value of a file that may be no record. */
 export function keptArgumentsIn(record: { readonly [name in keyof KeptArguments]?: unknown }): Partial<KeptArguments> {
   const { arguments: values, argumentsOmitted: omitted } = record;
   if (typeof values !== "object" || values === null || Array.isArray(values)) return {};

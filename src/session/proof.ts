@@ -11,7 +11,7 @@ export const nonceBytes = 32;
 const nonces = Buffer.alloc(64 * nonceBytes);
 let usedBytes = nonces.length;
 
-/** A nonce that nobody had before, as HELLO has it. */
+/** A new nonce, in the form that HELLO has. */
 export function newNonce(): string {
   if (usedBytes === nonces.length) {
     randomFillSync(nonces);

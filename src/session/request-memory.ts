@@ -5,7 +5,7 @@
 export interface RequestMemoryLimits {
   /** How long a request is remembered. It must be longer than its proof counts. */
   readonly keepMs: number;
-  /** How many of one caller. */
+  /** How many requests of one caller are remembered. */
   readonly maxOfOne: number;
   readonly maxInAll: number;
 }
@@ -31,7 +31,8 @@ export class RequestMemory<Kept> {
   }
 
   /**
-   * What was kept for this request when it came before; or `full`; or undefined, and then it is remembered from now on.
+   * Returns what was kept for this request when it came before, or `full`. undefined: the request is new, and is
+   * remembered from now on.
    * @param caller has no space in it
    */
   claim(caller: string, nonce: string, nowMs: number, keep: () => Kept): { readonly kept: Kept } | "full" | undefined {
@@ -46,7 +47,7 @@ export class RequestMemory<Kept> {
     return undefined;
   }
 
-  /** It may come again, because nothing was done for it. */
+  /** The request may come again, because nothing was done for it. */
   release(caller: string, nonce: string): void {
     const key = `${caller} ${nonce}`;
     if (this.#requests.has(key)) this.#delete(key, caller);

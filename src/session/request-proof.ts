@@ -5,11 +5,11 @@
 import { createHash } from "node:crypto";
 import { clientProof, isClientProof, tokenReference, type ClientKeys } from "./proof.js";
 
-/** Who may take a request: any instance of the service, any that takes it from the queue, or one by its id. */
+/** Which instance may take a request: any of the service, any that takes it from the queue, or the one with this id. */
 export const toAny = "any";
 export const toQueue = "queue";
 
-/** The headers that the proof covers, in this order. One that is missing counts as an empty one. */
+/** The headers that the proof covers, in this order. A missing header counts as an empty one. */
 export const provenHeaders = ["Iscep-Timeout", "Iscep-Detach", "Idempotency-Key"] as const;
 
 export type ProvenHeaders = Readonly<Partial<Record<(typeof provenHeaders)[number], string>>>;
@@ -30,7 +30,7 @@ export interface ProvenRequest {
 
 /** What the header Iscep-Proof says. */
 export interface RequestProof extends Pick<ProvenRequest, "to" | "timeMs" | "nonce"> {
-  /** The token that is proven. undefined for a server that asks for none. */
+  /** The token that is proven. undefined for a server that asks for no token. */
   readonly proven?: { readonly reference: string; readonly proof: Buffer };
 }
 
@@ -102,7 +102,7 @@ const fieldPatterns: ReadonlyMap<string, RegExp> = new Map([
   ["proof", /^[A-Za-z0-9_-]{43}$/],
 ]);
 
-/** undefined for a text that is none. A field that is not known is refused, because it may change the meaning. */
+/** Returns undefined for a text that is no such header. An unknown field is refused, because it may change the meaning. */
 export function readProofHeader(text: string): RequestProof | undefined {
   const fields = new Map<string, string>();
   for (const field of text.split(",", 6)) {

@@ -1,7 +1,7 @@
 /**
  * What HELLO agrees on beyond the version: the hash of packets, and what binds the proof to TLS. The client offers, the
- * server chooses, and both HELLO packets are part of the proof, so nobody between can choose for them. A client that
- * offers nothing gets SHA-256 and the exporter (PROTOCOL.md, "HELLO").
+ * server chooses, and both HELLO packets are part of the proof, so nobody in between can choose for both sides. A
+ * client that offers nothing gets SHA-256 and the exporter (PROTOCOL.md, "HELLO").
  */
 import { IscepError } from "../errors.js";
 import { packetHashes, sha256, type PacketHash, type PacketHashName } from "../wire/packet-hash.js";
@@ -13,7 +13,10 @@ export type Carrier = "tls" | "unix" | "cleartext" | "nats";
 /** What binds the proof to a TLS connection: RFC 9266 and RFC 5929. */
 export type BindingName = "tls-exporter" | "tls-server-end-point";
 
-/** The best comes first. On a bus it has a key. Over TLS and unix sockets no byte can change unseen, so a hash finds nothing there. */
+/**
+ * The best hash comes first. On a bus it has a key. Over TLS and unix sockets no byte can change unseen, so a hash
+ * would find nothing.
+ */
 const hashesFor: Readonly<Record<Carrier, readonly PacketHashName[]>> = {
   tls: ["none", "crc32", "sha256"],
   unix: ["none", "crc32", "sha256"],
@@ -21,20 +24,21 @@ const hashesFor: Readonly<Record<Carrier, readonly PacketHashName[]>> = {
   nats: ["hmac-gmac", "hmac-sha256", "sha256"],
 };
 
-/** What a client offers. SHA-256 is always there, and needs no word. */
+/** What a client offers. SHA-256 is always possible, so it is not offered. */
 export function offeredHashes(carrier: Carrier): readonly PacketHashName[] {
   return hashesFor[carrier].filter((name) => name !== "sha256");
 }
 
 /**
- * The server's choice. undefined: the client asked for nothing that may be, so nothing is said, and SHA-256 counts.
+ * The server's choice. undefined: the client offered nothing that is allowed, so the answer names no hash, and SHA-256
+ * counts.
  * @param hasKeys false when callers prove nothing, so there is no key
  */
 export function chooseHash(offered: readonly string[], carrier: Carrier, hasKeys: boolean): PacketHashName | undefined {
   return hashesFor[carrier].find((name) => offered.includes(name) && (hasKeys || !isKeyed({ hash: name })));
 }
 
-/** The first needs more of the other side, and costs less. */
+/** The first one costs less, but not every peer can do it. */
 const keyedHashes: readonly string[] = ["hmac-gmac", "hmac-sha256"] satisfies readonly PacketHashName[];
 
 /** True when packets have a hash with a key, as soon as the caller is proven. */

@@ -22,7 +22,7 @@ export type Version2ClientEvent =
 export class Version2ClientSession {
   readonly #limits: JsonLimits;
   #hash: PacketHash;
-  /** The first packet that has this ends the time without a key. */
+  /** The hash with a key that the server changes to. From its first packet with this hash on, all must have it. */
   #mac: PacketHash | undefined;
   readonly #reader: PacketReader;
   #messages: readonly unknown[] = noMessages;
@@ -108,7 +108,7 @@ export function readServerMessage(message: unknown): Version2ClientEvent {
 
 function detailsOf(data: JsonObject): Record<string, unknown> {
   const { code: _, details: own, ...details } = data;
-  // The command's own, under the names of the protocol.
+  // The command's own details, under the names of the protocol.
   return isJsonObject(own) ? { ...own, ...details } : details;
 }
 

@@ -20,7 +20,7 @@ export interface SessionLimits {
   readonly connectionWindowBytes: number;
   /** Cancels of runs younger than `earlyCancelAgeMs` that it takes within `earlyCancelPeriodMs`. */
   readonly maxEarlyCancels: number;
-  /** Pings that come faster, on a connection without other work, are too many soon. */
+  /** Pings that come faster, on a connection without other work, count as a flood after a few. */
   readonly minPingIntervalMs: number;
 }
 
@@ -31,9 +31,9 @@ export interface ClientHello {
   readonly versions: readonly number[];
   readonly nonce: string;
   readonly agent: string;
-  /** The hashes that it can do beside SHA-256. */
+  /** The hashes that the client can do in addition to SHA-256. */
   readonly hashes?: readonly string[];
-  /** The channel bindings that it can do, if that is not only the exporter. */
+  /** The channel bindings that the client can do, if there are others than the exporter. */
   readonly bindings?: readonly string[];
 }
 
@@ -81,7 +81,7 @@ export function decodeClientHello(packet: PacketView, limits: JsonLimits): Clien
   };
 }
 
-/** Names that are not known are for a later version. */
+/** Unknown names are kept, as they are for a later version. */
 function namesOf<Field extends string>(hello: JsonObject, field: Field): { readonly [Key in Field]?: string[] } {
   const names = hello[field];
   if (names === undefined) return {};

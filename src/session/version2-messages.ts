@@ -8,7 +8,7 @@ export const maxRequestId = 2 ** 32 - 1;
 export interface TerminalParams {
   readonly rows: number;
   readonly columns: number;
-  /** What TERM is there. */
+  /** The value of TERM at the caller. */
   readonly term?: string;
 }
 
@@ -16,13 +16,13 @@ export interface CallParams {
   readonly command: string;
   readonly args?: unknown;
   readonly timeoutMs?: number;
-  /** False: it is refused with `busy` when it cannot begin at once. */
+  /** False: the call is refused with `busy` when it cannot begin at once. */
   readonly wait?: boolean;
   /** The run goes on when this connection ends. */
   readonly detach?: boolean;
   /** A call with the key of an earlier one joins that run. */
   readonly idempotencyKey?: string;
-  /** The span of the caller (W3C Trace Context). A text that is none is ignored. */
+  /** The span of the caller (W3C Trace Context). A text of another form is ignored. */
   readonly traceparent?: string;
   /** The caller will send standard input. */
   readonly stdin?: boolean;
@@ -178,7 +178,7 @@ function readCall(params: JsonObject): CallParams {
   return params;
 }
 
-/** The system keeps each in 16 bits. */
+/** The system keeps rows and columns in 16 bits each. */
 const maxSize = 2 ** 16 - 1;
 
 function sizeOf(params: JsonObject): { rows: number; columns: number } {

@@ -107,7 +107,7 @@ export class Version2ServerSession {
   #hello(packet: PacketView): Version2ServerEvent {
     if (packet.type !== PacketType.HELLO) throw new IscepError("protocol", "a session begins with HELLO");
     const hello = this.#knownHello ?? decodeClientHello(packet, this.#limits);
-    // The peer chooses how long it is, and a session may be idle for long.
+    // The HELLO is not kept: the peer chooses how long it is, and a session may be idle for long.
     this.#knownHello = undefined;
     if (!hello.versions.includes(2))
       throw new IscepError("protocol", "this server speaks version 2, and HELLO does not offer it");

@@ -8,6 +8,6 @@ import type { Carrier } from "../session/version2-choices.js";
 export interface ByteStream extends Duplex {
   /** All bytes, including those that wait to be sent. */
   readonly bytesWritten: number;
-  /** What carries it, where it is no socket. Default: what the socket is. */
+  /** What carries the stream, if it is no socket. Default: the kind of the socket. */
   readonly carrier?: Carrier;
 }

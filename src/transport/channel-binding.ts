@@ -9,7 +9,7 @@ export function carrierOf(socket: ByteStream, isUnix: boolean): Carrier {
   return socket.carrier ?? (socket instanceof TLSSocket ? "tls" : isUnix ? "unix" : "cleartext");
 }
 
-/** Both sides make the same bytes of it. Cleartext has none. */
+/** The bytes of the TLS connection that both sides compute alike. Cleartext has none. */
 export function channelBinding(socket: ByteStream, name: BindingName = "tls-exporter"): Buffer {
   if (!(socket instanceof TLSSocket)) return Buffer.alloc(0);
   if (name === "tls-exporter") return socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));

@@ -72,7 +72,7 @@ export async function dial(address: Address, options: DialOptions): Promise<Sock
         return;
       }
       done();
-      // This listens until the next owner does, because an error without a listener ends the process.
+      // An error without a listener ends the process, and the next owner does not listen yet.
       socket.on("error", () => {});
       resolve(socket);
     });
@@ -108,7 +108,7 @@ function open(address: Address, options: DialOptions): Dialled {
   if (trust === undefined) throw new IscepError("usage", "an address with TLS needs to know which server to trust");
   const attempt = new TlsAttempt({ host, port, trust, limits });
   const socket = reading((onread) => {
-    // Node takes it for TLS, too (its documentation of `tls.connect`), and the types do not know.
+    // Node takes `onread` for TLS too (its documentation of `tls.connect`), but the types do not know.
     const connection: ConnectionOptions & { onread: OnReadOpts } = {
       host,
       port,

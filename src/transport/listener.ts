@@ -18,8 +18,8 @@ export interface CertificatePem {
   readonly certPem: string;
   readonly keyPem: string;
   /**
-   * PEM texts of the authorities of client certificates; empty: every certificate is taken for what its key is. Undefined: no
-   * certificate is asked for.
+   * PEM texts of the authorities of client certificates; empty: every certificate is accepted, and only its key counts.
+   * undefined: no certificate is asked for.
    */
   readonly clientAuthorities?: readonly string[] | undefined;
 }
@@ -38,7 +38,7 @@ export interface ListenerOptions {
   released(source: string, refused: boolean): void;
   /** Called with TLS. */
   handshakeBegan(handshake: Handshake): void;
-  /** Called in both cases. */
+  /** Called when the handshake has ended, well or not. */
   handshakeOver(handshake: Handshake): void;
   /** `refusal` is there when `admit` refused: then the socket only waits for the packet that says so. */
   onConnection(socket: Socket, source: string, refusal: string | undefined): void;
@@ -151,7 +151,7 @@ export class Listener {
     }
     const refusal = decision.verdict === "refuse" ? decision.reason : undefined;
     this.#sockets.add(socket);
-    // It comes once, and `once` would keep two objects more for each connection.
+    // `close` comes only once, and `once` would keep two more objects for each connection.
     socket.on("close", () => {
       this.#sockets.delete(socket);
       this.#closedBytes.receivedBytes += socket.bytesRead;
@@ -198,7 +198,7 @@ export class Listener {
     return { receivedBytes, sentBytes };
   }
 
-  /** Counts for handshakes from now on. @throws when key and certificate do not belong together */
+  /** Uses this certificate for handshakes from now on. @throws when key and certificate do not belong together */
   setCertificate(certificate: CertificatePem): void {
     this.#tls?.setSecureContext(secureOptions(certificate));
   }
@@ -312,9 +312,7 @@ const listenFailures: Readonly<Record<string, string>> = {
   ENOENT: "its folder does not exist",
 };
 
-/**
- * The system silently cuts a longer path, and the socket would be at another place (unix(7): 108 bytes with the NUL).
- */
+/** The system silently cuts a longer path, and the socket would be at another place (unix(7): 108 bytes with the NUL). */
 const maxSocketPathBytes = process.platform === "darwin" ? 103 : 107;
 
 /** @throws IscepError `listen_failed` */

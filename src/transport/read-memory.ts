@@ -1,6 +1,6 @@
 /**
- * The memory into which a socket of a client reads. Small pieces are copied out of one buffer that all sockets share.
- * Where much comes, a socket reads into memory of its own, and what it reads there is not copied: pieces that follow each
+ * The memory into which a socket of a client reads. Small pieces are copied out of one buffer that all sockets share. A
+ * socket on which much comes reads into memory of its own, and these bytes are not copied: pieces that follow each
  * other lie behind each other.
  */
 
@@ -9,12 +9,12 @@ const shared = Buffer.allocUnsafeSlow(64 * 1024);
 
 const ownBytes = 4 * shared.length;
 
-/** Who reads so much at once gets memory of its own. A record of TLS has no more. */
+/** A socket that reads so much at once gets memory of its own. A record of TLS has no more. */
 const muchBytes = shared.length / 4;
 
 /**
- * So little is copied even then: a reader that keeps it must not keep the memory around it. The first such piece is not,
- * because it is the end of what came before it.
+ * A piece as small as this is copied even then, because a reader that keeps it must not keep the memory around it. The
+ * first small piece is not copied, because it is the end of what came before it.
  */
 const littleBytes = shared.length / 16;
 
@@ -30,7 +30,7 @@ export class ReadMemory {
     return this.#own ?? shared;
   }
 
-  /** The first `length` bytes of the room have come. They stay as they are. */
+  /** Takes the first `length` bytes of the room, which have come. They stay as they are. */
   take(length: number): Buffer {
     const own = this.#own;
     const bytes = (own ?? shared).subarray(0, length);

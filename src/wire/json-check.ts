@@ -1,6 +1,6 @@
 /**
- * Checks only what JSON.parse does not refuse by itself: depth, number of keys, and numbers that would change. One pass over
- * the bytes before they are parsed. Bytes of UTF-8 beyond ASCII are none of those that count here.
+ * Checks only what JSON.parse does not refuse by itself: depth, number of keys, and numbers that would change. It is
+ * one pass over the bytes before they are parsed. Bytes of UTF-8 beyond ASCII do not matter here.
  */
 import { IscepError } from "../errors.js";
 

@@ -1,6 +1,6 @@
 import { encodeJson, type JsonLimits } from "./json.js";
 
-/** The JSON text of a value. It is made once, so that all who report the value report the same. */
+/** The JSON text of a value. The text is made once, so that all who report the value report the same. */
 export class JsonText {
   readonly text: string;
 
@@ -9,8 +9,7 @@ export class JsonText {
   }
 
   /**
-   * undefined for undefined.
-   * @param root the name of the value in the message
+   * Returns undefined for undefined. @param root the name of the value in the message
    * @throws IscepError `invalid_arguments` as `encodeJson`
    */
   static of(value: unknown, limits: JsonLimits, root?: string): JsonText | undefined {

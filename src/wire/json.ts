@@ -156,7 +156,7 @@ function isFlat(value: unknown, { maxJsonKeys, maxJsonDepth }: JsonLimits): valu
   if (typeof value !== "object" || value === null || maxJsonDepth < 1) return false;
   if (Object.getPrototypeOf(value) !== Object.prototype || "toJSON" in value) return false;
   let keys = 0;
-  // Unlike Object.keys, this makes no array. Keys of the prototype, if somebody added one, are looked at for nothing.
+  // Unlike Object.keys, this makes no array. Keys that somebody added to the prototype are looked at too, which does no harm.
   for (const key in value) {
     const member: unknown = (value as Record<string, unknown>)[key];
     if (typeof member !== "string" && typeof member !== "boolean" && !Number.isSafeInteger(member)) return false;

@@ -1,6 +1,7 @@
 /**
- * What the last 32 bytes of a packet of version 2 are. Both sides agree on it by HELLO (PROTOCOL.md, "HELLO"). None of
- * these protects against anybody: they find bytes that broke on the way. Those that do have a key (packet-mac.ts).
+ * What the last 32 bytes of a packet of version 2 are. Both sides agree on it by HELLO (PROTOCOL.md, "HELLO"). The
+ * hashes here protect against nobody: they find bytes that broke on the way. Hashes that protect have a key
+ * (packet-mac.ts).
  */
 import { createHash, hash } from "node:crypto";
 import { crc32 } from "node:zlib";
@@ -26,7 +27,7 @@ function covered({ bytes, start, end }: PacketView): Buffer {
   return bytes.subarray(start - headerBytes + sizeFieldBytes, end);
 }
 
-/** What every packet had before HELLO could say more, and what both HELLO packets of the server still have. */
+/** The only hash before HELLO could choose one. The server's HELLO still has it. */
 export const sha256: PacketHash = {
   name: "sha256",
   words: "the SHA-256 of its type and content",
@@ -78,7 +79,10 @@ function isZero(bytes: Buffer, from: number, to: number): boolean {
   return bits === 0;
 }
 
-/** What counts behind both HELLO. There is no key before the caller has proven who they are, so until then it is SHA-256. */
+/**
+ * The hashes that count behind both HELLO. Before the caller has proven who they are, there is no key, and SHA-256
+ * takes the place of a hash with a key.
+ */
 export const packetHashes: Readonly<Record<PacketHashName, PacketHash>> = {
   none,
   crc32: crc,

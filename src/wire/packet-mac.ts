@@ -15,10 +15,10 @@ export interface PacketKey {
   readonly gmac?: Buffer | undefined;
 }
 
-/** A Size from which on a GMAC costs less than an HMAC: for 100 bytes three times as much, for 32 KiB a third. */
+/** From this Size on, a GMAC costs less than an HMAC: for 100 bytes it costs three times as much, for 32 KiB a third. */
 export const longPacketSize = 4096;
 
-/** The codes of one key: AES is a permutation, which shows in 2^64 of them, and so many packets are far below that. */
+/** How many packets one key may have. AES is a permutation, which shows after some 2^64 codes, far more than these. */
 export const maxPlaces = 2 ** 48;
 
 const blockBytes = 64;

@@ -56,7 +56,7 @@ export class PacketReader {
   #offset = 0;
   #end = 0;
   #owned = false;
-  /** The bytes behind those in the buffer, which ends with a packet then. */
+  /** The bytes that follow those of the buffer. If there are any, the buffer ends with a packet. */
   #following: Buffer | undefined;
 
   constructor(maxPacketBytes: number) {
@@ -95,7 +95,7 @@ export class PacketReader {
     } else this.#append(chunk);
   }
 
-  /** The chunk lies in memory behind the bytes before it, so nothing must be copied. */
+  /** True when the chunk lies in memory right behind the bytes before it, so that nothing must be copied. */
   #goesOnIn({ buffer, byteOffset }: Buffer): boolean {
     return buffer === this.#buffer.buffer && byteOffset === this.#buffer.byteOffset + this.#end;
   }
@@ -107,7 +107,7 @@ export class PacketReader {
     this.#owned = false;
   }
 
-  /** More comes before the packet in the buffer was read, so what follows it belongs there too. */
+  /** When more comes before the packet in the buffer was read, the bytes that follow the packet go there too. */
   #merge(): void {
     const following = this.#following;
     this.#following = undefined;
@@ -125,8 +125,7 @@ export class PacketReader {
     const needed = pending + chunk.length;
     // This writes only behind #end, so views that were handed out before stay as they are.
     if (!this.#owned || this.#buffer.length - this.#end < chunk.length) {
-      // Doubling keeps the copying linear for a peer that sends single bytes. The size of the packet bounds the last
-      // step.
+      // Doubling keeps the copying linear for a peer that sends single bytes. The size of the packet bounds the last step.
       const packetBytes = pending >= sizeFieldBytes ? this.#packetBytes() : 64;
       const capacity = Math.max(needed, Math.min(needed * 2, packetBytes));
       const grown = Buffer.allocUnsafeSlow(capacity);

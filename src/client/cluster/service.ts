@@ -27,7 +27,7 @@ export interface Service {
   /** Default: the service has no queue. */
   readonly durable?: DurableCalls;
   readonly name: string;
-  /** What carries the packets. Default: what the stream is. */
+  /** What carries the packets. Default: the kind of the stream. */
   readonly carrier?: Carrier;
   /** Why nothing can be heard of any instance; undefined when it can. */
   unreachable(): IscepError | undefined;
