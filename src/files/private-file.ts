@@ -14,7 +14,7 @@ export interface PrivateFile {
 
 export interface PrivateText {
   readonly text: string;
-  /** Taken before the first byte was read, so a change during or after the reading makes the next one differ. */
+  /** Taken before the first byte was read. After a change during or after the reading, the next ones differ from these. */
   readonly stats: BigIntStats;
 }
 

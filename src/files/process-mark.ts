@@ -25,7 +25,10 @@ export function isOwnScope(mark: string): boolean {
   return pattern.exec(mark)?.[3] === ownScope();
 }
 
-/** True only when it is certain. It is never certain for a process of another machine or container. */
+/**
+ * True only when it is certain that the process has ended. That is never certain for a process of another machine or
+ * container.
+ */
 export function isProcessGone(mark: string): boolean {
   const [, pidText, start, scope] = pattern.exec(mark) ?? [];
   if (pidText === undefined || scope !== ownScope()) return false;

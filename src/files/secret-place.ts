@@ -6,7 +6,7 @@ import { readPrivateText } from "./private-file.js";
 /** The path of a file, or the name of an environment variable of the server. */
 export type SecretPlace = string | { readonly env: string };
 
-/** A shorter one could be found by trying. */
+/** A shorter secret could be found by trying. */
 const minCharacters = 16;
 
 /**

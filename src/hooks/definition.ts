@@ -8,15 +8,19 @@ import { refuseUnknownOption } from "../text/unknown-option.js";
 import { isJsonObject } from "../wire/json.js";
 import { hookKinds, type Hook, type HookKind, type HookSource } from "./hook.js";
 
-/** `{ from: "/a/b" }` is taken from the body by a JSON pointer, `{ from: "X-Header" }` from a header. All else is a fixed value. */
+/**
+ * `{ from: "/a/b" }` is taken from the body by a JSON pointer, `{ from: "X-Header" }` from a header. Any other value is
+ * fixed.
+ */
 export type HookArgument = { readonly from: string } | string | number | boolean | readonly unknown[] | null;
 
 export interface HookDefinition {
   /** The command that a delivery runs. */
   readonly command: string;
   /**
-   * Who signs, and how: `github` (X-Hub-Signature-256), `standard` (https://www.standardwebhooks.com), `hmac` (HMAC-SHA256 of
-   * the body as hex or base64 in a header), or `unsigned`, which lets everybody in who knows the address.
+   * Who signs, and how: `github` (X-Hub-Signature-256), `standard` (https://www.standardwebhooks.com), `hmac`
+   * (HMAC-SHA256 of the body as hex or base64 in a header), or `unsigned`, which lets in everybody who knows the
+   * address.
    */
   readonly kind: HookKind;
   /**
@@ -27,8 +31,8 @@ export interface HookDefinition {
   /** With `hmac`: the header of the signature. Default: `X-Signature-256`. */
   readonly signatureHeader?: string;
   /**
-   * The header with the id of a delivery: one that comes again joins the run of the first. Default: `X-GitHub-Delivery`
-   * or `webhook-id`, and none for the other kinds.
+   * The header with the id of a delivery: a delivery that comes again joins the run of the first one. Default:
+   * `X-GitHub-Delivery` or `webhook-id`, and none for the other kinds.
    */
   readonly idHeader?: string;
   /** The arguments of the command. Default: none. */

@@ -7,11 +7,14 @@ import type { Hook, HookSource } from "./hook.js";
 
 export interface Delivery {
   readonly header: (name: string) => string | undefined;
-  /** As it came, byte for byte, because that is what was signed. */
+  /** The body as it came, byte for byte, because that is what was signed. */
   readonly body: Buffer;
 }
 
-/** The time does not tell how much of a signature was right. @throws IscepError `configuration` when no secret can be read */
+/**
+ * The time that this takes does not tell how much of a signature was right. @throws IscepError `configuration` when no
+ * secret can be read
+ */
 export function isSigned(hook: Hook, delivery: Delivery, nowMs: number, toleranceMs: number): boolean {
   if (hook.kind === "unsigned") return true;
   const secrets = hook.secrets.map(readSecret);
@@ -34,7 +37,7 @@ function isStandard(
     header(name),
   );
   if (id === undefined || signatures === undefined || !/^\d{1,12}$/.test(timestamp ?? "")) return false;
-  // A message that was listened to, and is sent again later, is too old.
+  // A message that somebody has overheard and sends again later is too old.
   if (Math.abs(nowMs - Number(timestamp) * 1_000) > toleranceMs) return false;
   const expected = secrets.map((secret) => webhookSignature(webhookKey(secret), id, Number(timestamp), body));
   return signatures
@@ -74,7 +77,7 @@ export function argumentsOf(hook: Hook, delivery: Delivery, limits: JsonLimits):
   const args: Record<string, unknown> = {};
   for (const [name, argument] of hook.args) {
     const value = "from" in argument ? valueAt(argument.from) : argument.value;
-    // What is not there is left out, so that a default or a clear refusal follows.
+    // A missing value is left out, so that a default or a clear refusal follows.
     if (value !== undefined && value !== null) Object.defineProperty(args, name, { value, enumerable: true });
   }
   return args;
@@ -82,7 +85,8 @@ export function argumentsOf(hook: Hook, delivery: Delivery, limits: JsonLimits):
 
 /** Some senders put the JSON into a field of a form, as GitHub does unless it is told otherwise. */
 function jsonIn({ header, body }: Delivery): Buffer {
-  // The type is not signed, so what is signed must begin as such a form: JSON that was signed is never read as one.
+  // The content type is not signed, so the signed body itself must begin like such a form. Signed JSON is never read as
+  // a form.
   const isForm = header("content-type")?.startsWith("application/x-www-form-urlencoded") === true;
   if (!isForm || body.subarray(0, 8).toString("latin1") !== "payload=") return body;
   return Buffer.from(new URLSearchParams(body.toString()).get("payload") ?? "");
@@ -93,7 +97,7 @@ function memberOf(value: unknown, part: string): unknown {
   return isJsonObject(value) && Object.hasOwn(value, part) ? value[part] : undefined;
 }
 
-/** The same for a delivery that comes again. A long one becomes its hash. */
+/** The key of a delivery, which is the same when the delivery comes again. A long id becomes its hash. */
 export function deliveryKey({ idHeader }: Hook, { header }: Delivery): string | undefined {
   const id = idHeader === undefined ? undefined : header(idHeader);
   if (id === undefined || id === "") return undefined;

@@ -1,7 +1,7 @@
 /** What a webhook is, when its definition was checked. */
 import type { SecretPlace } from "../files/secret-place.js";
 
-/** `unsigned` lets everybody in who knows the address. */
+/** `unsigned` lets in everybody who knows the address. */
 export const hookKinds = ["github", "standard", "hmac", "unsigned"] as const;
 export type HookKind = (typeof hookKinds)[number];
 
@@ -16,7 +16,7 @@ export interface Hook {
   readonly secrets: readonly SecretPlace[];
   /** Where a plain HMAC is. */
   readonly signatureHeader: string;
-  /** Where the id of a delivery is: one that comes again does not run again. */
+  /** The header with the id of a delivery: a delivery that comes again does not run again. */
   readonly idHeader: string | undefined;
   readonly args: ReadonlyMap<string, { readonly value: unknown } | { readonly from: HookSource }>;
   /** A delivery runs only when each source has one of its values. */

@@ -14,7 +14,7 @@ export interface CertificateAuthenticatorOptions {
   readonly tokens: TokensAuthenticator;
   /** `certificate`: the certificate alone says who calls. `certificate+token`: a token of the same owner must come with it. */
   readonly mode: "certificate" | "certificate+token";
-  /** undefined: the client showed none. */
+  /** undefined: the client showed no certificate. */
   readonly certificate: ClientCertificate | undefined;
   readonly source: string;
 }

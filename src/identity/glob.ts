@@ -4,8 +4,8 @@
  */
 
 /**
- * After a mismatch, only the last `*` is tried one character further, because an earlier one could not do better. A
- * caller chooses the text. This way it is never walked more often than the longest part of the glob, which the file's
+ * After a mismatch, only the last `*` is tried one character further, because an earlier one could not do better. So
+ * the text, which a caller chooses, is never walked more often than the longest part of the glob, which the file's
  * owner chose.
  */
 export function matchesGlob(glob: string, text: string): boolean {

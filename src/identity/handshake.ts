@@ -6,7 +6,7 @@ import { minTlsVersion } from "./certificates.js";
 export interface TriedHandshake {
   /** Why no client can connect; undefined when the handshake ended well. */
   readonly failure?: unknown;
-  /** The code of OpenSSL for what a client finds wrong that trusts the given authority. */
+  /** The code of OpenSSL for what is wrong to a client that trusts the given authority. */
   readonly distrust?: string;
 }
 

@@ -188,8 +188,8 @@ class TokenStore implements TokensAuthenticator {
       this.#tokens = tokens;
     } catch (thrown) {
       this.#seen = seen;
-      // It may have failed for a reason that passes, such as no free file descriptor. So each look reads again until a
-      // reading succeeds. Otherwise a token that was removed meanwhile would stay valid.
+      // The reading may have failed for a reason that passes, such as no free file descriptor. So each look reads again
+      // until a reading succeeds. Otherwise a token that was removed meanwhile would stay valid.
       this.#unsettled = true;
       const error = toIscepError(thrown, "configuration", `tokens file ${this.#path}: `);
       const problem = `${seen} ${error.message}`;

@@ -19,10 +19,7 @@ import {
 
 export interface ImportedTokens {
   readonly imported: number;
-  /**
-   * The file as it was, when it was imported into itself. The original can read this copy, but no longer the other
-   * file.
-   */
+  /** The file as it was, when it was imported into itself. The original can read this copy, but no longer the other file. */
   readonly copy?: string;
 }
 
@@ -87,7 +84,7 @@ function imports(token: string): TokenRecord {
   return recordOf(token, { scopes: defaultScopes, createdMs: Date.now(), expiresAtMs: null });
 }
 
-/** Two entries of a file may not share this. */
+/** The names that no two entries of a file may share. */
 function namesOf(entry: TokenEntry): string[] {
   if (typeof entry === "string") return [];
   return isCertificateRecord(entry) ? [entry.id, entry.certificate] : [entry.id];

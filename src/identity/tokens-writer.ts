@@ -40,7 +40,7 @@ export interface AddTokenOptions extends WriterOptions {
 export interface RotateTokenOptions extends WriterOptions {
   /** How long the old tokens stay valid. Default: 0, so they are removed at once. */
   readonly overlapMs?: number;
-  /** Default: as the old token. If that one never expired because it was the original's: `tokenLifetimeDays`. */
+  /** Default: as the old token, but `tokenLifetimeDays` for a token of the original, which never expires. */
   readonly expiresInMs?: number | null;
 }
 
@@ -54,7 +54,7 @@ export interface NewToken {
 /** What may be shown about a token in the file. */
 export interface ListedToken {
   readonly owner: string;
-  /** null for the original's. */
+  /** null for a token of the original. */
   readonly id: string | null;
   /** The client certificate that this is in place of a token: its pin, or `cn:NAME`. null for tokens. */
   readonly certificate: string | null;

@@ -26,8 +26,8 @@ export interface Trust {
   /** Options for tls.connect, in addition to host and port. */
   readonly connection: ConnectionOptions;
   /**
-   * Differs whenever something else is trusted: other pins, other authorities, another name. undefined when this side
-   * shows a certificate too.
+   * A name for what is trusted. It differs for other pins, other authorities, or another name of the server. undefined
+   * when this side shows a certificate too.
    */
   readonly name: string | undefined;
   /** The same for the part of `connection` that a TLS context is made of. */
@@ -39,8 +39,8 @@ export interface Trust {
    */
   check(socket: TLSSocket): X509Certificate | undefined;
   /**
-   * The same for a socket that resumed a session of this trust. Node has no certificate for it. What was compared with a pin
-   * holds: only who had that key can know the secret of the session.
+   * The same for a socket that resumed a session of this trust. Node has no certificate for it. What was compared with
+   * a pin holds, because only the owner of that key can know the secret of the session.
    * @throws IscepError `not_trusted`
    */
   checkResumed(socket: TLSSocket): void;

@@ -156,7 +156,7 @@ export class RunJournal {
       : notFound();
   }
 
-  /** Only its line is left of it. */
+  /** Only a line of the log is left of the run. */
   #remembered(record: RunRecord): Run {
     const { status, startedAtMs, endedAtMs = startedAtMs, outputBytes } = record;
     const outcome = outcomeOf({ ...record, status: status === "running" ? "lost" : status }, undefined, true);
@@ -172,12 +172,12 @@ export class RunJournal {
     return stored === undefined ? undefined : this.#restored(stored);
   }
 
-  /** It is read once for all who ask for it soon after. */
+  /** The run is read once for all who ask for it soon after. */
   #restored(stored: StoredRun): Run | undefined {
     const known = this.#kept.byId(stored.start.run);
     if (known !== undefined) return known;
     const run = this.#store?.restore(stored);
-    // What is not final is read again each time.
+    // A run whose end is not final is read again each time.
     if (run?.outcome !== undefined && run.outcome.status !== "lost") {
       this.#kept.keep(run);
       this.#kept.ended(run);

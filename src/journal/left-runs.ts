@@ -64,7 +64,7 @@ export class LeftRuns {
       for (const stored of store.unfinished()) store.look(stored);
       const doubtful = this.#doubtful.filter(hasEnded);
       if (doubtful.length === 0 && !store.unfinished().some(({ start }) => isGone(start.server))) return;
-      // It has written more since this server read it.
+      // That server has written more since this one read the log.
       this.#logged = this.#readLog();
       this.#doubtful = this.#doubtful.filter((logged) => !doubtful.includes(logged));
       this.#endStored();

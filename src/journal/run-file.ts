@@ -118,7 +118,7 @@ function parsed(line: string | undefined): unknown {
   }
 }
 
-/** The value of a run that has one. undefined when it is not complete: the disk was full, or it was removed. */
+/** The value of a run that has one. undefined when the value is not complete: the disk was full, or the file was removed. */
 export function readValue(path: string, limits: JsonLimits): JsonText | undefined {
   try {
     const text = endAmong(wholeLines(readFileSync(path, "utf8")))?.next;

@@ -154,7 +154,10 @@ export class RunStore {
     return stored;
   }
 
-  /** The output goes to the disk behind the end of its run, and who reads it here must not miss the last part. */
+  /**
+   * True when the disk does not have all output yet. Output goes there after the end of its run, and a reader here must
+   * not miss the last part.
+   */
   #isBehind(stored: StoredRun, { endedAtMs, outputBytes }: StoredEnd): boolean {
     // A disk that failed never gets it.
     if (Date.now() - endedAtMs > this.#options.limits.serverLeaseMs) return false;
@@ -177,7 +180,7 @@ export class RunStore {
     followed?.end(this.#outcome(stored, end));
   }
 
-  /** Its server may have written more of the output. */
+  /** The run's own server may have written more of the output. */
   #lookForOutput(stored: StoredRun): void {
     const { folder, onProblem } = this.#options;
     const { run } = stored.start;
@@ -193,7 +196,7 @@ export class RunStore {
     }
   }
 
-  /** Nobody saw its end, or only the log knows it (`seen`). It is in memory until it is written. */
+  /** Ends a run whose end nobody saw, or only the log (`seen`). The end is in memory until it is written. */
   lose(stored: StoredRun, seen: RunRecord | undefined): void {
     this.#lookForOutput(stored);
     const { end } = this.#filesOf(stored);
@@ -206,13 +209,13 @@ export class RunStore {
     this.#unwritten.add(stored.start.run);
   }
 
-  /** Its end is only in memory. */
+  /** True when the end of the run is only in memory. */
   isUnwritten(id: string): boolean {
     return this.#unwritten.has(id);
   }
   readonly #unwritten = new Set<string>();
 
-  /** undefined when another server was first: then what that one wrote counts. */
+  /** Returns undefined when another server was first: then what that one wrote counts. */
   writeLost(stored: StoredRun): RunRecord | undefined {
     this.#unwritten.delete(stored.start.run);
     const { end } = readRunFile(this.#files.path(stored.start.run));

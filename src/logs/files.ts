@@ -11,8 +11,8 @@ import type { CommandEvent, Logs } from "../model/logs.js";
 export interface LogFilesOptions {
   readonly limits: Limits;
   /**
-   * Called at most once in `logProblemIntervalMs` when a line cannot be written; logging goes on when it can. Default:
-   * a warning of the process (`process.on("warning")`) with the code `ISCEP_LOGS`.
+   * Called at most once in `logProblemIntervalMs` when a line cannot be written; logging goes on when lines can be
+   * written again. Default: a warning of the process (`process.on("warning")`) with the code `ISCEP_LOGS`.
    */
   readonly onProblem?: (message: string, error: unknown) => void;
   /** The clock, for tests. */

@@ -5,9 +5,9 @@ import { oncePerInterval, warnOfLogs } from "./files.js";
 import { maskKnown, maskKnownThrown } from "./known-secrets.js";
 
 /**
- * Logs of a user's own. They get what the files get: faults without the secrets that this process knows. A fault of
- * theirs ends no run and no connection, whether they throw or return a promise that fails; a warning of the process
- * tells it, at most once in `logProblemIntervalMs`.
+ * Wraps logs of a user's own. These get what the files get: faults without the secrets that this process knows. When
+ * they throw, or return a promise that fails, no run and no connection ends; a warning of the process tells of it, at
+ * most once in `logProblemIntervalMs`.
  */
 export function guardLogs(logs: Logs, limits: Pick<Limits, "logProblemIntervalMs" | "maxLogCauses">): Logs {
   const tell = oncePerInterval(warnOfLogs, limits.logProblemIntervalMs, systemClock);

@@ -56,7 +56,7 @@ export class LineRate {
     return { suppressed };
   }
 
-  /** The number that it left out is added to the next line of the others. */
+  /** The number of lines that the source left out is added to the next line of the others. */
   #forgetOldest(nowMs: number): boolean {
     for (const [name, entry] of this.#sources) {
       if (nowMs - entry.lineAtMs < this.#intervalMs) return false;

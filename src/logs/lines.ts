@@ -69,7 +69,7 @@ export function commandLine(event: CommandEvent, limits: LineLimits): string {
   );
 }
 
-/** They are bounded already: see `keepArguments`. */
+/** The kept values are bounded already: see `keepArguments`. */
 function keptText({ arguments: values, argumentsOmitted: omitted }: CommandEvent): string {
   if (values === undefined) return "";
   const names = omitted === undefined ? "" : `,"argumentsOmitted":${harmlessJson(JSON.stringify(omitted))}`;
@@ -80,9 +80,7 @@ type Call = Pick<CommandEvent, "command" | "owner" | "tokenId" | "source">;
 
 let lastCall: (Call & { readonly max: number; readonly text: string }) | undefined;
 
-/**
- * The command and the caller. Lines that follow each other often share this part, and to make it costs half of a line.
- */
+/** The command and the caller. Lines that follow each other often share this part, and to make it costs half of a line. */
 function callText({ command, owner, tokenId, source }: Call, max: number): string {
   const last = lastCall;
   if (

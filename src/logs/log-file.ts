@@ -96,7 +96,7 @@ export class LogFile {
     }
   }
 
-  /** Writes it when there is room. */
+  /** Writes a line about lost lines when there is room for it. */
   #tellLost(nowMs: number): void {
     if (this.#file.append(linesLostLine(this.#linesLost, nowMs), 0)) this.#linesLost = 0;
   }

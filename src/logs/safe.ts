@@ -12,9 +12,7 @@ const tokens = /(?<=isct_[0-9A-Za-z]{12}_)[0-9A-Za-z]{49,}|(?<![0-9A-Fa-f])[0-9A
 const shortestToken = 67;
 const longestToken = 512;
 
-/**
- * A JSON string with its quotes. At most `maxBytes` bytes are between the quotes. A mark follows if the text was cut.
- */
+/** A JSON string with its quotes. At most `maxBytes` bytes are between the quotes. A mark follows if the text was cut. */
 export function jsonText(text: unknown, maxBytes: number): string {
   if (typeof text !== "string") return text === null ? "null" : `"[${typeof text}]"`; // a throw here would end a run
   if (text.length < shortestToken && text.length <= maxBytes && !needsCare.test(text)) return `"${text}"`;
@@ -26,7 +24,7 @@ export function terminalText(text: unknown, maxBytes: number): string {
   return typeof text === "string" ? escaped(text, maxBytes, false) : `[${typeof text}]`;
 }
 
-/** True when it would not be shown as it is, because it holds a token. */
+/** True when the text contains a token, so that logs would not show it as it is. */
 export function holdsToken(text: string): boolean {
   return text.length >= shortestToken && text.search(tokens) !== -1;
 }

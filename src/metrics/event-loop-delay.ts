@@ -38,7 +38,7 @@ export class EventLoopDelayMeter {
   }
 }
 
-/** The histogram has the time between two looks, in nanoseconds, and so its own pause. */
+/** The histogram has the time between two looks, in nanoseconds, which includes its own pause. */
 function delayOf(histogram: IntervalHistogram): EventLoopDelay {
   const seconds = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e9 - resolutionMs / 1_000);
   return {

@@ -15,7 +15,7 @@ export class Exposition {
     this.#samples.set(name, samples);
   }
 
-  /** In the order of the table, and without metrics that nothing is known of. */
+  /** In the order of the table, without metrics that have no value. */
   text(): string {
     let text = "";
     for (const [name, { help, type }] of Object.entries(metricTable)) {

@@ -18,7 +18,7 @@ export class CommandCounts {
     rejected: 0,
     lost: 0,
   };
-  /** For each bucket, the runs that are in no smaller one. The last is for those above all bounds. */
+  /** For each bucket, the runs that fit into no smaller one. The last bucket is for runs above all bounds. */
   readonly durations: number[] = Array.from({ length: durationBuckets.length + 1 }, () => 0);
   durationMs = 0;
   truncated = 0;

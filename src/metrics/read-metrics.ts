@@ -1,11 +1,11 @@
-/** Puts together what was counted and what is so now. */
+/** Puts together what was counted and the present state. */
 import { packageVersion } from "../version.js";
 import type { EventLoopDelay } from "./event-loop-delay.js";
 import { Exposition } from "./exposition.js";
 import { durationBuckets, type MetricName } from "./metric-table.js";
 import type { CommandCounts, Metrics } from "./metrics.js";
 
-/** What is so now. */
+/** The present state of the server. */
 export interface PresentState {
   readonly runsInProgress: number;
   readonly runsWaiting: number;

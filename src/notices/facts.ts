@@ -93,7 +93,7 @@ function lastLines(text: string, { maxNoticeStderrBytes }: FactLimits): string {
   return bytes.subarray(Math.max(0, bytes.length - maxNoticeStderrBytes)).toString();
 }
 
-/** A reader may show it on a terminal. Colours are left out, and of a progress bar the last state stays. */
+/** A reader may show the line on a terminal. Colours are left out, and of a progress bar the last state stays. */
 function plain(line: string): string {
   // eslint-disable-next-line no-control-regex -- this code looks for them
   const uncoloured = line.replaceAll(/\u001b\[[0-9;]*[mK]/g, "").replace(/\r$/, "");

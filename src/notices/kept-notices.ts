@@ -39,7 +39,7 @@ export class KeptNotices {
     const path = this.#path(notice.id);
     const temporary = temporaryPathOf(path);
     try {
-      // After a power cut it may be gone. To wait for the disk would hold up everybody.
+      // After a power cut the file may be gone. To wait for the disk would hold up everybody.
       writeFileSync(temporary, JSON.stringify({ ...notice, server: ownProcessMark() }), { mode: 0o600 });
       renameSync(temporary, path);
       return true;
@@ -50,7 +50,7 @@ export class KeptNotices {
     }
   }
 
-  /** For one that was kept. False when another server was first: of all that try, one gets true. */
+  /** Claims a kept notice. Returns false when another server was first: of all that try, only one gets true. */
   claim(id: string): boolean {
     try {
       unlinkSync(this.#path(id));
@@ -64,7 +64,7 @@ export class KeptNotices {
     rmSync(this.#path(id), { force: true });
   }
 
-  /** Those of servers that are gone. Their files are gone then, too. */
+  /** Takes the notices of servers that are gone, and removes their files. */
   takeOver(isGone: (server: string) => boolean): KeptNotice[] {
     return readdirSync(this.#folder).flatMap((name) => {
       if (!name.endsWith(suffix)) return [];
@@ -83,7 +83,7 @@ export class KeptNotices {
       if (typeof key === "string" && typeof server === "string" && isFacts(facts)) return { id, key, facts, server };
       throw new IscepError("internal", "it is not the file of a notice");
     } catch (error) {
-      // Another server may have given it meanwhile.
+      // Another server may have given the notice meanwhile.
       if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
       this.#onProblem(`the notice ${this.#path(id)} cannot be read, and is removed`, error);
       this.remove(id);

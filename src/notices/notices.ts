@@ -24,9 +24,9 @@ export interface NoticesOptions {
   readonly limits: Limits;
   readonly logs: Logs | undefined;
   readonly registry: Pick<Registry, "get">;
-  /** Those for commands that have none of their own. */
+  /** The notices for commands that have none of their own. */
   readonly all: readonly Notice[];
-  /** Counts them. */
+  /** Counts notices. */
   readonly metrics: Pick<Metrics, "notices">;
   /** The runs folder, in which notices outlive the server. */
   readonly folder: string | undefined;
@@ -36,7 +36,7 @@ interface Pending {
   readonly id: string;
   readonly notice: Notice;
   readonly facts: RunFacts;
-  /** It has a file. */
+  /** True when the notice has a file. */
   isKept: boolean;
   tries: number;
 }
@@ -50,7 +50,7 @@ export class Notices {
   readonly #options: NoticesOptions;
   readonly #kept: KeptNotices | undefined;
   readonly #ready: Pending[] = [];
-  /** Those that wait for their next try. */
+  /** The notices that wait for their next try. */
   readonly #later = new Map<Pending, NodeJS.Timeout>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -71,7 +71,7 @@ export class Notices {
     return this.#ready.length + this.#later.size;
   }
 
-  /** Those that are told of runs of this command. undefined: nobody. */
+  /** The notices of runs of this command. undefined: there are none. */
   of(command: { readonly notify?: readonly Notice[] } | undefined): readonly Notice[] | undefined {
     const notices = command?.notify ?? this.#options.all;
     return notices.length === 0 ? undefined : notices;
@@ -80,7 +80,7 @@ export class Notices {
   /** The run has its outcome, which is not written yet. So a server that is killed now gives the notice later. */
   ended(run: Run, outcome: RunOutcome): void {
     const { status } = outcome;
-    // A caller is told that the call is refused. Of a schedule nobody else would know.
+    // A caller hears that the call is refused, but nobody would hear it of a schedule.
     if (status === "rejected" && run.identity.owner !== scheduler.owner) return;
     if (run.notices?.some(({ statuses }) => statuses.has(status)) !== true) return;
     // To look for the end of standard error takes longer than a run may be held up by each of thousands that fail.
@@ -161,7 +161,7 @@ export class Notices {
     this.#log({ message, facts });
   }
 
-  /** Not at once: the run that has just ended comes first. */
+  /** Starts notices in a later turn, because the run that has just ended comes first. */
   #pumpSoon(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
@@ -206,7 +206,7 @@ export class Notices {
   async #runScript({ id, notice: { target }, facts, isKept }: Pending, signal: AbortSignal): Promise<void> {
     if (target.kind !== "script" || (isKept && this.#kept?.claim(id) === false)) return;
     const { limits } = this.#options;
-    // It is no process of that run, and must not be ended with it.
+    // The script is no process of that run, and must not be ended with it.
     const runId = createRunId();
     const killGraceMs = Math.min(limits.killGraceMs, closingKillGraceMs);
     const outcome = await runScript(target, facts, { runId, signal, limits: { ...limits, killGraceMs } });
@@ -229,7 +229,7 @@ export class Notices {
       notice.target.kind === "script" || tries >= limits.maxNoticeTries || error.details["final"] === true;
     if (!isFinal) {
       const pauseMs = Math.min(limits.maxNoticeRetryMs, limits.noticeRetryMs * 4 ** (tries - 1));
-      // So that the notices of one bad moment do not come back in one moment.
+      // The jitter keeps the notices of one bad moment from coming back in one moment.
       if (!this.#isClosed) this.#sendLater(pending, pauseMs * (0.8 + 0.4 * Math.random()));
       if (tries > 1 || this.#isClosed) return;
     } else {
@@ -260,8 +260,8 @@ export class Notices {
   }
 
   /**
-   * Waits until those under way and those that are ready are given, and no longer than `timeoutMs`. What is not given
-   * then is given by the next server of the same runs folder.
+   * Waits until the notices under way and the ready ones are given, but no longer than `timeoutMs`. The next server of
+   * the same runs folder gives the rest.
    */
   async close(timeoutMs: number): Promise<void> {
     for (const timer of this.#later.values()) clearTimeout(timer);
@@ -292,12 +292,12 @@ async function within(timeoutMs: number, work: (isInTime: () => boolean) => Prom
   clearTimeout(timer);
 }
 
-/** Those that are ready begin in the next turn of the event loop. */
+/** Ready notices begin in the next turn of the event loop. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-/** The same for each server that tells of this run. */
+/** The id is the same for each server that tells of this run. */
 function idOf(run: string, index: number): string {
   return index === 0 ? run : `${run}-${index}`;
 }

@@ -14,7 +14,7 @@ export interface RequestOptions {
 }
 
 /**
- * Resolves when the receiver has taken it (2xx).
+ * Resolves when the receiver has taken the notice (2xx).
  * @throws IscepError `connect_failed` with the reason; `details.final` says that another try makes no sense
  */
 export async function sendNotice(address: NoticeAddress, options: RequestOptions): Promise<void> {
@@ -24,7 +24,7 @@ export async function sendNotice(address: NoticeAddress, options: RequestOptions
     timestamp: new Date(facts.endedAtMs ?? nowMs).toISOString(),
     data: facts,
   });
-  // It is read each time, so that a new one counts at once.
+  // The secret is read each time, so that a new one counts at once.
   const secret = address.secret === undefined ? undefined : readSecret(address.secret);
   const status = await post(address.url, webhookHeaders(secret, id, Math.floor(nowMs / 1_000), body), body, options);
   if (status >= 200 && status < 300) return;

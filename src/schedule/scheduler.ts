@@ -149,7 +149,7 @@ export class Scheduler {
     });
   }
 
-  /** undefined when it was left out. */
+  /** Returns undefined when the time was left out. */
   #begin({ name, concurrency, schedule }: ScheduledCommand): Run | undefined {
     const last = this.#lastRuns.get(name);
     if (concurrency === undefined && last !== undefined && last.outcome === undefined) {

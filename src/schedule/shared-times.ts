@@ -6,14 +6,14 @@ export interface ScheduledTime {
   readonly command: string;
   /** Unix time in milliseconds. */
   readonly plannedMs: number;
-  /** It must be left out while the last run of this schedule goes on, in any of the servers. */
+  /** True when the time must be left out while the last run of this schedule goes on, in any of the servers. */
   readonly isAlone: boolean;
 }
 
 export type ScheduleClaim =
-  /** This server starts it, and no other one. Call `ended` when its run is over. */
+  /** This server starts the time, and no other one does. Call `ended` when its run is over. */
   | { readonly kind: "ours"; ended(): void }
-  /** Another server has it. */
+  /** Another server has the time. */
   | { readonly kind: "others" }
   /** Nobody starts it, because the last run goes on in that server. */
   | { readonly kind: "underWay"; readonly where: string };
@@ -21,9 +21,9 @@ export type ScheduleClaim =
 export interface SharedTimesOptions {
   /** Rejects when nobody can know now. */
   claim(time: ScheduledTime): Promise<ScheduleClaim>;
-  /** Nobody could say it in time, so it is not started here. */
+  /** Nobody could say in time who starts it, so it is not started here. */
   unknown(time: ScheduledTime, reason: string): void;
-  /** How long is asked, and how often. */
+  /** How long the server asks, and how often. */
   readonly askMs: number;
   readonly pauseMs: number;
 }
@@ -37,7 +37,7 @@ export class SharedTimes {
     this.#options = options;
   }
 
-  /** undefined when nobody can know, which has been told. */
+  /** Resolves to undefined when nobody can know, after `unknown` was called. */
   async ask(time: ScheduledTime): Promise<ScheduleClaim | undefined> {
     const { askMs, pauseMs } = this.#options;
     const endsAtMs = performance.now() + askMs;

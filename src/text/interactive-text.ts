@@ -35,7 +35,7 @@ const longestSequence = 128;
 
 type State = "text" | "escape" | "sequence" | "private text" | "end of private text";
 
-/** What puts each thing back that may have been switched, in this order. */
+/** For each thing that may have been switched, what puts it back, in this order. */
 const undoing = {
   region: "\u001b7\u001b[r\u001b8",
   keypad: "\u001b>",
@@ -160,7 +160,7 @@ export class InteractiveText {
 
   #takeSequence(byte: number, shown: number[]): void {
     if (byte >= 0x20 && byte < 0x40) {
-      // One that is longer is left out as a whole: what is held no longer counts, but its end must be found.
+      // A longer sequence is left out as a whole: its bytes are not held any more, but its end must be found.
       if (this.#held.length <= longestSequence) this.#held.push(byte);
     } else if (byte >= 0x40 && byte < 0x7f) {
       const sequence = [...this.#held, byte];

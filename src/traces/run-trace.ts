@@ -23,7 +23,7 @@ export function beginRunTrace(run: TracedRun, traceparent: string | undefined): 
     const facts = { "iscep.run.id": run.id, "iscep.owner": run.identity.owner };
     return tracing.beginRun(run.command, traceparent, facts);
   }
-  // Only what was understood goes on to a script: the rest of the text is the caller's.
+  // Only what was understood is passed to a script, because the text comes from a caller.
   const place = readTraceparent(traceparent);
   if (place === undefined) return undefined;
   return { traceparent: writeTraceparent(place), within: (work) => work(), end: () => {} };

@@ -8,7 +8,7 @@ export interface SpanPlace {
 
 const form = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
-/** undefined for a text that is none, which is to be ignored (W3C Trace Context, section 3.2.2). */
+/** Returns undefined for a text of another form, which must be ignored (W3C Trace Context, section 3.2.2). */
 export function readTraceparent(text: string | undefined): SpanPlace | undefined {
   if (text === undefined || text.length > maxCharacters) return undefined;
   const [, version, traceId = "", spanId = "", flags = "", more] = form.exec(text) ?? [];

@@ -72,7 +72,7 @@ export class Tracing {
     attributes: Attributes,
     parent: OpenTelemetry.Context,
   ): TracedSpan {
-    // It is asked for each time, because a program may replace its provider.
+    // The tracer is asked for each time, because a program may replace its provider.
     const tracer = this.#api.trace.getTracer("iscep", packageVersion);
     return new TracedSpan(this.#api, tracer.startSpan(name, { kind, attributes: { ...attributes } }, parent), parent);
   }
@@ -100,7 +100,7 @@ export class TracedSpan {
     this.#parent = parent;
   }
 
-  /** undefined for a span of a provider that makes none. */
+  /** undefined for a span of a provider that makes no ids. */
   get traceparent(): string | undefined {
     const place = this.#span.spanContext();
     return this.#api.isSpanContextValid(place) ? writeTraceparent(place) : undefined;
