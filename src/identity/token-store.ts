@@ -31,6 +31,7 @@ interface KnownEntry {
 }
 
 interface KnownToken extends KnownEntry {
+  readonly reference: string;
   readonly storedKey: Buffer;
   readonly serverKey: Buffer;
 }
@@ -40,8 +41,8 @@ interface KnownTokens {
   readonly byId: ReadonlyMap<string, KnownToken>;
   /** Other tokens by their stored key, in hex. Several owners may have the same one, as in the original. */
   readonly byKey: ReadonlyMap<string, readonly KnownToken[]>;
-  /** All tokens, by the reference that version 2 uses. */
-  readonly byReference: ReadonlyMap<string, KnownToken>;
+  /** All tokens, by the reference that version 2 uses. Several owners may have the same one. */
+  readonly byReference: ReadonlyMap<string, readonly KnownToken[]>;
   /** Client certificates, by what the file calls them. */
   readonly byCertificate: ReadonlyMap<string, KnownEntry>;
 }
@@ -70,7 +71,8 @@ class TokenStore implements TokensAuthenticator {
   #checkedAtMs: number;
   readonly #warned = new Set<string>();
   #watchers: FSWatcher[] = [];
-  readonly #references = new WeakMap<Identity, string>();
+  /** Which token an identity came from, also after the file was read again. */
+  readonly #origins = new WeakMap<Identity, KnownToken>();
 
   constructor(path: string, options: TokenStoreOptions) {
     this.#path = resolve(path); // the process may change its folder
@@ -108,16 +110,21 @@ class TokenStore implements TokensAuthenticator {
     const storedKey = storedKeyOf(clientKey(parsed?.secret ?? token));
     const candidates = known === undefined ? (this.#tokens.byKey.get(storedKey.toString("hex")) ?? []) : [known];
     const nowMs = Date.now();
-    return candidates.find(
-      (candidate) => timingSafeEqual(candidate.storedKey, storedKey) && counts(candidate, nowMs, source),
+    return this.#given(
+      candidates.find(
+        (candidate) => timingSafeEqual(candidate.storedKey, storedKey) && counts(candidate, nowMs, source),
+      ),
     )?.identity;
   }
 
   find(reference: string, source?: string): ProvableToken | undefined {
     this.currentGeneration();
-    const known = this.#tokens.byReference.get(reference);
-    if (known === undefined || !counts(known, Date.now(), source)) return undefined;
-    this.#references.set(known.identity, reference);
+    const nowMs = Date.now();
+    return this.#given(this.#tokens.byReference.get(reference)?.find((candidate) => counts(candidate, nowMs, source)));
+  }
+
+  #given(known: KnownToken | undefined): KnownToken | undefined {
+    if (known !== undefined) this.#origins.set(known.identity, known);
     return known;
   }
 
@@ -138,8 +145,13 @@ class TokenStore implements TokensAuthenticator {
   }
 
   refresh(identity: Identity, source?: string): Identity | undefined {
-    const reference = this.#references.get(identity);
-    return reference === undefined ? undefined : this.find(reference, source)?.identity;
+    const origin = this.#origins.get(identity);
+    if (origin === undefined) return undefined;
+    this.currentGeneration();
+    const nowMs = Date.now();
+    const { reference } = origin;
+    const same = this.#tokens.byReference.get(reference)?.find(({ identity: { owner } }) => owner === identity.owner);
+    return same !== undefined && counts(same, nowMs, source) ? this.#given(same)?.identity : undefined;
   }
 
   close(): void {
@@ -239,7 +251,7 @@ class TokenStore implements TokensAuthenticator {
 function index(file: TokensFile): KnownTokens {
   const byId = new Map<string, KnownToken>();
   const byKey = new Map<string, KnownToken[]>();
-  const byReference = new Map<string, KnownToken>();
+  const byReference = new Map<string, KnownToken[]>();
   const byCertificate = new Map<string, KnownEntry>();
   for (const [owner, entries] of file) {
     for (const entry of entries) {
@@ -259,8 +271,9 @@ function index(file: TokensFile): KnownTokens {
         continue;
       }
       const { carriedId, storedKey, serverKey } = grant;
-      const known: KnownToken = { ...terms, storedKey, serverKey };
-      byReference.set(tokenReference(storedKey), known);
+      const reference = tokenReference(storedKey);
+      const known: KnownToken = { ...terms, storedKey, serverKey, reference };
+      byReference.set(reference, [...(byReference.get(reference) ?? []), known]);
       if (carriedId !== null) {
         byId.set(carriedId, known);
       } else {

@@ -139,3 +139,23 @@ test.each(Object.entries(everyDoor))(
       expect(await ask(verbs, verb, run)).toMatchObject({ code: "unauthorized" });
   },
 );
+
+test.each(Object.entries(everyDoor))(
+  "a call under way goes on when tokens of others come and go, through %s",
+  async (_, way) => {
+    const { server, tokens, slow } = await stage();
+    // The token is used through this door only.
+    const { token } = await addToken(server.tokensFile, { owner: "eve" });
+    const [eve, bob] = [await way.verbs(server, token), await way.verbs(server, tokens.bob)];
+    await until(async () => (await eve.call("greet")).code === "ok");
+    const waiting = [eve.call("slow"), bob.call("slow")];
+    await slow.started(2);
+    await addToken(server.tokensFile, { owner: "new" });
+    await removeToken(server.tokensFile, "bob");
+    // That the call of bob ends shows that the door has looked.
+    if (way.outlivesToken !== true) expect((await waiting[1])?.code).toBe("lost");
+    slow.open();
+    expect(await waiting[0]).toEqual({ code: "ok", words: "" });
+    expect((await eve.call("greet")).code).toBe("ok");
+  },
+);
