@@ -196,7 +196,7 @@ describe("iscep serve ends", () => {
     const startedMs = performance.now();
     serving.child.kill(signal);
     expect((await serving.ended).code).toBe(code);
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
     await lost;
   });
 

@@ -246,9 +246,10 @@ describe("opening", () => {
     expect(await runProgram("open-store", path)).toBe("open\n");
     const opened = open(path);
     const accessed = statSync(path, { bigint: true }).atimeNs;
-    const startMs = performance.now();
+    const before = process.cpuUsage();
     for (let count = 0; count < 20_000; count++) opened.store.verify("bobs-own");
-    expect(performance.now() - startMs).toBeLessThan(5_000);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1_000).toBeLessThan(5_000);
     expect(statSync(path, { bigint: true }).atimeNs).toBe(accessed);
   });
 });

@@ -69,7 +69,7 @@ describe("a text in a log", () => {
     const text = `${canaryHex.slice(0, 511)} `.repeat(20_000);
     const startMs = performance.now();
     terminalText(text, 64 * 1024);
-    expect(performance.now() - startMs).toBeLessThan(500);
+    expect(performance.now() - startMs).toBeLessThan(2_000);
   });
 
   test("may be no text at all without a throw", () => {

@@ -53,7 +53,7 @@ describe("closing a server", () => {
     await sleep(20);
     const startedMs = performance.now();
     await server.server.close({ graceMs: 20 });
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(performance.now() - startedMs).toBeLessThan(4_000);
     expect(await settled).toMatchObject([{ status: "rejected", reason: { code: "cancelled" } }]);
     letGo();
   });
@@ -69,7 +69,7 @@ describe("closing a server", () => {
     await client.close();
     const startedMs = performance.now();
     await server.server.close();
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(performance.now() - startedMs).toBeLessThan(4_000);
   });
 
   test("is the same twice, at once and later, and by await using", async () => {
