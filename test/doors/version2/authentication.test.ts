@@ -136,7 +136,7 @@ test("a server that does not know the token is found out, even if it says yes to
 });
 
 // PITFALLS B14 (GHSA-gq2m-77hf-vwgh): a session does not outlive what opened it.
-test("a removed token ends its idle session within a second, and its run is not left alone for ever", async () => {
+test("a removed token ends its idle session, and its run is not left alone for ever", async () => {
   const slow = gate();
   const server = await startServer({ commands: [slow.command], limits: { callerGraceMs: 20 } });
   const { record, token } = await addToken(server.tokensFile, { owner: "carol" });
