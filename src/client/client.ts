@@ -21,7 +21,7 @@ import {
   type RunsOptions,
 } from "./protocol/options.js";
 import { withCallSite } from "./protocol/call-site.js";
-import { closeSource } from "./protocol/input-sender.js";
+import { closeSource, sourceFault } from "./protocol/input-sender.js";
 import { openProtocolClient } from "./open-protocol-client.js";
 import type { AllRuns, ClusterCalls, InstanceRecord } from "./protocol/instances.js";
 import type { RunHandle } from "./protocol/run-handle.js";
@@ -144,7 +144,10 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
     ...args: CallArguments<Commands, Name, RunOptions>
   ): RunHandle<ResultOf<Commands, Name>> {
     const [given, options] = args;
-    const fault = unknownOption("client.run()", options, runOptionNames) ?? this.#unreachable(options);
+    const fault =
+      unknownOption("client.run()", options, runOptionNames) ??
+      sourceFault(options?.stdin) ??
+      this.#unreachable(options);
     if (fault !== undefined) {
       closeSource(options?.stdin);
       return refusedRun(fault);

@@ -88,4 +88,13 @@ describe("an option that there is not is refused by", () => {
     expect(await run.outcome).toMatchObject({ status: "rejected", error: { message: /did you mean "detach"\?/ } });
     expect(stdin.destroyed).toBe(true);
   });
+
+  test.each([5, null, {}, ["a"]])("a run whose standard input is %j", async (stdin) => {
+    const client = await (await startServer()).client();
+    const run: RunHandle = client.run("noargs", {}, untyped({ stdin }));
+    expect(await run.outcome).toMatchObject({
+      status: "rejected",
+      error: { code: "usage", message: /^stdin has to be/ },
+    });
+  });
 });

@@ -107,6 +107,7 @@ class BrokerService implements Service {
   }
 
   async close(): Promise<void> {
+    this.#answers?.nobody();
     this.#links.close();
     await this.#broker.close();
   }
@@ -134,6 +135,7 @@ class Answers {
     this.#lastAtMs = nowMs;
   }
 
+  /** Nobody is there who could answer, or nobody waits for answers any more. */
   nobody(): void {
     this.#isOver = true;
     this.#wake?.();

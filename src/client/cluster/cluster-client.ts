@@ -17,7 +17,7 @@ import type { Version2ProtocolClient } from "../version2/protocol-client.js";
 import { EveryRun } from "./all-runs.js";
 import { ClusterCall } from "./cluster-call.js";
 import { clusterRun } from "./cluster-run.js";
-import { checkDurable, durableRun, foundRun, runInQueue } from "./durable-run.js";
+import { checkDurable, durableRun, foundRun, runInQueue, type FindingOptions } from "./durable-run.js";
 import { HandedRun } from "./handed-run.js";
 import type { ClusterHost } from "./host.js";
 import type { Member } from "./member.js";
@@ -51,6 +51,7 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   readonly maxCallMoves: number;
   readonly #options: ClusterClientOptions;
   readonly #whereabouts: Whereabouts;
+  readonly #closed = new AbortController();
   #toldLost = false;
 
   constructor(options: ClusterClientOptions) {
@@ -158,16 +159,22 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
 
   #durableRun(command: string, args: unknown, options: RunOptions): RunHandle {
     const { durable } = this.#options.service;
-    const { token = this.#options.token, signal } = options;
+    const finding = this.#finding(options);
     const submit = async (): Promise<string> => {
       checkDurable(options);
       if (durable === undefined) throw new IscepError("usage", "this service has no queue for durable calls");
-      return durable.submit(command, args, options, token ?? undefined);
+      return durable.submit(command, args, options, finding.token);
     };
     const submitted = submit();
     const { durable: _durable, detach: _detach, idempotencyKey: _key, ...following } = options;
     const attach = (run: string): Promise<RunHandle> => this.#attached(run, following);
-    return durableRun({ command, submitted, durable: durable ?? noQueue, token: token ?? undefined, signal, attach });
+    return durableRun({ ...finding, command, submitted, attach });
+  }
+
+  /** What it takes to look for a call that may be in the queue. */
+  #finding({ token = this.#options.token, signal }: CallOptions = {}): Omit<FindingOptions, "attach" | "isPatient"> {
+    const { durable = noQueue } = this.#options.service;
+    return { durable, token: token ?? undefined, signal, closed: this.#closed.signal };
   }
 
   async #attached(run: string, options: AttachOptions): Promise<RunHandle> {
@@ -195,11 +202,9 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     return new HandedRun({
       ends: false,
       next: async (refused) => {
-        const { durable = noQueue } = this.#options.service;
         if (refused !== undefined) return refused;
         const attach = (id: string): Promise<RunHandle> => this.#attached(id, options);
-        const token = (options.token === undefined ? this.#options.token : options.token) ?? undefined;
-        return foundRun(run, { durable, token, signal: options.signal, attach, isPatient: false });
+        return foundRun(run, { ...this.#finding(options), attach, isPatient: false });
       },
     });
   }
@@ -209,8 +214,7 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     try {
       return await this.#whereabouts.ofRun(run, options);
     } catch (thrown) {
-      const token = (options?.token === undefined ? this.#options.token : options.token) ?? undefined;
-      const { durable = noQueue } = this.#options.service;
+      const { durable, token } = this.#finding(options);
       const other = await runInQueue(run, toIscepError(thrown), () => durable.state(run, token));
       return this.#whereabouts.ofRun(other, options);
     }
@@ -311,6 +315,7 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
   }
 
   async close(): Promise<void> {
+    this.#closed.abort("the client is closed");
     this.#options.events.tell("closed");
     await this.members.close();
   }

@@ -81,9 +81,10 @@ class ClusterRun implements WaitingCall {
   }
 
   #begin(member: Member, wait: boolean): RunHandle {
+    const attempt = member.client.run(this.#command, this.#args, optionsThere(this.#options, wait, this.#begunAtMs));
+    // Options that mean nothing make it throw. No place is taken then.
     this.member = member;
     member.own++;
-    const attempt = member.client.run(this.#command, this.#args, optionsThere(this.#options, wait, this.#begunAtMs));
     this.#attempt = attempt;
     // A handle without output makes its id only when somebody asks for it.
     if (this.#options?.output !== false)

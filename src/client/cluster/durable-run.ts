@@ -34,6 +34,8 @@ export interface DurableRunOptions {
   readonly token: string | undefined;
   readonly durable: Pick<DurableCalls, "state">;
   readonly signal: AbortSignal | undefined;
+  /** The client is closed, so nothing more is heard of the call. */
+  readonly closed: AbortSignal;
   /** Resolves to the id of the run when the broker has the call. */
   readonly submitted: Promise<string>;
   /** Attaches to a run at the instance that has it. @throws IscepError when none has it */
@@ -55,7 +57,7 @@ export function durableRun({ command, submitted, ...finding }: DurableRunOptions
   });
 }
 
-export type FindingOptions = Pick<DurableRunOptions, "durable" | "token" | "signal" | "attach"> & Patience;
+export type FindingOptions = Pick<DurableRunOptions, "durable" | "token" | "signal" | "closed" | "attach"> & Patience;
 
 /**
  * Waits until an instance has the run. A run that is over and not kept has only its outcome.
@@ -63,7 +65,8 @@ export type FindingOptions = Pick<DurableRunOptions, "durable" | "token" | "sign
  */
 export async function foundRun(run: string, finding: FindingOptions, refused?: Outcome): Promise<RunHandle | Outcome> {
   if (refused?.status === "rejected" && !isNowhere.has(refused.error.code)) return refused;
-  const { durable, token, signal, attach, isPatient } = finding;
+  const { durable, token, signal, closed, attach, isPatient } = finding;
+  const interrupted = signal === undefined ? closed : AbortSignal.any([signal, closed]);
   let startedMs: number | undefined;
   let silentSinceMs: number | undefined;
   for (;;) {
@@ -75,6 +78,10 @@ export async function foundRun(run: string, finding: FindingOptions, refused?: O
       return await attach(run);
     } catch (thrown) {
       const error = toIscepError(thrown);
+      if (closed.aborted)
+        throw new IscepError("lost", "the client was closed; a durable call that waits stays in the queue", {
+          cause: error,
+        });
       if (!isNowhere.has(error.code)) throw error;
       const state = await durable.state(run, token).catch(() => undefined);
       if (state?.state === "unknown") throw error;
@@ -89,7 +96,7 @@ export async function foundRun(run: string, finding: FindingOptions, refused?: O
         if (!state.isThere || performance.now() - startedMs > beginsWithinMs) return lostOutcome(state.instance);
       }
     }
-    await pause(lookMs, undefined, signal === undefined ? {} : { signal }).catch(() => {});
+    await pause(lookMs, undefined, { signal: interrupted }).catch(() => {});
   }
 }
 

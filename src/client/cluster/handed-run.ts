@@ -33,6 +33,8 @@ export class HandedRun implements RunHandle {
   readonly #listeners: ((run: RunHandle) => void)[] = [];
   #size: TerminalSize | undefined;
   #isCancelled = false;
+  /** Its caller has let go of the handle. */
+  #isDiscarded = false;
   #ended: Outcome | undefined;
   #wake: (() => void)[] = [];
 
@@ -74,6 +76,7 @@ export class HandedRun implements RunHandle {
     for (const listen of this.#listeners) listen(attempt);
     if (this.#size !== undefined) attempt.resize(this.#size);
     if (this.#isCancelled) attempt.cancel();
+    if (this.#isDiscarded) void attempt[Symbol.asyncDispose]();
     this.#news();
   }
 
@@ -160,10 +163,11 @@ export class HandedRun implements RunHandle {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // An attempt that is not made yet is let go of when it is made. A call in a queue may wait for days.
+    this.#isDiscarded = true;
     if (this.#options.ends) this.#isCancelled = true;
-    // The first attempt may not have been made yet.
-    await (await this.#attempt(0))?.[Symbol.asyncDispose]();
     await this.current?.[Symbol.asyncDispose]();
     if (this.#options.ends) await this.outcome;
+    else await this.#options.id?.catch(() => {});
   }
 }

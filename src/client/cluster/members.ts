@@ -73,6 +73,7 @@ export class Members implements Iterable<Member> {
    * instance.
    */
   #told(beat: Beat): void {
+    if (this.#closed.signal.aborted) return;
     const { instance, state } = beat;
     let member = this.#members.get(instance);
     if (member === undefined) {
@@ -302,7 +303,10 @@ export class Members implements Iterable<Member> {
     clearInterval(this.#sweep);
     this.#closed.abort("the client is closed");
     for (const wake of this.#wake.splice(0)) wake();
-    await Promise.all([...this.#members.values()].map((member) => member.close()));
+    const members = [...this.#members.values()];
+    // A call that ends at one of them now must not go on to the next one.
+    this.#members.clear();
+    await Promise.all(members.map((member) => member.close()));
     await this.#options.service.close();
   }
 }

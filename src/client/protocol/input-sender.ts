@@ -169,9 +169,16 @@ export class InputSender {
   }
 }
 
+/** What is wrong with a source that a program without types has given. */
+export function sourceFault(source: unknown): IscepError | undefined {
+  if (source === undefined || typeof source === "string" || source instanceof Uint8Array) return undefined;
+  if (typeof source === "object" && source !== null && Symbol.asyncIterator in source) return undefined;
+  return new IscepError("usage", "stdin has to be a text, bytes, or a stream of them");
+}
+
 /** The input of a run that was refused. */
 export function closeSource(source: StdinSource | undefined): void {
-  if (source !== undefined) new InputSender(source, () => {}).close();
+  if (source !== undefined && sourceFault(source) === undefined) new InputSender(source, () => {}).close();
 }
 
 function chunksOf(source: StdinSource): AsyncIterator<unknown> {

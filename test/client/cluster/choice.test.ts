@@ -103,6 +103,27 @@ describe("calls of one client", () => {
     expect(started()).toEqual([1, 4]);
   });
 
+  test("that their options forbid take no place at any instance", async () => {
+    const { service, gates, startedInAll, started } = await gated(1, 1);
+    const client = await service.client();
+    for (let count = 0; count < 4; count++) {
+      const { outcome } = client.run("gate", {}, { timeoutMs: Number.NaN });
+      expect(await outcome).toMatchObject({ status: "rejected", error: { code: "usage" } });
+      expect(await errorOf(client.call("gate", {}, { timeoutMs: Number.NaN }))).toMatchObject({ code: "usage" });
+    }
+    const calls = Array.from({ length: 2 }, () => client.call("gate", {}));
+    await startedInAll(2);
+    const waiting = Array.from({ length: 2 }, () => client.call("gate", {}));
+    // One of them waits at the first instance. It begins only if the client sees that there is room at the second one.
+    for (let count = 3; count <= 4; count++) {
+      gates[1]!.open();
+      await startedInAll(count);
+    }
+    expect(started()).toEqual([1, 3]);
+    for (const { open } of gates) open();
+    expect(await Promise.all([...calls, ...waiting])).toHaveLength(4);
+  });
+
   test("have a place that becomes free elsewhere before calls that are made then", async () => {
     for (const kind of ["call", "run"] as const) {
       // Two are tried, because the waiting one may wait at the instance whose place becomes free.

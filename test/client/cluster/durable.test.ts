@@ -87,6 +87,40 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect(await run.value).toBe("ada");
   });
 
+  test.each([true, false])(
+    "a client that is closed ends the waits for calls that stay in the queue, with the broker there: %s",
+    async (isThere) => {
+      const nats = await NatsServer.start({ jetStream: true });
+      const slow = gate("slow");
+      const { server } = await startInstance(nats, { commands: [slow.command], limits: { ...limits, maxRuns: 1 } });
+      const client = await clientOf(nats);
+      const first = errorOf(client.call("slow"));
+      await slow.started(1);
+      const run = client.run("slow", {}, durable);
+      const attached = client.attach(await run.id);
+      await until(async () =>
+        (await errorOf(client.runs({ run: await run.id }))).message.includes("waits in the queue"),
+      );
+      if (!isThere) await nats.kill();
+      await client.close();
+      for (const { outcome } of [run, attached]) {
+        expect(await outcome).toMatchObject({ status: "lost", error: { code: "lost" } });
+      }
+      expect((await first).code).toBe("lost");
+      slow.open();
+      await server.close({ graceMs: 0 });
+    },
+  );
+
+  test("a handle that goes out of scope leaves its call in the queue, and does not wait for it", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const client = await clientOf(nats);
+    const run = client.run("greet", { name: "ada" }, durable);
+    await run[Symbol.asyncDispose]();
+    await startInstance(nats, { commands: [greet], limits });
+    expect(await run.value).toBe("ada");
+  });
+
   test("an instance that is gone has lost what it had taken, and its caller hears so", async () => {
     const nats = await NatsServer.start({ jetStream: true });
     const slow = gate("slow");
