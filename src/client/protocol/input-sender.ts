@@ -19,6 +19,9 @@ export interface InputChannel {
   write(offset: number, bytes: Uint8Array): void;
 }
 
+/** Smaller chunks are put together, because an object for each byte would cost a hundred times the window. */
+const blockBytes = 4_096;
+
 interface Chunk {
   readonly offset: number;
   readonly bytes: Uint8Array;
@@ -152,7 +155,10 @@ export class InputSender {
     const offset = this.#end;
     this.#end += bytes.length;
     // What the joined run already got from an earlier call need not be kept.
-    if (this.#end > this.#needed) this.#kept.push({ offset, bytes });
+    if (this.#end <= this.#needed) return;
+    const last = this.#kept.at(-1);
+    if (last === undefined || last.bytes.length + bytes.length > blockBytes) this.#kept.push({ offset, bytes });
+    else this.#kept.splice(-1, 1, { offset: last.offset, bytes: Buffer.concat([last.bytes, bytes]) });
   }
 
   /** The run has ended. Nothing more is read from the source, and it is closed. */

@@ -10,19 +10,27 @@ import { longestTimeoutMs, type HttpContext, type HttpHost } from "./mount.js";
 import { outcomeResponse } from "./outcome-answer.js";
 import { acceptsEvents, preferencesOf } from "./preferences.js";
 
+export interface GivenCall extends CallInput {
+  /** Called when nobody reads a live answer any more, maybe more than once. */
+  readonly over?: () => void;
+}
+
 /** @param given what was read of the request already */
 export async function answerCall(
   context: HttpContext,
   host: HttpHost,
   name: string,
-  given?: CallInput,
+  given?: GivenCall,
 ): Promise<Response> {
   const isLive = acceptsEvents(context.req.header("accept"));
   const hasSession = context.req.header("cookie") !== undefined;
   if (!isLive && !hasSession) return called({ context, host, name, given, client: host.clientOf(context) });
   // A live answer ends with its reader, and a call of a browser ends with its session.
   const client = host.followerOf(context);
-  const over = (): void => void client.close();
+  const over = (): void => {
+    given?.over?.();
+    void client.close();
+  };
   try {
     const response = await called({ context, host, name, given, client, over: isLive ? over : undefined });
     if (!isLive) over();

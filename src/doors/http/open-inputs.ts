@@ -8,27 +8,52 @@ export interface OpenInput {
   /** Who has started the run. */
   readonly caller: CallerRecord;
   readonly input: TypedInput;
-  readonly handle: Pick<RunHandle, "outcome" | "resize">;
+  readonly handle: Pick<RunHandle, "outcome" | "resize" | "cancel">;
+  /** How long the run goes on when nobody follows it or types. undefined: until it ends. */
+  readonly graceMs: number | undefined;
   /** Ends what types into the run. Without all of its input, the run ends too when its grace is over. */
   close(): Promise<void>;
 }
 
+interface Kept {
+  readonly open: OpenInput;
+  followers: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
 export class OpenInputs {
-  readonly #inputs = new Map<string, OpenInput>();
+  readonly #inputs = new Map<string, Kept>();
   readonly #keys = new Map<string, Promise<unknown>>();
 
   of(run: string): OpenInput | undefined {
-    return this.#inputs.get(run);
+    return this.#inputs.get(run)?.open;
   }
 
   /** Keeps it until the run has ended. */
   add(run: string, open: OpenInput): void {
-    this.#inputs.set(run, open);
+    this.#inputs.set(run, { open, followers: 0, timer: undefined });
+    this.follow(run)();
     void open.handle.outcome.then(() => {
+      clearTimeout(this.#inputs.get(run)?.timer);
       this.#inputs.delete(run);
       open.input.close();
       return open.close();
     });
+  }
+
+  /** Somebody follows the run, or types. Call what this returns when they have left. */
+  follow(run: string): () => void {
+    const kept = this.#inputs.get(run);
+    if (kept === undefined || kept.open.graceMs === undefined) return () => {};
+    kept.followers++;
+    clearTimeout(kept.timer);
+    let isThere = true;
+    return () => {
+      if (!isThere) return;
+      isThere = false;
+      if (--kept.followers > 0 || !this.#inputs.has(run)) return;
+      kept.timer = setTimeout(() => kept.open.handle.cancel(), kept.open.graceMs).unref();
+    };
   }
 
   /** Two calls with one key must not both be the first. */
@@ -44,6 +69,6 @@ export class OpenInputs {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#inputs.values()].map((open) => open.close()));
+    await Promise.all([...this.#inputs.values()].map(({ open }) => open.close()));
   }
 }

@@ -31,12 +31,17 @@ export const mountRuns: HttpMount = (app, host) => {
     refuseUnknownQuery(context, ["offset"]);
     const offset = offsetOf(req.header("last-event-id") ?? req.query("offset"));
     const client = host.followerOf(context);
-    const handle = client.attach(req.param("id"), { offset, timeoutMs: longestTimeoutMs });
+    const id = req.param("id");
+    const handle = client.attach(id, { offset, timeoutMs: longestTimeoutMs });
+    const leave = host.inputs.follow(id);
     return eventsResponse(handle, {
       offset,
       heartbeatMs: host.limits.eventHeartbeatMs,
       isHead: req.method === "HEAD",
-      over: () => void client.close(),
+      over: () => {
+        leave();
+        void client.close();
+      },
     });
   });
   app.get("/runs/:id/output", (context) => outputResponse(context, host, context.req.param("id")));

@@ -32,16 +32,19 @@ export async function answerTypedCall(context: HttpContext, host: HttpHost, name
     ...(terminal === undefined ? {} : { terminal }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
   };
-  const begin = (): Promise<Begun> => began(context, host, name, args, options);
+  const begin = (): Promise<Begun> => began(context, host, name, args, { isLive, ...options });
   const begun =
     idempotencyKey === undefined
       ? await begin()
       : await host.inputs.inTurn(idempotencyKey, async () => {
           // A call that joins a run has no input of its own, and must not take the place of the one that is open.
-          const { runs } = await client.runs({ idempotencyKey });
-          return runs.length > 0 ? undefined : begin();
+          const [earlier] = (await client.runs({ idempotencyKey })).runs;
+          return earlier === undefined ? begin() : { joined: earlier.run };
         });
-  if (begun === undefined) return answerCall(context, host, name, { args });
+  if ("joined" in begun) {
+    const follow = isLive ? { over: host.inputs.follow(begun.joined) } : {};
+    return answerCall(context, host, name, { args, ...follow });
+  }
   const { run, handle } = begun;
   if (run === undefined) return outcomeResponse(await handle.outcome, undefined);
   if (isLive) return liveResponse(context, host, run);
@@ -84,12 +87,13 @@ async function began(
   host: HttpHost,
   name: string,
   args: JsonObject,
-  options: Pick<RunOptions, "terminal" | "idempotencyKey">,
+  { isLive, ...options }: Pick<RunOptions, "terminal" | "idempotencyKey"> & { readonly isLive: boolean },
 ): Promise<Begun> {
+  const { limits } = host;
   const traceparent = context.req.header("traceparent");
+  const caller = await host.clientOf(context).whoAmI();
   const client = host.lastingClientOf(context);
-  const input = new TypedInput(host.limits);
-  const caller = await client.whoAmI();
+  const input = new TypedInput(limits);
   const handle = client.run(name, args, {
     // The command has a timeout of its own.
     timeoutMs: longestTimeoutMs,
@@ -101,15 +105,22 @@ async function began(
   });
   const run = await handle.id.catch(() => undefined);
   if (run === undefined) await client.close();
-  else host.inputs.add(run, { command: name, caller, input, handle, close: () => client.close() });
+  else {
+    const graceMs = isLive ? limits.callerGraceMs : undefined;
+    host.inputs.add(run, { command: name, caller, input, handle, graceMs, close: () => client.close() });
+  }
   return { run, handle };
 }
 
 async function liveResponse(context: HttpContext, host: HttpHost, run: string): Promise<Response> {
   const follower = host.followerOf(context);
+  const leave = host.inputs.follow(run);
   return eventsResponse(follower.attach(run, { timeoutMs: longestTimeoutMs }), {
     offset: 0,
     heartbeatMs: host.limits.eventHeartbeatMs,
-    over: () => void follower.close(),
+    over: () => {
+      leave();
+      void follower.close();
+    },
   });
 }

@@ -40,14 +40,17 @@ export const mountTyping: HttpMount = (app, host) => {
 
 async function typed(context: HttpContext, host: HttpHost, run: string, before: Promise<unknown>): Promise<Response> {
   const { input } = await openInputOf(context, host, run);
-  const piece = await pieceOf(context, host);
-  await before;
+  const leave = host.inputs.follow(run);
   try {
-    await input.type(piece);
-  } catch (error) {
-    return problem(error, { run, offset: input.offset });
+    const piece = await pieceOf(context, host);
+    await before;
+    return await input.type(piece).then(
+      () => jsonResponse({ offset: input.offset }),
+      (error: unknown) => problem(error, { run, offset: input.offset }),
+    );
+  } finally {
+    leave();
   }
-  return jsonResponse({ offset: input.offset });
 }
 
 /** Only who has started the run types to it: what they see others do is no right to answer in their place. */

@@ -266,8 +266,57 @@ describe("a call", () => {
     expect(new Set(runs).size).toBe(1);
     expect(await typed(server, run, "one\n")).toEqual([200, 4]);
     expect(await open(server, "copy", { headers })).toBe(run);
+    expect(
+      (await server.post("/commands/copy?stdin=open", {}, { ...headers, accept: "text/event-stream" })).status,
+    ).toBe(200);
+    const other = await server.post("/commands/ask?stdin=open", {}, { ...headers, prefer: "respond-async" });
+    expect(other.status).toBe(422);
     expect(await typed(server, run, "two\n", "?offset=4&end")).toEqual([200, 8]);
     expect(await ended(server, run)).toMatchObject({ value: { stdout: "one\ntwo\n" } });
+  });
+});
+
+describe("the end", () => {
+  test("a sign-out closes the input that the session has opened, and the run ends after the grace", async () => {
+    const server = await start({ limits: { callerGraceMs: 50 } });
+    const ofPage = { origin: server.origin, "content-type": "application/json" };
+    const body = JSON.stringify({ token: tokens.alice });
+    const signedIn = await fetch(`${server.origin}/session`, { method: "POST", body, headers: ofPage });
+    const cookie = (signedIn.headers.get("set-cookie") ?? "").split(";", 1)[0] ?? "";
+    const started = await fetch(`${server.origin}/commands/copy?stdin=open`, {
+      method: "POST",
+      headers: { origin: server.origin, cookie, prefer: "respond-async" },
+    });
+    const run = String((await json(started))["run"]);
+    // The owner may type with another proof of who they are, too.
+    expect(await typed(server, run, "x")).toEqual([200, 1]);
+    const typedByPage = await fetch(`${server.origin}/runs/${run}/stdin?offset=1`, {
+      method: "POST",
+      body: "y",
+      headers: { origin: server.origin, cookie, ...ofBytes },
+    });
+    expect(await json(typedByPage)).toEqual({ offset: 2 });
+    await fetch(`${server.origin}/session`, { method: "DELETE", headers: { cookie, origin: server.origin } });
+    expect((await type(server, run, "z")).status).toBe(409);
+    await until(async () => (await json(server.ask(`/runs/${run}`)))["status"] === "cancelled");
+    expect((await type(server, run, "z")).status).toBe(409);
+  });
+
+  test("a live reader who leaves ends the run after the grace, and one who stays does not", async () => {
+    const server = await start({ limits: { callerGraceMs: 200 } });
+    const live = (): Promise<Response> =>
+      server.ask("/commands/copy?stdin=open", { method: "POST", headers: { accept: "text/event-stream" } });
+    const begin = async (): Promise<{ run: string; leave: () => Promise<void> }> => {
+      const reader = (await live()).body?.getReader();
+      const { value } = (await reader?.read()) ?? {};
+      const run = /"run":"([^"]+)"/.exec(Buffer.from(value ?? []).toString())?.[1] ?? "";
+      return { run, leave: async () => reader?.cancel() };
+    };
+    const [{ run: followed }, { run: left, leave }] = await Promise.all([begin(), begin()]);
+    await leave();
+    await until(async () => (await json(server.ask(`/runs/${left}`)))["status"] === "cancelled");
+    expect(await typed(server, followed, "still here\n", "?end")).toEqual([200, 11]);
+    expect(await ended(server, followed)).toMatchObject({ value: { stdout: "still here\n" } });
   });
 });
 
