@@ -33,7 +33,7 @@ export class ScheduleClaims {
       await this.#claims.set(running, instance);
     }
     const ended = async (): Promise<void> => {
-      // The one that is gone is found by its beats. So nothing is lost when this cannot be said.
+      // When this fails, other instances leave the next times out, until this one starts a time again or is gone.
       if (isAlone && (await this.#claims.get(running)) === instance) await this.#claims.release(running);
     };
     return { kind: "ours", ended: () => void ended().catch(() => {}) };
