@@ -136,7 +136,7 @@ export function hookFault(hook: Hook, commands: readonly Command[]): string | un
       hook.command,
       commands.map(({ name }) => name),
     );
-    return `hook "${hook.name}" runs command "${hook.command}", which there is not${hint}`;
+    return `hook "${hook.name}" runs command "${hook.command}", which does not exist${hint}`;
   }
   const { properties, required } = command.argsSchema;
   const declared = isJsonObject(properties) ? Object.keys(properties) : [];

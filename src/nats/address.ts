@@ -61,9 +61,9 @@ function readHost(text: string): string {
     // With a scheme that it knows, such as http, URL would leave out the default port.
     url = new URL(`nats://${text}`);
   } catch (error) {
-    throw wrong("the host is none", error);
+    throw wrong("the host cannot be read", error);
   }
-  if (url.hostname === "" || url.port === "0") throw wrong("the host is none");
+  if (url.hostname === "" || url.port === "0") throw wrong("the host is missing, or its port is 0");
   return `${url.hostname}:${url.port === "" ? defaultPort : url.port}`;
 }
 

@@ -62,6 +62,6 @@ function isCount(value: unknown): value is number {
 /** @throws IscepError `protocol` when the bytes are no beat */
 export function decodeBeat(bytes: Uint8Array): Beat {
   const beat = readBeat(bytes);
-  if (beat === undefined) throw new IscepError("protocol", "what came as the beat of an instance is none");
+  if (beat === undefined) throw new IscepError("protocol", "what came as the beat of an instance is no beat");
   return beat;
 }

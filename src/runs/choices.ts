@@ -58,7 +58,7 @@ export class Choices {
     } catch (cause) {
       throw new IscepError(
         "failed",
-        `the values of argument "${argument}" could not be had; the server's error.log has the reason`,
+        `the values of argument "${argument}" could not be found out; the server's error.log has the reason`,
         {
           cause,
           details: { argument },

@@ -28,7 +28,7 @@ export function readScheduleFile(file: string): Map<string, ScheduleState> {
     throw unreadable(file, "it is not JSON", cause);
   }
   const schedules = isRecord(content) && content["version"] === version ? content["schedules"] : undefined;
-  if (!isRecord(schedules)) throw unreadable(file, "it is none of this version");
+  if (!isRecord(schedules)) throw unreadable(file, "it is no file of this version");
   return new Map(
     Object.entries(schedules).map(([name, state]) => {
       if (!isState(state)) throw unreadable(file, `what it says of "${name.slice(0, 128)}" cannot be understood`);

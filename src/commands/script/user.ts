@@ -22,7 +22,7 @@ export function findUser(name: string, byLauncher = false): ScriptUser | undefin
   if (process.getuid?.() === found.uid) return undefined;
   if (process.getuid?.() !== 0) {
     throw wrong(
-      `the script shall run as user "${name}", and only a server that runs as root can switch to another user`,
+      `the script must run as user "${name}", but only a server that runs as root can switch to another user`,
     );
   }
   const { uid, gid, home } = found;

@@ -61,6 +61,6 @@ export function checkAccess({ access }: Pick<DoorServer, "access">, address: Bro
   if (access !== "machine" || isLocalBroker(address)) return;
   throw new IscepError(
     "usage",
-    `without tokens everybody whom the broker at ${address.servers.join(",")} lets in could run the commands; give a tokens file, or say tokens: false (--no-auth)`,
+    `without tokens everybody who may connect to the broker at ${address.servers.join(",")} could run the commands; give a tokens file, or say tokens: false (--no-auth)`,
   );
 }

@@ -140,7 +140,7 @@ class DialledLink implements LinkCarrier {
   unheard(): void {
     this.link.break(
       this.#subject === undefined
-        ? new IscepError("connect_failed", "the instance is not there any more; ask again which ones are")
+        ? new IscepError("connect_failed", "the instance is not there any more; ask again which instances there are")
         : new IscepError("lost", "the instance is gone"),
     );
   }

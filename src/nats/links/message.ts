@@ -69,6 +69,6 @@ export function readLinkMessage(data: Uint8Array): LinkMessage {
     case breakKind:
       return { kind: "break", reason: rest.toString("utf8").slice(0, maxReasonCharacters) };
     default:
-      throw new IscepError("protocol", `a message of the link has the kind ${message[0]}, which there is not`);
+      throw new IscepError("protocol", `a message of the link has the kind ${message[0]}, which does not exist`);
   }
 }

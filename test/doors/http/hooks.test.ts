@@ -395,7 +395,7 @@ describe("a definition of a hook", () => {
     const fault = (definition: Partial<HookDefinition>): string | undefined =>
       hookFault(compileHook("x", { command: "deploy", kind: "unsigned", ...definition }), [command]);
     expect(fault({ args: { commit: "a" } })).toBeUndefined();
-    expect(fault({ command: "deplov" })).toMatch(/there is not.*did you mean.*deploy/i);
+    expect(fault({ command: "deplov" })).toMatch(/does not exist.*did you mean.*deploy/i);
     expect(fault({ args: { comit: "a" } })).toMatch(/which command "deploy" has not.*commit/);
     expect(fault({})).toMatch(/gives no argument "commit"/);
   });

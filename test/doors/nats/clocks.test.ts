@@ -57,7 +57,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const fine = { session: [1, 2, 2], slow: "timeout", isThere: "ready", durable: "completed", request: "completed" };
     const refused = (how: string): unknown =>
       expect.stringMatching(
-        new RegExp(`its time is 1[12]\\d s ${how} the server's clock, and 90 s may be.*set the clock`),
+        new RegExp(`its time is 1[12]\\d s ${how} the server's clock, and may differ by at most 90 s.*set the clock`),
       );
     expect(told).toEqual([
       // The call seems to come from the future. One that waited may be old.

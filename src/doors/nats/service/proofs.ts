@@ -129,7 +129,7 @@ export class ServiceProofs {
     const aheadMs = timeMs - Date.now();
     if (Math.abs(aheadMs) > natsClockSkewMs) {
       throw refused(
-        `its time is ${Math.round(Math.abs(aheadMs) / 1_000)} s ${aheadMs > 0 ? "ahead of" : "behind"} the server's clock, and ${natsClockSkewMs / 1_000} s may be; make a new proof for each request, and set the clock`,
+        `its time is ${Math.round(Math.abs(aheadMs) / 1_000)} s ${aheadMs > 0 ? "ahead of" : "behind"} the server's clock, and may differ by at most ${natsClockSkewMs / 1_000} s; make a new proof for each request, and set the clock`,
       );
     }
     if (to !== toAny && to !== instance) throw refused("it is for another instance, or for the queue");

@@ -52,7 +52,7 @@ function completedText(outcome: Outcome & { status: "completed" }, run: string |
   const { value: _value, ...rest } = outcome;
   const valueError = new IscepError(
     "too_large",
-    `the value is too large for a message of this broker (${bytes} bytes, of which ${maxBytes} may be); a session with this service can read it`,
+    `the value is too large for a message of this broker (${bytes} bytes; at most ${maxBytes} fit); a session with this service can read it`,
   );
   const without = text({ ...rest, value: undefined, valueError });
   return within(maxBytes, (room) => text(cutOutcome(outcome, room)), without);
