@@ -1,7 +1,7 @@
 /**
- * The library reads the headers of a message when they are asked for, and throws when it does not like them. An error that
- * is thrown while a message is handled ends its reading for good, while its connection stays open. So whoever may publish
- * anything to us could make us deaf.
+ * The library reads the headers of a message when they are asked for, and throws when they are wrong. An error that is
+ * thrown while a message is handled ends the reading for good, although the connection stays open. So anybody who may
+ * publish to us could make us deaf.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { IscepError } from "../errors.js";
