@@ -1,4 +1,4 @@
-/** What ties a proof to one TLS connection, so that it counts on no other one (PROTOCOL.md, "Authentication"). */
+/** What ties a proof to one TLS connection or to one instance, so that it counts nowhere else (PROTOCOL.md, "Authentication"). */
 import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { exporterBytes, exporterLabel } from "../session/proof.js";
@@ -9,9 +9,9 @@ export function carrierOf(socket: ByteStream, isUnix: boolean): Carrier {
   return socket.carrier ?? (socket instanceof TLSSocket ? "tls" : isUnix ? "unix" : "cleartext");
 }
 
-/** The bytes of the TLS connection that both sides compute alike. Cleartext has none. */
+/** The bytes that both sides compute alike, of the TLS connection or of where a link leads. Cleartext has none. */
 export function channelBinding(socket: ByteStream, name: BindingName = "tls-exporter"): Buffer {
-  if (!(socket instanceof TLSSocket)) return Buffer.alloc(0);
+  if (!(socket instanceof TLSSocket)) return Buffer.from(socket.boundTo ?? "");
   if (name === "tls-exporter") return socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
   return endPointBinding(socket.getX509Certificate()?.raw) ?? Buffer.alloc(0);
 }

@@ -19,6 +19,7 @@ interface Wire {
 function wire(windows = new LinkWindows(1024 * 1024)): Wire {
   const state = { queue: [] as Buffer[], hasRoom: true, maxMessageBytes: 1024 * 1024, hasEnded: false };
   const carrier: LinkCarrier = {
+    session: "iscep.world.session.AAAAAAAAAAAA",
     get maxMessageBytes() {
       return state.maxMessageBytes;
     },

@@ -20,7 +20,7 @@ import { z } from "zod";
 import { later } from "../support/cleanup.js";
 import { Peer } from "../support/conformance/peer.mjs";
 import { errorOf } from "../support/error-of.js";
-import { packetRelay, type Meddling, type Relay } from "../support/packet-relay.js";
+import { packetRelay, sessionSubject, type Meddling, type Relay } from "../support/packet-relay.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
 const limits = resolveLimits({ reconnectTimeoutMs: 0, reconnectMinDelayMs: 1, connectTimeoutMs: 2_000 });
@@ -119,7 +119,9 @@ describe("over a bus", () => {
       const { accept, token, notes } = await world();
       const relay = packetRelay();
       accept(relay.server);
-      const peer = await Peer.connect({ stream: relay.client, port: undefined, tls: false, token, asks: { hashes } });
+      const stream = relay.client;
+      const subject = sessionSubject;
+      const peer = await Peer.connect({ stream, subject, port: undefined, tls: false, token, asks: { hashes } });
       expect(peer.hello.hash).toBe(hash);
       const followed = peer.follow("call", {
         command: "note",
@@ -140,7 +142,9 @@ describe("over a bus", () => {
     const relay = packetRelay();
     accept(relay.server);
     const asks = { hashes: ["hmac-gmac"] };
-    const peer = await Peer.connect({ stream: relay.client, port: undefined, tls: false, token, asks });
+    const stream = relay.client;
+    const subject = sessionSubject;
+    const peer = await Peer.connect({ stream, subject, port: undefined, tls: false, token, asks });
     const { natsStreamWindowBytes: streamWindowBytes } = limits;
     expect(peer.hello.limits).toMatchObject({ streamWindowBytes });
     expect(streamWindowBytes).toBeGreaterThan(limits.streamWindowBytes);
@@ -302,6 +306,33 @@ describe("over a bus", () => {
     const error = await errorOf(client(() => packetRelay(), token).call("note", { number: 1 }, undefined));
     expect(error.code).toBe("not_trusted");
     expect(await client(() => packetRelay(), undefined).call("note", { number: 1 }, undefined)).toEqual({ noted: 1 });
+  });
+
+  test.each([
+    ["another service", "iscep.other.session.AAAAAAAAAAAA"],
+    ["another instance", "iscep.world.session.BBBBBBBBBBBB"],
+    ["nothing", ""],
+  ])("a proof for one instance does not count at %s, and nothing runs", async (_, to) => {
+    const { client, token, notes, accept } = await world();
+    expect((await errorOf(client(() => packetRelay({ to }), token).call("note", { number: 1 }, undefined))).code).toBe(
+      "unauthorized",
+    );
+    expect(
+      (await errorOf(client(() => packetRelay({ from: to }), token).call("note", { number: 1 }, undefined))).code,
+    ).toBe("unauthorized");
+    const relay = packetRelay({ to });
+    accept(relay.server);
+    const asks = { hashes: ["hmac-gmac"] };
+    const peer = Peer.connect({
+      stream: relay.client,
+      subject: sessionSubject,
+      port: undefined,
+      tls: false,
+      token,
+      asks,
+    });
+    await expect(peer).rejects.toMatchObject({ data: { code: "unauthorized" } });
+    expect(notes).toEqual([]);
   });
 
   test("a wrong token is told so, and ends nothing for others", async () => {

@@ -7,11 +7,17 @@ export type Meddling = (packet: Buffer, index: number) => readonly Buffer[];
 /** A stream in memory with two ends. */
 class End extends Duplex {
   readonly carrier = "nats";
+  readonly boundTo: string;
   bytesRead = 0;
   bytesWritten = 0;
   /** Takes what is written here. */
   taken: ((bytes: Buffer) => void) | undefined;
   closed1: (() => void) | undefined;
+
+  constructor(boundTo: string) {
+    super();
+    this.boundTo = boundTo;
+  }
 
   override _read(): void {
     // Bytes come when the other end sends them.
@@ -44,9 +50,20 @@ export interface Relay {
   insert(to: "client" | "server", packet: Buffer): void;
 }
 
-export function packetRelay(meddle: { readonly toServer?: Meddling; readonly toClient?: Meddling } = {}): Relay {
-  const client = new End();
-  const server = new End();
+/** The subject of the instance at both ends, if none is given. */
+export const sessionSubject = "iscep.world.session.AAAAAAAAAAAA";
+
+export interface RelayOptions {
+  readonly toServer?: Meddling;
+  readonly toClient?: Meddling;
+  /** Where the client means to go, and where the server is. */
+  readonly from?: string;
+  readonly to?: string;
+}
+
+export function packetRelay(meddle: RelayOptions = {}): Relay {
+  const client = new End(meddle.from ?? sessionSubject);
+  const server = new End(meddle.to ?? sessionSubject);
   for (const end of [client, server]) end.on("error", () => {});
   const seen = { client: 0, server: 0 };
   const pass = (from: End, to: End, side: "client" | "server", meddling: Meddling | undefined): void => {

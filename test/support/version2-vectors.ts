@@ -46,6 +46,8 @@ export interface Version2HashVector {
 
 /** The same over a bus: packets with a key. With `hmac-gmac` there are keys for long packets too. */
 export interface Version2KeyVector {
+  /** The subject of the instance, as hex. */
+  readonly channel_binding: string;
   readonly client_packets: string;
   readonly server_packets: string;
   readonly client_long_packets?: string;
@@ -71,6 +73,8 @@ export interface Version2Vectors {
 /** No token of anybody: the nonces count from 0 and from 32, the secret is the alphabet. */
 const token = "isct_PROTOCOLpage_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq3hhDd5";
 const run = "01890a5d-ac96-774b-bcce-b302099a8057";
+/** The binding of a link. */
+const subject = Buffer.from("iscep.world.session.4fT2kQ9xLm0Z");
 const clientNonce = counted(0).toString("base64url");
 const serverNonce = counted(32).toString("base64url");
 
@@ -218,7 +222,7 @@ export function makeVersion2Vectors(): Version2Vectors {
   const keyed = (hash: "hmac-sha256" | "hmac-gmac"): Version2KeyVector => {
     const hello = encodeClientHello({ versions: [2], nonce: clientNonce, agent: "peer/1", hashes: [hash] });
     const chosen = new Version2ServerSession(limits).helloAnswer(serverNonce, "iscep/0.0.0", "token", { hash });
-    const message = authenticationMessage(contentOf(hello), contentOf(chosen), Buffer.alloc(0));
+    const message = authenticationMessage(contentOf(hello), contentOf(chosen), subject);
     const own = packetKeys(keys.storedKey, message, hash);
     const [client, server] = [packetMac(own.client), packetMac(own.server)];
     const proof = clientProof(keys, message).toString("base64url");
@@ -248,6 +252,7 @@ export function makeVersion2Vectors(): Version2Vectors {
       ["answer", "server", hashedMessages(server, outcomeText(3, completed, { run, output: sent }))],
     ];
     return {
+      channel_binding: subject.toString("hex"),
       client_packets: own.client.hmac.toString("hex"),
       server_packets: own.server.hmac.toString("hex"),
       ...(own.client.gmac === undefined ? {} : { client_long_packets: own.client.gmac.toString("hex") }),
@@ -265,7 +270,11 @@ export function makeVersion2Vectors(): Version2Vectors {
     stored_key: keys.storedKey.toString("hex"),
     server_key: serverKey(secret).toString("hex"),
     reference,
-    proofs: [cleartext, proofFor("with 32 bytes of a TLS exporter", Buffer.alloc(32, 0x0b))],
+    proofs: [
+      cleartext,
+      proofFor("with 32 bytes of a TLS exporter", Buffer.alloc(32, 0x0b)),
+      proofFor("with the subject of an instance, over NATS", subject),
+    ],
     packets: made.map(([name, from, packet]) => describe(name, from, packet)),
   };
 }

@@ -15,6 +15,8 @@ export const firstWindowBytes = 16 * 1024;
 
 /** Takes the messages of one link to the other side. */
 export interface LinkCarrier {
+  /** The subject on which the link was opened: that of its instance. */
+  readonly session: string;
   /** The largest message that it takes now. */
   readonly maxMessageBytes: number;
   /** False when the broker is behind. Then `Link.proceed` is called later. */
@@ -66,6 +68,11 @@ export class Link extends Duplex implements ByteStream {
   /** The sent part of the present chunk counts twice until the whole chunk is sent, so that a slow peer is seen to read. */
   get bytesWritten(): number {
     return this.#sent + this.writableLength;
+  }
+
+  /** Each side knows the subject by itself: the client has chosen it, and the instance has subscribed to it. */
+  get boundTo(): string {
+    return this.#carrier.session;
   }
 
   get bytesRead(): number {

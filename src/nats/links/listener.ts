@@ -12,6 +12,7 @@ export class LinkListener {
   readonly #broker: Broker;
   readonly #service: string;
   readonly #instance: string;
+  readonly #session: string;
   readonly #limits: Limits;
   readonly #accept: (link: Link) => void;
   readonly #windows: LinkWindows;
@@ -32,7 +33,8 @@ export class LinkListener {
     this.#windows = new LinkWindows(limits.natsWindowsBytes);
     this.#arrivals = new Rate(limits.natsMaxLinksPerSecond);
     this.#words = new Rate(limits.natsMaxLinksPerSecond);
-    const opened = broker.subscribe(subjects.session(service, instance), ({ data, reply }) => {
+    this.#session = subjects.session(service, instance);
+    const opened = broker.subscribe(this.#session, ({ data, reply }) => {
       // This check comes before anything is made, because a flood of new links must cost next to nothing.
       if (this.#arrivals.take()) {
         if (isInbox(reply)) this.#open(data, reply);
@@ -67,7 +69,7 @@ export class LinkListener {
   #open(data: Uint8Array, inbox: string): void {
     const id = newId();
     const subject = subjects.link(this.#service, this.#instance, id);
-    const carrier = new AcceptedLink(this.#broker, inbox, subject, () => this.#links.delete(id));
+    const carrier = new AcceptedLink(this.#broker, this.#session, inbox, subject, () => this.#links.delete(id));
     const link = new Link(carrier, this.#windows, this.#limits);
     this.#links.set(id, link);
     this.#accept(link);
@@ -96,13 +98,15 @@ export class LinkListener {
 }
 
 class AcceptedLink implements LinkCarrier {
+  readonly session: string;
   readonly #broker: Broker;
   readonly #inbox: string;
   readonly #subject: string;
   readonly #forget: () => void;
 
-  constructor(broker: Broker, inbox: string, subject: string, forget: () => void) {
+  constructor(broker: Broker, session: string, inbox: string, subject: string, forget: () => void) {
     this.#broker = broker;
+    this.session = session;
     this.#inbox = inbox;
     this.#subject = subject;
     this.#forget = forget;

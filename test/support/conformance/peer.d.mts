@@ -38,6 +38,7 @@ export class Peer {
     path?: string;
     tls: ConnectionOptions | false;
     stream?: Duplex;
+    subject?: string;
     token?: string;
     asks?: { readonly hashes?: readonly string[]; readonly bindings?: readonly string[] };
   }): Promise<Peer>;

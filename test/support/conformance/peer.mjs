@@ -203,8 +203,8 @@ class Followed {
 }
 
 export class Peer {
-  /** `tls`: options of tls.connect, or false. `asks`: further fields of HELLO (`hashes`, `bindings`). `stream`: instead of a socket. */
-  static async connect({ host = "127.0.0.1", port, path, tls: secure, token, asks = {}, stream }) {
+  /** `tls`: options of tls.connect, or false. `asks`: further fields of HELLO (`hashes`, `bindings`). `stream`: instead of a socket; `subject`: where this link over NATS was opened. */
+  static async connect({ host = "127.0.0.1", port, path, tls: secure, token, asks = {}, stream, subject }) {
     const plain = () => (path === undefined ? net.connect(port, host) : net.connect(path));
     const socket = stream ?? (secure ? tls.connect({ host, port, ...secure }) : plain());
     if (stream === undefined) {
@@ -215,7 +215,7 @@ export class Peer {
     }
     const peer = new Peer(socket);
     try {
-      await peer.greet(token, asks);
+      await peer.greet(token, asks, subject);
     } catch (error) {
       socket.destroy();
       throw error;
@@ -248,7 +248,7 @@ export class Peer {
     this.requests.clear();
   }
 
-  async greet(token, asks) {
+  async greet(token, asks, subject) {
     const nonce = randomBytes(32).toString("base64url");
     const hello = { versions: [2], nonce, agent: "peer/1", unknown: true, ...asks };
     const content = Buffer.from(JSON.stringify(hello));
@@ -269,7 +269,10 @@ export class Peer {
     this.connectionExpected = this.hello.limits.connectionWindowBytes;
     this.inputWindow = this.hello.limits.connectionWindowBytes;
     if (this.hello.authentication === "none" || token === undefined) return;
-    const bytes = bindingOf(this.socket, binding, this.socket.getPeerCertificate?.().raw);
+    const bytes =
+      subject === undefined
+        ? bindingOf(this.socket, binding, this.socket.getPeerCertificate?.().raw)
+        : Buffer.from(subject);
     const { reference, clientProof, serverProof, storedKey, message } = proofs(token, content, serverContent, bytes);
     const params = { token: reference, proof: clientProof.toString("base64url") };
     const isKeyed = ["hmac-sha256", "hmac-gmac"].includes(hash);
