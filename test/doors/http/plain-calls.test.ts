@@ -128,7 +128,10 @@ async function answerTo(server: HttpServer, path: string, { body = "", headers =
       .map((line) => line.toLowerCase())
       .sort(),
     length: /content-length: (\d+)/i.exec(head)?.[1] === String(content.length),
-    content: content.replaceAll(/"(run|durationMs)":("[0-9a-f]{8}[^"]*"|[\d.]+)/g, '"$1":0'),
+    content: content
+      .replaceAll(/"(run|durationMs)":("[0-9a-f]{8}[^"]*"|[\d.]+)/g, '"$1":0')
+      // How many fit beside the time depends on the digits of the time.
+      .replaceAll(/(?:\\u0000){100000,}/g, "many NULs"),
   };
 }
 
