@@ -46,14 +46,16 @@ export class WriteWindow {
   }
 
   #hasRoom(most: number): boolean {
-    const { writableLength, writableHighWaterMark, destroyed } = this.#socket;
-    // Below its high-water mark, the socket does not tell when it is empty. So little may wait in any connection.
-    if (writableLength < writableHighWaterMark) {
-      if (this.#counted > 0) this.#count(0);
-      return !destroyed;
-    }
-    this.#count(writableLength);
-    return writableLength < most && !this.#all.isFull && !destroyed;
+    const waiting = this.count();
+    return (waiting === 0 || (waiting < most && !this.#all.isFull)) && !this.#socket.destroyed;
+  }
+
+  /** What waits now. Below its high-water mark, the socket does not tell when it is empty. So little counts as nothing. */
+  count(): number {
+    const { writableLength, writableHighWaterMark } = this.#socket;
+    const waiting = writableLength < writableHighWaterMark ? 0 : writableLength;
+    if (waiting !== this.#counted) this.#count(waiting);
+    return waiting;
   }
 
   #count(bytes: number): void {

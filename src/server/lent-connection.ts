@@ -12,6 +12,7 @@ import { inProcessClient } from "../doors/in-process/client.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { PlainCalls } from "../doors/in-process/plain-calls.js";
 import { checkPenalty, GivenIdentity, InProcessIdentity } from "../doors/in-process/identity.js";
+import { WriteWindow } from "../doors/write-window.js";
 import { IscepError } from "../errors.js";
 
 /** A proxy sends requests of many callers over one connection. Only the newest tokens have a client. */
@@ -33,6 +34,7 @@ export class LentConnection implements Connection, HttpConnection {
   readonly #connectionHost: ConnectionHost;
   readonly #host: InProcessHost;
   readonly #deadlines: ConnectionDeadlines;
+  readonly #writes: WriteWindow;
   /** The newest comes last. */
   #callers: Caller[] = [];
   readonly #followers = new Set<Client>();
@@ -62,6 +64,7 @@ export class LentConnection implements Connection, HttpConnection {
     this.#host = { ...host, authenticator: connectionHost.authenticator };
     this.#isStranger = connectionHost.authenticator !== undefined;
     this.#deadlines = new ConnectionDeadlines(host.limits, performance.now(), this.#isStranger);
+    this.#writes = new WriteWindow(socket, host.limits, connectionHost.unsent);
     if (this.#isStranger) connectionHost.awaited(this);
     socket.on("close", () => this.#closed());
     socket.on("error", (error) => this.cut(`the connection broke: ${error.message}`));
@@ -86,15 +89,10 @@ export class LentConnection implements Connection, HttpConnection {
     this.#check(caller, wasGood);
     if (caller !== newest) {
       this.#callers = [...this.#callers.filter((other) => other !== caller), caller];
-      if (this.#callers.length > keptTokens) this.#dropOldest();
+      // Only the newest one waits for an answer.
+      if (this.#callers.length > keptTokens) this.#leave(this.#callers.shift());
     }
     return caller;
-  }
-
-  /** Callers that wait for answers stay. There are no more of these than requests under way. */
-  #dropOldest(): void {
-    const oldest = this.#callers.findIndex(({ plainCalls }) => plainCalls.isIdle);
-    if (oldest !== -1) this.#leave(this.#callers.splice(oldest, 1)[0]);
   }
 
   #leave(caller: Caller | undefined): void {
@@ -212,6 +210,7 @@ export class LentConnection implements Connection, HttpConnection {
       this.cut("too much came before a good token");
       return;
     }
+    this.#writes.count();
     const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
     const due = this.#deadlines.due(nowMs, this.#inFlight > 0, written);
     if (due === undefined) return;
@@ -266,6 +265,7 @@ export class LentConnection implements Connection, HttpConnection {
     for (const caller of this.#callers) this.#leave(caller);
     for (const client of this.#followers) void client.close();
     this.#callers = [];
+    this.#writes.release();
     if (this.#isStranger) this.#connectionHost.arrived(this);
     this.#host.logs?.access({
       event: "close",

@@ -13,49 +13,42 @@ import { endWithProblem } from "./refuse.js";
 
 const maxHeaderFields = 200;
 
+/** The requests of one connection. */
+interface Requests {
+  readonly connection: HttpConnection;
+  /** The one that is being answered. */
+  current: IncomingMessage | undefined;
+  /** Those behind it. Each begins when the peer has the answer before it, so that a slow reader has only one in memory. */
+  waiting: (readonly [IncomingMessage, ServerResponse])[];
+  /** The last one has come. */
+  isEnding: boolean;
+}
+
 export class HttpConnections {
   readonly #http: Server;
-  readonly #connections = new WeakMap<Duplex, HttpConnection>();
-  readonly #unanswered = new WeakMap<Duplex, Set<IncomingMessage>>();
-  /** Connections whose last request has come. */
-  readonly #ending = new WeakSet<Duplex>();
+  readonly #requests = new WeakMap<Duplex, Requests>();
+  readonly #plainCalls: PlainCallRoute;
+  readonly #listener: ReturnType<typeof getRequestListener>;
   readonly #lingerTimeoutMs: number;
 
   constructor(app: HttpApp, plainCalls: PlainCallRoute, limits: Limits) {
+    this.#plainCalls = plainCalls;
     this.#lingerTimeoutMs = limits.lingerTimeoutMs;
-    const listener = getRequestListener((request, { incoming, outgoing }) => {
-      const peer = this.#connections.get(incoming.socket);
-      if (peer === undefined) throw new IscepError("internal", "a request came over a connection that is not known");
-      const answer = app(request, peer);
+    this.#listener = getRequestListener((request, { incoming, outgoing }) => {
+      const requests = this.#requests.get(incoming.socket);
+      if (requests === undefined)
+        throw new IscepError("internal", "a request came over a connection that is not known");
+      const answer = app(request, requests.connection);
       if (!(answer instanceof Promise)) return answer;
       return answer.then((response) => {
-        if (peer.isClosing) this.#endsWith(incoming.socket, outgoing);
+        endIfClosing(requests, outgoing);
         return response;
       });
     }, listenerOptions);
-    const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-      const command = plainCalls.commandOf(incoming);
-      const peer = command === undefined ? undefined : this.#connections.get(incoming.socket);
-      if (command === undefined || peer === undefined) {
-        void listener(incoming, outgoing);
-        return;
-      }
-      // In the next tick, the parser has given all of the body that came with the head.
-      process.nextTick(() => {
-        // The connection was cut because of what came behind this request.
-        if (incoming.socket.destroyed) return;
-        const isAnswered = plainCalls.answer(incoming, command, peer, ({ status, headers, body }) => {
-          if (outgoing.destroyed) return;
-          if (peer.isClosing) this.#endsWith(incoming.socket, outgoing);
-          outgoing.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) }).end(body);
-        });
-        if (!isAnswered) void listener(incoming, outgoing);
-      });
-    };
     const http = createServer(
       {
         maxHeaderSize: limits.maxHttpHeadBytes,
-        // The server's sweep keeps the deadlines of all connections.
+        // The sweep of the server has the deadlines of all connections.
         headersTimeout: 0,
         requestTimeout: 0,
         keepAliveTimeout: 0,
@@ -63,9 +56,7 @@ export class HttpConnections {
         // Node would close the connection, but go on with the requests behind this one.
         requireHostHeader: false,
       },
-      (incoming, outgoing) => {
-        if (this.#began(incoming, outgoing)) answer(incoming, outgoing);
-      },
+      (incoming, outgoing) => this.#came(incoming, outgoing),
     );
     http.maxHeadersCount = maxHeaderFields;
     http.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#unreadable(error, socket));
@@ -73,55 +64,75 @@ export class HttpConnections {
   }
 
   add(connection: HttpConnection): void {
-    this.#connections.set(connection.socket, connection);
+    this.#requests.set(connection.socket, { connection, current: undefined, waiting: [], isEnding: false });
     this.#http.emit("connection", connection.socket);
   }
 
-  /** False when the request is not to be answered by the app. */
-  #began(incoming: IncomingMessage, outgoing: ServerResponse): boolean {
-    const connection = this.#connections.get(incoming.socket);
+  #came(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    const requests = this.#requests.get(incoming.socket);
     // What comes behind the last request of a connection must not run, because its answer could not be sent.
-    if (connection === undefined || this.#ending.has(incoming.socket)) return false;
-    connection.requestBegan();
-    if (incoming.socket.destroyed) return false;
-    const unanswered = this.#unanswered.get(incoming.socket) ?? new Set();
-    this.#unanswered.set(incoming.socket, unanswered.add(incoming));
+    if (requests === undefined || requests.isEnding) return;
+    requests.connection.requestBegan();
+    if (incoming.socket.destroyed) return;
+    if (!outgoing.shouldKeepAlive) requests.isEnding = true;
+    requests.waiting.push([incoming, outgoing]);
+    if (requests.current === undefined) this.#next(requests);
+  }
+
+  /** Requests that are not safe must not run beside each other (RFC 9112, 9.3.2). */
+  #next(requests: Requests): void {
+    const { connection } = requests;
+    const [incoming, outgoing] = connection.socket.writable ? (requests.waiting.shift() ?? []) : [];
+    requests.current = incoming;
+    if (incoming === undefined || outgoing === undefined) return;
     outgoing.once("close", () => {
-      unanswered.delete(incoming);
       connection.requestEnded();
+      this.#next(requests);
     });
     const isWrong = hasTwoHosts(incoming);
     if (isWrong) connection.malformed("several Host fields");
-    if (connection.isClosing || !outgoing.shouldKeepAlive) this.#ending.add(incoming.socket);
-    if (connection.isClosing) outgoing.setHeader("connection", "close");
+    endIfClosing(requests, outgoing);
     if (isWrong) refuseRequest(outgoing);
-    return !isWrong;
+    else this.#answer(requests, incoming, outgoing);
   }
 
-  /** A request that is sent behind this answer would be lost. */
-  #endsWith(socket: Duplex, outgoing: Answer): void {
-    if (!outgoing.headersSent) outgoing.setHeader("connection", "close");
-    this.#ending.add(socket);
+  #answer(requests: Requests, incoming: IncomingMessage, outgoing: ServerResponse): void {
+    const command = this.#plainCalls.commandOf(incoming);
+    if (command === undefined) {
+      void this.#listener(incoming, outgoing);
+      return;
+    }
+    // Then the parser has given all of the body that came with the head.
+    process.nextTick(() => {
+      // The connection was cut for what came behind.
+      if (incoming.socket.destroyed) return;
+      const isAnswered = this.#plainCalls.answer(
+        incoming,
+        command,
+        requests.connection,
+        ({ status, headers, body }) => {
+          if (outgoing.destroyed) return;
+          endIfClosing(requests, outgoing);
+          outgoing.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) }).end(body);
+        },
+      );
+      if (!isAnswered) void this.#listener(incoming, outgoing);
+    });
   }
 
   #unreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const connection = this.#connections.get(socket);
-    if (!socket.writable || connection === undefined || error.code === "ECONNRESET") {
+    const requests = this.#requests.get(socket);
+    if (!socket.writable || requests === undefined || error.code === "ECONNRESET") {
       socket.destroy();
       return;
     }
-    if (this.#ending.has(socket)) return;
-    this.#ending.add(socket);
+    if (requests.isEnding) return;
+    const { connection, current } = requests;
+    end(requests);
     connection.malformed(error.code ?? error.message);
-    const unanswered = [...(this.#unanswered.get(socket) ?? [])];
-    // Requests that were whole are answered as if nothing stood behind them: they have run. The connection ends then. It is
-    // read until then, because a peer that goes away must be seen.
-    if (unanswered.length > 0 && unanswered.every(({ complete }) => complete)) return;
-    // The body of the last one cannot come any more, and there is no place for a word to it before the other answers.
-    if (unanswered.length > 1) {
-      socket.destroy();
-      return;
-    }
+    // A request that was whole is answered as if nothing stood behind it: it has run. The connection ends then. It is read
+    // until then, because a peer that goes away must be seen.
+    if (current?.complete === true) return;
     const isTooLarge = error.code === "HPE_HEADER_OVERFLOW";
     const fault = isTooLarge
       ? new IscepError("too_large", "the header fields of the request are larger than the limit max_http_head_bytes")
@@ -129,6 +140,19 @@ export class HttpConnections {
     endWithProblem(connection.socket, fault, isTooLarge ? 431 : 400);
     setTimeout(() => socket.destroy(), this.#lingerTimeoutMs).unref();
   }
+}
+
+/** The answer of a connection that closes says so. A request that is sent behind it would be lost. */
+function endIfClosing(requests: Requests, outgoing: Answer): void {
+  if (!requests.connection.isClosing) return;
+  if (!outgoing.headersSent) outgoing.setHeader("connection", "close");
+  end(requests);
+}
+
+/** No further request begins. */
+function end(requests: Requests): void {
+  requests.isEnding = true;
+  for (const _ of requests.waiting.splice(0)) requests.connection.requestEnded();
 }
 
 /** The listener may have an answer of HTTP/2, too. */

@@ -37,10 +37,6 @@ export class PlainCalls implements PlainCaller, InProcessSession, Workload {
     this.#host.work.offer(this);
   }
 
-  get isIdle(): boolean {
-    return this.#inFlight.size === 0 && this.#waiting.length === 0;
-  }
-
   get isStranger(): boolean {
     return this.#identity.current() === undefined;
   }

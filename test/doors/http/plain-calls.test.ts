@@ -238,19 +238,32 @@ test("a call that is under way when the server closes is answered as by the app,
   expect(short).toMatch(/^connection: close$/m);
 });
 
-test("no more run at a time than a connection may have in flight", async () => {
+test("requests of one connection run one after the other (RFC 9112, 9.3.2)", async () => {
   const slow = gate("slow");
-  const server = await start({ commands: [slow.command], limits: { maxCallsInFlight: 2 } });
+  const server = await start({ commands: [slow.command] });
   const raw = await server.bytes();
-  raw.send(plainRequest("slow", "{}").repeat(5));
-  for (const started of [2, 4, 5]) {
+  raw.send(plainRequest("slow", "{}").repeat(3));
+  for (const started of [1, 2, 3]) {
     await slow.started(started);
     // What could begin too early would begin now.
     await server.ask("/commands");
     expect(slow.state.started).toBe(started);
     slow.open();
   }
-  await until(() => statusesOf(raw.text).length === 5);
+  await until(() => statusesOf(raw.text).length === 3);
+});
+
+test.each(["", "Prefer: foo\r\n"])("a peer that reads nothing has no more answers made (%s)", async (more) => {
+  let ran = 0;
+  const large = defineCommand({ name: "large", run: () => (ran++, "x".repeat(1_000_000)) });
+  const server = await start({ commands: [large] });
+  const raw = await server.bytes();
+  raw.socket.pause();
+  raw.send(plainRequest("large", "{}").replace("Host:", `${more}Host:`).repeat(30));
+  await until(() => ran > 0);
+  // What could begin too early would begin now.
+  for (let asked = 0; asked < 20; asked++) await server.ask("/commands");
+  expect(ran).toBeLessThan(30);
 });
 
 test("when the connection ends, its runs are stopped, and what waited never begins", async () => {
@@ -264,18 +277,19 @@ test("when the connection ends, its runs are stopped, and what waited never begi
   expect(slow.state.started).toBe(1);
 });
 
-test("callers of one connection that wait for answers are kept, however many tokens come after theirs", async () => {
-  const slow = gate("gated");
-  const many = Object.fromEntries(
-    Array.from({ length: 12 }, (_, index) => [`owner${index}`, `token-of-owner-${index}`]),
-  );
-  const server = await start({ commands: [slow.command, ...commands], tokens: { ...tokens, ...many } });
-  const raw = await server.bytes();
-  raw.send(plainRequest("gated", "{}"));
-  await slow.started(1);
-  for (const token of Object.values(many)) raw.send(plainRequest("keeps", '{"list":[]}', token));
-  await until(() => held.length === 12);
-  slow.open();
-  await until(() => statusesOf(raw.text).length === 13);
-  expect(statusesOf(raw.text)).toEqual(Array.from({ length: 13 }, () => 200));
-});
+test.each(["", "Prefer: foo\r\n"])(
+  "every token of a connection gets its answer, however many there are (%s)",
+  async (more) => {
+    const owners = Array.from({ length: 12 }, (_, index) => [`owner${index}`, `token-of-owner-${index}`] as const);
+    const slow = gate("gated");
+    const server = await start({ commands: [slow.command], tokens: { ...tokens, ...Object.fromEntries(owners) } });
+    const raw = await server.bytes();
+    for (const [, token] of owners) raw.send(plainRequest("gated", "{}", token).replace("Host:", `${more}Host:`));
+    for (let started = 1; started <= owners.length; started++) {
+      await slow.started(started);
+      slow.open();
+    }
+    await until(() => statusesOf(raw.text).length === owners.length);
+    expect(statusesOf(raw.text)).toEqual(owners.map(() => 200));
+  },
+);
