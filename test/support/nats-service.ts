@@ -27,7 +27,12 @@ export interface InstanceOptions extends Omit<ServerOptions, "tokens"> {
   readonly tokensFile?: string;
 }
 
-export async function startInstance(nats: NatsServer, options: InstanceOptions = {}): Promise<Instance> {
+/** @param port where the instance finds the broker, such as that of a proxy */
+export async function startInstance(
+  nats: NatsServer,
+  options: InstanceOptions = {},
+  port = nats.port,
+): Promise<Instance> {
   const { tokens: owners = false, ...rest } = options;
   const folder = temporaryFolder();
   const tokensFile = options.tokensFile ?? path.join(folder, "tokens.json");
@@ -42,7 +47,7 @@ export async function startInstance(nats: NatsServer, options: InstanceOptions =
     listen: [],
     logs: path.join(folder, "logs"),
     ...serverOptions,
-    doors: [natsDoor({ url: nats.url, name: "world" })],
+    doors: [natsDoor({ url: `nats://127.0.0.1:${port}`, name: "world" })],
     tokens: owners === false && options.tokensFile === undefined ? false : tokensFile,
   });
   later(() => server.close({ graceMs: 0 }));

@@ -1,7 +1,7 @@
 /** The other instances of this service, as their latest beats describe them. */
 import type { Subscription } from "@nats-io/transport-node";
 import type { Limits } from "../../limits/limits.js";
-import { readBeat, type Beat } from "../../nats/beat.js";
+import { readBeat, type Beat, type InstanceState } from "../../nats/beat.js";
 import type { Broker } from "../../nats/broker.js";
 import { Rate } from "../../nats/rate.js";
 import { subjects } from "../../nats/subjects.js";
@@ -132,10 +132,13 @@ export class OtherInstances {
 
 /** Instances that can begin a run at once, the one with the most room first. */
 export function withRoom(beats: readonly Beat[], tried: readonly string[]): readonly Beat[] {
+  return openFor(beats, ["ready"]).filter(({ instance }) => !tried.includes(instance));
+}
+
+/** Instances in one of these states, the one with the most room first. */
+export function openFor(beats: readonly Beat[], states: readonly InstanceState[]): readonly Beat[] {
   const share = ({ running, waiting, places }: Beat): number => (running + waiting) / Math.max(1, places);
-  return beats
-    .filter(({ instance, state }) => state === "ready" && !tried.includes(instance))
-    .sort((a, b) => share(a) - share(b));
+  return beats.filter(({ state }) => states.includes(state)).sort((a, b) => share(a) - share(b));
 }
 
 /**

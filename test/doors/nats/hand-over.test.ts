@@ -1,6 +1,6 @@
 /** Several instances share requests without a session: none is refused while one of them has room. */
 import { describe, expect, test } from "vitest";
-import type { Beat } from "#iscep/nats/beat";
+import { decodeBeat, type Beat } from "#iscep/nats/beat";
 import { belongsToGroup, withRoom } from "#iscep/doors/nats/other-instances";
 import { callSubjects } from "#iscep/nats/call-subjects";
 import { natsProof } from "#iscep/nats/request-header";
@@ -8,6 +8,7 @@ import { addToken } from "#iscep/identity/tokens-writer";
 import { defineCommand } from "iscep";
 import { gate } from "../../support/commands.js";
 import { watchForLeaks } from "../../support/leaks.js";
+import { stallingProxy } from "../../support/stalling-proxy.js";
 import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
 import { knows, plainCaller, startInstance, type Answer, type Instance } from "../../support/nats-service.js";
 import { until } from "../../support/until.js";
@@ -114,6 +115,31 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     over.abort();
     await Promise.all(callers);
     expect(failed).toBe(0);
+  });
+
+  test("an instance that closes hands a request to a full one when no other is there, and it waits there", async () => {
+    const nats = await NatsServer.start();
+    const proxy = await stallingProxy(nats.port);
+    const [closing, full] = [gate("slow"), gate("slow")];
+    const { server } = await startInstance(nats, { commands: [closing.command] }, proxy.port);
+    const { id } = await startInstance(nats, { commands: [full.command], limits: { maxRuns: 1 } });
+    const caller = await plainCaller(nats);
+    const states: string[] = [];
+    caller.broker.subscribe("iscep.world.beat", ({ data }) => {
+      const { instance, state } = decodeBeat(data);
+      if (instance === id) states.push(state);
+    });
+    const first = caller.request(callSubjects.to("world", id, "slow"));
+    await until(() => states.includes("full"));
+    // The request comes to the first instance when that has begun to close.
+    proxy.stall();
+    const second = caller.request(subject);
+    await caller.broker.connection.flush();
+    const closed = server.close({ graceMs: 10_000 });
+    proxy.heal();
+    for (const { body } of await openedUntil([full], [first, second])) expect(body).toMatchObject({ value: "through" });
+    await closed;
+    expect([closing.state.started, full.state.started]).toEqual([0, 2]);
   });
 
   test("a request that was handed over counts once, however often it comes again", async () => {

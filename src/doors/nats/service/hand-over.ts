@@ -6,7 +6,7 @@ import { callSubjects } from "../../../nats/call-subjects.js";
 import { hasNoResponder } from "../../../nats/faults.js";
 import { natsSource } from "../../../nats/subjects.js";
 import { provenHeaders, readProofHeader, takenMessage } from "../../../session/request-proof.js";
-import { withRoom } from "../other-instances.js";
+import { openFor, withRoom } from "../other-instances.js";
 import type { NatsPartContext } from "../part.js";
 import { proofName, replyName, triedName, type ServiceMessage } from "./message.js";
 
@@ -60,7 +60,21 @@ export class HandOver {
     return false;
   }
 
-  /** @throws IscepError `lost` */
+  /**
+   * Resolves to true when another instance has the request now, and lets it wait there for its turn.
+   * @throws IscepError `lost` when nobody knows whether an instance has the request
+   */
+  async giveToWait(message: ServiceMessage): Promise<boolean> {
+    const { server, others } = this.#context;
+    for (const { instance } of openFor(others.all, ["ready", "full"]).slice(0, server.limits.natsMaxHops))
+      if (await this.to(instance, message, [])) return true;
+    return false;
+  }
+
+  /**
+   * @param tried the instances that have had the request. Without any, the other one must take it, even if it waits there
+   * @throws IscepError `lost`
+   */
   async to(other: string, message: ServiceMessage, tried: readonly string[]): Promise<boolean> {
     const { broker, service, server } = this.#context;
     const subject = callSubjects.to(service, other, message.command);

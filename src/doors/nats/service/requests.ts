@@ -108,8 +108,10 @@ export class ServiceRequests {
     const { state } = context.beat();
     const isElsewhere = !mustWait && (state !== "ready" || this.#isFull) && !this.#isForUs(message);
     if (isElsewhere && (await handOver.give(message))) return undefined;
-    if ((state === "draining" || state === "left") && !isOurs(message))
+    if ((state === "draining" || state === "left") && !isOurs(message)) {
+      if (!this.#isForUs(message) && (await handOver.giveToWait(message))) return undefined;
       throw new IscepError("closed", "the server closes; nothing was begun");
+    }
     if (this.#isFull) throw new IscepError("busy", "too many requests wait here for their answers; try again later");
     const request = await this.#proofs.open(message);
     seen.isProven = true;
@@ -202,7 +204,10 @@ export class ServiceRequests {
   }
 }
 
-/** True when another instance gives us a request because we have claimed it. Such a request names no tried instances. */
+/**
+ * True when another instance gives us a request that we must take, because we have claimed it, or because its giver
+ * closes and nobody has room. Such a request names no tried instances.
+ */
 function isOurs({ giver, tried }: ServiceMessage): boolean {
   return giver !== undefined && tried.length === 0;
 }
