@@ -35,7 +35,7 @@ import { Turns, type Turn } from "./runs/turns/turns.js";
 
 export interface DispatcherOptions extends RunJournalOptions {
   readonly registry: Registry;
-  /** For commands that do not say it themselves. Default: false. */
+  /** Whether arguments are logged, for commands that do not say it themselves. Default: false. */
   readonly logArgs?: boolean | undefined;
 }
 
@@ -89,7 +89,7 @@ export class Dispatcher {
     return this.#listing.commands(identity);
   }
 
-  /** A page of their descriptions, behind the command `after`. @throws IscepError as `list` */
+  /** A page of the descriptions of these commands, behind the command `after`. @throws IscepError as `list` */
   describe(
     identity: Identity,
     after: string | undefined,
@@ -226,7 +226,7 @@ export class Dispatcher {
     }
   }
 
-  /** Only of a call that was accepted. A refused one may hold anything. */
+  /** Keeps arguments only of an accepted call. A refused call may contain anything. */
   #keepArguments(run: Run, { argsSchema, logArgs = this.#logArgs }: Command): void {
     if (!logArgs) return;
     run.keptArguments = keepArguments(argsSchema, run.loggedArgs, run.secrets, this.#limits.maxKeptArgumentsBytes);
@@ -265,7 +265,7 @@ export class Dispatcher {
     });
   }
 
-  /** The caller gets the run's id now, and the time counts from here. */
+  /** The run lasts: its caller gets its id now, and the time counts from here. */
   #lasts(run: Run): void {
     if (run.retention !== undefined) this.#journal.begins(run);
     run.limitTime();
@@ -313,7 +313,7 @@ export class Dispatcher {
     return this.#underWay.count;
   }
 
-  /** Those of them that go on, and those that wait for their turn. */
+  /** How many runs go on, and how many wait for their turn. */
   get turns(): Pick<Turns, "taken" | "waiting" | "isFull" | "turned"> {
     return this.#turns;
   }

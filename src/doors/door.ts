@@ -86,7 +86,7 @@ export interface HttpConnection {
    */
   follower(token: string | undefined, wasGood?: boolean): Client;
   /**
-   * As `follower`, but it outlasts the connection: the door closes it.
+   * As `follower`, but this client outlasts the connection. The door must close it.
    * @throws IscepError as `client`
    */
   lasting(token: string | undefined, wasGood?: boolean): Client;

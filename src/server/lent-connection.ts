@@ -245,7 +245,7 @@ export class LentConnection implements Connection, HttpConnection {
     if (this.#inFlight === 0) this.socket.end();
   }
 
-  /** The peer has the time to linger from the last call on. */
+  /** The time that the peer has to close counts from the latest call. */
   #beginClosing(reason: string): void {
     this.#closing ??= reason;
     this.#deadlines.closing(performance.now());

@@ -135,7 +135,7 @@ class Answers {
     this.#lastAtMs = nowMs;
   }
 
-  /** Nobody is there who could answer, or nobody waits for answers any more. */
+  /** Ends the wait: nobody is there who could answer, or nobody waits for answers any more. */
   nobody(): void {
     this.#isOver = true;
     this.#wake?.();

@@ -171,7 +171,7 @@ export class ClusterClient implements ProtocolClient, ClusterHost, ClusterCalls 
     return durableRun({ ...finding, command, submitted, attach });
   }
 
-  /** What it takes to look for a call that may be in the queue. */
+  /** The options for finding a call that may be in the queue. */
   #finding({ token = this.#options.token, signal }: CallOptions = {}): Omit<FindingOptions, "attach" | "isPatient"> {
     const { durable = noQueue } = this.#options.service;
     return { durable, token: token ?? undefined, signal, closed: this.#closed.signal };

@@ -82,7 +82,7 @@ class ClusterRun implements WaitingCall {
 
   #begin(member: Member, wait: boolean): RunHandle {
     const attempt = member.client.run(this.#command, this.#args, optionsThere(this.#options, wait, this.#begunAtMs));
-    // Options that mean nothing make it throw. No place is taken then.
+    // Wrong options make this throw, and then no place may be taken.
     this.member = member;
     member.own++;
     this.#attempt = attempt;

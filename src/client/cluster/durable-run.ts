@@ -34,7 +34,7 @@ export interface DurableRunOptions {
   readonly token: string | undefined;
   readonly durable: Pick<DurableCalls, "state">;
   readonly signal: AbortSignal | undefined;
-  /** The client is closed, so nothing more is heard of the call. */
+  /** Aborted when the client is closed, because then nothing more is heard of the call. */
   readonly closed: AbortSignal;
   /** Resolves to the id of the run when the broker has the call. */
   readonly submitted: Promise<string>;

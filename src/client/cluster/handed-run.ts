@@ -33,7 +33,7 @@ export class HandedRun implements RunHandle {
   readonly #listeners: ((run: RunHandle) => void)[] = [];
   #size: TerminalSize | undefined;
   #isCancelled = false;
-  /** Its caller has let go of the handle. */
+  /** True when the caller has let go of the handle. */
   #isDiscarded = false;
   #ended: Outcome | undefined;
   #wake: (() => void)[] = [];
@@ -163,7 +163,8 @@ export class HandedRun implements RunHandle {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // An attempt that is not made yet is let go of when it is made. A call in a queue may wait for days.
+    // This waits for no later attempt, because a call in a queue may wait for days. A later attempt is let go of when
+    // it is made.
     this.#isDiscarded = true;
     if (this.#options.ends) this.#isCancelled = true;
     await this.current?.[Symbol.asyncDispose]();

@@ -304,7 +304,7 @@ export class Members implements Iterable<Member> {
     this.#closed.abort("the client is closed");
     for (const wake of this.#wake.splice(0)) wake();
     const members = [...this.#members.values()];
-    // A call that ends at one of them now must not go on to the next one.
+    // A call that ends at one member now must not go on to the next one.
     this.#members.clear();
     await Promise.all(members.map((member) => member.close()));
     await this.#options.service.close();

@@ -16,7 +16,7 @@ import { unknownRequest } from "./unknown.js";
 /** Answers a request that came over this connection. */
 export type HttpApp = (request: Request, peer: HttpPeer) => Response | Promise<Response>;
 
-/** @param inputs the door ends them when it closes */
+/** @param inputs the inputs that the door ends when it closes */
 export function httpApp(
   server: DoorServer,
   settings: HttpSettings,
@@ -72,7 +72,7 @@ function cookieOf(context: HttpContext): string | undefined {
   return context.req.header("authorization") === undefined ? ownCookie(context) : undefined;
 }
 
-/** A session of a browser that ends takes with it what follows runs in its name, or types to them. */
+/** When a session of a browser ends, everything ends that follows runs in its name, or types to them. */
 function ofSession(context: HttpContext, sessions: BrowserSessions, kind: ClientKind): Client {
   const client = withCredentials(context, sessions, kind);
   const cookie = cookieOf(context);

@@ -15,7 +15,7 @@ export interface GivenCall extends CallInput {
   readonly over?: () => void;
 }
 
-/** @param given what was read of the request already */
+/** @param given the parts of the request that were read already */
 export async function answerCall(
   context: HttpContext,
   host: HttpHost,

@@ -1,4 +1,4 @@
-/** The runs whose standard input stays open for more. There are no more of them than runs that go on or wait. */
+/** The runs whose standard input stays open for later requests. There are never more of them than runs that go on or wait. */
 import type { RunHandle } from "../../client/protocol/run-handle.js";
 import type { CallerRecord } from "../../model/caller-record.js";
 import type { TypedInput } from "./typed-input.js";
@@ -9,9 +9,9 @@ export interface OpenInput {
   readonly caller: CallerRecord;
   readonly input: TypedInput;
   readonly handle: Pick<RunHandle, "outcome" | "resize" | "cancel">;
-  /** How long the run goes on when nobody follows it or types. undefined: until it ends. */
+  /** How long the run goes on when nobody follows it or types. undefined: to its end. */
   readonly graceMs: number | undefined;
-  /** Ends what types into the run. Without all of its input, the run ends too when its grace is over. */
+  /** Ends the typing into the run. If the run does not have all of its input, it ends too when its grace is over. */
   close(): Promise<void>;
 }
 
@@ -29,7 +29,7 @@ export class OpenInputs {
     return this.#inputs.get(run)?.open;
   }
 
-  /** Keeps it until the run has ended. */
+  /** Keeps the input until the run has ended. */
   add(run: string, open: OpenInput): void {
     this.#inputs.set(run, { open, followers: 0, timer: undefined });
     this.follow(run)();
@@ -41,7 +41,7 @@ export class OpenInputs {
     });
   }
 
-  /** Somebody follows the run, or types. Call what this returns when they have left. */
+  /** Somebody follows the run, or types. Returns a function to call when they have left. */
   follow(run: string): () => void {
     const kept = this.#inputs.get(run);
     if (kept === undefined || kept.open.graceMs === undefined) return () => {};
@@ -56,7 +56,7 @@ export class OpenInputs {
     };
   }
 
-  /** Two calls with one key must not both be the first. */
+  /** Calls with one key start one after the other, because only one of them may be the first. */
   async inTurn<Value>(key: string, start: () => Promise<Value>): Promise<Value> {
     const before = this.#keys.get(key) ?? Promise.resolve();
     const turn = before.then(start, start);

@@ -1,6 +1,7 @@
 /**
- * The standard input of one run that comes in pieces, each in a request of its own. Each piece is taken as a whole or not
- * at all, in the order in which they came, and a piece that says where it begins is never taken twice.
+ * The standard input of one run that comes in pieces, each in a request of its own. Each piece is taken as a whole or
+ * not at all, pieces are taken in the order in which they came, and a piece that says where it begins is never taken
+ * twice.
  */
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
@@ -8,9 +9,9 @@ import { httpFault } from "./problem.js";
 
 export interface TypedPiece {
   readonly bytes: Uint8Array;
-  /** Where it begins, in bytes of all input. Default: behind what was taken before. */
+  /** Where the piece begins, in bytes of all input. Default: behind what was taken before. */
   readonly offset?: number | undefined;
-  /** Nothing comes behind it. */
+  /** True when nothing comes behind this piece. */
   readonly isLast: boolean;
 }
 
@@ -47,7 +48,7 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
     return this.#offset;
   }
 
-  /** More may come. */
+  /** True while more may come. */
   get isOpen(): boolean {
     return !this.#isEnded && !this.#isOver;
   }
@@ -76,7 +77,7 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
     this.#moveUp();
   }
 
-  /** The first may be too large for the room that there is, and those behind it must not overtake it. */
+  /** The first piece may be too large for the present room, and those behind it must not overtake it. */
   #moveUp(): void {
     for (let first = this.#line[0]; first !== undefined; first = this.#line[0]) {
       try {
@@ -90,7 +91,7 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** False when there is no room for it. @throws IscepError when it can never be taken */
+  /** Returns false when there is no room for the piece. @throws IscepError when it can never be taken */
   #take({ bytes, offset = this.#offset, isLast }: TypedPiece): boolean {
     if (this.#isOver) throw inputIsOver();
     if (offset > this.#offset) {
@@ -120,7 +121,7 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
     this.#readable = undefined;
   }
 
-  /** Nobody reads it any more. */
+  /** Nobody reads the input any more. */
   close(): void {
     this.#isOver = true;
     this.#chunks = [];
@@ -129,7 +130,7 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
     this.#moveUp();
   }
 
-  /** A generator that waits for input would hear of `return` only behind that. */
+  /** This is no generator, because a generator that waits for input hears of `return` only after that. */
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
     return {
       next: () => this.#next(),

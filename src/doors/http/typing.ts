@@ -53,7 +53,10 @@ async function typed(context: HttpContext, host: HttpHost, run: string, before: 
   }
 }
 
-/** Only who has started the run types to it: what they see others do is no right to answer in their place. */
+/**
+ * Only the owner who has started the run may type to it. A right to see the runs of others is no right to answer in
+ * their place.
+ */
 async function openInputOf(context: HttpContext, host: HttpHost, run: string): Promise<OpenInput> {
   const client = host.clientOf(context);
   const [caller, { runs }] = await Promise.all([client.whoAmI(), client.runs({ run })]);
@@ -64,7 +67,10 @@ async function openInputOf(context: HttpContext, host: HttpHost, run: string): P
   return open;
 }
 
-/** Another token of the owner may be for less. A rule for arguments says nothing of what is typed, so it gives no right. */
+/**
+ * Another token of the owner may have fewer rights. A rule for values of arguments says nothing of what is typed, so it
+ * gives no right to type.
+ */
 function mayType({ scopes, tokenId }: CallerRecord, { command, caller }: OpenInput): boolean {
   if (scopes === undefined) return true;
   const { mayRun, argumentRules } = compileScopes(scopes.map(({ scope }) => scope));
@@ -86,7 +92,7 @@ async function pieceOf(context: HttpContext, { limits }: HttpHost): Promise<Type
   };
 }
 
-/** The system keeps each in 16 bits. */
+/** The system keeps rows and columns in 16 bits each. */
 const maxSize = 2 ** 16 - 1;
 
 /** @throws IscepError `usage` */

@@ -297,7 +297,10 @@ export interface RunHost {
   readonly room: ValueRoom;
   /** The run has its outcome, and nobody has been told yet. */
   ends(run: Run, outcome: RunOutcome): void;
-  /** The last caller that held it has released it. The timer is cleared when one holds it again, and when it ends. */
+  /**
+   * The last caller that held the run has released it. The timer is cleared when a caller holds it again, and when it
+   * ends.
+   */
   abandoned(run: Run): NodeJS.Timeout | undefined;
 }
 
@@ -331,7 +334,7 @@ class LastingRun {
   /** Callers that want it to go on. Without any, and not detached, the run is abandoned. */
   holders: Listeners<object>;
   timer: NodeJS.Timeout | undefined;
-  /** Callers may come back until then. */
+  /** Runs out when no caller has come back in time. */
   graceTimer: NodeJS.Timeout | undefined;
 }
 

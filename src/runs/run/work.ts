@@ -108,7 +108,7 @@ export class Work implements RunWork {
 
   drop(run: Run, reason: IscepError): void {
     const others = this.#runs.filter((other) => other !== run);
-    // Work that is over cannot be stopped: a run of it that is left waits for its slow reader only.
+    // Work that is over cannot be stopped. A run that is still there waits only for its slow reader.
     if (others.length === 0 && !this.#isOver) {
       this.#abort(reason);
       this.#host.unwanted(this, run, reason);
