@@ -4,7 +4,7 @@
  */
 import type { ArgumentsCheck, Command, CommandDescription } from "./model/command.js";
 import type { Registry } from "./commands/registry.js";
-import { IscepError, isIscepError } from "./errors.js";
+import { IscepError, isIscepError, toIscepError } from "./errors.js";
 import { withRules } from "./identity/argument-rules.js";
 import type { Identity } from "./model/identity.js";
 import type { Limits } from "./limits/limits.js";
@@ -23,6 +23,7 @@ import type { RunsPage } from "./model/run-record.js";
 import { schedulesPage, type SchedulesPage } from "./journal/schedules.js";
 import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/journal.js";
 import { rethrowLater } from "./runs/rethrow-later.js";
+import { abandon } from "./runs/run/abandon.js";
 import { Run, type RunHost } from "./runs/run/run.js";
 import { fingerprint, repetitionFault } from "./runs/run/fingerprint.js";
 import { packetRoom } from "./runs/run/settle.js";
@@ -68,7 +69,7 @@ export class Dispatcher {
       limits,
       room: packetRoom(limits),
       ends: (run, outcome) => this.#journal.ends(run, outcome),
-      abandoned: (run) => this.#abandoned(run),
+      abandoned: (run) => setTimeout(abandon, limits.callerGraceMs, run),
       unwanted: (work, run, reason) => this.#unwanted(work, run, reason),
     };
     this.#choices = new Choices((identity, command) => {
@@ -101,7 +102,7 @@ export class Dispatcher {
   /** Never throws: each fault becomes the run's outcome. */
   start(identity: Identity, name: string, args: unknown, options: StartOptions): Run {
     const { idempotencyKey, detached = false } = options;
-    const earlier = idempotencyKey === undefined ? undefined : this.#journal.byKey(identity, idempotencyKey);
+    const earlier = idempotencyKey === undefined ? undefined : this.#earlier(identity, name, args, idempotencyKey);
     if (earlier !== undefined) return this.#repeated(earlier, identity, name, args, options);
     const known = options.runId === undefined ? undefined : { run: options.runId };
     const run = new Run(name, identity, options.source, this.#host, known);
@@ -121,33 +122,25 @@ export class Dispatcher {
     return run;
   }
 
-  /** A call with the key of an earlier one gets that run, if it is the same call again. */
-  #repeated(earlier: Run, identity: Identity, name: string, args: unknown, options: StartOptions): Run {
-    const { idempotencyKey = "", detached, source } = options;
-    const fault = repetitionFault(earlier, { identity, name, args, idempotencyKey });
-    if (fault === undefined) {
-      if (detached === true) earlier.detachments++;
-      return earlier;
+  /** The run of an earlier call with this key, or why this call does not get it. */
+  #earlier(identity: Identity, name: string, args: unknown, idempotencyKey: string): Run | IscepError | undefined {
+    try {
+      const run = this.#journal.byKey(identity, idempotencyKey);
+      return run === undefined ? undefined : (repetitionFault(run, { identity, name, args, idempotencyKey }) ?? run);
+    } catch (error) {
+      return toIscepError(error); // nobody can say now whether there is one
     }
-    const run = new Run(name, identity, source, this.#host);
-    run.loggedArgs = hideSecrets(args, this.#registry.get(name)?.secretArguments).args;
-    run.end(rejected(fault));
-    return run;
   }
 
-  /**
-   * A caller may come back for its run within the grace. A detached run goes on without a caller, but not with only a
-   * part of its standard input, because it would take the part for the whole.
-   */
-  #abandoned(run: Run): NodeJS.Timeout {
-    return setTimeout(() => {
-      const isCut = run.input?.isOver === false;
-      if (run.detachments > 0 && !isCut) return;
-      const what = isCut
-        ? "the caller left before all of the standard input had come"
-        : "the caller left, or read no further";
-      run.abort(new IscepError("cancelled", `${what}, and it did not come back`));
-    }, this.#limits.callerGraceMs);
+  #repeated(earlier: Run | IscepError, identity: Identity, name: string, args: unknown, options: StartOptions): Run {
+    if (!isIscepError(earlier)) {
+      if (options.detached === true) earlier.detachments++;
+      return earlier;
+    }
+    const run = new Run(name, identity, options.source, this.#host);
+    run.loggedArgs = hideSecrets(args, this.#registry.get(name)?.secretArguments).args;
+    run.end(rejected(earlier));
+    return run;
   }
 
   /**

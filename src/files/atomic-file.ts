@@ -66,13 +66,22 @@ export function writeTemporaryFile(path: string, text: string): string {
  * under this name.
  */
 export function createFileExclusively(path: string, text: string): boolean {
+  const file = openFileExclusively(path, text);
+  if (file !== undefined) closeSync(file);
+  return file !== undefined;
+}
+
+/** Does the same, and returns the descriptor of the file; undefined when the name is taken. */
+export function openFileExclusively(path: string, text: string): number | undefined {
   const temporary = temporaryPathOf(path);
-  writeFileSync(temporary, text, { flag: "wx", mode: 0o600 });
+  const file = openSync(temporary, "wx", 0o600);
   try {
+    writeFileSync(file, text);
     linkSync(temporary, path);
-    return true;
+    return file;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    closeSync(file);
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return undefined;
     throw error;
   } finally {
     rmSync(temporary, { force: true });

@@ -1,6 +1,8 @@
 /**
  * Lets one writer at a time change a file, over all processes of this machine. The lock is a file beside it (`.lock`).
- * It can be made only once, names the process that made it, and is taken over when that process is gone.
+ * It can be made only once, names the process that made it, and is taken over when that process is gone. A process in
+ * another container cannot be seen. So its owner touches the lock at intervals, and it is taken over when a
+ * process that waits sees no change for several of them. It compares no clocks, because they may differ.
  *
  * The danger is in taking over: two processes that wait both see the dead owner. One removes the lock and makes its
  * own, and the other then removes that new lock. So a process that wants to remove the lock of a dead owner first takes
@@ -8,14 +10,18 @@
  * as well, its second lock is taken over in the same way.
  */
 import { randomBytes } from "node:crypto";
-import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, fstatSync, futimesSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { IscepError } from "../errors.js";
-import { createFileExclusively, staleTemporaryFiles } from "./atomic-file.js";
-import { isProcessGone, ownProcessMark } from "./process-mark.js";
+import { openFileExclusively, staleTemporaryFiles } from "./atomic-file.js";
+import { isOwnScope, isProcessGone, ownProcessMark } from "./process-mark.js";
 
 const holderPattern = /^([0-9]+-[0-9]+-[0-9a-f]{8})-([0-9a-f]{16})$/;
+
+/** Every process must use the same numbers, so they are no settings. */
+const touchIntervalMs = 300;
+const silenceMs = 10 * touchIntervalMs;
 
 /**
  * @param timeoutMs how long to wait for the lock, usually `fileLockTimeoutMs`
@@ -38,10 +44,16 @@ export async function withFileLock<Result>(
 
 async function acquire(lock: string, base: string, deadlineMs: number, timeoutMs: number): Promise<() => void> {
   const holder = `${ownProcessMark()}-${randomBytes(8).toString("hex")}`;
-  while (!createFileExclusively(lock, holder)) {
+  let seen = "";
+  let seenAtMs = 0;
+  let file: number | undefined;
+  while ((file = openFileExclusively(lock, holder)) === undefined) {
     const found = readHolder(lock) ?? ""; // it is empty when the lock was released just now
     const [, mark, number] = holderPattern.exec(found) ?? [];
-    if (mark !== undefined && number !== undefined && isProcessGone(mark)) {
+    const sight = `${found} ${statSync(lock, { throwIfNoEntry: false })?.mtimeMs}`;
+    if (sight !== seen) [seen, seenAtMs] = [sight, performance.now()];
+    const isSilent = performance.now() - seenAtMs > silenceMs;
+    if (mark !== undefined && number !== undefined && (isOwnScope(mark) ? isProcessGone(mark) : isSilent)) {
       const releaseTakeover = await acquire(`${base}.${number}`, base, deadlineMs, timeoutMs);
       try {
         if (readHolder(lock) === found) rmSync(lock, { force: true });
@@ -54,8 +66,26 @@ async function acquire(lock: string, base: string, deadlineMs: number, timeoutMs
     // A random delay, so that not all waiting processes try again at the same moment.
     await pause(Math.max(1, (timeoutMs / 1000) * (0.5 + Math.random())));
   }
+  return hold(lock, file);
+}
+
+/** Returns what gives the lock back. That needs no new descriptor, because there may be none left then. */
+function hold(lock: string, file: number): () => void {
+  const touches = setInterval(() => {
+    const now = new Date();
+    try {
+      futimesSync(file, now, now);
+    } catch {
+      // The next one may succeed. A disk that fails for long lets others in.
+    }
+  }, touchIntervalMs).unref();
   return () => {
-    if (readHolder(lock) === holder) rmSync(lock, { force: true });
+    clearInterval(touches);
+    // While the file is open, no other file can have its number.
+    const isOurs =
+      statSync(lock, { bigint: true, throwIfNoEntry: false })?.ino === fstatSync(file, { bigint: true }).ino;
+    closeSync(file);
+    if (isOurs) rmSync(lock, { force: true });
   };
 }
 
@@ -82,6 +112,6 @@ function stillHeld(lock: string, holder: string, timeoutMs: number): IscepError 
   return new IscepError(
     "busy",
     `${lock} is held by ${pid === undefined ? "someone" : `process ${pid}`}, for longer than ${timeoutMs} ms (fileLockTimeoutMs); ` +
-      "if that process is not there any more (it may have been in another container), remove this file",
+      "if that process is not there any more, remove this file",
   );
 }

@@ -76,7 +76,6 @@ export class FoundRuns {
     for (const id of this.#unbegun) {
       const stats = statSync(this.path(id), { throwIfNoEntry: false });
       if (stats !== undefined && Date.now() - stats.mtimeMs < maxUnbegunMs) continue;
-      this.#unbegun.delete(id);
       const run = stats === undefined ? undefined : this.#read(id);
       if (run !== undefined) begun.push(run);
       else rmSync(this.path(id), { force: true });

@@ -39,6 +39,7 @@ export class KeptRuns {
   }
 
   ended(run: Run): void {
+    if (run.outcome?.status === "rejected") this.#releaseKey(run);
     const bytes = run.memoryBytes;
     this.#ended.set(run, { sinceMs: Date.now(), bytes });
     this.#endedBytes += bytes;
@@ -63,11 +64,16 @@ export class KeptRuns {
       this.#ended.delete(run);
       this.#endedBytes -= bytes;
       this.#runs.delete(run.id);
-      const key = this.#keyOf.get(run);
-      if (key !== undefined) this.#keys.delete(key);
-      this.#keyOf.delete(run);
+      this.#releaseKey(run);
       this.#forgotten(run.id);
     }
+  }
+
+  /** A run that never began has no right to its key: the next call with it begins. */
+  #releaseKey(run: Run): void {
+    const key = this.#keyOf.get(run);
+    if (key !== undefined && this.#keys.get(key) === run) this.#keys.delete(key);
+    this.#keyOf.delete(run);
   }
 }
 

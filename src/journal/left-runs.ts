@@ -61,13 +61,14 @@ export class LeftRuns {
     const isGone = lease.goneServers();
     const hasEnded = ({ server }: { readonly server: string }): boolean => isGone(server);
     try {
+      store.writeAgain();
       for (const stored of store.unfinished()) store.look(stored);
       const doubtful = this.#doubtful.filter(hasEnded);
       if (doubtful.length === 0 && !store.unfinished().some(({ start }) => isGone(start.server))) return;
       // That server has written more since this one read the log.
       this.#logged = this.#readLog();
-      this.#doubtful = this.#doubtful.filter((logged) => !doubtful.includes(logged));
       this.#endStored();
+      this.#doubtful = this.#doubtful.filter((logged) => !doubtful.includes(logged));
       for (const logged of doubtful) this.#endLogged(this.#logged.get(logged.runId) ?? logged);
       lease.sweep();
     } catch (error) {

@@ -3,6 +3,7 @@
  * with its value. The first line is written before the command starts, so that after kill -9 every run is known.
  */
 import { appendFileSync, closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { isShortage } from "../files/shortage.js";
 import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
 import { JsonText } from "../wire/json-text.js";
 import type { EndedRun } from "../runs/run/ended-run.js";
@@ -118,14 +119,15 @@ function parsed(line: string | undefined): unknown {
   }
 }
 
-/** The value of a run that has one. undefined when the value is not complete: the disk was full, or the file was removed. */
+/** The value of a run that has one. undefined when the value is not complete: the disk was full, or the file was removed. @throws what the system says when too many files are open */
 export function readValue(path: string, limits: JsonLimits): JsonText | undefined {
   try {
     const text = endAmong(wholeLines(readFileSync(path, "utf8")))?.next;
     if (text === undefined) return undefined;
     parseJson(Buffer.from(text), limits);
     return new JsonText(text);
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return undefined; // the run says then that its value is gone
   }
 }

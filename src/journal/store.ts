@@ -4,16 +4,18 @@
  * first.
  */
 import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { busyInShortage } from "../files/shortage.js";
 import type { Identity } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
 import type { RunOutcome } from "../model/outcome.js";
-import { OutputFiles } from "../runs/streams/output-files.js";
-import { bytesOf, laterSegments, measureSegment, type Segment } from "../runs/streams/output-segments.js";
+import { bytesOf } from "../runs/streams/output-segments.js";
 import { RunOutput } from "../runs/streams/output.js";
 import { Run } from "../runs/run/run.js";
 import type { RunRecord } from "../model/run-record.js";
 import { FoundRuns, type FoundRun } from "./found-runs.js";
-import { appendEnd, readRunFile, readValue, writeStart } from "./run-file.js";
+import { RunEnds } from "./run-ends.js";
+import { readRunFile, readValue, writeStart } from "./run-file.js";
+import { StoredOutputs } from "./stored-outputs.js";
 import { keyHash, recordOf, startOf, type StoredRun } from "./stored-run.js";
 import { endLines, lostError, outcomeOf, type StoredEnd } from "./stored-outcome.js";
 
@@ -29,6 +31,8 @@ const dayMs = 86_400_000;
 export class RunStore {
   readonly #options: RunStoreOptions;
   readonly #files: FoundRuns;
+  readonly #ends: RunEnds;
+  readonly #outputs: StoredOutputs;
   /** The runs in the order of their ids, which is the order of their start. */
   readonly #runs = new Map<string, StoredRun>();
   readonly #keys = new Map<string, string>();
@@ -40,6 +44,16 @@ export class RunStore {
     this.#options = options;
     const { folder } = options;
     this.#files = new FoundRuns(folder);
+    this.#outputs = new StoredOutputs({ ...options, grew: (bytes) => this.#grew(bytes) });
+    this.#ends = new RunEnds({
+      ...options,
+      path: (run) => this.#files.path(run),
+      wrote: (run, bytes) => {
+        const stored = this.#runs.get(run);
+        if (stored !== undefined) stored.fileBytes += bytes;
+        this.#grew(bytes);
+      },
+    });
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, 0o700);
     this.#read();
@@ -50,12 +64,10 @@ export class RunStore {
   #read(): void {
     for (const { run, segments } of this.#files.all()) {
       this.#bytes += bytesOf(segments);
-      if (segments.length > 0) this.#found.set(run.start.run, segments);
+      this.#outputs.found(run.start.run, segments);
       this.#take(run);
     }
   }
-  /** The segments of an earlier process, until somebody asks for them. */
-  readonly #found = new Map<string, readonly Segment[]>();
 
   #take(run: FoundRun): StoredRun {
     const stored: StoredRun = { ...run, isOwn: false, files: undefined, output: undefined, followed: undefined };
@@ -71,8 +83,14 @@ export class RunStore {
   readonly #elsewhere = new Set<StoredRun>();
 
   #add(stored: StoredRun): void {
-    this.#runs.set(stored.start.run, stored);
-    if (stored.start.key !== undefined) this.#keys.set(stored.start.key, stored.start.run);
+    const { run, key } = stored.start;
+    this.#runs.set(run, stored);
+    if (key !== undefined && stored.end?.status !== "rejected") this.#keys.set(key, run);
+  }
+
+  /** A run that never began has no right to its key: the next call with it begins. */
+  #releaseKey({ start: { run, key } }: StoredRun): void {
+    if (key !== undefined && this.#keys.get(key) === run) this.#keys.delete(key);
   }
 
   /** Call this before the run begins. From here on it is known, whatever happens to this process. */
@@ -88,15 +106,10 @@ export class RunStore {
       );
       return;
     }
-    const files = new OutputFiles(this.#outputOptions(run.id));
+    const files = this.#outputs.begin(run.id);
     run.output.keepIn(files);
     this.#add({ start, end: undefined, fileBytes, files, output: run.output, isOwn: true, followed: undefined });
     this.#grew(fileBytes);
-  }
-
-  #outputOptions(runId: string) {
-    const { folder, limits, onProblem } = this.#options;
-    return { folder, runId, limits, onProblem, grew: (bytes: number) => this.#grew(bytes) };
   }
 
   #grew(bytes: number): void {
@@ -113,18 +126,13 @@ export class RunStore {
     const kept = stored.start.arguments === undefined ? run.keptArguments : undefined;
     const lines = endLines(outcome, run.endedAtMs ?? Date.now(), run.outputBytes, limits, kept);
     stored.end = lines.end;
-    this.#append(stored, lines.text);
+    if (outcome.status === "rejected") this.#releaseKey(stored);
+    this.#ends.write(run.id, lines.text);
   }
 
-  #append(stored: StoredRun, text: string): void {
-    const { run } = stored.start;
-    try {
-      const bytes = appendEnd(this.#files.path(run), text);
-      stored.fileBytes += bytes;
-      this.#grew(bytes);
-    } catch (error) {
-      this.#options.onProblem(`the end of run ${run} cannot be written to ${this.#options.folder}`, error);
-    }
+  /** Tries again what the disk did not take. */
+  writeAgain(): void {
+    this.#ends.writeAgain();
   }
 
   /** The run is dropped from memory. From now on, answers come from the files. */
@@ -161,45 +169,30 @@ export class RunStore {
   #isBehind(stored: StoredRun, { endedAtMs, outputBytes }: StoredEnd): boolean {
     // A disk that failed never gets it.
     if (Date.now() - endedAtMs > this.#options.limits.serverLeaseMs) return false;
-    this.#lookForOutput(stored);
-    const files = this.#filesOf(stored);
+    this.#bytes += this.#outputs.look(stored);
+    const files = this.#outputs.of(stored);
     if (files.end >= outputBytes) return false;
     if (stored.followed !== undefined) stored.output?.found(files.end, files);
     return true;
   }
 
   #endElsewhere(stored: StoredRun, end: StoredEnd): void {
+    this.#bytes += this.#outputs.look(stored);
     stored.end = end;
+    if (end.status === "rejected") this.#releaseKey(stored);
     this.#elsewhere.delete(stored);
     this.#unwritten.delete(stored.start.run);
-    this.#lookForOutput(stored);
     const { followed, output } = stored;
     stored.followed = undefined;
     if (followed === undefined) stored.output = undefined;
-    else output?.found(end.outputBytes, this.#filesOf(stored));
+    else output?.found(end.outputBytes, this.#outputs.of(stored));
     followed?.end(this.#outcome(stored, end));
-  }
-
-  /** The run's own server may have written more of the output. */
-  #lookForOutput(stored: StoredRun): void {
-    const { folder, onProblem } = this.#options;
-    const { run } = stored.start;
-    const known = stored.files?.segments ?? this.#found.get(run) ?? [];
-    const knownBytes = bytesOf(known);
-    try {
-      const found = laterSegments(folder, run, known);
-      stored.files = undefined;
-      this.#found.set(run, found);
-      this.#bytes += bytesOf(found) - knownBytes;
-    } catch (error) {
-      onProblem(`the output of run ${run} cannot be read`, error);
-    }
   }
 
   /** Ends a run whose end nobody saw, or only the log (`seen`). The end is in memory until it is written. */
   lose(stored: StoredRun, seen: RunRecord | undefined): void {
-    this.#lookForOutput(stored);
-    const { end } = this.#filesOf(stored);
+    this.#bytes += this.#outputs.look(stored);
+    const { end } = this.#outputs.of(stored);
     const outcome: RunOutcome =
       seen === undefined || seen.status === "running"
         ? { status: "lost", error: lostError() }
@@ -224,7 +217,7 @@ export class RunStore {
       return undefined;
     }
     // A full disk may have left an incomplete line, which is ended first.
-    this.#append(stored, `\n${JSON.stringify(stored.end)}\n`);
+    this.#ends.write(stored.start.run, `\n${JSON.stringify(stored.end)}\n`);
     return recordOf(stored);
   }
 
@@ -233,13 +226,18 @@ export class RunStore {
     return stored === undefined ? undefined : recordOf(stored);
   }
 
+  /** @throws IscepError `busy` when it cannot be read now. A passing fault must not count as if nothing were there. */
   get(id: string): StoredRun | undefined {
+    return busyInShortage(() => this.#get(id));
+  }
+
+  #get(id: string): StoredRun | undefined {
     const known = this.#runs.get(id);
     if (known !== undefined) return this.look(known);
     const begunElsewhere = this.#files.one(id);
     if (begunElsewhere === undefined) return undefined;
     const stored = this.#take(begunElsewhere);
-    this.#lookForOutput(stored);
+    this.#bytes += this.#outputs.look(stored);
     return stored;
   }
 
@@ -258,35 +256,28 @@ export class RunStore {
     return id === undefined ? undefined : this.get(id);
   }
 
-  /** Makes a run that has ended, or one that goes on in its own server and ends when that server has written so. */
+  /**
+   * Makes a run that has ended, or one that goes on in its own server and ends when that server has written so.
+   * @throws IscepError as `get`
+   */
   restore(stored: StoredRun): Run {
+    return busyInShortage(() => this.#restore(stored));
+  }
+
+  #restore(stored: StoredRun): Run {
     const { start, end } = stored;
     if (end === undefined) return (stored.followed ??= this.#follow(stored));
-    const files = this.#filesOf(stored);
+    const files = this.#outputs.of(stored);
     stored.output ??= RunOutput.ended(this.#options.limits, end.outputBytes, files);
     return Run.ended(start, this.#outcome(stored, end), end.endedAtMs, stored.output);
   }
 
   #follow(stored: StoredRun): Run {
-    this.#lookForOutput(stored);
-    const files = this.#filesOf(stored);
+    this.#bytes += this.#outputs.look(stored);
+    const files = this.#outputs.of(stored);
     stored.output = new RunOutput(this.#options.limits);
     stored.output.found(files.end, files);
     return Run.elsewhere(stored.start, stored.output);
-  }
-
-  #filesOf(stored: StoredRun): OutputFiles {
-    if (stored.files !== undefined) return stored.files;
-    const { run } = stored.start;
-    const found = [...(this.#found.get(run) ?? [])];
-    this.#found.delete(run);
-    const last = found.at(-1);
-    try {
-      if (last !== undefined) measureSegment(last);
-    } catch (error) {
-      this.#options.onProblem(`the output of run ${run} cannot be read`, error);
-    }
-    return (stored.files = new OutputFiles(this.#outputOptions(run), found));
   }
 
   #outcome({ start }: StoredRun, end: StoredEnd): RunOutcome {
@@ -302,6 +293,8 @@ export class RunStore {
     try {
       for (const run of this.#files.sweep()) this.#take(run);
       this.#makeRoom();
+    } catch (error) {
+      this.#options.onProblem(`${this.#options.folder} cannot be looked through for runs that are too old`, error);
     } finally {
       this.#isCleaning = false;
     }
@@ -325,12 +318,13 @@ export class RunStore {
   }
 
   #remove(stored: StoredRun): void {
-    const { run, key } = stored.start;
+    const { run } = stored.start;
     this.#runs.delete(run);
     this.#elsewhere.delete(stored);
-    if (key !== undefined) this.#keys.delete(key);
+    this.#ends.forget(run);
+    this.#releaseKey(stored);
     try {
-      this.#filesOf(stored).remove();
+      this.#outputs.of(stored).remove();
       rmSync(this.#files.path(run), { force: true });
     } catch (error) {
       this.#options.onProblem(`run ${run} cannot be removed from ${this.#options.folder}`, error);
@@ -341,6 +335,7 @@ export class RunStore {
   /** Resolves when all output is written. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
+    this.#ends.writeAgain();
     await Promise.all([...this.#runs.values()].map(async ({ files }) => files?.settled()));
   }
 }

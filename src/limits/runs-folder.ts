@@ -17,7 +17,8 @@ export const runsFolderLimits = {
   maxUnwrittenOutputBytes: {
     default: 4 * MiB,
     max: 1024 * MiB,
-    reason: "output of one run that may wait for the disk; then its writer waits",
+    reason:
+      "output of one run that may wait for the disk; then its writer waits. Also values of ended runs that the disk does not take now",
   },
   maxStoredValueBytes: {
     default: 4 * MiB,

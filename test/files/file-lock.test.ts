@@ -1,5 +1,14 @@
 import { once } from "node:events";
-import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createFileExclusively, temporaryPathOf, writeFileAtomically } from "#iscep/files/atomic-file";
@@ -8,6 +17,7 @@ import { isProcessGone, ownProcessMark } from "#iscep/files/process-mark";
 import { runProgram, startProgram } from "../support/programs.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 import { errorOf } from "../support/error-of.js";
+import { until } from "../support/until.js";
 
 describe("marks of processes", () => {
   test("tell the living from the dead", async () => {
@@ -86,7 +96,31 @@ describe("the lock", () => {
     expect(await withFileLock(path, 10_000, () => 1)).toBe(1);
   });
 
-  test.each(["", "garbage", "1-1-00000000-0123456789abcdef"])(
+  const elsewhere = "1-1-00000000-0123456789abcdef";
+
+  test("of another container is taken over when its holder gives no sign, and not while it does", async () => {
+    const path = join(temporaryFolder(), "file");
+    writeFileSync(`${path}.lock`, elsewhere);
+    let touches = 0;
+    const alive = setInterval(() => utimesSync(`${path}.lock`, 1, ++touches), 100);
+    expect((await errorOf(() => withFileLock(path, 3_500, () => 1))).code).toBe("busy");
+    clearInterval(alive);
+    expect(await withFileLock(path, 10_000, () => readFileSync(`${path}.lock`, "utf8"))).not.toContain(elsewhere);
+    expect(existsSync(`${path}.lock`)).toBe(false);
+  });
+
+  test("is touched while it is held, and what others made in its place is left alone", async () => {
+    const path = join(temporaryFolder(), "file");
+    await withFileLock(path, 1_000, async () => {
+      const { mtimeMs } = statSync(`${path}.lock`);
+      await until(() => statSync(`${path}.lock`).mtimeMs > mtimeMs);
+      rmSync(`${path}.lock`);
+      writeFileSync(`${path}.lock`, elsewhere);
+    });
+    expect(readFileSync(`${path}.lock`, "utf8")).toBe(elsewhere);
+  });
+
+  test.each(["", "garbage", elsewhere])(
     "with the content %j is waited for, then the message says what to do",
     async (content) => {
       const path = join(temporaryFolder(), "file");

@@ -1,5 +1,15 @@
 /** Output that outgrows memory: the last of it there, what came before in files. */
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -244,6 +254,33 @@ describe("a disk that fails", () => {
     expectSame(await new Reader(output, from).all(), from, flat([{ channel: "stdout", bytes: pattern(0, 100_000) }]));
   });
 
+  test("to read removes nothing: what cannot be read now is told, the rest is read, and later all", async () => {
+    const { output, files, folder, state } = open();
+    for (let count = 0; count < 60; count++) await output.write("stdout", pattern(output.end, 5_000));
+    output.close();
+    await files.settled();
+    const [first = "", second = ""] = readdirSync(folder).sort();
+    // A folder can be opened, but not read.
+    renameSync(path.join(folder, second), path.join(folder, "aside"));
+    mkdirSync(path.join(folder, second));
+    const bytes = state.bytes;
+    for (let times = 0; times < 2; times++) {
+      const reader = new Reader(output, 0);
+      const start = files.segments[1]?.end;
+      await expect(reader.all()).rejects.toMatchObject({ code: "output_gone", details: { start } });
+      output.unwatch(reader);
+      expect(reader.position).toBe(files.segments[1]?.offset);
+      const whole = flat([{ channel: "stdout", bytes: pattern(0, 300_000) }]);
+      expectSame(await new Reader(output, start ?? 0).all(), start ?? 0, whole);
+    }
+    expect(state.problems).toHaveLength(2);
+    expect(state.bytes - bytes).toBe(0);
+    expect(existsSync(path.join(folder, first))).toBe(true);
+    rmdirSync(path.join(folder, second));
+    renameSync(path.join(folder, "aside"), path.join(folder, second));
+    expectSame(await new Reader(output, 0).all(), 0, flat([{ channel: "stdout", bytes: pattern(0, 300_000) }]));
+  });
+
   test("while somebody reads from it, tells this one", async () => {
     const { output, files, folder } = open();
     for (let count = 0; count < 40; count++) await output.write("stdout", pattern(output.end, 5_000));
@@ -251,6 +288,29 @@ describe("a disk that fails", () => {
     await files.settled();
     for (const name of readdirSync(folder)) rmSync(path.join(folder, name));
     await expect(new Reader(output, 0).all()).rejects.toMatchObject({ code: "output_gone" });
+  });
+
+  test("while it is written leaves what is in the files, and only the gap is gone", async () => {
+    const { output, files, folder, state } = open();
+    for (let count = 0; count < 25; count++) await output.write("stdout", pattern(output.end, 5_000));
+    await files.settled();
+    expect(readdirSync(folder)).toHaveLength(2);
+    // The next segment cannot be made.
+    renameSync(folder, `${folder}-aside`);
+    for (let count = 25; count < 80; count++) await output.write("stdout", pattern(output.end, 5_000));
+    output.close();
+    await files.settled();
+    expect(state.problems).toEqual([expect.stringContaining("from here on it is only in memory")]);
+    renameSync(`${folder}-aside`, folder);
+    const reader = new Reader(output, 0);
+    await expect(reader.all()).rejects.toMatchObject({ code: "output_gone" });
+    expect(reader.position).toBe(files.end);
+    expectSame(reader, 0, flat([{ channel: "stdout", bytes: pattern(0, files.end) }]));
+    const start = output.inMemoryFrom;
+    expect(start).toBeGreaterThan(files.end);
+    expect(() => output.checkOffset(files.end)).toThrow(expect.objectContaining({ details: { start } }));
+    expectSame(await new Reader(output, start).all(), start, flat([{ channel: "stdout", bytes: pattern(0, 400_000) }]));
+    expectSame(await new Reader(reopen(folder, -1), 0).all(), 0, flat(reader.pieces));
   });
 
   test("no writer waits for it for ever", async () => {

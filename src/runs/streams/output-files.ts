@@ -1,9 +1,11 @@
 /**
  * The output of one run in files, in addition to memory. It is appended as fast as the disk allows, and read back for
- * later readers. When the disk fails, the run goes on, and its output is only in memory.
+ * later readers. When the disk takes no more, the run goes on: the files keep what they have, and what comes later is only
+ * in memory. Only the retention removes files, never a fault.
  */
 import { rmSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
+import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { BlockPart, OutputPiece } from "./output-block.js";
 import { frameOf } from "./output-frames.js";
@@ -25,6 +27,8 @@ export interface OutputSource {
   part(offset: number): BlockPart | undefined;
   /** The first offset that a watcher still needs; Infinity without watchers. */
   readonly neededFrom: number;
+  /** The first offset that is in memory. */
+  readonly inMemoryFrom: number;
   /** Called when more is on the disk, when more can be read from it, or when it has failed. */
   filesChanged(): void;
 }
@@ -39,7 +43,7 @@ export class OutputFiles {
   #source: OutputSource | undefined;
   #file: FileHandle | undefined;
   #end: number;
-  #failed = false;
+  #isStopped = false;
   #closing = false;
   #writing: Promise<void> | undefined;
 
@@ -60,9 +64,9 @@ export class OutputFiles {
     return this.#end;
   }
 
-  /** The files cannot be used any more. What they held is lost. */
-  get failed(): boolean {
-    return this.#failed;
+  /** Nothing more is written: the disk took no more, or the files were removed. */
+  get isStopped(): boolean {
+    return this.#isStopped;
   }
 
   get isWriting(): boolean {
@@ -84,15 +88,15 @@ export class OutputFiles {
 
   /** Tells that there is more in the source. */
   wrote(): void {
-    if (this.#writing !== undefined || this.#failed) return;
+    if (this.#writing !== undefined || this.#isStopped) return;
     // Output of one turn of the event loop is written together.
     this.#writing = new Promise<void>((resolve) => setImmediate(resolve))
       .then(() => this.#writeAll())
-      .catch((error: unknown) => this.#fail("cannot be written", error))
+      .catch((error: unknown) => this.#stop(error))
       .then(() => {
         this.#writing = undefined;
         // Writes what came since the last look.
-        if (this.#isBehind) this.wrote();
+        if (this.#isBehind && !this.#isStopped) this.wrote();
         // What is being written is not removed.
         else this.#options.grew(0);
         this.#source?.filesChanged();
@@ -109,7 +113,7 @@ export class OutputFiles {
     this.wrote();
   }
 
-  /** Resolves when everything is written, or the disk has failed. */
+  /** Resolves when everything is written, or the disk takes no more. */
   async settled(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
   }
@@ -192,7 +196,7 @@ export class OutputFiles {
 
   /** Removes the files of a run that is forgotten. */
   remove(): void {
-    this.#failed = true;
+    this.#isStopped = true;
     for (const segment of this.#segments.splice(0)) {
       rmSync(segment.path, { force: true });
       this.#options.grew(-segment.fileBytes);
@@ -203,12 +207,17 @@ export class OutputFiles {
   /**
    * Reads from an offset in the files. undefined when it must be read from the disk first; then `filesChanged` tells
    * when that is done.
+   * @throws IscepError `output_gone` when its file cannot be read now; the next one may be
    */
   read(offset: number, maxBytes: number): OutputPiece | undefined {
     const segment = this.#segments.findLast((one) => one.offset <= offset);
-    const piece = segment === undefined ? undefined : this.#reader.read(segment, offset, maxBytes);
-    if (this.#reader.failure !== undefined) this.#fail("cannot be read", this.#reader.failure);
-    return this.#failed ? undefined : piece;
+    if (segment === undefined) return undefined;
+    try {
+      return this.#reader.read(segment, offset, maxBytes);
+    } catch (error) {
+      this.#options.onProblem(`the output of run ${this.#options.runId} cannot be read in ${segment.path}`, error);
+      throw outputGone(Math.min(segment.end, this.#source?.inMemoryFrom ?? segment.end), error);
+    }
   }
 
   /** Nobody reads it now, so nothing of it is kept for a reader. */
@@ -217,15 +226,25 @@ export class OutputFiles {
     this.#options.grew(0);
   }
 
-  #fail(what: string, error: unknown): void {
-    if (this.#failed) return;
+  #stop(error: unknown): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    const { runId, folder } = this.#options;
     this.#options.onProblem(
-      `the output of run ${this.#options.runId} ${what} in ${this.#options.folder}; what is in memory is kept`,
+      `the output of run ${runId} cannot be written in ${folder}; from here on it is only in memory`,
       error,
     );
     void this.#closeFile().catch(() => undefined); // the disk's failure was already reported
-    this.remove();
   }
+}
+
+/** @param fault why it cannot be read, where it is still kept */
+export function outputGone(start: number, fault?: unknown): IscepError {
+  const what = fault === undefined ? `is no longer kept (${start} bytes)` : "cannot be read now";
+  return new IscepError("output_gone", `the output before offset ${start} ${what}; read on from there`, {
+    details: { start },
+    ...(fault === undefined ? {} : { cause: fault }),
+  });
 }
 
 /** Writes all of it, because each write of the system may take only a part. */

@@ -13,7 +13,7 @@ import {
   type OutputChannel,
   type OutputPiece,
 } from "./output-block.js";
-import type { OutputFiles, OutputSource } from "./output-files.js";
+import { outputGone, type OutputFiles, type OutputSource } from "./output-files.js";
 import { blockAt } from "./output-reader.js";
 
 export type { OutputChannel, OutputPiece } from "./output-block.js";
@@ -93,13 +93,19 @@ export class RunOutput implements OutputSource, BlockOwner {
     for (const { watcher } of this.#watching) watcher.outputReady();
   }
 
+  /** The files that will get what comes. */
   get #files(): OutputFiles | undefined {
-    return this.#stored?.failed === false ? this.#stored : undefined;
+    return this.#stored?.isStopped === false ? this.#stored : undefined;
   }
 
   /** The offset of the first byte that is still kept. */
   get start(): number {
-    return Math.min(this.#start, this.#files?.start ?? this.#start);
+    const files = this.#stored;
+    return files === undefined || files.start === files.end ? this.#start : Math.min(this.#start, files.start);
+  }
+
+  get inMemoryFrom(): number {
+    return this.#start;
   }
 
   /** How many bytes were written in all. */
@@ -248,10 +254,7 @@ export class RunOutput implements OutputSource, BlockOwner {
     this.checkOffset(offset);
     if (offset === this.#end) return undefined;
     if (offset >= this.#start) return this.#blockAt(offset)?.read(offset, maxBytes);
-    const piece = this.#files?.read(offset, maxBytes);
-    // The files may have failed at this moment.
-    if (piece === undefined) this.checkOffset(offset);
-    return piece;
+    return this.#stored?.read(offset, maxBytes);
   }
 
   /** The same for a reader that tells when it needs the bytes no more, so that their memory can be used again. */
@@ -269,20 +272,13 @@ export class RunOutput implements OutputSource, BlockOwner {
       );
     }
     if (offset < this.#start && !this.#isInFiles(offset)) {
-      // A server that was killed may not have written the last part.
-      const start = offset < this.start ? this.start : this.#start;
-      throw new IscepError(
-        "output_gone",
-        `the output before offset ${start} is no longer kept (${start} bytes); read on from there`,
-        {
-          details: { start },
-        },
-      );
+      // A server that was killed, or whose disk was full, may not have written the last part.
+      throw outputGone(offset < this.start ? this.start : this.#start);
     }
   }
 
   #isInFiles(offset: number): boolean {
-    const files = this.#files;
+    const files = this.#stored;
     return files !== undefined && offset >= files.start && offset < files.end;
   }
 
