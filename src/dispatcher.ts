@@ -19,7 +19,7 @@ import type { Notices } from "./notices/notices.js";
 import { closingError, rejected, schemaFault, stopped, takesNoInput } from "./runs/run/endings.js";
 import { execute, type ExecutionPlaces } from "./runs/execute.js";
 import { NewPaths } from "./runs/new-paths.js";
-import type { RunsPage } from "./model/run-record.js";
+import { mayType, type RunsPage } from "./model/run-record.js";
 import { schedulesPage, type SchedulesPage } from "./journal/schedules.js";
 import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/journal.js";
 import { rethrowLater } from "./runs/rethrow-later.js";
@@ -144,11 +144,14 @@ export class Dispatcher {
   }
 
   /**
+   * @param willType the caller will send its standard input
    * @throws IscepError `run_not_found` for a run that is unknown, forgotten, or another owner's: all get the same
    *   answer
    */
-  find(identity: Identity, id: string): Run {
-    return this.#journal.find(identity, id);
+  find(identity: Identity, id: string, willType = false): Run {
+    const run = this.#journal.find(identity, id);
+    if (!willType || mayType(identity, { ...run.identity, command: run.command })) return run;
+    throw new IscepError("run_not_found");
   }
 
   /** Runs of this owner that are under way or known, newest first, a page of them; or the one with this id. */

@@ -59,6 +59,19 @@ export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "
   return (owner === identity.owner && identity.mayRun(command)) || identity.maySeeRunsOf(command);
 }
 
+/**
+ * Whether this caller may send the standard input of a run. A right to see the runs of others is no right to answer in
+ * their place. A rule for values of arguments says nothing of what is typed, so it lets a token type only into runs of
+ * its own calls.
+ */
+export function mayType(
+  identity: Pick<Identity, "owner" | "tokenId" | "mayRun" | "argumentRules">,
+  { command, owner, tokenId }: Pick<Identity, "owner" | "tokenId"> & { readonly command: string },
+): boolean {
+  if (owner !== identity.owner || !identity.mayRun(command)) return false;
+  return tokenId === identity.tokenId || identity.argumentRules(command) === undefined;
+}
+
 /** Takes the kept arguments from a record, or from a value of a file that may be no record. */
 export function keptArgumentsIn(record: { readonly [name in keyof KeptArguments]?: unknown }): Partial<KeptArguments> {
   const { arguments: values, argumentsOmitted: omitted } = record;

@@ -4,7 +4,6 @@ import type { CallerRecord } from "../../model/caller-record.js";
 import type { TypedInput } from "./typed-input.js";
 
 export interface OpenInput {
-  readonly command: string;
   /** Who has started the run. */
   readonly caller: CallerRecord;
   readonly input: TypedInput;

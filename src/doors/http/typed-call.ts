@@ -107,7 +107,7 @@ async function began(
   if (run === undefined) await client.close();
   else {
     const graceMs = isLive ? limits.callerGraceMs : undefined;
-    host.inputs.add(run, { command: name, caller, input, handle, graceMs, close: () => client.close() });
+    host.inputs.add(run, { caller, input, handle, graceMs, close: () => client.close() });
   }
   return { run, handle };
 }

@@ -3,6 +3,8 @@ import type { TerminalSize } from "../../client/protocol/run-handle.js";
 import { IscepError } from "../../errors.js";
 import { compileScopes } from "../../identity/scopes.js";
 import type { CallerRecord } from "../../model/caller-record.js";
+import { anonymous } from "../../model/identity.js";
+import { mayType } from "../../model/run-record.js";
 import { jsonResponse } from "./json-response.js";
 import { refuseUnknownQuery } from "./known-query.js";
 import type { HttpContext, HttpHost, HttpMount, HttpPeer } from "./mount.js";
@@ -53,28 +55,24 @@ async function typed(context: HttpContext, host: HttpHost, run: string, before: 
   }
 }
 
-/**
- * Only the owner who has started the run may type to it. A right to see the runs of others is no right to answer in
- * their place.
- */
+/** @throws IscepError `run_not_found` for a caller who may not type, a fault of HTTP (409) when the input is not open */
 async function openInputOf(context: HttpContext, host: HttpHost, run: string): Promise<OpenInput> {
   const client = host.clientOf(context);
   const [caller, { runs }] = await Promise.all([client.whoAmI(), client.runs({ run })]);
-  if (runs[0]?.owner !== caller.owner) throw new IscepError("run_not_found");
   const open = host.inputs.of(run);
+  const of = { command: runs[0]?.command ?? "", owner: runs[0]?.owner ?? "", tokenId: open?.caller.tokenId ?? null };
+  if (!mayType(identityOf(caller), of)) throw new IscepError("run_not_found");
   if (open === undefined) throw inputIsOver();
-  if (!mayType(caller, open)) throw new IscepError("command_not_found");
   return open;
 }
 
-/**
- * Another token of the owner may have fewer rights. A rule for values of arguments says nothing of what is typed, so it
- * gives no right to type.
- */
-function mayType({ scopes, tokenId }: CallerRecord, { command, caller }: OpenInput): boolean {
-  if (scopes === undefined) return true;
-  const { mayRun, argumentRules } = compileScopes(scopes.map(({ scope }) => scope));
-  return mayRun(command) && (argumentRules(command) === undefined || tokenId === caller.tokenId);
+function identityOf({ owner, tokenId, scopes }: CallerRecord): Parameters<typeof mayType>[0] {
+  return {
+    ...anonymous,
+    ...(scopes === undefined ? {} : compileScopes(scopes.map(({ scope }) => scope))),
+    owner,
+    tokenId,
+  };
 }
 
 async function pieceOf(context: HttpContext, { limits }: HttpHost): Promise<TypedPiece> {

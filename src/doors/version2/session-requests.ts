@@ -133,7 +133,7 @@ export class SessionRequests {
         calls.call(identity, message.id, message.call);
         break;
       case "attach":
-        calls.attach(message.id, dispatcher.find(identity, message.run), message.offset, message.stdin);
+        calls.attach(message.id, dispatcher.find(identity, message.run, message.stdin), message.offset, message.stdin);
         break;
       case "cancel":
         this.#cancel(identity, message);

@@ -1,0 +1,56 @@
+import { describe, expect, test } from "vitest";
+import { defineScript } from "iscep";
+import { addToken } from "#iscep/identity/tokens-writer";
+import { later } from "../../support/cleanup.js";
+import { AnswerError, Peer } from "../../support/conformance/peer.mjs";
+import { startServer } from "../../support/servers.js";
+
+const lines = defineScript({
+  name: "lines",
+  stdin: true,
+  args: { kind: { type: "string", default: "plain" } },
+  run: ["/bin/sh", "-c", 'while read -r line; do echo "ran: $line"; done', "{kind}"],
+});
+
+async function start(mine: readonly string[]) {
+  const server = await startServer({ commands: [lines] });
+  const peer = async (owner: string, scopes: readonly string[]): Promise<Peer> => {
+    const { token } = await addToken(server.tokensFile, { owner, scopes: [...scopes] });
+    const connected = await Peer.connect({ port: server.port, tls: false, token });
+    later(() => connected.end());
+    return connected;
+  };
+  const first = await peer("eve", mine);
+  const call = first.follow("call", { command: "lines", args: {}, output: 0, stdin: true });
+  return { peer, call, run: await call.started };
+}
+
+describe("attach with stdin", () => {
+  test.each<[string, string, string[]]>([
+    ["another owner who may see the run", "carl", ["discover", "runs:all"]],
+    ["another owner who may see the run and call the command", "carl", ["runs:all", "run:*"]],
+    ["a token of the owner that may only see the run", "eve", ["runs:lines"]],
+    ["a token of the owner that may call with other arguments only", "eve", ["run:lines(kind=other)"]],
+  ])("is refused for %s, and the caller goes on typing", async (_, owner, scopes) => {
+    const { peer, call, run } = await start(["run:*"]);
+    const other = await peer(owner, scopes);
+    const refused = await other.follow("attach", { run, offset: 0, stdin: true }).answer.then(
+      () => undefined,
+      (error: unknown) => (error instanceof AnswerError ? error.data : error),
+    );
+    expect(refused).toMatchObject({ code: "run_not_found", status: "rejected" });
+    // To see it is allowed as before.
+    const seen = other.follow("attach", { run, offset: 0 });
+    expect(await seen.started).toBe(run);
+    await call.sendInput(Buffer.from("mine\n"));
+    expect(await call.answer).toMatchObject({ value: { stdout: "ran: mine\n" } });
+  });
+
+  test("goes on for another token of the owner that may call the command", async () => {
+    const { peer, run } = await start(["run:lines(kind=plain)"]);
+    const again = (await peer("eve", ["run:lines"])).follow("attach", { run, offset: 0, stdin: true });
+    expect(await again.started).toBe(run);
+    await again.sendInput(Buffer.from("more\n"));
+    expect(await again.answer).toMatchObject({ value: { stdout: "ran: more\n" } });
+  });
+});
