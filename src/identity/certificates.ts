@@ -185,7 +185,7 @@ async function make(base: string, files: { readonly cert: string; readonly key: 
     const [there, gone] = exists(files.cert) ? [files.cert, files.key] : [files.key, files.cert];
     if (exists(there)) throw halfPair(there, gone);
     const { certPem, keyPem } = await createCertificate();
-    // Both are on the disk before either gets its name, so that the time between the two renames is as short as
+    // Both files are on the disk before either gets its name, so that the time between the two renames is as short as
     // possible.
     const key = writeTemporaryFile(files.key, keyPem);
     const cert = writeTemporaryFile(files.cert, certPem);

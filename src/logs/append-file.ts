@@ -51,7 +51,7 @@ export class AppendFile {
   constructor(path: string, options: AppendFileOptions) {
     this.#path = path;
     this.#options = options;
-    // It is opened for reading too: to see the last byte, and because opening a pipe only for writing waits for a
+    // The file is opened for reading too: to see the last byte, and because opening a pipe only for writing waits for a
     // reader.
     this.#fd = openSync(path, "a+", 0o600);
     try {

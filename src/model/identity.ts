@@ -14,7 +14,7 @@ export interface Identity {
   argumentRules(command: string): readonly ArgumentRules[] | undefined;
   /** True when it may see, follow and cancel runs of this command that other owners have started. */
   maySeeRunsOf(command: string): boolean;
-  /** It may read the metrics of the server. */
+  /** True when it may read the metrics of the server. */
   readonly mayReadMetrics: boolean;
 }
 
@@ -86,9 +86,7 @@ export interface Authenticator {
   verify(token: string, source?: string): Identity | undefined;
   /** The token with this reference (session/proof.ts), if it is valid now. Version 2 checks proofs with it. */
   find(reference: string, source?: string): ProvableToken | undefined;
-  /**
-   * The present state of an identity that came from `verify` or `find`. undefined when its token is no longer valid.
-   */
+  /** The present state of an identity that came from `verify` or `find`. undefined when its token is no longer valid. */
   refresh(identity: Identity, source?: string): Identity | undefined;
 }
 

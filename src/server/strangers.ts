@@ -7,7 +7,7 @@ export interface Stranger {
 }
 
 export class Strangers {
-  /** Both are in the order of arrival. */
+  /** The map and its sets are in the order of arrival. */
   readonly #bySource = new Map<string, Set<Stranger>>();
   #count = 0;
 

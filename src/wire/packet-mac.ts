@@ -8,7 +8,7 @@ import { IscepError } from "../errors.js";
 import { hashBytes, headerBytes, sizeFieldBytes } from "./packet.js";
 import type { PacketHash } from "./packet-hash.js";
 
-/** The keys of one direction of one session. 32 bytes each, and no other session or direction has them. */
+/** The keys of one direction of one session, 32 bytes each. No other session or direction has them. */
 export interface PacketKey {
   readonly hmac: Buffer;
   /** For long packets. undefined: they have an HMAC too. */
@@ -31,7 +31,7 @@ const scratch = Buffer.alloc(blockBytes + placeBytes + longPacketSize);
 const expected = Buffer.alloc(hashBytes);
 
 /**
- * For one direction of one session: it counts the packets.
+ * The hash for one direction of one session. It counts the packets.
  * @param firstPlace only tests begin later
  */
 export function packetMac({ hmac, gmac }: PacketKey, firstPlace = 0): PacketHash {

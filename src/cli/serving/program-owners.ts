@@ -7,8 +7,8 @@ import { fixedPath, isWritableByOwnGroup } from "../../commands/script/program.j
 import type { ServeSettings } from "./sources.js";
 
 /**
- * A line for each script that root would start, and whose program belongs to a user other than root and the one that it
- * runs as; and for each program that its own group may write.
+ * A line for each script that root would start and whose program belongs neither to root nor to the user that it runs
+ * as, and for each program that its own group may write.
  */
 export function programsOfOthers(commands: readonly Command[]): string[] {
   return scriptsOf(commands).flatMap((script) => ownerWarning(script).concat(groupWarning(script)));

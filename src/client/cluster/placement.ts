@@ -91,7 +91,7 @@ export class Placement {
     (this.#tried ??= new Set()).add(member);
     if (error.code !== "busy") (this.#useless ??= new Set()).add(member);
     if (error.code === "connect_failed" || error.code === "not_trusted") member.wasInVain(error);
-    // That one instance does not have the command says less than that another one is full.
+    // An instance that does not have the command says less than one that is full.
     if (told !== undefined) this.#error = told;
     else if (this.#error === undefined || error.code !== "command_not_found") this.#error = error;
     return true;

@@ -39,7 +39,7 @@ export class Version1ClientConnection {
   send(type: Version1RequestType, packet: Buffer): void {
     this.#session.sent(type);
     this.#asked = true;
-    // It is one write, because the original reads a packet with one recv.
+    // The packet leaves in one write, because the original reads a packet with one recv.
     this.#socket.write(packet);
   }
 

@@ -1,4 +1,4 @@
-/** A call of which only the value counts, made by somebody who may give it to another server if this one refuses it. */
+/** A call of which only the value is wanted. Its maker may give it to another server if this one refuses it. */
 import type { IscepError } from "../../errors.js";
 import type { JsonObject } from "../../wire/json.js";
 import type { CallOptions } from "../protocol/options.js";

@@ -10,12 +10,12 @@ import type { CallState } from "./call-states.js";
 
 export interface CallRequest {
   readonly method: "call" | "attach" | "withdraw" | "list" | "runs" | "cancel" | "echo" | "whoami" | "schedules";
-  /** These are for a call. */
+  /** `command` to `more` are for the method `call`. */
   readonly command?: string;
   readonly args?: unknown;
   /** Further members of its params as JSON text, each with a comma in front. */
   readonly more?: string;
-  /** These are for the other methods. */
+  /** For all other methods. */
   readonly params?: Readonly<Record<string, unknown>>;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;

@@ -69,7 +69,8 @@ export function listOfWords<const Word extends string>(
 export const pattern = kindOf<string>("regular expression", { type: "string", format: "regex" }, (value, key) => {
   if (typeof value !== "string") return `\`${key}\` must be a text`;
   try {
-    // It is checked alone, before it gets anchors, because `a)|(b` would be valid between them, and would not be anchored.
+    // The pattern is checked alone, before it gets anchors, because `a)|(b` would be valid between them, and would not
+    // be anchored.
     RegExp(value, "u");
   } catch (error) {
     return `\`${key}\` is no regular expression: ${reasonOf(error)}`;
@@ -124,7 +125,7 @@ export const baseFolder = kindOf<string>("path", { type: "string", minLength: 1 
 
 const scalar = { type: ["string", "number", "boolean"] };
 
-/** It is compared with the rest of the declaration later, when that is known. */
+/** The value is compared with the rest of the declaration later, when that is known. */
 export const anyValue = kindOf<unknown>(
   "a value of the type",
   { anyOf: [scalar, { type: "array", items: scalar }] },

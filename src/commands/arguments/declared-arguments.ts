@@ -108,7 +108,7 @@ function checkRecord(declarations: unknown): void {
 
 type ArgsResult = StandardSchemaV1.Result<Record<string, unknown>>;
 
-/** It is synchronous when there is no path, because only paths need the system. */
+/** The check is synchronous when there is no path, because only paths need the system. */
 function validator(
   declared: readonly (readonly [string, ArgumentDeclaration])[],
   paths: readonly DeclaredPath[],
@@ -122,8 +122,7 @@ function validator(
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       return { issues: [{ message: "expected an object of names and values" }] };
     }
-    // A copy with only the declared names, so that a default never appears in the caller's own object or on its
-    // prototype.
+    // A copy with only the declared names, so that a default never appears in the caller's own object or on its prototype.
     const args: Record<string, unknown> = {};
     for (let index = 0; index < names.length; index++) {
       const name = names[index] as string;
@@ -147,7 +146,7 @@ function validator(
   };
 }
 
-/** They are checked one after the other, so that a list of paths takes only one of the threads that read files. */
+/** Paths are checked one after the other, so that a list of them takes only one of the threads that read files. */
 async function withResolvedPaths(args: Record<string, unknown>, paths: readonly DeclaredPath[]): Promise<ArgsResult> {
   for (const { name, isList, declaration } of paths) {
     const given = args[name];

@@ -56,8 +56,7 @@ export function resultJsonSchema(schema: StandardSchemaV1): JsonSchema | undefin
   try {
     return describe(schema, "output");
   } catch {
-    // A part without a form in JSON Schema, such as the result of a transformation, still validates. It only cannot be
-    // shown.
+    // A part without a form in JSON Schema, such as the result of a transformation, still validates. It only cannot be shown.
     return undefined;
   }
 }
@@ -65,7 +64,7 @@ export function resultJsonSchema(schema: StandardSchemaV1): JsonSchema | undefin
 function describe(schema: StandardSchemaV1, direction: "input" | "output"): JsonSchema | undefined {
   if (hasJsonSchema(schema)) {
     const described = schema["~standard"].jsonSchema[direction]({ target: "draft-2020-12" });
-    // It goes to callers, so it is copied as plain data, apart from the library's own object.
+    // The schema goes to callers, so it is copied as plain data, apart from the library's own object.
     return JSON.parse(JSON.stringify(described)) as JsonSchema;
   }
   return schema["~standard"].vendor === "valibot" ? describeValibot(schema) : undefined;

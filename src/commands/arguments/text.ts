@@ -22,7 +22,7 @@ export function textOf(value: unknown, argument: string): string {
 }
 
 /**
- * A number without an exponent, because not every program reads one: 1e21 and 1e-7 have one in JavaScript. -0 becomes
+ * A number without an exponent, because not every program reads exponents: 1e21 and 1e-7 have them in JavaScript. -0 becomes
  * 0.
  */
 function decimal(value: number): string {

@@ -24,9 +24,7 @@ interface Slot {
   readonly option: string | undefined;
 }
 
-/**
- * Braces around other text, and doubled braces, belong to the program: JSON, templates of Go, `${HOME}`, `{print $1}`.
- */
+/** Braces around other text, and doubled braces, belong to the program: JSON, templates of Go, `${HOME}`, `{print $1}`. */
 const named = /\{([A-Za-z][\w-]*)(?::([^{}]*))?\}/gu;
 
 const forms =
@@ -228,7 +226,7 @@ function mayBeAbsent(declaration: ArgumentDeclaration | undefined): boolean {
 
 /**
  * True for an option that takes the next element as its value. One with "=" has its own value, and "-" is a file. The
- * end of the options is never one, because without it the rest would be unguarded.
+ * end of the options is no such option, because without it the rest would be unguarded.
  */
 function isOption(text: string): boolean {
   return /^-./.test(text) && !text.includes("=") && text !== endOfOptions;

@@ -13,7 +13,7 @@ export const mountOpenApi: HttpMount = (app, host) => {
 };
 
 /**
- * Who shows no token sees what all see. A token without the scope `discover` gives no commands.
+ * A caller who shows no token sees what all see. A token without the scope `discover` gives no commands.
  * @throws IscepError `unauthorized` for a wrong token
  */
 export async function visibleCommands(context: HttpContext, host: HttpHost): Promise<readonly CommandDescription[]> {

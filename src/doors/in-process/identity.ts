@@ -49,7 +49,7 @@ export class GivenIdentity implements CallerIdentity {
   }
 
   check(): void {
-    // It was checked before this was made.
+    // The door has checked the caller before this was made.
   }
 
   isRevoked(): boolean {

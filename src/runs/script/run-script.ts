@@ -23,7 +23,7 @@ export interface ScriptRunOptions extends ProcessWatchOptions {
   /** The terminal of its caller, for a script that runs on one. */
   readonly terminal?: RunTerminal | undefined;
   readonly output?: LiveOutput | undefined;
-  /** It gets this as TRACEPARENT. */
+  /** The script gets this as TRACEPARENT. */
   readonly traceparent?: string | undefined;
   readonly progress?: ProgressListener | undefined;
 }

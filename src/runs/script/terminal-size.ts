@@ -86,6 +86,6 @@ function terminalIndexOf(pid: number, descriptor: string): string | undefined {
     if (!readlinkSync(`/proc/${pid}/fd/${descriptor}`).endsWith("/ptmx")) return undefined;
     return /^tty-index:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "utf8"))?.[1];
   } catch {
-    return undefined; // It was closed meanwhile.
+    return undefined; // the terminal was closed meanwhile
   }
 }

@@ -40,9 +40,9 @@ export class ProcessWatch {
   #exit: { readonly exitCode: number | null; readonly signal: string | null } | undefined;
   #closed = false;
   #isReleased = false;
-  /** It has ended, and a slow reader still reads its last output. */
+  /** True when the process has ended, and a slow reader still reads its last output. */
   #isDraining = false;
-  /** The rest of it is being ended. */
+  /** True while the processes that it left are being ended. */
   #ending = false;
 
   constructor({ child, stdout, stderr }: StartedProgram, output: ScriptOutput, options: ProcessWatchOptions) {
@@ -55,7 +55,7 @@ export class ProcessWatch {
     });
     child.on("error", this.#onError);
     child.on("exit", this.#onExit);
-    // It is over when its process and its pipes are.
+    // All is over when the process has ended and its pipes are closed.
     const parts = [child, ...[stdout, stderr].filter((pipe) => pipe !== null)];
     let open = parts.length;
     for (const part of parts) {
@@ -75,7 +75,7 @@ export class ProcessWatch {
   /** Ends it by force, with everything that it has started. */
   stop(reason: unknown): void {
     if (this.#stopReason !== undefined) return;
-    // It has already ended by itself, unless its last output is still on its way to a slow reader.
+    // The process has already ended by itself, unless its last output is still on its way to a slow reader.
     if (this.#exit !== undefined && (this.#ending || !(this.#isDraining || this.#output.isHeldBack))) return;
     this.#stopReason = asStopReason(reason);
     this.#output.stop();

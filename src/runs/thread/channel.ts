@@ -124,7 +124,7 @@ export function openRunChannel(context: Pick<CommandContext, "output" | "progres
   const read = (): void => {
     input ??= context.stdin[Symbol.asyncIterator]();
     input.next().then(
-      // It is copied, because the whole memory behind a view would travel with it.
+      // The chunk is copied, because the whole memory behind a view would travel with it.
       ({ done, value }) => post({ kind: "input", bytes: done === true ? undefined : Uint8Array.from(value) }),
       (error: unknown) => post({ kind: "inputFailed", thrown: packThrown(error) }),
     );
@@ -151,7 +151,7 @@ export function openRunChannel(context: Pick<CommandContext, "output" | "progres
     });
   });
   return {
-    // It is not unref'd: until the call closes it, it keeps the process alive for what the thread still sends.
+    // The port is not unref'd: until the call closes it, it keeps the process alive for what the thread still sends.
     port: port2,
     ended,
     abort: (reason) => post({ kind: "abort", reason: packThrown(reason) }),

@@ -26,9 +26,9 @@ interface Thread {
   readonly worker: Worker;
   readonly ended: Promise<void>;
   call: Waiting | undefined;
-  /** It takes no more calls. */
+  /** The thread takes no more calls. */
   isEnding: boolean;
-  /** It loads modules, its own or those of its call. */
+  /** The thread loads modules, its own or those of its call. */
   isLoading: boolean;
   /** Ends a thread that waits for this until it has loaded. */
   whenLoaded: (() => void) | undefined;
