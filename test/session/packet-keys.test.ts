@@ -267,6 +267,39 @@ describe("over a bus", () => {
     expect(notes).toEqual([]);
   });
 
+  const goaway = `[{"jsonrpc":"2.0","method":"goaway","params":{"code":"busy","message":"full"}}]`;
+  test.each<[string, string, (relay: () => Relay) => readonly Buffer[]]>([
+    ["breaks", "connect_failed", (relay) => (relay().server.destroy(), [])],
+    ["ends", "connect_failed", (relay) => (relay().client.push(null), [])],
+    [
+      "is told to go away",
+      "connect_failed",
+      (relay) => (setImmediate(() => relay().client.push(null)), [sealed(8, goaway)]),
+    ],
+    ["brings nonsense", "connect_failed", () => [sealed(8, "nonsense")]],
+    ["has a forged proof", "not_trusted", () => [sealed(8, `[{"jsonrpc":"2.0","id":1,"result":{"proof":"AAAA"}}]`)]],
+    ["has a forged answer", "not_trusted", () => [sealed(8, `[{"jsonrpc":"2.0","id":3,"result":{"value":1}}]`)]],
+  ])("a call over a connection that %s before the server is proven never began", async (_, code, end) => {
+    const { client, token, notes } = await world();
+    const meddled = (): Relay => {
+      const relay = packetRelay({ toClient: (packet, index) => (index === 1 ? end(() => relay) : [packet]) });
+      return relay;
+    };
+    const own = client(meddled, token);
+    const failed = await new Promise((resolve) => {
+      own.attempt("note", { number: 1 }, undefined, {
+        completed: resolve,
+        failed: (error, neverBegan) => resolve({ code: error.code, neverBegan }),
+      });
+    });
+    expect(failed).toEqual({ code, neverBegan: true });
+    expect(await own.run("note", { number: 1 }, undefined).outcome).toMatchObject({
+      status: "rejected",
+      error: { code },
+    });
+    expect(notes).toEqual([]);
+  });
+
   test("the server's proof alone is not enough, without a key on its packet", async () => {
     const { client, token, notes } = await world();
     const own = client(

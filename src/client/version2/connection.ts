@@ -124,11 +124,10 @@ export class Version2ClientConnection implements ClientConnection {
     this.#proofTimer = setTimeout(() => this.#unproven(), this.#options.limits.connectTimeoutMs);
   }
 
-  /** Requests that wait for the proof were not sent, so another server may be asked. */
   #unproven(): void {
     const { connectTimeoutMs } = this.#options.limits;
     const message = `the server greeted, and did not prove within ${connectTimeoutMs} ms that it knows the token`;
-    this.#ended(new IscepError("connect_failed", message), true);
+    this.#ended(new IscepError("connect_failed", message));
   }
 
   #authenticated(event: Version2ClientEvent): void {
@@ -277,8 +276,16 @@ export class Version2ClientConnection implements ClientConnection {
     if (this.#gone) return;
     this.#stop();
     this.#socket.destroy();
-    this.#options.onGone(error, nothingRan);
+    if (this.#held === undefined) this.#options.onGone(error, nothingRan);
+    else this.#options.onGone(beforeProof(error), true);
   }
+}
+
+/** Nothing but the proof was sent, so another server may be asked. */
+function beforeProof(error: IscepError): IscepError {
+  if (error.code === "unauthorized" || error.code === "not_trusted" || error.code === "connect_failed") return error;
+  const message = "the connection ended before the server had proven that it knows the token; nothing was sent to it";
+  return new IscepError("connect_failed", message, { cause: error });
 }
 
 function closedByServer(): IscepError {

@@ -125,8 +125,10 @@ export class PendingCall {
     const { method, waitsForCancel } = this.request;
     const mayHaveBegun = this.mayHaveBegunBefore || (this.sendings > 0 && !nothingRan);
     // A caller that only waits for an answer learns why none came. A follower of a run learns that nobody knows how it ended.
-    const wantsReason = waitsForCancel !== true && (error.code === "timeout" || error.code === "cancelled");
-    if (!mayHaveBegun || wantsReason || (method !== "call" && method !== "attach")) this.fail(error, {});
+    const isOwn = error.code === "timeout" || error.code === "cancelled";
+    const wantsReason = waitsForCancel !== true && isOwn;
+    if (!mayHaveBegun && !isOwn && method === "call") this.fail(error, { status: "rejected" });
+    else if (!mayHaveBegun || wantsReason || (method !== "call" && method !== "attach")) this.fail(error, {});
     else if (error.code === "not_trusted" || error.code === "lost") this.fail(error, { status: "lost" });
     else this.fail(new IscepError("lost", `${error.message}; how the run ended is not known`, { cause: error }), {});
   }
