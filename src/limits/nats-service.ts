@@ -1,5 +1,5 @@
 /** Limits of requests without a session, and of calls that wait in JetStream. */
-import { forever, MiB, type Limit } from "./limit.js";
+import { forever, KiB, MiB, type Limit } from "./limit.js";
 
 export const natsServiceLimits = {
   natsClockSkewMs: {
@@ -64,11 +64,19 @@ export const natsServiceLimits = {
     max: forever,
     reason: "NATS: how long a durable call may wait for an instance, and how old its proof may be then",
   },
-  natsMaxDurableBytes: {
-    min: 1_024,
-    default: 256 * MiB,
-    max: 1024 * 1024 * MiB,
-    reason: "NATS: durable calls that wait, in bytes of the broker's disk; one more is refused",
+  natsMaxDurableCalls: {
+    min: 1,
+    default: 4_096,
+    max: 1_000_000_000,
+    reason:
+      "NATS: durable calls that wait; one more is refused. They are counted, because a stream that is full by its bytes removes the oldest",
+  },
+  natsMaxDurableCallBytes: {
+    min: 4_096,
+    default: 64 * KiB,
+    max: 64 * MiB,
+    reason:
+      "NATS: a durable call with its headers; this times the number of calls is what they take of the broker's disk",
   },
   natsRedeliverMs: {
     min: 100,
@@ -82,11 +90,11 @@ export const natsServiceLimits = {
     max: forever,
     reason: "NATS: how long an instance that has room waits for a durable call before it asks again",
   },
-  natsMaxClaimBytes: {
-    min: 1_024,
-    default: 64 * MiB,
-    max: 1024 * 1024 * MiB,
+  natsMaxClaims: {
+    min: 1,
+    default: 262_144,
+    max: 1_000_000_000,
     reason:
-      "NATS: what the broker remembers of started calls, schedules and requests, in bytes for each of its two buckets",
+      "NATS: what the broker remembers of started calls, of planned times, and of requests: so many keys in each of these three buckets, with some 400 bytes of its disk each",
   },
 } as const satisfies Record<string, Limit>;

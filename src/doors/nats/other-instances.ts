@@ -71,12 +71,10 @@ export class OtherInstances {
     if (beat === undefined) return;
     if (beat.instance === this.#own) return;
     const before = this.#heard.get(beat.instance);
-    if (beat.state === "left") this.#forget(beat.instance);
-    else {
-      if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) this.#forgetGone();
-      if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) return;
-      this.#heard.set(beat.instance, { beat, atMs: performance.now() });
-    }
+    if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) this.#forgetGone();
+    if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) return;
+    // `left` is a state like any other: anybody could have sent it, so an instance is gone only when it is silent.
+    this.#heard.set(beat.instance, { beat, atMs: performance.now() });
     if (before?.beat.state !== beat.state) for (const changed of this.#changed) changed();
   }
 
@@ -114,14 +112,20 @@ export class OtherInstances {
   /** The latest beats of the instances that are there. */
   get all(): readonly Beat[] {
     this.#forgetGone();
-    return [...this.#heard.values()].map(({ beat }) => beat);
+    return [...this.#heard.values()].map(({ beat }) => beat).filter(({ state }) => state !== "left");
   }
 
-  /** True when nothing was heard of the instance for `natsGoneMs`, although its beats could be heard. */
-  isGone(instance: string): boolean {
+  /**
+   * `gone`: nothing was heard of the instance for `natsGoneMs`. `unknown`: we have not listened for so long yet, or it
+   * seems to have left.
+   */
+  presenceOf(instance: string): "there" | "gone" | "unknown" {
     this.#forgetGone();
+    if (instance === this.#own) return "there";
+    const heard = this.#heard.get(instance);
+    if (heard !== undefined) return heard.beat.state === "left" ? "unknown" : "there";
     const hasListened = Math.max(this.#sinceMs, this.#droppedAtMs) < performance.now() - this.#limits.natsGoneMs;
-    return instance !== this.#own && hasListened && !this.#heard.has(instance);
+    return hasListened ? "gone" : "unknown";
   }
 
   close(): void {

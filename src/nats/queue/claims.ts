@@ -3,16 +3,21 @@
  * in a bucket of JetStream's key-value store, which survives a restart of the broker.
  */
 import type { KV } from "@nats-io/kv";
-import { setTimeout as pause } from "node:timers/promises";
 import { IscepError } from "../../errors.js";
-import { beingMadeMs, isBeingMade, isConflict, jetStreamFault } from "./jetstream-faults.js";
 import type { Broker } from "../broker.js";
+import { isConflict, jetStreamFault } from "./jetstream-faults.js";
+import { makeStream } from "./streams.js";
 
 export interface ClaimsOptions {
   /** How long a claim is kept, in milliseconds. */
   readonly keepMs: number;
-  readonly maxBytes: number;
+  /** How many are kept. One more is refused. */
+  readonly maxClaims: number;
 }
+
+const nanos = 1_000_000;
+/** The longest text of a claim has some 400 bytes with its headers. */
+const maxClaimBytes = 1_024;
 
 export class Claims {
   readonly #broker: Broker;
@@ -28,11 +33,7 @@ export class Claims {
 
   /** The bucket is opened when it is needed first, and made if there is none. */
   async #open(): Promise<KV> {
-    const opening = (this.#opening ??= this.#make().catch(async (error: unknown) => {
-      if (!isBeingMade(error)) throw error;
-      await pause(beingMadeMs);
-      return this.#make();
-    }));
+    const opening = (this.#opening ??= this.#make());
     try {
       return await opening;
     } catch (error) {
@@ -42,17 +43,30 @@ export class Claims {
   }
 
   async #make(): Promise<KV> {
-    const [{ jetstream }, { Kvm }] = await Promise.all([import("@nats-io/jetstream"), import("@nats-io/kv")]);
-    const { keepMs, maxBytes } = this.#options;
-    const buckets = new Kvm(jetstream(this.#broker.connection));
+    const [{ jetstream, jetstreamManager }, { Kvm }] = await Promise.all([
+      import("@nats-io/jetstream"),
+      import("@nats-io/kv"),
+    ]);
+    const { keepMs, maxClaims } = this.#options;
+    const { connection } = this.#broker;
+    // The library has no bound for the number of keys, so we make the stream of the bucket (ADR-8 of NATS) ourselves.
+    await makeStream(await jetstreamManager(connection, { checkAPI: false }), {
+      name: `KV_${this.#bucket}`,
+      subjects: [`$KV.${this.#bucket}.>`],
+      max_msgs_per_subject: 1,
+      max_age: keepMs * nanos,
+      max_msgs: maxClaims,
+      max_msg_size: maxClaimBytes,
+      allow_rollup_hdrs: true,
+    });
     // The copy on another server of a cluster may be older than a claim, so only the leader is asked.
-    return buckets.create(this.#bucket, { ttl: keepMs, max_bytes: maxBytes, history: 1, allow_direct: false });
+    return new Kvm(jetstream(connection)).open(this.#bucket, { allow_direct: false });
   }
 
   /**
    * Claims the key, if nobody has it yet. Resolves to the text that counts: this text, or that of the first claim.
    * @throws IscepError `busy` when the broker has no room or does not answer, `unauthorized` when it does not allow
-   *   it. After `busy` the claim may be made all the same, so ask again with the same text
+   *   it. Unless its cause `isRefusal`, the claim may be made all the same, so ask again with the same text
    */
   async claim(key: string, text: string): Promise<string> {
     const bucket = await this.#open();
@@ -88,13 +102,15 @@ export class Claims {
     }
   }
 
-  /** Afterwards anybody may claim the key. @throws IscepError `busy`, `unauthorized` */
-  async release(key: string): Promise<void> {
+  /** Afterwards anybody may claim the key. A claim with another text stays. @throws IscepError `busy`, `unauthorized` */
+  async release(key: string, text: string): Promise<void> {
     const bucket = await this.#open();
     try {
-      await bucket.purge(key);
+      const entry = await bucket.get(key);
+      if (entry?.operation === "PUT" && entry.string() === text)
+        await bucket.purge(key, { previousSeq: entry.revision });
     } catch (error) {
-      throw jetStreamFault(this.#broker.where, error);
+      if (!isConflict(error)) throw jetStreamFault(this.#broker.where, error);
     }
   }
 }

@@ -31,7 +31,10 @@ export interface DurableCall {
   readonly traceparent?: string | undefined;
 }
 
-type DurableLimits = Pick<Limits, "natsDurableMs" | "natsMaxDurableBytes" | "natsRedeliverMs" | "natsHandOverMs">;
+type DurableLimits = Pick<
+  Limits,
+  "natsDurableMs" | "natsMaxDurableCalls" | "natsMaxDurableCallBytes" | "natsRedeliverMs"
+>;
 
 /**
  * Puts a call into the queue. Resolves to the id of its run when the broker has the call on its disk.
@@ -50,11 +53,13 @@ export async function submitDurable(broker: Broker, call: DurableCall, limits: D
   headers.set(messageIdName, run);
   if (call.traceparent !== undefined) headers.set("traceparent", call.traceparent);
   const bytes = request.payload.length + 2_048;
-  if (bytes > broker.maxPayloadBytes)
-    throw new IscepError(
-      "too_large",
-      `a durable call has at most ${broker.maxPayloadBytes} bytes with its headers (max_payload of the broker)`,
-    );
+  const { natsMaxDurableCallBytes } = limits;
+  const [most, whose] =
+    broker.maxPayloadBytes < natsMaxDurableCallBytes
+      ? [broker.maxPayloadBytes, "max_payload of the broker"]
+      : [natsMaxDurableCallBytes, "natsMaxDurableCallBytes"];
+  if (bytes > most)
+    throw new IscepError("too_large", `a durable call has at most ${most} bytes with its headers (${whose})`);
   const queue = await openWorkQueue(broker, service, limits);
   try {
     await queue.jetStream.publish(callSubjects.submit(service, run, command), request.payload, { headers });

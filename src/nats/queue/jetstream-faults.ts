@@ -3,10 +3,14 @@ import { isIscepError, IscepError, textOfThrown } from "../../errors.js";
 import { hasNoResponder } from "../faults.js";
 
 const wrongLastSequence = [10_071, 10_164];
-const noRoom = [10_023, 10_047, 10_054, 10_077, 10_122];
+const noRoom = [10_023, 10_047, 10_077, 10_122];
+const tooLong = 10_054;
+/** There is no such stream, or no such consumer. */
+export const noStream = 10_059;
+export const noConsumer = 10_014;
 const notEnabled = [10_039, 10_076];
 
-function codeOf(thrown: unknown): number | undefined {
+export function codeOf(thrown: unknown): number | undefined {
   return thrown instanceof Error && "code" in thrown && typeof thrown.code === "number" ? thrown.code : undefined;
 }
 
@@ -58,6 +62,8 @@ export function jetStreamFault(where: string, thrown: unknown): IscepError {
       { cause },
     );
   }
+  if (code === tooLong)
+    return new IscepError("too_large", `the broker at ${where} takes no message of this size: ${told}`, { cause });
   if (isForbidden(thrown)) {
     return new IscepError(
       "unauthorized",

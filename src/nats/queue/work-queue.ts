@@ -2,19 +2,21 @@
  * Durable calls wait in a stream of JetStream from which each is taken once. The first client or instance that needs
  * the stream makes it.
  */
-import { setTimeout as pause } from "node:timers/promises";
 import type { Consumer, JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { Limits } from "../../limits/limits.js";
 import type { Broker } from "../broker.js";
 import { callSubjects } from "../call-subjects.js";
 import { Claims } from "./claims.js";
-import { beingMadeMs, isBeingMade, jetStreamFault } from "./jetstream-faults.js";
+import { codeOf, jetStreamFault, noConsumer } from "./jetstream-faults.js";
+import { makeStream } from "./streams.js";
 
 const nanos = 1_000_000;
 const consumerName = "iscep";
-const noStream = 10_059;
 
-type QueueLimits = Pick<Limits, "natsDurableMs" | "natsMaxDurableBytes" | "natsRedeliverMs">;
+type QueueLimits = Pick<
+  Limits,
+  "natsDurableMs" | "natsMaxDurableCalls" | "natsMaxDurableCallBytes" | "natsRedeliverMs"
+>;
 
 export function queueName(service: string): string {
   return `iscep_${service}`;
@@ -28,36 +30,29 @@ export interface WorkQueue {
 }
 
 /**
- * Opens the queue, and makes what is missing. A stream that an operator has made with other terms, such as copies on
- * several brokers, is kept. The consumer gets our terms. @throws IscepError `busy`, `unauthorized`
+ * Opens the queue, and makes what is missing. A stream and a consumer that are there keep their terms.
+ * @throws IscepError `busy`, `unauthorized`, `configuration`
  */
 export async function openWorkQueue(broker: Broker, service: string, limits: QueueLimits): Promise<WorkQueue> {
-  const { jetstream, jetstreamManager, AckPolicy, DiscardPolicy, RetentionPolicy, StorageType } =
-    await import("@nats-io/jetstream");
+  const { jetstream, jetstreamManager, AckPolicy, RetentionPolicy } = await import("@nats-io/jetstream");
   const stream = queueName(service);
   try {
     const manager = await jetstreamManager(broker.connection, { checkAPI: false });
     const jetStream = jetstream(broker.connection);
-    try {
-      await manager.streams.info(stream);
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === noStream)) throw error;
-      const made = manager.streams.add({
-        name: stream,
-        subjects: [`${callSubjects.submits(service)}>`],
-        retention: RetentionPolicy.Workqueue,
-        storage: StorageType.File,
-        // A new call is refused, so that its caller knows. An old one that made room would be gone silently.
-        discard: DiscardPolicy.New,
-        max_age: limits.natsDurableMs * nanos,
-        max_bytes: limits.natsMaxDurableBytes,
-      });
-      await made.catch((fault: unknown) => {
-        if (!isBeingMade(fault)) throw fault;
-        return pause(beingMadeMs);
-      });
-    }
+    await makeStream(manager, {
+      name: stream,
+      subjects: [`${callSubjects.submits(service)}>`],
+      retention: RetentionPolicy.Workqueue,
+      max_age: limits.natsDurableMs * nanos,
+      max_msgs: limits.natsMaxDurableCalls,
+      max_msg_size: limits.natsMaxDurableCallBytes,
+    });
     const open = async (): Promise<Consumer> => {
+      try {
+        return await jetStream.consumers.get(stream, consumerName);
+      } catch (error) {
+        if (codeOf(error) !== noConsumer) throw error;
+      }
       await manager.consumers.add(stream, {
         durable_name: consumerName,
         ack_policy: AckPolicy.Explicit,
@@ -74,11 +69,11 @@ export async function openWorkQueue(broker: Broker, service: string, limits: Que
   }
 }
 
-/** Claims of started calls and of planned times. They outlive every call that can still come from the queue. */
+/** Claims of started calls, and of keys. They outlive every call that can still come from the queue. */
 export function queueClaims(
   broker: Broker,
   service: string,
-  { natsDurableMs, natsMaxClaimBytes }: Pick<Limits, "natsDurableMs" | "natsMaxClaimBytes">,
+  { natsDurableMs, natsMaxClaims }: Pick<Limits, "natsDurableMs" | "natsMaxClaims">,
 ): Claims {
-  return new Claims(broker, queueName(service), { keepMs: 2 * natsDurableMs, maxBytes: natsMaxClaimBytes });
+  return new Claims(broker, queueName(service), { keepMs: 2 * natsDurableMs, maxClaims: natsMaxClaims });
 }

@@ -27,19 +27,19 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const tell = (bytes: Uint8Array): void => stranger.broker.connection.publish("iscep.world.beat", bytes);
     tell(beat("AAAAAAAAAAAA"));
     await until(() => others.all.length === 1);
-    expect(others.isGone("AAAAAAAAAAAA")).toBe(false);
+    expect(others.presenceOf("AAAAAAAAAAAA")).not.toBe("gone");
     // Silence tells something only when nothing was missed for so long.
-    expect(others.isGone("BBBBBBBBBBBB")).toBe(false);
-    await until(() => others.isGone("AAAAAAAAAAAA") && others.isGone("BBBBBBBBBBBB"));
+    expect(others.presenceOf("BBBBBBBBBBBB")).not.toBe("gone");
+    await until(() => others.presenceOf("AAAAAAAAAAAA") === "gone" && others.presenceOf("BBBBBBBBBBBB") === "gone");
     expect(others.all).toEqual([]);
     tell(beat("AAAAAAAAAAAA"));
     await until(() => others.all.length === 1);
     for (let count = 0; count < 200; count++) tell(beat(`F${String(count).padStart(11, "0")}`));
     await stranger.broker.connection.flush();
     await until(() => others.all.length === limits.natsMaxInstances);
-    expect(others.isGone("AAAAAAAAAAAA")).toBe(false);
-    expect(others.isGone("BBBBBBBBBBBB")).toBe(false);
-    await until(() => others.isGone("AAAAAAAAAAAA"));
-    expect(others.isGone("0wn000000000")).toBe(false);
+    expect(others.presenceOf("AAAAAAAAAAAA")).not.toBe("gone");
+    expect(others.presenceOf("BBBBBBBBBBBB")).not.toBe("gone");
+    await until(() => others.presenceOf("AAAAAAAAAAAA") === "gone");
+    expect(others.presenceOf("0wn000000000")).not.toBe("gone");
   });
 });

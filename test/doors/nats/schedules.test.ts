@@ -1,4 +1,6 @@
 /** A schedule of several instances runs once for all of them, also when one is cut off from the broker. */
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
 import { describe, expect, test } from "vitest";
 import {
   defaultLimits,
@@ -13,11 +15,13 @@ import { Dispatcher } from "#iscep/dispatcher";
 import { OtherInstances } from "#iscep/doors/nats/other-instances";
 import { ScheduleClaims } from "#iscep/doors/nats/queue/schedule-claims";
 import { parseBrokerAddress } from "#iscep/nats/address";
-import { encodeBeat } from "#iscep/nats/beat";
+import { encodeBeat, type InstanceState } from "#iscep/nats/beat";
 import { Broker } from "#iscep/nats/broker";
 import { newId } from "#iscep/nats/subjects";
 import { Scheduler } from "#iscep/schedule/scheduler";
+import type { ScheduleClaim } from "#iscep/schedule/shared-times";
 import { later } from "../../support/cleanup.js";
+import { errorOf } from "../../support/error-of.js";
 import { faultProxy } from "../../support/fault-proxy.js";
 import { watchForLeaks } from "../../support/leaks.js";
 import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
@@ -46,15 +50,37 @@ interface Planned {
   beat(): void;
 }
 
-async function instanceOn(
-  port: number,
-  schedule: string | ScheduleDefinition<NoArguments> = "* * * * *",
-): Promise<Planned> {
+interface Claiming {
+  readonly instance: string;
+  readonly broker: Broker;
+  readonly others: OtherInstances;
+  readonly claims: ScheduleClaims;
+  tell(state?: InstanceState): void;
+}
+
+async function claimsOn(port: number): Promise<Claiming> {
   const address = parseBrokerAddress(`nats://127.0.0.1:${port}`);
   const broker = await Broker.open({ address, name: "test", limits });
   const instance = newId();
   const others = new OtherInstances(broker, "world", instance, limits);
   const claims = new ScheduleClaims({ broker, service: "world", instance, others, server: { limits } });
+  later(async () => {
+    others.close();
+    await broker.close();
+  });
+  return { instance, broker, others, claims, tell: (state) => tellOf(broker, instance, state) };
+}
+
+function tellOf(broker: Broker, instance: string, state: InstanceState = "ready"): void {
+  const load = { running: 0, waiting: 0, places: 1, commands: 1 };
+  broker.publish("iscep.world.beat", encodeBeat({ instance, version: "1", startedAt: 1, state, ...load }));
+}
+
+async function instanceOn(
+  port: number,
+  schedule: string | ScheduleDefinition<NoArguments> = "* * * * *",
+): Promise<Planned> {
+  const { broker, instance, claims, tell } = await claimsOn(port);
   const errors: string[] = [];
   const logs: Logs = {
     access: () => {},
@@ -84,25 +110,9 @@ async function instanceOn(
     scheduler.close();
     finish();
     await dispatcher.close(0);
-    others.close();
-    await broker.close();
   });
   scheduler.begin();
   errors.length = 0;
-  const beat = (): void =>
-    broker.publish(
-      "iscep.world.beat",
-      encodeBeat({
-        instance,
-        version: "1",
-        startedAt: 1,
-        state: "ready",
-        running: 0,
-        waiting: 0,
-        places: 1,
-        commands: 1,
-      }),
-    );
   return {
     instance,
     errors,
@@ -113,7 +123,7 @@ async function instanceOn(
       clock.nowMs = timeMs;
       scheduler.look();
     },
-    beat,
+    beat: () => tell(),
   };
 }
 
@@ -184,6 +194,65 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     });
   });
 
+  test("a time that comes just after an instance was killed and another one was started is not lost", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const killed = await claimsOn(nats.port);
+    expect(await killed.claims.claim(backupAt(1))).toMatchObject({ kind: "ours" });
+    await killed.broker.close();
+    const next = await claimsOn(nats.port);
+    expect(await errorOf(next.claims.claim(backupAt(2)))).toMatchObject({ code: "busy" });
+    expect(await soon(next, 2)).toMatchObject({ kind: "ours" });
+  });
+
+  test("while the last run goes on, nobody else can say that its instance has left", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const [one, other, stranger] = [await claimsOn(nats.port), await claimsOn(nats.port), await claimsOn(nats.port)];
+    expect(await one.claims.claim(backupAt(1))).toMatchObject({ kind: "ours" });
+    one.tell();
+    await until(() => other.others.presenceOf(one.instance) === "there");
+    tellOf(stranger.broker, one.instance, "left");
+    await until(() => other.others.presenceOf(one.instance) === "unknown");
+    expect(other.others.all).toEqual([]);
+    expect(await errorOf(other.claims.claim(backupAt(2)))).toMatchObject({ code: "busy" });
+    one.tell();
+    await until(() => other.others.presenceOf(one.instance) === "there");
+    expect(await other.claims.claim(backupAt(2))).toEqual({ kind: "underWay", where: one.instance });
+    // When it has left indeed, it is silent.
+    one.tell("left");
+    expect(await soon(other, 3)).toMatchObject({ kind: "ours" });
+  });
+
+  test("a run that ends while the broker is away stops no later time, and no run but its own is said to be over", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const [one, other] = [await claimsOn(nats.port), await claimsOn(nats.port)];
+    const first = await one.claims.claim(backupAt(1));
+    const second = await one.claims.claim(backupAt(2));
+    if (first.kind !== "ours" || second.kind !== "ours") throw new Error("both are ours");
+    first.ended();
+    one.tell();
+    await until(() => other.others.presenceOf(one.instance) === "there");
+    expect(await other.claims.claim(backupAt(3))).toEqual({ kind: "underWay", where: one.instance });
+    await nats.kill();
+    second.ended();
+    await nats.restart();
+    await until(() => one.broker.isConnected);
+    await until(async () => (await runningOf(one.broker, "backup")) === undefined);
+  });
+
+  test("planned times are kept apart from calls, and not for ever", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const { broker, claims } = await claimsOn(nats.port);
+    for (let time = 0; time < 5; time++) {
+      const claim = await claims.claim(backupAt(time));
+      if (claim.kind === "ours") claim.ended();
+    }
+    const manager = await jetstreamManager(broker.connection);
+    const { config, state } = await manager.streams.info("KV_iscep-schedules_world");
+    expect(state.messages).toBe(5);
+    expect(config.max_age).toBe((2 * limits.scheduleCatchUpMs + 86_400_000) * 1e6);
+    expect((await manager.streams.info("KV_iscep_world")).state.messages).toBe(1);
+  });
+
   test("a time that all of them have missed is told by one", async () => {
     const nats = await NatsServer.start({ jetStream: true });
     const instances = [await instanceOn(nats.port), await instanceOn(nats.port)];
@@ -195,11 +264,18 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
   });
 });
 
-async function runningOf(broker: Broker | undefined): Promise<unknown> {
+const backupAt = (minutes: number) => ({ command: "backup", plannedMs: begin + minutes * minute, isAlone: true });
+
+/** Asks again while nobody can tell, as a server does. */
+async function soon({ claims }: Claiming, minutes: number): Promise<ScheduleClaim | undefined> {
+  let claim: ScheduleClaim | undefined;
+  await until(async () => (claim = await claims.claim(backupAt(minutes)).catch(() => undefined)) !== undefined);
+  return claim;
+}
+
+async function runningOf(broker: Broker | undefined, name = "db=2eback-up=3anight"): Promise<unknown> {
   if (broker === undefined) return undefined;
-  const { jetstream } = await import("@nats-io/jetstream");
-  const { Kvm } = await import("@nats-io/kv");
-  const bucket = await new Kvm(jetstream(broker.connection)).open("iscep_world");
-  const entry = await bucket.get("schedule.db=2eback-up=3anight.running");
+  const bucket = await new Kvm(jetstream(broker.connection)).open("iscep_world", { allow_direct: false });
+  const entry = await bucket.get(`schedule.${name}`).catch(() => undefined);
   return entry?.operation === "PUT" ? entry.string() : undefined;
 }

@@ -2,13 +2,12 @@
 import type { JsMsg } from "@nats-io/jetstream";
 import type { Client } from "../../../client/client.js";
 import type { RunHandle } from "../../../client/protocol/run-handle.js";
-import { IscepError, isIscepError, toIscepError } from "../../../errors.js";
+import { IscepError, toIscepError } from "../../../errors.js";
 import type { Limits } from "../../../limits/limits.js";
 import { submittedOf } from "../../../nats/call-subjects.js";
 import { noToken } from "../../../nats/queue/durable.js";
 import { natsSource } from "../../../nats/subjects.js";
 import { queuedRunId, readProofHeader, toQueue, type RequestProof } from "../../../session/request-proof.js";
-import type { TokenProof } from "../../door.js";
 import type { NatsPartContext } from "../part.js";
 import { argumentsOf, headerOf, proofName, provenHeadersOf, wishesOf } from "../service/message.js";
 import { tokenProofOf } from "../service/proofs.js";
@@ -38,31 +37,23 @@ export function readQueuedCall(message: JsMsg, service: string): QueuedCall | un
 }
 
 /**
- * The client that makes the call, or the error that its caller hears. The token must be valid now: one that was removed
- * while the call waited starts nothing. Returns undefined for a proof that the token has not made, because somebody
- * else must not be able to take the place of a call.
+ * The client that makes the call, or the error that its caller hears. Returns undefined when no token that is valid now
+ * has made the proof. Somebody without a token can send as many of these as they want, so such a message must neither
+ * take the place of a call nor leave anything behind.
  */
 export function callerOf(
   { server, service }: Pick<NatsPartContext, "server" | "service">,
   { run, command, payload, proof, message }: QueuedCall,
 ): Client | IscepError | undefined {
   const { natsClockSkewMs, natsDurableMs } = server.limits;
-  if (proof.proven === undefined && server.access === "tokens") return new IscepError("unauthorized");
   const token = tokenProofOf(proof, service, { command, payload, headers: provenHeadersOf(message.headers) });
-  const open = (by: TokenProof | undefined): Client | IscepError => {
-    try {
-      return server.clientOf({ source: natsSource, proof: by, runId: run });
-    } catch (error) {
-      return toIscepError(error);
-    }
-  };
-  const client = open(token);
-  if (isIscepError(client)) {
-    if (token === undefined) return client;
-    const ofToken = open({ ...token, isProvenBy: () => true });
-    if (isIscepError(ofToken)) return client;
-    void ofToken.close();
-    return undefined;
+  if (token === undefined && server.access === "tokens") return undefined;
+  let client: Client;
+  try {
+    client = server.clientOf({ source: natsSource, proof: token, runId: run });
+  } catch (error) {
+    const fault = toIscepError(error);
+    return fault.code === "unauthorized" ? undefined : fault;
   }
   const ageMs = Date.now() - proof.timeMs;
   if (ageMs <= natsDurableMs && ageMs >= -natsClockSkewMs) return client;

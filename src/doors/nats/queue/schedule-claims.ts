@@ -1,42 +1,69 @@
 /** Lets each planned time of a schedule be started by one instance of the service. */
-import type { Claims } from "../../../nats/queue/claims.js";
+import { setTimeout as pause } from "node:timers/promises";
+import { IscepError } from "../../../errors.js";
+import { Claims } from "../../../nats/queue/claims.js";
 import { queueClaims } from "../../../nats/queue/work-queue.js";
 import type { ScheduleClaim, ScheduledTime } from "../../../schedule/shared-times.js";
 import type { NatsPartContext } from "../part.js";
 
+const dayMs = 86_400_000;
+const retryMs = 500;
+
 export class ScheduleClaims {
-  readonly #claims: Claims;
-  readonly #context: Pick<NatsPartContext, "instance" | "others">;
+  /** The planned times. Each leaves a key, so they are kept no longer than an instance may ask for one. */
+  readonly #times: Claims;
+  /** One key for each schedule, kept for as long as a run may take. */
+  readonly #running: Claims;
+  readonly #context: Pick<NatsPartContext, "instance" | "others" | "broker">;
 
   constructor(
     context: Pick<NatsPartContext, "instance" | "others" | "broker" | "service"> & {
       server: Pick<NatsPartContext["server"], "limits">;
     },
   ) {
+    const { broker, service, server } = context;
+    const { scheduleCatchUpMs, natsMaxClaims } = server.limits;
     this.#context = context;
-    this.#claims = queueClaims(context.broker, context.service, context.server.limits);
+    this.#times = new Claims(broker, `iscep-schedules_${service}`, {
+      // An instance asks for a missed time, and then asks again for as long. A day more, because clocks may be wrong.
+      keepMs: 2 * scheduleCatchUpMs + dayMs,
+      maxClaims: natsMaxClaims,
+    });
+    this.#running = queueClaims(broker, service, server.limits);
   }
 
   /**
-   * @throws IscepError `busy` when the broker cannot tell now. Ask again: a claim that this instance has made stays
-   *   its own
+   * @throws IscepError `busy` when nobody can tell now. Ask again: a claim that this instance has made stays its own
    */
   async claim({ command, plannedMs, isAlone }: ScheduledTime): Promise<ScheduleClaim> {
     const { instance, others } = this.#context;
-    const prefix = `schedule.${keyOf(command)}`;
-    if ((await this.#claims.claim(`${prefix}.${plannedMs}`, instance)) !== instance) return { kind: "others" };
-    const running = `${prefix}.running`;
-    if (isAlone) {
-      const before = await this.#claims.get(running);
-      if (before !== undefined && before !== instance && !others.isGone(before))
-        return { kind: "underWay", where: before };
-      await this.#claims.set(running, instance);
+    const name = keyOf(command);
+    if ((await this.#times.claim(`${name}.${plannedMs}`, instance)) !== instance) return { kind: "others" };
+    if (!isAlone) return { kind: "ours", ended: () => {} };
+    const key = `schedule.${name}`;
+    const [before] = (await this.#running.get(key))?.split(" ") ?? [];
+    if (before !== undefined && before !== instance) {
+      const presence = others.presenceOf(before);
+      if (presence === "there") return { kind: "underWay", where: before };
+      if (presence === "unknown")
+        throw new IscepError("busy", `the last run was started by the instance ${before}, which may be gone or not`);
     }
-    const ended = async (): Promise<void> => {
-      // When this fails, other instances leave the next times out, until this one starts a time again or is gone.
-      if (isAlone && (await this.#claims.get(running)) === instance) await this.#claims.release(running);
-    };
-    return { kind: "ours", ended: () => void ended().catch(() => {}) };
+    const text = `${instance} ${plannedMs}`;
+    await this.#running.set(key, text);
+    return { kind: "ours", ended: () => void this.#ended(key, text) };
+  }
+
+  /** Tries again, because other instances leave out each time for as long as the key is there and this instance lives. */
+  async #ended(key: string, text: string): Promise<void> {
+    const { broker } = this.#context;
+    while (!broker.connection.isClosed()) {
+      try {
+        await this.#running.release(key, text);
+        return;
+      } catch {
+        await pause(retryMs, undefined, { ref: false });
+      }
+    }
   }
 }
 

@@ -69,6 +69,6 @@ export class QueueStates {
     }
     const state = readDurableState(Buffer.from(kept)) ?? { state: "unknown" };
     if (state.state !== "started") return state;
-    return { ...state, isThere: !this.#context.others.isGone(state.instance) };
+    return { ...state, isThere: this.#context.others.presenceOf(state.instance) !== "gone" };
   }
 }

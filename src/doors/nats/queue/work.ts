@@ -7,6 +7,7 @@ import { IscepError, isIscepError, toIscepError } from "../../../errors.js";
 import type { Outcome } from "../../../model/outcome.js";
 import { callSubjects } from "../../../nats/call-subjects.js";
 import type { Claims } from "../../../nats/queue/claims.js";
+import { isRefusal } from "../../../nats/queue/jetstream-faults.js";
 import { isInbox, natsSource } from "../../../nats/subjects.js";
 import { openWorkQueue, queueClaims, type WorkQueue } from "../../../nats/queue/work-queue.js";
 import { durableMessage } from "../../../session/request-proof.js";
@@ -93,8 +94,11 @@ class QueueWork implements NatsPart {
   async #takeAll(): Promise<void> {
     while (!this.#draining.signal.aborted) {
       try {
-        if (this.#mayTake) await this.#takeOne();
-        else await this.#change();
+        if (!this.#mayTake) await this.#change();
+        else {
+          await this.#takeOne();
+          this.#wasTold = undefined;
+        }
       } catch (error) {
         this.#tell(toIscepError(error));
         this.#queue = undefined;
@@ -121,7 +125,6 @@ class QueueWork implements NatsPart {
   async #takeOne(): Promise<void> {
     const { limits } = this.#context.server;
     const consumer = await (await this.#opened()).consumer();
-    this.#wasTold = undefined;
     const pull = await consumer.fetch({ max_messages: 1, expires: limits.natsTakeMs });
     this.#pull = pull;
     if (this.#draining.signal.aborted) pull.stop();
@@ -136,16 +139,19 @@ class QueueWork implements NatsPart {
   }
 
   async #take(message: JsMsg): Promise<void> {
-    const call = readQueuedCall(message, this.#context.service);
-    const caller = call === undefined ? undefined : callerOf(this.#context, call);
-    if (call === undefined || caller === undefined) {
+    const read = this.#read(message);
+    if (read === undefined) {
       message.term();
-      this.#dropped();
       return;
     }
+    const { call, caller } = read;
     let isOurs = false;
     try {
       isOurs = await this.#claim(call.run);
+    } catch (error) {
+      // It was not claimed here. While the bucket has no room, calls must not be held back from those who have claimed them.
+      message.nak(this.#context.server.limits.natsRedeliverMs);
+      throw error;
     } finally {
       if (!isOurs && !isIscepError(caller)) void caller.close();
     }
@@ -159,21 +165,40 @@ class QueueWork implements NatsPart {
     this.#runs.add(running);
   }
 
+  /** Returns undefined for a message that is no call. Whatever goes wrong in reading one must not stop those behind it. */
+  #read(message: JsMsg): { readonly call: QueuedCall; readonly caller: Client | IscepError } | undefined {
+    let fault: unknown;
+    try {
+      const call = readQueuedCall(message, this.#context.service);
+      const caller = call === undefined ? undefined : callerOf(this.#context, call);
+      if (call !== undefined && caller !== undefined) return { call, caller };
+    } catch (error) {
+      fault = error;
+    }
+    this.#dropped(fault);
+    return undefined;
+  }
+
   /** Anybody who may write into the queue can send such messages, so they get few lines. */
-  #dropped(): void {
+  #dropped(fault: unknown): void {
     const nowMs = performance.now();
     this.#drops++;
     if (nowMs - this.#droppedAtMs < droppedLineMs) return;
     this.#droppedAtMs = nowMs;
     const how = `${this.#drops} since the last line like this`;
     this.#drops = 0;
-    this.#context.server.report(`a durable call was dropped, because its header Iscep-Proof does not fit it (${how})`);
+    const reason = "its header Iscep-Proof does not fit it, or is of no token that is valid here";
+    this.#context.server.report(`a durable call was dropped, because ${reason} (${how})`, fault);
   }
 
-  /** True when the call is ours. While nobody knows whether the claim was made, it is made again. */
+  /**
+   * True when the call is ours. While nobody knows whether the claim was made, it is made again.
+   * @throws IscepError when the broker has refused the claim
+   */
   async #claim(run: string): Promise<boolean> {
     const text = this.#states.started();
-    return (await this.#claimed(this.#states.keyOf(run), text)) === text && this.#states.begins(run);
+    const found = await this.#claimed(this.#states.keyOf(run), text, ({ cause }) => isRefusal(cause));
+    return found === text && this.#states.begins(run);
   }
 
   /**
@@ -192,13 +217,14 @@ class QueueWork implements NatsPart {
     throw new IscepError("invalid_arguments", "this idempotency key belongs to another call; choose a new key");
   }
 
-  async #claimed(key: string, text: string): Promise<string> {
+  async #claimed(key: string, text: string, isFinal?: (error: IscepError) => boolean): Promise<string> {
     for (;;) {
       try {
         return await this.#claims.claim(key, text);
-      } catch (error) {
-        this.#tell(toIscepError(error));
-        if (this.#closed.signal.aborted) throw error;
+      } catch (thrown) {
+        const error = toIscepError(thrown);
+        this.#tell(error);
+        if (this.#closed.signal.aborted || isFinal?.(error) === true) throw error;
         await pause(retryMs, undefined, { signal: this.#closed.signal });
       }
     }

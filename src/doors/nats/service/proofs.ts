@@ -48,7 +48,7 @@ export class ServiceProofs {
 
   constructor(context: NatsPartContext) {
     this.#context = context;
-    const { natsClockSkewMs, natsMaxRememberedRequests, natsMaxAllRememberedRequests, natsMaxClaimBytes } =
+    const { natsClockSkewMs, natsMaxRememberedRequests, natsMaxAllRememberedRequests, natsMaxClaims } =
       context.server.limits;
     // A proof is good from when its time is so far ahead until it is so far behind.
     const keepMs = 2 * natsClockSkewMs + 1_000;
@@ -59,7 +59,7 @@ export class ServiceProofs {
     });
     this.#keys = queueClaims(context.broker, context.service, context.server.limits);
     const bucket = `iscep-requests_${context.service}`;
-    this.#claims = new Claims(context.broker, bucket, { keepMs, maxBytes: natsMaxClaimBytes });
+    this.#claims = new Claims(context.broker, bucket, { keepMs, maxClaims: natsMaxClaims });
   }
 
   /** @throws IscepError `unauthorized`; `busy` when it cannot be known whether the request came before */
@@ -177,7 +177,7 @@ export class ServiceProofs {
       began: (run) => settle({ run }),
       release: async () => {
         // Other instances must find the request free before it can be taken again here.
-        if (isShared) await this.#claims.release(key);
+        if (isShared) await this.#claims.release(key, this.#context.instance);
         forget();
       },
       close,

@@ -1,0 +1,49 @@
+/** Makes streams of JetStream that refuse what they have no room for, and never remove a message to make room. */
+import { setTimeout as pause } from "node:timers/promises";
+import type { JetStreamManager, StreamConfig } from "@nats-io/jetstream";
+import { IscepError } from "../../errors.js";
+import { beingMadeMs, codeOf, isBeingMade, noStream } from "./jetstream-faults.js";
+
+/** What a message takes beside its headers and its payload. nats-server takes no longer subjects than 4 KiB. */
+const aroundBytes = 4_608;
+
+export interface StreamTerms extends Partial<StreamConfig> {
+  readonly name: string;
+  readonly max_msgs: number;
+  readonly max_msg_size: number;
+}
+
+/**
+ * Makes the stream if there is none. One that an operator has made with other terms, such as copies on several brokers,
+ * is kept, if it removes nothing unasked.
+ * @throws IscepError `configuration`, and what the library throws
+ */
+export async function makeStream({ streams }: JetStreamManager, terms: StreamTerms): Promise<void> {
+  try {
+    const { config } = await streams.info(terms.name);
+    if (!removesNothing(config))
+      throw new IscepError(
+        "configuration",
+        `the stream ${terms.name} of the broker removes old messages when it is full; give it --discard=new, --max-msgs and --max-msg-size, and no --max-bytes (docs/SCALING.md)`,
+      );
+    return;
+  } catch (error) {
+    if (codeOf(error) !== noStream) throw error;
+  }
+  try {
+    await streams.add({ ...terms, discard: "new", storage: "file" });
+  } catch (error) {
+    if (!isBeingMade(error)) throw error;
+    await pause(beingMadeMs);
+  }
+}
+
+/**
+ * A stream that is full by its bytes removes the oldest message for a new one, also with `discard: new`, because
+ * nats-server looks at fewer bytes before it stores a message than afterwards. It counts messages exactly.
+ */
+function removesNothing({ discard, max_bytes, max_msgs, max_msg_size }: StreamConfig): boolean {
+  if (discard !== "new") return false;
+  if (max_bytes <= 0) return true;
+  return max_msgs > 0 && max_msg_size > 0 && max_msgs * (max_msg_size + aroundBytes) <= max_bytes;
+}
