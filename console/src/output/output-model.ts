@@ -4,28 +4,50 @@ import type { Line } from "./line.js";
 import type { StoreLimits } from "./line-store.js";
 import { Screen } from "./screen.js";
 import { errorChannel, plain } from "./style.js";
+import { TerminalReader } from "./terminal-reader.js";
+import { TerminalScreen, type TerminalSize } from "./terminal-screen.js";
 
 export type ChannelName = "stdout" | "stderr";
 
+interface Reader {
+  push(bytes: Uint8Array): void;
+  /** No more will come. */
+  end(): void;
+}
+
 export class OutputModel {
-  readonly #screen: Screen;
-  readonly #channels: Readonly<Record<ChannelName, Channel>>;
+  #screen: Screen | TerminalScreen;
+  #readers: Readonly<Record<ChannelName, Reader>>;
 
   constructor(limits?: StoreLimits & { readonly heightLines?: number }) {
-    this.#screen = new Screen(limits);
-    this.#channels = {
-      stdout: new Channel(this.#screen, plain),
-      stderr: new Channel(this.#screen, errorChannel),
-    };
+    const screen = new Screen(limits);
+    this.#screen = screen;
+    this.#readers = { stdout: new Channel(screen, plain), stderr: new Channel(screen, errorChannel) };
+  }
+
+  /**
+   * From now on it is drawn on a terminal of this size. That can be said before the first output only.
+   * @param answer as TerminalReader has it
+   */
+  becomeTerminal(size: TerminalSize, answer: (text: string) => void = () => undefined): void {
+    const screen = new TerminalScreen(size);
+    const reader = new TerminalReader(screen, answer);
+    this.#screen = screen;
+    this.#readers = { stdout: reader, stderr: reader };
+  }
+
+  /** undefined: this is no terminal of a known size. */
+  get terminal(): TerminalScreen | undefined {
+    return this.#screen instanceof TerminalScreen ? this.#screen : undefined;
   }
 
   push(channel: ChannelName, bytes: Uint8Array): void {
-    this.#channels[channel].push(bytes);
+    this.#readers[channel].push(bytes);
   }
 
   end(): void {
-    this.#channels.stdout.end();
-    this.#channels.stderr.end();
+    for (const reader of new Set(Object.values(this.#readers))) reader.end();
+    this.terminal?.finish();
   }
 
   /** The number of the first line that is still kept, from 0. */

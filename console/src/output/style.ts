@@ -78,6 +78,11 @@ export function applySgr(style: Style, parameters: string): Style {
   return next;
 }
 
+/** The style of what was erased: its ground is that of the text before. */
+export function groundOf(style: Style): Style {
+  return style & (colourMask << backgroundShift);
+}
+
 function withColour(style: Style, isForeground: boolean, colour: number): Style {
   const shift = isForeground ? foregroundShift : backgroundShift;
   return (style & ~(colourMask << shift)) | (colour << shift);
