@@ -70,24 +70,6 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     expect(await page.getByRole("navigation").count()).toBe(0);
   });
 
-  test("a command on a terminal says what it reads here, and the line to call it where one can type", async () => {
-    const page = await signedIn("/console/commands/asks");
-    await page.getByText("This command runs on a terminal").waitFor();
-    expect(await page.locator(".terminal-line code").innerText()).toBe("iscep call asks");
-    await argument(page, "file").fill("it's there");
-    await page.getByText("Text", { exact: true }).click();
-    await page.getByLabel("Text for standard input").fill("Ada\n");
-    await page.getByRole("button", { name: "Run", exact: true }).click();
-    await page.getByText("This run is on a terminal").waitFor();
-    expect(await page.locator(".terminal-line code").innerText()).toBe(
-      String.raw`iscep call asks --args '{"file":"it'\''s there"}'`,
-    );
-    server.touch("it's there");
-    await ended(page, "Completed");
-    expect(await outputOf(page)).toContain("hi Ada");
-    expect(await page.locator(".terminal-note").count()).toBe(0);
-  });
-
   test("a session that the server forgot is told, and the same page comes back", async () => {
     const page = await signedIn("/console/runs");
     await page.context().clearCookies();

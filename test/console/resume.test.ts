@@ -4,9 +4,11 @@ import { afterEach, expect, test } from "vitest";
 import { defineCommand, Server } from "iscep";
 import { httpDoor } from "iscep/http";
 import { startRun as startConsoleRun } from "../../console/src/api/calls.js";
+import { postTyped } from "../../console/src/api/typing.js";
 import { pauseMs } from "../../console/src/api/pauses.js";
 import { followRun, type RunListener } from "../../console/src/api/run-events.js";
 import { Problem } from "../../console/src/api/problem.js";
+import { TypedInput } from "../../console/src/state/typed-input.js";
 import { cleanUp, later } from "../support/cleanup.js";
 import { faultProxy, type FaultProxy } from "../support/fault-proxy.js";
 import { rounds } from "../support/rounds.js";
@@ -45,10 +47,19 @@ const reads = defineCommand({
   },
 });
 
+const keeps = defineCommand({
+  name: "keeps",
+  async run(_args, { stdin }) {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of stdin) chunks.push(chunk);
+    return Buffer.concat(chunks).toString();
+  },
+});
+
 /** A page's fetch knows paths only; here they lead through a proxy that harms what passes. */
 async function openProxy(limits: Partial<Record<"maxRetainedOutputBytes", number>> = {}): Promise<FaultProxy> {
   const server = new Server({
-    commands: [print, fails, reads],
+    commands: [print, fails, reads, keeps],
     listen: [],
     tokens: false,
     limits,
@@ -157,6 +168,38 @@ test("standard input of a browser reaches a run whose answer does not wait for i
       .poll(async () => (await fetch(`/runs/${run}`)).json())
       .toMatchObject({ status: "completed", value: length });
   }
+});
+
+test("what is typed reaches the command once, wherever the connections are cut", async () => {
+  const proxy = await openProxy();
+  let count = 0;
+  const cut = fc.record({ cutAt: fc.integer({ min: 0, max: 700 }), reset: fc.boolean() });
+  const harm = fc.record({ toServer: cut, toClient: cut }, { requiredKeys: [] });
+  const texts = fc.array(fc.string({ unit: "grapheme", maxLength: 30 }), { maxLength: 8 });
+  await fc.assert(
+    fc.asyncProperty(texts, fc.array(harm, { maxLength: 6 }), async (typed, harms) => {
+      proxy.harm = {};
+      const run = await startConsoleRun("keeps", {}, `typed ${count++}`, {});
+      const from = proxy.connections;
+      proxy.harm = (connection) => harms[connection - from] ?? {};
+      const input = new TypedInput({
+        offset: 0,
+        post: (piece) => postTyped(run, piece),
+        fetchOffset: () => Promise.resolve(undefined),
+        pause: () => Promise.resolve(),
+      });
+      for (const text of typed) {
+        input.type(text);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      input.end();
+      await expect.poll(() => input.state.value.kind, { interval: 2, timeout: 20_000 }).toBe("ended");
+      proxy.harm = {};
+      const answer = await fetch(`/runs/${run}`, { headers: { prefer: "wait=10" } });
+      expect(await answer.json()).toMatchObject({ status: "completed", value: typed.join("") });
+    }),
+    { numRuns: rounds(25, 100, 1_000) },
+  );
 });
 
 test("a run that there is not is refused for good, in the words of the server", async () => {

@@ -85,6 +85,18 @@ commands:
     run: [sh, -c, 'printf "name? "; read name; echo "hi $name"; until [ -e "$0" ]; do sleep 0.02; done', "{file}"]
     args: { file: { type: string } }
     terminal: true
+  answers:
+    description: Answer each line
+    run: [sh, -c, 'while read line; do echo "got <$line>"; done; echo "no more"']
+    stdin: true
+  shell:
+    description: A shell
+    run: [sh, -c, "PS1='$ ' ENV= exec bash --norc -i"]
+    terminal: true
+  keys:
+    description: Show the bytes of keys, until q
+    run: [sh, -c, 'stty raw -echo; printf "\\033[?1h\\033[?2004hready\\r\\n"; while key=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do printf "%s" "$key"; [ "$key" = " 71" ] && break; done; stty sane; echo; stty size']
+    terminal: true
   lines:
     description: So many lines
     run: [sh, -c, 'seq 1 "$0" | sed "s/$/ $1/"', "{count}", "{text}"]

@@ -2,6 +2,7 @@
 import { request, requestJson } from "./http.js";
 import { toProblem } from "./problem.js";
 import { listOf, objectOf, textOf, type JsonObject } from "./reading.js";
+import type { TerminalSize } from "../output/terminal-screen.js";
 import {
   readCommand,
   readRun,
@@ -31,20 +32,26 @@ export async function fetchCommands(): Promise<readonly Command[]> {
   return listOf(objectOf(await requestJson("/commands"))["commands"]).map(readCommand);
 }
 
+/** Somebody types it while the command runs; on a terminal of this size. */
+export interface TypedInputWish {
+  readonly terminal?: TerminalSize | undefined;
+}
+
 /**
- * Starts a run that goes on without this page. The same key never starts a second one. With standard input, the answer
- * comes when the run has read it.
+ * Starts a run that goes on without this page. The same key never starts a second one. With a text or a file as standard
+ * input, the answer comes when the run has read it.
  */
 export async function startRun(
   command: string,
   args: JsonObject,
   idempotencyKey: string,
-  input?: Blob,
+  input?: Blob | TypedInputWish,
 ): Promise<string> {
+  const isTyped = input !== undefined && !(input instanceof Blob);
   try {
-    const answer = await requestJson(`/commands/${encodeURIComponent(command)}`, {
+    const answer = await requestJson(`/commands/${encodeURIComponent(command)}${isTyped ? queryOf(input) : ""}`, {
       method: "POST",
-      body: input === undefined ? args : partsOf(args, input),
+      body: input === undefined || isTyped ? args : partsOf(args, input),
       headers: { prefer: "respond-async", "idempotency-key": `"${idempotencyKey}"` },
     });
     return textOf(objectOf(answer)["run"]);
@@ -54,6 +61,11 @@ export async function startRun(
     if (run !== undefined && isOutcome === true) return run;
     throw error;
   }
+}
+
+function queryOf({ terminal }: TypedInputWish): string {
+  if (terminal === undefined) return "?stdin=open";
+  return `?stdin=open&columns=${terminal.columns}&rows=${terminal.rows}&term=xterm-256color`;
 }
 
 function partsOf(args: JsonObject, input: Blob): FormData {

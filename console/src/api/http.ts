@@ -2,8 +2,8 @@
 import { Problem, problemOf, unreachable } from "./problem.js";
 
 export interface RequestOptions {
-  readonly method?: "GET" | "POST" | "DELETE";
-  /** Sent as JSON, unless it is a form with files. */
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE";
+  /** Sent as JSON, unless it is a form with files, or bytes. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -30,12 +30,12 @@ export async function request(path: string, options: RequestOptions = {}): Promi
       method,
       headers: {
         accept: "application/json",
-        ...(body === undefined || body instanceof FormData ? {} : { "content-type": "application/json" }),
+        ...(body === undefined || hasOwnType(body) ? {} : { "content-type": "application/json" }),
         ...headers,
       },
       credentials: "same-origin",
       redirect: "error",
-      ...(body === undefined ? {} : { body: body instanceof FormData ? body : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: hasOwnType(body) ? body : JSON.stringify(body) }),
       ...(signal === undefined ? {} : { signal }),
     });
   } catch (error) {
@@ -55,11 +55,22 @@ export async function request(path: string, options: RequestOptions = {}): Promi
   throw problem;
 }
 
+/** Its type stands in it. */
+function hasOwnType(body: unknown): body is FormData | Blob {
+  return body instanceof FormData || body instanceof Blob;
+}
+
 /** The JSON of an answer. @throws Problem also when it is not JSON */
 export async function requestJson(path: string, options: RequestOptions = {}): Promise<unknown> {
   const response = await request(path, options);
+  // An answer that breaks off behind its head is one that did not come.
+  const text = await response.text().catch((error: unknown) => {
+    if (options.signal?.aborted === true) throw error;
+    tell("unreachable");
+    throw unreachable(error);
+  });
   try {
-    return (await response.json()) as unknown;
+    return JSON.parse(text) as unknown;
   } catch (error) {
     throw new Problem(
       {

@@ -1,5 +1,5 @@
 /** Why a request did not do what it should: the server's own words (RFC 9457), or that it could not be reached. */
-import { objectOf, optionalText, textOf, type JsonObject } from "./reading.js";
+import { objectOf, optionalNumber, optionalText, textOf, type JsonObject } from "./reading.js";
 
 export interface ProblemFacts {
   /** 0 when there was no answer. */
@@ -13,6 +13,10 @@ export interface ProblemFacts {
   /** The run began, and this is how it ended. */
   readonly isOutcome?: boolean;
   readonly details?: JsonObject | undefined;
+  /** So many bytes that were typed has the server. */
+  readonly offset?: number | undefined;
+  /** The server wants no other attempt before. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 export class Problem extends Error {
@@ -59,7 +63,14 @@ export async function problemOf(response: Response): Promise<Problem> {
     run: optionalText(body["run"]),
     isOutcome: typeof body["outcome"] === "object",
     details: objectOf(body["details"]),
+    offset: optionalNumber(body["offset"]),
+    retryAfterMs: retryAfterOf(response),
   });
+}
+
+function retryAfterOf(response: Response): number | undefined {
+  const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+  return seconds >= 0 ? seconds * 1000 : undefined;
 }
 
 /** Whatever was thrown, as a problem that can be shown. */

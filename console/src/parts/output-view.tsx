@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { isAtEnd, lineHash, readLineHash, visibleRows } from "../output/follow.js";
 import type { LiveRun } from "../state/live-run.js";
 import { go, route } from "../state/route.js";
+import { visibleLine } from "../../../src/text/visible-text.js";
 import { countText } from "../words/time.js";
 import { copyLines } from "./copy.js";
 import { Icon } from "./icon.js";
@@ -11,9 +12,20 @@ import { OutputLine } from "./output-line.js";
 import { OutputTools } from "./output-tools.js";
 import { useOutputSearch } from "./output-search.js";
 import { isTyping } from "./shortcuts.js";
+import { TerminalBar } from "./terminal-bar.js";
+import { TerminalField } from "./terminal-field.js";
+import { useTerminalTyping } from "./terminal-typing.js";
+import { rowHeight } from "../typing/fitting-size.js";
 
-/** The same as `--row` in output.css. All rows are of this height. */
-const rowHeight = 20;
+function emptyWords(isComplete: boolean, outputBytes: number): string {
+  if (!isComplete) return "Nothing was printed yet.";
+  return outputBytes === 0 ? "This run printed nothing." : "This run cleared all that it showed. The download has it.";
+}
+
+/** Keys that have to do with a selection, and those that change nothing alone. */
+function isForSelection({ key, ctrlKey, metaKey }: KeyboardEvent): boolean {
+  return metaKey || (ctrlKey && /^[ac]$/i.test(key)) || /^(?:Control|Shift|Alt|Meta|AltGraph|CapsLock)$/.test(key);
+}
 
 export function OutputView({ live }: { readonly live: LiveRun }): JSX.Element {
   const { model } = live;
@@ -23,6 +35,7 @@ export function OutputView({ live }: { readonly live: LiveRun }): JSX.Element {
   const [isFollowing, setFollowing] = useState(wanted === undefined);
   const [widest, setWidest] = useState(0);
   const search = useOutputSearch(live);
+  const typed = useTerminalTyping(live, box, () => setFollowing(true));
   const hasJumped = useRef(false);
   const selectAll = useRef(false);
   // Reading it makes this view draw again when something came.
@@ -77,11 +90,16 @@ export function OutputView({ live }: { readonly live: LiveRun }): JSX.Element {
   };
 
   const pressed = (event: KeyboardEvent): void => {
+    if (event.target !== box.current) return;
     const isAll = event.key === "a" && (event.ctrlKey || event.metaKey);
     selectAll.current = isAll || (selectAll.current && (event.ctrlKey || event.metaKey));
     if (isAll && box.current !== null) {
       event.preventDefault();
       getSelection()?.selectAllChildren(box.current);
+    } else if (typed !== undefined && !isForSelection(event)) {
+      // Somebody has selected text, and types on.
+      typed.keyboard.focus();
+      typed.keyboard.keyDown(event);
     }
   };
 
@@ -96,6 +114,7 @@ export function OutputView({ live }: { readonly live: LiveRun }): JSX.Element {
 
   const clicked = (event: MouseEvent): void => {
     selectAll.current = false;
+    if (getSelection()?.isCollapsed !== false) typed?.keyboard.focus();
     const target = event.target instanceof Element ? event.target.closest<HTMLElement>("a.line-number") : null;
     if (target === null) return;
     event.preventDefault();
@@ -135,17 +154,19 @@ export function OutputView({ live }: { readonly live: LiveRun }): JSX.Element {
   useEffect(() => {
     if (columns > widest) setWidest(columns);
   }, [columns]);
+  const label = `Terminal of ${visibleLine(live.record.value?.command ?? "")}. Shift and Escape leave it.`;
   const digits = String(Math.max(lineEnd, 100)).length;
 
   return (
-    <section class="output" aria-label="Output">
+    <section class={typed === undefined ? "output" : "output is-terminal"} aria-label="Output">
       <OutputTools live={live} search={search} onCopy={() => copyLines(model, wanted)} />
       <div
         ref={box}
         class="output-box"
+        style={typed === undefined ? undefined : { "--rows": typed.typing.size.value?.rows }}
         role="region"
         aria-label={`Output, ${countText(rowCount, "line")}`}
-        tabIndex={0}
+        tabIndex={typed === undefined ? 0 : -1}
         onScroll={scrolled}
         onClick={clicked}
         onKeyDown={pressed}
@@ -155,17 +176,24 @@ export function OutputView({ live }: { readonly live: LiveRun }): JSX.Element {
           class="output-space"
           style={{
             height: `${rowCount * rowHeight}px`,
-            minWidth: `${columns + digits + 4}ch`,
+            minWidth: typed === undefined ? `${columns + digits + 4}ch` : "0",
             "--digits": `${digits}ch`,
           }}
         >
           <div class="output-rows" style={{ transform: `translateY(${start * rowHeight}px)` }}>
             {rows}
           </div>
+          {typed !== undefined && (
+            <TerminalField
+              keyboard={typed.keyboard}
+              row={typed.screen.cursor.line - first}
+              column={typed.screen.cursor.column}
+              isCursorSeen={typed.screen.modes.cursor}
+              label={label}
+            />
+          )}
         </div>
-        {rowCount === 0 && (
-          <p class="output-empty">{isComplete ? "This run printed nothing." : "Nothing was printed yet."}</p>
-        )}
+        {rowCount === 0 && <p class="output-empty">{emptyWords(isComplete, live.outputBytes.value)}</p>}
       </div>
       {!isFollowing && !isComplete && (
         <button type="button" class="button is-small output-follow" onClick={() => setFollowing(true)}>
@@ -173,6 +201,7 @@ export function OutputView({ live }: { readonly live: LiveRun }): JSX.Element {
           Follow
         </button>
       )}
+      {typed !== undefined && <TerminalBar keyboard={typed.keyboard} input={typed.typing.input} exit={typed.exit} />}
       {first > 0 && (
         <p class="output-note">
           The first {countText(first, "line")} are not shown any more. The download has all that the server keeps.

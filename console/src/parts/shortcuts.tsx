@@ -22,6 +22,7 @@ const listed: readonly (readonly [keys: string, meaning: string])[] = [
   ["Enter", "Next hit in the output; with Shift the one before"],
   ["f", "Follow the output, or stop following"],
   ["Ctrl Enter", "Run the command of the form"],
+  ["Shift Escape", "Leave the terminal of a run"],
   ["?", "This list"],
 ];
 

@@ -1,18 +1,19 @@
-/** What a command reads on its standard input: nothing, a text, or a file of this machine. */
+/** What a command reads on its standard input: nothing, a text, a file of this machine, or what is typed while it runs. */
 import { useId, useState } from "preact/hooks";
 import type { JSX } from "preact";
 
-type Kind = "nothing" | "text" | "file";
+type Kind = "nothing" | "text" | "file" | "typed";
 
 const kinds: readonly (readonly [kind: Kind, word: string])[] = [
   ["nothing", "Nothing"],
   ["text", "Text"],
   ["file", "A file"],
+  ["typed", "Type while it runs"],
 ];
 
 interface Props {
   /** undefined: the command gets no input. */
-  readonly onChange: (input: Blob | undefined) => void;
+  readonly onChange: (input: Blob | "typed" | undefined) => void;
 }
 
 export function StandardInput({ onChange }: Props): JSX.Element {
@@ -33,7 +34,7 @@ export function StandardInput({ onChange }: Props): JSX.Element {
               checked={kind === each}
               onChange={() => {
                 setKind(each);
-                onChange(undefined);
+                onChange(each === "typed" ? each : undefined);
               }}
             />
             <span>{word}</span>
@@ -56,7 +57,9 @@ export function StandardInput({ onChange }: Props): JSX.Element {
           onChange={(event) => onChange(event.currentTarget.files?.[0])}
         />
       )}
-      <p class="field-note">The command reads it while it is sent.</p>
+      <p class="field-note">
+        {kind === "typed" ? "A field for it stands below the output." : "The command reads it while it is sent."}
+      </p>
     </div>
   );
 }

@@ -1,12 +1,18 @@
 /** One run as it is watched: its output, how far it is, and how it ended. */
 import { signal } from "@preact/signals";
 import { fetchRun } from "../api/calls.js";
+import { pauseMs } from "../api/pauses.js";
 import { toProblem, type Problem } from "../api/problem.js";
 import { followRun } from "../api/run-events.js";
 import { readRun, readStatus, type RunRecord } from "../api/types.js";
 import { OutputModel } from "../output/output-model.js";
+import { fittingSize } from "../typing/fitting-size.js";
 import { refreshActiveRuns } from "./active-runs.js";
+import { commands, loadCommands } from "./commands.js";
 import { untilOnlineOr } from "./online-pause.js";
+import { takeFresh } from "./fresh-runs.js";
+import { LiveTyping } from "./live-typing.js";
+import { rememberedSize } from "./terminal-sizes.js";
 
 export interface Progress {
   readonly fraction: number;
@@ -15,6 +21,8 @@ export interface Progress {
 
 export class LiveRun {
   readonly id: string;
+  /** It was started in this page, and is seen for the first time. */
+  readonly isFresh: boolean;
   readonly model = new OutputModel();
   readonly record = signal<RunRecord | undefined>(undefined);
   readonly problem = signal<Problem | undefined>(undefined);
@@ -29,22 +37,40 @@ export class LiveRun {
   readonly missingBytes = signal(0);
   /** The last event was seen: nothing more will come. */
   readonly isComplete = signal(false);
+  /** undefined: nobody can type to it here. */
+  readonly typing = signal<LiveTyping | undefined>(undefined);
   readonly #stop = new AbortController();
   #isDrawPlanned = false;
+  /** Output before this offset was there before. */
+  #replayEnd = 0;
+  #isReplay = true;
 
   constructor(id: string) {
     this.id = id;
+    this.isFresh = takeFresh(id);
   }
 
   start(): void {
-    void this.#load();
+    void this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    for (let attempt = 0; !(await this.#load()) && !this.#stop.signal.aborted; attempt++)
+      await untilOnlineOr(pauseMs(attempt, Math.random()), this.#stop.signal);
+    await this.#openTyping();
+    if (this.#stop.signal.aborted) return;
+    this.#follow();
+  }
+
+  #follow(): void {
     followRun(
       { run: this.id, offset: 0, signal: this.#stop.signal, pause: untilOnlineOr },
       {
         output: (channel, bytes, offset) => {
+          this.#isReplay = offset < this.#replayEnd;
           this.model.push(channel, bytes);
           this.outputBytes.value = offset + bytes.length;
-          this.#draw();
+          this.redraw();
         },
         progress: (fraction, message) => {
           this.progress.value = { fraction: Math.max(0, Math.min(1, fraction)), message };
@@ -54,7 +80,7 @@ export class LiveRun {
         },
         end: (outcome) => {
           this.model.end();
-          this.#draw();
+          this.redraw();
           const before = this.record.value;
           const ended = readRun({ ...outcome, run: this.id });
           if (before !== undefined)
@@ -66,6 +92,7 @@ export class LiveRun {
             };
           this.isComplete.value = true;
           this.queuePlace.value = 0;
+          this.#closeTyping();
           void this.#load();
           void refreshActiveRuns();
         },
@@ -80,24 +107,53 @@ export class LiveRun {
       if (this.#stop.signal.aborted) return;
       this.problem.value = toProblem(error);
       this.isComplete.value = true;
+      this.#closeTyping();
     });
   }
 
   stop(): void {
     this.#stop.abort();
+    this.#closeTyping();
   }
 
-  async #load(): Promise<void> {
+  /** False: the server does not answer. */
+  async #load(): Promise<boolean> {
     try {
       const record = await fetchRun(this.id);
       if (!this.#stop.signal.aborted) this.record.value = record;
     } catch (error) {
+      if (toProblem(error).isUnreachable) return false;
       // The events tell the same failure when it lasts.
-      if (!toProblem(error).isUnreachable && this.record.value === undefined) this.problem.value = toProblem(error);
+      if (this.record.value === undefined) this.problem.value = toProblem(error);
     }
+    return true;
   }
 
-  #draw(): void {
+  /** A terminal has to be known before its first output is drawn. */
+  async #openTyping(): Promise<void> {
+    const { command, inputOffset, outputBytes = 0 } = this.record.value ?? {};
+    const size = rememberedSize(this.id);
+    const known = inputOffset === undefined ? [] : (commands.value ?? (await loadCommands().catch(() => [])));
+    const isOnTerminal = known.some(({ name, isOnTerminal: isOne }) => name === command && isOne);
+    if (size !== undefined || isOnTerminal) this.model.becomeTerminal(size ?? fittingSize(), this.#answer);
+    // Questions in output that another page has seen were answered there.
+    this.#replayEnd = size === undefined ? Number.POSITIVE_INFINITY : this.isFresh ? 0 : outputBytes;
+    if (inputOffset === undefined || this.#stop.signal.aborted) return;
+    this.typing.value = new LiveTyping(this.id, inputOffset, this.model.terminal);
+    if (size === undefined && this.model.terminal !== undefined) this.typing.value.resize(this.model.terminal.size);
+  }
+
+  readonly #answer = (text: string): void => {
+    if (!this.#isReplay) this.typing.value?.input.type(text);
+  };
+
+  #closeTyping(): void {
+    this.typing.value?.close();
+    this.typing.value = undefined;
+  }
+
+  /** Draws in the next frame. */
+  redraw(): void {
     if (this.#isDrawPlanned) return;
     this.#isDrawPlanned = true;
     const draw = (): void => {

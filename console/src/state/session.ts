@@ -5,6 +5,7 @@ import { onServerAnswer } from "../api/http.js";
 import { toProblem, type Problem } from "../api/problem.js";
 import type { Session } from "../api/types.js";
 import { forgetRememberedRuns } from "./remembered-runs.js";
+import { forgetSizes } from "./terminal-sizes.js";
 
 export type SessionState =
   | { readonly kind: "unknown" }
@@ -33,6 +34,7 @@ export async function enter(token: string): Promise<void> {
 export async function leave(): Promise<void> {
   await signOut().catch(() => undefined);
   forgetRememberedRuns();
+  forgetSizes();
   sessionState.value = { kind: "signed out", hasExpired: false };
 }
 

@@ -14,12 +14,14 @@ import { ProblemNote } from "../parts/problem-note.js";
 import { Duration, Moment } from "../parts/moment.js";
 import { StandardInput } from "../parts/standard-input.js";
 import { Status } from "../parts/status.js";
-import { TerminalNote } from "../parts/terminal-note.js";
 import { refreshActiveRuns } from "../state/active-runs.js";
+import { markFresh } from "../state/fresh-runs.js";
 import { commands, loadCommands } from "../state/commands.js";
 import { useLoaded } from "../state/loaded.js";
 import { rememberedArguments, rememberRun } from "../state/remembered-runs.js";
 import { go, pathOf } from "../state/route.js";
+import { rememberSize } from "../state/terminal-sizes.js";
+import { fittingSize } from "../typing/fitting-size.js";
 import { visibleLine, visibleText } from "../../../src/text/visible-text.js";
 import { durationText } from "../words/time.js";
 import { MissingCommand } from "./missing-command.js";
@@ -81,7 +83,7 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
   const [toConfirm, setToConfirm] = useState<Readonly<Record<string, unknown>> | undefined>(undefined);
   // An attempt that failed on its way is repeated with the same key, so that no second run begins.
   const attempt = useRef({ text: "", key: "" });
-  const input = useRef<Blob | undefined>(undefined);
+  const input = useRef<Blob | "typed" | undefined>(undefined);
   const refusals = useMemo(
     () =>
       problem?.facts.code === "invalid_arguments" ? faultsOfMessage(problem.facts.detail) : new Map<string, string>(),
@@ -98,7 +100,11 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
     const text = JSON.stringify(wanted);
     if (attempt.current.text !== text || attempt.current.key === "") attempt.current = { text, key: newKey() };
     try {
-      const run = await startRun(command.name, wanted, attempt.current.key, input.current);
+      const size = command.isOnTerminal ? fittingSize() : undefined;
+      const given = size !== undefined || input.current === "typed" ? { terminal: size } : input.current;
+      const run = await startRun(command.name, wanted, attempt.current.key, given);
+      if (size !== undefined) rememberSize(run, size);
+      markFresh(run);
       attempt.current = { text: "", key: "" };
       rememberRun(run, fields, wanted);
       void refreshActiveRuns();
@@ -118,7 +124,6 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
         <Facts command={command} />
       </Heading>
       {command.description !== "" && <p class="lead">{visibleText(command.description)}</p>}
-      {command.isOnTerminal && <TerminalNote command={command.name} />}
       {from !== null && (
         <p class="notice" role="status">
           {args === undefined
@@ -133,7 +138,13 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
             args={args}
             refusals={refusals}
             isBusy={isBusy}
-            extra={command.takesInput && <StandardInput onChange={(chosen) => (input.current = chosen)} />}
+            extra={
+              command.isOnTerminal ? (
+                <p class="field-note">It runs on a terminal, which opens with it. You type there.</p>
+              ) : (
+                command.takesInput && <StandardInput onChange={(chosen) => (input.current = chosen)} />
+              )
+            }
             submitWord={command.mustConfirm ? "Run…" : "Run"}
             onSubmit={(wanted) => {
               if (command.mustConfirm) setToConfirm(wanted);

@@ -8,14 +8,13 @@ import { ArgumentList } from "../parts/argument-list.js";
 import { LoadingRows } from "../parts/blank-note.js";
 import { Heading } from "../parts/heading.js";
 import { Icon } from "../parts/icon.js";
+import { LineField } from "../parts/line-field.js";
 import { Duration, Moment } from "../parts/moment.js";
 import { OutputTeller } from "../parts/output-teller.js";
 import { OutputView } from "../parts/output-view.js";
 import { ProblemNote } from "../parts/problem-note.js";
 import { RunEnd } from "../parts/run-end.js";
 import { Status, statusWords } from "../parts/status.js";
-import { TerminalNote } from "../parts/terminal-note.js";
-import { commands } from "../state/commands.js";
 import { announce } from "../state/announce.js";
 import { LiveRun } from "../state/live-run.js";
 import { rememberedArguments } from "../state/remembered-runs.js";
@@ -57,7 +56,7 @@ function KnownRun({ live, record, problem }: Props): JSX.Element {
   const { status, command } = record;
   const args = record.args ?? rememberedArguments(live.id);
   const isRunning = status === "running";
-  const isOnTerminal = commands.value?.some((known) => known.name === command && known.isOnTerminal) === true;
+  const typing = live.typing.value;
   const place = live.queuePlace.value;
   const [wasRunning] = useState(isRunning);
   useEffect(() => {
@@ -90,7 +89,6 @@ function KnownRun({ live, record, problem }: Props): JSX.Element {
         </span>
       </p>
       {args !== undefined && <ArgumentList args={args} secrets={record.omittedArgs} />}
-      {isRunning && isOnTerminal && <TerminalNote command={command} args={args} isRunning />}
       <ProgressBar live={live} isRunning={isRunning} />
       <RunEnd record={record} />
       {problem !== undefined && <ProblemNote problem={problem} />}
@@ -106,6 +104,9 @@ function KnownRun({ live, record, problem }: Props): JSX.Element {
         </p>
       )}
       <OutputView live={live} />
+      {typing !== undefined && typing.terminal === undefined && (
+        <LineField input={typing.input} takesFocus={live.isFresh} />
+      )}
       <OutputTeller live={live} />
     </div>
   );

@@ -1,0 +1,70 @@
+/** Typing to one run: what is typed, and the size of its terminal. */
+import { signal } from "@preact/signals";
+import { fetchRun } from "../api/calls.js";
+import { pauseMs } from "../api/pauses.js";
+import { toProblem } from "../api/problem.js";
+import { postTyped, putTerminalSize } from "../api/typing.js";
+import type { TerminalScreen, TerminalSize } from "../output/terminal-screen.js";
+import { untilOnlineOr } from "./online-pause.js";
+import { rememberSize } from "./terminal-sizes.js";
+import { TypedInput } from "./typed-input.js";
+
+export class LiveTyping {
+  readonly input: TypedInput;
+  /** undefined: the command reads lines, and has no terminal. */
+  readonly terminal: TerminalScreen | undefined;
+  readonly size = signal<TerminalSize | undefined>(undefined);
+  readonly #run: string;
+  readonly #stop = new AbortController();
+  #wanted: TerminalSize | undefined;
+  #isTelling = false;
+
+  /** @param offset so many bytes of its input has the server */
+  constructor(run: string, offset: number, terminal: TerminalScreen | undefined) {
+    this.#run = run;
+    this.terminal = terminal;
+    this.size.value = terminal?.size;
+    this.input = new TypedInput({
+      offset,
+      post: (piece) => postTyped(run, piece),
+      fetchOffset: async () => (await fetchRun(run)).inputOffset,
+      pause: untilOnlineOr,
+    });
+  }
+
+  /** Tells the size to the program, which draws again when it wants to. */
+  resize(size: TerminalSize): void {
+    this.#wanted = size;
+    void this.#tell();
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.input.close();
+  }
+
+  /** One request at a time, so that the last size is the one that stays. */
+  async #tell(): Promise<void> {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    for (let attempt = 0; this.#wanted !== undefined && !this.#stop.signal.aborted; attempt++) {
+      const size = this.#wanted;
+      try {
+        await putTerminalSize(this.#run, size);
+        // What comes from now on was most likely drawn for it.
+        this.terminal?.resize(size);
+        this.size.value = size;
+        rememberSize(this.#run, size);
+      } catch (error) {
+        const problem = toProblem(error);
+        // A run that is over has no size. What the server refuses, it refuses again.
+        if (problem.isUnreachable || problem.facts.status === 503) {
+          await untilOnlineOr(pauseMs(attempt, Math.random()), this.#stop.signal);
+          continue;
+        }
+      }
+      if (this.#wanted === size) this.#wanted = undefined;
+    }
+    this.#isTelling = false;
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * What somebody types to a run, on its way to the server: in order, one request at a time, and what is typed meanwhile is
+ * gathered for the next one. Each request tells its offset, so a repeated one adds nothing twice.
+ */
+import { signal } from "@preact/signals";
+import { pauseMs } from "../api/pauses.js";
+import { toProblem, type Problem } from "../api/problem.js";
+import { Outbox, type OutgoingPiece } from "../typing/outbox.js";
+
+export type TypingState =
+  | { readonly kind: "open" }
+  /** No request arrives. */
+  | { readonly kind: "unreachable" }
+  /** The command does not read. */
+  | { readonly kind: "unread" }
+  /** Nothing can be typed any more: its end was sent, or the run does not take any. */
+  | { readonly kind: "ended" }
+  | { readonly kind: "refused"; readonly problem: Problem };
+
+export interface TypedInputOptions {
+  /** So many bytes has the server. */
+  readonly offset: number;
+  /** Returns how many bytes the server has then. @throws Problem */
+  readonly post: (piece: OutgoingPiece) => Promise<number>;
+  /** How many bytes the server has now; undefined when the input is not open. @throws Problem */
+  readonly fetchOffset: () => Promise<number | undefined>;
+  /** Waits before the next attempt. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** As the server has it by default (`maxTypedBytes`). Where it takes less, smaller pieces follow. */
+const maxPieceBytes = 65_536;
+/** More is a file, which the form can give to the command. */
+const maxWaitingBytes = 4 * 2 ** 20;
+
+const encoder = new TextEncoder();
+
+export class TypedInput {
+  readonly state = signal<TypingState>({ kind: "open" });
+  readonly waitingBytes = signal(0);
+  readonly #options: TypedInputOptions;
+  readonly #outbox: Outbox;
+  readonly #stop = new AbortController();
+  #pieceBytes = maxPieceBytes;
+  #isDelivering = false;
+  #counting: Promise<void> | undefined;
+
+  constructor(options: TypedInputOptions) {
+    this.#options = options;
+    this.#outbox = new Outbox(options.offset);
+  }
+
+  /** False: this cannot be typed, because too much waits, or nothing more is taken. */
+  type(text: string): boolean {
+    const bytes = encoder.encode(text);
+    if (this.#isOver || this.#outbox.waitingBytes + bytes.length > maxWaitingBytes) return false;
+    this.#outbox.add(bytes);
+    void this.#deliver();
+    return true;
+  }
+
+  /** Nothing is typed behind this. */
+  end(): void {
+    if (this.#isOver) return;
+    this.#outbox.addEnd();
+    void this.#deliver();
+  }
+
+  /** Asks the server where it is, as another page may have typed. To be called when somebody begins to type here. */
+  count(): void {
+    if (this.#isOver || this.#isDelivering || this.#counting !== undefined) return;
+    const { fetchOffset } = this.#options;
+    this.#counting = fetchOffset()
+      .then((offset) => {
+        if (offset === undefined) this.#close();
+        else this.#outbox.countFrom(offset);
+      })
+      // What is typed tells the same failure when it lasts.
+      .catch(() => undefined)
+      .finally(() => (this.#counting = undefined));
+  }
+
+  /** The run is over, or nobody looks at it any more. */
+  close(): void {
+    this.#stop.abort();
+    this.#close();
+  }
+
+  get #isOver(): boolean {
+    return this.state.value.kind === "ended" || this.state.value.kind === "refused";
+  }
+
+  async #deliver(): Promise<void> {
+    this.waitingBytes.value = this.#outbox.waitingBytes;
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
+    await this.#counting;
+    for (let attempt = 0; !this.#isOver;) {
+      const piece = this.#outbox.next(this.#pieceBytes);
+      if (piece === undefined) break;
+      try {
+        this.#outbox.accepted(await this.#options.post(piece), piece);
+        attempt = 0;
+        if (piece.isLast) this.#close();
+        else if (this.state.value.kind !== "open") this.state.value = { kind: "open" };
+      } catch (error) {
+        await this.#failed(toProblem(error), piece.offset, attempt++);
+      }
+      this.waitingBytes.value = this.#outbox.waitingBytes;
+    }
+    this.#isDelivering = false;
+  }
+
+  async #failed(problem: Problem, sentOffset: number, attempt: number): Promise<void> {
+    const { status, code, offset = sentOffset, retryAfterMs = 0 } = problem.facts;
+    if (this.#isOver) return;
+    if (status === 409 && offset < sentOffset) {
+      this.#outbox.countFrom(offset);
+      if (attempt > 0) await this.#options.pause(pauseMs(attempt, Math.random()), this.#stop.signal);
+    } else if (status === 409) this.#close();
+    else if (status === 413 && this.#pieceBytes > 1) this.#pieceBytes = Math.ceil(this.#pieceBytes / 2);
+    else if (problem.isUnreachable || status === 429 || status === 503) {
+      this.state.value = { kind: code === "busy" ? "unread" : "unreachable" };
+      await this.#options.pause(Math.max(retryAfterMs, pauseMs(attempt, Math.random())), this.#stop.signal);
+    } else {
+      this.#outbox.clear();
+      this.state.value = { kind: "refused", problem };
+    }
+  }
+
+  #close(): void {
+    this.#outbox.clear();
+    this.waitingBytes.value = 0;
+    if (!this.#isOver) this.state.value = { kind: "ended" };
+  }
+}
