@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { defineCommand, defineScript } from "iscep";
 import { addToken, removeToken } from "#iscep/identity/tokens-writer";
@@ -141,6 +141,29 @@ describe("open standard input", () => {
     expect(await ended(server, run)).toMatchObject({ value: { stdout: words.join("") } });
   });
 
+  test("has each byte once, though several connections repeat what others send, in any order", async () => {
+    const server = await start();
+    const source = Buffer.from(Array.from({ length: 3_000 }, (_, index) => `${index}\n`).join(""));
+    const ranges = fc.array(fc.record({ from: fc.nat(source.length), length: fc.nat(4_000) }), {
+      minLength: 10,
+      maxLength: 30,
+    });
+    await fc.assert(
+      fc.asyncProperty(ranges, async (all) => {
+        const run = await open(server);
+        const send = (from: number, length: number): Promise<[number, unknown]> =>
+          typed(server, run, new Uint8Array(source.subarray(from, from + length)), `?offset=${from}`);
+        const answers = await Promise.all(all.map(async ({ from, length }) => send(from, length)));
+        expect(answers.filter(([status]) => status !== 200 && status !== 409)).toEqual([]);
+        let [, offset] = await send(0, 0);
+        while (Number(offset) < source.length) [, offset] = await send(Number(offset), 4_000);
+        await typed(server, run, "", `?offset=${source.length}&end`);
+        expect(await ended(server, run)).toMatchObject({ value: { stdout: String(source) } });
+      }),
+      { numRuns: 5 },
+    );
+  });
+
   test("takes no part of a request whose connection breaks", async () => {
     const server = await start();
     const run = await open(server);
@@ -154,8 +177,9 @@ describe("open standard input", () => {
       "",
       "a part",
     );
-    await sleep(20);
-    raw.socket.destroy();
+    // The part comes before the end of the connection does.
+    raw.socket.end();
+    await raw.closed;
     expect(await typed(server, run, "whole", "?end")).toEqual([200, 5]);
     expect(await ended(server, run)).toMatchObject({ value: { stdout: "whole" } });
   });
@@ -213,6 +237,14 @@ describe("who may type", () => {
     const refused = await type(server, run, "x", "", { authorization: `Bearer ${less}` });
     expect([refused.status, await json(refused)]).toMatchObject([404, { code: "run_not_found" }]);
     expect(await typed(server, run, "y", "", { authorization: `Bearer ${more}` })).toEqual([200, 1]);
+  });
+
+  test("is not asked again when the token of somebody else is added", async () => {
+    const server = await start({ limits: { tokensFileCheckMs: 0 } });
+    const run = await open(server);
+    await addToken(server.tokensFile, { owner: "eve" });
+    expect(await typed(server, run, "still mine", "?end")).toEqual([200, 10]);
+    expect(await ended(server, run)).toMatchObject({ value: { stdout: "still mine" } });
   });
 
   test("a token that is removed takes its open input with it, and the run ends after the grace", async () => {
@@ -324,7 +356,11 @@ describe.skipIf(!hasTerminals)("a terminal", () => {
   const sizes = defineScript({
     name: "sizes",
     terminal: true,
-    run: ["/bin/sh", "-c", 'stty size; echo "$TERM"; read -r line; stty size; echo "got $line"'],
+    run: [
+      "/bin/sh",
+      "-c",
+      'stty size; echo "$TERM"; until [ "$(stty size)" = "20 90" ]; do sleep 0.05; done; read -r line; echo "got $line"',
+    ],
   });
 
   test("has the size of its caller, and follows it", async () => {
@@ -339,10 +375,8 @@ describe.skipIf(!hasTerminals)("a terminal", () => {
       });
     expect((await resize({ columns: 0, rows: 1 })).status).toBe(400);
     expect((await resize({ columns: 90, rows: 20 })).status).toBe(204);
-    // Each look types a line, and the script looks once.
-    await sleep(500);
     await typed(server, run, "line\r");
-    await until(async () => (await outputOf(server, run)).includes("20 90"));
+    await until(async () => (await outputOf(server, run)).includes("got line"));
     expect(await ended(server, run)).toMatchObject({ status: "completed" });
     expect((await resize({ columns: 90, rows: 20 })).status).toBe(409);
   });
