@@ -128,7 +128,7 @@ export class Dispatcher {
       const run = this.#journal.byKey(identity, idempotencyKey);
       return run === undefined ? undefined : (repetitionFault(run, { identity, name, args, idempotencyKey }) ?? run);
     } catch (error) {
-      return toIscepError(error); // nobody can say now whether there is one
+      return toIscepError(error); // now nobody can say whether such a run exists
     }
   }
 

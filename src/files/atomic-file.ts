@@ -71,7 +71,7 @@ export function createFileExclusively(path: string, text: string): boolean {
   return file !== undefined;
 }
 
-/** Does the same, and returns the descriptor of the file; undefined when the name is taken. */
+/** As `createFileExclusively`, but returns the descriptor of the file, or undefined when the name is taken. */
 export function openFileExclusively(path: string, text: string): number | undefined {
   const temporary = temporaryPathOf(path);
   const file = openSync(temporary, "wx", 0o600);

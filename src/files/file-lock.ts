@@ -1,8 +1,8 @@
 /**
  * Lets one writer at a time change a file, over all processes of this machine. The lock is a file beside it (`.lock`).
  * It can be made only once, names the process that made it, and is taken over when that process is gone. A process in
- * another container cannot be seen. So its owner touches the lock at intervals, and it is taken over when a
- * process that waits sees no change for several of them. It compares no clocks, because they may differ.
+ * another container cannot be seen. So the owner touches the lock at intervals, and a process that waits takes the lock
+ * over when it sees no change for several intervals. No clocks are compared, because they may differ.
  *
  * The danger is in taking over: two processes that wait both see the dead owner. One removes the lock and makes its
  * own, and the other then removes that new lock. So a process that wants to remove the lock of a dead owner first takes
@@ -69,19 +69,19 @@ async function acquire(lock: string, base: string, deadlineMs: number, timeoutMs
   return hold(lock, file);
 }
 
-/** Returns what gives the lock back. That needs no new descriptor, because there may be none left then. */
+/** Returns a function that gives the lock back. It needs no new descriptor, because there may be none left then. */
 function hold(lock: string, file: number): () => void {
   const touches = setInterval(() => {
     const now = new Date();
     try {
       futimesSync(file, now, now);
     } catch {
-      // The next one may succeed. A disk that fails for long lets others in.
+      // The next touch may succeed. When none does for `silenceMs`, another container takes the lock over.
     }
   }, touchIntervalMs).unref();
   return () => {
     clearInterval(touches);
-    // While the file is open, no other file can have its number.
+    // While the file is open, no other file can have its inode number.
     const isOurs =
       statSync(lock, { bigint: true, throwIfNoEntry: false })?.ino === fstatSync(file, { bigint: true }).ino;
     closeSync(file);

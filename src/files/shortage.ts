@@ -1,6 +1,6 @@
 import { IscepError } from "../errors.js";
 
-/** The codes of the system for what it has too little of at this moment. The same may succeed a moment later. */
+/** The system's codes when it has no descriptors or memory left. The same request may succeed a moment later. */
 const shortages = new Set(["EMFILE", "ENFILE", "ENOMEM"]);
 
 /** True when descriptors or memory ran out. Then nothing is known about the file that was asked for. */

@@ -1,6 +1,4 @@
-/**
- * Writes the ends of runs to their files. What the disk does not take is kept, and written when it takes it again,
- * because callers have been told these ends.
+/** Writes the ends of runs to their files. An end that the disk does not take is kept and tried again, because callers have been told of it.
  */
 import type { Limits } from "../limits/limits.js";
 import { appendEnd } from "./run-file.js";
@@ -8,7 +6,7 @@ import { appendEnd } from "./run-file.js";
 export interface RunEndsOptions {
   readonly limits: Pick<Limits, "maxUnwrittenOutputBytes">;
   readonly path: (run: string) => string;
-  /** The file of the run has so many bytes more. */
+  /** Called when the file of the run has become longer by so many bytes. */
   readonly wrote: (run: string, bytes: number) => void;
   readonly onProblem: (message: string, error: unknown) => void;
 }
@@ -29,7 +27,8 @@ export class RunEnds {
       wrote(run, appendEnd(path(run), text));
     } catch (error) {
       onProblem(`the end of run ${run} cannot be written to ${path(run)}; it is tried again`, error);
-      // A value for which there is no room is then gone after a restart. The first line says how the run ended.
+      // When too much waits, only the first line is kept, which says how the run ended. The value is then gone after a
+      // restart.
       const isTooMuch = this.#waitingLength + text.length > limits.maxUnwrittenOutputBytes;
       const kept = isTooMuch ? text.slice(0, text.trimStart().indexOf("\n") + 2) : text;
       this.#waiting.set(run, kept);
@@ -37,12 +36,12 @@ export class RunEnds {
     }
   }
 
-  /** The disk may have left an incomplete line, which is ended first. */
+  /** The disk may have taken a part of the text. A newline first ends the line that it cut. */
   writeAgain(): void {
     for (const [run, text] of new Map(this.#waiting)) this.write(run, text.startsWith("\n") ? text : `\n${text}`);
   }
 
-  /** The run is removed, or its end is being written. */
+  /** Call this when the run is removed. */
   forget(run: string): void {
     this.#waitingLength -= this.#waiting.get(run)?.length ?? 0;
     this.#waiting.delete(run);

@@ -29,7 +29,7 @@ export function runOfFile(name: string): string | undefined {
   return fileName.exec(name)?.[1];
 }
 
-/** Returns the number of bytes. */
+/** Returns how many bytes were written. */
 export function writeStart(path: string, start: RunStart): number {
   const line = `${JSON.stringify(start)}\n`;
   writeFileSync(path, line, { flag: "wx", mode: 0o600 });
@@ -119,7 +119,10 @@ function parsed(line: string | undefined): unknown {
   }
 }
 
-/** The value of a run that has one. undefined when the value is not complete: the disk was full, or the file was removed. @throws what the system says when too many files are open */
+/**
+ * The value of a run that has one. undefined when the value is not complete, or the file was removed.
+ * @throws what the system says when descriptors or memory ran out
+ */
 export function readValue(path: string, limits: JsonLimits): JsonText | undefined {
   try {
     const text = endAmong(wholeLines(readFileSync(path, "utf8")))?.next;

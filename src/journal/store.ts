@@ -216,7 +216,7 @@ export class RunStore {
       stored.end = end;
       return undefined;
     }
-    // A full disk may have left an incomplete line, which is ended first.
+    // A full disk may have cut the last line. A newline ends that line first.
     this.#ends.write(stored.start.run, `\n${JSON.stringify(stored.end)}\n`);
     return recordOf(stored);
   }

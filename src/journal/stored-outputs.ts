@@ -1,4 +1,4 @@
-/** Opens the output of runs that is in files: what an earlier process has left, and what another server writes on. */
+/** Opens the output of runs in files: what earlier processes have left, and what another server still writes. */
 import { isShortage } from "../files/shortage.js";
 import { OutputFiles, type OutputFilesOptions } from "../runs/streams/output-files.js";
 import { bytesOf, laterSegments, measureSegment, type Segment } from "../runs/streams/output-segments.js";
@@ -6,14 +6,14 @@ import type { StoredRun } from "./stored-run.js";
 
 export class StoredOutputs {
   readonly #options: Omit<OutputFilesOptions, "runId">;
-  /** The segments of other processes, until somebody asks for them. */
+  /** By run: the segments that other processes wrote, until somebody asks for the output. */
   readonly #found = new Map<string, readonly Segment[]>();
 
   constructor(options: Omit<OutputFilesOptions, "runId">) {
     this.#options = options;
   }
 
-  /** Nothing was written yet. */
+  /** For a new run, of which nothing is written yet. */
   begin(runId: string): OutputFiles {
     return new OutputFiles({ ...this.#options, runId });
   }
@@ -24,7 +24,7 @@ export class StoredOutputs {
 
   /**
    * Looks for what the run's own server has written since, and returns how many bytes that is.
-   * @throws what the system says when too many files are open: then nothing is known
+   * @throws what the system says when descriptors or memory ran out: then nothing is known
    */
   look(stored: StoredRun): number {
     const { run } = stored.start;

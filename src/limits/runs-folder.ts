@@ -18,7 +18,7 @@ export const runsFolderLimits = {
     default: 4 * MiB,
     max: 1024 * MiB,
     reason:
-      "output of one run that may wait for the disk; then its writer waits. Also values of ended runs that the disk does not take now",
+      "output of one run that may wait for the disk; then its writer waits. As much again for the ends of all runs that wait for the disk; beyond it, they lose their values",
   },
   maxStoredValueBytes: {
     default: 4 * MiB,

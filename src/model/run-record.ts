@@ -61,8 +61,8 @@ export function maySee(identity: Identity, { owner, command }: Pick<RunRecord, "
 
 /**
  * Whether this caller may send the standard input of a run. A right to see the runs of others is no right to answer in
- * their place. A rule for values of arguments says nothing of what is typed, so it lets a token type only into runs of
- * its own calls.
+ * their place. Rules for values of arguments do not cover what is typed. So a token with such rules may type only into
+ * runs that it has started.
  */
 export function mayType(
   identity: Pick<Identity, "owner" | "tokenId" | "mayRun" | "argumentRules">,

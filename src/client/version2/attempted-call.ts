@@ -54,7 +54,7 @@ export class AttemptedCall implements CallRequest {
 
   reject(error: IscepError, data: JsonObject): void {
     if (data["value"] !== undefined) this.#listener.completed(data["value"]);
-    // A call that was not sent may be refused before `start` has returned.
+    // A call may be refused, unsent, before `start` has returned.
     else this.#listener.failed(error, data["status"] === "rejected" || (this.#sent?.call.sendings ?? 0) === 0);
   }
 

@@ -281,7 +281,7 @@ export class Version2ClientConnection implements ClientConnection {
   }
 }
 
-/** Nothing but the proof was sent, so another server may be asked. */
+/** The error of a connection that ended before the server's proof. No request was sent, so another server may be asked. */
 function beforeProof(error: IscepError): IscepError {
   if (error.code === "unauthorized" || error.code === "not_trusted" || error.code === "connect_failed") return error;
   const message = "the connection ended before the server had proven that it knows the token; nothing was sent to it";

@@ -55,7 +55,10 @@ async function typed(context: HttpContext, host: HttpHost, run: string, before: 
   }
 }
 
-/** @throws IscepError `run_not_found` for a caller who may not type, a fault of HTTP (409) when the input is not open */
+/**
+ * @throws IscepError `run_not_found` for a caller who may not type, a fault of HTTP (409) when the standard input of
+ *   the run is not open
+ */
 async function openInputOf(context: HttpContext, host: HttpHost, run: string): Promise<OpenInput> {
   const client = host.clientOf(context);
   const [caller, { runs }] = await Promise.all([client.whoAmI(), client.runs({ run })]);

@@ -1,7 +1,7 @@
 /**
  * The output of one run in files, in addition to memory. It is appended as fast as the disk allows, and read back for
- * later readers. When the disk takes no more, the run goes on: the files keep what they have, and what comes later is only
- * in memory. Only the retention removes files, never a fault.
+ * later readers. When the disk takes no more, the run goes on: the files keep what they have, and later output is only
+ * in memory. Files are removed by the retention only, never because of a fault.
  */
 import { rmSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
@@ -207,7 +207,7 @@ export class OutputFiles {
   /**
    * Reads from an offset in the files. undefined when it must be read from the disk first; then `filesChanged` tells
    * when that is done.
-   * @throws IscepError `output_gone` when its file cannot be read now; the next one may be
+   * @throws IscepError `output_gone` when this file cannot be read now. The details say where to read on.
    */
   read(offset: number, maxBytes: number): OutputPiece | undefined {
     const segment = this.#segments.findLast((one) => one.offset <= offset);
@@ -238,7 +238,7 @@ export class OutputFiles {
   }
 }
 
-/** @param fault why it cannot be read, where it is still kept */
+/** @param fault why output that is still kept cannot be read */
 export function outputGone(start: number, fault?: unknown): IscepError {
   const what = fault === undefined ? `is no longer kept (${start} bytes)` : "cannot be read now";
   return new IscepError("output_gone", `the output before offset ${start} ${what}; read on from there`, {

@@ -10,7 +10,7 @@ interface ReadWindow {
   readonly offset: number;
   readonly end: number;
   readonly blocks: readonly OutputBlock[];
-  /** Why it could not be read. The first watcher that asks for it is told. */
+  /** Why this part could not be read. The first watcher that asks for the part is told. */
   readonly fault?: unknown;
 }
 
@@ -18,7 +18,7 @@ interface ReadWindow {
 const readBytes = 2 * maxFrameBytes;
 // Watchers at other places read their windows again.
 const maxWindows = 4;
-// A shortage of descriptors or memory lasts for about as long as others are busy.
+// A shortage of descriptors or memory is usually over soon. The read is tried again after this pause.
 const shortagePauseMs = 100;
 
 export class OutputReader {
