@@ -25,7 +25,8 @@ export const natsServiceLimits = {
     min: 1,
     default: 1_024,
     max: 1_000_000,
-    reason: "NATS: single requests that have no answer yet; one more goes to another instance, or is refused",
+    reason:
+      "NATS: single requests that have no answer yet; as many more are carried to other instances at once, and the rest is refused",
   },
   natsMaxDiscoveriesPerSecond: {
     min: 1,

@@ -1,6 +1,6 @@
 /** Several instances share requests without a session: none is refused while one of them has room. */
 import { describe, expect, test } from "vitest";
-import { decodeBeat, type Beat } from "#iscep/nats/beat";
+import { decodeBeat, encodeBeat, type Beat } from "#iscep/nats/beat";
 import { belongsToGroup, withRoom } from "#iscep/doors/nats/other-instances";
 import { callSubjects } from "#iscep/nats/call-subjects";
 import { natsProof } from "#iscep/nats/request-header";
@@ -140,6 +140,38 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     for (const { body } of await openedUntil([full], [first, second])) expect(body).toMatchObject({ value: "through" });
     await closed;
     expect([closing.state.started, full.state.started]).toEqual([0, 2]);
+  });
+
+  test("an instance that is full carries only what a token proves, and only so much at once", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const full = gate("slow");
+    const limits = { maxRuns: 1, natsMaxRequests: 4, natsHandOverMs: 3_000 };
+    const { server, tokensFile } = await startInstance(nats, { commands: [full.command], tokens: {}, limits });
+    const { token } = await addToken(tokensFile, { owner: "ada" });
+    await knows(server, token);
+    const caller = await plainCaller(nats);
+    const make = (): string => natsProof({ token, service: "world", command: "slow" });
+    const first = caller.request(subject, "", { "Iscep-Proof": make() });
+    await full.started(1);
+    // A stranger invents an instance with room, which takes what it gets, and says nothing.
+    let carried = 0;
+    const invented = "EVIL00000000";
+    caller.broker.subscribe(`${callSubjects.allTo("world", invented)}>`, () => void carried++);
+    caller.broker.publish("iscep.world.beat", encodeBeat(beat(invented, "ready", 0, 1_000)));
+    const forged = (): string => `${make().slice(0, -6)}AAAAAA`;
+    const spoiled = ["x", `to=any,time=${Date.now()},nonce=0123456789abcdef`, forged(), forged(), forged()];
+    const refused = await Promise.all(spoiled.map((proof) => caller.request(subject, "", { "Iscep-Proof": proof })));
+    for (const { body } of refused) expect(body).toMatchObject({ code: "unauthorized" });
+    expect(carried).toBe(0);
+    const many = Array.from({ length: 30 }, () => caller.request(subject, "", { "Iscep-Proof": make() }));
+    const answers = await Promise.all(many);
+    expect(carried).toBeGreaterThan(0);
+    expect(carried).toBeLessThanOrEqual(2 * limits.natsMaxRequests);
+    expect(answers.filter(({ body }) => body["code"] === "busy").length).toBeGreaterThanOrEqual(
+      many.length - 2 * limits.natsMaxRequests,
+    );
+    full.open();
+    expect((await first).body).toMatchObject({ value: "through" });
   });
 
   test("a request that was handed over counts once, however often it comes again", async () => {

@@ -64,13 +64,9 @@ export class ServiceProofs {
 
   /** @throws IscepError `unauthorized`; `busy` when it cannot be known whether the request came before */
   async open(message: ServiceMessage): Promise<KnownRequest> {
-    const { server } = this.#context;
     if (message.proof === undefined) return this.#unnamed();
-    const proof = readProofHeader(message.proof);
-    if (proof === undefined) throw refused("the header Iscep-Proof cannot be read (PROTOCOL.md)");
-    this.#checkTerms(proof);
-    if (proof.proven === undefined && server.access === "tokens") throw new IscepError("unauthorized");
-    const client = server.clientOf({ source: natsSource, proof: tokenProofOf(proof, this.#context.service, message) });
+    const proof = this.#readProof(message.proof);
+    const client = this.#clientOf(proof, message);
     try {
       return await this.#named(proof, client);
     } catch (error) {
@@ -79,18 +75,29 @@ export class ServiceProofs {
     }
   }
 
-  /** False when its token or its proof would be refused. The request is not remembered. */
-  isProven(message: ServiceMessage): boolean {
+  /**
+   * Like `open`, but the request is not remembered, and may be opened afterwards.
+   * @throws IscepError `unauthorized`
+   */
+  check(message: ServiceMessage): void {
+    if (this.#context.server.access !== "tokens") return;
+    if (message.proof === undefined) throw new IscepError("unauthorized");
+    void this.#clientOf(this.#readProof(message.proof), message).close();
+  }
+
+  /** @throws IscepError `unauthorized` */
+  #readProof(text: string): RequestProof {
+    const proof = readProofHeader(text);
+    if (proof === undefined) throw refused("the header Iscep-Proof cannot be read (PROTOCOL.md)");
+    this.#checkTerms(proof);
+    return proof;
+  }
+
+  /** @throws IscepError `unauthorized` */
+  #clientOf(proof: RequestProof, message: ServiceMessage): Client {
     const { server, service } = this.#context;
-    if (server.access !== "tokens") return true;
-    const proof = readProofHeader(message.proof ?? "");
-    if (proof?.proven === undefined) return false;
-    try {
-      void server.clientOf({ source: natsSource, proof: tokenProofOf(proof, service, message) }).close();
-      return true;
-    } catch {
-      return false;
-    }
+    if (proof.proven === undefined && server.access === "tokens") throw new IscepError("unauthorized");
+    return server.clientOf({ source: natsSource, proof: tokenProofOf(proof, service, message) });
   }
 
   /**

@@ -38,6 +38,12 @@ export class ServiceRequests {
 
   /** Must not throw, and does not wait for the answer. */
   receive(message: ServiceMessage): void {
+    // Each keeps its payload here, also while it is carried to another instance.
+    if (this.#underWay >= 2 * this.#host.context.server.limits.natsMaxRequests) {
+      if (message.giver !== undefined) this.#host.context.broker.publish(message.giver, refusedIt);
+      else if (this.#refusals.take()) this.#host.send(message.reply, errorReplyOf(tooMany()), undefined);
+      return;
+    }
     this.#underWay++;
     void this.#answer(message).then(() => {
       if (--this.#underWay === 0) for (const idle of this.#whenIdle.splice(0)) idle();
@@ -66,6 +72,15 @@ export class ServiceRequests {
     return server.proofTo(proven.reference, natsSource, message)?.toString("base64url");
   }
 
+  #isProven(message: ServiceMessage): boolean {
+    try {
+      this.#proofs.check(message);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   get #isFull(): boolean {
     return this.#underWay > this.#host.context.server.limits.natsMaxRequests;
   }
@@ -76,7 +91,7 @@ export class ServiceRequests {
     let reply: ServiceReply | undefined;
     if (message.giver !== undefined) {
       const { state } = this.#host.context.beat();
-      const isWanted = this.#proofs.isProven(message) && (isOurs(message) || (state === "ready" && !this.#isFull));
+      const isWanted = this.#isProven(message) && (isOurs(message) || (state === "ready" && !this.#isFull));
       const taken = isWanted ? takenBy(this.#host.context, message, this.#host.context.instance) : undefined;
       broker.publish(message.giver, taken ?? refusedIt);
       if (taken === undefined) return;
@@ -107,12 +122,16 @@ export class ServiceRequests {
     const { context, handOver } = this.#host;
     const { state } = context.beat();
     const isElsewhere = !mustWait && (state !== "ready" || this.#isFull) && !this.#isForUs(message);
-    if (isElsewhere && (await handOver.give(message))) return undefined;
+    if (isElsewhere) {
+      // Nothing is carried for strangers.
+      this.#proofs.check(message);
+      if (await handOver.give(message)) return undefined;
+    }
     if ((state === "draining" || state === "left") && !isOurs(message)) {
       if (!this.#isForUs(message) && (await handOver.giveToWait(message))) return undefined;
       throw new IscepError("closed", "the server closes; nothing was begun");
     }
-    if (this.#isFull) throw new IscepError("busy", "too many requests wait here for their answers; try again later");
+    if (this.#isFull) throw tooMany();
     const request = await this.#proofs.open(message);
     seen.isProven = true;
     try {
@@ -210,6 +229,10 @@ export class ServiceRequests {
  */
 function isOurs({ giver, tried }: ServiceMessage): boolean {
   return giver !== undefined && tried.length === 0;
+}
+
+function tooMany(): IscepError {
+  return new IscepError("busy", "too many requests wait here for their answers; try again later");
 }
 
 /** With these codes nothing has begun, and another instance may begin the request. */
