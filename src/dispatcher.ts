@@ -25,7 +25,7 @@ import { RunJournal, type RunJournalOptions, type RunsQuery } from "./journal/jo
 import { rethrowLater } from "./runs/rethrow-later.js";
 import { abandon } from "./runs/run/abandon.js";
 import { Run, type RunHost } from "./runs/run/run.js";
-import { fingerprint, repetitionFault } from "./runs/run/fingerprint.js";
+import { fingerprint, repetitionFault, type Repetition } from "./runs/run/fingerprint.js";
 import { packetRoom } from "./runs/run/settle.js";
 import { UnderWay } from "./runs/under-way.js";
 import type { StartOptions } from "./runs/run/start-options.js";
@@ -102,7 +102,10 @@ export class Dispatcher {
   /** Never throws: each fault becomes the run's outcome. */
   start(identity: Identity, name: string, args: unknown, options: StartOptions): Run {
     const { idempotencyKey, detached = false } = options;
-    const earlier = idempotencyKey === undefined ? undefined : this.#earlier(identity, name, args, idempotencyKey);
+    const earlier =
+      idempotencyKey === undefined
+        ? undefined
+        : this.#earlier({ identity, name, args, idempotencyKey, willType: options.stdin === true });
     if (earlier !== undefined) return this.#repeated(earlier, identity, name, args, options);
     const known = options.runId === undefined ? undefined : { run: options.runId };
     const run = new Run(name, identity, options.source, this.#host, known);
@@ -123,10 +126,10 @@ export class Dispatcher {
   }
 
   /** The run of an earlier call with this key, or why this call does not get it. */
-  #earlier(identity: Identity, name: string, args: unknown, idempotencyKey: string): Run | IscepError | undefined {
+  #earlier(call: Repetition): Run | IscepError | undefined {
     try {
-      const run = this.#journal.byKey(identity, idempotencyKey);
-      return run === undefined ? undefined : (repetitionFault(run, { identity, name, args, idempotencyKey }) ?? run);
+      const run = this.#journal.byKey(call.identity, call.idempotencyKey);
+      return run === undefined ? undefined : (repetitionFault(run, call) ?? run);
     } catch (error) {
       return toIscepError(error); // now nobody can say whether such a run exists
     }

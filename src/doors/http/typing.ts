@@ -7,7 +7,7 @@ import { anonymous } from "../../model/identity.js";
 import { mayType } from "../../model/run-record.js";
 import { jsonResponse } from "./json-response.js";
 import { refuseUnknownQuery } from "./known-query.js";
-import type { HttpContext, HttpHost, HttpMount, HttpPeer } from "./mount.js";
+import type { HttpContext, HttpHost, HttpMount } from "./mount.js";
 import type { OpenInput } from "./open-inputs.js";
 import { httpFault, problem } from "./problem.js";
 import { mediaType, wholeBody } from "./request-body.js";
@@ -16,21 +16,7 @@ import { wholeNumber } from "./runs-query.js";
 import { inputIsOver, type TypedPiece } from "./typed-input.js";
 
 export const mountTyping: HttpMount = (app, host) => {
-  /** Requests that one connection sends before it has answers are taken in their order. */
-  const last = new WeakMap<HttpPeer, Promise<unknown>>();
-  app.post("/runs/:id/stdin", (context) => {
-    const { peer } = context.env;
-    const before = last.get(peer) ?? Promise.resolve();
-    const answer = typed(context, host, context.req.param("id"), before);
-    last.set(
-      peer,
-      answer.then(
-        () => {},
-        () => {},
-      ),
-    );
-    return answer;
-  });
+  app.post("/runs/:id/stdin", (context) => typed(context, host, context.req.param("id")));
   app.put("/runs/:id/terminal", async (context) => {
     refuseUnknownQuery(context, []);
     const { handle } = await openInputOf(context, host, context.req.param("id"));
@@ -40,12 +26,11 @@ export const mountTyping: HttpMount = (app, host) => {
   });
 };
 
-async function typed(context: HttpContext, host: HttpHost, run: string, before: Promise<unknown>): Promise<Response> {
+async function typed(context: HttpContext, host: HttpHost, run: string): Promise<Response> {
   const { input } = await openInputOf(context, host, run);
   const leave = host.inputs.follow(run);
   try {
     const piece = await pieceOf(context, host);
-    await before;
     return await input.type(piece).then(
       () => jsonResponse({ offset: input.offset }),
       (error: unknown) => problem(error, { run, offset: input.offset }),
@@ -62,9 +47,11 @@ async function typed(context: HttpContext, host: HttpHost, run: string, before: 
 async function openInputOf(context: HttpContext, host: HttpHost, run: string): Promise<OpenInput> {
   const client = host.clientOf(context);
   const [caller, { runs }] = await Promise.all([client.whoAmI(), client.runs({ run })]);
+  const [record] = runs;
   const open = host.inputs.of(run);
-  const of = { command: runs[0]?.command ?? "", owner: runs[0]?.owner ?? "", tokenId: open?.caller.tokenId ?? null };
-  if (!mayType(identityOf(caller), of)) throw new IscepError("run_not_found");
+  const tokenId = open?.caller.tokenId ?? null;
+  if (record === undefined || !mayType(identityOf(caller), { ...record, tokenId }))
+    throw new IscepError("run_not_found");
   if (open === undefined) throw inputIsOver();
   return open;
 }

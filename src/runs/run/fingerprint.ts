@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { IscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
+import { mayType } from "../../model/run-record.js";
 import { isJsonObject } from "../../wire/json.js";
 import type { Run } from "./run.js";
 
@@ -15,15 +16,28 @@ export function fingerprint(idempotencyKey: string, args: unknown): string {
     .digest("base64url");
 }
 
+/** A call with the key of an earlier one. */
+export interface Repetition {
+  readonly identity: Identity;
+  readonly name: string;
+  readonly args: unknown;
+  readonly idempotencyKey: string;
+  /** It will send standard input, and takes over from the earlier call. */
+  readonly willType: boolean;
+}
+
 /** Why this call with the key of an earlier one is not a repetition of it; undefined when it is. */
-export function repetitionFault(
-  earlier: Run,
-  call: { readonly identity: Identity; readonly name: string; readonly args: unknown; readonly idempotencyKey: string },
-): IscepError | undefined {
+export function repetitionFault(earlier: Run, call: Repetition): IscepError | undefined {
   const known = earlier.retention?.fingerprint;
   // A caller who may not run the command may not have its result either.
   if (!call.identity.mayRun(call.name)) return new IscepError("command_not_found");
   if (earlier.command !== call.name) return otherCall("a call of another command");
+  if (
+    call.willType &&
+    earlier.outcome === undefined &&
+    !mayType(call.identity, { ...earlier.identity, command: call.name })
+  )
+    return otherCall("a call of another token, into which this one may not type");
   // A run that an older version kept has no fingerprint.
   if (known === undefined || known === fingerprint(call.idempotencyKey, call.args)) return undefined;
   return otherCall("a call with other arguments");

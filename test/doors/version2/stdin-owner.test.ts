@@ -12,7 +12,7 @@ const lines = defineScript({
   run: ["/bin/sh", "-c", 'while read -r line; do echo "ran: $line"; done', "{kind}"],
 });
 
-async function start(mine: readonly string[]) {
+async function start(mine: readonly string[], more: object = {}) {
   const server = await startServer({ commands: [lines] });
   const peer = async (owner: string, scopes: readonly string[]): Promise<Peer> => {
     const { token } = await addToken(server.tokensFile, { owner, scopes: [...scopes] });
@@ -21,7 +21,7 @@ async function start(mine: readonly string[]) {
     return connected;
   };
   const first = await peer("eve", mine);
-  const call = first.follow("call", { command: "lines", args: {}, output: 0, stdin: true });
+  const call = first.follow("call", { command: "lines", args: {}, output: 0, stdin: true, ...more });
   return { peer, call, run: await call.started };
 }
 
@@ -53,4 +53,16 @@ describe("attach with stdin", () => {
     await again.sendInput(Buffer.from("more\n"));
     expect(await again.answer).toMatchObject({ value: { stdout: "ran: more\n" } });
   });
+});
+
+test("a repeated call takes over the input only with a token that may type into the run", async () => {
+  const { peer, call, run } = await start(["run:*"], { idempotencyKey: "k" });
+  const again = { command: "lines", args: {}, stdin: true, idempotencyKey: "k" };
+  const other = (await peer("eve", ["run:lines(kind=other)"])).follow("call", again);
+  await expect(other.answer).rejects.toMatchObject({ data: { code: "invalid_arguments", status: "rejected" } });
+  await call.sendInput(Buffer.from("mine\n"), { end: false });
+  const mine = (await peer("eve", ["run:lines"])).follow("call", again);
+  expect(await mine.started).toBe(run);
+  await mine.sendInput(Buffer.from("mine\nmore\n"));
+  expect(await mine.answer).toMatchObject({ value: { stdout: "ran: mine\nran: more\n" } });
 });
