@@ -173,6 +173,29 @@ describe.skipIf(hasNoBrowser)("somebody who types in the console", () => {
     ).toBe(20 * 20 + 16);
   });
 
+  test("two pages type to one run, each in its own size", async () => {
+    const wide = await started("shell");
+    await shown(wide, "$");
+    const narrow = await form("shell", { viewport: { width: 390, height: 780 } });
+    await narrow.goto(wide.url());
+    await shown(narrow, "$");
+    const sizes: (string | undefined)[] = [];
+    for (const page of [narrow, wide]) {
+      await page.evaluate("document.activeElement.blur()");
+      await page.locator(".output-box").click();
+      await expect
+        .poll(async () => {
+          await page.keyboard.type("clear; stty size");
+          await page.keyboard.press("Enter");
+          await shown(page, /^\d+ \d+$/);
+          return (await outputOf(page)).findLast((line) => /^\d+ \d+$/.test(line));
+        })
+        .toMatch(page === wide ? /^27 1[12]\d$/ : /^15 4\d$/);
+      sizes.push(await page.locator(".output-box").getAttribute("style"));
+    }
+    expect(sizes).toEqual(["--rows: 15;", "--rows: 27;"]);
+  });
+
   test("a broken connection is told, and what was typed meanwhile arrives once it is back", async () => {
     const page = await started("shell");
     await shown(page, "$");

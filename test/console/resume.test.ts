@@ -198,7 +198,7 @@ test("what is typed reaches the command once, wherever the connections are cut",
       const answer = await fetch(`/runs/${run}`, { headers: { prefer: "wait=10" } });
       expect(await answer.json()).toMatchObject({ status: "completed", value: typed.join("") });
     }),
-    { numRuns: rounds(25, 100, 1_000) },
+    { numRuns: rounds(12, 100, 1_000) },
   );
 });
 

@@ -120,6 +120,13 @@ describe("another size", () => {
     expect(linesOf(model)).toEqual(["1", "2", "3", "", "", "", "6", "7"]);
   });
 
+  test("takes the region back, as programs expect it", () => {
+    const { model } = open("a\r\nb\r\nc\r\nd\u001b[2;3r");
+    model.terminal!.resize(size);
+    model.push("stdout", encoder.encode("\u001b[4;1H\n"));
+    expect(linesOf(model)).toEqual(["a", "b", "c", "d", ""]);
+  });
+
   test("the screen that an editor hides changes with it", () => {
     const { model } = open("1\r\n2\r\n3\r\n4\u001b[?1049hvi");
     model.terminal!.resize({ columns: 10, rows: 2 });

@@ -216,9 +216,11 @@ describe("what is typed", () => {
   test("goes behind what another page has typed meanwhile", async () => {
     const { input, receiver, settled } = typist();
     receiver.bytes = Buffer.from("theirs ");
-    input.count();
+    const counted = input.count();
     input.type("mine");
     await settled();
+    expect(await counted).toBe(true);
+    expect(await input.count()).toBe(false);
     expect(receiver.bytes.toString()).toBe("theirs mine");
   });
 
@@ -265,7 +267,7 @@ describe("what is typed", () => {
 
   test("a page that was reloaded finds out that the input has ended meanwhile", async () => {
     const { input, settled } = typist(3, () => Promise.resolve(undefined));
-    input.count();
+    await input.count();
     await settled();
     expect(input.state.value.kind).toBe("ended");
   });

@@ -263,6 +263,7 @@ export class TerminalScreen {
     this.saveCursor();
   }
 
+  /** It takes the region back. The program sets it again when it draws for the new size. */
   resize({ columns, rows }: TerminalSize): void {
     this.#columns = columns;
     const gone = this.#fit(this.#lines, rows, this.#row);

@@ -65,7 +65,7 @@ export function LineField({ input, takesFocus }: Props): JSX.Element {
               autocapitalize="off"
               spellcheck={false}
               aria-describedby={`${id}-note`}
-              onFocus={() => input.count()}
+              onFocus={() => void input.count()}
               onPaste={pasted}
             />
             <button type="submit" class="button is-main">

@@ -35,7 +35,7 @@ export function useTerminalTyping(
         follow();
         if (!typing.input.type(text)) announce("That is too much to type. Give it to the command as a file.");
       },
-      entered: () => typing.input.count(),
+      entered: () => void typing.input.count().then((hasOther) => typing.resize(fittingSize(), hasOther)),
       leave: () => exit.current?.focus(),
       scrollPages: (count) => box.current?.scrollBy(0, count * box.current.clientHeight),
     });

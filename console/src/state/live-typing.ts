@@ -17,12 +17,17 @@ export class LiveTyping {
   readonly #run: string;
   readonly #stop = new AbortController();
   #wanted: TerminalSize | undefined;
+  #told: TerminalSize | undefined;
   #isTelling = false;
 
-  /** @param offset so many bytes of its input has the server */
-  constructor(run: string, offset: number, terminal: TerminalScreen | undefined) {
+  /**
+   * @param offset so many bytes of its input has the server
+   * @param told the size that this tab has told before
+   */
+  constructor(run: string, offset: number, terminal: TerminalScreen | undefined, told: TerminalSize | undefined) {
     this.#run = run;
     this.terminal = terminal;
+    this.#told = told;
     this.size.value = terminal?.size;
     this.input = new TypedInput({
       offset,
@@ -32,10 +37,16 @@ export class LiveTyping {
     });
   }
 
-  /** Tells the size to the program, which draws again when it wants to. */
-  resize(size: TerminalSize): void {
+  /**
+   * Tells the size to the program, which draws again when it wants to.
+   * @param hasOther another page of the same owner has typed, and told its size
+   */
+  resize(size: TerminalSize, hasOther = false): void {
+    if (this.terminal === undefined) return;
+    const isTold = size.columns === this.#told?.columns && size.rows === this.#told.rows;
+    if (isTold && !hasOther) return;
     this.#wanted = size;
-    void this.#tell();
+    void this.#tell(this.terminal);
   }
 
   close(): void {
@@ -44,7 +55,7 @@ export class LiveTyping {
   }
 
   /** One request at a time, so that the last size is the one that stays. */
-  async #tell(): Promise<void> {
+  async #tell(terminal: TerminalScreen): Promise<void> {
     if (this.#isTelling) return;
     this.#isTelling = true;
     for (let attempt = 0; this.#wanted !== undefined && !this.#stop.signal.aborted; attempt++) {
@@ -52,7 +63,8 @@ export class LiveTyping {
       try {
         await putTerminalSize(this.#run, size);
         // What comes from now on was most likely drawn for it.
-        this.terminal?.resize(size);
+        terminal.resize(size);
+        this.#told = size;
         this.size.value = size;
         rememberSize(this.#run, size);
       } catch (error) {

@@ -43,7 +43,7 @@ export class TypedInput {
   readonly #stop = new AbortController();
   #pieceBytes = maxPieceBytes;
   #isDelivering = false;
-  #counting: Promise<void> | undefined;
+  #counting: Promise<boolean> | undefined;
 
   constructor(options: TypedInputOptions) {
     this.#options = options;
@@ -66,18 +66,28 @@ export class TypedInput {
     void this.#deliver();
   }
 
-  /** Asks the server where it is, as another page may have typed. To be called when somebody begins to type here. */
-  count(): void {
-    if (this.#isOver || this.#isDelivering || this.#counting !== undefined) return;
-    const { fetchOffset } = this.#options;
-    this.#counting = fetchOffset()
-      .then((offset) => {
-        if (offset === undefined) this.#close();
-        else this.#outbox.countFrom(offset);
-      })
+  /**
+   * Asks the server where it is. To be called when somebody begins to type here.
+   * @returns whether another page has typed
+   */
+  async count(): Promise<boolean> {
+    if (this.#isOver || this.#isDelivering) return false;
+    this.#counting ??= this.#count();
+    const hasOther = await this.#counting;
+    this.#counting = undefined;
+    return hasOther;
+  }
+
+  async #count(): Promise<boolean> {
+    const before = this.#outbox.offset;
+    try {
+      const offset = await this.#options.fetchOffset();
+      if (offset === undefined) this.#close();
+      else this.#outbox.countFrom(offset);
+    } catch {
       // What is typed tells the same failure when it lasts.
-      .catch(() => undefined)
-      .finally(() => (this.#counting = undefined));
+    }
+    return this.#outbox.offset !== before;
   }
 
   /** The run is over, or nobody looks at it any more. */

@@ -20,6 +20,10 @@ export class Outbox {
     this.#offset = offset;
   }
 
+  get offset(): number {
+    return this.#offset;
+  }
+
   get waitingBytes(): number {
     return this.#bytes.length;
   }
