@@ -3,9 +3,12 @@ import { describe, expect, test } from "vitest";
 import { defineCommand, defineScript } from "iscep";
 import { addToken, removeToken } from "#iscep/identity/tokens-writer";
 import { startHttp, statusesOf, type HttpServer } from "../../support/http.js";
+import { watchForLeaks } from "../../support/leaks.js";
 import { hasTerminals } from "../../support/on-terminal.js";
 import { tokens } from "../../support/servers.js";
 import { until } from "../../support/until.js";
+
+watchForLeaks();
 
 const ask = defineScript({
   name: "ask",
