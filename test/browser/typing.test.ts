@@ -179,7 +179,7 @@ describe.skipIf(hasNoBrowser)("somebody who types in the console", () => {
     const narrow = await form("shell", { viewport: { width: 390, height: 780 } });
     await narrow.goto(wide.url());
     await shown(narrow, "$");
-    const sizes: (string | undefined)[] = [];
+    const sizes: (string | null)[] = [];
     for (const page of [narrow, wide]) {
       await page.evaluate("document.activeElement.blur()");
       await page.locator(".output-box").click();
