@@ -41,6 +41,8 @@ export type RequestMessage =
       readonly run: string;
       readonly offset: number | undefined;
       readonly stdin: boolean;
+      /** The caller goes on with its own call, whose connection has ended. */
+      readonly resumes: boolean;
     }
   | {
       readonly method: "cancel";
@@ -124,6 +126,7 @@ function readRequest(method: string, id: number, params: JsonObject): ClientMess
         run: text(params, "run"),
         offset: optionalWholeNumber(params, "offset"),
         stdin: optionalBoolean(params, "stdin") === true,
+        resumes: optionalBoolean(params, "resumes") === true,
       };
     case "cancel": {
       const run = optionalText(params, "run");

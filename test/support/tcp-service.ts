@@ -35,6 +35,8 @@ export interface TestService {
   }): Promise<Client>;
   /** Somebody tells such things of an instance, and whoever connects to that one hears nothing. */
   invent(beat: Partial<Beat> & { readonly instance: string }): void;
+  /** Cuts the connections to instances; new ones are made once `whenTheyMay` has resolved. */
+  breakLinks(whenTheyMay?: Promise<void>): Promise<void>;
   /** All that is heard of instances, from now on. */
   cut(): void;
   heal(): void;
@@ -44,6 +46,8 @@ class TcpService implements Service {
   readonly name = "world";
   listener: ServiceListener | undefined;
   fault: ReturnType<Service["unreachable"]>;
+  readonly links = new Set<Socket>();
+  mayDial = Promise.resolve();
   readonly #instances: readonly TestInstance[];
 
   readonly #silentPort: number;
@@ -69,8 +73,10 @@ class TcpService implements Service {
 
   async dial(instance: string) {
     const port = this.#instances.find((each) => each.instance === instance)?.port ?? this.#silentPort;
+    await this.mayDial;
     const socket = connectNet({ port, host: "127.0.0.1", noDelay: true });
     await once(socket, "connect");
+    this.links.add(socket);
     return socket;
   }
 
@@ -156,6 +162,12 @@ export async function startService(servers: readonly TestServerOptions[] = []): 
         ...change,
       };
       for (const { listener } of services) listener?.beat(beat);
+    },
+    async breakLinks(whenTheyMay = Promise.resolve()) {
+      for (const service of services) service.mayDial = whenTheyMay;
+      const links = [...services].flatMap((service) => [...service.links].filter(({ destroyed }) => !destroyed));
+      for (const service of services) service.links.clear();
+      await Promise.all(links.map((link) => once(link.destroy(), "close")));
     },
     cut() {
       for (const service of services) {

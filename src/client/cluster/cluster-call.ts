@@ -106,8 +106,8 @@ export class ClusterCall implements AttemptListener, WaitingCall {
     else this.#reject(error);
   }
 
-  async withdraw(place: KeptPlace): Promise<boolean> {
-    if (this.#attempt === undefined) return false;
+  async withdraw(place: KeptPlace): Promise<boolean | undefined> {
+    if (this.#attempt === undefined) return undefined;
     this.#kept = place;
     return this.#attempt.withdraw();
   }

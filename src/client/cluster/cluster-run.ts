@@ -104,7 +104,7 @@ class ClusterRun implements WaitingCall {
     this.#host.waiting.offer(member);
   }
 
-  async withdraw(place: KeptPlace): Promise<boolean> {
+  async withdraw(place: KeptPlace): Promise<boolean | undefined> {
     const attempt = this.#attempt;
     if (attempt === undefined || this.run.isPinned) return false;
     this.#kept = place;

@@ -4,6 +4,9 @@
  */
 import type { Member } from "./member.js";
 
+/** So long an instance has to answer, before the place is offered to calls that wait elsewhere. */
+const patienceMs = 500;
+
 /**
  * A place that is kept for a call while it is taken back. Otherwise, calls that begin meanwhile would take the place
  * each time.
@@ -29,13 +32,13 @@ export class KeptPlace {
 export interface WaitingCall {
   /** Where the call waits, as far as is known; it may have begun meanwhile. */
   readonly member: Member | undefined;
-  /** True when its instance was asked once to give the call back. It is not asked again, because the call has begun there. */
+  /** True while its instance is asked to give the call back, and when that has said no, because the call has begun there. */
   wasAsked: boolean;
   /**
    * Resolves to true when the call was taken back, and is on its way to another instance. The call gives the place back
-   * when it goes on.
+   * when it goes on. undefined: it may be asked again later.
    */
-  withdraw(place: KeptPlace): Promise<boolean>;
+  withdraw(place: KeptPlace): Promise<boolean | undefined>;
 }
 
 export class WaitingCalls {
@@ -63,8 +66,23 @@ export class WaitingCalls {
       if (!member.hasRoom) return;
       if (call.wasAsked || call.member === member) continue;
       call.wasAsked = true;
-      const place = new KeptPlace(member);
-      if (!(await call.withdraw(place))) place.giveBack();
+      await this.#ask(call, new KeptPlace(member));
     }
+  }
+
+  /** Resolves when its instance has answered, or when that takes too long. */
+  async #ask(call: WaitingCall, place: KeptPlace): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(resolve, patienceMs, undefined);
+    });
+    const answered = call.withdraw(place).then((isTaken) => {
+      // It is offered again when an instance tells the next time that it has room.
+      if (isTaken === undefined) call.wasAsked = false;
+      return isTaken;
+    });
+    // A call that is taken back later goes on without a place that is kept for it.
+    if ((await Promise.race([answered, late])) !== true) place.giveBack();
+    clearTimeout(timer);
   }
 }

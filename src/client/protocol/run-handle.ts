@@ -46,9 +46,10 @@ export interface RunHandle<Value = unknown> extends AsyncDisposable {
 export interface WithdrawableRun extends RunHandle {
   /**
    * Asks the server to refuse the call after all, with `busy`, if it still waits for its turn. Resolves to false when it
-   * does not: then nothing changes.
+   * does not: then nothing changes. undefined: it may be asked again, because it still waits,
+   * or its server could not be asked or did not answer.
    */
-  withdraw(): Promise<boolean>;
+  withdraw(): Promise<boolean | undefined>;
 }
 
 /** Makes an outcome of an error answer. */

@@ -13,7 +13,7 @@ export interface AttemptListener {
 
 interface Starter {
   start(request: CallRequest): PendingCall;
-  withdraw(call: PendingCall): Promise<boolean>;
+  withdraw(call: PendingCall): Promise<boolean | undefined>;
 }
 
 export class AttemptedCall implements CallRequest {
@@ -58,8 +58,8 @@ export class AttemptedCall implements CallRequest {
     else this.#listener.failed(error, data["status"] === "rejected" || (this.#sent?.call.sendings ?? 0) === 0);
   }
 
-  /** Resolves to true when it still waited for its turn. Then it fails as one that never began. */
-  withdraw(): Promise<boolean> {
-    return this.#sent === undefined ? Promise.resolve(false) : this.#sent.starter.withdraw(this.#sent.call);
+  /** As `WithdrawableRun.withdraw`. A call that is taken back fails as one that never began. */
+  withdraw(): Promise<boolean | undefined> {
+    return this.#sent === undefined ? Promise.resolve(undefined) : this.#sent.starter.withdraw(this.#sent.call);
   }
 }

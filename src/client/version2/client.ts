@@ -158,14 +158,17 @@ export class Version2Client {
     else if (before !== "ended" && placeOf(call.state) === "nowhere") call.fail(error, {});
   }
 
-  /** Resolves to true when the server had not begun with the call; then the answer to the call is `rejected`. */
-  withdraw(call: PendingCall): Promise<boolean> {
-    if (placeOf(call.state) !== "server") return Promise.resolve(false);
+  /** As `WithdrawableRun.withdraw`. */
+  withdraw(call: PendingCall): Promise<boolean | undefined> {
+    if (placeOf(call.state) !== "server") return Promise.resolve(undefined);
     return new Promise((resolve) => {
       const { timeoutMs } = call.request;
-      const answered = (result: unknown): void => resolve(isJsonObject(result) && result["withdrawn"] === true);
+      const answered = (result: unknown): void => {
+        const { withdrawn, waits } = isJsonObject(result) ? result : {};
+        resolve(withdrawn === true || (waits === true ? undefined : false));
+      };
       const params = { call: call.id };
-      this.start({ method: "withdraw", params, timeoutMs, resolve: answered, reject: () => resolve(false) });
+      this.start({ method: "withdraw", params, timeoutMs, resolve: answered, reject: () => resolve(undefined) });
     });
   }
 
@@ -216,7 +219,8 @@ export class Version2Client {
     if (isAwaited) {
       if (call.request.input !== undefined) this.#inputs.ended(call);
       if (event.kind === "result") call.succeed(event.result);
-      else if (call.mayHaveBegunBefore && event.data["status"] === "rejected") call.fail(lost(event.error), {});
+      else if (call.mayHaveBegunBefore && event.data["status"] === "rejected" && !call.isOwnEnd(event.data))
+        call.fail(lost(event.error), {});
       else call.fail(event.error, event.data);
     }
     // The last part of its output may come in the same chunk as the answer.

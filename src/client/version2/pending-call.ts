@@ -72,6 +72,11 @@ export class PendingCall {
     return this.sendings > 1 && (this.runId !== undefined || this.request.method === "call");
   }
 
+  /** The server answers with the end of the very run that this call has begun, and so knows how it ended. */
+  isOwnEnd(data: JsonObject): boolean {
+    return this.runId !== undefined && data["run"] === this.runId;
+  }
+
   /**
    * @param attaches true to attach to the run that it began before
    * @throws IscepError `invalid_arguments` when JSON cannot hold it
@@ -80,7 +85,10 @@ export class PendingCall {
     const { method, command, args, more, params, input } = this.request;
     if (attaches) {
       const stdin = input === undefined ? undefined : true;
-      return requestText(this.id, "attach", { run: this.runId, offset: this.output?.position, stdin }, limits);
+      // Only its own caller may take a call back from where it waits.
+      const resumes = method === "call" ? true : undefined;
+      const where = { run: this.runId, offset: this.output?.position, stdin, resumes };
+      return requestText(this.id, "attach", where, limits);
     }
     if (method === "call") return callText(this.id, command ?? "", args, more ?? "", limits);
     return requestText(this.id, method, params ?? {}, limits);

@@ -13,7 +13,7 @@ import type { CallRequest, PendingCall } from "./pending-call.js";
 interface Starter {
   start(request: CallRequest): PendingCall;
   cancel(call: PendingCall, error: IscepError): void;
-  withdraw(call: PendingCall): Promise<boolean>;
+  withdraw(call: PendingCall): Promise<boolean | undefined>;
 }
 
 type PlainRequest = Pick<
@@ -108,7 +108,7 @@ export class PlainRun implements WithdrawableRun {
     this.#client.cancel(this.#call, new IscepError("cancelled", "the run was cancelled"));
   }
 
-  withdraw(): Promise<boolean> {
+  withdraw(): Promise<boolean | undefined> {
     return this.#client.withdraw(this.#call);
   }
 

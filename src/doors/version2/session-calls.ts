@@ -4,7 +4,7 @@ import type { Identity } from "../../model/identity.js";
 import type { Run } from "../../runs/run/run.js";
 import { packetRoom } from "../../runs/run/settle.js";
 import type { ValueRoom } from "../../runs/run/value-room.js";
-import type { CallParams } from "../../session/version2-messages.js";
+import type { CallParams, RequestMessage } from "../../session/version2-messages.js";
 import { errorText, notificationText } from "../../session/version2-server.js";
 import { SendWindow } from "../../session/window.js";
 import { callOptionsOf } from "./call-options.js";
@@ -97,9 +97,9 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   }
 
   /** Without an offset, the client wants only the outcome. @throws IscepError `output_gone`, `invalid_arguments` */
-  attach(id: number, run: Run, offset: number | undefined, stdin: boolean): void {
+  attach({ id, offset, stdin, resumes }: RequestMessage & { method: "attach" }, run: Run): void {
     if (!this.#mayOpen(id)) return;
-    this.#follow(id, run, { offset, isDetached: false, isAttached: true, stdin });
+    this.#follow(id, run, { offset, isDetached: false, isAttached: !resumes, stdin });
   }
 
   /** Takes data of the caller. No bytes mean the end. @throws IscepError `protocol` */
@@ -150,16 +150,16 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   }
 
   /**
-   * Ends a call that still waits for its turn, as if it had been refused. Returns false for any other call, for one
-   * whose run somebody else wants too, and for an attach: these go on.
+   * Ends a call that still waits for its turn, as if it had been refused. Any other call goes on, and so do a call whose
+   * run somebody else wants too, and an attach that does not resume a call.
    */
-  withdraw(id: number): boolean {
+  withdraw(id: number): { withdrawn: boolean; waits?: boolean } {
     const call = this.#inFlight.get(id);
-    if (call === undefined) return false;
-    const { run, isDetached, isAttached } = call;
-    if (isAttached || run.state !== "waiting" || run.isWantedWithout(call, isDetached)) return false;
-    run.abort(new IscepError("busy", "the call was withdrawn before it began"));
-    return true;
+    const state = call?.run.state;
+    const withdrawn = state === "waiting" && !call?.isAttached && !call?.run.isWantedWithout(call, call.isDetached);
+    if (!withdrawn) return { withdrawn, waits: state === "waiting" || state === "checking" };
+    call?.run.abort(new IscepError("busy", "the call was withdrawn before it began"));
+    return { withdrawn };
   }
 
   /** Tells the run's id, lets its output flow, and answers when it has ended. */

@@ -133,13 +133,13 @@ export class SessionRequests {
         calls.call(identity, message.id, message.call);
         break;
       case "attach":
-        calls.attach(message.id, dispatcher.find(identity, message.run, message.stdin), message.offset, message.stdin);
+        calls.attach(message, dispatcher.find(identity, message.run, message.stdin || message.resumes));
         break;
       case "cancel":
         this.#cancel(identity, message);
         break;
       case "withdraw":
-        this.#host.send(resultText(message.id, { withdrawn: calls.withdraw(message.call) }, limits));
+        this.#host.send(resultText(message.id, { ...calls.withdraw(message.call) }, limits));
         break;
       case "echo":
         this.#host.send(resultText(message.id, { value: message.value }, limits));

@@ -124,6 +124,39 @@ describe("calls of one client", () => {
     expect(await Promise.all([...calls, ...waiting])).toHaveLength(4);
   });
 
+  test.each([
+    ["whose link was just being made", true],
+    ["whose link has broken and is there again", false],
+  ])("that wait at an instance %s begin at another one that has room", async (_, isBeingMade) => {
+    for (const kind of ["call", "run"] as const) {
+      const { service, gates, startedInAll, started } = await gated(1, 1);
+      const [free, full] = service.instances;
+      const blockers = (await service.client()).all("gate", {});
+      await startedInAll(2);
+      const client = await service.client();
+      await client.list();
+      free!.tell({ state: "full", running: 1, waiting: 20 });
+      full!.tell({ state: "full", running: 1 });
+      let mayDial = (): void => {};
+      const dialling = new Promise<void>((resolve) => (mayDial = resolve));
+      const begin = (): Promise<unknown> => (kind === "call" ? client.call("gate", {}) : client.run("gate", {}).value);
+      if (isBeingMade) await service.breakLinks(dialling);
+      const waiting = begin();
+      if (!isBeingMade) {
+        await until(async () => (await client.runs()).runs.length === 3);
+        await service.breakLinks();
+      }
+      gates[0]!.open();
+      free!.tell({ state: "ready", running: 0, waiting: 0 });
+      mayDial();
+      await startedInAll(3);
+      expect(started()).toEqual([2, 1]);
+      for (const { open } of gates) open();
+      expect(await waiting).toBe("through");
+      expect(await blockers.outcomes).toHaveLength(2);
+    }
+  });
+
   test("have a place that becomes free elsewhere before calls that are made then", async () => {
     for (const kind of ["call", "run"] as const) {
       // Two are tried, because the waiting one may wait at the instance whose place becomes free.
