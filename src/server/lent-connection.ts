@@ -13,7 +13,7 @@ import type { InProcessHost } from "../doors/in-process/host.js";
 import { PlainCalls } from "../doors/in-process/plain-calls.js";
 import { checkPenalty, GivenIdentity, InProcessIdentity } from "../doors/in-process/identity.js";
 import { WriteWindow } from "../doors/write-window.js";
-import { IscepError } from "../errors.js";
+import { IscepError, toIscepError } from "../errors.js";
 
 /** A proxy sends requests of many callers over one connection. Only the newest tokens have a client. */
 const keptTokens = 8;
@@ -76,7 +76,7 @@ export class LentConnection implements Connection, HttpConnection {
 
   client(token: string | undefined, wasGood = false): Client {
     const caller = this.#caller(token, wasGood);
-    return (caller.client ??= this.#open(token));
+    return (caller.client ??= this.#open(caller));
   }
 
   plainCaller(token: string | undefined): PlainCalls {
@@ -131,8 +131,7 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   follower(token: string | undefined, wasGood = false): Client {
-    this.#caller(token, wasGood);
-    const client = this.#open(token);
+    const client = this.#open(this.#caller(token, wasGood));
     this.#followers.add(client);
     const close = client.close.bind(client);
     client.close = () => {
@@ -143,12 +142,13 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   lasting(token: string | undefined, wasGood = false): Client {
-    this.#caller(token, wasGood);
-    return this.#open(token);
+    return this.#open(this.#caller(token, wasGood));
   }
 
-  #open(token: string | undefined): Client {
-    return inProcessClient({ token: token ?? null, source: this.source }, this.#host.limits, () => this.#host);
+  /** The identity is shared, because a token that is known to be good here is no guess in a further client. */
+  #open({ token, identity }: Caller): Client {
+    const options = { token: token ?? null, source: this.source };
+    return inProcessClient(options, this.#host.limits, () => this.#host, { identity });
   }
 
   #callerOf(token: string | undefined): Caller {
@@ -164,10 +164,11 @@ export class LentConnection implements Connection, HttpConnection {
     try {
       identity.check(wasGood ? { ...this.#host, failedToken: () => {} } : this.#host);
     } catch (error) {
-      // A caller who shows no token guesses nothing.
-      if (!wasGood && token !== undefined) this.#failed();
       const reason = this.#connectionHost.authenticator?.refusal();
-      throw reason === undefined ? error : new IscepError("unauthorized", reason, { cause: error });
+      if (reason !== undefined) throw new IscepError("unauthorized", reason, { cause: error });
+      // A caller who shows no token guesses nothing, and a good one may have to wait for the wrong ones of others.
+      if (!wasGood && token !== undefined && toIscepError(error).code === "unauthorized") this.#failed();
+      throw error;
     }
     this.#arrived(identity.current()?.owner);
   }

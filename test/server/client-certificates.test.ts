@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { connect, Server, type ClientCertificates } from "iscep";
+import { httpDoor } from "iscep/http";
 import { beforeAll, describe, expect, test } from "vitest";
 import { addCertificate } from "#iscep/identity/certificate-writer";
 import { createCertificate, pinOfCertificate } from "#iscep/identity/certificates";
@@ -12,6 +13,7 @@ import { addToken, removeToken } from "#iscep/identity/tokens-writer";
 import { authenticationMessage, clientProof, tokenReference } from "#iscep/session/proof";
 import { authority, type Authority } from "../support/authority.js";
 import { later } from "../support/cleanup.js";
+import { RawHttp } from "../support/http.js";
 import { rawPacket, Type } from "../support/raw-packets.js";
 import { RawPeer } from "../support/raw-peer.js";
 import { HELLO, helloPacket, messages, RawSession, request } from "../support/raw-session.js";
@@ -45,7 +47,7 @@ interface Served extends TestServer {
 }
 
 async function serverWith(clientCertificates: ClientCertificates): Promise<Served> {
-  const server = await startServer({ tls: true, tokens: {}, clientCertificates });
+  const server = await startServer({ tls: true, tokens: {}, clientCertificates, doors: [httpDoor()] });
   const { tokensFile } = server;
   const { token } = await addToken(tokensFile, { owner: "alice" });
   for (const { certificate } of [right, revoked, expired])
@@ -99,6 +101,30 @@ async function heardInVersion2(socket: TLSSocket, token: string | undefined): Pr
   return error === undefined ? `let in${result === undefined ? " with nothing" : ""}` : JSON.stringify(error);
 }
 
+/** @param more further headers; a call without any is answered without the app */
+async function heardInHttp(socket: TLSSocket, token: string | undefined, more: readonly string[]): Promise<string> {
+  const raw = new RawHttp(socket);
+  raw.send("POST /commands/add HTTP/1.1", "Host: localhost", "Content-Type: application/json", "Content-Length: 13");
+  raw.send(
+    "",
+    ...more,
+    ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
+    "Connection: close",
+    "",
+    "",
+  );
+  const text = await raw.send('{"a":1,"b":2}').rest();
+  return text.startsWith("HTTP/1.1 200 ") ? "let in" : text;
+}
+
+const ways = {
+  "version 1": heardInVersion1,
+  "version 2": heardInVersion2,
+  HTTP: (socket: TLSSocket, token: string | undefined) => heardInHttp(socket, token, []),
+  "HTTP with a preference": (socket: TLSSocket, token: string | undefined) =>
+    heardInHttp(socket, token, ["Prefer: handling=lenient"]),
+};
+
 const modes = ["token", "certificate", "certificate+token"] as const;
 const certificates = ["none", "wrong", "expired", "revoked", "right"] as const;
 const tokens = ["no token", "a token"] as const;
@@ -116,13 +142,13 @@ const sentences = {
 };
 
 describe.each(modes)("a server that asks for mode %s", (mode) => {
-  describe.each([1, 2] as const)("in version %i", (version) => {
+  describe.each(Object.entries(ways))("over %s", (_, heardOver) => {
     const cases = certificates.flatMap((which) => tokens.map((given) => [which, given] as const));
     test.each(cases)("certificate %s, and %s", async (which, given) => {
       const server = await serverWith({ mode });
       const socket = await dialled(server, shownFor(which));
       const token = given === "a token" ? server.token : undefined;
-      const heard = await (version === 1 ? heardInVersion1 : heardInVersion2)(socket, token);
+      const heard = await heardOver(socket, token);
       const letIn =
         mode === "token" ? token !== undefined : which === "right" && (mode === "certificate" || token !== undefined);
       if (letIn) expect(heard).toBe("let in");

@@ -86,18 +86,29 @@ export class InProcessIdentity implements CallerIdentity {
       this.#identity = anonymous;
       return;
     }
-    checkPenalty(host, this.#source);
     const generation = authenticator.currentGeneration();
     if (generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) return;
-    const token = this.#token;
     const before = this.#identity;
-    this.#identity = token === undefined ? undefined : identify(authenticator, token, this.#source);
+    // Only a token that was not good before is a guess.
+    if (before === undefined) checkPenalty(host, this.#source);
+    this.#identity = before === undefined ? this.#identify(authenticator) : authenticator.refresh(before, this.#source);
     this.#generation = generation;
-    if (this.#identity !== undefined) return;
-    this.#hasLost = before !== undefined;
-    if (token !== undefined) host.failedToken(this.#source);
-    host.logRefusedPacket("unauthorized", token === undefined ? "no token" : "a wrong token", 0, this.#source);
+    if (this.#identity !== undefined) {
+      this.#hasLost = false;
+      return;
+    }
+    this.#hasLost ||= before !== undefined;
+    const isGuess = authenticator.needsToken && this.#token !== undefined;
+    if (isGuess) host.failedToken(this.#source);
+    const reason = authenticator.refusal() ?? (isGuess ? "a wrong token" : "no token");
+    host.logRefusedPacket("unauthorized", reason, 0, this.#source);
     throw new IscepError("unauthorized");
+  }
+
+  /** Where the certificate of the connection says who is calling, a token says nothing. */
+  #identify(authenticator: Authenticator): Identity | undefined {
+    if (!authenticator.needsToken) return authenticator.verify("", this.#source);
+    return this.#token === undefined ? undefined : identify(authenticator, this.#token, this.#source);
   }
 
   isRevoked(host: InProcessHost): boolean {

@@ -34,7 +34,7 @@ export async function callCommand(
 ): Promise<CallToolResult> {
   const { client, limits, givenUp } = caller;
   const { signal, _meta } = context.mcpReq;
-  const fingerprint = callFingerprint(caller.token, command, args);
+  const fingerprint = await fingerprintOf(caller, command, args);
   const chosen = _meta?.[keyMetaKey];
   const key = typeof chosen === "string" ? chosen : ((await earlierKey(caller, fingerprint)) ?? `mcp-${randomUUID()}`);
   // The command's own timeout counts.
@@ -95,6 +95,13 @@ async function letGo(handle: RunHandle, detached: () => RunHandle, limits: Limit
 
 /** With these, the call may not have come to the server. */
 const unreached: ReadonlySet<ErrorCode> = new Set(["connect_failed", "timeout", "busy"]);
+
+/** A certificate may say who is calling, and no token. */
+async function fingerprintOf({ client, token, givenUp }: ToolCaller, command: string, args: unknown): Promise<string> {
+  if (givenUp === undefined) return "";
+  const { owner } = await client.whoAmI();
+  return callFingerprint({ owner, token }, command, args);
+}
 
 /** The idempotency key of a call that was given up, and that this one repeats. */
 async function earlierKey({ client, givenUp }: ToolCaller, fingerprint: string): Promise<string | undefined> {

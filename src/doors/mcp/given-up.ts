@@ -43,9 +43,13 @@ export class GivenUpCalls {
   }
 }
 
-/** Callers with different tokens never have the same fingerprint. The token cannot be found out from it. */
-export function callFingerprint(token: string | undefined, command: string, args: unknown): string {
+/** Callers who differ never have the same fingerprint. The token cannot be found out from it. */
+export function callFingerprint(
+  { owner, token }: { readonly owner: string; readonly token: string | undefined },
+  command: string,
+  args: unknown,
+): string {
   return createHmac("sha256", token ?? "")
-    .update(JSON.stringify([command, args]))
+    .update(JSON.stringify([owner, command, args]))
     .digest("base64url");
 }

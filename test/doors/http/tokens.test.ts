@@ -1,0 +1,56 @@
+/** A token that was good is no guess, and one that was removed has nothing more. */
+import { describe, expect, test } from "vitest";
+import { addToken, listTokens, removeToken } from "#iscep/identity/tokens-writer";
+import { later } from "../../support/cleanup.js";
+import { gate, originalTasks } from "../../support/commands.js";
+import { errorOf } from "../../support/error-of.js";
+import { startHttp, statusesOf } from "../../support/http.js";
+import { knows } from "../../support/nats-service.js";
+import { tokens } from "../../support/servers.js";
+
+test("wrong tokens of others at the same address stop nobody whose token this connection knows", async () => {
+  const server = await startHttp({ exemptLocalSources: false });
+  const raw = await server.bytes();
+  const inProcess = server.server.client({ token: tokens.alice, source: "127.0.0.1" });
+  later(() => inProcess.close());
+  let answers = 0;
+  const ask = async (...headers: readonly string[]): Promise<void> => {
+    raw.send("POST /commands/noargs HTTP/1.1", "Host: localhost", `Authorization: Bearer ${tokens.alice}`, ...headers);
+    raw.send("", "Content-Type: application/json", "Content-Length: 2", "", "{}");
+    await raw.until(new RegExp(`(?:(?:"status":"completed"|"code":")[^]*){${++answers}}`));
+  };
+  await ask();
+  expect(await inProcess.call("noargs")).toBe("ok");
+  const other = await server.bytes();
+  for (let sent = 1; sent <= 6; sent++) {
+    other.send("GET /commands HTTP/1.1", "Host: localhost", "Authorization: Bearer wrong", "", "");
+    await other.until(new RegExp(`(?:"code":"[^]*){${sent}}`));
+  }
+  expect(statusesOf(other.text).at(-1)).toBe(503);
+  for (let sent = 0; sent < 4; sent++) {
+    for (const headers of [[], ["Prefer: handling=lenient"], ["Accept: text/event-stream"]]) await ask(...headers);
+  }
+  expect(statusesOf(raw.text)).toEqual(Array.from({ length: 13 }, () => 200));
+  expect(await inProcess.call("noargs")).toBe("ok");
+  // Another token on this connection is a guess, and waits.
+  raw.send("GET /commands HTTP/1.1", "Host: localhost", "Authorization: Bearer other", "", "");
+  expect(statusesOf(await raw.until(/ 503 /)).at(-1)).toBe(503);
+});
+
+describe("a run whose token is removed is lost", () => {
+  test.each([0, 1, 2, 3, 4])("also when the token is shown %i times before that is seen", async (times) => {
+    const slow = gate();
+    const server = await startHttp({ commands: [...originalTasks, slow.command] });
+    const { token } = await addToken(server.tokensFile, { owner: "ada" });
+    await knows(server.server, token);
+    const client = server.server.client({ token, source: "test" });
+    later(() => client.close());
+    const run = client.run("gate", {});
+    await slow.started(1);
+    await removeToken(server.tokensFile, listTokens(server.tokensFile).find(({ owner }) => owner === "ada")?.id ?? "");
+    // These are in the same turn, so the sweep comes behind them.
+    const asked = Array.from({ length: times }, async () => (await errorOf(client.whoAmI())).code);
+    expect((await run.outcome).status).toBe("lost");
+    expect(new Set(await Promise.all(asked))).toEqual(new Set(times === 0 ? [] : ["unauthorized"]));
+  });
+});
