@@ -3,6 +3,7 @@
  * in a bucket of JetStream's key-value store, which survives a restart of the broker.
  */
 import type { KV } from "@nats-io/kv";
+import { createHash } from "node:crypto";
 import { IscepError } from "../../errors.js";
 import type { Broker } from "../broker.js";
 import { isConflict, jetStreamFault } from "./jetstream-faults.js";
@@ -18,6 +19,11 @@ export interface ClaimsOptions {
 const nanos = 1_000_000;
 /** The longest text of a claim has some 400 bytes with its headers. */
 const maxClaimBytes = 1_024;
+
+/** How a key of a caller is called here. */
+export function keyName(owner: string, idempotencyKey: string): string {
+  return createHash("sha256").update(`${owner}\0${idempotencyKey}`).digest("hex");
+}
 
 export class Claims {
   readonly #broker: Broker;

@@ -210,6 +210,30 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect(slow.state.started).toBe(2);
   });
 
+  test("a call that never began leaves its key to the next one, and a run keeps it", async () => {
+    const { nats, broker } = await brokerFor();
+    const slow = gate("slow");
+    const { run } = slow.command;
+    const one = defineCommand({ name: "one", concurrency: { limit: 1, whenFull: "reject" }, run });
+    await startInstance(nats, { commands: [one], limits });
+    const keyed = { command: "one", headers: { "Idempotency-Key": "night" } };
+    const first = await submit(broker, { command: "one" });
+    await slow.started(1);
+    for (let time = 0; time < 2; time++)
+      expect(await endOf(broker, await submit(broker, keyed))).toMatchObject({ status: "rejected", code: "busy" });
+    slow.open();
+    await endOf(broker, first);
+    const begun = await submit(broker, keyed);
+    await slow.started(2);
+    slow.open();
+    expect(await endOf(broker, begun)).toMatchObject({ status: "completed" });
+    const other = await submit(broker, { ...keyed, payload: '{"a":1}' });
+    expect(await endOf(broker, other)).toMatchObject({ status: "rejected", code: "invalid_arguments" });
+    const again = await submit(broker, keyed);
+    await until(async () => (await stateOf(broker, again))?.state === "joined");
+    expect(await stateOf(broker, again)).toEqual({ state: "joined", run: begun });
+  });
+
   test("a call outlives a restart of the broker, before and while an instance has it", async () => {
     const { nats, broker } = await brokerFor();
     const slow = gate("slow");

@@ -7,7 +7,7 @@ import { gate, originalTasks } from "../../support/commands.js";
 import { watchForLeaks } from "../../support/leaks.js";
 import { microValidators } from "../../support/micro-schemas.js";
 import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
-import { plainCaller, startInstance, type PlainCaller } from "../../support/nats-service.js";
+import { plainCaller, startInstance, type Answer, type PlainCaller } from "../../support/nats-service.js";
 import { until } from "../../support/until.js";
 
 watchForLeaks();
@@ -232,6 +232,30 @@ describe.skipIf(natsServerProgram === undefined)("a request without a session", 
     const first = await other.request(direct, "", keyed);
     expect((await other.request(direct, "", keyed)).body).toEqual(first.body);
     expect(runs).toBe(5);
+  });
+
+  test("leaves its key to any instance when nothing has begun, and to its own when a run is there", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const runs = { early: 0, late: 0 };
+    const early = defineCommand({ name: "early", run: () => ++runs.early });
+    const late = defineCommand({ name: "late", run: () => ++runs.late });
+    const older = await startInstance(nats, { commands: [early] });
+    const caller = await plainCaller(nats);
+    const ask = (command: string, key: string, args = ""): Promise<Answer> =>
+      caller.request(call(command), args, { "Idempotency-Key": key });
+    const refused = await Promise.all(Array.from({ length: 5 }, () => ask("late", "new")));
+    for (const { body } of refused) expect(body).toMatchObject({ code: "command_not_found" });
+    expect((await ask("late", "spoiled", "[")).body).toMatchObject({ code: "protocol" });
+    const first = await ask("early", "kept");
+    // These are refused because of the run that is there, which they must not make free.
+    expect((await ask("early", "kept", '{"a":1}')).body).toMatchObject({ code: "invalid_arguments" });
+    expect((await ask("late", "kept")).body).toMatchObject({ code: "invalid_arguments" });
+    await startInstance(nats, { commands: [early, late] });
+    for (let time = 0; time < 6; time++) expect((await ask("early", "kept")).body).toEqual(first.body);
+    expect(runs).toEqual({ early: 1, late: 0 });
+    await older.server.close();
+    for (const key of ["new", "spoiled"]) expect((await ask("late", key)).body).toMatchObject({ status: "completed" });
+    expect(runs).toEqual({ early: 1, late: 2 });
   });
 
   test("is not answered to a subject that is no inbox", async () => {

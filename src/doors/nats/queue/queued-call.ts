@@ -1,10 +1,12 @@
 /** A call as it came from the queue: who calls, and how it begins. */
 import type { JsMsg } from "@nats-io/jetstream";
+import { createHash } from "node:crypto";
 import type { Client } from "../../../client/client.js";
 import type { RunHandle } from "../../../client/protocol/run-handle.js";
 import { IscepError, toIscepError } from "../../../errors.js";
 import type { Limits } from "../../../limits/limits.js";
 import { submittedOf } from "../../../nats/call-subjects.js";
+import { keyName } from "../../../nats/queue/claims.js";
 import { noToken } from "../../../nats/queue/durable.js";
 import { natsSource } from "../../../nats/subjects.js";
 import { queuedRunId, readProofHeader, toQueue, type RequestProof } from "../../../session/request-proof.js";
@@ -59,6 +61,25 @@ export function callerOf(
   if (ageMs <= natsDurableMs && ageMs >= -natsClockSkewMs) return client;
   void client.close();
   return new IscepError("unauthorized", "the proof of the call is too old, or its time has not come yet");
+}
+
+export interface KeyClaim {
+  /** Stands for the idempotency key of its owner. */
+  readonly key: string;
+  /** What this call claims it with: its run, and a hash of what is called. */
+  readonly text: string;
+}
+
+/** undefined for a call without an idempotency key. @throws IscepError when the request cannot be understood */
+export async function keyClaimOf(
+  client: Client,
+  { run, command, payload, message }: QueuedCall,
+): Promise<KeyClaim | undefined> {
+  const { idempotencyKey } = wishesOf(provenHeadersOf(message.headers));
+  if (idempotencyKey === undefined) return undefined;
+  const { owner } = await client.whoAmI();
+  const call = createHash("sha256").update(`${command}\0`).update(payload).digest("base64url");
+  return { key: `durable.${keyName(owner, idempotencyKey)}`, text: `${run} ${call}` };
 }
 
 /** @throws IscepError when the request cannot be understood */

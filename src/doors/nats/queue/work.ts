@@ -1,6 +1,5 @@
 /** Takes durable calls from the queue while this server has room: claims one, then acknowledges it, then runs it. */
 import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
-import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Client } from "../../../client/client.js";
 import { IscepError, isIscepError, toIscepError } from "../../../errors.js";
@@ -13,9 +12,8 @@ import { openWorkQueue, queueClaims, type WorkQueue } from "../../../nats/queue/
 import { durableMessage } from "../../../session/request-proof.js";
 import type { NatsPart, NatsPartContext } from "../part.js";
 import { Rate } from "../../../nats/rate.js";
-import { beginCall, callerOf, readQueuedCall, type QueuedCall } from "./queued-call.js";
+import { beginCall, callerOf, keyClaimOf, readQueuedCall, type KeyClaim, type QueuedCall } from "./queued-call.js";
 import { QueueStates } from "./states.js";
-import { provenHeadersOf, wishesOf } from "../service/message.js";
 
 const retryMs = 500;
 const droppedLineMs = 60_000;
@@ -206,13 +204,9 @@ class QueueWork implements NatsPart {
    * call is the first.
    * @throws IscepError `invalid_arguments` when the earlier call had another command or other arguments
    */
-  async #sameCall(client: Client, { run, command, payload, message }: QueuedCall): Promise<string | undefined> {
-    const { idempotencyKey } = wishesOf(provenHeadersOf(message.headers));
-    if (idempotencyKey === undefined) return undefined;
-    const { owner } = await client.whoAmI();
-    const name = createHash("sha256").update(`${owner}\0${idempotencyKey}`).digest("hex");
-    const call = createHash("sha256").update(`${command}\0`).update(payload).digest("base64url");
-    const [other, otherCall] = (await this.#claimed(`durable.${name}`, `${run} ${call}`)).split(" ");
+  async #sameCall({ key, text }: KeyClaim): Promise<string | undefined> {
+    const [run, call] = text.split(" ");
+    const [other, otherCall] = (await this.#claimed(key, text)).split(" ");
     if (otherCall === call) return other === run ? undefined : other;
     throw new IscepError("invalid_arguments", "this idempotency key belongs to another call; choose a new key");
   }
@@ -233,9 +227,11 @@ class QueueWork implements NatsPart {
   async #run(call: QueuedCall, caller: Client | IscepError): Promise<void> {
     let outcome: Outcome;
     let run: string | undefined;
+    let key: KeyClaim | undefined;
     try {
       if (isIscepError(caller)) throw caller;
-      const other = await this.#sameCall(caller, call);
+      key = await keyClaimOf(caller, call);
+      const other = key === undefined ? undefined : await this.#sameCall(key);
       if (other !== undefined) {
         await this.#written(() => this.#states.joined(call.run, other));
         await caller.close();
@@ -246,6 +242,11 @@ class QueueWork implements NatsPart {
       run = await handle.id.catch(() => undefined);
     } catch (error) {
       outcome = { status: "rejected", error: toIscepError(error) };
+    }
+    // It never began, so a later call with its key must not join it.
+    if (outcome.status === "rejected" && key !== undefined) {
+      const { key: name, text } = key;
+      await this.#written(() => this.#claims.release(name, text));
     }
     const end = {
       instance: this.#context.instance,

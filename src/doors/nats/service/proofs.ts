@@ -1,8 +1,7 @@
 /** Says who sends a request without a session, and whether it came before. */
-import { createHash } from "node:crypto";
 import type { Client } from "../../../client/client.js";
-import { IscepError } from "../../../errors.js";
-import { Claims } from "../../../nats/queue/claims.js";
+import { IscepError, toIscepError } from "../../../errors.js";
+import { Claims, keyName } from "../../../nats/queue/claims.js";
 import { queueClaims } from "../../../nats/queue/work-queue.js";
 import { natsSource } from "../../../nats/subjects.js";
 import { RequestMemory } from "../../../session/request-memory.js";
@@ -36,6 +35,13 @@ export type KnownRequest =
   /** Another instance has the request. */
   | { readonly kind: "elsewhere"; readonly instance: string; close(): void };
 
+export interface KeyOwner {
+  /** The instance at which the run of the key is, or will be. */
+  readonly instance: string;
+  /** This must be called. A key of which no run has begun is released. */
+  ended(hasBegun: boolean): Promise<void>;
+}
+
 /** What became of a request: its run here (undefined: it was refused), or the instance that has it, or nothing. */
 type Fate = { readonly run: string | undefined } | { readonly instance: string } | "released";
 
@@ -44,6 +50,8 @@ export class ServiceProofs {
   readonly #memory: RequestMemory<Promise<Fate>>;
   readonly #claims: Claims;
   readonly #keys: Claims;
+  /** Keys of requests that are under way here. Before one is released, no further request may find that it is ours. */
+  readonly #keysInUse = new Map<string, { requests: number; released?: Promise<void> }>();
   #anonymous: Client | undefined;
 
   constructor(context: NatsPartContext) {
@@ -104,13 +112,39 @@ export class ServiceProofs {
    * The instance at which the run of an idempotency key is, or will be: the first that was asked for it.
    * @throws IscepError `busy` when nobody can know
    */
-  async ownerOfKey(client: Client, idempotencyKey: string): Promise<string> {
+  async ownerOfKey({ client }: NewRequest, idempotencyKey: string): Promise<KeyOwner> {
     const { owner } = await client.whoAmI();
-    const name = createHash("sha256").update(`${owner}\0${idempotencyKey}`).digest("hex");
+    const own = this.#context.instance;
+    const key = `requests.${keyName(owner, idempotencyKey)}`;
+    let use = this.#keysInUse.get(key);
+    for (; use?.released !== undefined; use = this.#keysInUse.get(key)) await use.released;
+    use ??= { requests: 0 };
+    use.requests++;
+    this.#keysInUse.set(key, use);
+    const ended = async (instance: string, hasBegun: boolean): Promise<void> => {
+      if (--use.requests > 0) return;
+      const isFree = instance === own && !hasBegun;
+      use.released = (isFree ? this.#release(key, client, idempotencyKey) : Promise.resolve()).finally(() =>
+        this.#keysInUse.delete(key),
+      );
+      await use.released;
+    };
     try {
-      return await this.#keys.claim(`requests.${name}`, this.#context.instance);
+      const instance = await this.#keys.claim(key, own);
+      return { instance, ended: (hasBegun) => ended(instance, hasBegun) };
     } catch (error) {
+      await ended("", false);
       throw unknownRequest("an idempotency key", error);
+    }
+  }
+
+  /** Lets the key go to any instance, unless a run of it is kept here. While this fails, it is tried here again. */
+  async #release(key: string, client: Client, idempotencyKey: string): Promise<void> {
+    try {
+      const { runs } = await client.runs({ idempotencyKey });
+      if (runs.length === 0) await this.#keys.release(key, this.#context.instance);
+    } catch (error) {
+      this.#context.server.report(`an idempotency key was not released: ${toIscepError(error).message}`, error);
     }
   }
 

@@ -6,7 +6,7 @@ import type { HandOver } from "./hand-over.js";
 import { refusedIt, takenBy } from "./hand-over.js";
 import type { NatsPartContext } from "../part.js";
 import { argumentsOf, wishesOf, type ServiceMessage } from "./message.js";
-import { ServiceProofs, type KnownRequest, type NewRequest } from "./proofs.js";
+import { ServiceProofs, type KeyOwner, type KnownRequest, type NewRequest } from "./proofs.js";
 import { Rate } from "../../../nats/rate.js";
 import { answerMessage, readProofHeader } from "../../../session/request-proof.js";
 import { natsSource } from "../../../nats/subjects.js";
@@ -134,18 +134,22 @@ export class ServiceRequests {
     if (this.#isFull) throw tooMany();
     const request = await this.#proofs.open(message);
     seen.isProven = true;
+    let key: KeyOwner | undefined;
+    let hasBegun = false;
     try {
       if (request.kind === "elsewhere") return await this.#elsewhere(message, request.instance);
       if (request.kind === "again") return await this.#again(request);
-      const owner = await this.#ownerOfKey(message, request);
-      if (owner !== undefined && owner !== context.instance) {
+      key = await this.#ownerOfKey(message, request);
+      if (key !== undefined && key.instance !== context.instance) {
         await request.release();
-        return await this.#elsewhere(message, owner);
+        return await this.#elsewhere(message, key.instance);
       }
-      const reply = await this.#begin(message, request, mustWait || owner !== undefined || request.isBound);
+      const begins = (): void => void (hasBegun = true);
+      const reply = await this.#begin(message, request, mustWait || key !== undefined || request.isBound, begins);
       if (reply !== "busy") return reply;
       await request.release();
     } finally {
+      await key?.ended(hasBegun);
       if (request.kind === "new") request.began(undefined);
       request.close();
     }
@@ -154,10 +158,10 @@ export class ServiceRequests {
   }
 
   /** Resolves to undefined when the request has no key, or is for this instance alone. */
-  async #ownerOfKey({ headers, isBound }: ServiceMessage, request: NewRequest): Promise<string | undefined> {
+  async #ownerOfKey({ headers, isBound }: ServiceMessage, request: NewRequest): Promise<KeyOwner | undefined> {
     const { idempotencyKey } = wishesOf(headers);
     if (idempotencyKey === undefined || isBound || request.isBound) return undefined;
-    return this.#proofs.ownerOfKey(request.client, idempotencyKey);
+    return this.#proofs.ownerOfKey(request, idempotencyKey);
   }
 
   async #again({ client, run }: Extract<KnownRequest, { kind: "again" }>): Promise<ServiceReply> {
@@ -181,7 +185,12 @@ export class ServiceRequests {
   }
 
   /** Resolves to `busy` when the request would have to wait here, and another instance may begin it. */
-  async #begin(message: ServiceMessage, request: NewRequest, mustWait: boolean): Promise<ServiceReply | "busy"> {
+  async #begin(
+    message: ServiceMessage,
+    request: NewRequest,
+    mustWait: boolean,
+    begins: () => void,
+  ): Promise<ServiceReply | "busy"> {
     const { context, handOver } = this.#host;
     const { client, nonce } = request;
     const { command, payload, traceparent } = message;
@@ -198,7 +207,10 @@ export class ServiceRequests {
       ...(traceparent === undefined ? {} : { traceparent }),
     });
     handle.id.then(
-      (run) => request.began(run),
+      (run) => {
+        begins();
+        request.began(run);
+      },
       () => {},
     );
     const outcome = await this.#told(handle, detach);
