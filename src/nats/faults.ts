@@ -46,6 +46,11 @@ export function brokerFault(thrown: unknown): IscepError {
   return new IscepError("lost", `the broker reports a fault: ${textOfThrown(thrown)}`, { cause: thrown });
 }
 
+/** The library has sent nothing, because the message is longer than the broker takes (`max_payload`). */
+export function wasTooLong(thrown: unknown): boolean {
+  return nameOf(thrown) === "InvalidArgumentError";
+}
+
 /** Nobody listens on the subject of a request. */
 export function hasNoResponder(thrown: unknown): boolean {
   for (let error = thrown; error instanceof Error; error = error.cause) if (error.name === "NoResponders") return true;

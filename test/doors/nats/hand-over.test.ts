@@ -142,6 +142,23 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect([closing.state.started, full.state.started]).toEqual([0, 2]);
   });
 
+  test("a request that is too long to be handed over is refused as one that never began", async () => {
+    const nats = await NatsServer.start({ maxPayload: 4_000 });
+    const proxy = await stallingProxy(nats.port);
+    const commands = [defineCommand({ name: "quick", run: () => "done" })];
+    const { server } = await startInstance(nats, { commands }, proxy.port);
+    const caller = await plainCaller(nats);
+    caller.broker.publish("iscep.world.beat", encodeBeat(beat("AAAAAAAAAAAA", "ready")));
+    // The request comes to the instance when that has begun to close.
+    proxy.stall();
+    const answer = caller.request(callSubjects.call("world", "quick"), `{}${" ".repeat(3_998)}`);
+    await caller.broker.connection.flush();
+    const closed = server.close({ graceMs: 10_000 });
+    proxy.heal();
+    expect((await answer).body).toMatchObject({ code: "closed", detail: "the server closes; nothing was begun" });
+    await closed;
+  });
+
   test("an instance that is full carries only what a token proves, and only so much at once", async () => {
     const nats = await NatsServer.start({ jetStream: true });
     const full = gate("slow");

@@ -3,7 +3,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { MsgHdrs } from "@nats-io/transport-node";
 import { IscepError } from "../../../errors.js";
 import { callSubjects } from "../../../nats/call-subjects.js";
-import { hasNoResponder } from "../../../nats/faults.js";
+import { hasNoResponder, wasTooLong } from "../../../nats/faults.js";
 import { natsSource } from "../../../nats/subjects.js";
 import { provenHeaders, readProofHeader, takenMessage } from "../../../session/request-proof.js";
 import { openFor, withRoom } from "../other-instances.js";
@@ -87,7 +87,8 @@ export class HandOver {
       if (isTaken) this.#context.others.trust(other);
       return isTaken;
     } catch (cause) {
-      if (hasNoResponder(cause)) return false;
+      // The headers for the other instance make a message longer.
+      if (hasNoResponder(cause) || wasTooLong(cause)) return false;
       throw new IscepError("lost", "the instance that was given the request did not say whether it has it", { cause });
     }
   }
