@@ -19,7 +19,8 @@ export const natsServiceLimits = {
     min: 1,
     default: 262_144,
     max: 100_000_000,
-    reason: "NATS: the same for all tokens together",
+    reason:
+      "NATS: single requests of all tokens together that are remembered; while there are so many, further ones are refused",
   },
   natsMaxRequests: {
     min: 1,
@@ -70,14 +71,14 @@ export const natsServiceLimits = {
     default: 4_096,
     max: 1_000_000_000,
     reason:
-      "NATS: durable calls that wait; one more is refused. They are counted, because a stream that is full by its bytes removes the oldest",
+      "NATS: durable calls that wait; one more is refused. The bound is a number, because a stream with a bound in bytes removes its oldest messages",
   },
   natsMaxDurableCallBytes: {
     min: 4_096,
     default: 64 * KiB,
     max: 64 * MiB,
     reason:
-      "NATS: a durable call with its headers; this times the number of calls is what they take of the broker's disk",
+      "NATS: size of a durable call with its headers; this times `natsMaxDurableCalls` is the most that calls take of the broker's disk",
   },
   natsRedeliverMs: {
     min: 100,
@@ -96,6 +97,6 @@ export const natsServiceLimits = {
     default: 262_144,
     max: 1_000_000_000,
     reason:
-      "NATS: what the broker remembers of started calls, of planned times, and of requests: so many keys in each of these three buckets, with some 400 bytes of its disk each",
+      "NATS: keys that the broker remembers in each of three buckets (started calls, planned times, requests), with at most some 400 bytes of its disk each",
   },
 } as const satisfies Record<string, Limit>;

@@ -73,7 +73,7 @@ export class OtherInstances {
     const before = this.#heard.get(beat.instance);
     if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) this.#forgetGone();
     if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) return;
-    // `left` is a state like any other: anybody could have sent it, so an instance is gone only when it is silent.
+    // Anybody could have sent a beat with the state `left`, so an instance is gone only when it is silent.
     this.#heard.set(beat.instance, { beat, atMs: performance.now() });
     if (before?.beat.state !== beat.state) for (const changed of this.#changed) changed();
   }
@@ -116,8 +116,8 @@ export class OtherInstances {
   }
 
   /**
-   * `gone`: nothing was heard of the instance for `natsGoneMs`. `unknown`: we have not listened for so long yet, or it
-   * seems to have left.
+   * `gone`: nothing was heard of the instance for `natsGoneMs`. `unknown`: we have not listened for so long yet, or the
+   * instance says that it has left.
    */
   presenceOf(instance: string): "there" | "gone" | "unknown" {
     this.#forgetGone();

@@ -12,12 +12,12 @@ import { makeStream } from "./streams.js";
 export interface ClaimsOptions {
   /** How long a claim is kept, in milliseconds. */
   readonly keepMs: number;
-  /** How many are kept. One more is refused. */
+  /** How many claims are kept. One more is refused. */
   readonly maxClaims: number;
 }
 
 const nanos = 1_000_000;
-/** The longest text of a claim has some 400 bytes with its headers. */
+/** Enough: the longest claim has some 400 bytes with its headers. */
 const maxClaimBytes = 1_024;
 
 /** How a key of a caller is called here. */
@@ -72,7 +72,7 @@ export class Claims {
   /**
    * Claims the key, if nobody has it yet. Resolves to the text that counts: this text, or that of the first claim.
    * @throws IscepError `busy` when the broker has no room or does not answer, `unauthorized` when it does not allow
-   *   it. Unless its cause `isRefusal`, the claim may be made all the same, so ask again with the same text
+   *   it. Unless the cause of the error `isRefusal`, the claim may have been made, so ask again with the same text
    */
   async claim(key: string, text: string): Promise<string> {
     const bucket = await this.#open();
@@ -108,7 +108,10 @@ export class Claims {
     }
   }
 
-  /** Afterwards anybody may claim the key. A claim with another text stays. @throws IscepError `busy`, `unauthorized` */
+  /**
+   * Gives a claim with this text up: then anybody may claim the key. A claim with another text stays. @throws
+   * IscepError `busy`, `unauthorized`
+   */
   async release(key: string, text: string): Promise<void> {
     const bucket = await this.#open();
     try {

@@ -5,7 +5,7 @@ import { hasNoResponder } from "../faults.js";
 const wrongLastSequence = [10_071, 10_164];
 const noRoom = [10_023, 10_047, 10_077, 10_122];
 const tooLong = 10_054;
-/** There is no such stream, or no such consumer. */
+/** Error codes of JetStream for a stream, or a consumer, that does not exist. */
 export const noStream = 10_059;
 export const noConsumer = 10_014;
 const notEnabled = [10_039, 10_076];

@@ -1,10 +1,10 @@
-/** Makes streams of JetStream that refuse what they have no room for, and never remove a message to make room. */
+/** Makes streams of JetStream that refuse new messages when they are full, and never remove old ones to make room. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { JetStreamManager, StreamConfig } from "@nats-io/jetstream";
 import { IscepError } from "../../errors.js";
 import { beingMadeMs, codeOf, isBeingMade, noStream } from "./jetstream-faults.js";
 
-/** What a message takes beside its headers and its payload. nats-server takes no longer subjects than 4 KiB. */
+/** The most that a message takes beside its headers and its payload. nats-server takes no subject longer than 4 KiB. */
 const aroundBytes = 4_608;
 
 export interface StreamTerms extends Partial<StreamConfig> {
@@ -14,8 +14,8 @@ export interface StreamTerms extends Partial<StreamConfig> {
 }
 
 /**
- * Makes the stream if there is none. One that an operator has made with other terms, such as copies on several brokers,
- * is kept, if it removes nothing unasked.
+ * Makes the stream if there is none. A stream that an operator has made with other terms, such as copies on several
+ * brokers, is kept, unless it removes messages when it is full.
  * @throws IscepError `configuration`, and what the library throws
  */
 export async function makeStream({ streams }: JetStreamManager, terms: StreamTerms): Promise<void> {
@@ -40,7 +40,7 @@ export async function makeStream({ streams }: JetStreamManager, terms: StreamTer
 
 /**
  * A stream that is full by its bytes removes the oldest message for a new one, also with `discard: new`, because
- * nats-server looks at fewer bytes before it stores a message than afterwards. It counts messages exactly.
+ * nats-server counts fewer bytes of a message before it is stored than afterwards. The number of messages is exact.
  */
 function removesNothing({ discard, max_bytes, max_msgs, max_msg_size }: StreamConfig): boolean {
   if (discard !== "new") return false;

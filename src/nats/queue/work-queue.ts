@@ -30,7 +30,7 @@ export interface WorkQueue {
 }
 
 /**
- * Opens the queue, and makes what is missing. A stream and a consumer that are there keep their terms.
+ * Opens the queue, and makes the stream and the consumer when they are missing. Existing ones keep their terms.
  * @throws IscepError `busy`, `unauthorized`, `configuration`
  */
 export async function openWorkQueue(broker: Broker, service: string, limits: QueueLimits): Promise<WorkQueue> {
@@ -69,7 +69,7 @@ export async function openWorkQueue(broker: Broker, service: string, limits: Que
   }
 }
 
-/** Claims of started calls, and of keys. They outlive every call that can still come from the queue. */
+/** Claims of started calls and of idempotency keys. They outlive every call that can still come from the queue. */
 export function queueClaims(
   broker: Broker,
   service: string,

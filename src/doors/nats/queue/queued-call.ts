@@ -40,8 +40,8 @@ export function readQueuedCall(message: JsMsg, service: string): QueuedCall | un
 
 /**
  * The client that makes the call, or the error that its caller hears. Returns undefined when no token that is valid now
- * has made the proof. Somebody without a token can send as many of these as they want, so such a message must neither
- * take the place of a call nor leave anything behind.
+ * has made the proof. Anybody without a token can send any number of messages without a valid proof, so such a message
+ * must neither take the place of a call nor leave anything behind.
  */
 export function callerOf(
   { server, service }: Pick<NatsPartContext, "server" | "service">,

@@ -10,7 +10,7 @@ const dayMs = 86_400_000;
 const retryMs = 500;
 
 export class ScheduleClaims {
-  /** The planned times. Each leaves a key, so they are kept no longer than an instance may ask for one. */
+  /** Claims of planned times. Each time leaves a key, so a key is kept only as long as an instance may ask for it. */
   readonly #times: Claims;
   /** One key for each schedule, kept for as long as a run may take. */
   readonly #running: Claims;
@@ -25,16 +25,15 @@ export class ScheduleClaims {
     const { scheduleCatchUpMs, natsMaxClaims } = server.limits;
     this.#context = context;
     this.#times = new Claims(broker, `iscep-schedules_${service}`, {
-      // An instance asks for a missed time, and then asks again for as long. A day more, because clocks may be wrong.
+      // A missed time may be asked for until `scheduleCatchUpMs` has passed, and is then tried for as long again. A day
+      // more is kept, because clocks may be wrong.
       keepMs: 2 * scheduleCatchUpMs + dayMs,
       maxClaims: natsMaxClaims,
     });
     this.#running = queueClaims(broker, service, server.limits);
   }
 
-  /**
-   * @throws IscepError `busy` when nobody can tell now. Ask again: a claim that this instance has made stays its own
-   */
+  /** @throws IscepError `busy` when nobody can tell now. Ask again: this instance keeps a claim that it has made */
   async claim({ command, plannedMs, isAlone }: ScheduledTime): Promise<ScheduleClaim> {
     const { instance, others } = this.#context;
     const name = keyOf(command);
@@ -53,7 +52,10 @@ export class ScheduleClaims {
     return { kind: "ours", ended: () => void this.#ended(key, text) };
   }
 
-  /** Tries again, because other instances leave out each time for as long as the key is there and this instance lives. */
+  /**
+   * Tries until the key is gone, because while this instance lives, others leave out every time of a schedule that has
+   * a key.
+   */
   async #ended(key: string, text: string): Promise<void> {
     const { broker } = this.#context;
     while (!broker.connection.isClosed()) {

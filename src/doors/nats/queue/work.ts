@@ -147,7 +147,7 @@ class QueueWork implements NatsPart {
     try {
       isOurs = await this.#claim(call.run);
     } catch (error) {
-      // It was not claimed here. While the bucket has no room, calls must not be held back from those who have claimed them.
+      // This instance has no claim. The call comes again later, perhaps to another instance.
       message.nak(this.#context.server.limits.natsRedeliverMs);
       throw error;
     } finally {
@@ -163,7 +163,7 @@ class QueueWork implements NatsPart {
     this.#runs.add(running);
   }
 
-  /** Returns undefined for a message that is no call. Whatever goes wrong in reading one must not stop those behind it. */
+  /** Returns undefined for a message that is no valid call. No fault in reading a message may stop the messages behind it. */
   #read(message: JsMsg): { readonly call: QueuedCall; readonly caller: Client | IscepError } | undefined {
     let fault: unknown;
     try {
@@ -190,8 +190,8 @@ class QueueWork implements NatsPart {
   }
 
   /**
-   * True when the call is ours. While nobody knows whether the claim was made, it is made again.
-   * @throws IscepError when the broker has refused the claim
+   * True when the call is ours. A claim whose result is not known is tried again.
+   * @throws IscepError when the broker has refused the claim, or this server closes
    */
   async #claim(run: string): Promise<boolean> {
     const text = this.#states.started();
