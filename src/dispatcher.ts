@@ -16,7 +16,7 @@ import { Listing } from "./runs/listing.js";
 import type { ListPage, PageRoom } from "./session/list-page.js";
 import type { RunOutcome } from "./model/outcome.js";
 import type { Notices } from "./notices/notices.js";
-import { closingError, rejected, schemaFault, stopped, takesNoInput } from "./runs/run/endings.js";
+import { checkingError, closingError, rejected, schemaFault, stopped, takesNoInput } from "./runs/run/endings.js";
 import { execute, type ExecutionPlaces } from "./runs/execute.js";
 import { NewPaths } from "./runs/new-paths.js";
 import { mayType, type RunsPage } from "./model/run-record.js";
@@ -189,6 +189,9 @@ export class Dispatcher {
     if (run.secrets.length > 0) run.whenEnded(useSecrets(run.secrets));
     // The caller may wait for less time than the command may take, but not for more.
     run.timeoutMs = Math.min(command.timeoutMs ?? this.#limits.runTimeoutMs, timeoutMs);
+    // A run whose check takes time holds its arguments. So no more are checked than could begin or wait then.
+    const isFull = this.#underWay.checking >= this.#limits.maxRuns + this.#limits.maxQueuedRuns;
+    if (isFull && command.choicesFrom !== undefined) return run.end(rejected(checkingError()));
     let check: ArgumentsCheck | Promise<ArgumentsCheck>;
     try {
       check = command.checkArguments(args);
@@ -199,8 +202,10 @@ export class Dispatcher {
       run.end(rejected(schemaFault(error)));
       return;
     }
-    if (check instanceof Promise) this.#whenChecked(run, command, check);
-    else this.#admit(run, command, check);
+    if (!(check instanceof Promise)) return this.#admit(run, command, check);
+    if (!isFull) return this.#whenChecked(run, command, check);
+    run.end(rejected(checkingError()));
+    check.catch(() => {}); // nobody waits for it
   }
 
   #whenChecked(run: Run, command: Command, check: Promise<ArgumentsCheck>): void {

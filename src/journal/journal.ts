@@ -66,7 +66,7 @@ export class RunJournal {
     this.#logs = logs;
     this.#exceptions = exceptions;
     this.#store = store;
-    this.#kept = new KeptRuns(limits, (id) => store?.release(id));
+    this.#kept = new KeptRuns(limits);
     this.#history = new RunHistory(limits.maxStoredRuns);
     const records = [...(store?.records() ?? []), ...history];
     for (const record of records.sort((a, b) => (a.run < b.run ? -1 : 1))) this.#history.addRecord(record);

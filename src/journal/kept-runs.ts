@@ -22,11 +22,9 @@ export class KeptRuns {
   #endedBytes = 0;
   readonly #keys = new Map<string, Run>();
   readonly #keyOf = new Map<Run, string>();
-  readonly #forgotten: (id: string) => void;
 
-  constructor(limits: KeptRunsLimits, forgotten: (id: string) => void) {
+  constructor(limits: KeptRunsLimits) {
     this.#limits = limits;
-    this.#forgotten = forgotten;
   }
 
   keep(run: Run): void {
@@ -65,7 +63,8 @@ export class KeptRuns {
       this.#endedBytes -= bytes;
       this.#runs.delete(run.id);
       this.#releaseKey(run);
-      this.#forgotten(run.id);
+      // A client that reads no further still holds the run.
+      run.leaveToFiles();
     }
   }
 

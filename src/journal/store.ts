@@ -135,11 +135,6 @@ export class RunStore {
     this.#ends.writeAgain();
   }
 
-  /** The run is dropped from memory. From now on, answers come from the files. */
-  release(id: string): void {
-    this.#runs.get(id)?.output?.leaveToFiles();
-  }
-
   /** Runs of other servers that have no end, as far as this server knows. */
   unfinished(): StoredRun[] {
     return [...this.#elsewhere];

@@ -76,13 +76,25 @@ export const runLimits = {
     reason: "commands with metrics of their own; all others count together, as each has some 30 lines",
   },
   maxRuns: { min: 1, default: 64, max: 100_000, reason: "functions and scripts that run at once in one server" },
-  maxQueuedRuns: { default: 256, max: 100_000, reason: "runs that wait for a place; one more is answered with busy" },
+  maxQueuedRuns: {
+    default: 256,
+    max: 100_000,
+    reason:
+      "runs that wait for a place; one more is answered with busy. The arguments of as many and maxRuns more may be checked at once",
+  },
   maxQueuedRunsPerKey: { default: 32, max: 100_000, reason: "calls of one concurrency key that wait or have joined" },
   maxThreads: {
     min: 1,
     default: 4,
     max: 1_024,
     reason: "worker threads for commands with thread: true, as in the original",
+  },
+  maxRunReaders: {
+    min: 1,
+    default: 1_000,
+    max: 1_000_000,
+    reason:
+      "clients that read the output of one run at once, as each piece of its output goes to all of them; one more is answered with busy",
   },
   queuePositionIntervalMs: {
     default: 500,

@@ -14,6 +14,11 @@ export class UnderWay {
     return this.#checking.size + this.#works.size;
   }
 
+  /** How many runs wait for the check of their arguments. */
+  get checking(): number {
+    return this.#checking.size;
+  }
+
   get runs(): Run[] {
     return [...this.#checking, ...[...this.#works].flatMap(({ runs }) => runs)];
   }

@@ -68,6 +68,7 @@ export class Listener {
   readonly #sockets = new Set<Socket>();
   /** The sums of connections that are closed. */
   readonly #closedBytes = { receivedBytes: 0, sentBytes: 0 };
+  #unknownPeers = 0;
   #stopped: Promise<void> | undefined;
 
   constructor(options: ListenerOptions) {
@@ -161,7 +162,8 @@ export class Listener {
     if (this.#tls === undefined) {
       this.#options.onConnection(socket, source, refusal);
     } else {
-      const peer = peerOf(socket);
+      // The system does not know the peer any more if it is gone already. Such peers must not count as one.
+      const peer = socket.remotePort === undefined ? `${unknownSource} ${++this.#unknownPeers}` : peerOf(socket);
       socket.on("close", () => {
         this.#refusals.delete(peer);
         this.#handshakeOver(peer);

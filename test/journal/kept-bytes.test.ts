@@ -3,6 +3,10 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { defaultLimits, defineCommand } from "iscep";
+import { Registry } from "#iscep/commands/registry";
+import { Dispatcher } from "#iscep/dispatcher";
+import { anonymous } from "#iscep/model/identity";
+import type { Run } from "#iscep/runs/run/run";
 import { watchForLeaks } from "../support/leaks.js";
 import { errorOf } from "../support/error-of.js";
 import { collect, patternBytes } from "../support/output.js";
@@ -40,6 +44,22 @@ async function open(keepsFiles: boolean) {
   };
   return { client, many };
 }
+
+test("output that was dropped takes no memory, though a client that reads no further still has its run", async () => {
+  const limits = { ...defaultLimits, maxKeptRunsBytes: 1024 * KiB };
+  const dispatcher = new Dispatcher({ registry: new Registry([make]), limits });
+  const identity = { ...anonymous, owner: "alice", mayRun: () => true };
+  const runs: Run[] = [];
+  for (let count = 0; count < 30; count++) {
+    const run = dispatcher.start(identity, "make", { value: 1, output: 200 * KiB }, { source: "unix", kept: true });
+    await new Promise<unknown>((resolve) => run.whenEnded(resolve));
+    runs.push(run);
+  }
+  const bytes = runs.reduce((sum, { output }) => sum + output.memoryBytes, 0);
+  expect(bytes).toBeLessThanOrEqual(limits.maxKeptRunsBytes);
+  expect(bytes).toBeGreaterThan(0);
+  await dispatcher.close(0);
+});
 
 test.each([
   ["values", { value: 100 * KiB, output: 10 }],

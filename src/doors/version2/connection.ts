@@ -238,6 +238,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   }
 
   #stdin(stream: number, offset: number, bytes: Buffer): void {
+    if (this.identity.current() === "revoked") return this.#requests.endRevoked();
     this.#requests.worked();
     try {
       this.calls.stdin(stream, offset, bytes);

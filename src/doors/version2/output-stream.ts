@@ -1,4 +1,5 @@
 /** Sends the output of one run to one connection, as fast as the reader takes it and no faster. */
+import { IscepError } from "../../errors.js";
 import type { LentPiece, OutputPiece } from "../../runs/streams/output-block.js";
 import type { OutputWatcher, RunOutput } from "../../runs/streams/output.js";
 import { SendWindow } from "../../session/window.js";
@@ -24,6 +25,13 @@ export interface OutputStreamHost {
   readonly carrier: OutputCarrier;
   /** Asks for `pump` at the end of this turn of the event loop. */
   schedule(stream: OutputStream): void;
+}
+
+/** @throws IscepError `output_gone`, `invalid_arguments`, and `busy` when the run has all the readers it may have */
+export function checkReader(output: RunOutput, offset: number, maxRunReaders: number): void {
+  output.checkOffset(offset);
+  if (output.watchers < maxRunReaders) return;
+  throw new IscepError("busy", `${output.watchers} clients read the output of this run already; try again later`);
 }
 
 export class OutputStream implements OutputWatcher {

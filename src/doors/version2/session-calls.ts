@@ -11,7 +11,7 @@ import { callOptionsOf } from "./call-options.js";
 import { inputOf, SessionInputs } from "./session-inputs.js";
 import { outcomeText, type AnswerExtras } from "./outcome-text.js";
 import { FollowedCall, type FollowedCallHost, type FollowOptions } from "./followed-call.js";
-import { OutputStream, type OutputCarrier, type OutputStreamHost } from "./output-stream.js";
+import { checkReader, OutputStream, type OutputCarrier, type OutputStreamHost } from "./output-stream.js";
 import type { SessionCallsHost } from "./session-calls-host.js";
 import { SparseMap } from "./sparse-map.js";
 
@@ -96,7 +96,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     this.#follow(id, run, { offset: call.output, isDetached: call.detach === true, stdin: call.stdin === true });
   }
 
-  /** Without an offset, the client wants only the outcome. @throws IscepError `output_gone`, `invalid_arguments` */
+  /** Without an offset, the client wants only the outcome. @throws IscepError as `checkReader` */
   attach({ id, offset, stdin, resumes }: RequestMessage & { method: "attach" }, run: Run): void {
     if (!this.#mayOpen(id)) return;
     this.#follow(id, run, { offset, isDetached: false, isAttached: !resumes, stdin });
@@ -165,7 +165,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   /** Tells the run's id, lets its output flow, and answers when it has ended. */
   #follow(id: number, run: Run, { offset, isDetached, isAttached = false, stdin }: FollowOptions): void {
     const { limits } = this.#host;
-    if (offset !== undefined) run.output.checkOffset(offset);
+    if (offset !== undefined) checkReader(run.output, offset, limits.maxRunReaders);
     const input = stdin && run.outcome === undefined ? inputOf(run) : undefined;
     const call = new FollowedCall(id, run, { input, isDetached, isAttached, hasOutput: offset !== undefined }, this);
     this.#inFlight.set(id, call);

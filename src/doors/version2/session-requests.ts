@@ -94,7 +94,8 @@ export class SessionRequests {
     const { identity, calls } = this.#host;
     try {
       if (!identity.isKnown) throw new IscepError("protocol", `${message.method} came before the authentication`);
-      if (message.method === "window") calls.window(message.stream, message.bytes);
+      if (identity.current() === "revoked") this.endRevoked();
+      else if (message.method === "window") calls.window(message.stream, message.bytes);
       else if (message.method === "resize") calls.resize(message.call, message.rows, message.columns);
       else calls.leave(message.stream);
     } catch (error) {
@@ -195,7 +196,7 @@ export class SessionRequests {
     return false;
   }
 
-  /** The token is checked for each request, and by the sweep. When it was removed or has expired, the session ends. */
+  /** The token is checked for each message, and by the sweep. When it was removed or has expired, the session ends. */
   endRevoked(): void {
     const why = this.#host.server.authenticator?.refusal() ?? "the token of this session is no longer valid";
     this.#host.goAway("unauthorized", why);

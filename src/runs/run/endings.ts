@@ -14,6 +14,10 @@ export function closingError(): IscepError {
   return new IscepError("busy", "the server is closing and starts no more runs");
 }
 
+export function checkingError(): IscepError {
+  return new IscepError("busy", "the server checks the arguments of as many calls as it may; try again later");
+}
+
 /** The outcome of an aborted run. If it never began, it is rejected. */
 export function stopped(reason: IscepError): RunOutcome {
   if (reason.code === "busy") return rejected(reason);

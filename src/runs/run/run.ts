@@ -130,6 +130,11 @@ export class Run {
     return lasting.output;
   }
 
+  /** The run is dropped from memory. What of its output is in files is read from there, and the rest is gone. */
+  leaveToFiles(): void {
+    this.#lasting?.output?.leaveToFiles();
+  }
+
   /** undefined when the caller sends no standard input. */
   get input(): RunInput | undefined {
     return this.#lasting?.input;
@@ -212,7 +217,7 @@ export class Run {
     clearTimeout(lasting.timer);
     clearTimeout(lasting.graceTimer);
     const { followers } = lasting;
-    lasting.followers = undefined;
+    lasting.followers = lasting.holders = undefined;
     for (const follower of eachListener(followers)) follower.ended(outcome);
   }
 
@@ -243,6 +248,7 @@ export class Run {
 
   /** A caller holds the run, so that it goes on until the caller releases it. */
   hold(holder: object): void {
+    if (this.#outcome !== undefined) return;
     const lasting = this.#last();
     clearTimeout(lasting.graceTimer);
     if (!eachListener(lasting.holders).includes(holder)) lasting.holders = withListener(lasting.holders, holder);

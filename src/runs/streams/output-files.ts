@@ -226,13 +226,13 @@ export class OutputFiles {
     this.#options.grew(0);
   }
 
-  #stop(error: unknown): void {
+  #stop(fault: unknown): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
     const { runId, folder } = this.#options;
     this.#options.onProblem(
       `the output of run ${runId} cannot be written in ${folder}; from here on it is only in memory`,
-      error,
+      fault,
     );
     void this.#closeFile().catch(() => undefined); // the disk's failure was already reported
   }

@@ -114,7 +114,12 @@ export class RunOutput implements OutputSource, BlockOwner {
   }
 
   get isWatched(): boolean {
-    return this.#watching.length > 0;
+    return this.watchers > 0;
+  }
+
+  /** How many watchers there are. Each piece goes through all of them. */
+  get watchers(): number {
+    return this.#watching.length;
   }
 
   get closed(): boolean {

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
+import { PassThrough } from "node:stream";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { expect, test } from "vitest";
-import { connect, type ConnectOptions } from "iscep";
+import { connect, defineCommand, type ConnectOptions } from "iscep";
 import { createCertificate } from "#iscep/identity/certificates";
 import { mintToken } from "#iscep/identity/tokens";
 import { addToken, removeToken } from "#iscep/identity/tokens-writer";
@@ -168,6 +169,35 @@ test("a removed token is refused at the next call", async () => {
   );
   expect(await errorOf(alice.call("noargs", {}))).toMatchObject({ code: "unauthorized" });
   expect(await bob.call("noargs", {})).toBe("ok");
+});
+
+test("standard input of a removed token is not taken", async () => {
+  let read = "";
+  let stopped = false;
+  const command = defineCommand({
+    name: "read",
+    run: async (_, { stdin, signal }) => {
+      signal.addEventListener("abort", () => (stopped = true));
+      for await (const chunk of stdin) read += Buffer.from(chunk).toString();
+    },
+  });
+  const server = await startServer({ commands: [command], limits: { tokensFileCheckMs: 10, callerGraceMs: 20 } });
+  const [client, other] = [
+    await open(server.url, { token: tokens.alice }),
+    await open(server.url, { token: tokens.alice }),
+  ];
+  const stdin = new PassThrough();
+  const run = client.run("read", {}, { stdin });
+  stdin.write("before");
+  await until(() => read === "before");
+  await other.whoAmI();
+  writeTokens(server.tokensFile, { bob: tokens.bob });
+  // The server knows it now, and has perhaps not looked at all its sessions.
+  await until(async () => (await errorOf(other.whoAmI()).catch(() => undefined))?.code === "unauthorized");
+  stdin.write("after");
+  expect(await run.outcome).toMatchObject({ status: "lost" });
+  await until(() => stopped);
+  expect(read).toBe("before");
 });
 
 test("a token that expires ends its session", async () => {

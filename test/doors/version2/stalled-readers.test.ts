@@ -109,3 +109,25 @@ test("who comes back within the grace goes on where it was, as far as the output
   await granting(session, () => data() === bytes, 1);
   expect(await session.response(1)).toMatchObject({ result: { value: "end", output: bytes } });
 });
+
+test("one run has so many readers at once, and one more when one of them has left", async () => {
+  const { command, state } = endless();
+  const server = await startServer({ tokens: false, commands: [command], limits: { maxRunReaders: 3 } });
+  const client = await server.client({ protocol: 2 });
+  const run = client.run("endless", {}, { detach: true, output: false });
+  const id = await run.id;
+  const session = await rawSession(server);
+  const attach = (call: number): RawSession => session.send(messages(request(call, "attach", { run: id, offset: 0 })));
+  const started = (call: number) => () =>
+    session.messages.some((message) => (message["params"] as { call?: number } | undefined)?.call === call);
+  for (const call of [1, 2, 3]) attach(call);
+  await session.until(started(3));
+  attach(4);
+  expect(await session.response(4)).toMatchObject({ error: { data: { code: "busy", status: "rejected" } } });
+  session.send(messages(notification("leave", { stream: 1 })));
+  attach(5);
+  await session.until(started(5));
+  await session.destroy();
+  await client.cancel(id);
+  await expect.poll(() => state.stopped).toBe(1);
+});

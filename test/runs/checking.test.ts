@@ -1,0 +1,44 @@
+/** Calls whose arguments are being checked hold them, so there is a bound on how many there are. */
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { declareArguments, defineCommand } from "iscep";
+import { Registry } from "#iscep/commands/registry";
+import { Dispatcher } from "#iscep/dispatcher";
+import { resolveLimits } from "#iscep/limits/limits";
+import { anonymous } from "#iscep/model/identity";
+
+test.each(["choices", "schema"])(
+  "calls beyond what may begin or wait are busy while others are checked (%s)",
+  async (kind) => {
+    let open = (): void => {};
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const commands = [
+      defineCommand({ name: "worlds", run: () => opened.then(() => ["end"]) }),
+      defineCommand({
+        name: "choices",
+        args: declareArguments({ world: { type: "enum", choices: { from: "worlds" } } }),
+        run: ({ world }) => world,
+      }),
+      defineCommand({
+        name: "schema",
+        args: z.object({ world: z.string().refine(() => opened.then(() => true)) }),
+        run: ({ world }) => world,
+      }),
+    ];
+    const limits = resolveLimits({ maxRuns: 2, maxQueuedRuns: 3 });
+    const dispatcher = new Dispatcher({ registry: new Registry(commands), limits });
+    const start = () =>
+      dispatcher.start({ ...anonymous, mayRun: () => true }, kind, { world: "end" }, { source: "unix" });
+    const runs = Array.from({ length: 9 }, start);
+    const states = runs.map(({ state, outcome }) => (outcome?.status === "rejected" ? outcome.error.code : state));
+    expect(states).toEqual([...Array<string>(5).fill("checking"), ...Array<string>(4).fill("busy")]);
+    open();
+    while (runs.some(({ outcome }) => outcome === undefined)) await turn();
+    expect(runs.filter(({ outcome }) => outcome?.status === "completed")).toHaveLength(5);
+    const late = start();
+    while (late.outcome === undefined) await turn();
+    expect(late.outcome.status).toBe("completed");
+    await dispatcher.close(0);
+  },
+);
