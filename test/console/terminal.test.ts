@@ -45,6 +45,10 @@ describe("what a program draws", () => {
     ["text goes on in the next row at the right edge", "0123456789ab", ["0123456789", "ab", "", ""]],
     ["a full row ends at its edge, and no empty one follows", "0123456789\r\nab", ["0123456789", "ab", "", ""]],
     ["a pair that has no room for both halves goes to the next row", "012345678😀", ["012345678", "😀", "", ""]],
+    ["letters of two columns are counted so", "日本\u001b[5Gx\b\u001b[2D語", ["日語x", "", "", ""]],
+    ["a letter that has one column left goes to the next row", "012345678語", ["012345678", "語", "", ""]],
+    ["half of a letter leaves a blank", "日本\rx", ["x 本", "", "", ""]],
+    ["an accent of its own has no column", "e\u0301\u001b[2Gx", ["\u00e9x", "", "", ""]],
     ["without wrapping, the last column is written again", "\u001b[?7l0123456789ab", ["012345678b", "", "", ""]],
     ["any place can be written to at once", "\u001b[3;5Hx", ["", "", "    x", ""]],
     ["rows leave the screen at the top and stay above it", "1\r\n2\r\n3\r\n4\r\n5", ["1", "2", "3", "4", "5"]],
@@ -76,6 +80,15 @@ describe("what a program draws", () => {
     const { model } = open("\u001b[44mab\u001b[K");
     expect(segmentsOf(model.line(0)!).map(({ text, style }) => [text, classesOf(style)])).toEqual([
       ["ab        ", "t-bg4"],
+    ]);
+  });
+
+  test("styles stand where they were, behind letters of two columns too", () => {
+    const { model } = open("日本\u001b[31mred\u001b[0m語");
+    expect(segmentsOf(model.line(0)!).map(({ text, style }) => [text, classesOf(style)])).toEqual([
+      ["日本", ""],
+      ["red", "t-fg1"],
+      ["語", ""],
     ]);
   });
 
@@ -147,6 +160,8 @@ const terminalText = fc
         "\t",
         "ä€",
         "😀",
+        "日本語",
+        "✅",
         "\u001bM",
         "\u001bD",
         "\u001bE",

@@ -91,7 +91,7 @@ commands:
     stdin: true
   shell:
     description: A shell
-    run: [sh, -c, "PS1='$ ' ENV= exec bash --norc -i"]
+    run: [sh, -c, "PS1='$ ' HISTFILE= exec bash --norc -i"]
     terminal: true
   keys:
     description: Show the bytes of keys, until q

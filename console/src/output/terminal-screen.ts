@@ -2,6 +2,7 @@
  * The screen of a terminal, with a fixed number of rows and columns, as programs expect it that draw on all of it. What
  * leaves it at the top goes to the store, as with any other output. The other screen that editors switch to keeps nothing.
  */
+import { cellsOf, filler, lineOfCells } from "./cell-text.js";
 import { ChangingLine, type Line } from "./line.js";
 import { LineStore } from "./line-store.js";
 import { screenLimits } from "./screen.js";
@@ -26,7 +27,7 @@ export class TerminalScreen {
   /** What the program asked for. */
   readonly modes = { applicationCursor: false, bracketedPaste: false, cursor: true, wrap: true, insert: false };
   /** Lines above the screen that wait to go to the store. */
-  readonly #waiting: ChangingLine[] = [];
+  readonly #waiting: Line[] = [];
   #lines: ChangingLine[];
   /** The lines of the usual screen while the other one is shown. */
   #usual: ChangingLine[] | undefined;
@@ -79,7 +80,9 @@ export class TerminalScreen {
 
   line(number: number): Line | undefined {
     if (number < this.store.end) return this.store.line(number);
-    return number < this.top ? this.#waiting[number - this.store.end] : this.#lines[number - this.top];
+    if (number < this.top) return this.#waiting[number - this.store.end];
+    const line = this.#lines[number - this.top];
+    return line === undefined ? undefined : lineOfCells(line);
   }
 
   /** Rows that the program left empty at the end do not count any more. */
@@ -88,7 +91,7 @@ export class TerminalScreen {
   }
 
   write(text: string): void {
-    for (let rest = text; rest !== "";) {
+    for (let rest = cellsOf(text); rest !== "";) {
       if (this.#isPastEnd) {
         this.#isPastEnd = false;
         if (this.modes.wrap) {
@@ -296,7 +299,7 @@ export class TerminalScreen {
   }
 
   #settle(line: ChangingLine): void {
-    this.#waiting.push(line);
+    this.#waiting.push(lineOfCells(line));
     if (this.#waiting.length < screenLimits.batchLines) return;
     this.store.add(this.#waiting.splice(0));
   }
@@ -332,8 +335,9 @@ function emptyLines(count: number): ChangingLine[] {
   return Array.from({ length: count }, () => new ChangingLine());
 }
 
-/** Whether both halves of a character of two units stand on different sides. */
+/** Whether both halves of a character of two columns stand on different sides. */
 function splitsPair(text: string, at: number): boolean {
   const unit = text.charCodeAt(at - 1);
+  if (text.charAt(at) === filler) return true;
   return unit >= 0xd800 && unit < 0xdc00 && at < text.length;
 }
