@@ -27,7 +27,7 @@ export const natsServiceLimits = {
     default: 1_024,
     max: 1_000_000,
     reason:
-      "NATS: single requests that have no answer yet; as many more are carried to other instances at once, and the rest is refused",
+      "NATS: single requests that have no answer yet; as many more may be under way to other instances, and further ones are refused",
   },
   natsMaxDiscoveriesPerSecond: {
     min: 1,

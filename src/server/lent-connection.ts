@@ -145,7 +145,7 @@ export class LentConnection implements Connection, HttpConnection {
     return this.#open(this.#caller(token, wasGood));
   }
 
-  /** The identity is shared, because a token that is known to be good here is no guess in a further client. */
+  /** Clients of one token share its identity, because a token that is known to be good is no guess in a further client. */
   #open({ token, identity }: Caller): Client {
     const options = { token: token ?? null, source: this.source };
     return inProcessClient(options, this.#host.limits, () => this.#host, { identity });
@@ -166,7 +166,7 @@ export class LentConnection implements Connection, HttpConnection {
     } catch (error) {
       const reason = this.#connectionHost.authenticator?.refusal();
       if (reason !== undefined) throw new IscepError("unauthorized", reason, { cause: error });
-      // A caller who shows no token guesses nothing, and a good one may have to wait for the wrong ones of others.
+      // Only a wrong token is a failure: not a missing one, and not one that must wait because others sent wrong tokens.
       if (!wasGood && token !== undefined && toIscepError(error).code === "unauthorized") this.#failed();
       throw error;
     }

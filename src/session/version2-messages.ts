@@ -41,7 +41,7 @@ export type RequestMessage =
       readonly run: string;
       readonly offset: number | undefined;
       readonly stdin: boolean;
-      /** The caller goes on with its own call, whose connection has ended. */
+      /** True when the caller goes on with its own call after the connection of the call has ended. */
       readonly resumes: boolean;
     }
   | {

@@ -4,7 +4,7 @@
  */
 import type { Member } from "./member.js";
 
-/** So long an instance has to answer, before the place is offered to calls that wait elsewhere. */
+/** How long an instance may take to answer before the place is offered to calls that wait elsewhere. */
 const patienceMs = 500;
 
 /**
@@ -32,11 +32,14 @@ export class KeptPlace {
 export interface WaitingCall {
   /** Where the call waits, as far as is known; it may have begun meanwhile. */
   readonly member: Member | undefined;
-  /** True while its instance is asked to give the call back, and when that has said no, because the call has begun there. */
+  /**
+   * True while the call's instance is asked to give the call back, and after the instance said no, because the call has
+   * begun.
+   */
   wasAsked: boolean;
   /**
    * Resolves to true when the call was taken back, and is on its way to another instance. The call gives the place back
-   * when it goes on. undefined: it may be asked again later.
+   * when it goes on. undefined: its instance may be asked again later.
    */
   withdraw(place: KeptPlace): Promise<boolean | undefined>;
 }
@@ -70,18 +73,18 @@ export class WaitingCalls {
     }
   }
 
-  /** Resolves when its instance has answered, or when that takes too long. */
+  /** Resolves when the call's instance has answered, or takes too long. */
   async #ask(call: WaitingCall, place: KeptPlace): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {
       timer = setTimeout(resolve, patienceMs, undefined);
     });
     const answered = call.withdraw(place).then((isTaken) => {
-      // It is offered again when an instance tells the next time that it has room.
+      // The call is offered again as soon as an instance tells that it has room.
       if (isTaken === undefined) call.wasAsked = false;
       return isTaken;
     });
-    // A call that is taken back later goes on without a place that is kept for it.
+    // A call that is taken back after that has no place kept for it.
     if ((await Promise.race([answered, late])) !== true) place.giveBack();
     clearTimeout(timer);
   }

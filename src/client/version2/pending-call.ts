@@ -72,7 +72,7 @@ export class PendingCall {
     return this.sendings > 1 && (this.runId !== undefined || this.request.method === "call");
   }
 
-  /** The server answers with the end of the very run that this call has begun, and so knows how it ended. */
+  /** True when the server answers with the end of the run that this call has begun. */
   isOwnEnd(data: JsonObject): boolean {
     return this.runId !== undefined && data["run"] === this.runId;
   }
@@ -85,7 +85,7 @@ export class PendingCall {
     const { method, command, args, more, params, input } = this.request;
     if (attaches) {
       const stdin = input === undefined ? undefined : true;
-      // Only its own caller may take a call back from where it waits.
+      // Only with `resumes` may the call be taken back while it waits.
       const resumes = method === "call" ? true : undefined;
       const where = { run: this.runId, offset: this.output?.position, stdin, resumes };
       return requestText(this.id, "attach", where, limits);

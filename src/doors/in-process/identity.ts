@@ -89,7 +89,7 @@ export class InProcessIdentity implements CallerIdentity {
     const generation = authenticator.currentGeneration();
     if (generation === this.#generation && Date.now() < (this.#identity?.expiresAtMs ?? 0)) return;
     const before = this.#identity;
-    // Only a token that was not good before is a guess.
+    // A token that was good before is no guess, so it waits for no penalty.
     if (before === undefined) checkPenalty(host, this.#source);
     this.#identity = before === undefined ? this.#identify(authenticator) : authenticator.refresh(before, this.#source);
     this.#generation = generation;
@@ -105,7 +105,7 @@ export class InProcessIdentity implements CallerIdentity {
     throw new IscepError("unauthorized");
   }
 
-  /** Where the certificate of the connection says who is calling, a token says nothing. */
+  /** When certificates alone say who is calling, the token is not looked at. */
   #identify(authenticator: Authenticator): Identity | undefined {
     if (!authenticator.needsToken) return authenticator.verify("", this.#source);
     return this.#token === undefined ? undefined : identify(authenticator, this.#token, this.#source);

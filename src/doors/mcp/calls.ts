@@ -96,7 +96,7 @@ async function letGo(handle: RunHandle, detached: () => RunHandle, limits: Limit
 /** With these, the call may not have come to the server. */
 const unreached: ReadonlySet<ErrorCode> = new Set(["connect_failed", "timeout", "busy"]);
 
-/** A certificate may say who is calling, and no token. */
+/** The owner is part of it, because a caller may be known by a certificate and have no token. */
 async function fingerprintOf({ client, token, givenUp }: ToolCaller, command: string, args: unknown): Promise<string> {
   if (givenUp === undefined) return "";
   const { owner } = await client.whoAmI();

@@ -43,7 +43,7 @@ export class GivenUpCalls {
   }
 }
 
-/** Callers who differ never have the same fingerprint. The token cannot be found out from it. */
+/** Different callers never have the same fingerprint. A fingerprint does not reveal the token. */
 export function callFingerprint(
   { owner, token }: { readonly owner: string; readonly token: string | undefined },
   command: string,

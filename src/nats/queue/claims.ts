@@ -20,7 +20,7 @@ const nanos = 1_000_000;
 /** Enough: the longest claim has some 400 bytes with its headers. */
 const maxClaimBytes = 1_024;
 
-/** How a key of a caller is called here. */
+/** The name of an owner's idempotency key among the claims. */
 export function keyName(owner: string, idempotencyKey: string): string {
   return createHash("sha256").update(`${owner}\0${idempotencyKey}`).digest("hex");
 }

@@ -22,7 +22,7 @@ export interface Repetition {
   readonly name: string;
   readonly args: unknown;
   readonly idempotencyKey: string;
-  /** It will send standard input, and takes over from the earlier call. */
+  /** The call will send standard input, and takes over from the earlier call. */
   readonly willType: boolean;
 }
 

@@ -64,9 +64,9 @@ export function callerOf(
 }
 
 export interface KeyClaim {
-  /** Stands for the idempotency key of its owner. */
+  /** The name, among the claims, of the owner's idempotency key. */
   readonly key: string;
-  /** What this call claims it with: its run, and a hash of what is called. */
+  /** The text of the claim: the run of this call, and a hash of the command and its arguments. */
   readonly text: string;
 }
 

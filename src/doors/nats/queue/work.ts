@@ -243,7 +243,7 @@ class QueueWork implements NatsPart {
     } catch (error) {
       outcome = { status: "rejected", error: toIscepError(error) };
     }
-    // It never began, so a later call with its key must not join it.
+    // The call never began, so a later call with the same key must not join it.
     if (outcome.status === "rejected" && key !== undefined) {
       const { key: name, text } = key;
       await this.#written(() => this.#claims.release(name, text));

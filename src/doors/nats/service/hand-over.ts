@@ -87,7 +87,7 @@ export class HandOver {
       if (isTaken) this.#context.others.trust(other);
       return isTaken;
     } catch (cause) {
-      // The headers for the other instance make a message longer.
+      // The headers for the other instance may make the message too long. Then nothing was sent.
       if (hasNoResponder(cause) || wasTooLong(cause)) return false;
       throw new IscepError("lost", "the instance that was given the request did not say whether it has it", { cause });
     }

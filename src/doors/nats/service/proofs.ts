@@ -38,7 +38,7 @@ export type KnownRequest =
 export interface KeyOwner {
   /** The instance at which the run of the key is, or will be. */
   readonly instance: string;
-  /** This must be called. A key of which no run has begun is released. */
+  /** This must be called. When no run has begun with the key, the key is released. */
   ended(hasBegun: boolean): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export class ServiceProofs {
   readonly #memory: RequestMemory<Promise<Fate>>;
   readonly #claims: Claims;
   readonly #keys: Claims;
-  /** Keys of requests that are under way here. Before one is released, no further request may find that it is ours. */
+  /** Keys of requests that are under way here. A request whose key is being released waits until that is done. */
   readonly #keysInUse = new Map<string, { requests: number; released?: Promise<void> }>();
   #anonymous: Client | undefined;
 
@@ -84,7 +84,7 @@ export class ServiceProofs {
   }
 
   /**
-   * Like `open`, but the request is not remembered, and may be opened afterwards.
+   * Checks the proof as `open` does, but does not remember the request, so it may be opened afterwards.
    * @throws IscepError `unauthorized`
    */
   check(message: ServiceMessage): void {

@@ -38,7 +38,7 @@ export class ServiceRequests {
 
   /** Must not throw, and does not wait for the answer. */
   receive(message: ServiceMessage): void {
-    // Each keeps its payload here, also while it is carried to another instance.
+    // Each request keeps its payload in memory here, also while it is carried to another instance.
     if (this.#underWay >= 2 * this.#host.context.server.limits.natsMaxRequests) {
       if (message.giver !== undefined) this.#host.context.broker.publish(message.giver, refusedIt);
       else if (this.#refusals.take()) this.#host.send(message.reply, errorReplyOf(tooMany()), undefined);
@@ -123,7 +123,7 @@ export class ServiceRequests {
     const { state } = context.beat();
     const isElsewhere = !mustWait && (state !== "ready" || this.#isFull) && !this.#isForUs(message);
     if (isElsewhere) {
-      // Nothing is carried for strangers.
+      // No request of a stranger is carried to another instance.
       this.#proofs.check(message);
       if (await handOver.give(message)) return undefined;
     }
