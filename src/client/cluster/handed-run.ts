@@ -66,7 +66,7 @@ export class HandedRun implements RunHandle {
       if ("status" in next) return next;
       this.#take(next);
       const outcome = await next.outcome;
-      if (outcome.status !== "rejected" || this.#isCancelled) return outcome;
+      if (outcome.status !== "rejected" || (this.#isCancelled && !this.#options.ends)) return outcome;
       refused = outcome;
     }
   }

@@ -56,6 +56,17 @@ describe("a run", () => {
     await blocker;
   });
 
+  test("that is cancelled while an instance refuses it is told to be cancelled, and not refused", async () => {
+    const { client, full, blocker } = await withFullFirst();
+    expect(await client.call("noargs")).toBe("ok");
+    const runs = [1, 2, 3].map(() => client.run("say", { text: "hello" }));
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    for (const run of runs) run.cancel();
+    for (const { outcome } of runs) expect(["cancelled", "completed"]).toContain((await outcome).status);
+    full.open();
+    await blocker;
+  });
+
   test("that was handed on gets all of its standard input, and the source is closed once", async () => {
     const { client, full, blocker } = await withFullFirst();
     let closed = 0;
