@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { IscepError } from "../errors.js";
 import { temporaryPathOf } from "../files/atomic-file.js";
 import { ownProcessMark } from "../files/process-mark.js";
+import { isShortage } from "../files/shortage.js";
 import { isJsonObject } from "../wire/json.js";
 import { isOutcomeStatus } from "../model/outcome.js";
 import type { RunFacts } from "./facts.js";
@@ -85,6 +86,7 @@ export class KeptNotices {
     } catch (error) {
       // Another server may have given the notice meanwhile.
       if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      if (isShortage(error)) return undefined; // it is there at the next look
       this.#onProblem(`the notice ${this.#path(id)} cannot be read, and is removed`, error);
       this.remove(id);
       return undefined;

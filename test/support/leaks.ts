@@ -2,6 +2,7 @@
 import { readdirSync, readlinkSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { afterEach, beforeEach } from "vitest";
+import { reserveDescriptors } from "#iscep/files/reserved-descriptor";
 import { cleanUp } from "./cleanup.js";
 
 const patienceMs = 10_000;
@@ -15,6 +16,7 @@ interface Handles {
 const ofTheRunner = new Set(["Immediate", "PipeWrap", "ProcessWrap", "TTYWrap"]);
 
 export function openFiles(): number {
+  reserveDescriptors(); // the first script takes them, and they stay
   try {
     return readdirSync("/proc/self/fd").length;
   } catch {

@@ -1,6 +1,9 @@
 /** Reads from /proc what the system knows about its processes, and finds which of them belong to a run. */
-import { readFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import { readLaterWithReserve, readWithReserve } from "../../files/reserved-descriptor.js";
+import { isShortage } from "../../files/shortage.js";
 import { limitTable } from "../../limits/limits.js";
 
 export interface ProcessEntry {
@@ -41,7 +44,7 @@ export function scanProcesses(sinceTicks = 0): Promise<ProcessScan | undefined> 
 async function scanNow(sinceTicks: number): Promise<ProcessScan | undefined> {
   let names: string[];
   try {
-    names = await readdir("/proc");
+    names = readWithReserve(() => readdirSync("/proc"));
   } catch {
     return undefined;
   }
@@ -67,9 +70,10 @@ async function readRunIds(found: Map<number, ProcessEntry>, sinceTicks: number):
   const waiting = [...found.values()].filter(
     ({ pid, parentPid, startTicks }) => parentPid !== 2 && pid !== 2 && Number(startTicks) >= sinceTicks,
   );
+  const shortageEndsAtMs = performance.now() + maxShortageMs;
   const readers = Array.from({ length: readersAtOnce }, async () => {
     for (let entry = waiting.pop(); entry !== undefined; entry = waiting.pop()) {
-      const runId = await readRunId(String(entry.pid));
+      const runId = await readRunId(String(entry.pid), shortageEndsAtMs);
       if (runId !== undefined) found.set(entry.pid, { ...entry, runId });
     }
   });
@@ -87,18 +91,27 @@ async function readRunIds(found: Map<number, ProcessEntry>, sinceTicks: number):
  */
 const beingRead = new Set<string>();
 
-async function readRunId(pid: string): Promise<string | undefined> {
+async function readRunId(pid: string, shortageEndsAtMs: number): Promise<string | undefined> {
   if (beingRead.has(pid)) return undefined;
   beingRead.add(pid);
   try {
-    const environment = await readFile(`/proc/${pid}/environ`, "latin1");
-    return /(?:^|\0)ISCEP_RUN=([^\0]*)/.exec(environment)?.[1];
-  } catch {
-    return undefined; // another user's
+    for (;;) {
+      try {
+        const environment = await readLaterWithReserve(() => readFile(`/proc/${pid}/environ`, "latin1"));
+        return /(?:^|\0)ISCEP_RUN=([^\0]*)/.exec(environment)?.[1];
+      } catch (error) {
+        // Without a shortage it is another user's. In one, the run's processes are still found by their parents.
+        if (!isShortage(error) || performance.now() >= shortageEndsAtMs) return undefined;
+        await pause(shortagePauseMs);
+      }
+    }
   } finally {
     beingRead.delete(pid);
   }
 }
+
+const maxShortageMs = 300;
+const shortagePauseMs = 20;
 
 /**
  * undefined for a zombie. The name in brackets may have brackets and spaces, so the fields are read after the last
@@ -115,7 +128,7 @@ function parseStat(stat: string): Omit<ProcessEntry, "runId"> | undefined {
 /** One small read, which no lock of the process can block; undefined when there is no such process. */
 function readStat(pid: number | string): Omit<ProcessEntry, "runId"> | undefined {
   try {
-    return parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
+    return parseStat(readWithReserve(() => readFileSync(`/proc/${pid}/stat`, "latin1")));
   } catch {
     return undefined;
   }

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { isMainThread } from "node:worker_threads";
+import { reserveDescriptors } from "../../files/reserved-descriptor.js";
 import { openOutputPipe, type OutputPipe } from "./output-pipe.js";
 import { openDescriptor } from "./descriptors.js";
 
@@ -37,6 +38,7 @@ export interface StartedProgram {
  */
 export function startInOwnGroup(start: ProgramStart): StartedProgram {
   const { folder, environment, stdin, descriptors, user } = start;
+  reserveDescriptors(); // its processes must be found when it ends
   const [first = start.program, ...argv] = [...(start.launcher ?? []), start.program, ...start.argv];
   const opened: number[] = [];
   const open = (bytes: Buffer): number => {
