@@ -70,6 +70,8 @@ export interface HttpConnection {
    * owner, who may run these commands and nothing else. No token can have an owner that begins with `hook:`. Close it.
    */
   clientAs(caller: { readonly owner: string; readonly commands: readonly string[] }): Client;
+  /** The caller has shown who they are, by something else than a token. The connection is no stranger's from here on. */
+  identified(owner: string): void;
   /** The caller did not show who they are. It counts as a wrong token, and the error log gets a line. */
   failed(message: string): void;
   /** @throws IscepError `busy` while this address is refused for wrong tokens */

@@ -101,7 +101,7 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   clientAs({ owner, commands }: { readonly owner: string; readonly commands: readonly string[] }): Client {
-    this.#arrived(owner);
+    this.identified(owner);
     const identity = new GivenIdentity(owner, commands);
     return inProcessClient({ token: null, source: this.source }, this.#host.limits, () => this.#host, { identity });
   }
@@ -170,10 +170,10 @@ export class LentConnection implements Connection, HttpConnection {
       if (!wasGood && token !== undefined && toIscepError(error).code === "unauthorized") this.#failed();
       throw error;
     }
-    this.#arrived(identity.current()?.owner);
+    this.identified(identity.current()?.owner);
   }
 
-  #arrived(owner: string | undefined): void {
+  identified(owner: string | undefined): void {
     this.#owner = owner;
     this.#failedTokens = 0;
     if (!this.#isStranger) return;
@@ -185,9 +185,14 @@ export class LentConnection implements Connection, HttpConnection {
   requestBegan(): void {
     this.#requests++;
     this.#inFlight++;
-    const { maxPipelinedRequests, maxUnauthenticatedBytes } = this.#host.limits;
-    if (this.#inFlight > maxPipelinedRequests) this.cut("too many requests without an answer");
-    else if (this.#isStranger && this.socket.bytesRead > maxUnauthenticatedBytes) {
+    if (this.#inFlight > this.#host.limits.maxPipelinedRequests) this.cut("too many requests without an answer");
+    else this.#boundStranger();
+  }
+
+  /** A stranger's only body may be as long as all that a stranger may send, and has a head in front of it. */
+  #boundStranger(): void {
+    const { maxUnauthenticatedBytes, maxHttpHeadBytes } = this.#host.limits;
+    if (this.#isStranger && this.socket.bytesRead > maxUnauthenticatedBytes + maxHttpHeadBytes) {
       this.cut("too much came before a good token");
     }
   }
@@ -207,10 +212,8 @@ export class LentConnection implements Connection, HttpConnection {
   checkDeadlines(nowMs: number): void {
     const { bytesRead, bytesWritten, writableLength } = this.socket;
     if (bytesRead !== this.#seenBytes) this.#progress(nowMs, false);
-    if (this.#isStranger && bytesRead > this.#host.limits.maxUnauthenticatedBytes) {
-      this.cut("too much came before a good token");
-      return;
-    }
+    this.#boundStranger();
+    if (this.socket.destroyed) return;
     this.#writes.count();
     const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
     const due = this.#deadlines.due(nowMs, this.#inFlight > 0, written);

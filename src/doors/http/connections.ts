@@ -6,6 +6,7 @@ import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { HttpConnection } from "../door.js";
 import type { HttpApp } from "./app.js";
+import { isHttpFaultStatus } from "./http-faults.js";
 import type { PlainCallRoute } from "./plain-call.js";
 import { problem } from "./problem.js";
 import { problemText } from "./problem-text.js";
@@ -58,7 +59,8 @@ export class HttpConnections {
       },
       (incoming, outgoing) => this.#came(incoming, outgoing),
     );
-    http.maxHeadersCount = maxHeaderFields;
+    // Node would leave out what comes behind, but only in one of its two lists.
+    http.maxHeadersCount = 0;
     http.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#unreadable(error, socket));
     this.#http = http;
   }
@@ -89,10 +91,10 @@ export class HttpConnections {
       connection.requestEnded();
       this.#next(requests);
     });
-    const isWrong = hasTwoHosts(incoming);
-    if (isWrong) connection.malformed("several Host fields");
+    const fault = faultOf(incoming);
+    if (fault !== undefined) connection.malformed(fault.reason);
     endIfClosing(requests, outgoing);
-    if (isWrong) refuseRequest(outgoing);
+    if (fault !== undefined) refuseRequest(outgoing, fault);
     else this.#answer(requests, incoming, outgoing);
   }
 
@@ -171,19 +173,29 @@ function notReadable(): IscepError {
   return new IscepError("protocol", "this is no request of HTTP/1.1 that can be read");
 }
 
-/** Two servers may take different ones of two Hosts (RFC 9112, 3.2). Node takes the first. */
-function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+interface Fault {
+  readonly reason: string;
+  readonly status: number;
+  readonly error: IscepError;
+}
+
+/** Two servers may take different Host fields (RFC 9112, 3.2). Node takes the first. */
+function faultOf({ rawHeaders }: IncomingMessage): Fault | undefined {
+  if (rawHeaders.length > 2 * maxHeaderFields) {
+    const error = new IscepError("too_large", `a request has at most ${maxHeaderFields} header fields`);
+    return { reason: "too many header fields", status: 431, error };
+  }
   let hosts = 0;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index];
     if (name?.length === 4 && name.toLowerCase() === "host") hosts++;
   }
-  return hosts > 1;
+  if (hosts <= 1) return undefined;
+  const error = new IscepError("protocol", "a request has one Host, and this one has several");
+  return { reason: "several Host fields", status: 400, error };
 }
 
-function refuseRequest(outgoing: ServerResponse): void {
-  const body = problemText(new IscepError("protocol", "a request has one Host, and this one has several"), {
-    status: 400,
-  });
-  outgoing.writeHead(400, { "content-type": "application/problem+json", connection: "close" }).end(body);
+function refuseRequest(outgoing: ServerResponse, { status, error }: Fault): void {
+  const body = problemText(error, { status, isOfHttp: isHttpFaultStatus(status) });
+  outgoing.writeHead(status, { "content-type": "application/problem+json", connection: "close" }).end(body);
 }

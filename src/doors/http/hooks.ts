@@ -29,8 +29,10 @@ export const mountHooks: HttpMount = (app, { settings, limits }) => {
     );
     const delivery = { header: (name: string) => context.req.header(name), body };
     const fault = faultOf(hook ?? first, delivery, limits.webhookToleranceMs);
-    if (hook !== undefined && fault === undefined)
+    if (hook !== undefined && fault === undefined) {
+      if (hook.kind !== "unsigned") peer.identified(ownerOfHook(hook.name));
       return answer(context, hook, argumentsOf(hook, delivery, limits), deliveryKey(hook, delivery));
+    }
     peer.failed(
       `webhook ${JSON.stringify(name.slice(0, 64))}: ${hook === undefined ? "there is no such hook" : fault}`,
     );

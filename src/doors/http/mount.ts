@@ -10,7 +10,17 @@ import type { HttpSettings } from "./settings.js";
 /** The connection over which a request came, as far as a handler needs it. */
 export type HttpPeer = Pick<
   HttpConnection,
-  "source" | "tls" | "client" | "clientAs" | "follower" | "lasting" | "failed" | "checkPenalty" | "metrics" | "cut"
+  | "source"
+  | "tls"
+  | "client"
+  | "clientAs"
+  | "identified"
+  | "follower"
+  | "lasting"
+  | "failed"
+  | "checkPenalty"
+  | "metrics"
+  | "cut"
 >;
 
 /** The types of hono's context in this door. A test without a port calls `httpApp` with a request and a peer of its own. */

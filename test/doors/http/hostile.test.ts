@@ -127,6 +127,17 @@ describe("budgets", () => {
     expect(text).toContain("max_http_head_bytes");
   });
 
+  test("a head with too many fields is 431, and none of them is left out in silence", async () => {
+    const server = await start();
+    for (const more of [[], ["Prefer: handling=lenient"]]) {
+      const raw = await server.bytes();
+      raw.send(...head, ...more, ...Array.from({ length: 205 }, (_, index) => `X-${index}: 1`));
+      raw.send("", "Idempotency-Key: k", "Content-Length: 2", "", "{}");
+      expect(statusesOf(await raw.rest())).toEqual([431]);
+    }
+    expect(ran).toEqual([]);
+  });
+
   test("a body over the limit is 413, whether it says its length or not", async () => {
     const server = await start({ maxPacketBytes: 65_536 });
     const told = await server.post("/commands/mark", { text: "a".repeat(70_000) });

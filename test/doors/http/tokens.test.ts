@@ -1,4 +1,8 @@
 /** A token that was good is no guess, and one that was removed has nothing more. */
+import { createHmac } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { defaultLimits } from "iscep";
 import { describe, expect, test } from "vitest";
 import { addToken, listTokens, removeToken } from "#iscep/identity/tokens-writer";
 import { later } from "../../support/cleanup.js";
@@ -7,6 +11,7 @@ import { errorOf } from "../../support/error-of.js";
 import { startHttp, statusesOf } from "../../support/http.js";
 import { knows } from "../../support/nats-service.js";
 import { tokens } from "../../support/servers.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
 
 test("wrong tokens of others at the same address stop nobody whose token this connection knows", async () => {
   const server = await startHttp({ exemptLocalSources: false });
@@ -53,4 +58,28 @@ describe("a run whose token is removed is lost", () => {
     expect((await run.outcome).status).toBe("lost");
     expect(new Set(await Promise.all(asked))).toEqual(new Set(times === 0 ? [] : ["unauthorized"]));
   });
+});
+
+test("who has signed a delivery is no stranger, also when the delivery runs nothing, and its body may be as long as said", async () => {
+  const secret = path.join(temporaryFolder(), "secret");
+  writeFileSync(secret, "a secret that is long enough", { mode: 0o600 });
+  const when = { "/ref": "main" };
+  const server = await startHttp({ http: { hooks: { it: { command: "noargs", kind: "github", secret, when } } } });
+  const raw = await server.bytes();
+  const deliver = (ref: string, bytes: number): void => {
+    const start = `{"ref":"${ref}","pad":"`;
+    const body = `${start}${"x".repeat(bytes - start.length - 2)}"}`;
+    const signature = createHmac("sha256", "a secret that is long enough").update(body).digest("hex");
+    raw.send("POST /hooks/it HTTP/1.1", "Host: localhost", "X-GitHub-Event: push", "Content-Type: application/json");
+    raw.send("", `X-Hub-Signature-256: sha256=${signature}`, `Content-Length: ${bytes}`, "", body);
+  };
+  // The first is as large as all that a stranger may send.
+  deliver("other", defaultLimits.maxUnauthenticatedBytes);
+  await raw.until(/ignored/);
+  for (let count = 2; count <= 4; count++) {
+    deliver("other", 100_000);
+    await raw.until(new RegExp(`(?:ignored[^]*){${count}}`));
+  }
+  deliver("main", 100_000);
+  expect(await raw.until(/"status":"running"/)).not.toContain("unauthorized");
 });
