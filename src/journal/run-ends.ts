@@ -30,7 +30,7 @@ export class RunEnds {
       // When too much waits, only the first line is kept, which says how the run ended. The value is then gone after a
       // restart.
       const isTooMuch = this.#waitingLength + text.length > limits.maxUnwrittenOutputBytes;
-      const kept = isTooMuch ? text.slice(0, text.trimStart().indexOf("\n") + 2) : text;
+      const kept = isTooMuch ? text.slice(0, text.indexOf("\n", 1) + 1) : text;
       this.#waiting.set(run, kept);
       this.#waitingLength += kept.length;
     }

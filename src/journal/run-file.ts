@@ -58,20 +58,17 @@ export function readRunFile(path: string): {
 
 /**
  * The end that counts, and the line behind it. Another server may have reported the run as lost while its own server
- * could not be seen. What its own server wrote counts more, whichever came first.
+ * could not be seen. What its own server wrote counts more, whichever came first. It writes an end again of which the
+ * disk took only a part, so its last one is whole.
  */
 function endAmong(
   lines: readonly (string | undefined)[],
 ): { readonly end: StoredEnd; readonly next: string | undefined } | undefined {
-  let lost: { readonly end: StoredEnd; readonly next: string | undefined } | undefined;
-  for (const [index, line] of lines.entries()) {
+  const found = lines.flatMap((line, index) => {
     const end = readEnd(parsed(line));
-    if (end === undefined) continue;
-    const found = { end, next: lines[index + 1] };
-    if (end.status !== "lost") return found;
-    lost ??= found;
-  }
-  return lost;
+    return end === undefined ? [] : [{ end, next: lines[index + 1] }];
+  });
+  return found.findLast(({ end }) => end.status !== "lost") ?? found[0];
 }
 
 function headOf(path: string): { readonly text: string; readonly isWhole: boolean } {
