@@ -5,6 +5,7 @@ import { pauseMs } from "../api/pauses.js";
 import { toProblem, type Problem } from "../api/problem.js";
 import { followRun } from "../api/run-events.js";
 import { readRun, readStatus, type RunRecord } from "../api/types.js";
+import type { JsonObject } from "../api/reading.js";
 import { OutputModel } from "../output/output-model.js";
 import { fittingSize } from "../typing/fitting-size.js";
 import { refreshActiveRuns } from "./active-runs.js";
@@ -41,6 +42,7 @@ export class LiveRun {
   readonly typing = signal<LiveTyping | undefined>(undefined);
   readonly #stop = new AbortController();
   #isDrawPlanned = false;
+  #early: (() => void)[] | undefined = [];
   /** Output before this offset was there before. */
   #replayEnd = 0;
   #isReplay = true;
@@ -55,47 +57,40 @@ export class LiveRun {
   }
 
   async #begin(): Promise<void> {
+    this.#follow();
     for (let attempt = 0; !(await this.#load()) && !this.#stop.signal.aborted; attempt++)
       await untilOnlineOr(pauseMs(attempt, Math.random()), this.#stop.signal);
     await this.#openTyping();
+    const early = this.#early ?? [];
+    this.#early = undefined;
     if (this.#stop.signal.aborted) return;
-    this.#follow();
+    for (const take of early) take();
+  }
+
+  /** What comes before it is known whether this is a terminal waits for that. */
+  #take(event: () => void): void {
+    if (this.#early === undefined) event();
+    else this.#early.push(event);
   }
 
   #follow(): void {
     followRun(
       { run: this.id, offset: 0, signal: this.#stop.signal, pause: untilOnlineOr },
       {
-        output: (channel, bytes, offset) => {
-          this.#isReplay = offset < this.#replayEnd;
-          this.model.push(channel, bytes);
-          this.outputBytes.value = offset + bytes.length;
-          this.redraw();
-        },
+        output: (channel, bytes, offset) =>
+          this.#take(() => {
+            this.#isReplay = offset < this.#replayEnd;
+            this.model.push(channel, bytes);
+            this.outputBytes.value = offset + bytes.length;
+            this.redraw();
+          }),
         progress: (fraction, message) => {
           this.progress.value = { fraction: Math.max(0, Math.min(1, fraction)), message };
         },
         queued: (position) => {
           this.queuePlace.value = position;
         },
-        end: (outcome) => {
-          this.model.end();
-          this.redraw();
-          const before = this.record.value;
-          const ended = readRun({ ...outcome, run: this.id });
-          if (before !== undefined)
-            this.record.value = {
-              ...before,
-              ...pick(ended),
-              status: readStatus(outcome["status"]),
-              endedAtMs: before.endedAtMs ?? ended.endedAtMs ?? Date.now(),
-            };
-          this.isComplete.value = true;
-          this.queuePlace.value = 0;
-          this.#closeTyping();
-          void this.#load();
-          void refreshActiveRuns();
-        },
+        end: (outcome) => this.#take(() => this.#end(outcome)),
         connection: (isOpen) => {
           this.isConnected.value = isOpen;
         },
@@ -109,6 +104,25 @@ export class LiveRun {
       this.isComplete.value = true;
       this.#closeTyping();
     });
+  }
+
+  #end(outcome: JsonObject): void {
+    this.model.end();
+    this.redraw();
+    const before = this.record.value;
+    const ended = readRun({ ...outcome, run: this.id });
+    if (before !== undefined)
+      this.record.value = {
+        ...before,
+        ...pick(ended),
+        status: readStatus(outcome["status"]),
+        endedAtMs: before.endedAtMs ?? ended.endedAtMs ?? Date.now(),
+      };
+    this.isComplete.value = true;
+    this.queuePlace.value = 0;
+    this.#closeTyping();
+    void this.#load();
+    void refreshActiveRuns();
   }
 
   stop(): void {
