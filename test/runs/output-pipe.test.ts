@@ -1,6 +1,7 @@
 /** Scripts open their output by its names, as those for containers do: Node's own pipes are sockets, where that fails. */
-import { readdirSync } from "node:fs";
+import { closeSync, readdirSync, rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { openOutputPipe } from "#iscep/runs/script/output-pipe";
 import { watchForLeaks } from "../support/leaks.js";
 import { run, resultOf, shell } from "../support/scripts.js";
 
@@ -40,6 +41,31 @@ describe.skipIf(process.platform !== "linux")("a script", () => {
     for (const [index, outcome] of outcomes.entries()) {
       expect(resultOf(outcome).stdout).toBe(String(index).padStart(1_000, "0").repeat(5));
       expect(resultOf(outcome).stderr).toBe(`${index}\n`);
+    }
+  });
+
+  test("has its output also after somebody has removed the folder of the pipes", async () => {
+    const name = resultOf(await run(shell("readlink /proc/$$/fd/1"))).stdout;
+    const folder = name.slice(0, name.lastIndexOf("/"));
+    rmSync(folder, { recursive: true });
+    const scripts = Array.from({ length: 80 }, () => run(shell("echo one > /dev/stdout; echo two > /dev/stderr")));
+    for (const outcome of await Promise.all(scripts)) {
+      expect(outcome).toMatchObject({ status: "completed", exitCode: 0 });
+      expect(resultOf(outcome)).toMatchObject({ stdout: "one\n", stderr: "two\n" });
+    }
+  });
+
+  test("that cannot have its pipes takes no descriptor and no pipe", () => {
+    const descriptors = (): number => readdirSync("/proc/self/fd").length;
+    const opened = openOutputPipe();
+    const before = descriptors();
+    for (let attempt = 0; attempt < 100; attempt++) expect(() => openOutputPipe({ uid: -2, gid: -2 })).toThrow();
+    expect(descriptors()).toBe(before);
+    const next = openOutputPipe();
+    expect(next).toBeDefined();
+    for (const pipe of [opened, next]) {
+      pipe?.reader.destroy();
+      if (pipe !== undefined) closeSync(pipe.writeEnd);
     }
   });
 });

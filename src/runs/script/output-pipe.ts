@@ -32,33 +32,49 @@ const prefix = "iscep-pipes-";
 const memoryFolder = "/dev/shm";
 
 let folder: string | undefined;
-const names: string[] = [];
+let names: string[] = [];
 let count = 0;
 let isMaking = false;
 let canMake = process.platform === "linux";
 
 /**
- * undefined where the system has no mkfifo: then the program gets what Node gives it.
+ * undefined where the system has no mkfifo, or cannot start it now: then the program gets what Node gives it.
  * @param owner the user that may open it again by its path, when the program runs as another user
  * @throws what the system says, such as EMFILE
  */
 export function openOutputPipe(owner?: DescriptorOwner): OutputPipe | undefined {
+  try {
+    return openNext(owner);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    // Somebody has removed the folder, as systemd does when the last session of a user ends (RemoveIPC of logind.conf).
+    names = names.filter((name) => existsSync(name));
+    return openNext(owner);
+  }
+}
+
+/** A pipe that could not be opened is kept for the next attempt. */
+function openNext(owner: DescriptorOwner | undefined): OutputPipe | undefined {
   makeMore();
-  const name = names.pop();
+  const name = names.at(-1);
   if (name === undefined) return undefined;
+  const opened: number[] = [];
+  const open = (flags: number): number => {
+    const descriptor = openSync(name, flags);
+    opened.push(descriptor);
+    return descriptor;
+  };
   try {
     // A reader that does not wait for a writer comes first. Then the writer has a reader.
-    const readEnd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const writeEnd = openSync(name, constants.O_WRONLY);
-      if (owner !== undefined) fchownSync(writeEnd, owner.uid, owner.gid);
-      return { reader: new Socket({ fd: readEnd, readable: true, writable: false }), writeEnd };
-    } catch (error) {
-      closeSync(readEnd);
-      throw error;
-    }
-  } finally {
+    const readEnd = open(constants.O_RDONLY | constants.O_NONBLOCK);
+    const writeEnd = open(constants.O_WRONLY);
+    if (owner !== undefined) fchownSync(writeEnd, owner.uid, owner.gid);
     unlinkSync(name);
+    names.pop();
+    return { reader: new Socket({ fd: readEnd, readable: true, writable: false }), writeEnd };
+  } catch (error) {
+    for (const descriptor of opened) closeSync(descriptor);
+    throw error;
   }
 }
 
@@ -67,8 +83,10 @@ function makeMore(): void {
   if (!canMake || names.length > batchSize / 2) return;
   if (names.length === 0) {
     const wanted = newNames();
-    if (spawnSync("mkfifo", ["-m", "600", ...wanted], { stdio: "ignore" }).status === 0) names.push(...wanted);
-    else canMake = false;
+    const { status, error } = spawnSync("mkfifo", ["-m", "600", ...wanted], { stdio: "ignore" });
+    if (status === 0) names.push(...wanted);
+    // Any other failure, such as too few descriptors, may be over the next time.
+    else if (isMissing(error)) canMake = false;
   } else if (!isMaking) {
     isMaking = true;
     const wanted = newNames();
@@ -81,9 +99,14 @@ function makeMore(): void {
   }
 }
 
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
 function newNames(): string[] {
   const parent = existsSync(memoryFolder) ? memoryFolder : tmpdir();
-  const made = (folder ??= openFolder(parent));
+  const made = folder !== undefined && existsSync(folder) ? folder : openFolder(parent);
+  folder = made;
   return Array.from({ length: batchSize }, () => path.join(made, String(count++)));
 }
 
@@ -98,8 +121,13 @@ function openFolder(parent: string): string {
     if (isProcessGone(mark)) removeIfOurs(path.join(parent, name));
   }
   const made = mkdtempSync(path.join(parent, `${prefix}${ownProcessMark()}-`));
-  process.once("exit", () => removeIfOurs(made));
+  process.off("exit", removeOwn);
+  process.once("exit", removeOwn);
   return made;
+}
+
+function removeOwn(): void {
+  if (folder !== undefined) removeIfOurs(folder);
 }
 
 function removeIfOurs(made: string): void {
