@@ -30,6 +30,11 @@ describe.skipIf(hasNoBrowser)("the console", () => {
       .locator(".field", { has: page.locator(".field-name", { hasText: new RegExp(`^${name}$`) }) })
       .locator("input, select, textarea");
   const outputOf = (page: Page): Promise<string> => page.locator(".output-rows").innerText();
+  const linesOf = async (page: Page): Promise<string[]> =>
+    (await outputOf(page))
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean);
 
   test("a browser is led from / to the console, and a page that was asked for comes after the sign-in", async () => {
     const page = await browser.open();
@@ -96,12 +101,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByRole("complementary").getByRole("link", { name: /steps/ }).waitFor();
     server.touch("live-go");
     await ended(page, "Completed");
-    expect(
-      (await outputOf(page))
-        .split("\n")
-        .map((line) => line.trim())
-        .filter(Boolean),
-    ).toEqual(["green one", "trouble", "100%", "last"]);
+    await expect.poll(() => linesOf(page)).toEqual(["green one", "trouble", "100%", "last"]);
     expect(await page.title()).toBe("Completed: steps · iscep");
   });
 
@@ -168,9 +168,8 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await argument(page, "day").fill("2026-11-28");
     await page.getByRole("button", { name: "Run" }).click();
     await ended(page, "Completed");
-    const output = await outputOf(page);
     for (const text of ["<ada>", "<4>", "<true>", "<full>", "<three>", "<2026-11-28>", "<two", "lines>", "<1>", "<2>"])
-      expect(output).toContain(text);
+      await expect.poll(() => outputOf(page)).toContain(text);
     expect(await page.locator("main").innerText()).not.toContain("geheim");
     await page.getByRole("link", { name: "Edit and run again" }).click();
     await page.getByText("Secrets are not kept").waitFor();
@@ -266,12 +265,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.context().setOffline(false);
     server.touch("resume-go");
     await ended(page, "Completed");
-    expect(
-      (await outputOf(page))
-        .split("\n")
-        .map((line) => line.trim())
-        .filter(Boolean),
-    ).toEqual(["green one", "trouble", "100%", "last"]);
+    await expect.poll(() => linesOf(page)).toEqual(["green one", "trouble", "100%", "last"]);
   });
 
   test("what ran stands in the history, with filters, pages and a link to each line", async () => {
@@ -316,7 +310,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await own.stop();
     await page.getByText("The server does not answer").waitFor();
     await page.getByText(/The connection broke. It goes on at byte/).waitFor();
-    expect(await outputOf(page)).toContain("trouble");
+    await expect.poll(() => outputOf(page)).toContain("trouble");
     await own.start();
     // The sessions of browsers went with the server.
     await page.getByText("Your sign-in has ended").waitFor();

@@ -54,7 +54,7 @@ describe.skipIf(hasNoBrowser)("somebody who types in the console", () => {
     await shown(page, "hi Ada");
     server.touch("asks-go");
     await ended(page, "Completed");
-    expect(await outputOf(page)).toEqual(["name? Ada", "hi Ada"]);
+    await expect.poll(() => outputOf(page)).toEqual(["name? Ada", "hi Ada"]);
     expect(await page.locator("textarea").count()).toBe(0);
     expect(await focused(page)).toContain("output-box");
   });
@@ -88,10 +88,9 @@ describe.skipIf(hasNoBrowser)("somebody who types in the console", () => {
       ["61 c3 a9", "1b 4f 41", "1b 5b 31 3b 35 44", "1b 5b 31 35 7e", "1b 5b 33 7e", "09", "1b 5b 5a", "1b", "03"],
       ["1b 62", "1b 5b 32 30 30 7e 31 0d 32 1b 5b 32 30 31 7e", "17", "1b 4f 41", "71"],
     ];
-    const output = await outputOf(page);
-    expect(output.join("").replace(/^ready/, "")).toContain(` ${expected.flat().join(" ")}`);
     // The last line is the size that the page has told.
-    expect(output.at(-1)).toMatch(/^2\d 1[12]\d$/);
+    await expect.poll(async () => (await outputOf(page)).at(-1)).toMatch(/^2\d 1[12]\d$/);
+    expect((await outputOf(page)).join("").replace(/^ready/, "")).toContain(` ${expected.flat().join(" ")}`);
   });
 
   test("an input method writes at the cursor, and only what it has decided is sent", async () => {
@@ -106,7 +105,7 @@ describe.skipIf(hasNoBrowser)("somebody who types in the console", () => {
     server.touch("asks-go");
     await shown(page, "hi 日本");
     await ended(page, "Completed");
-    expect((await outputOf(page))[0]).toBe("name? 日本");
+    await expect.poll(async () => (await outputOf(page))[0]).toBe("name? 日本");
   });
 
   test("the terminal is no trap: Shift+Escape leaves, Tab comes back, and it says so", async () => {
@@ -208,7 +207,7 @@ describe.skipIf(hasNoBrowser)("somebody who types in the console", () => {
     await page.keyboard.press("Enter");
     await shown(page, /^offline$/);
     await page.getByText("leaves it").waitFor();
-    expect((await outputOf(page)).slice(0, 2)).toEqual(["$ echo offline", "offline"]);
+    await expect.poll(async () => (await outputOf(page)).slice(0, 2)).toEqual(["$ echo offline", "offline"]);
   });
 
   test("a command without a terminal gets lines, hidden ones too, and their end", async () => {
@@ -235,7 +234,9 @@ describe.skipIf(hasNoBrowser)("somebody who types in the console", () => {
     expect(await field.inputValue()).toBe("rest");
     await page.getByRole("button", { name: "End of input" }).click();
     await ended(page, "Completed");
-    expect(await outputOf(page)).toEqual(["got <one  line>", "got <geheim>", "got <a>", "got <b>", "no more"]);
+    await expect
+      .poll(() => outputOf(page))
+      .toEqual(["got <one  line>", "got <geheim>", "got <a>", "got <b>", "no more"]);
     expect(await page.getByRole("form").count()).toBe(0);
   });
 
