@@ -12,7 +12,8 @@ export interface ScheduleDefinition<Input = object> {
   /** The arguments of the call. Default: no arguments. */
   readonly args?: Input;
   /**
-   * true: of the instances of a service (NATS), one starts each planned time. false: each of them does, such as for
+   * true: of the instances of a service (NATS), and of servers that share a runs folder, one starts each planned time.
+   * false: each of them does, such as for
    * work that belongs to a machine. Default: true.
    */
   readonly once?: boolean;

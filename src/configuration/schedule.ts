@@ -29,7 +29,7 @@ export const scheduleKeys = {
   once: {
     field: "once",
     kind: flag,
-    says: "Of the instances of a service on NATS, one starts each time; `false`: each of them does.",
+    says: "Of the instances of a service on NATS, and of servers that share a state folder, one starts each time; `false`: each of them does.",
     default: "`true`",
   },
   args: { field: "args", kind: values, says: "The arguments of the command.", default: "no arguments" },

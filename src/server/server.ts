@@ -21,6 +21,7 @@ import type { Logs } from "../model/logs.js";
 import { tellExceptions } from "../logs/exceptions.js";
 import { insideCommandWorker } from "../runs/thread/worker-flag.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
+import { folderClaims } from "../schedule/folder-claims.js";
 import { Scheduler } from "../schedule/scheduler.js";
 import { loadTracing } from "../traces/tracing.js";
 import { Admission } from "./admission.js";
@@ -198,7 +199,8 @@ export class Server implements DoorServer {
     dispatcher.turns.turned = () => this.#loadChanges.changed();
     const file = options.runsFolder === undefined ? undefined : join(options.runsFolder, "schedule.json");
     const shared = options.doors?.find((door) => door.claimSchedule !== undefined);
-    const claim = shared?.claimSchedule?.bind(shared);
+    const inFolder = runs && folderClaims(options.runsFolder ?? "", runs.isGone, limits.scheduleCatchUpMs);
+    const claim = shared?.claimSchedule?.bind(shared) ?? inFolder;
     const scheduler = new Scheduler({ registry: this.#registry, dispatcher, file, limits, logs, claim });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
     const host = doorHost(

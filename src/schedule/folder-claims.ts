@@ -1,0 +1,73 @@
+/** Lets each planned time be started by one of the servers that share a runs folder. */
+import { createHash } from "node:crypto";
+import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { createFileExclusively } from "../files/atomic-file.js";
+import { ownProcessMark } from "../files/process-mark.js";
+import type { ScheduleClaim, ScheduledTime } from "./shared-times.js";
+
+/**
+ * @param isGone whether the server with this mark has ended
+ * @param catchUpMs how long after a time other servers may still ask for it
+ */
+export function folderClaims(
+  folder: string,
+  isGone: (server: string) => boolean,
+  catchUpMs: number,
+): (time: ScheduledTime) => Promise<ScheduleClaim> {
+  return ({ command, plannedMs, isAlone }) => {
+    const path = join(folder, `schedule-${createHash("sha256").update(command).digest("hex").slice(0, 32)}`);
+    try {
+      return Promise.resolve(claim(path, plannedMs, isAlone, isGone, 2 * catchUpMs));
+    } catch {
+      // A folder that cannot be written to must not prevent a backup from running. The run itself reports the folder.
+      return Promise.resolve({ kind: "ours", ended: () => {} });
+    }
+  };
+}
+
+function claim(
+  path: string,
+  plannedMs: number,
+  isAlone: boolean,
+  isGone: (server: string) => boolean,
+  keptMs: number,
+): ScheduleClaim {
+  if (!createFileExclusively(`${path}.${plannedMs}`, ownProcessMark())) return { kind: "others" };
+  removeOld(path, keptMs);
+  if (!isAlone) return { kind: "ours", ended: () => {} };
+  const running = `${path}.running`;
+  const before = holderOf(running);
+  if (before !== undefined && before !== ownProcessMark() && !isGone(before))
+    return { kind: "underWay", where: before };
+  writeFileSync(running, ownProcessMark(), { mode: 0o600 });
+  return {
+    kind: "ours",
+    ended: () => {
+      try {
+        if (holderOf(running) === ownProcessMark()) rmSync(running, { force: true });
+      } catch {
+        // The file stays until this server starts the command again or has ended.
+      }
+    },
+  };
+}
+
+function holderOf(running: string): string | undefined {
+  try {
+    return readFileSync(running, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Only claims that nobody asks for any more. */
+function removeOld(path: string, keptMs: number): void {
+  for (const name of readdirSync(dirname(path))) {
+    if (!name.startsWith(`${basename(path)}.`) || !/\.\d+$/.test(name)) continue;
+    const claimed = join(dirname(path), name);
+    const { mtimeMs } = statSync(claimed, { throwIfNoEntry: false }) ?? {};
+    if (mtimeMs !== undefined && Date.now() - mtimeMs > keptMs) rmSync(claimed, { force: true });
+  }
+}
