@@ -59,7 +59,8 @@ describe.skipIf(process.platform !== "linux")("a script", () => {
     const descriptors = (): number => readdirSync("/proc/self/fd").length;
     const opened = openOutputPipe();
     const before = descriptors();
-    for (let attempt = 0; attempt < 100; attempt++) expect(() => openOutputPipe({ uid: -2, gid: -2 })).toThrow();
+    for (let attempt = 0; attempt < 100; attempt++)
+      expect(() => openOutputPipe({ uid: -2, gid: -2 })).toThrow("out of range");
     expect(descriptors()).toBe(before);
     const next = openOutputPipe();
     expect(next).toBeDefined();
