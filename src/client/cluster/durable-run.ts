@@ -1,4 +1,5 @@
 /** A call that waits in the queue of the broker until an instance takes it. Its caller has the id of its run at once. */
+import { setMaxListeners } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorTable, IscepError, isErrorCode, toIscepError, type ErrorCode } from "../../errors.js";
 import { outcomeTable, type Outcome } from "../../model/outcome.js";
@@ -67,6 +68,8 @@ export async function foundRun(run: string, finding: FindingOptions, refused?: O
   if (refused?.status === "rejected" && !isNowhere.has(refused.error.code)) return refused;
   const { durable, token, signal, closed, attach, isPatient } = finding;
   const interrupted = signal === undefined ? closed : AbortSignal.any([signal, closed]);
+  // Any number of calls may wait, and Node treats more than 10 listeners as a leak.
+  setMaxListeners(0, interrupted);
   let startedMs: number | undefined;
   let silentSinceMs: number | undefined;
   for (;;) {

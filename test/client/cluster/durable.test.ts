@@ -49,6 +49,20 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect((await client.runs({ run: id })).runs).toMatchObject([{ run: id, status: "completed" }]);
   });
 
+  test("many calls may wait in one client, and Node takes none of it for a leak", async () => {
+    const nats = await NatsServer.start({ jetStream: true });
+    const client = await clientOf(nats);
+    const warnings: string[] = [];
+    const warned = ({ name }: Error): void => void warnings.push(name);
+    process.on("warning", warned);
+    later(() => void process.off("warning", warned));
+    const runs = Array.from({ length: 12 }, () => client.run("greet", { name: "ada" }, durable));
+    for (const { id } of runs) await id;
+    await startInstance(nats, { commands: [greet], limits });
+    for (const { value } of runs) expect(await value).toBe("ada");
+    expect(warnings).toEqual([]);
+  });
+
   test("a token is proven, and what the call may not do is its outcome", async () => {
     const nats = await NatsServer.start({ jetStream: true });
     const { tokensFile } = await startInstance(nats, { commands: [greet], tokens: {}, limits });
