@@ -48,7 +48,7 @@ describe("a run whose token is removed is lost", () => {
     const server = await startHttp({ commands: [...originalTasks, slow.command] });
     const { token } = await addToken(server.tokensFile, { owner: "ada" });
     await knows(server.server, token);
-    const client = server.server.client({ token, source: "test" });
+    const client = server.server.client({ token, source: "127.0.0.1" });
     later(() => client.close());
     const run = client.run("gate", {});
     await slow.started(1);
