@@ -1,5 +1,6 @@
 /** The caller's side of durable calls: to submit one, and to ask what became of it. */
 import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { IscepError } from "../../errors.js";
 import { secretOf, serverKey } from "../../identity/tokens.js";
 import type { Limits } from "../../limits/limits.js";
@@ -9,7 +10,7 @@ import { isServerProof, tokenReference } from "../../session/proof.js";
 import { isJsonObject, parseJson } from "../../wire/json.js";
 import type { Broker } from "../broker.js";
 import { callSubjects } from "../call-subjects.js";
-import { isRefusal, jetStreamFault } from "./jetstream-faults.js";
+import { beingMadeMs, isRefusal, isWithoutAnswer, jetStreamFault } from "./jetstream-faults.js";
 import { keysOf, newRequest } from "../request-header.js";
 import { isId } from "../subjects.js";
 import { openWorkQueue } from "./work-queue.js";
@@ -61,14 +62,22 @@ export async function submitDurable(broker: Broker, call: DurableCall, limits: D
   if (bytes > most)
     throw new IscepError("too_large", `a durable call has at most ${most} bytes with its headers (${whose})`);
   const queue = await openWorkQueue(broker, service, limits);
-  try {
-    await queue.jetStream.publish(callSubjects.submit(service, run, command), request.payload, { headers });
-  } catch (error) {
-    if (isRefusal(error)) throw jetStreamFault(broker.where, error);
-    const sentence = "the broker did not say whether it has the durable call; look for its run before you call again";
-    throw new IscepError("lost", sentence, { cause: error, details: { run } });
+  const subject = callSubjects.submit(service, run, command);
+  for (let triesLeft = 3; ; triesLeft--) {
+    try {
+      await queue.jetStream.publish(subject, request.payload, { headers });
+      return run;
+    } catch (error) {
+      // The broker tells of a stream a moment before it listens for it.
+      if (isWithoutAnswer(error) && triesLeft > 0) await pause(beingMadeMs);
+      else if (isRefusal(error)) throw jetStreamFault(broker.where, error);
+      else {
+        const sentence =
+          "the broker did not say whether it has the durable call; look for its run before you call again";
+        throw new IscepError("lost", sentence, { cause: error, details: { run } });
+      }
+    }
   }
-  return run;
 }
 
 /**

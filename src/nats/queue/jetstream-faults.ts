@@ -77,7 +77,7 @@ export function jetStreamFault(where: string, thrown: unknown): IscepError {
 }
 
 /** Nobody listens on the subjects of JetStream. */
-function isWithoutAnswer(thrown: unknown): boolean {
+export function isWithoutAnswer(thrown: unknown): boolean {
   if (hasNoResponder(thrown)) return true;
   return thrown instanceof Error && (thrown.name === "JetStreamNotEnabled" || thrown.message === "stream not found");
 }
