@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Problem } from "../../console/src/api/problem.js";
+import { OutputModel } from "../../console/src/output/output-model.js";
 import { TypedInput } from "../../console/src/state/typed-input.js";
 import { bytesOfKey, type KeyPress } from "../../console/src/typing/key-bytes.js";
 import type { OutgoingPiece } from "../../console/src/typing/outbox.js";
@@ -263,6 +264,24 @@ describe("what is typed", () => {
     });
     expect(input.type("x".repeat(4 * 2 ** 20))).toBe(true);
     expect(input.type("x")).toBe(false);
+  });
+
+  test("is a bounded number of answers, however often the output asks the terminal", () => {
+    const input = new TypedInput({
+      offset: 0,
+      post: () => new Promise(() => undefined),
+      fetchOffset: () => Promise.resolve(0),
+      pause: () => Promise.resolve(),
+    });
+    const model = new OutputModel();
+    model.becomeTerminal({ columns: 80, rows: 24 }, (text) => input.answer(text));
+    const question = "\u001b[c";
+    model.push("stdout", new TextEncoder().encode(question));
+    const answerBytes = input.waitingBytes.value;
+    expect(answerBytes).toBeGreaterThan(0);
+    model.push("stdout", new TextEncoder().encode(question.repeat(20_000)));
+    expect(input.waitingBytes.value).toBeLessThan(1_024 + answerBytes);
+    expect(input.type("somebody types on")).toBe(true);
   });
 
   test("a page that was reloaded finds out that the input has ended meanwhile", async () => {

@@ -157,7 +157,7 @@ export class LiveRun {
   }
 
   readonly #answer = (text: string): void => {
-    if (!this.#isReplay) this.typing.value?.input.type(text);
+    if (!this.#isReplay) this.typing.value?.input.answer(text);
   };
 
   #closeTyping(): void {

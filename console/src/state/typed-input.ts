@@ -32,6 +32,8 @@ export interface TypedInputOptions {
 const maxPieceBytes = 65_536;
 /** More is a file, which the form can give to the command. */
 const maxWaitingBytes = 4 * 2 ** 20;
+/** Programs ask the terminal a few questions and read the answers, of some ten bytes each, before they go on. */
+const maxWaitingForAnswerBytes = 1_024;
 
 const encoder = new TextEncoder();
 
@@ -57,6 +59,14 @@ export class TypedInput {
     this.#outbox.add(bytes);
     void this.#deliver();
     return true;
+  }
+
+  /**
+   * What the terminal answers to the program. It is left out while much waits: output that asks again and again, such as a
+   * binary file that was shown by mistake, comes from nobody who reads the answers, and they would be typed to the command.
+   */
+  answer(text: string): void {
+    if (this.#outbox.waitingBytes < maxWaitingForAnswerBytes) this.type(text);
   }
 
   /** Nothing is typed behind this. */
