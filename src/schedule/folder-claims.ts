@@ -7,6 +7,12 @@ import { ownProcessMark } from "../files/process-mark.js";
 import type { ScheduleClaim, ScheduledTime } from "./shared-times.js";
 
 /**
+ * How many claims of this process have not ended, by the file that says who runs the command. A time that is left out
+ * while the last run goes on must not give away the mark of that run. All servers of a process share one mark.
+ */
+const held = new Map<string, number>();
+
+/**
  * @param isGone whether the server with this mark has ended
  * @param catchUpMs how long after a time other servers may still ask for it
  */
@@ -41,9 +47,16 @@ function claim(
   if (before !== undefined && before !== ownProcessMark() && !isGone(before))
     return { kind: "underWay", where: before };
   writeFileSync(running, ownProcessMark(), { mode: 0o600 });
+  held.set(running, (held.get(running) ?? 0) + 1);
   return {
     kind: "ours",
     ended: () => {
+      const left = (held.get(running) ?? 1) - 1;
+      if (left > 0) {
+        held.set(running, left);
+        return;
+      }
+      held.delete(running);
       try {
         if (holderOf(running) === ownProcessMark()) rmSync(running, { force: true });
       } catch {

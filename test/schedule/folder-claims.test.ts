@@ -1,8 +1,8 @@
 /** Servers that share a runs folder have the same schedules, and each planned time is started by one of them. */
-import { readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { defineCommand } from "iscep";
+import { defineCommand, type Logs } from "iscep";
 import { Registry } from "#iscep/commands/registry";
 import { Dispatcher } from "#iscep/dispatcher";
 import { ownProcessMark } from "#iscep/files/process-mark";
@@ -72,6 +72,49 @@ test("a time is left out while the last run goes on in another server that lives
   expect((await claim({ ...time, plannedMs: begin + 2 })).kind).toBe("underWay");
   expect((await claim({ ...time, plannedMs: begin + 3, isAlone: false })).kind).toBe("ours");
   expect((await claim({ ...next, command: "other" })).kind).toBe("ours");
+});
+
+test("a time that is left out does not give away the mark of the run that goes on", async () => {
+  const folder = temporaryFolder();
+  const clock = { nowMs: begin };
+  const runs: (() => void)[] = [];
+  const command = defineCommand({
+    name: "nightly",
+    schedule: { cron: "0 * * * *", timeZone: "UTC" },
+    run: () => new Promise<void>((resolve) => runs.push(resolve)),
+  });
+  const registry = new Registry([command]);
+  const limits = resolveLimits();
+  const errors: string[] = [];
+  const logs: Logs = {
+    access: () => {},
+    error: ({ message }) => errors.push(message),
+    command: () => {},
+    close: () => Promise.resolve(),
+  };
+  const dispatcher = new Dispatcher({ registry, limits });
+  const claim = folderClaims(folder, () => false, hour);
+  const file = path.join(folder, "schedule.json");
+  const scheduler = new Scheduler({ registry, dispatcher, file, limits, logs, claim, now: () => clock.nowMs });
+  scheduler.begin();
+  later(async () => {
+    scheduler.close();
+    for (const finish of runs) finish();
+    await dispatcher.close(0);
+  });
+  clock.nowMs = begin + hour;
+  scheduler.look();
+  await until(() => runs.length === 1);
+  const marked = readFileSync(runningFile(folder), "utf8");
+  clock.nowMs = begin + 2 * hour;
+  scheduler.look();
+  await until(() => errors.length === 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(runs).toHaveLength(1);
+  expect(readFileSync(runningFile(folder), "utf8")).toBe(marked);
+  // Its own end does.
+  runs[0]?.();
+  await until(() => !readdirSync(folder).some((name) => name.endsWith(".running")));
 });
 
 test("a server that is gone holds up nothing, and a run that has ended neither", async () => {

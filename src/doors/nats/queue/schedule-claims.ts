@@ -14,6 +14,11 @@ export class ScheduleClaims {
   readonly #times: Claims;
   /** One key for each schedule, kept for as long as a run may take. */
   readonly #running: Claims;
+  /**
+   * How many claims of this instance have not ended, by key. A time that is left out while the last run goes on must not
+   * give away the key of that run.
+   */
+  readonly #held = new Map<string, number>();
   readonly #context: Pick<NatsPartContext, "instance" | "others" | "broker">;
 
   constructor(
@@ -47,20 +52,30 @@ export class ScheduleClaims {
       if (presence === "unknown")
         throw new IscepError("busy", `the last run was started by the instance ${before}, which may be gone or not`);
     }
-    const text = `${instance} ${plannedMs}`;
-    await this.#running.set(key, text);
-    return { kind: "ours", ended: () => void this.#ended(key, text) };
+    this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
+    const ended = (): void => void this.#ended(key);
+    try {
+      await this.#running.set(key, instance);
+    } catch (error) {
+      // It may have been set all the same.
+      ended();
+      throw error;
+    }
+    return { kind: "ours", ended };
   }
 
   /**
    * Tries until the key is gone, because while this instance lives, others leave out every time of a schedule that has
-   * a key.
+   * a key. A newer claim of this instance needs the key again, and gives it back itself.
    */
-  async #ended(key: string, text: string): Promise<void> {
-    const { broker } = this.#context;
-    while (!broker.connection.isClosed()) {
+  async #ended(key: string): Promise<void> {
+    const left = (this.#held.get(key) ?? 1) - 1;
+    if (left > 0) this.#held.set(key, left);
+    else this.#held.delete(key);
+    const { broker, instance } = this.#context;
+    while (!this.#held.has(key) && !broker.connection.isClosed()) {
       try {
-        await this.#running.release(key, text);
+        await this.#running.release(key, instance);
         return;
       } catch {
         await pause(retryMs, undefined, { ref: false });
