@@ -6,7 +6,7 @@ import type { KV } from "@nats-io/kv";
 import { createHash } from "node:crypto";
 import { IscepError } from "../../errors.js";
 import type { Broker } from "../broker.js";
-import { isConflict, jetStreamFault } from "./jetstream-faults.js";
+import { codeOf, isConflict, isWithoutAnswer, jetStreamFault, noStream } from "./jetstream-faults.js";
 import { makeStream } from "./streams.js";
 
 export interface ClaimsOptions {
@@ -38,13 +38,18 @@ export class Claims {
   }
 
   /** The bucket is opened when it is needed first, and made if there is none. */
-  async #open(): Promise<KV> {
+  async #use<T>(work: (bucket: KV) => Promise<T>): Promise<T> {
     const opening = (this.#opening ??= this.#make());
+    let isOpen = false;
     try {
-      return await opening;
+      const bucket = await opening;
+      isOpen = true;
+      return await work(bucket);
     } catch (error) {
-      this.#opening = undefined;
-      throw jetStreamFault(this.#broker.where, error);
+      // A bucket may be gone later, as after the broker came back without its disk. The next call makes it again.
+      const isGone = !isOpen || isWithoutAnswer(error) || codeOf(error) === noStream;
+      if (isGone && this.#opening === opening) this.#opening = undefined;
+      throw isConflict(error) ? error : jetStreamFault(this.#broker.where, error);
     }
   }
 
@@ -75,12 +80,11 @@ export class Claims {
    *   it. Unless the cause of the error `isRefusal`, the claim may have been made, so ask again with the same text
    */
   async claim(key: string, text: string): Promise<string> {
-    const bucket = await this.#open();
     try {
-      await bucket.create(key, text);
+      await this.#use((bucket) => bucket.create(key, text));
       return text;
     } catch (error) {
-      if (!isConflict(error)) throw jetStreamFault(this.#broker.where, error);
+      if (!isConflict(error)) throw error;
     }
     const found = await this.get(key);
     if (found !== undefined) return found;
@@ -89,23 +93,13 @@ export class Claims {
 
   /** @throws IscepError `busy`, `unauthorized` */
   async get(key: string): Promise<string | undefined> {
-    const bucket = await this.#open();
-    try {
-      const entry = await bucket.get(key);
-      return entry === null || entry.operation !== "PUT" ? undefined : entry.string();
-    } catch (error) {
-      throw jetStreamFault(this.#broker.where, error);
-    }
+    const entry = await this.#use((bucket) => bucket.get(key));
+    return entry === null || entry.operation !== "PUT" ? undefined : entry.string();
   }
 
   /** Replaces the text of the key. @throws IscepError `busy`, `unauthorized` */
   async set(key: string, text: string): Promise<void> {
-    const bucket = await this.#open();
-    try {
-      await bucket.put(key, text);
-    } catch (error) {
-      throw jetStreamFault(this.#broker.where, error);
-    }
+    await this.#use((bucket) => bucket.put(key, text));
   }
 
   /**
@@ -113,13 +107,14 @@ export class Claims {
    * IscepError `busy`, `unauthorized`
    */
   async release(key: string, text: string): Promise<void> {
-    const bucket = await this.#open();
     try {
-      const entry = await bucket.get(key);
-      if (entry?.operation === "PUT" && entry.string() === text)
-        await bucket.purge(key, { previousSeq: entry.revision });
+      await this.#use(async (bucket) => {
+        const entry = await bucket.get(key);
+        if (entry?.operation === "PUT" && entry.string() === text)
+          await bucket.purge(key, { previousSeq: entry.revision });
+      });
     } catch (error) {
-      if (!isConflict(error)) throw jetStreamFault(this.#broker.where, error);
+      if (!isConflict(error)) throw error;
     }
   }
 }

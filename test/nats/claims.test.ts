@@ -1,0 +1,32 @@
+/** Claims go on when the broker has lost their bucket, as a broker that came back without its disk. */
+import { jetstreamManager } from "@nats-io/jetstream";
+import { describe, expect, test } from "vitest";
+import { Claims } from "#iscep/nats/queue/claims";
+import { errorOf } from "../support/error-of.js";
+import { watchForLeaks } from "../support/leaks.js";
+import { NatsServer, natsServerProgram } from "../support/nats-server.js";
+import { plainCaller } from "../support/nats-service.js";
+
+watchForLeaks();
+
+const uses: Record<string, (claims: Claims) => Promise<unknown>> = {
+  claim: (claims) => claims.claim("key", "new"),
+  get: (claims) => claims.get("key"),
+  set: (claims) => claims.set("key", "new"),
+  release: (claims) => claims.release("key", "old"),
+};
+
+describe.skipIf(natsServerProgram === undefined)("with a broker whose bucket is removed", () => {
+  test.for(Object.entries(uses))("%s fails once, and then the bucket is made again", async ([, use]) => {
+    const { broker } = await plainCaller(await NatsServer.start({ jetStream: true }));
+    const { streams } = await jetstreamManager(broker.connection);
+    const claims = new Claims(broker, "lost", { keepMs: 60_000, maxClaims: 20 });
+    await claims.claim("key", "old");
+    await streams.delete("KV_lost");
+    expect(await errorOf(use(claims))).toMatchObject({ code: "busy" });
+    await use(claims);
+    expect((await streams.info("KV_lost")).config.max_msgs).toBe(20);
+    await claims.set("key", "newer");
+    expect(await claims.claim("key", "late")).toBe("newer");
+  });
+});
