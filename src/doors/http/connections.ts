@@ -73,7 +73,7 @@ export class HttpConnections {
   #came(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const requests = this.#requests.get(incoming.socket);
     // What comes behind the last request of a connection must not run, because its answer could not be sent.
-    if (requests === undefined || requests.isEnding) return;
+    if (requests === undefined || requests.isEnding || !requests.connection.socket.writable) return;
     requests.connection.requestBegan();
     if (incoming.socket.destroyed) return;
     if (!outgoing.shouldKeepAlive) requests.isEnding = true;

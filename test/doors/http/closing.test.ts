@@ -1,4 +1,5 @@
 /** However a connection comes to its end, its place is given back, whether the peer keeps silent or is gone. */
+import { once } from "node:events";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { defineCommand } from "iscep";
@@ -40,6 +41,12 @@ const ways: Record<string, (raw: RawHttp, server: HttpServer) => void | Promise<
   "an answer that says it is the last": (raw) =>
     void raw.send("GET /livez HTTP/1.1", host, "Connection: close", "", ""),
   "nothing more": (raw) => void raw.send("GET /livez HTTP/1.1", host, "", ""),
+  async "a request behind the end"(raw) {
+    const ended = once(raw.socket, "end");
+    raw.send("GET /livez HTTP/1.1", host, "", "");
+    await ended;
+    raw.send("GET /livez HTTP/1.1", host, "", "");
+  },
 };
 
 function logsOf({ folder }: HttpServer): string {
