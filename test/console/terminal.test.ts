@@ -135,9 +135,16 @@ describe("another size", () => {
 
   test("takes the region back, as programs expect it", () => {
     const { model } = open("a\r\nb\r\nc\r\nd\u001b[2;3r");
-    model.terminal!.resize(size);
+    model.terminal!.resize({ ...size, columns: 12 });
     model.push("stdout", encoder.encode("\u001b[4;1H\n"));
     expect(linesOf(model)).toEqual(["a", "b", "c", "d", ""]);
+  });
+
+  test("that is the same leaves the region, as the program is not told to set it again", () => {
+    const { model } = open("\u001b[1;3r\u001b[4;1HBAR\u001b[H");
+    model.terminal!.resize(size);
+    model.push("stdout", encoder.encode("1\r\n2\r\n3\r\n4\r\n5"));
+    expect(linesOf(model)).toEqual(["1", "2", "3", "4", "5", "BAR"]);
   });
 
   test("the screen that an editor hides changes with it", () => {

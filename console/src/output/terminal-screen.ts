@@ -266,8 +266,12 @@ export class TerminalScreen {
     this.saveCursor();
   }
 
-  /** It takes the region back. The program sets it again when it draws for the new size. */
+  /**
+   * It takes the region back. The program sets it again when it draws for the new size. Nobody tells it about a size that it
+   * has already, so that changes nothing here either.
+   */
   resize({ columns, rows }: TerminalSize): void {
+    if (columns === this.#columns && rows === this.#lines.length) return;
     this.#columns = columns;
     const gone = this.#fit(this.#lines, rows, this.#row);
     if (!this.isOther) for (const line of gone) this.#keep(line);
