@@ -11,7 +11,8 @@ const hasScript = spawnSync("script", ["--version"]).status === 0 && process.pla
 
 const commands = Object.entries({
   login: 'read -p "name? " name; read -s -p "password? " word; echo; echo "$name has ${#word}"; exit 5',
-  sizes: "stty size; trap 'stty size' WINCH; echo ready; while ! read -t 60 x; do :; done",
+  // A signal that comes just before bash waits is heard only when it has waited.
+  sizes: "stty size; trap 'stty size' WINCH; echo ready; while ! read -t 1 x; do :; done",
   stay: "trap 'echo interrupted' INT; echo ready; while :; do sleep 1; done",
   look: "stty size; echo $TERM; read x; echo $?",
   screen: String.raw`printf '\033[?1049h\033[?25l\033]0;title\007inside'; read x; echo left`,

@@ -218,6 +218,7 @@ describe.skipIf(natsServerProgram === undefined)("a request without a session", 
       ),
     );
     expect(runs).toBe(4);
+    expect(answers.filter(({ body }) => body["status"] !== "completed")).toEqual([]);
     const different = new Set(answers.map(({ body }) => JSON.stringify(body)));
     expect([...different].slice(4)).toEqual([]);
     const without = await NatsServer.start();
