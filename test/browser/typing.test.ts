@@ -193,6 +193,17 @@ describe.skipIf(hasNoBrowser)("somebody who types in the console", () => {
       sizes.push(await page.locator(".output-box").getAttribute("style"));
     }
     expect(sizes).toEqual(["--rows: 15;", "--rows: 27;"]);
+    // The narrow one is only looked at, and nothing is typed there.
+    for (const page of [narrow, wide]) {
+      await page.evaluate("document.activeElement.blur()");
+      const told = page.waitForResponse((answer) => answer.url().endsWith("/terminal"));
+      await page.locator(".output-box").click();
+      expect((await told).status()).toBe(204);
+    }
+    await wide.keyboard.type("clear; stty size; echo back");
+    await wide.keyboard.press("Enter");
+    await shown(wide, /^back$/);
+    expect((await outputOf(wide)).findLast((line) => /^\d+ \d+$/.test(line))).toMatch(/^27 1[12]\d$/);
   });
 
   test("a broken connection is told, and what was typed meanwhile arrives once it is back", async () => {

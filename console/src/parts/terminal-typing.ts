@@ -35,7 +35,10 @@ export function useTerminalTyping(
         follow();
         if (!typing.input.type(text)) announce("That is too much to type. Give it to the command as a file.");
       },
-      entered: () => void typing.input.count().then((hasOther) => typing.resize(fittingSize(), hasOther)),
+      entered: () => {
+        void typing.input.count();
+        typing.resize(fittingSize());
+      },
       leave: () => exit.current?.focus(),
       scrollPages: (count) => box.current?.scrollBy(0, count * box.current.clientHeight),
     });

@@ -153,7 +153,7 @@ export class LiveRun {
     // Questions in output that another page has seen were answered there.
     this.#replayEnd = size === undefined ? Number.POSITIVE_INFINITY : this.isFresh ? 0 : outputBytes;
     if (inputOffset === undefined || this.#stop.signal.aborted) return;
-    this.typing.value = new LiveTyping(this.id, inputOffset, this.model.terminal, size);
+    this.typing.value = new LiveTyping(this.id, inputOffset, this.model.terminal);
   }
 
   readonly #answer = (text: string): void => {

@@ -17,17 +17,12 @@ export class LiveTyping {
   readonly #run: string;
   readonly #stop = new AbortController();
   #wanted: TerminalSize | undefined;
-  #told: TerminalSize | undefined;
   #isTelling = false;
 
-  /**
-   * @param offset so many bytes of its input has the server
-   * @param told the size that this tab has told before
-   */
-  constructor(run: string, offset: number, terminal: TerminalScreen | undefined, told: TerminalSize | undefined) {
+  /** @param offset so many bytes of its input has the server */
+  constructor(run: string, offset: number, terminal: TerminalScreen | undefined) {
     this.#run = run;
     this.terminal = terminal;
-    this.#told = told;
     this.size.value = terminal?.size;
     this.input = new TypedInput({
       offset,
@@ -38,13 +33,11 @@ export class LiveTyping {
   }
 
   /**
-   * Tells the size to the program, which draws again when it wants to.
-   * @param hasOther another page of the same owner has typed, and told its size
+   * Tells the size to the program, which draws again when it wants to. It is told again when somebody begins to type here,
+   * as another page of the same owner may have told its own one meanwhile. The size that the program has changes nothing.
    */
-  resize(size: TerminalSize, hasOther = false): void {
+  resize(size: TerminalSize): void {
     if (this.terminal === undefined) return;
-    const isTold = size.columns === this.#told?.columns && size.rows === this.#told.rows;
-    if (isTold && !hasOther) return;
     this.#wanted = size;
     void this.#tell(this.terminal);
   }
@@ -64,7 +57,6 @@ export class LiveTyping {
         await putTerminalSize(this.#run, size);
         // What comes from now on was most likely drawn for it.
         terminal.resize(size);
-        this.#told = size;
         this.size.value = size;
         rememberSize(this.#run, size);
       } catch (error) {

@@ -45,7 +45,7 @@ export class TypedInput {
   readonly #stop = new AbortController();
   #pieceBytes = maxPieceBytes;
   #isDelivering = false;
-  #counting: Promise<boolean> | undefined;
+  #counting: Promise<void> | undefined;
 
   constructor(options: TypedInputOptions) {
     this.#options = options;
@@ -76,20 +76,15 @@ export class TypedInput {
     void this.#deliver();
   }
 
-  /**
-   * Asks the server where it is. To be called when somebody begins to type here.
-   * @returns whether another page has typed
-   */
-  async count(): Promise<boolean> {
-    if (this.#isOver || this.#isDelivering) return false;
+  /** Asks the server where it is, as another page may have typed. To be called when somebody begins to type here. */
+  async count(): Promise<void> {
+    if (this.#isOver || this.#isDelivering) return;
     this.#counting ??= this.#count();
-    const hasOther = await this.#counting;
+    await this.#counting;
     this.#counting = undefined;
-    return hasOther;
   }
 
-  async #count(): Promise<boolean> {
-    const before = this.#outbox.offset;
+  async #count(): Promise<void> {
     try {
       const offset = await this.#options.fetchOffset();
       if (offset === undefined) this.#close();
@@ -97,7 +92,6 @@ export class TypedInput {
     } catch {
       // What is typed tells the same failure when it lasts.
     }
-    return this.#outbox.offset !== before;
   }
 
   /** The run is over, or nobody looks at it any more. */
