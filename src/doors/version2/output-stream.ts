@@ -30,8 +30,9 @@ export interface OutputStreamHost {
 /** @throws IscepError `output_gone`, `invalid_arguments`, and `busy` when the run has all the readers it may have */
 export function checkReader(output: RunOutput, offset: number, maxRunReaders: number): void {
   output.checkOffset(offset);
-  if (output.watchers < maxRunReaders) return;
-  throw new IscepError("busy", `${output.watchers} clients read the output of this run already; try again later`);
+  const { readers } = output;
+  if (readers < maxRunReaders) return;
+  throw new IscepError("busy", `${readers} clients read the output of this run already; try again later`);
 }
 
 export class OutputStream implements OutputWatcher {

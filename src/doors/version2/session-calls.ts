@@ -71,7 +71,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     if (!this.#mayOpen(id)) return;
     const { output } = call;
     // This holds the place of the stream that opens when the run is known to have begun.
-    const reader = output === undefined ? undefined : { position: output, outputReady: () => {} };
+    const reader = output === undefined ? undefined : { position: output, isReader: false, outputReady: () => {} };
     const options = callOptionsOf(call, {
       source: this.#host.source,
       runId: this.#host.runId,

@@ -37,7 +37,7 @@ export class JoinedOutput {
   }
 
   #watch(output: RunOutput, position: number): void {
-    const source: Source = { output, position, outputReady: () => this.#pump() };
+    const source: Source = { output, position, isReader: false, outputReady: () => this.#pump() };
     output.watch(source);
     this.#sources.push(source);
   }

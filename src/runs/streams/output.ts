@@ -22,6 +22,8 @@ export type { OutputChannel, OutputPiece } from "./output-block.js";
 export interface OutputWatcher {
   /** The offset up to which it has read. */
   readonly position: number;
+  /** False for a watcher that is no client, and so takes no place of one. */
+  readonly isReader?: boolean;
   outputReady(): void;
 }
 
@@ -114,12 +116,12 @@ export class RunOutput implements OutputSource, BlockOwner {
   }
 
   get isWatched(): boolean {
-    return this.watchers > 0;
+    return this.#watching.length > 0;
   }
 
-  /** How many watchers there are. Each piece goes through all of them. */
-  get watchers(): number {
-    return this.#watching.length;
+  /** How many clients read it. Each piece goes through all of them. */
+  get readers(): number {
+    return this.#watching.reduce((count, { watcher }) => count + (watcher.isReader === false ? 0 : 1), 0);
   }
 
   get closed(): boolean {

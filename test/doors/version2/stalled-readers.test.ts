@@ -1,7 +1,7 @@
 /** A reader that has used up its credit and grants no more holds neither the run nor its place for ever. */
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { defineCommand } from "iscep";
+import { defineCommand, type ConcurrencyDefinition } from "iscep";
 import { watchForLeaks } from "../../support/leaks.js";
 import { originalTasks } from "../../support/commands.js";
 import { messages, notification, rawSession, request, type RawSession } from "../../support/raw-session.js";
@@ -12,11 +12,12 @@ watchForLeaks();
 const KiB = 1024;
 
 /** Writes without end until it is stopped. */
-function endless() {
+function endless(concurrency?: ConcurrencyDefinition) {
   const state = { running: 0, stopped: 0, written: 0 };
   const command = defineCommand({
     name: "endless",
     args: z.object({ bytes: z.int().optional() }),
+    ...(concurrency === undefined ? {} : { concurrency }),
     run: async ({ bytes = Number.MAX_SAFE_INTEGER }, { output, signal }) => {
       state.running++;
       const piece = Buffer.alloc(16 * KiB);
@@ -108,6 +109,31 @@ test("who comes back within the grace goes on where it was, as far as the output
   expect(data()).toBe(64 * KiB);
   await granting(session, () => data() === bytes, 1);
   expect(await session.response(1)).toMatchObject({ result: { value: "end", output: bytes } });
+});
+
+test("a call reads its own output where a run may have one reader, and runs that joined it are none", async () => {
+  const { command, state } = endless({ limit: 1, whenFull: "join" });
+  const server = await startServer({ tokens: false, commands: [command], limits: { maxRunReaders: 1 } });
+  const [first, second] = [await rawSession(server), await rawSession(server)];
+  const isStarted = (session: RawSession, call: number) => (): boolean =>
+    session.messages.some((message) => (message["params"] as { call?: number } | undefined)?.call === call);
+  const call = request(1, "call", { command: "endless", args: {}, output: 0, detach: true });
+  first.send(messages(call));
+  await first.until(isStarted(first, 1));
+  second.send(messages(call));
+  await second.until(isStarted(second, 1));
+  expect(state.running).toBe(1);
+  // The caller comes back over another connection.
+  const started = first.messages.find((message) => message["method"] === "started");
+  const { run } = started?.["params"] as { run: string };
+  await first.destroy();
+  const back = await rawSession(server);
+  back.send(messages(request(1, "attach", { run, offset: 0 })));
+  await back.until(isStarted(back, 1));
+  await Promise.all([second, back].map((session) => session.destroy()));
+  const client = await server.client({ protocol: 2 });
+  for (const { run: id } of (await client.runs()).runs) await client.cancel(id);
+  await expect.poll(() => state.stopped).toBe(1);
 });
 
 test("one run has so many readers at once, and one more when one of them has left", async () => {
