@@ -124,7 +124,10 @@ export class HttpConnections {
 
   #unreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
     const requests = this.#requests.get(socket);
-    if (!socket.writable || requests === undefined || error.code === "ECONNRESET") {
+    // A peer that ends in the middle of the next request listens no more, as one that ends behind a request.
+    const isGone =
+      error.code === "ECONNRESET" || (error.code === "HPE_INVALID_EOF_STATE" && requests?.current?.complete === true);
+    if (!socket.writable || requests === undefined || isGone) {
       socket.destroy();
       return;
     }

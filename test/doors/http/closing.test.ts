@@ -84,3 +84,33 @@ test("a peer that goes away after bytes that are no request is seen while its ca
   expect(server.server.connections).toBe(0);
   release();
 });
+
+const wholeCall = [...call, "Content-Type: application/json", "Content-Length: 2", "", "{}"];
+
+/** What a peer may leave half sent behind a call of which it does not wait for the answer. */
+const halves: Record<string, string> = {
+  "half a line": "POST /comm",
+  "a head and a part of its body": [...call, "Content-Length: 200000", "", "x".repeat(5_000)].join("\r\n"),
+};
+
+test.each(Object.entries(halves))("a peer that ends behind %s is seen while its call runs", async (_, half) => {
+  let hasBegun = false;
+  let isAborted = false;
+  // It ends only when nobody wants it any more.
+  const untilAborted = defineCommand({
+    name: "wait",
+    async run(_args, { signal }) {
+      hasBegun = true;
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      isAborted = true;
+    },
+  });
+  const server = await startHttp({ commands: [untilAborted], limits: { callerGraceMs: 1 } });
+  const raw = await server.bytes();
+  raw.send(...wholeCall, half);
+  await until(() => hasBegun, "the call does not begin");
+  raw.socket.end();
+  await until(() => isAborted, "the call goes on");
+  await until(() => server.server.connections === 0, "the connection stays");
+  expect([isAborted, server.server.connections]).toEqual([true, 0]);
+});
