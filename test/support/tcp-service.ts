@@ -37,6 +37,8 @@ export interface TestService {
   invent(beat: Partial<Beat> & { readonly instance: string }): void;
   /** Cuts the connections to instances; new ones are made once `whenTheyMay` has resolved. */
   breakLinks(whenTheyMay?: Promise<void>): Promise<void>;
+  /** What instances send to clients arrives when the function that this returns is called. */
+  holdLinks(): () => void;
   /** All that is heard of instances, from now on. */
   cut(): void;
   heal(): void;
@@ -168,6 +170,13 @@ export async function startService(servers: readonly TestServerOptions[] = []): 
       const links = [...services].flatMap((service) => [...service.links].filter(({ destroyed }) => !destroyed));
       for (const service of services) service.links.clear();
       await Promise.all(links.map((link) => once(link.destroy(), "close")));
+    },
+    holdLinks() {
+      const links = [...services].flatMap((service) => [...service.links]);
+      for (const link of links) link.pause();
+      return () => {
+        for (const link of links) link.resume();
+      };
     },
     cut() {
       for (const service of services) {

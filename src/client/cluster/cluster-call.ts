@@ -109,13 +109,17 @@ export class ClusterCall implements AttemptListener, WaitingCall {
   async withdraw(place: KeptPlace): Promise<boolean | undefined> {
     if (this.#attempt === undefined) return undefined;
     this.#kept = place;
-    return this.#attempt.withdraw();
+    const isTaken = await this.#attempt.withdraw();
+    // It stays where it is, and nobody takes it back any more.
+    if (isTaken !== true && this.#kept === place) this.#kept = undefined;
+    return isTaken;
   }
 
-  /** Returns whether the call was being taken back. */
+  /** Returns whether the call was being taken back, also if that took so long that its place is not kept any more. */
   #giveBack(): boolean {
-    const wasKept = this.#kept?.giveBack() === true;
+    const kept = this.#kept;
     this.#kept = undefined;
-    return wasKept;
+    kept?.giveBack();
+    return kept !== undefined;
   }
 }

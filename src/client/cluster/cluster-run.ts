@@ -72,7 +72,9 @@ class ClusterRun implements WaitingCall {
 
   #mayTryAgain(member: Member, error: IscepError): boolean {
     if (this.#placement === undefined) return false;
-    const isTakenBack = this.#kept?.giveBack() === true && error.code === "busy";
+    // Taking it back may have lasted so long that its place is not kept any more.
+    const isTakenBack = this.#kept !== undefined && error.code === "busy";
+    this.#kept?.giveBack();
     this.#kept = undefined;
     if (!isTakenBack) return this.#placement.refused(member, error);
     this.#moves++;
@@ -110,6 +112,9 @@ class ClusterRun implements WaitingCall {
     this.#kept = place;
     const withdrawn = attempt.withdraw();
     this.run.taking = withdrawn;
-    return withdrawn;
+    const isTaken = await withdrawn;
+    // It stays where it is, and nobody takes it back any more.
+    if (isTaken !== true && this.#kept === place) this.#kept = undefined;
+    return isTaken;
   }
 }
