@@ -30,6 +30,8 @@ export class HandedRun implements RunHandle {
   taking: Promise<unknown> | undefined;
   readonly #options: HandedRunOptions;
   readonly #attempts: RunHandle[] = [];
+  /** Attempts that were refused. Their ids lead nowhere when another attempt follows. */
+  readonly #refused = new WeakSet<RunHandle>();
   readonly #listeners: ((run: RunHandle) => void)[] = [];
   #size: TerminalSize | undefined;
   #isCancelled = false;
@@ -68,6 +70,7 @@ export class HandedRun implements RunHandle {
       const outcome = await next.outcome;
       if (outcome.status !== "rejected" || (this.#isCancelled && !this.#options.ends)) return outcome;
       refused = outcome;
+      this.#refused.add(next);
     }
   }
 
@@ -112,15 +115,18 @@ export class HandedRun implements RunHandle {
 
   async #id(): Promise<string> {
     await this.taking;
+    let known: string | undefined;
     for (let index = Math.max(0, this.#attempts.length - 1); ; index++) {
       const attempt = await this.#attempt(index);
       if (attempt === undefined) break;
       try {
-        return await attempt.id;
+        known = await attempt.id;
+        if (!this.#refused.has(attempt)) return known;
       } catch (error) {
         if ((await attempt.outcome).status !== "rejected") throw error;
       }
     }
+    if (known !== undefined) return known;
     const outcome = await this.outcome;
     throw "error" in outcome ? outcome.error : new IscepError("run_not_found");
   }

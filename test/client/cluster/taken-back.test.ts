@@ -63,4 +63,23 @@ describe("calls that are taken back", () => {
     expect(await value.finally(() => clearInterval(opening))).toBe("mine");
     await blockers.outcomes;
   });
+
+  test.each([
+    ["with", {}],
+    ["without", { output: false }],
+  ])("a run %s output whose id is asked for meanwhile tells that of its next place", async (_, options) => {
+    const { service, blockers, open, takeBack } = await fullService();
+    const client = await service.client();
+    await client.list();
+    const run = client.run("gate", { tag: "mine" }, options);
+    const { release } = await takeBack();
+    const id = run.id;
+    release();
+    const opening = setInterval(open, 20);
+    const outcome = await run.outcome.finally(() => clearInterval(opening));
+    expect(outcome).toMatchObject({ status: "completed", value: "mine" });
+    const { runs } = await client.runs({ run: await id });
+    expect(runs).toMatchObject([{ status: "completed" }]);
+    await blockers.outcomes;
+  });
 });
