@@ -1,4 +1,5 @@
 /** The service of ADR-32 on a real broker: what `nats micro` reads, and requests without a session. */
+import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineCommand, defineScript, IscepError } from "iscep";
@@ -240,23 +241,27 @@ describe.skipIf(natsServerProgram === undefined)("a request without a session", 
     const runs = { early: 0, late: 0 };
     const early = defineCommand({ name: "early", run: () => ++runs.early });
     const late = defineCommand({ name: "late", run: () => ++runs.late });
-    const older = await startInstance(nats, { commands: [early] });
+    const args = z.object({ to: z.string().refine((to) => pause(50, to !== "")) });
+    const slowlyChecked = defineCommand({ name: "slowlyChecked", args, run: ({ to }) => to });
+    const older = await startInstance(nats, { commands: [early, slowlyChecked] });
     const caller = await plainCaller(nats);
     const ask = (command: string, key: string, args = ""): Promise<Answer> =>
       caller.request(call(command), args, { "Idempotency-Key": key });
     const refused = await Promise.all(Array.from({ length: 5 }, () => ask("late", "new")));
     for (const { body } of refused) expect(body).toMatchObject({ code: "command_not_found" });
     expect((await ask("late", "spoiled", "[")).body).toMatchObject({ code: "protocol" });
+    expect((await ask("slowlyChecked", "checked", '{"to":""}')).body).toMatchObject({ code: "invalid_arguments" });
     const first = await ask("early", "kept");
     // These are refused because of the run that is there, which they must not make free.
     expect((await ask("early", "kept", '{"a":1}')).body).toMatchObject({ code: "invalid_arguments" });
     expect((await ask("late", "kept")).body).toMatchObject({ code: "invalid_arguments" });
-    await startInstance(nats, { commands: [early, late] });
+    await startInstance(nats, { commands: [early, late, slowlyChecked] });
     for (let time = 0; time < 6; time++) expect((await ask("early", "kept")).body).toEqual(first.body);
     expect(runs).toEqual({ early: 1, late: 0 });
     await older.server.close();
     for (const key of ["new", "spoiled"]) expect((await ask("late", key)).body).toMatchObject({ status: "completed" });
     expect(runs).toEqual({ early: 1, late: 2 });
+    expect((await ask("slowlyChecked", "checked", '{"to":"x"}')).body).toMatchObject({ value: "x" });
   });
 
   test("is not answered to a subject that is no inbox", async () => {

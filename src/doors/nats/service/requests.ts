@@ -144,7 +144,7 @@ export class ServiceRequests {
         await request.release();
         return await this.#elsewhere(message, key.instance);
       }
-      const begins = (): void => void (hasBegun = true);
+      const begins = (isTrue: boolean): void => void (hasBegun = isTrue);
       const reply = await this.#begin(message, request, mustWait || key !== undefined || request.isBound, begins);
       if (reply !== "busy") return reply;
       await request.release();
@@ -189,7 +189,7 @@ export class ServiceRequests {
     message: ServiceMessage,
     request: NewRequest,
     mustWait: boolean,
-    begins: () => void,
+    begins: (isTrue: boolean) => void,
   ): Promise<ServiceReply | "busy"> {
     const { context, handOver } = this.#host;
     const { client, nonce } = request;
@@ -208,12 +208,14 @@ export class ServiceRequests {
     });
     handle.id.then(
       (run) => {
-        begins();
+        begins(true);
         request.began(run);
       },
       () => {},
     );
     const outcome = await this.#told(handle, detach);
+    // A run that is refused after a slow check of its arguments, or after a wait, has its id before.
+    if (outcome?.status === "rejected") begins(false);
     if (!wait && outcome?.status === "rejected" && mayBeginElsewhere(outcome.error.code)) return "busy";
     const run = await handle.id.catch(() => undefined);
     return outcome === undefined ? knownReply(run ?? "", "running") : this.#replyOf(outcome, run);
