@@ -43,6 +43,8 @@ export type RequestMessage =
       readonly stdin: boolean;
       /** True when the caller goes on with its own call after the connection of the call has ended. */
       readonly resumes: boolean;
+      /** True when the call that the caller goes on with was detached. */
+      readonly detach: boolean;
     }
   | {
       readonly method: "cancel";
@@ -119,15 +121,18 @@ function readRequest(method: string, id: number, params: JsonObject): ClientMess
       return { method, id, call: readCall(params) };
     case "authenticate":
       return { method, id, token: text(params, "token"), proof: text(params, "proof") };
-    case "attach":
+    case "attach": {
+      const resumes = optionalBoolean(params, "resumes") === true;
       return {
         method,
         id,
         run: text(params, "run"),
         offset: optionalWholeNumber(params, "offset"),
         stdin: optionalBoolean(params, "stdin") === true,
-        resumes: optionalBoolean(params, "resumes") === true,
+        resumes,
+        detach: optionalBoolean(params, "detach") === true && resumes,
       };
+    }
     case "cancel": {
       const run = optionalText(params, "run");
       const call = optionalWholeNumber(params, "call");

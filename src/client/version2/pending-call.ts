@@ -21,6 +21,8 @@ export interface CallRequest {
   readonly signal?: AbortSignal | undefined;
   /** A call with a key may be sent again, because it joins the run that it started. */
   readonly hasKey?: boolean;
+  /** The run goes on without its caller. */
+  readonly isDetached?: boolean;
   /** The standard input that it sends. */
   readonly input?: InputSender | undefined;
   /** Where its output goes, if the caller wants it. */
@@ -82,12 +84,14 @@ export class PendingCall {
    * @throws IscepError `invalid_arguments` when JSON cannot hold it
    */
   text(attaches: boolean, limits: Limits): string {
-    const { method, command, args, more, params, input } = this.request;
+    const { method, command, args, more, params, input, isDetached } = this.request;
     if (attaches) {
       const stdin = input === undefined ? undefined : true;
       // Only with `resumes` may the call be taken back while it waits.
       const resumes = method === "call" ? true : undefined;
-      const where = { run: this.runId, offset: this.output?.position, stdin, resumes };
+      // Without it, the call's own wish that the run goes on would count as that of another caller.
+      const detach = isDetached === true ? true : undefined;
+      const where = { run: this.runId, offset: this.output?.position, stdin, resumes, detach };
       return requestText(this.id, "attach", where, limits);
     }
     if (method === "call") return callText(this.id, command ?? "", args, more ?? "", limits);

@@ -18,7 +18,7 @@ interface Starter {
 
 type PlainRequest = Pick<
   CallRequest,
-  "method" | "command" | "args" | "more" | "params" | "hasKey" | "timeoutMs" | "signal"
+  "method" | "command" | "args" | "more" | "params" | "hasKey" | "isDetached" | "timeoutMs" | "signal"
 >;
 
 export class PlainRun implements WithdrawableRun {

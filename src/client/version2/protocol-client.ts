@@ -96,7 +96,14 @@ export class Version2ProtocolClient implements ProtocolClient {
       (terminal === undefined ? "" : `,"terminal":${JSON.stringify(terminal)}`) +
       (options?.output === false ? "" : ',"output":0');
     return this.#follow(
-      { method: "call", command, args, more, hasKey: options?.idempotencyKey !== undefined },
+      {
+        method: "call",
+        command,
+        args,
+        more,
+        hasKey: options?.idempotencyKey !== undefined,
+        isDetached: options?.detach === true,
+      },
       0,
       options,
     );
@@ -108,7 +115,7 @@ export class Version2ProtocolClient implements ProtocolClient {
   }
 
   #follow(
-    request: Pick<CallRequest, "method" | "command" | "args" | "more" | "params" | "hasKey">,
+    request: Pick<CallRequest, "method" | "command" | "args" | "more" | "params" | "hasKey" | "isDetached">,
     offset: number,
     options: RunOptions | undefined,
   ): WithdrawableRun {

@@ -97,9 +97,9 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   }
 
   /** Without an offset, the client wants only the outcome. @throws IscepError as `checkReader` */
-  attach({ id, offset, stdin, resumes }: RequestMessage & { method: "attach" }, run: Run): void {
+  attach({ id, offset, stdin, resumes, detach }: RequestMessage & { method: "attach" }, run: Run): void {
     if (!this.#mayOpen(id)) return;
-    this.#follow(id, run, { offset, isDetached: false, isAttached: !resumes, stdin });
+    this.#follow(id, run, { offset, isDetached: detach && run.detachments > 0, isAttached: !resumes, stdin });
   }
 
   /** Takes data of the caller. No bytes mean the end. @throws IscepError `protocol` */

@@ -135,6 +135,36 @@ test("detach: the run goes on without its client", async () => {
   expect(await attached.value).toBe("alone");
 });
 
+test.each([
+  ["with", {}],
+  ["without", { output: false }],
+])(
+  "a detached call %s output that is cancelled after a reconnection stops, unless another wants it",
+  async (_, how) => {
+    for (const isWanted of [false, true]) {
+      const slow = gate();
+      const server = await startServer({ commands: [slow.command] });
+      const proxy = await faultProxy(server.port!);
+      const client = await open(proxy.url, patience);
+      const run = client.run("gate", {}, { detach: true, ...how });
+      const id = await run.id;
+      const attached = isWanted ? (await open(server.url)).attach(id) : undefined;
+      await attached?.id;
+      proxy.cut();
+      await until(() => proxy.connections === 2);
+      await client.list();
+      run.cancel();
+      expect(await run.outcome).toMatchObject({
+        status: "cancelled",
+        error: { message: isWanted ? expect.stringMatching(/goes on/) : expect.not.stringMatching(/goes on/) },
+      });
+      expect(slow.state.aborted).toBe(isWanted ? 0 : 1);
+      slow.open();
+      if (isWanted) expect(await attached?.value).toBe("through");
+    }
+  },
+);
+
 test("a call without key whose connection breaks before it is known to have begun is lost, and sent once", async () => {
   const slow = gate();
   const server = await startServer({ commands: [...originalTasks, slow.command] });
