@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { Problem } from "../../console/src/api/problem.js";
 import { OutputModel } from "../../console/src/output/output-model.js";
 import { TypedInput } from "../../console/src/state/typed-input.js";
-import { bytesOfKey, type KeyPress } from "../../console/src/typing/key-bytes.js";
+import { bytesOfKey, isOfInputMethod, type KeyPress } from "../../console/src/typing/key-bytes.js";
 import type { OutgoingPiece } from "../../console/src/typing/outbox.js";
 import { pastedText } from "../../console/src/typing/pasted-text.js";
 import { numRuns } from "../support/hostile-text.js";
@@ -79,6 +79,16 @@ describe("a key becomes what a terminal sends for it", () => {
     expect(bytesOfKey(press("Alt+@"), { ...plain, isAltText: true })).toBeUndefined();
     expect(bytesOfKey(press("Alt+ArrowLeft"), { ...plain, isAltText: true })).toBe("\u001b[1;3D");
   });
+});
+
+test.each([
+  ["Enter while a word is composed", { key: "Enter", keyCode: 13, isComposing: true }, true],
+  ["Enter that confirms a word, in Safari", { key: "Enter", keyCode: 229, isComposing: false }, true],
+  ["a key of a phone that has no name", { key: "Unidentified", keyCode: 229, isComposing: false }, true],
+  ["Enter", { key: "Enter", keyCode: 13, isComposing: false }, false],
+  ["a letter", { key: "a", keyCode: 65, isComposing: false }, false],
+])("an input method has the key: %s", (_name, event, isOne) => {
+  expect(isOfInputMethod(event)).toBe(isOne);
 });
 
 describe("pasted text", () => {

@@ -3,6 +3,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { JSX } from "preact";
 import { announce } from "../state/announce.js";
 import type { TypedInput } from "../state/typed-input.js";
+import { isOfInputMethod } from "../typing/key-bytes.js";
 import { TypingNote } from "./typing-note.js";
 
 interface Props {
@@ -66,6 +67,10 @@ export function LineField({ input, takesFocus }: Props): JSX.Element {
               spellcheck={false}
               aria-describedby={`${id}-note`}
               onFocus={() => void input.count()}
+              onKeyDown={(event) => {
+                // It confirms a word. Safari would send the line.
+                if (event.key === "Enter" && isOfInputMethod(event)) event.preventDefault();
+              }}
               onPaste={pasted}
             />
             <button type="submit" class="button is-main">

@@ -11,6 +11,18 @@ export interface KeyPress {
   readonly metaKey: boolean;
 }
 
+/**
+ * Whether an input method has the key. Safari tells the end of a composition before the Enter that confirmed it (WebKit bug
+ * 165004), and only the code for "processed by an input method" (UI Events, "Legacy Key Attributes") is left then.
+ */
+export function isOfInputMethod(event: {
+  readonly key: string;
+  readonly keyCode: number;
+  readonly isComposing: boolean;
+}): boolean {
+  return event.isComposing || event.keyCode === 229 || event.key === "Process" || event.key === "Unidentified";
+}
+
 export interface KeyOptions {
   /** The program asked for the other form of the cursor keys (DECCKM). */
   readonly hasApplicationCursor: boolean;

@@ -5,7 +5,7 @@
 import { signal } from "@preact/signals";
 import type { TerminalScreen } from "../output/terminal-screen.js";
 import { rowHeight } from "./fitting-size.js";
-import { bytesOfKey, controlOf, type KeyPress } from "./key-bytes.js";
+import { bytesOfKey, controlOf, isOfInputMethod, type KeyPress } from "./key-bytes.js";
 import { pastedText } from "./pasted-text.js";
 
 export interface KeyboardPage {
@@ -58,8 +58,7 @@ export class TerminalKeyboard {
   }
 
   readonly keyDown = (event: KeyboardEvent): void => {
-    // An input method has the key.
-    if (event.isComposing || event.key === "Process" || event.key === "Unidentified") return;
+    if (isOfInputMethod(event)) return;
     const isPlainShift = event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey;
     if (isPlainShift && event.key === "Escape") {
       event.preventDefault();
