@@ -108,6 +108,8 @@ class Receiver {
   readonly pieces: OutgoingPiece[] = [];
   harms: Harm[] = [];
   maxBytes = 65_536;
+  /** The body is too large, or comes too slowly. */
+  tooLong: 413 | 408 = 413;
   mostAtOnce = 0;
   #underWay = 0;
 
@@ -120,7 +122,8 @@ class Receiver {
     if (harm === "lost") throw failure(0);
     if (harm === "busy") throw failure(503, { code: "busy", retryAfterMs: 1_000 });
     if (harm === "many") throw failure(429);
-    if (piece.bytes.length > this.maxBytes) throw failure(413);
+    if (harm === "slow") throw failure(408);
+    if (piece.bytes.length > this.maxBytes) throw failure(this.tooLong);
     if (piece.offset > this.bytes.length) throw failure(409, { offset: this.bytes.length });
     this.pieces.push(piece);
     this.bytes = Buffer.concat([this.bytes, piece.bytes.subarray(this.bytes.length - piece.offset)]);
@@ -130,7 +133,7 @@ class Receiver {
   };
 }
 
-const harms = ["none", "lost", "answer lost", "busy", "many"] as const;
+const harms = ["none", "lost", "answer lost", "busy", "many", "slow"] as const;
 type Harm = (typeof harms)[number];
 
 function failure(status: number, facts: Partial<Problem["facts"]> = {}): Problem {
@@ -202,9 +205,13 @@ describe("what is typed", () => {
     ]);
   });
 
-  test("goes in smaller pieces where the server takes no larger ones", async () => {
+  test.each([
+    ["the server takes no larger ones", 413],
+    ["larger ones take too long", 408],
+  ] as const)("goes in smaller pieces where %s", async (_name, status) => {
     const { input, receiver, settled } = typist();
     receiver.maxBytes = 100;
+    receiver.tooLong = status;
     input.type("x".repeat(1_000));
     await settled();
     expect(receiver.bytes.length).toBe(1_000);

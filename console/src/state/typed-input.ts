@@ -133,7 +133,9 @@ export class TypedInput {
       if (attempt > 0) await this.#options.pause(pauseMs(attempt, Math.random()), this.#stop.signal);
     } else if (status === 409) this.#close();
     else if (status === 413 && this.#pieceBytes > 1) this.#pieceBytes = Math.ceil(this.#pieceBytes / 2);
-    else if (problem.isUnreachable || status === 429 || status === 503) {
+    else if (problem.isUnreachable || status === 408 || status === 429 || status === 503) {
+      // The connection was too slow for the whole piece.
+      if (status === 408) this.#pieceBytes = Math.ceil(this.#pieceBytes / 2);
       this.state.value = { kind: code === "busy" ? "unread" : "unreachable" };
       await this.#options.pause(Math.max(retryAfterMs, pauseMs(attempt, Math.random())), this.#stop.signal);
     } else {
