@@ -96,6 +96,8 @@ export interface HttpConnection {
   requestBegan(): void;
   /** Its answer is sent, or was cut. */
   requestEnded(): void;
+  /** The connection ends behind the answer that is under way. */
+  endAfterAnswer(reason: string): void;
   /** Ends the connection at once, because an answer that was begun cannot be finished. */
   cut(reason: string): void;
   /** Bytes came that are no HTTP. The error log gets a line. */

@@ -209,6 +209,10 @@ export class LentConnection implements Connection, HttpConnection {
     this.#beginClosing(`malformed: ${message}`);
   }
 
+  endAfterAnswer(reason: string): void {
+    this.#finish(reason);
+  }
+
   checkDeadlines(nowMs: number): void {
     const { bytesRead, bytesWritten, writableLength } = this.socket;
     if (bytesRead !== this.#seenBytes) this.#progress(nowMs, false);

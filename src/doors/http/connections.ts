@@ -73,7 +73,17 @@ export class HttpConnections {
   #came(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const requests = this.#requests.get(incoming.socket);
     // What comes behind the last request of a connection must not run, because its answer could not be sent.
-    if (requests === undefined || requests.isEnding || !requests.connection.socket.writable) return;
+    if (requests === undefined || requests.isEnding || !requests.connection.socket.writable) {
+      incoming.resume();
+      return;
+    }
+    if (requests.current !== undefined && stopsReading(incoming)) {
+      // The peer sends it again over another connection (RFC 9112, 9.3.2).
+      end(requests);
+      requests.connection.endAfterAnswer("a request that waited for its turn had a large body");
+      incoming.resume();
+      return;
+    }
     requests.connection.requestBegan();
     if (incoming.socket.destroyed) return;
     if (!outgoing.shouldKeepAlive) requests.isEnding = true;
@@ -152,6 +162,14 @@ function endIfClosing(requests: Requests, outgoing: Answer): void {
   if (!requests.connection.isClosing) return;
   if (!outgoing.headersSent) outgoing.setHeader("connection", "close");
   end(requests);
+}
+
+/**
+ * Node stops to read a connection when the body of a request that waits has filled its buffer. Then nobody sees that the
+ * peer goes away, and the call before it runs on.
+ */
+function stopsReading({ headers, readableHighWaterMark }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) >= readableHighWaterMark;
 }
 
 /** No further request begins. */

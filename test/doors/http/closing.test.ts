@@ -3,7 +3,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { defineCommand } from "iscep";
-import { startHttp, type HttpServer, type RawHttp } from "../../support/http.js";
+import { startHttp, statusesOf, type HttpServer, type RawHttp } from "../../support/http.js";
 import { readLogs, tokens } from "../../support/servers.js";
 import { until } from "../../support/until.js";
 
@@ -87,13 +87,21 @@ test("a peer that goes away after bytes that are no request is seen while its ca
 
 const wholeCall = [...call, "Content-Type: application/json", "Content-Length: 2", "", "{}"];
 
-/** What a peer may leave half sent behind a call of which it does not wait for the answer. */
-const halves: Record<string, string> = {
+/** What a peer may send behind a call of which it does not wait for the answer. */
+const left: Record<string, string> = {
   "half a line": "POST /comm",
   "a head and a part of its body": [...call, "Content-Length: 200000", "", "x".repeat(5_000)].join("\r\n"),
+  "a body that is larger than what is read ahead": [...call, "Content-Length: 200000", "", "x".repeat(100_000)].join(
+    "\r\n",
+  ),
+  "such a body in chunks": [...call, "Transfer-Encoding: chunked", "", "fffff", "x".repeat(100_000)].join("\r\n"),
+  "such a body, and bytes that were to come behind it": [
+    ...[...call, "Content-Length: 20000", "", "x".repeat(20_000)],
+    ...[...call, "Content-Length: 200000", "", "x".repeat(100_000)],
+  ].join("\r\n"),
 };
 
-test.each(Object.entries(halves))("a peer that ends behind %s is seen while its call runs", async (_, half) => {
+test.each(Object.entries(left))("a peer that ends behind %s is seen while its call runs", async (_, bytes) => {
   let hasBegun = false;
   let isAborted = false;
   // It ends only when nobody wants it any more.
@@ -107,10 +115,22 @@ test.each(Object.entries(halves))("a peer that ends behind %s is seen while its 
   });
   const server = await startHttp({ commands: [untilAborted], limits: { callerGraceMs: 1 } });
   const raw = await server.bytes();
-  raw.send(...wholeCall, half);
+  raw.send(...wholeCall, bytes);
   await until(() => hasBegun, "the call does not begin");
   raw.socket.end();
   await until(() => isAborted, "the call goes on");
   await until(() => server.server.connections === 0, "the connection stays");
   expect([isAborted, server.server.connections]).toEqual([true, 0]);
+});
+
+test("a large request behind a running call is left to another connection, and the answer says so", async () => {
+  const notBegun = (release = () => {});
+  const server = await startHttp({ commands: [wait], limits });
+  const raw = await server.bytes();
+  raw.send(...wholeCall, ...call, "Content-Length: 20000", "", "x".repeat(20_000));
+  await until(() => release !== notBegun, "the call does not begin");
+  release();
+  const text = await raw.rest();
+  expect(statusesOf(text)).toEqual([200]);
+  expect(text).toMatch(/connection: close/i);
 });
