@@ -38,7 +38,10 @@ export class RunEnds {
 
   /** The disk may have taken a part of the text. A newline first ends the line that it cut. */
   writeAgain(): void {
-    for (const [run, text] of new Map(this.#waiting)) this.write(run, text.startsWith("\n") ? text : `\n${text}`);
+    for (const [run, text] of new Map(this.#waiting)) {
+      // What was written makes the store larger, and it may have removed this run to make room.
+      if (this.#waiting.has(run)) this.write(run, text.startsWith("\n") ? text : `\n${text}`);
+    }
   }
 
   /** Call this when the run is removed. */
