@@ -48,6 +48,8 @@ export class Dispatcher {
   readonly #threads: ThreadPool;
   readonly #places: ExecutionPlaces;
   readonly #choices: Choices;
+  /** Commands whose check has taken time once. Only a check that has begun shows that it does. */
+  readonly #slowToCheck = new WeakSet<Command>();
   readonly #listing: Listing;
   readonly #journal: RunJournal;
   readonly #notices: Notices | undefined;
@@ -191,7 +193,8 @@ export class Dispatcher {
     run.timeoutMs = Math.min(command.timeoutMs ?? this.#limits.runTimeoutMs, timeoutMs);
     // A run whose check takes time holds its arguments. So no more are checked than could begin or wait then.
     const isFull = this.#underWay.checking >= this.#limits.maxRuns + this.#limits.maxQueuedRuns;
-    if (isFull && command.choicesFrom !== undefined) return run.end(rejected(checkingError()));
+    const isSlow = command.choicesFrom !== undefined || this.#slowToCheck.has(command);
+    if (isFull && isSlow) return run.end(rejected(checkingError()));
     let check: ArgumentsCheck | Promise<ArgumentsCheck>;
     try {
       check = command.checkArguments(args);
@@ -203,6 +206,7 @@ export class Dispatcher {
       return;
     }
     if (!(check instanceof Promise)) return this.#admit(run, command, check);
+    this.#slowToCheck.add(command);
     if (!isFull) return this.#whenChecked(run, command, check);
     run.end(rejected(checkingError()));
     check.catch(() => {}); // nobody waits for it
