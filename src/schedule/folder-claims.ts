@@ -4,6 +4,7 @@ import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node
 import { basename, dirname, join } from "node:path";
 import { createFileExclusively } from "../files/atomic-file.js";
 import { ownProcessMark } from "../files/process-mark.js";
+import { isShortage } from "../files/shortage.js";
 import type { ScheduleClaim, ScheduledTime } from "./shared-times.js";
 
 /**
@@ -13,6 +14,7 @@ import type { ScheduleClaim, ScheduledTime } from "./shared-times.js";
 const held = new Map<string, number>();
 
 /**
+ * The claim rejects when memory or descriptors are short, and nobody has claimed the time then.
  * @param isGone whether the server with this mark has ended
  * @param catchUpMs how long after a time other servers may still ask for it
  */
@@ -21,13 +23,14 @@ export function folderClaims(
   isGone: (server: string) => boolean,
   catchUpMs: number,
 ): (time: ScheduledTime) => Promise<ScheduleClaim> {
-  return ({ command, plannedMs, isAlone }) => {
+  return async ({ command, plannedMs, isAlone }) => {
     const path = join(folder, `schedule-${createHash("sha256").update(command).digest("hex").slice(0, 32)}`);
     try {
-      return Promise.resolve(claim(path, plannedMs, isAlone, isGone, 2 * catchUpMs));
-    } catch {
+      return claim(path, plannedMs, isAlone, isGone, 2 * catchUpMs);
+    } catch (error) {
+      if (isShortage(error)) throw error;
       // A folder that cannot be written to must not prevent a backup from running. The run itself reports the folder.
-      return Promise.resolve({ kind: "ours", ended: () => {} });
+      return { kind: "ours", ended: () => {} };
     }
   };
 }
@@ -39,10 +42,19 @@ function claim(
   isGone: (server: string) => boolean,
   keptMs: number,
 ): ScheduleClaim {
-  if (!createFileExclusively(`${path}.${plannedMs}`, ownProcessMark())) return { kind: "others" };
-  removeOld(path, keptMs);
-  if (!isAlone) return { kind: "ours", ended: () => {} };
-  const running = `${path}.running`;
+  const claimed = `${path}.${plannedMs}`;
+  if (!createFileExclusively(claimed, ownProcessMark())) return { kind: "others" };
+  try {
+    removeOld(path, keptMs);
+    return isAlone ? claimAlone(`${path}.running`, isGone) : { kind: "ours", ended: () => {} };
+  } catch (error) {
+    // This server or another one asks again.
+    if (isShortage(error)) rmSync(claimed, { force: true });
+    throw error;
+  }
+}
+
+function claimAlone(running: string, isGone: (server: string) => boolean): ScheduleClaim {
   const before = holderOf(running);
   if (before !== undefined && before !== ownProcessMark() && !isGone(before))
     return { kind: "underWay", where: before };
