@@ -50,13 +50,15 @@ async function acquire(lock: string, base: string, deadlineMs: number, timeoutMs
   while ((file = openFileExclusively(lock, holder)) === undefined) {
     const found = readHolder(lock) ?? ""; // it is empty when the lock was released just now
     const [, mark, number] = holderPattern.exec(found) ?? [];
-    const sight = `${found} ${statSync(lock, { throwIfNoEntry: false })?.mtimeMs}`;
+    const sight = `${found} ${touchedMs(lock)}`;
     if (sight !== seen) [seen, seenAtMs] = [sight, performance.now()];
     const isSilent = performance.now() - seenAtMs > silenceMs;
     if (mark !== undefined && number !== undefined && (isOwnScope(mark) ? isProcessGone(mark) : isSilent)) {
       const releaseTakeover = await acquire(`${base}.${number}`, base, deadlineMs, timeoutMs);
       try {
-        if (readHolder(lock) === found) rmSync(lock, { force: true });
+        // While this process waited for the takeover, the holder may have gone on.
+        const isSame = readHolder(lock) === found && (isOwnScope(mark) || `${found} ${touchedMs(lock)}` === sight);
+        if (isSame) rmSync(lock, { force: true });
       } finally {
         releaseTakeover();
       }
@@ -87,6 +89,10 @@ function hold(lock: string, file: number): () => void {
     closeSync(file);
     if (isOurs) rmSync(lock, { force: true });
   };
+}
+
+function touchedMs(lock: string): number | undefined {
+  return statSync(lock, { throwIfNoEntry: false })?.mtimeMs;
 }
 
 function readHolder(lock: string): string | undefined {

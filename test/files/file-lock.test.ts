@@ -109,6 +109,18 @@ describe("the lock", () => {
     expect(existsSync(`${path}.lock`)).toBe(false);
   });
 
+  test("of another container stays when its holder goes on while a left takeover is waited for", async () => {
+    const path = join(temporaryFolder(), "file");
+    writeFileSync(`${path}.lock`, elsewhere);
+    writeFileSync(`${path}.lock.0123456789abcdef`, "2-2-00000000-fedcba9876543210");
+    // The lock is silent for 3 s, then the takeover for as long. Between them the holder gives one sign.
+    const sign = setTimeout(() => utimesSync(`${path}.lock`, 1, 1), 4_500);
+    const error = await errorOf(() => withFileLock(path, 7_500, () => 1));
+    clearTimeout(sign);
+    expect(error.code).toBe("busy");
+    expect(readFileSync(`${path}.lock`, "utf8")).toBe(elsewhere);
+  });
+
   test("is touched while it is held, and what others made in its place is left alone", async () => {
     const path = join(temporaryFolder(), "file");
     await withFileLock(path, 1_000, async () => {
