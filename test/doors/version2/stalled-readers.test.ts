@@ -125,7 +125,7 @@ test("a call reads its own output where a run may have one reader, and runs that
   expect(state.running).toBe(1);
   // The caller comes back over another connection.
   const started = first.messages.find((message) => message["method"] === "started");
-  const { run } = started?.["params"] as { run: string };
+  const { run } = (started?.["params"] ?? {}) as { run?: string };
   await first.destroy();
   const back = await rawSession(server);
   back.send(messages(request(1, "attach", { run, offset: 0 })));
