@@ -149,9 +149,9 @@ class TokenStore implements TokensAuthenticator {
     if (origin === undefined) return undefined;
     this.currentGeneration();
     const nowMs = Date.now();
-    const { reference } = origin;
-    const same = this.#tokens.byReference.get(reference)?.find(({ identity: { owner } }) => owner === identity.owner);
-    return same !== undefined && counts(same, nowMs, source) ? this.#given(same)?.identity : undefined;
+    const isSame = (known: KnownToken): boolean =>
+      known.identity.owner === identity.owner && counts(known, nowMs, source);
+    return this.#given(this.#tokens.byReference.get(origin.reference)?.find(isSame))?.identity;
   }
 
   close(): void {

@@ -80,6 +80,18 @@ describe("verifying", () => {
     expect(owners(opened, "", "\ud800", "x".repeat(1_000_000))).toEqual([undefined, undefined, undefined]);
   });
 
+  test("of one owner with one secret twice, also after the file was read again: the entry that counts", () => {
+    const terms = { scopes: ["run:*"], createdMs: Date.now() - 2 * dayMs };
+    const ended = recordOf("imported-secret", { ...terms, expiresAtMs: Date.now() - dayMs });
+    const good = recordOf("imported-secret", { ...terms, expiresAtMs: null });
+    const path = newPath({ alice: [ended, good] });
+    const opened = open(path, 0);
+    const identity = opened.store.verify("imported-secret");
+    write(path, { alice: [ended, good], bob: [] });
+    expect(identity?.tokenId).toBe(good.id);
+    expect(identity === undefined ? undefined : opened.store.refresh(identity)?.tokenId).toBe(good.id);
+  });
+
   // PITFALLS B13: found by its public id, and the secret compared by digests in constant time.
   test("a token of ours by its id, with what its record allows", async () => {
     const path = newPath({});
