@@ -12,6 +12,8 @@ export interface EventsOptions {
   readonly heartbeatMs: number;
   /** Only the head of the answer is wanted. */
   readonly isHead?: boolean;
+  /** Called when the run is known to be one that the caller may see. */
+  readonly begun?: () => void;
   /** Called once, when nobody reads any more. */
   readonly over?: () => void;
 }
@@ -29,6 +31,7 @@ export async function eventsResponse(handle: RunHandle, options: EventsOptions):
   const events = new RunEvents(handle, options);
   try {
     await events.begin();
+    options.begun?.();
   } catch (error) {
     options.over?.();
     throw error;

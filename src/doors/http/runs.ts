@@ -33,11 +33,13 @@ export const mountRuns: HttpMount = (app, host) => {
     const client = host.followerOf(context);
     const id = req.param("id");
     const handle = client.attach(id, { offset, timeoutMs: longestTimeoutMs });
-    const leave = host.inputs.follow(id);
+    let leave = (): void => {};
     return eventsResponse(handle, {
       offset,
       heartbeatMs: host.limits.eventHeartbeatMs,
       isHead: req.method === "HEAD",
+      // Who may not see the run does not keep it alive.
+      begun: () => (leave = host.inputs.follow(id)),
       over: () => {
         leave();
         void client.close();

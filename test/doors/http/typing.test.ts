@@ -353,6 +353,21 @@ describe("the end", () => {
     expect(await typed(server, followed, "still here\n", "?end")).toEqual([200, 11]);
     expect(await ended(server, followed)).toMatchObject({ value: { stdout: "still here\n" } });
   });
+
+  test("a caller who may not see the run does not keep it alive", async () => {
+    const server = await start({ limits: { callerGraceMs: 500 } });
+    const headers = { accept: "text/event-stream" };
+    const reader = (await server.ask("/commands/copy?stdin=open", { method: "POST", headers })).body?.getReader();
+    const { value } = (await reader?.read()) ?? {};
+    const run = /"run":"([^"]+)"/.exec(Buffer.from(value ?? []).toString())?.[1] ?? "";
+    await reader?.cancel();
+    const ofOther = { authorization: `Bearer ${tokens.bob}` };
+    await until(async () => {
+      const seen = await server.ask(`/runs/${run}/events`, { method: "HEAD", headers: ofOther });
+      expect(seen.status).toBe(404);
+      return (await json(server.ask(`/runs/${run}`)))["status"] === "cancelled";
+    });
+  });
 });
 
 describe.skipIf(!hasTerminals)("a terminal", () => {
