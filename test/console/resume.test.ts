@@ -1,10 +1,12 @@
 /** The console's way to follow a run, over connections that break anywhere (script-server#94, dkron#493). */
+import { once } from "node:events";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { defineCommand, Server } from "iscep";
 import { httpDoor } from "iscep/http";
 import { startRun as startConsoleRun } from "../../console/src/api/calls.js";
-import { postTyped } from "../../console/src/api/typing.js";
+import { postTyped, putTerminalSize } from "../../console/src/api/typing.js";
 import { pauseMs } from "../../console/src/api/pauses.js";
 import { followRun, type RunListener } from "../../console/src/api/run-events.js";
 import { Problem } from "../../console/src/api/problem.js";
@@ -200,6 +202,35 @@ test("what is typed reaches the command once, wherever the connections are cut",
     }),
     { numRuns: rounds(12, 100, 1_000) },
   );
+});
+
+test("what is typed where nothing comes back is told as not arrived", async () => {
+  const sockets = new Set<Socket>();
+  const silent = createServer((socket) => void sockets.add(socket.on("error", () => {})));
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  later(async () => {
+    silent.close();
+    for (const socket of sockets) socket.destroy();
+    await once(silent, "close");
+  });
+  const { fetch } = globalThis;
+  const { port } = silent.address() as AddressInfo;
+  globalThis.fetch = (path, options) => fetch(`http://127.0.0.1:${port}${path as string}`, options);
+  later(() => (globalThis.fetch = fetch));
+  const input = new TypedInput({
+    offset: 0,
+    post: (piece) => postTyped("run", piece, 50),
+    fetchOffset: () => Promise.resolve(undefined),
+    pause: () => Promise.resolve(),
+  });
+  later(() => input.close());
+  input.type("lost");
+  await expect.poll(() => input.state.value.kind).toBe("unreachable");
+  expect(input.waitingBytes.value).toBe(4);
+  const refused = await putTerminalSize("run", { columns: 80, rows: 24 }, 50).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(Problem);
+  expect((refused as Problem).facts).toMatchObject({ status: 0, code: "connect_failed" });
 });
 
 test("a run that there is not is refused for good, in the words of the server", async () => {

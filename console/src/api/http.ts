@@ -39,7 +39,7 @@ export async function request(path: string, options: RequestOptions = {}): Promi
       ...(signal === undefined ? {} : { signal }),
     });
   } catch (error) {
-    if (signal?.aborted === true) throw error;
+    if (isGivenUp(signal)) throw error;
     tell("unreachable");
     throw unreachable(error);
   }
@@ -55,6 +55,12 @@ export async function request(path: string, options: RequestOptions = {}): Promi
   throw problem;
 }
 
+/** Nobody wants the answer any more. When its time is over, the server cannot be reached. */
+function isGivenUp(signal: AbortSignal | undefined): boolean {
+  const reason: unknown = signal?.reason;
+  return signal?.aborted === true && !(reason instanceof DOMException && reason.name === "TimeoutError");
+}
+
 /** Its type stands in it. */
 function hasOwnType(body: unknown): body is FormData | Blob {
   return body instanceof FormData || body instanceof Blob;
@@ -65,7 +71,7 @@ export async function requestJson(path: string, options: RequestOptions = {}): P
   const response = await request(path, options);
   // An answer that breaks off behind its head is one that did not come.
   const text = await response.text().catch((error: unknown) => {
-    if (options.signal?.aborted === true) throw error;
+    if (isGivenUp(options.signal)) throw error;
     tell("unreachable");
     throw unreachable(error);
   });

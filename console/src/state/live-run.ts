@@ -57,9 +57,13 @@ export class LiveRun {
   }
 
   async #begin(): Promise<void> {
+    // It goes first: the events hold one of the few connections that a browser makes to a server for all its pages.
+    let load = this.#load();
     this.#follow();
-    for (let attempt = 0; !(await this.#load()) && !this.#stop.signal.aborted; attempt++)
+    for (let attempt = 0; !(await load) && !this.#stop.signal.aborted; attempt++) {
       await untilOnlineOr(pauseMs(attempt, Math.random()), this.#stop.signal);
+      load = this.#load();
+    }
     await this.#openTyping();
     const early = this.#early ?? [];
     this.#early = undefined;
