@@ -172,7 +172,7 @@ export async function startService(servers: readonly TestServerOptions[] = []): 
       await Promise.all(links.map((link) => once(link.destroy(), "close")));
     },
     holdLinks() {
-      const links = [...services].flatMap((service) => [...service.links]);
+      const links = Array.from(services, (service) => Array.from(service.links)).flat();
       for (const link of links) link.pause();
       return () => {
         for (const link of links) link.resume();

@@ -30,7 +30,7 @@ async function fullService() {
   /** The instance where the call waits has given it back, and the client does not know it yet. */
   const takeBack = async () => {
     const from = await holder();
-    const [other] = service.instances.filter((each) => each !== from);
+    const other = service.instances.find((each) => each !== from);
     const release = service.holdLinks();
     other!.tell({ state: "ready", running: 0, places: 8 });
     await until(() => !hasWaiting(from));

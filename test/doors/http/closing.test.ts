@@ -96,8 +96,14 @@ const left: Record<string, string> = {
   ),
   "such a body in chunks": [...call, "Transfer-Encoding: chunked", "", "fffff", "x".repeat(100_000)].join("\r\n"),
   "such a body, and bytes that were to come behind it": [
-    ...[...call, "Content-Length: 20000", "", "x".repeat(20_000)],
-    ...[...call, "Content-Length: 200000", "", "x".repeat(100_000)],
+    ...call,
+    "Content-Length: 20000",
+    "",
+    "x".repeat(20_000),
+    ...call,
+    "Content-Length: 200000",
+    "",
+    "x".repeat(100_000),
   ].join("\r\n"),
 };
 
