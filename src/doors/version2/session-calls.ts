@@ -81,15 +81,17 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     const run = this.#host.dispatcher.start(identity, call.command, call.args, options);
     try {
       this.#began(id, run, call);
+    } catch (error) {
+      if (call.detach === true) run.detachments--; // who is refused does not keep the run
+      throw error;
     } finally {
       if (reader !== undefined) run.output.unwatch(reader);
     }
   }
 
   #began(id: number, run: Run, call: CallParams): void {
-    const { outcome } = run;
-    if (outcome !== undefined && (call.output === undefined || outcome.status === "rejected")) {
-      const isKept = outcome.status !== "rejected" && (call.detach === true || call.idempotencyKey !== undefined);
+    if (run.outcome !== undefined && (call.output === undefined || run.outcome.status === "rejected")) {
+      const isKept = run.outcome.status !== "rejected" && (call.detach === true || call.idempotencyKey !== undefined);
       this.#answer(id, run, isKept ? { run: run.id } : undefined);
       return;
     }
@@ -250,9 +252,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   }
 
   #answer(id: number, run: Run, extras: AnswerExtras | undefined): void {
-    const { outcome } = run;
-    if (outcome === undefined) return;
-    this.#host.send(outcomeText(id, outcome, extras));
+    if (run.outcome !== undefined) this.#host.send(outcomeText(id, run.outcome, extras));
   }
 
   /** @throws IscepError `protocol` when more is granted than was ever used */

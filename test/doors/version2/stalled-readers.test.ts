@@ -157,3 +157,16 @@ test("one run has so many readers at once, and one more when one of them has lef
   await client.cancel(id);
   await expect.poll(() => state.stopped).toBe(1);
 });
+
+test("a repeated call that is refused for want of a reader's place does not let the run go on", async () => {
+  const { command, state } = endless();
+  const server = await startServer({ tokens: false, commands: [command], limits: { maxRunReaders: 1 } });
+  const [first, second] = [await rawSession(server), await rawSession(server)];
+  const call = { command: "endless", args: {}, output: 0, idempotencyKey: "once" };
+  first.send(messages(request(1, "call", call)));
+  await first.until(() => first.messages.some((message) => message["method"] === "started"));
+  second.send(messages(request(1, "call", { ...call, detach: true })));
+  expect(await second.response(1)).toMatchObject({ error: { data: { code: "busy", status: "rejected" } } });
+  first.send(messages(request(2, "cancel", { call: 1 })));
+  await expect.poll(() => state.stopped, { timeout: 20_000 }).toBe(1);
+});
