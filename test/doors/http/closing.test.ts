@@ -133,7 +133,8 @@ test("a large request behind a running call is left to another connection, and t
   const notBegun = (release = () => {});
   const server = await startHttp({ commands: [wait], limits });
   const raw = await server.bytes();
-  raw.send(...wholeCall, ...call, "Content-Length: 20000", "", "x".repeat(20_000));
+  // Node 22 has four times the buffer of Node 20.
+  raw.send(...wholeCall, ...call, "Content-Length: 100000", "", "x".repeat(100_000));
   await until(() => release !== notBegun, "the call does not begin");
   release();
   const text = await raw.rest();
