@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Connection, ConnectionHost } from "../doors/connection.js";
 import type { HttpConnection } from "../doors/door.js";
-import { refuseHttp } from "../doors/http/refuse.js";
+import { refuseHttp } from "../doors/http/answer/refuse.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { Version1Connection } from "../doors/version1/connection.js";
 import { refuse } from "../doors/version1/refuse.js";

@@ -3,14 +3,14 @@ import { Hono } from "hono";
 import type { Client } from "../../client/client.js";
 import { isIscepError } from "../../errors.js";
 import type { DoorServer } from "../door.js";
-import { BrowserSessions } from "./browser-sessions.js";
-import { ownCookie, tokenOf } from "./credentials.js";
-import type { HttpContext, HttpEnv, HttpHost, HttpPeer } from "./mount.js";
+import { BrowserSessions } from "./request/browser-sessions.js";
+import { ownCookie, tokenOf } from "./request/credentials.js";
+import type { HttpContext, HttpEnv, HttpHost, HttpPeer } from "./request/mount.js";
 import { mounts } from "./mounts.js";
-import { OpenInputs } from "./open-inputs.js";
-import { problem } from "./problem.js";
-import { sameSite, type SameSite } from "./same-site.js";
-import type { HttpSettings } from "./settings.js";
+import { OpenInputs } from "./input/open-inputs.js";
+import { problem } from "./answer/problem.js";
+import { sameSite, type SameSite } from "./request/same-site.js";
+import type { HttpSettings } from "./request/settings.js";
 import { unknownRequest } from "./unknown.js";
 
 /** Answers a request that came over this connection. */

@@ -6,11 +6,11 @@ import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { HttpConnection } from "../door.js";
 import type { HttpApp } from "./app.js";
-import { isHttpFaultStatus } from "./http-faults.js";
-import type { PlainCallRoute } from "./plain-call.js";
-import { problem } from "./problem.js";
-import { problemText } from "./problem-text.js";
-import { endWithProblem } from "./refuse.js";
+import { isHttpFaultStatus } from "./answer/http-faults.js";
+import type { PlainCallRoute } from "./calls/plain-call.js";
+import { problem } from "./answer/problem.js";
+import { problemText } from "./answer/problem-text.js";
+import { endWithProblem } from "./answer/refuse.js";
 
 const maxHeaderFields = 200;
 

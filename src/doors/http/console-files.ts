@@ -4,8 +4,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import type { HttpContext, HttpMount } from "./mount.js";
-import { httpFault, problem } from "./problem.js";
+import type { HttpContext, HttpMount } from "./request/mount.js";
+import { httpFault, problem } from "./answer/problem.js";
 
 const folder = fileURLToPath(new URL("../../console", import.meta.url));
 

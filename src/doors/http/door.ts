@@ -2,13 +2,13 @@
 import type { Door, DoorServer } from "../door.js";
 import { httpApp } from "./app.js";
 import { HttpConnections } from "./connections.js";
-import { OpenInputs } from "./open-inputs.js";
-import { plainCallRoute } from "./plain-call.js";
-import { sameSite } from "./same-site.js";
-import { checkHttpSettings, type HttpSettings } from "./settings.js";
+import { OpenInputs } from "./input/open-inputs.js";
+import { plainCallRoute } from "./calls/plain-call.js";
+import { sameSite } from "./request/same-site.js";
+import { checkHttpSettings, type HttpSettings } from "./request/settings.js";
 
 export type { HookArgument, HookDefinition } from "../../hooks/definition.js";
-export type { HttpSettings } from "./settings.js";
+export type { HttpSettings } from "./request/settings.js";
 
 /**
  * Makes a door for HTTP: `new Server({ doors: [httpDoor()] })`.

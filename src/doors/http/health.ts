@@ -1,7 +1,7 @@
 /** `/livez`, `/readyz` and `/metrics`: for programs that watch the server. */
 import { expositionType } from "../../metrics/exposition.js";
-import { tokenOf } from "./credentials.js";
-import type { HttpMount } from "./mount.js";
+import { tokenOf } from "./request/credentials.js";
+import type { HttpMount } from "./request/mount.js";
 
 export const mountHealth: HttpMount = (app, { server, sessions }) => {
   // A probe has no token, and is told nothing else.

@@ -1,6 +1,6 @@
 /** `GET /` for programs: where everything is. Browsers are led to the console before. */
-import { jsonResponse } from "./json-response.js";
-import type { HttpMount } from "./mount.js";
+import { jsonResponse } from "./answer/json-response.js";
+import type { HttpMount } from "./request/mount.js";
 
 const places = {
   commands: "/commands",

@@ -1,8 +1,8 @@
 /** `/mcp`: the commands as tools for assistants. What it needs is loaded with the first request. */
-import { tokenOf } from "./credentials.js";
+import { tokenOf } from "./request/credentials.js";
 import type { McpHttp } from "../mcp/http.js";
-import type { HttpMount } from "./mount.js";
-import { jsonObjectOf } from "./request-json.js";
+import type { HttpMount } from "./request/mount.js";
+import { jsonObjectOf } from "./request/json.js";
 
 export const mountMcp: HttpMount = (app, host) => {
   const load = async (): Promise<McpHttp> => {

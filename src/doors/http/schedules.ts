@@ -1,6 +1,6 @@
 /** `GET /schedules`: what the server runs by itself. */
-import { jsonResponse } from "./json-response.js";
-import type { HttpMount } from "./mount.js";
+import { jsonResponse } from "./answer/json-response.js";
+import type { HttpMount } from "./request/mount.js";
 
 export const mountSchedules: HttpMount = (app, host) => {
   app.get("/schedules", async (context) => {

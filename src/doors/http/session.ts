@@ -2,11 +2,11 @@
 import type { Client } from "../../client/client.js";
 import { IscepError, isIscepError } from "../../errors.js";
 import { scopesForRunning } from "../../identity/scopes.js";
-import { cookieName, isOwnPage, ownCookie } from "./credentials.js";
-import { jsonResponse } from "./json-response.js";
-import type { HttpContext, HttpMount } from "./mount.js";
-import { jsonObjectOf } from "./request-json.js";
-import { foreignPage } from "./same-site.js";
+import { cookieName, isOwnPage, ownCookie } from "./request/credentials.js";
+import { jsonResponse } from "./answer/json-response.js";
+import type { HttpContext, HttpMount } from "./request/mount.js";
+import { jsonObjectOf } from "./request/json.js";
+import { foreignPage } from "./request/same-site.js";
 
 /** Tokens of the original have at most 512 characters. */
 const longestToken = 1_024;

@@ -1,7 +1,7 @@
 /** Answers requests that no route takes: the path does not exist, or it does not have this method. */
 import type { Hono } from "hono";
-import type { HttpContext, HttpEnv } from "./mount.js";
-import { httpFault, problem } from "./problem.js";
+import type { HttpContext, HttpEnv } from "./request/mount.js";
+import { httpFault, problem } from "./answer/problem.js";
 
 interface KnownPath {
   readonly pattern: RegExp;

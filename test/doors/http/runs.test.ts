@@ -7,7 +7,7 @@ import { defineCommand } from "iscep";
 import { startHttp, type HttpServer } from "../../support/http.js";
 import { tokens } from "../../support/servers.js";
 import { until } from "../../support/until.js";
-import { outputEvents } from "#iscep/doors/http/output-events";
+import { outputEvents } from "#iscep/doors/http/runs/output-events";
 
 interface SseEvent {
   readonly id: string | undefined;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { TypedInput } from "#iscep/doors/http/typed-input";
+import { TypedInput } from "#iscep/doors/http/input/typed-input";
 
 const limits = { maxTypedBytes: 16, maxTypingRequests: 1_000, typedInputTimeoutMs: 60_000 };
 

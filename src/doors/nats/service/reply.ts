@@ -3,8 +3,8 @@ import { IscepError, type ErrorCode } from "../../../errors.js";
 import type { Outcome } from "../../../model/outcome.js";
 import { fitScriptResult, isScriptResult } from "../../../model/script-result.js";
 import { visibleText } from "../../../text/visible-text.js";
-import { outcomeView } from "../../http/outcome-view.js";
-import { problemText } from "../../http/problem-text.js";
+import { outcomeView } from "../../http/answer/outcome-view.js";
+import { problemText } from "../../http/answer/problem-text.js";
 
 export interface ServiceReply {
   readonly payload: string;

@@ -1,0 +1,36 @@
+import type { Socket } from "node:net";
+import { IscepError } from "../../../errors.js";
+import { isHttpFaultStatus } from "./http-faults.js";
+import { problemText } from "./problem-text.js";
+
+/** Refuses a connection over a limit, before it has asked for anything. It says why, and closes. */
+export function refuseHttp(socket: Socket, reason: string, lingerTimeoutMs: number): void {
+  socket.on("error", () => socket.destroy());
+  socket.resume();
+  endWithProblem(socket, new IscepError("busy", reason), 503);
+  const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs);
+  socket.once("close", () => clearTimeout(timer));
+}
+
+const reasons: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  408: "Request Timeout",
+  431: "Request Header Fields Too Large",
+  503: "Service Unavailable",
+};
+
+/** Answers a peer whose bytes are no request, and closes. */
+export function endWithProblem(socket: Pick<Socket, "end">, error: IscepError, status: number): void {
+  const body = problemText(error, { status, isOfHttp: isHttpFaultStatus(status) });
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${reasons[status] ?? "Error"}`,
+      "Content-Type: application/problem+json",
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      ...(status === 503 ? ["Retry-After: 1"] : []),
+      "Connection: close",
+      "",
+      body,
+    ].join("\r\n"),
+  );
+}

@@ -1,0 +1,167 @@
+/**
+ * The standard input of one run that comes in pieces, each in a request of its own. Each piece is taken as a whole or
+ * not at all, pieces are taken in the order in which they came, and a piece that says where it begins is never taken
+ * twice.
+ */
+import { IscepError } from "../../../errors.js";
+import type { Limits } from "../../../limits/limits.js";
+import { httpFault } from "../answer/problem.js";
+
+export interface TypedPiece {
+  readonly bytes: Uint8Array;
+  /** Where the piece begins, in bytes of all input. Default: behind what was taken before. */
+  readonly offset?: number | undefined;
+  /** True when nothing comes behind this piece. */
+  readonly isLast: boolean;
+}
+
+export type TypedInputLimits = Pick<Limits, "maxTypedBytes" | "maxTypingRequests" | "typedInputTimeoutMs">;
+
+interface WaitingPiece {
+  readonly piece: TypedPiece;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** Smaller pieces are put together, because an object for each key would cost a hundred times its byte. */
+const blockBytes = 4_096;
+
+export class TypedInput implements AsyncIterable<Uint8Array> {
+  readonly #limits: TypedInputLimits;
+  #offset = 0;
+  /** What the run has not read yet. */
+  #chunks: Uint8Array[] = [];
+  #unreadBytes = 0;
+  #isEnded = false;
+  #isOver = false;
+  /** Pieces for which there is no room yet. */
+  #line: WaitingPiece[] = [];
+  #readable: (() => void) | undefined;
+
+  constructor(limits: TypedInputLimits) {
+    this.#limits = limits;
+  }
+
+  /** How many bytes were taken in all. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** True while more may come. */
+  get isOpen(): boolean {
+    return !this.#isEnded && !this.#isOver;
+  }
+
+  /**
+   * Resolves when the piece is taken. When it rejects, nothing of the piece was taken.
+   * @throws IscepError `busy` when the command does not read; a fault of HTTP (409) when the piece does not follow what was
+   *   taken before, or the input is not open
+   */
+  async type(piece: TypedPiece): Promise<void> {
+    if (this.#line.length === 0 && this.#take(piece)) return;
+    const { maxTypingRequests, typedInputTimeoutMs } = this.#limits;
+    if (this.#line.length >= maxTypingRequests)
+      throw new IscepError("busy", `${maxTypingRequests} requests wait already for the command to read; wait for them`);
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => this.#tooLate(waiting), typedInputTimeoutMs);
+      const waiting = { piece, resolve, reject, timer };
+      this.#line.push(waiting);
+    });
+  }
+
+  #tooLate(waiting: WaitingPiece): void {
+    this.#line = this.#line.filter((other) => other !== waiting);
+    const reason = `the command did not read its standard input for ${this.#limits.typedInputTimeoutMs} ms`;
+    waiting.reject(new IscepError("busy", `${reason}, and nothing of this was taken; send it again later`));
+    this.#moveUp();
+  }
+
+  /** The first piece may be too large for the present room, and those behind it must not overtake it. */
+  #moveUp(): void {
+    for (let first = this.#line[0]; first !== undefined; first = this.#line[0]) {
+      try {
+        if (!this.#take(first.piece)) return;
+        first.resolve();
+      } catch (error) {
+        first.reject(error);
+      }
+      clearTimeout(first.timer);
+      this.#line.shift();
+    }
+  }
+
+  /** Returns false when there is no room for the piece. @throws IscepError when it can never be taken */
+  #take({ bytes, offset = this.#offset, isLast }: TypedPiece): boolean {
+    if (this.#isOver) throw inputIsOver();
+    if (offset > this.#offset) {
+      const reason = `the standard input has ${this.#offset} bytes, and this begins at ${offset}; send what is missing`;
+      throw httpFault(409, "usage", reason);
+    }
+    const news = bytes.subarray(this.#offset - offset);
+    if (this.#isEnded && news.length > 0)
+      throw httpFault(409, "usage", "the standard input of this run was ended, and takes nothing behind its end");
+    if (this.#unreadBytes + news.length > this.#limits.maxTypedBytes) return false;
+    if (news.length > 0) this.#keep(news);
+    if (isLast) this.#isEnded = true;
+    this.#wake();
+    return true;
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#offset += bytes.length;
+    this.#unreadBytes += bytes.length;
+    const last = this.#chunks.at(-1);
+    if (last === undefined || last.length + bytes.length > blockBytes) this.#chunks.push(bytes);
+    else this.#chunks[this.#chunks.length - 1] = Buffer.concat([last, bytes]);
+  }
+
+  #wake(): void {
+    this.#readable?.();
+    this.#readable = undefined;
+  }
+
+  /** Nobody reads the input any more. */
+  close(): void {
+    this.#isOver = true;
+    this.#chunks = [];
+    this.#unreadBytes = 0;
+    this.#wake();
+    this.#moveUp();
+  }
+
+  /** This is no generator, because a generator that waits for input hears of `return` only after that. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
+    return {
+      next: () => this.#next(),
+      return: () => {
+        this.close();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  }
+
+  async #next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    for (;;) {
+      // The run must not take a part of its input for the whole.
+      if (this.#isOver) throw inputIsOver();
+      if (this.#unreadBytes > 0) {
+        const value = Buffer.concat(this.#chunks, this.#unreadBytes);
+        this.#chunks = [];
+        this.#unreadBytes = 0;
+        this.#moveUp();
+        return { value };
+      }
+      if (this.#isEnded) return { done: true, value: undefined };
+      await new Promise<void>((resolve) => (this.#readable = resolve));
+    }
+  }
+}
+
+export function inputIsOver(): IscepError {
+  return httpFault(
+    409,
+    "usage",
+    "the standard input of this run is not open, or not any more; GET /runs/ID tells more",
+  );
+}
