@@ -195,13 +195,15 @@ test("with a key it is sent again, and runs once", async () => {
 });
 
 test("a run whose output is gone when its caller comes back is lost, and never called rejected", async () => {
-  const { command } = writer();
+  const { command, state } = writer();
   const server = await startServer({ commands: [command], limits: { maxRetainedOutputBytes: 10_000 } });
-  const proxy = await faultProxy(server.port!, (connection) =>
-    connection === 0 ? { toClient: { cutAt: 30_000 } } : { toServer: { delayMs: 30 } },
-  );
+  const proxy = await faultProxy(server.port!, (connection) => {
+    if (connection === 0) return { toClient: { cutAt: 30_000 } };
+    // It comes back when so much more was written that what it misses is no longer kept.
+    return state.written < 100_000 ? { toServer: { cutAt: 0 } } : {};
+  });
   const client = await open(proxy.url, patience);
-  const run = client.run("write", { bytes: 3_000_000, piece: 10_000, pauseMs: 0 });
+  const run = client.run("write", { bytes: 300_000, piece: 10_000, pauseMs: 0 });
   expect(await errorOf(collect(run))).toMatchObject({ code: "lost" });
   expect(await run.outcome).toMatchObject({ status: "lost" });
 });
