@@ -200,7 +200,7 @@ export class Dispatcher {
       check = command.checkArguments(args);
       if (command.choicesFrom !== undefined) check = this.#choices.check(command.choicesFrom, check);
       const rules = identity.argumentRules(command.name);
-      if (rules !== undefined) check = withRules(check, rules, args);
+      if (rules !== undefined) check = withRules(check, rules, args, command.paths);
     } catch (error) {
       run.end(rejected(schemaFault(error)));
       return;

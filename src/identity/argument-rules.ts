@@ -1,10 +1,11 @@
 /**
  * Scopes that allow a command only with certain values of its arguments: `run:backup_world(world=nether*)`. The value
  * that a caller gives, or the default if they give none, must match. In a list, each value must match. Values that are
- * not text, number or boolean never match.
+ * not text, number or boolean never match. For a path, what it leads to must match too.
  */
+import { posix } from "node:path";
 import type { ArgumentRules } from "../model/identity.js";
-import type { ArgumentsCheck, CommandDescription, JsonSchema } from "../model/command.js";
+import type { ArgumentPaths, ArgumentsCheck, CommandDescription, JsonSchema, PathNames } from "../model/command.js";
 import { isJsonObject, type JsonObject } from "../wire/json.js";
 import { matchesGlob } from "./glob.js";
 
@@ -23,16 +24,39 @@ export function parseArgumentRules(text: string): ArgumentRules | undefined {
  * Says why these arguments are not allowed. undefined when one of the alternatives allows them.
  * @param given the arguments as the caller gave them
  * @param checked the arguments with defaults
+ * @param pathNames what the paths in them lead to
  */
 export function refusalOf(
   alternatives: readonly ArgumentRules[],
   given: unknown,
   checked: unknown,
+  pathNames?: PathNames,
 ): string | undefined {
   const fits = (rules: ArgumentRules): boolean =>
-    [...rules].every(([name, glob]) => valueFits(memberOf(given, name) ?? memberOf(checked, name), glob));
+    [...rules].every(([name, glob]) => {
+      const text = memberOf(given, name);
+      const paths = pathNames?.get(name);
+      return paths === undefined ? valueFits(text ?? memberOf(checked, name), glob) : pathsFit(text, paths, glob);
+    });
   if (alternatives.some(fits)) return undefined;
   return `this token may run the command only with ${alternatives.map(rulesText).join(", or with ")}`;
+}
+
+/**
+ * The text `public/../secret` matches `public/*` and leads out of it, and so may a link below `public`. So no text with
+ * `..` fits, and what the path leads to must have a name that matches too. A glob without `*` and `?` names one path,
+ * so its caller has no choice, and it may be a link.
+ */
+function pathsFit(given: unknown, paths: readonly (readonly string[])[], glob: string): boolean {
+  if (given !== undefined && (!valueFits(given, glob) || [given].flat().some(hasDetour))) return false;
+  if (given !== undefined && !/[*?]/.test(glob)) return true;
+  // The names have no `./`, no `//`, and no `/` at their end.
+  const plainGlob = posix.normalize(glob).replace(/\/$/, "");
+  return paths.every((names) => names.some((name) => !hasDetour(name) && matchesGlob(plainGlob, name)));
+}
+
+function hasDetour(value: unknown): boolean {
+  return typeof value === "string" && value.split(/[/\\]/).includes("..");
 }
 
 function memberOf(args: unknown, name: string): unknown {
@@ -86,8 +110,13 @@ export function withRules(
   check: ArgumentsCheck | Promise<ArgumentsCheck>,
   rules: readonly ArgumentRules[],
   given: unknown,
+  paths: ArgumentPaths | undefined,
 ): ArgumentsCheck | Promise<ArgumentsCheck> {
-  if (check instanceof Promise) return check.then((checked) => withRules(checked, rules, given));
-  const refusal = check.ok ? refusalOf(rules, given, check.args) : undefined;
-  return refusal === undefined ? check : { ok: false, code: "unauthorized", message: refusal };
+  if (check instanceof Promise) return check.then((checked) => withRules(checked, rules, given, paths));
+  if (!check.ok) return check;
+  const held = (names?: PathNames): ArgumentsCheck => {
+    const message = refusalOf(rules, given, check.args, names);
+    return message === undefined ? check : { ok: false, code: "unauthorized", message };
+  };
+  return paths === undefined ? held() : paths.namesOf(check.args).then(held);
 }

@@ -75,7 +75,15 @@ export interface ArgumentPaths {
    * them at once.
    */
   newPaths(args: unknown): string[];
+  /**
+   * For each path argument that the checked arguments have, where its paths lead: each as text relative to its base,
+   * and as an absolute path through the base as it was declared.
+   */
+  namesOf(args: unknown): Promise<PathNames>;
 }
+
+/** One path, or those of a list in its order. */
+export type PathNames = ReadonlyMap<string, readonly (readonly string[])[]>;
 
 interface CommandBase<Name extends string> extends CommandFlags {
   readonly name: Name;

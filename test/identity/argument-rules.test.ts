@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { narrowedDescription, parseArgumentRules, refusalOf } from "#iscep/identity/argument-rules";
@@ -42,6 +43,57 @@ describe("values that a token is bound to", () => {
       fc.property(fc.stringMatching(/^[ab*?]{0,6}$/), fc.stringMatching(/^[ab]{0,6}$/), (glob, world) => {
         const refusal = refusalOf([new Map([["world", glob]])], { world }, { world });
         expect(refusal === undefined).toBe(matchesGlob(glob, world));
+      }),
+    );
+  });
+});
+
+describe("a path that a token is bound to", () => {
+  const base = "/srv/data";
+  const refusal = (glob: string, given: string | readonly string[] | undefined, ...leadTo: readonly string[]) => {
+    const names = new Map([["file", leadTo.map((below) => [below, `${base}/${below}`])]]);
+    return refusalOf([new Map([["file", glob]])], given === undefined ? {} : { file: given }, {}, names);
+  };
+
+  test.each([
+    ["public/*", "public/a", "public/a", true],
+    ["public/*", "public/b/../a", "public/a", false],
+    ["public/*", "public/../secret", "secret", false],
+    ["public/*", "public/x/../../public/a", "public/a", false],
+    ["public/*", "public/out", "secret", false],
+    ["public/*", "public/", "public", false],
+    ["public/?", "public/.", "public", false],
+    ["public/*", "public//a", "public/a", true],
+    ["*", "public/../secret", "secret", false],
+    ["./public//*", "./public//a", "public/a", true],
+    ["public/*/", "public/a/", "public/a", true],
+    ["/srv/data/public/*", "/srv/data/public/a", "public/a", true],
+    ["/srv/data/public/*", "/srv/data/public/../secret", "secret", false],
+    ["/srv/data/public/*", "/srv/data/public/out", "secret", false],
+    ["/srv/data/public/*", "public/a", "public/a", false],
+    ["latest", "latest", "2026-08-01", true],
+    ["public/../a", "public/../a", "a", false],
+    ["public/*", undefined, "public/a", true],
+    ["public/*", undefined, "secret", false],
+  ])("%s, called with %s, which leads to %s: %j", (glob, given, leadsTo, isAllowed) => {
+    expect(refusal(glob, given, leadsTo) === undefined).toBe(isAllowed);
+  });
+
+  test("in a list, each one counts", () => {
+    expect(refusal("public/*", ["public/a", "public/b"], "public/a", "public/b")).toBeUndefined();
+    expect(refusal("public/*", ["public/a", "public/out"], "public/a", "secret")).toBeDefined();
+    expect(refusal("public/*", ["public/a", "public/../public/b"], "public/a", "public/b")).toBeDefined();
+  });
+
+  test("whatever the text is, what runs has a name that the rule matches", () => {
+    const segment = fc.constantFrom("..", ".", "", "public", "secret", "a", "*");
+    fc.assert(
+      fc.property(fc.array(segment, { maxLength: 6 }), fc.boolean(), (segments, isAbsolute) => {
+        const text = (isAbsolute ? `${base}/public/` : "public/") + segments.join("/");
+        const found = posix.resolve(base, text);
+        const below = posix.relative(base, found);
+        if (refusal(isAbsolute ? `${base}/public/*` : "public/*", text, below) === undefined)
+          expect(found.startsWith(`${base}/public/`)).toBe(true);
       }),
     );
   });

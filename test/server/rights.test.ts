@@ -1,10 +1,13 @@
 /** What tokens allow beyond whole commands: values of arguments, and the runs of others. On every door, by every way. */
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { connect, defineCommand, type Client } from "iscep";
+import { connect, declareArguments, defineCommand, defineScript, type Client } from "iscep";
 import { addToken } from "#iscep/identity/tokens-writer";
 import { later } from "../support/cleanup.js";
 import { startServer } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const backUp = defineCommand({
   name: "back_up",
@@ -54,6 +57,47 @@ describe.each([1, 2] as const)("a token that is bound to values, version %i", (p
     const [described] = (await ada?.list()) ?? [];
     expect(described?.args["properties"]).toMatchObject({ world: { enum: ["nether", "nether_roof"] } });
   });
+});
+
+test("a token that is bound to a folder of paths does not leave it, by detour, link or absolute path", async () => {
+  const folder = temporaryFolder();
+  for (const name of ["public", "real"]) mkdirSync(path.join(folder, name));
+  for (const name of ["public/a", "secret"]) writeFileSync(path.join(folder, name), "");
+  symlinkSync("../secret", path.join(folder, "public", "out"));
+  symlinkSync(folder, path.join(folder, "real", "base"));
+  const base = path.join(folder, "real", "base");
+  const one = { file: { type: "path", base } } as const;
+  const list = { file: { type: "list", items: one.file } } as const;
+  const { url, tokensFile } = await startServer({
+    commands: [
+      defineCommand({ name: "read", args: declareArguments(one), run: ({ file }) => file }),
+      defineCommand({ name: "read_all", args: declareArguments(list), run: ({ file }) => file.join() }),
+      defineScript({ name: "read_script", args: one, run: ["/bin/echo", "-n", "{file}"] }),
+    ],
+    tokens: {},
+  });
+  const client = async (glob: string): Promise<Client> => {
+    const { token } = await addToken(tokensFile, { owner: glob, scopes: [`run:*(file=${glob})`] });
+    const opened = await connect(url, { token });
+    later(() => opened.close());
+    return opened;
+  };
+  const relative = await client("public/*");
+  const absolute = await client(`${base}/public/*`);
+  const calls: ((on: Client, file: string) => Promise<unknown>)[] = [
+    (on, file) => on.call("read", { file }),
+    (on, file) => on.call("read_all", { file: [file] }),
+    async (on, file) => ((await on.call("read_script", { file })) as { stdout: string }).stdout,
+  ];
+  const refused = { code: "unauthorized" };
+  for (const call of calls) {
+    expect(await call(relative, "public/a")).toBe(path.join(folder, "public/a"));
+    expect(await call(absolute, `${base}/public/a`)).toBe(path.join(folder, "public/a"));
+    for (const file of ["secret", "public/../secret", "public/./../public/../secret", "public/out", `${base}/public/a`])
+      await expect(call(relative, file)).rejects.toMatchObject(refused);
+    for (const file of ["public/a", `${base}/public/../secret`, `${base}/public/out`, `${base}/secret`])
+      await expect(call(absolute, file)).rejects.toMatchObject(refused);
+  }
 });
 
 describe("an operator", () => {

@@ -1,8 +1,9 @@
+import { realpath } from "node:fs/promises";
 import path from "node:path";
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
 import { IscepError } from "../../errors.js";
 import { givenValue } from "./text.js";
-import type { ArgumentPaths, ArgumentsCheck } from "../../model/command.js";
+import type { ArgumentPaths, ArgumentsCheck, PathNames } from "../../model/command.js";
 import { checkDeclaration } from "./declaration-check.js";
 import { argumentsSchema } from "./declaration-schema.js";
 import type { ArgumentDeclaration, ArgumentDeclarations, DeclaredInput, DeclaredOutput } from "./declaration.js";
@@ -66,7 +67,32 @@ export function pathsMember(schema: object | undefined): { paths?: ArgumentPaths
   const paths = schema === undefined ? undefined : pathsOfSchemas.get(schema);
   if (paths === undefined) return {};
   const bases = paths.map(({ name, declaration: { base } }) => ({ argument: name, base }));
-  return { paths: { bases, checkAgain: (args) => checkAgain(args, paths), newPaths: (args) => newPaths(args, paths) } };
+  return {
+    paths: {
+      bases,
+      checkAgain: (args) => checkAgain(args, paths),
+      newPaths: (args) => newPaths(args, paths),
+      namesOf: (args) => namesOf(args, paths),
+    },
+  };
+}
+
+async function namesOf(args: unknown, paths: readonly DeclaredPath[]): Promise<PathNames> {
+  const names = new Map<string, string[][]>();
+  for (const { name, declaration } of paths) {
+    const resolved = pathsOf(args, name);
+    if (resolved.length === 0) continue;
+    // A base that is gone since the check of the arguments is found missing once more when the run begins.
+    const base = await realpath(declaration.base).catch(() => declaration.base);
+    names.set(
+      name,
+      resolved.map((found) => {
+        const below = path.relative(base, found);
+        return [below, path.join(declaration.base, below)];
+      }),
+    );
+  }
+  return names;
 }
 
 function newPaths(args: unknown, paths: readonly DeclaredPath[]): string[] {
