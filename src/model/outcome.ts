@@ -29,7 +29,7 @@ export type Outcome<Value = unknown> =
       /** Why `value` is undefined, although the command gave one: it is no longer kept. */
       readonly valueError?: IscepError;
     } & OutputChanges)
-  /** A function threw (`error`), or a script ended with an exit code other than 0 (`exitCode` and its result as `value`). */
+  /** A function threw (`error`), or a script ended with no exit code of success (`exitCode` and its result as `value`). */
   | ({
       readonly status: "failed";
       readonly error: IscepError;
@@ -73,7 +73,7 @@ export const outcomeTable = {
   failed: {
     code: "failed",
     sentence:
-      "It ran and failed: a function threw an error (with the code that it chose), or a script ended with an exit code other than 0.",
+      "It ran and failed: a function threw an error (with the code that it chose), or a script ended with an exit code that is none of its success codes (`0`, unless its command says otherwise).",
     beside: "`exitCode`? and `value`? of a script",
   },
   killed: {

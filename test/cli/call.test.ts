@@ -256,6 +256,16 @@ describe("scripts", () => {
     expect(await script("echo done")).toEqual({ code: 0, signal: null, stdout: "done\n", stderr: "" });
   });
 
+  test("a failure with the exit code 0, which is none of its success codes, is said and never 0", async () => {
+    const settings = "    success_codes: [1]\n";
+    const said = 'iscep: the script "it" ended with exit code 0; its output may say why\n';
+    expect(await script("echo found", [], settings)).toMatchObject({ code: 1, stdout: "found\n", stderr: said });
+    const value = await script("echo found", [], `${settings}    output: lines\n`);
+    expect(value).toMatchObject({ code: 1, stderr: expect.stringContaining("ended with exit code 0") as string });
+    const { code, stdout } = await script("echo found", ["--json"], settings);
+    expect({ code, exitCode: (JSON.parse(stdout) as { exitCode: number }).exitCode }).toEqual({ code: 1, exitCode: 0 });
+  });
+
   test("killed by a signal is 128 + its number", async () => {
     const result = await script("kill -KILL $$");
     expect(result).toMatchObject({ code: 137, stdout: "" });

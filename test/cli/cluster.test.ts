@@ -15,6 +15,9 @@ const lines = defineScript({ name: "lines", run: ["sh", "-c", "printf 'one\\ntwo
 
 const add = originalTasks[1];
 
+/** Fails with the exit code 0. */
+const strict = defineScript({ name: "strict", run: ["true"], successCodes: [1] });
+
 /** The first instance has exit code 0, and the others have this one. */
 function exits(code: number) {
   return defineScript({ name: "exits", run: ["sh", "-c", `exit ${code}`] });
@@ -108,7 +111,8 @@ describe.skipIf(natsServerProgram === undefined)("a service on a broker", () => 
   });
 
   test("calls all instances: output with their names, a table, and exit code 0 only if all completed", async () => {
-    const { call } = await service([lines, add, exits(0)], [lines, add, exits(3)], [lines, add, exits(3)]);
+    const both = [lines, add, strict];
+    const { call } = await service([...both, exits(0)], [...both, exits(3)], [...both, exits(3)]);
     const names = rows((await call("instances")).stdout)
       .slice(1)
       .map(([instance]) => instance ?? "");
@@ -132,6 +136,7 @@ describe.skipIf(natsServerProgram === undefined)("a service on a broker", () => 
     expect(rows(failed.stdout).map((row) => row[1])).toEqual(
       expect.arrayContaining(["completed", "failed (exit code 3)"]),
     );
+    expect((await call("call", "--all", "strict")).code).toBe(1);
     const json = JSON.parse((await call("call", "--all", "--json", "lines")).stdout) as unknown[];
     expect(json).toMatchObject(
       names.map((instance) => ({ instance, status: "completed", value: { stdout: "one\ntwo", exitCode: 0 } })),

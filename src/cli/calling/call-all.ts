@@ -118,5 +118,6 @@ function jsonOf({ told: { instance, run, outcome, value } }: Ended): object {
 function exitCodeOf(outcome: Outcome): number {
   if (outcome.status === "completed") return outcome.exitCode ?? 0;
   if (outcome.status === "killed") return exitCodeOfSignal(outcome.signal);
-  return ("exitCode" in outcome ? outcome.exitCode : undefined) ?? outcome.error.exitCode;
+  // A script whose success codes are without 0 can fail with 0.
+  return ("exitCode" in outcome ? outcome.exitCode : 0) || outcome.error.exitCode;
 }

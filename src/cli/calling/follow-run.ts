@@ -90,9 +90,14 @@ async function printOutcome(outcome: Outcome, output: OutputTarget, options: Fol
   if ("value" in outcome && outcome.value !== undefined) {
     const { value } = outcome;
     if (isScriptResult(value)) {
-      if (output instanceof CollectedOutput)
-        return printResult(withAllOutput(value, output, isCut, options), options, output, isCut);
-      return printResult(value, options, (options.offset ?? 0) > 0 ? { bytesOf: () => 1 } : output, isCut);
+      const shown =
+        output instanceof CollectedOutput
+          ? await printResult(withAllOutput(value, output, isCut, options), options, output, isCut)
+          : await printResult(value, options, (options.offset ?? 0) > 0 ? { bytesOf: () => 1 } : output, isCut);
+      if (shown !== 0 || !("error" in outcome)) return shown;
+      // A script whose success codes are without 0 can fail with 0, and its output need not show it.
+      if (options.json !== true) await reportError(outcome.error, { json: false });
+      return outcome.error.exitCode;
     }
     if (options.json === true) await printResult(value, options);
     // The value of a script was made from its standard output, which has been shown.
@@ -110,7 +115,7 @@ async function printOutcome(outcome: Outcome, output: OutputTarget, options: Fol
   const code = outcome.status === "killed" ? exitCodeOfSignal(outcome.signal) : exitCode;
   if (code === undefined) throw outcome.error;
   await reportError(outcome.error, { json: options.json === true });
-  return code;
+  return code || outcome.error.exitCode;
 }
 
 /** When the output was large, the result holds less than what was followed. */

@@ -113,7 +113,8 @@ export class PendingCall {
   /** Tells the caller what a notification of the server says. It changes no state. */
   heard(method: string, { fraction, message, position }: JsonObject): void {
     if (method === "progress" && typeof fraction === "number") {
-      this.request.progressed?.(fraction, typeof message === "string" ? message : undefined);
+      // A server's numbers are not trusted: a bar that is drawn from one below 0 would end the program.
+      this.request.progressed?.(Math.min(1, Math.max(0, fraction)), typeof message === "string" ? message : undefined);
     }
     if (method === "queued" && typeof position === "number") this.request.queued?.(position);
   }
