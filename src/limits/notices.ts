@@ -6,7 +6,8 @@ export const noticeLimits = {
   maxQueuedNotices: {
     default: 256,
     max: 100_000,
-    reason: "notices that wait, also for their next try; one more is dropped, and the error log counts it",
+    reason:
+      "notices that wait, also for their next try; one owner may have as many as are free, so half of them; one more is dropped, and the error log counts it",
   },
   noticeTimeoutMs: {
     min: 1,

@@ -19,6 +19,7 @@ import type { RunOutput } from "../runs/streams/output.js";
 import { factsOfRecord, factsOfRun, stderrInFiles, type RunFacts } from "./facts.js";
 import { KeptNotices } from "./kept-notices.js";
 import { sendNotice } from "./request.js";
+import { WaitingCounts } from "./waiting-counts.js";
 
 export interface NoticesOptions {
   readonly limits: Limits;
@@ -52,6 +53,7 @@ export class Notices {
   readonly #ready: Pending[] = [];
   /** The notices that wait for their next try. */
   readonly #later = new Map<Pending, NodeJS.Timeout>();
+  readonly #waiting = new WaitingCounts();
   readonly #underWay = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   /** Ids of notices that earlier servers left. A run may be found to be lost after its notice was written. */
@@ -68,7 +70,7 @@ export class Notices {
   }
 
   get waiting(): number {
-    return this.#ready.length + this.#later.size;
+    return this.#waiting.all;
   }
 
   /** The notices of runs of this command. undefined: there are none. */
@@ -84,7 +86,7 @@ export class Notices {
     if (status === "rejected" && run.identity.owner !== scheduler.owner) return;
     if (run.notices?.some(({ statuses }) => statuses.has(status)) !== true) return;
     // To look for the end of standard error takes longer than a run may be held up by each of thousands that fail.
-    if (this.waiting >= this.#options.limits.maxQueuedNotices) this.#drop(recordOfRun(run));
+    if (!this.#hasRoom(run.identity.owner)) this.#drop(recordOfRun(run));
     else this.#takeAll(run.notices, factsOfRun(run, outcome, this.#options.limits));
   }
 
@@ -92,9 +94,13 @@ export class Notices {
     for (const [index, notice] of notices.entries()) {
       const id = idOf(facts.run, index);
       if (!notice.statuses.has(facts.status) || this.#takenOver.has(id)) continue;
-      if (this.waiting < this.#options.limits.maxQueuedNotices) this.#take(id, notice, facts);
+      if (this.#hasRoom(facts.owner)) this.#take(id, notice, facts);
       else this.#drop(facts);
     }
+  }
+
+  #hasRoom(owner: string): boolean {
+    return this.#waiting.hasRoom(owner, this.#options.limits.maxQueuedNotices);
   }
 
   /** A run of a server that is gone was found to be lost. @param output what is in its files */
@@ -146,6 +152,7 @@ export class Notices {
 
   #queue(pending: Pending): void {
     this.#ready.push(pending);
+    this.#waiting.add(pending.facts.owner);
     this.#pumpSoon();
   }
 
@@ -154,10 +161,11 @@ export class Notices {
     const { notices } = this.#options.metrics;
     notices.dropped++;
     const { logProblemIntervalMs, maxQueuedNotices } = this.#options.limits;
+    const { all } = this.#waiting;
     const nowMs = performance.now();
     if (nowMs - this.#droppedAtMs < logProblemIntervalMs) return;
     this.#droppedAtMs = nowMs;
-    const message = `${notices.dropped} notices were dropped so far, because ${maxQueuedNotices} wait already (maxQueuedNotices)`;
+    const message = `${notices.dropped} notices were dropped so far; ${all} wait, and one owner may have as many as are free (maxQueuedNotices, ${maxQueuedNotices})`;
     this.#log({ message, facts });
   }
 
@@ -170,6 +178,7 @@ export class Notices {
       while (!this.#isClosed && this.#underWay.size < this.#options.limits.maxNotices) {
         const pending = this.#ready.shift();
         if (pending === undefined) return;
+        this.#waiting.remove(pending.facts.owner);
         this.#follow(this.#give(pending));
       }
     });
@@ -243,9 +252,11 @@ export class Notices {
   #sendLater(pending: Pending, pauseMs: number): void {
     const timer = setTimeout(() => {
       this.#later.delete(pending);
+      this.#waiting.remove(pending.facts.owner);
       this.#queue(pending);
     }, pauseMs);
     this.#later.set(pending, timer.unref());
+    this.#waiting.add(pending.facts.owner);
   }
 
   #log({ message, error, facts }: { message: string; error?: unknown; facts?: RunRecord }): void {
