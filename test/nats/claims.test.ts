@@ -1,4 +1,4 @@
-/** Claims go on when the broker has lost their bucket, as a broker that came back without its disk. */
+/** Claims wait for a bucket that is being made, and go on when the broker has lost it, as one that came back without its disk. */
 import { jetstreamManager } from "@nats-io/jetstream";
 import { describe, expect, test } from "vitest";
 import { Claims } from "#iscep/nats/queue/claims";
@@ -6,6 +6,7 @@ import { errorOf } from "../support/error-of.js";
 import { watchForLeaks } from "../support/leaks.js";
 import { NatsServer, natsServerProgram } from "../support/nats-server.js";
 import { plainCaller } from "../support/nats-service.js";
+import { until } from "../support/until.js";
 
 watchForLeaks();
 
@@ -30,3 +31,26 @@ describe.skipIf(natsServerProgram === undefined)("with a broker whose bucket is 
     expect(await claims.claim("key", "late")).toBe("newer");
   });
 });
+
+test.skipIf(natsServerProgram === undefined)(
+  "a claim waits for a bucket that the broker tells of and does not listen for yet",
+  async () => {
+    const { broker } = await plainCaller(await NatsServer.start({ jetStream: true }));
+    const { streams } = await jetstreamManager(broker.connection);
+    await streams.add({ name: "KV_slow", subjects: ["elsewhere"], discard: "new", allow_rollup_hdrs: true });
+    let unheard = 0;
+    const { request } = broker.connection;
+    broker.connection.request = async (subject, ...rest) => {
+      const answer = request.call(broker.connection, subject, ...rest);
+      if (subject.startsWith("$KV.")) await answer.catch(() => unheard++);
+      return answer;
+    };
+    const claims = new Claims(broker, "slow", { keepMs: 60_000, maxClaims: 20 });
+    const claimed = claims.claim("key", "text");
+    claimed.catch(() => {});
+    await until(() => unheard > 0, "the claim asked nobody");
+    await streams.update("KV_slow", { subjects: ["$KV.slow.>"] });
+    expect(await claimed).toBe("text");
+    expect((await streams.info("KV_slow")).state.messages).toBe(1);
+  },
+);

@@ -4,9 +4,10 @@
  */
 import type { KV } from "@nats-io/kv";
 import { createHash } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { IscepError } from "../../errors.js";
 import type { Broker } from "../broker.js";
-import { codeOf, isConflict, isWithoutAnswer, jetStreamFault, noStream } from "./jetstream-faults.js";
+import { beingMadeMs, codeOf, isConflict, isWithoutAnswer, jetStreamFault, noStream } from "./jetstream-faults.js";
 import { makeStream } from "./streams.js";
 
 export interface ClaimsOptions {
@@ -71,7 +72,9 @@ export class Claims {
       allow_rollup_hdrs: true,
     });
     // The copy on another server of a cluster may be older than a claim, so only the leader is asked.
-    return new Kvm(jetstream(connection)).open(this.#bucket, { allow_direct: false });
+    const bucket = await new Kvm(jetstream(connection)).open(this.#bucket, { allow_direct: false });
+    await listens(bucket);
+    return bucket;
   }
 
   /**
@@ -115,6 +118,25 @@ export class Claims {
       });
     } catch (error) {
       if (!isConflict(error)) throw error;
+    }
+  }
+}
+
+/**
+ * Resolves when the broker listens for the bucket. While another instance makes the bucket, the broker tells of it a
+ * moment before that. Then a claim would find nobody, and nats-server 2.9 breaks down when it is asked for a key.
+ */
+async function listens(bucket: KV): Promise<void> {
+  for (let triesLeft = 10; ; triesLeft--) {
+    try {
+      // This writes nothing, because no key has such a revision.
+      await bucket.put("listens", "", { previousSeq: Number.MAX_SAFE_INTEGER });
+      return;
+    } catch (error) {
+      // Whatever the broker answers, it listens.
+      if (codeOf(error) !== undefined) return;
+      if (!isWithoutAnswer(error) || triesLeft === 0) throw error;
+      await pause(beingMadeMs);
     }
   }
 }
