@@ -27,6 +27,7 @@ export class Members implements Iterable<Member> {
   readonly #options: MembersOptions;
   readonly #members = new Map<string, Member>();
   readonly #sweep: NodeJS.Timeout;
+  #sweptAtMs = performance.now();
   readonly #closed = new AbortController();
   /** Since when beats can be heard, by performance.now(). */
   #listensSinceMs = performance.now();
@@ -38,7 +39,7 @@ export class Members implements Iterable<Member> {
 
   constructor(options: MembersOptions) {
     this.#options = options;
-    const { service, limits } = options;
+    const { service } = options;
     service.listen({
       beat: (beat) => this.#told(beat),
       lost: (error) => options.lost(error),
@@ -51,7 +52,7 @@ export class Members implements Iterable<Member> {
         options.back();
       },
     });
-    this.#sweep = setInterval(() => this.#removeSilent(), Math.max(1, limits.natsGoneMs / 16));
+    this.#sweep = setInterval(() => this.#removeSilent(), this.#sweepMs);
     this.#sweep.unref();
     this.#ask();
   }
@@ -201,12 +202,20 @@ export class Members implements Iterable<Member> {
     return answering.length > 0 ? answering : [...members];
   }
 
+  get #sweepMs(): number {
+    return Math.max(1, this.#options.limits.natsGoneMs / 16);
+  }
+
   /** An instance that has left tells nothing more, so it is removed here too, and what it still had to answer ends. */
   #removeSilent(): void {
+    const nowMs = performance.now();
+    // While this process stood still, it heard nothing. What was told meanwhile is read after this turn.
+    const stoodStillMs = Math.max(0, nowMs - this.#sweptAtMs - 2 * this.#sweepMs);
+    this.#sweptAtMs = nowMs;
     if (this.#options.service.unreachable() !== undefined) return;
     const { natsGoneMs } = this.#options.limits;
-    const nowMs = performance.now();
     for (const member of this.#members.values()) {
+      member.heardAtMs = Math.min(nowMs, member.heardAtMs + stoodStillMs);
       if (nowMs - member.heardAtMs <= natsGoneMs) continue;
       this.#members.delete(member.instance);
       const { instance, beat } = member;

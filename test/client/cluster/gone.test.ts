@@ -65,6 +65,18 @@ describe("runs of an instance that is gone", () => {
     expect(gates.reduce((sum, { state }) => sum + state.started, 0)).toBe(1);
   });
 
+  test("go on when the client itself has stood still for longer than that, and has heard nothing", async () => {
+    const held = gate();
+    const service = await startService([{ commands: [held.command] }]);
+    const client = await service.client({ limits: { natsGoneMs: 300 } });
+    const run = client.run("gate", {});
+    await run.id;
+    await held.started(1);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+    held.open();
+    expect(await run.value).toBe("through");
+  });
+
   test("are found again when only the way to them was cut", async () => {
     const held = gate();
     const service = await startService([{ commands: [held.command] }]);
