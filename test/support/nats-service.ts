@@ -5,7 +5,7 @@ import { defaultLimits, Server, type CommandSet, type ServerOptions } from "isce
 import { natsDoor } from "#iscep/doors/nats/door";
 import { parseBrokerAddress } from "#iscep/nats/address";
 import { Broker } from "#iscep/nats/broker";
-import { decodeBeat } from "#iscep/nats/beat";
+import { decodeBeat, type Beat } from "#iscep/nats/beat";
 import { later } from "./cleanup.js";
 import { originalTasks } from "./commands.js";
 import type { NatsServer } from "./nats-server.js";
@@ -27,6 +27,9 @@ export interface InstanceOptions extends Omit<ServerOptions, "tokens"> {
   readonly tokensFile?: string;
 }
 
+/** On a busy machine, an instance is not gone because it, the broker or the test stands still for some seconds. */
+const patient = { natsGoneMs: 60_000, natsHandOverMs: 15_000 };
+
 /** @param port where the instance finds the broker, such as that of a proxy */
 export async function startInstance(
   nats: NatsServer,
@@ -47,6 +50,7 @@ export async function startInstance(
     listen: [],
     logs: path.join(folder, "logs"),
     ...serverOptions,
+    limits: { ...patient, ...serverOptions.limits },
     doors: [natsDoor({ url: `nats://127.0.0.1:${port}`, name: "world" })],
     tokens: owners === false && options.tokensFile === undefined ? false : tokensFile,
   });
@@ -77,6 +81,17 @@ const knownInstances = new WeakMap<NatsServer, Set<string>>();
 
 export async function openBroker(nats: NatsServer): Promise<Broker> {
   return Broker.open({ address: parseBrokerAddress(nats.url), name: "test", limits: defaultLimits });
+}
+
+/** The beat of an instance that answers. The broker may hear our question before it hears that an instance is there. */
+export async function whoAnswers({ connection }: Broker): Promise<Beat> {
+  let beat: Beat | undefined;
+  await until(async () => {
+    const answer = await connection.request("iscep.world.who", "", { timeout: 20_000 }).catch(() => undefined);
+    beat = answer === undefined ? undefined : decodeBeat(answer.data);
+    return beat !== undefined;
+  }, "no instance answers");
+  return beat!;
 }
 
 export interface Answer {

@@ -45,7 +45,7 @@ describe("a call to all", () => {
     const client = await service.client({ limits: quick });
     const blocker = client.call("gate", {}, { to: service.instances[3]!.instance });
     await full.started(1);
-    const every = client.all("gate", {}, { timeoutMs: 4_000 });
+    const every = client.all("gate", {}, { timeoutMs: 50_000 });
     await Promise.all([works, closes, silent].map(({ started }) => started(1)));
     works.open();
     // It goes on to answer pings, and to have its run, and nobody hears of it any more.

@@ -12,6 +12,7 @@ import { gate, originalTasks } from "../../support/commands.js";
 import { errorOf } from "../../support/error-of.js";
 import { watchForLeaks } from "../../support/leaks.js";
 import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
+import { whoAnswers } from "../../support/nats-service.js";
 import { until } from "../../support/until.js";
 
 watchForLeaks();
@@ -90,7 +91,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     await expect.poll(() => beats.length).toBeGreaterThan(1);
     const [first] = beats;
     expect(first).toMatchObject({ state: "ready", running: 0, waiting: 0, places: 64, commands: originalTasks.length });
-    const answer = decodeBeat((await broker.connection.request("iscep.world.who", "")).data);
+    const answer = await whoAnswers(broker);
     expect(answer).toEqual(first);
     await server.close();
     await expect.poll(() => beats.at(-1)?.state).toBe("left");
@@ -127,7 +128,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     await nats.restart();
     await until(() => server.unready() === undefined);
     const broker = await openBroker(nats);
-    expect(decodeBeat((await broker.connection.request("iscep.world.who", "")).data).state).toBe("ready");
+    expect((await whoAnswers(broker)).state).toBe("ready");
   });
 
   test("a broker that is killed makes the server unready, and all comes back with it", async () => {
@@ -147,7 +148,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const limits = { natsMaxLinksPerSecond: 20, natsMaxAnswersPerSecond: 20 };
     const server = await instanceOn(nats.url, { limits });
     const broker = await openBroker(nats);
-    const { instance } = decodeBeat((await broker.connection.request("iscep.world.who", "")).data);
+    const { instance } = await whoAnswers(broker);
     let answers = 0;
     broker.subscribe("flood.inbox", () => answers++);
     const beganMs = performance.now();
@@ -174,7 +175,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const first = await connect(url);
     later(() => first.close());
     const broker = await openBroker(nats);
-    const { instance } = decodeBeat((await broker.connection.request("iscep.world.who", "")).data);
+    const { instance } = await whoAnswers(broker);
     const dialler = new LinkDialler(broker, "world", defaultLimits);
     later(() => dialler.close());
     for (let index = 0; index < 8; index++) {

@@ -35,7 +35,7 @@ const limits = {
   ...defaultLimits,
   scheduleClaimMs: 20,
   scheduleCatchUpMs: 60_000,
-  natsGoneMs: 1_000,
+  natsGoneMs: 60_000,
   natsReconnectMs: 50,
 };
 
@@ -48,6 +48,8 @@ interface Planned {
   at(timeMs: number): void;
   /** Says that it is there. */
   beat(): void;
+  takesSilentForGone(): void;
+  readonly others: OtherInstances;
 }
 
 interface Claiming {
@@ -56,19 +58,23 @@ interface Claiming {
   readonly others: OtherInstances;
   readonly claims: ScheduleClaims;
   tell(state?: InstanceState): void;
+  /** From now on. Until then it waits as long as a busy machine may stand still. */
+  takesSilentForGone(): void;
 }
 
 async function claimsOn(port: number): Promise<Claiming> {
   const address = parseBrokerAddress(`nats://127.0.0.1:${port}`);
-  const broker = await Broker.open({ address, name: "test", limits });
+  const own = { ...limits };
+  const broker = await Broker.open({ address, name: "test", limits: own });
   const instance = newId();
-  const others = new OtherInstances(broker, "world", instance, limits);
-  const claims = new ScheduleClaims({ broker, service: "world", instance, others, server: { limits } });
+  const others = new OtherInstances(broker, "world", instance, own);
+  const claims = new ScheduleClaims({ broker, service: "world", instance, others, server: { limits: own } });
+  const takesSilentForGone = (): void => void (own.natsGoneMs = 50);
   later(async () => {
     others.close();
     await broker.close();
   });
-  return { instance, broker, others, claims, tell: (state) => tellOf(broker, instance, state) };
+  return { instance, broker, others, claims, takesSilentForGone, tell: (state) => tellOf(broker, instance, state) };
 }
 
 function tellOf(broker: Broker, instance: string, state: InstanceState = "ready"): void {
@@ -80,7 +86,7 @@ async function instanceOn(
   port: number,
   schedule: string | ScheduleDefinition<NoArguments> = "* * * * *",
 ): Promise<Planned> {
-  const { broker, instance, claims, tell } = await claimsOn(port);
+  const { broker, instance, claims, others, tell, takesSilentForGone } = await claimsOn(port);
   const errors: string[] = [];
   const logs: Logs = {
     access: () => {},
@@ -124,6 +130,8 @@ async function instanceOn(
       scheduler.look();
     },
     beat: () => tell(),
+    takesSilentForGone,
+    others,
   };
 }
 
@@ -181,12 +189,14 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     one.at(begin + minute);
     await until(() => one.runs.count === 1);
     one.beat();
+    await until(() => other.others.presenceOf(one.instance) === "there");
     other.at(begin + 2 * minute);
     await until(() => other.errors.length > 0);
     expect(other.errors).toEqual([
       expect.stringMatching(`still under way in the instance ${one.instance}, and so this one is left out`),
     ]);
     // When it is gone, what it did stops nobody.
+    other.takesSilentForGone();
     let minutes = 2;
     await until(() => {
       other.at(begin + ++minutes * minute);
@@ -201,6 +211,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     await killed.broker.close();
     const next = await claimsOn(nats.port);
     expect(await errorOf(next.claims.claim(backupAt(2)))).toMatchObject({ code: "busy" });
+    next.takesSilentForGone();
     expect(await soon(next, 2)).toMatchObject({ kind: "ours" });
   });
 
@@ -219,6 +230,8 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect(await other.claims.claim(backupAt(2))).toEqual({ kind: "underWay", where: one.instance });
     // When it has left indeed, it is silent.
     one.tell("left");
+    other.takesSilentForGone();
+    await until(() => other.others.presenceOf(one.instance) !== "there");
     expect(await soon(other, 3)).toMatchObject({ kind: "ours" });
   });
 

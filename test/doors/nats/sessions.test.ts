@@ -4,7 +4,6 @@ import { connect, defaultLimits, Server, type AccessEvent, type Client, type Log
 import { natsDoor } from "iscep/nats";
 import { addToken, removeToken } from "#iscep/identity/tokens-writer";
 import { parseBrokerAddress } from "#iscep/nats/address";
-import { decodeBeat } from "#iscep/nats/beat";
 import { Broker } from "#iscep/nats/broker";
 import { LinkDialler } from "#iscep/nats/links/dialler";
 import { later } from "../../support/cleanup.js";
@@ -12,6 +11,7 @@ import { gate, originalTasks } from "../../support/commands.js";
 import { errorOf } from "../../support/error-of.js";
 import { watchForLeaks } from "../../support/leaks.js";
 import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
+import { whoAnswers } from "../../support/nats-service.js";
 import { temporaryFolder } from "../../support/temporary-folder.js";
 import { until } from "../../support/until.js";
 
@@ -79,7 +79,7 @@ describe.skipIf(natsServerProgram === undefined)("a session over a broker", () =
     const server = await serve(nats, { tokens, limits: { natsMaxStrangers: 5 } });
     const broker = await Broker.open({ address: parseBrokerAddress(nats.url), name: "many", limits: defaultLimits });
     later(() => broker.close());
-    const { instance } = decodeBeat((await broker.connection.request("iscep.world.who", "")).data);
+    const { instance } = await whoAnswers(broker);
     const dialler = new LinkDialler(broker, "world", defaultLimits);
     later(() => dialler.close());
     const strangers = Array.from({ length: 20 }, () => dialler.open(instance));
