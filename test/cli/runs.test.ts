@@ -116,7 +116,7 @@ describe("iscep runs", () => {
     const { runs, ran } = await served();
     const run = await ran("say", { text: "hello" });
     const { stdout } = await runs("show", run);
-    expect(stdout.replace(/[\d-]{10} [\d:]{8}/g, "TIME").replace(/\d+ ms/, "TIME")).toBe(
+    expect(stdout.replace(/[\d-]{10} [\d:]{8}/g, "TIME").replace(/[\d.]+ m?s\n/, "TIME\n")).toBe(
       `run       ${run}\ncommand   say\nowner     anonymous\nstatus    completed\nstarted   TIME\nended     TIME\n` +
         `duration  TIME\noutput    5 B\n`,
     );
@@ -146,7 +146,10 @@ describe("iscep runs", () => {
     const left = await end;
     expect(left.code).toBe(130);
     expect(left.stderr).toContain("stopped watching the run");
-    expect(await runs("attach", id, "--timeout", "100ms")).toMatchObject({ code: 124, stdout: "ready\n" });
+    // A slow machine may need all of that time to connect, and then nothing is shown.
+    const late = await runs("attach", id, "--timeout", "100ms");
+    expect(late.code).toBe(124);
+    expect(["ready\n", ""]).toContain(late.stdout);
     expect(JSON.parse((await runs("show", id, "--json")).stdout)).toMatchObject({ status: "running" });
     const cancelled = await runs("cancel", id);
     expect(cancelled).toMatchObject({ code: 0, stdout: "" });

@@ -180,7 +180,8 @@ describe("iscep serve ends", () => {
     ["SIGINT", 130],
   ] as const)("at once on a second %s, with %i", async (signal, code) => {
     const folder = temporaryFolder();
-    const serving = await serveProcess([commands, "--port", "0", "--debug"], { folder });
+    // Only a second signal ends it: what runs may go on for longer than this test.
+    const serving = await serveProcess([commands, "--port", "0", "--debug", "--grace", "10m"], { folder });
     // Without patience for the server to come back.
     await using client = await connect(serving.url, { limits: { reconnectTimeoutMs: 0 } });
     const lost = client.call("forever", {}).catch((error: unknown) => error);
@@ -189,14 +190,10 @@ describe("iscep serve ends", () => {
     serving.child.kill(signal);
     // It accepts no more: then it has seen the first signal.
     await expect
-      .poll(() => greetings(serving.url).catch((error: unknown) => isIscepError(error) && error.code), {
-        timeout: 5_000,
-      })
+      .poll(() => greetings(serving.url).catch((error: unknown) => isIscepError(error) && error.code))
       .toBe("connect_failed");
-    const startedMs = performance.now();
     serving.child.kill(signal);
     expect((await serving.ended).code).toBe(code);
-    expect(performance.now() - startedMs).toBeLessThan(5_000);
     await lost;
   });
 
@@ -221,8 +218,8 @@ describe("iscep serve ends", () => {
     await use("b");
     serving.child.kill("SIGHUP");
     await expect.poll(() => greetings(address, { pin: pins[1] ?? "" }).catch(() => "not yet")).toBe("hi");
-    await writeFile(join(folder, "cert.pem"), "broken");
     const warned = new Promise((resolve) => serving.child.stderr.once("data", resolve));
+    await writeFile(join(folder, "cert.pem"), "broken");
     serving.child.kill("SIGHUP");
     expect(String(await warned)).toMatch(/^iscep: warning: the key and certificate of before stay: /);
     expect(await greetings(address, { pin: pins[1] ?? "" })).toBe("hi");
@@ -231,8 +228,12 @@ describe("iscep serve ends", () => {
 
   test("SIGHUP takes the commands of a changed iscep.yaml, and keeps the old ones when it is broken", async () => {
     const folder = temporaryFolder();
-    const write = (text: string): Promise<void> =>
-      writeFile(join(folder, "iscep.yaml"), `listen: 127.0.0.1:0\ntls: false\n${text}`);
+    const file = join(folder, "iscep.yaml");
+    // By a rename, so that no reading that is under way finds half of it.
+    const write = async (text: string): Promise<void> => {
+      await writeFile(`${file}.new`, `listen: 127.0.0.1:0\ntls: false\n${text}`);
+      await rename(`${file}.new`, file);
+    };
     await write("commands:\n  one: { run: [echo, one] }\n  two: { run: [echo, two] }\n");
     const serving = await serve([], { folder });
     await using client = await connect(serving.url);
@@ -242,8 +243,8 @@ describe("iscep serve ends", () => {
     serving.child.kill("SIGHUP");
     await expect.poll(names).toEqual(["three", "two"]);
     expect(await client.call("two")).toMatchObject({ stdout: "changed\n" });
-    await write("commands: nonsense\n");
     const warned = new Promise((resolve) => serving.child.stderr.once("data", resolve));
+    await write("commands: nonsense\n");
     serving.child.kill("SIGHUP");
     expect(String(await warned)).toMatch(/^iscep: warning: the commands of before stay: .*iscep\.yaml:3/);
     expect(await names()).toEqual(["three", "two"]);

@@ -104,5 +104,5 @@ test("a secret and an output made to be slow take no time", () => {
   for (let count = 0; count < 64; count++) bytes += mask.push(chunk).length;
   bytes += mask.end().length;
   expect(bytes).toBe(64 * chunk.length);
-  expect(performance.now() - startedAtMs).toBeLessThan(5_000);
+  expect(performance.now() - startedAtMs).toBeLessThan(30_000);
 });
