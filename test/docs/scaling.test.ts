@@ -64,17 +64,17 @@ describe.skipIf(natsServerProgram === undefined)("with the broker of the documen
     const client = await connect(url, { token, nats: { inboxPrefix: inbox } });
     later(() => client.close());
     expect([0, 1]).toContain(await client.call("where", {}));
-    expect(await client.instances()).toHaveLength(2);
+    await expect.poll(() => client.instances()).toHaveLength(2);
     const run = client.run("where", {}, { detach: true, durable: true });
     expect([0, 1]).toContain(await run.value);
 
     const caller = await callerAt(nats);
-    const info = await caller.request("$SRV.INFO.world", "", { timeout: 5_000 });
+    const info = await caller.request("$SRV.INFO.world", "", { timeout: 30_000 });
     expect(info.json()).toMatchObject({ name: "world", endpoints: [{ name: "call" }] });
     const sent = natsProof({ token, service: "world", command: "where" });
     const made = headers();
     made.set("Iscep-Proof", sent);
-    const answer = await caller.request("iscep.world.call.where", "", { timeout: 5_000, headers: made });
+    const answer = await caller.request("iscep.world.call.where", "", { timeout: 30_000, headers: made });
     expect(answer.json()).toMatchObject({ status: "completed" });
     const proof = answer.headers?.get("Iscep-Proof") ?? "";
     expect(isNatsAnswer({ token, service: "world", command: "where", sent, proof, payload: answer.data })).toBe(true);
