@@ -145,7 +145,7 @@ describe.skipIf(programs === undefined && mayBeSkipped)(
       expect(code).toBe(1);
       expect(stderr).toContain('relation "player" already exists');
       expect(postgres.query("app", "select count(*) from score")).toBe(String(rows));
-    }, 30_000);
+    });
 
     test("a dump that breaks off is refused as a whole, wherever it does", async () => {
       const bytes = readFileSync(dump);

@@ -3,7 +3,6 @@ import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { watch } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,6 +10,7 @@ import { connect, type Client } from "iscep";
 import { readArchive } from "../../examples/support/read-archive.js";
 import { iscep, makeWorldFolder, runToEnd, startServer } from "../../examples/support/service.js";
 import { mainFile } from "../support/iscep-process.js";
+import { until } from "../support/until.js";
 
 const MiB = 1024 * 1024;
 let world: Awaited<ReturnType<typeof makeWorldFolder>>;
@@ -21,7 +21,11 @@ beforeAll(async () => {
   world = await makeWorldFolder();
   const configuration = readFileSync(worldFile("iscep.yaml"), "utf8");
   writeFileSync(worldFile("iscep.yaml"), `${configuration}\nlimits: { caller_grace_ms: 500 }\n`);
-  mkdirSync(worldFile("backups")); // there before the first archive, so that it can be watched
+  mkdirSync(worldFile("backups"));
+  // While there is a file `hold`, an archive has all of its bytes and does not end.
+  const script = readFileSync(worldFile("backup.js"), "utf8");
+  const held = "async function* held(chunks) { yield* chunks; while (existsSync('hold')) await pause(10); }";
+  writeFileSync(worldFile("backup.js"), `${script.replace("pipeline(source, ", "pipeline(source, held, ")}${held}\n`);
   mkdirSync(worldFile("worlds/fetched/region"), { recursive: true });
   writeFileSync(worldFile("worlds/fetched/level.json"), "{}");
   for (let x = 0; x < 8; x++) writeFileSync(worldFile(`worlds/fetched/region/r.${x}.mca`), randomBytes(MiB));
@@ -41,14 +45,11 @@ afterAll(async () => {
 const worldFile = (file: string): string => path.join(world.folder, file);
 const archives = (): string[] => readdirSync(worldFile("backups"));
 
-/** Resolves when the folder has a file that `wanted` accepts. */
-async function archiveAppears(wanted: (name: string) => boolean): Promise<string> {
-  const changes = watch(worldFile("backups"), { signal: AbortSignal.timeout(20_000) });
-  for await (const _ of changes) {
-    const name = archives().find(wanted);
-    if (name !== undefined) return name;
-  }
-  throw new Error("unreachable: the watch ends by its signal, which throws");
+/** Resolves when the folder has a file whose name fits. */
+async function archiveAppears(wanted: RegExp): Promise<string> {
+  const found = (): string | undefined => archives().find((name) => wanted.test(name));
+  await until(() => found() !== undefined, `no archive has a name like ${wanted.source}`);
+  return found() ?? "";
 }
 
 test("another process archives the world and makes an operator", async () => {
@@ -78,18 +79,19 @@ test("the long backup of a caller who gave up, as the original's does after 5 se
   const bytes = randomBytes(2 * MiB);
   writeFileSync(worldFile(`worlds/${region}`), bytes);
 
+  writeFileSync(worldFile("hold"), "");
   const client = await connect(url, { protocol: 1 });
-  const call = client.call("backup_world", { world: "big", limit: 1 }, { timeoutMs: 500 });
-  const finished = archiveAppears((name) => /^big-.*\.tar\.gz$/.test(name));
+  const call = client.call("backup_world", { world: "big" }, { timeoutMs: 500 });
   await expect(call).rejects.toMatchObject({ code: "timeout" });
   expect(archives().filter((name) => /^big-.*\.gz$/.test(name))).toEqual([]);
   // The late answer is not taken for the next call's.
   expect(await client.call("make_operator", { player: "Grace" })).toMatchObject({ operators: expect.any(Array) });
   await client.close();
 
-  const files = await readArchive(worldFile(`backups/${await finished}`));
+  rmSync(worldFile("hold"));
+  const files = await readArchive(worldFile(`backups/${await archiveAppears(/^big-.*\.tar\.gz$/)}`));
   expect(files.get(region)?.equals(bytes)).toBe(true);
-}, 30_000);
+});
 
 async function standardOutput({ output }: ReturnType<Client["run"]>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
@@ -150,7 +152,7 @@ describe("a world that is fetched and put back", () => {
     // It may come back for some seconds.
     await expect.poll(() => restored(".restoring"), { timeout: 20_000 }).toEqual([]);
     expect(restored("left")).toEqual([]);
-  }, 30_000);
+  });
 
   test("is one of the choices that callers are offered, and nothing else is", async () => {
     expect(await client.call("list_worlds")).toEqual(expect.arrayContaining(["fetched", "overworld"]));
@@ -184,12 +186,14 @@ describe("backup.js", () => {
   test("leaves no half archive when it is told to stop", async () => {
     mkdirSync(worldFile("worlds/stopped"));
     writeFileSync(worldFile("worlds/stopped/level.json"), randomBytes(4 * MiB));
-    const started = archiveAppears((name) => name.startsWith("stopped-"));
-    const child = spawn(process.execPath, [backup(), "stopped", "1"], { cwd: world.folder, stdio: "ignore" });
-    await started;
+    writeFileSync(worldFile("hold"), "");
+    const child = spawn(process.execPath, [backup(), "stopped"], { cwd: world.folder, stdio: "ignore" });
+    const ended = once(child, "close");
+    await archiveAppears(/^stopped-/);
     child.kill("SIGTERM");
-    expect(await once(child, "close")).not.toEqual([0, null]);
+    expect(await ended).not.toEqual([0, null]);
     expect(archives().filter((name) => name.startsWith("stopped-"))).toEqual([]);
+    rmSync(worldFile("hold"));
     rmSync(worldFile("worlds/stopped"), { recursive: true });
   });
 });

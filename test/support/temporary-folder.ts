@@ -11,7 +11,7 @@ export function temporaryFolder(): string {
     onTestFinished(async () => {
       // What is still open may write there.
       await cleanUp();
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
     });
   return folder;
 }

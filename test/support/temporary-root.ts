@@ -8,5 +8,6 @@ export function setup(): () => void {
   // Some tests run programs as other users, who have to get through to a folder of their own.
   chmodSync(root, 0o711);
   process.env["TMPDIR"] = root;
-  return () => rmSync(root, { recursive: true, force: true, maxRetries: 3 });
+  // Programs that were killed at the end may need a moment to go.
+  return () => rmSync(root, { recursive: true, force: true, maxRetries: 10 });
 }
