@@ -13,7 +13,18 @@ export const fileLimits = {
     max: 1024 * MiB,
     reason: "lines of one log that wait for a slow disk; more are counted and dropped",
   },
-  maxLogFiles: { min: 1, default: 7, max: 3_650, reason: "days of logs that are kept, as in the original" },
+  maxLogFiles: {
+    min: 1,
+    default: 7,
+    max: 3_650,
+    reason: "earlier files of each log that are kept, one a day or more, as many as the days in the original",
+  },
+  maxLogFileBytes: {
+    min: 64 * KiB,
+    default: 256 * MiB,
+    max: 1024 * 1024 * MiB,
+    reason: "size of one file of a log; then the next one begins, so that calls and connections do not fill the disk",
+  },
   maxLogArguments: {
     default: 32,
     max: 10_000,
@@ -38,13 +49,14 @@ export const fileLimits = {
     default: 1_000,
     max: forever,
     reason:
-      "each address gets at most one line for malformed input, and each caller one for repeated refusals of calls, in this time; the rest is counted",
+      "each address gets at most one line for malformed input, one for connections that open and one for those that close without a token, and each caller one for repeated refusals of calls, in this time; the rest is counted",
   },
   refusedCallLogBurst: {
     min: 1,
     default: 10,
     max: 1_000_000,
-    reason: "lines for refused calls that one caller gets at once, before there is one in each of the times above",
+    reason:
+      "lines for refused calls that one caller gets at once, and for connections without a token that one address gets, before there is one in each of the times above",
   },
   logFlushMs: {
     default: 500,

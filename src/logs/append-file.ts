@@ -44,6 +44,7 @@ export class AppendFile {
   #chunkOffset = 0;
   /** True while the system writes a part of the chunk. */
   #writing: Promise<void> | undefined;
+  #writtenBytes = 0;
   #failed = false;
   #ended = false;
 
@@ -59,6 +60,7 @@ export class AppendFile {
       this.#device = stats.dev;
       this.#inode = stats.ino;
       if (stats.isFile()) {
+        this.#writtenBytes = stats.size;
         // A link may lead to something that is not ours, such as a device.
         if ((stats.mode & 0o077) !== 0 && lstatSync(path).isFile()) fchmodSync(this.#fd, 0o600);
         // A crash can leave an incomplete line, which must not swallow the next one.
@@ -78,6 +80,11 @@ export class AppendFile {
   /** How many lines are not known to be written. */
   get pendingLines(): number {
     return this.#waitingLines + this.#chunkLines;
+  }
+
+  /** The size when it was opened and what was written since. Others may append to the same file. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
   }
 
   /** False when the path leads somewhere else now: the file was moved, or its folder is gone. */
@@ -115,6 +122,7 @@ export class AppendFile {
       this.#options.onWriteFailed(error);
       return true;
     }
+    this.#writtenBytes += written;
     if (written < bytes.length && this.#chunk === undefined) this.#takeChunk(bytes, written);
     else {
       this.#waiting = bytes.toString("utf8", written);
@@ -201,7 +209,9 @@ export class AppendFile {
     while (!this.isIdle) {
       if (this.#chunk === undefined) this.#takeChunk(Buffer.from(this.#waiting), 0);
       if (this.#chunk === undefined) return;
-      this.#chunkOffset += await this.#write(this.#chunk, this.#chunkOffset);
+      const count = await this.#write(this.#chunk, this.#chunkOffset);
+      this.#writtenBytes += count;
+      this.#chunkOffset += count;
       if (this.#chunkOffset < this.#chunk.length) continue;
       this.#chunk = undefined;
       this.#chunkLines = 0;

@@ -7,7 +7,8 @@ import { LineRate } from "./line-rate.js";
 /**
  * The same logs, but a caller whose calls are refused gets one line a second: the first few lines are written, and
  * those that follow are counted in the next one. Otherwise a token that may run nothing could fill the logs as fast as
- * it asks.
+ * it asks. The same holds for connections of an address: the lines of those that open, when nobody knows yet who they
+ * are, and of those that close and never showed a token.
  */
 export function countRefusals(
   logs: Logs,
@@ -15,8 +16,19 @@ export function countRefusals(
 ): Logs {
   const commands = new LineRate(limits, limits.refusedCallLogBurst);
   const errors = new LineRate(limits, limits.refusedCallLogBurst);
+  const opened = new LineRate(limits, limits.refusedCallLogBurst);
+  const closed = new LineRate(limits, limits.refusedCallLogBurst);
   return {
-    access: (event) => logs.access(event),
+    access(event) {
+      // The doors count refused connections themselves.
+      if (event.event === "refused" || event.owner !== undefined) {
+        logs.access(event);
+        return;
+      }
+      const lines = event.event === "open" ? opened : closed;
+      const line = lines.take(sourceKey(event.source), performance.now());
+      if (line !== undefined) logs.access(withSuppressed(event, line.suppressed));
+    },
     error(event) {
       if (event.event !== "command_rejected") {
         logs.error(event);
@@ -32,12 +44,15 @@ export function countRefusals(
         return;
       }
       const line = commands.take(callerOf(event), performance.now());
-      if (line === undefined) return;
-      logs.command(line.suppressed === 0 ? event : { ...event, suppressed: line.suppressed });
+      if (line !== undefined) logs.command(withSuppressed(event, line.suppressed));
     },
     commandsFile: logs.commandsFile,
     close: () => logs.close(),
   };
+}
+
+function withSuppressed<Event extends object>(event: Event, suppressed: number): Event & { suppressed?: number } {
+  return suppressed === 0 ? event : { ...event, suppressed };
 }
 
 /** One source may have several owners, and each has its own lines. */

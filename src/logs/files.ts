@@ -21,8 +21,8 @@ export interface LogFilesOptions {
 
 /**
  * Logs in `folder` (made with mode 0700 when missing): access.log, error.log and commands.log, with mode 0600 and one
- * JSON object on each line. At local midnight each is renamed to `NAME.YYYY-MM-DD`, after the day that it holds.
- * `maxLogFiles` of these are kept.
+ * JSON object on each line. At local midnight, and at `maxLogFileBytes`, each is renamed to `NAME.YYYY-MM-DD`, after
+ * the day that it holds, with a number behind it from the second file of a day on. `maxLogFiles` of these are kept.
  *
  * Lines are written within `logFlushMs`. All are written when `close()` resolves, and when the process exits in any way
  * that Node notices. A sudden end (SIGKILL, a signal without a handler, a crash of Node) loses the lines of the last

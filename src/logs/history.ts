@@ -1,7 +1,7 @@
 /** Reads the commands log back, for runs that have a line at their start and one at their end. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { keptArgumentsIn, type KeptArguments } from "../model/run-record.js";
-import { daysBefore } from "./rotated-files.js";
+import { filesBefore } from "./rotated-files.js";
 
 export interface LoggedRun extends Partial<KeptArguments> {
   readonly runId: string;
@@ -34,14 +34,14 @@ const marker = Buffer.from('"server":"');
 const newline = 0x0a;
 
 /**
- * Reads the newest `maxBytes` of the log and of the days before. Most lines are of calls that ended at once; these are
+ * Reads the newest `maxBytes` of the log and of its files before. Most lines are of calls that ended at once; these are
  * skipped without parsing.
  */
 export function readHistory(path: string, maxBytes: number): LoggedHistory {
   const runs = new Map<string, LoggedRun>();
   let badLines = 0;
   let left = maxBytes;
-  for (const file of [path, ...daysBefore(path)]) {
+  for (const file of [path, ...filesBefore(path)]) {
     if (left <= 0) break;
     const bytes = tailOf(file, left);
     left -= bytes.length;

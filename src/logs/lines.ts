@@ -9,7 +9,7 @@ import { harmlessJson, jsonNumber, jsonText, jsonTime } from "./safe.js";
 
 export type LineLimits = Pick<Limits, "maxLogFieldBytes" | "maxLogArguments" | "maxLogCauses">;
 
-/** `{ time, event, connection, source, port?, tls?, reason?, durationMs?, packets?, owner? }` */
+/** `{ time, event, connection, source, port?, tls?, reason?, durationMs?, packets?, owner?, suppressed? }` */
 export function accessLine(event: AccessEvent, nowMs: number, limits: LineLimits): string {
   const max = limits.maxLogFieldBytes;
   return (
@@ -21,6 +21,7 @@ export function accessLine(event: AccessEvent, nowMs: number, limits: LineLimits
     optionalNumber("durationMs", event.durationMs) +
     optionalNumber("packets", event.packets) +
     optionalText("owner", event.owner, max) +
+    optionalNumber("suppressed", event.suppressed) +
     "}\n"
   );
 }

@@ -4,16 +4,16 @@ import type { Limits } from "../limits/limits.js";
 import { AppendFile } from "./append-file.js";
 import { localDay, nextMidnightMs, type Clock } from "./clock.js";
 import { linesLostLine } from "./lines.js";
-import { removeOldDays, renameToDay } from "./rotated-files.js";
+import { removeOldFiles, renameToDay } from "./rotated-files.js";
 
 export interface LogFileOptions {
-  readonly limits: Pick<Limits, "maxLogBufferBytes" | "maxLogFiles" | "logFlushMs">;
+  readonly limits: Pick<Limits, "maxLogBufferBytes" | "maxLogFiles" | "maxLogFileBytes" | "logFlushMs">;
   readonly clock: Clock;
   readonly onProblem: (message: string, error: unknown) => void;
 }
 
 /**
- * A log that starts a new file each local day, and survives faults of its disk. While the disk accepts nothing, lines
+ * A log that starts a new file each local day and when one is full, and survives faults of its disk. While the disk accepts nothing, lines
  * wait up to a limit, and then they are counted. A removed file or folder is made again.
  */
 export class LogFile {
@@ -25,6 +25,8 @@ export class LogFile {
   #midnightMs: number;
   #cancelMidnight: () => void;
   #cancelFlush: (() => void) | undefined;
+  /** The size at which the next file begins. */
+  #fullAtBytes = 0;
   readonly #ending = new Map<AppendFile, Promise<void>>();
   #linesLost = 0;
   #closed = false;
@@ -38,7 +40,7 @@ export class LogFile {
     const left = lstatSync(path, { throwIfNoEntry: false });
     const leftDay = left === undefined ? this.#day : localDay(left.mtimeMs);
     if (leftDay < this.#day) renameToDay(path, leftDay);
-    removeOldDays(path, options.limits.maxLogFiles);
+    removeOldFiles(path, options.limits.maxLogFiles);
     this.#file = this.#open();
     this.#midnightMs = nextMidnightMs(nowMs);
     this.#cancelMidnight = this.#waitForMidnight(nowMs);
@@ -56,6 +58,8 @@ export class LogFile {
   #append(line: string, nowMs: number, isNow: boolean): void {
     if (this.#closed) return;
     if (nowMs >= this.#midnightMs) this.#startNewDay(nowMs);
+    // Only what the disk took counts. So a disk that stands still makes no files that wait to be closed.
+    else if (this.#file.writtenBytes >= this.#fullAtBytes) this.#startNewFile(nowMs);
     if (this.#linesLost > 0) this.#tellLost(nowMs);
     if (!(isNow ? this.#file.appendNow(line) : this.#file.append(line))) this.#linesLost += 1;
     if (isNow && this.#file.isIdle) return;
@@ -113,10 +117,17 @@ export class LogFile {
   }
 
   #startNewDay(nowMs: number): void {
-    const endedDay = this.#day;
     this.#midnightMs = nextMidnightMs(nowMs);
     this.#cancelMidnight();
     this.#cancelMidnight = this.#waitForMidnight(nowMs);
+    this.#startNewFile(nowMs);
+  }
+
+  #startNewFile(nowMs: number): void {
+    const endedDay = this.#day;
+    const { maxLogFiles, maxLogFileBytes } = this.#options.limits;
+    // A link stays, and so does a file that cannot be renamed. They are tried again when as much has come once more.
+    this.#fullAtBytes = this.#file.writtenBytes + maxLogFileBytes;
     try {
       // The file is not at its path: another process with the same folder has renamed it, or somebody removed it.
       const isOurs = this.#file.isAtItsPath();
@@ -125,7 +136,7 @@ export class LogFile {
       if (isOurs && !isRenamed) return; // a link stays as it is
       // Lines of the day that has ended still go to its file.
       this.#replaceFile(!isRenamed);
-      removeOldDays(this.#path, this.#options.limits.maxLogFiles);
+      removeOldFiles(this.#path, maxLogFiles);
     } catch (error) {
       this.#options.onProblem(`the log ${this.#path} could not be rotated`, error);
     }
@@ -155,6 +166,7 @@ export class LogFile {
   }
 
   #open(): AppendFile {
+    this.#fullAtBytes = this.#options.limits.maxLogFileBytes;
     return new AppendFile(this.#path, {
       maxWaitingLength: this.#options.limits.maxLogBufferBytes,
       onWriteFailed: (error) => this.#options.onProblem(`the log ${this.#path} cannot be written`, error),

@@ -1,5 +1,5 @@
-/** The names of earlier days: `access.log.2026-08-01`, and `access.log.2026-08-01.1` if that day has another file. */
-import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
+/** The names of earlier files: `access.log.2026-08-01`, and `access.log.2026-08-01.1` if that day has another file. */
+import { lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 /**
@@ -8,28 +8,36 @@ import { basename, dirname, join } from "node:path";
  */
 export function renameToDay(path: string, day: string): boolean {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
-  const target = `${path}.${day}`;
-  let free = target;
-  for (let number = 1; existsSync(free); number++) free = `${target}.${number}`; // one more for each file
-  renameSync(path, free);
+  // The number of a file that was removed must not come again, because the highest number is the newest file.
+  const newest = rotatedFiles(path).find((file) => file.day === day);
+  renameSync(path, newest === undefined ? `${path}.${day}` : `${path}.${day}.${newest.number + 1}`);
   return true;
 }
 
 /** Removes all but the newest `keep`. */
-export function removeOldDays(path: string, keep: number): void {
-  for (const old of daysBefore(path).slice(keep)) rmSync(old, { force: true });
+export function removeOldFiles(path: string, keep: number): void {
+  for (const old of filesBefore(path).slice(keep)) rmSync(old, { force: true });
 }
 
-/** The paths of earlier days, the newest first. */
-export function daysBefore(path: string): string[] {
+/** The paths of earlier files, the newest first. */
+export function filesBefore(path: string): string[] {
+  return rotatedFiles(path).map(({ name }) => join(dirname(path), name));
+}
+
+interface RotatedFile {
+  readonly name: string;
+  readonly day: string;
+  readonly number: number;
+}
+
+/** The newest first. */
+function rotatedFiles(path: string): RotatedFile[] {
   const prefix = `${basename(path)}.`;
-  const folder = dirname(path);
-  const days = readdirSync(folder)
+  return readdirSync(dirname(path))
     .flatMap((name) => {
       const [, day, number = "0"] =
         /^(\d{4}-\d{2}-\d{2})(?:\.(\d+))?$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "") ?? [];
       return day === undefined ? [] : [{ name, day, number: Number(number) }];
     })
     .sort((a, b) => (a.day === b.day ? b.number - a.number : a.day < b.day ? 1 : -1));
-  return days.map(({ name }) => join(folder, name));
 }

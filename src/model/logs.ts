@@ -43,6 +43,8 @@ export interface AccessEvent {
   readonly packets?: number;
   /** The owner of its token, where one was shown. */
   readonly owner?: string;
+  /** How many such lines of its source were left out before this one. */
+  readonly suppressed?: number;
 }
 
 /** A line of error.log: something went wrong in the server, or with a request. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { IscepError, type CommandEvent, type ErrorEvent, type Logs } from "iscep";
+import { IscepError, type AccessEvent, type CommandEvent, type ErrorEvent, type Logs } from "iscep";
 import { countRefusals } from "#iscep/logs/counted-refusals";
 
 const refusal: CommandEvent = {
@@ -18,14 +18,16 @@ const refusal: CommandEvent = {
 function recorded(intervalMs: number, burst = 1) {
   const commands: CommandEvent[] = [];
   const errors: ErrorEvent[] = [];
+  const access: AccessEvent[] = [];
   const logs: Logs = {
-    access: () => {},
+    access: (event) => void access.push(event),
     error: (event) => void errors.push(event),
     command: (event) => void commands.push(event),
     commandsFile: "here",
     close: async () => {},
   };
   return {
+    access,
     commands,
     errors,
     logs: countRefusals(logs, { malformedLogIntervalMs: intervalMs, maxLoggedSources: 10, refusedCallLogBurst: burst }),
@@ -61,6 +63,36 @@ test("a line tells how many had none since the last", () => {
   logs.command(refusal);
   expect(commands.reduce((sum, { suppressed = 0 }) => sum + 1 + suppressed, 0)).toBe(6);
   expect(commands.length).toBeLessThan(6);
+});
+
+test("connections without a token are counted by their address, those that showed one are all written", () => {
+  const { access, logs } = recorded(60_000, 2);
+  for (let connection = 1; connection <= 20; connection++) {
+    const source = connection === 20 ? "198.51.100.1" : "192.0.2.1";
+    logs.access({ event: "open", connection, source });
+    logs.access({ event: "close", connection, source, ...(connection === 10 ? { owner: "ada" } : {}) });
+    if (connection === 15) logs.access({ event: "refused", connection: 0, source });
+  }
+  expect(access.map(({ event, connection }) => `${event} ${connection}`)).toEqual([
+    "open 1",
+    "close 1",
+    "open 2",
+    "close 2",
+    "close 10",
+    "refused 0",
+    "open 20",
+    "close 20",
+  ]);
+});
+
+test("the line of a connection tells how many had none since the last", () => {
+  const { access, logs } = recorded(1);
+  const open = (): void => logs.access({ event: "open", connection: 1, source: "unix" });
+  for (let count = 0; count < 5; count++) open();
+  const startMs = performance.now();
+  while (performance.now() - startMs < 2);
+  open();
+  expect(access.reduce((sum, { suppressed = 0 }) => sum + 1 + suppressed, 0)).toBe(6);
 });
 
 test("what ran, and what has a line of its start, always has its line", () => {

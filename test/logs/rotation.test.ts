@@ -2,9 +2,11 @@ import { readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFile
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { localDay, nextMidnightMs } from "#iscep/logs/clock";
+import type { Logs } from "iscep";
+import { commandLine } from "#iscep/logs/lines";
 import { openLogFiles } from "#iscep/logs/files";
 import { defaultLimits, type Limits } from "#iscep/limits/limits";
-import { accessEvent } from "../support/log-events.js";
+import { accessEvent, commandEvent } from "../support/log-events.js";
 import { HandClock } from "../support/hand-clock.js";
 import { linesOf } from "../support/log-files.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
@@ -145,6 +147,55 @@ describe("at the local midnight", () => {
     expect(logsOf(folder)).toEqual(["access.log"]);
     expect(sources(join(folder, "elsewhere"))).toEqual(["first", "second"]);
     expect(statSync(join(folder, "elsewhere")).mode & 0o777).toBe(0o644);
+  });
+});
+
+describe("a file that is full", () => {
+  const flood = (logs: Logs, from: number, to: number): void => {
+    for (let number = from; number < to; number++)
+      logs.command({ ...commandEvent, source: String(number), isDurable: true });
+  };
+  const lineBytes = commandLine({ ...commandEvent, source: "100" }, defaultLimits).length;
+  const numbersIn = (folder: string): string[] =>
+    logsOf(folder, "commands").flatMap((name) => sources(join(folder, name)).map(String));
+
+  test("is followed by the next one, and the newest of them are kept, whatever is written", async () => {
+    const folder = temporaryFolder();
+    const limits = { maxLogFileBytes: 4 * lineBytes, maxLogFiles: 3 };
+    const logs = await open(folder, new HandClock(at("2026-08-01T12:00:00")), limits);
+    flood(logs, 100, 150);
+    await logs.close();
+    // 12 files of 4 lines, and 2 more lines.
+    expect(logsOf(folder, "commands")).toEqual(
+      ["", ".10", ".11", ".9"].map((end) => (end === "" ? "commands.log" : `commands.log.2026-08-01${end}`)),
+    );
+    for (const name of logsOf(folder, "commands"))
+      expect(statSync(join(folder, name)).size).toBeLessThanOrEqual(limits.maxLogFileBytes);
+    expect(numbersIn(folder).sort()).toEqual(Array.from({ length: 14 }, (_, index) => String(136 + index)));
+    expect(logs.problems).toEqual([]);
+  });
+
+  test("counts what an earlier process left in it", async () => {
+    const folder = temporaryFolder();
+    const clock = new HandClock(Date.now());
+    for (let number = 100; number < 104; number++) {
+      const logs = await open(folder, clock, { maxLogFileBytes: 2 * lineBytes });
+      flood(logs, number, number + 1);
+      await logs.close();
+    }
+    expect(logsOf(folder, "commands")).toHaveLength(2);
+    expect(numbersIn(folder).sort()).toEqual(["100", "101", "102", "103"]);
+  });
+
+  test("stays when it is a link, and no line is lost", async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "elsewhere"), "");
+    symlinkSync(join(folder, "elsewhere"), join(folder, "commands.log"));
+    const logs = await open(folder, new HandClock(Date.now()), { maxLogFileBytes: 2 * lineBytes });
+    flood(logs, 100, 110);
+    await logs.close();
+    expect(logsOf(folder, "commands")).toEqual(["commands.log"]);
+    expect(sources(join(folder, "elsewhere"))).toHaveLength(10);
   });
 });
 
