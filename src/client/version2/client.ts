@@ -223,8 +223,8 @@ export class Version2Client {
         call.fail(lost(event.error), {});
       else call.fail(event.error, event.data);
     }
-    // The last part of its output may come in the same chunk as the answer.
-    if (call.output === undefined) this.drained(call);
+    // The last part of its output may come in the same chunk as the answer, or have come long before.
+    if (call.output === undefined || call.output.isWhole) this.drained(call);
     else this.#sendWaiting();
   }
 
