@@ -245,12 +245,17 @@ describe.skipIf(natsServerProgram === undefined)("a request without a session", 
     const slowlyChecked = defineCommand({ name: "slowlyChecked", args, run: ({ to }) => to });
     const older = await startInstance(nats, { commands: [early, slowlyChecked] });
     const caller = await plainCaller(nats);
-    const ask = (command: string, key: string, args = ""): Promise<Answer> =>
-      caller.request(call(command), args, { "Idempotency-Key": key });
+    const ask = (command: string, key: string, args = "", more: Record<string, string> = {}): Promise<Answer> =>
+      caller.request(call(command), args, { "Idempotency-Key": key, ...more });
     const refused = await Promise.all(Array.from({ length: 5 }, () => ask("late", "new")));
     for (const { body } of refused) expect(body).toMatchObject({ code: "command_not_found" });
     expect((await ask("late", "spoiled", "[")).body).toMatchObject({ code: "protocol" });
     expect((await ask("slowlyChecked", "checked", '{"to":""}')).body).toMatchObject({ code: "invalid_arguments" });
+    // The caller has left with the id of a run that is refused only then.
+    for (let time = 0; time < 3; time++) {
+      const left = await ask("slowlyChecked", "left", '{"to":""}', { "Iscep-Detach": "true" });
+      expect(left.body).toMatchObject({ status: "running" });
+    }
     const first = await ask("early", "kept");
     // These are refused because of the run that is there, which they must not make free.
     expect((await ask("early", "kept", '{"a":1}')).body).toMatchObject({ code: "invalid_arguments" });
@@ -261,7 +266,8 @@ describe.skipIf(natsServerProgram === undefined)("a request without a session", 
     await older.server.close();
     for (const key of ["new", "spoiled"]) expect((await ask("late", key)).body).toMatchObject({ status: "completed" });
     expect(runs).toEqual({ early: 1, late: 2 });
-    expect((await ask("slowlyChecked", "checked", '{"to":"x"}')).body).toMatchObject({ value: "x" });
+    for (const key of ["checked", "left"])
+      expect((await ask("slowlyChecked", key, '{"to":"x"}')).body).toMatchObject({ value: "x" });
   });
 
   test("is not answered to a subject that is no inbox", async () => {

@@ -23,11 +23,20 @@ export interface ServiceRequestsHost {
   answered(command: string, durationMs: number, error: ErrorCode | undefined): void;
 }
 
+/** Whether a run has begun with a request. */
+interface Beginning {
+  isTrue: boolean;
+  /** The detached run of a caller who has the answer already. It may still be refused after a check or a wait. */
+  left?: { readonly run: string; readonly outcome: Promise<Outcome> };
+}
+
 export class ServiceRequests {
   readonly #host: ServiceRequestsHost;
   readonly #proofs: ServiceProofs;
   readonly #refusals: Rate;
   #underWay = 0;
+  /** The detached runs whose ends decide whether their keys are given back, by id. */
+  readonly #undecided = new Set<string>();
   #whenIdle: (() => void)[] = [];
 
   constructor(host: ServiceRequestsHost) {
@@ -46,12 +55,21 @@ export class ServiceRequests {
     }
     this.#underWay++;
     void this.#answer(message).then(() => {
-      if (--this.#underWay === 0) for (const idle of this.#whenIdle.splice(0)) idle();
+      this.#underWay--;
+      this.#tellIfIdle();
     });
   }
 
+  get #isIdle(): boolean {
+    return this.#underWay === 0 && this.#undecided.size === 0;
+  }
+
+  #tellIfIdle(): void {
+    if (this.#isIdle) for (const idle of this.#whenIdle.splice(0)) idle();
+  }
+
   async idle(): Promise<void> {
-    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    if (!this.#isIdle) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 
   /** True when a request without any proof may be answered. There are only so many such answers a second. */
@@ -135,7 +153,12 @@ export class ServiceRequests {
     const request = await this.#proofs.open(message);
     seen.isProven = true;
     let key: KeyOwner | undefined;
-    let hasBegun = false;
+    const beginning: Beginning = { isTrue: false };
+    const end = async (hasBegun: boolean): Promise<void> => {
+      await key?.ended(hasBegun);
+      if (request.kind === "new") request.began(undefined);
+      request.close();
+    };
     try {
       if (request.kind === "elsewhere") return await this.#elsewhere(message, request.instance);
       if (request.kind === "again") return await this.#again(request);
@@ -144,17 +167,27 @@ export class ServiceRequests {
         await request.release();
         return await this.#elsewhere(message, key.instance);
       }
-      const begins = (isTrue: boolean): void => void (hasBegun = isTrue);
-      const reply = await this.#begin(message, request, mustWait || key !== undefined || request.isBound, begins);
+      const reply = await this.#begin(message, request, mustWait || key !== undefined || request.isBound, beginning);
       if (reply !== "busy") return reply;
       await request.release();
     } finally {
-      await key?.ended(hasBegun);
-      if (request.kind === "new") request.began(undefined);
-      request.close();
+      if (key === undefined || beginning.left === undefined) await end(beginning.isTrue);
+      else void this.#endWhenDecided(beginning.left, end);
     }
     // Another instance may have claimed the request by now, so everything is asked again.
     return (await handOver.give(message)) ? undefined : this.#reply(message, seen, true);
+  }
+
+  async #endWhenDecided(
+    { run, outcome }: NonNullable<Beginning["left"]>,
+    end: (hasBegun: boolean) => Promise<void>,
+  ): Promise<void> {
+    // Repetitions get the same run. One of them waits for it, so that they cannot pile up.
+    if (this.#undecided.has(run)) return end(true);
+    this.#undecided.add(run);
+    await end((await outcome).status !== "rejected");
+    this.#undecided.delete(run);
+    this.#tellIfIdle();
   }
 
   /** Resolves to undefined when the request has no key, or is for this instance alone. */
@@ -189,7 +222,7 @@ export class ServiceRequests {
     message: ServiceMessage,
     request: NewRequest,
     mustWait: boolean,
-    begins: (isTrue: boolean) => void,
+    beginning: Beginning,
   ): Promise<ServiceReply | "busy"> {
     const { context, handOver } = this.#host;
     const { client, nonce } = request;
@@ -208,17 +241,19 @@ export class ServiceRequests {
     });
     handle.id.then(
       (run) => {
-        begins(true);
+        beginning.isTrue = true;
         request.began(run);
       },
       () => {},
     );
     const outcome = await this.#told(handle, detach);
     // A run that is refused after a slow check of its arguments, or after a wait, has its id before.
-    if (outcome?.status === "rejected") begins(false);
+    if (outcome?.status === "rejected") beginning.isTrue = false;
     if (!wait && outcome?.status === "rejected" && mayBeginElsewhere(outcome.error.code)) return "busy";
     const run = await handle.id.catch(() => undefined);
-    return outcome === undefined ? knownReply(run ?? "", "running") : this.#replyOf(outcome, run);
+    if (outcome !== undefined) return this.#replyOf(outcome, run);
+    if (run !== undefined) beginning.left = { run, outcome: handle.outcome };
+    return knownReply(run ?? "", "running");
   }
 
   /** The outcome; undefined if the caller does not want to wait for it, and the run has begun. */
