@@ -36,7 +36,7 @@ export class RunEnds {
     }
   }
 
-  /** The disk may have taken a part of the text. A newline first ends the line that it cut. */
+  /** Where a part of the text could not be cut off, a newline first ends its line. */
   writeAgain(): void {
     for (const [run, text] of new Map(this.#waiting)) {
       // What was written makes the store larger, and it may have removed this run to make room.

@@ -2,13 +2,14 @@
  * The file of one run, `RUN.run`. It gets a line when the run begins, and at its end one line with how it ended and one
  * with its value. The first line is written before the command starts, so that after kill -9 every run is known.
  */
-import { appendFileSync, closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, rmSync, writeSync } from "node:fs";
 import { isShortage } from "../files/shortage.js";
 import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
 import { JsonText } from "../wire/json-text.js";
 import type { EndedRun } from "../runs/run/ended-run.js";
+import type { RunOutcome } from "../model/outcome.js";
 import { keptArgumentsIn } from "../model/run-record.js";
-import { readEnd, type StoredEnd } from "./stored-outcome.js";
+import { outcomeOf, readEnd, type StoredEnd } from "./stored-outcome.js";
 
 export interface RunStart extends EndedRun {
   /** The mark of its server's process. */
@@ -29,17 +30,53 @@ export function runOfFile(name: string): string | undefined {
   return fileName.exec(name)?.[1];
 }
 
-/** Returns how many bytes were written. */
+/** Returns how many bytes were written. @throws what the system says; then there is no file */
 export function writeStart(path: string, start: RunStart): number {
-  const line = `${JSON.stringify(start)}\n`;
-  writeFileSync(path, line, { flag: "wx", mode: 0o600 });
-  return Buffer.byteLength(line);
+  const file = openSync(path, "wx", 0o600);
+  try {
+    return append(file, `${JSON.stringify(start)}\n`);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  } finally {
+    closeSync(file);
+  }
 }
 
-/** Returns how many bytes were added. */
+/** Returns how many bytes were added. @throws what the system says; then nothing was added */
 export function appendEnd(path: string, lines: string): number {
-  appendFileSync(path, lines, { mode: 0o600 });
-  return Buffer.byteLength(lines);
+  const file = openSync(path, "a", 0o600);
+  try {
+    return append(file, lines);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Writes all of the text or nothing. A full disk takes a part of it, which would be no line for a reader, and would take
+ * the room that somebody makes there.
+ */
+function append(file: number, text: string): number {
+  const bytes = Buffer.from(text);
+  const before = fstatSync(file).size;
+  let written = 0;
+  try {
+    while (written < bytes.length) written += writeSync(file, bytes, written);
+  } catch (error) {
+    cutBack(file, before, before + written);
+    throw error;
+  }
+  return written;
+}
+
+/** Another server may have added a line behind the part, as when it takes the run for lost. Then all of it stays. */
+function cutBack(file: number, size: number, sizeWithPart: number): void {
+  try {
+    if (fstatSync(file).size === sizeWithPart) ftruncateSync(file, size);
+  } catch {
+    // The caller gets the error of the write. Who writes again begins with a newline, which ends the part.
+  }
 }
 
 /** What the file says, without the value. `start` is undefined when it is not the file of a run. */
@@ -114,6 +151,13 @@ function parsed(line: string | undefined): unknown {
   } catch {
     return undefined; // not written by us, or damaged: as if it were not there
   }
+}
+
+/** How the run ended, with its value. @throws as `readValue` */
+export function readOutcome(path: string, end: StoredEnd, limits: JsonLimits): RunOutcome {
+  if (end.value !== "next") return outcomeOf(end, undefined, end.value === "gone");
+  const kept = readValue(path, limits);
+  return outcomeOf(end, kept, kept === undefined);
 }
 
 /**
