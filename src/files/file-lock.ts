@@ -19,21 +19,43 @@ import { isOwnScope, isProcessGone, ownProcessMark } from "./process-mark.js";
 
 const holderPattern = /^([0-9]+-[0-9]+-[0-9a-f]{8})-([0-9a-f]{16})$/;
 
+/** How often an owner touches its lock, and how long an owner in another container may be silent. */
+export interface LockIntervals {
+  readonly touchMs: number;
+  readonly silenceMs: number;
+}
+
 /** Every process must use the same numbers, so they are no settings. */
-const touchIntervalMs = 300;
-const silenceMs = 10 * touchIntervalMs;
+export const lockIntervals: LockIntervals = { touchMs: 300, silenceMs: 3_000 };
+
+interface Wait {
+  readonly intervals: LockIntervals;
+  readonly timeoutMs: number;
+  readonly deadlineMs: number;
+}
 
 /**
+ * @param work what takes longer than a second does it `inTurns`, because the lock is touched between them
  * @param timeoutMs how long to wait for the lock, usually `fileLockTimeoutMs`
  * @throws IscepError `busy` when another process holds the lock for longer; and what `work` throws
  */
-export async function withFileLock<Result>(
+export function withFileLock<Result>(
+  path: string,
+  timeoutMs: number,
+  work: () => Result | Promise<Result>,
+): Promise<Result> {
+  return withTouchedLock(lockIntervals, path, timeoutMs, work);
+}
+
+/** As `withFileLock`, for tests, which have no time for its intervals. */
+export async function withTouchedLock<Result>(
+  intervals: LockIntervals,
   path: string,
   timeoutMs: number,
   work: () => Result | Promise<Result>,
 ): Promise<Result> {
   const lock = `${path}.lock`;
-  const release = await acquire(lock, lock, performance.now() + timeoutMs, timeoutMs);
+  const release = await acquire(lock, lock, { intervals, timeoutMs, deadlineMs: performance.now() + timeoutMs });
   try {
     sweep(path, lock);
     return await work();
@@ -42,7 +64,8 @@ export async function withFileLock<Result>(
   }
 }
 
-async function acquire(lock: string, base: string, deadlineMs: number, timeoutMs: number): Promise<() => void> {
+async function acquire(lock: string, base: string, wait: Wait): Promise<() => void> {
+  const { intervals, timeoutMs, deadlineMs } = wait;
   const holder = `${ownProcessMark()}-${randomBytes(8).toString("hex")}`;
   let seen = "";
   let seenAtMs = 0;
@@ -52,9 +75,9 @@ async function acquire(lock: string, base: string, deadlineMs: number, timeoutMs
     const [, mark, number] = holderPattern.exec(found) ?? [];
     const sight = `${found} ${touchedMs(lock)}`;
     if (sight !== seen) [seen, seenAtMs] = [sight, performance.now()];
-    const isSilent = performance.now() - seenAtMs > silenceMs;
+    const isSilent = performance.now() - seenAtMs > intervals.silenceMs;
     if (mark !== undefined && number !== undefined && (isOwnScope(mark) ? isProcessGone(mark) : isSilent)) {
-      const releaseTakeover = await acquire(`${base}.${number}`, base, deadlineMs, timeoutMs);
+      const releaseTakeover = await acquire(`${base}.${number}`, base, wait);
       try {
         // While this process waited for the takeover, the holder may have gone on.
         const isSame = readHolder(lock) === found && (isOwnScope(mark) || `${found} ${touchedMs(lock)}` === sight);
@@ -68,11 +91,11 @@ async function acquire(lock: string, base: string, deadlineMs: number, timeoutMs
     // A random delay, so that not all waiting processes try again at the same moment.
     await pause(Math.max(1, (timeoutMs / 1000) * (0.5 + Math.random())));
   }
-  return hold(lock, file);
+  return hold(lock, file, intervals.touchMs);
 }
 
 /** Returns a function that gives the lock back. It needs no new descriptor, because there may be none left then. */
-function hold(lock: string, file: number): () => void {
+function hold(lock: string, file: number, touchMs: number): () => void {
   const touches = setInterval(() => {
     const now = new Date();
     try {
@@ -80,7 +103,7 @@ function hold(lock: string, file: number): () => void {
     } catch {
       // The next touch may succeed. When none does for `silenceMs`, another container takes the lock over.
     }
-  }, touchIntervalMs).unref();
+  }, touchMs).unref();
   return () => {
     clearInterval(touches);
     // While the file is open, no other file can have its inode number.

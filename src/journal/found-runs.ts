@@ -1,6 +1,7 @@
 /** Finds what earlier processes have left in the runs folder, and what other servers are writing there. */
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { Steps } from "../files/in-turns.js";
 import { foundSegments, segmentName, type Segment, type SegmentFile } from "../runs/streams/output-segments.js";
 import { readRunFile, runOfFile, type RunStart } from "./run-file.js";
 import type { StoredEnd } from "./stored-outcome.js";
@@ -27,8 +28,8 @@ export class FoundRuns {
     return join(this.#folder, `${run}.run`);
   }
 
-  /** The runs in the order of their ids. @throws the system's error */
-  all(): { readonly run: FoundRun; readonly segments: Segment[] }[] {
+  /** Gives the runs in the order of their ids. @throws the system's error */
+  *all(found: (run: FoundRun, segments: Segment[]) => void): Steps {
     const segments = new Map<string, SegmentFile[]>();
     const ids: string[] = [];
     for (const name of readdirSync(this.#folder)) {
@@ -39,11 +40,15 @@ export class FoundRuns {
       const list = segments.get(segment.run) ?? [];
       list.push({ offset: segment.offset, fileBytes: sizeOf(join(this.#folder, name)) });
       segments.set(segment.run, list);
+      yield;
     }
-    return ids.sort().flatMap((id) => {
-      const run = this.#read(id);
-      return run === undefined ? [] : [{ run, segments: foundSegments(this.#folder, id, segments.get(id) ?? []) }];
-    });
+    for (const id of ids.sort()) {
+      // Another server may have removed the run since the names were read.
+      const isThere = statSync(this.path(id), { throwIfNoEntry: false }) !== undefined;
+      const run = isThere ? this.#read(id) : undefined;
+      if (run !== undefined) found(run, foundSegments(this.#folder, id, segments.get(id) ?? []));
+      yield;
+    }
   }
 
   #read(id: string): FoundRun | undefined {
@@ -70,18 +75,17 @@ export class FoundRuns {
     return fileBytes <= knownBytes ? undefined : { end: readRunFile(this.path(id)).end, fileBytes };
   }
 
-  /** Removes files of runs whose commands never began. Returns those that have their first line now. */
-  sweep(): FoundRun[] {
-    const begun: FoundRun[] = [];
+  /** Removes files of runs whose commands never began. Gives those that have their first line now. */
+  *sweep(): Generator<FoundRun, void, undefined> {
     for (const id of this.#unbegun) {
       const stats = statSync(this.path(id), { throwIfNoEntry: false });
       if (stats !== undefined && Date.now() - stats.mtimeMs < maxUnbegunMs) continue;
       const run = stats === undefined ? undefined : this.#read(id);
-      if (run !== undefined) begun.push(run);
+      if (run !== undefined) yield run;
       else rmSync(this.path(id), { force: true });
+      // After a fault in between, it is looked for again.
       this.#unbegun.delete(id);
     }
-    return begun;
   }
 }
 

@@ -3,6 +3,8 @@
  * are ended.
  */
 import { withFileLock } from "../files/file-lock.js";
+import { atOnce, inTurns, type Steps } from "../files/in-turns.js";
+import { isShortage } from "../files/shortage.js";
 import type { Limits } from "../limits/limits.js";
 import { readHistory, type LoggedRun } from "../logs/history.js";
 import type { Logs } from "../model/logs.js";
@@ -22,97 +24,149 @@ export interface LeftRunsOptions {
   /** This lock is held while an end is written, so that of two servers that start at once only one writes it. */
   readonly lockPath: string;
   readonly tell: (message: string, error: unknown) => void;
+  /** As `tell`, for what may happen again and again. */
+  readonly onProblem: (message: string, error: unknown) => void;
   /** Called once for each run that is lost, by the server that found out. @param output what it printed, if that was kept */
   readonly lost: (record: RunRecord, output: RunOutput | undefined) => void;
 }
 
+/** A run that is lost, and what the log says of its end. */
+interface LostRun {
+  readonly stored: StoredRun;
+  readonly seen: RunRecord | undefined;
+}
+
 export class LeftRuns {
   readonly #options: LeftRunsOptions;
-  #logged: ReadonlyMap<string, LoggedRun>;
+  #logged: ReadonlyMap<string, LoggedRun> = new Map();
   /** Runs of the commands log that are not in the store and have an end. */
   readonly records: RunRecord[] = [];
-  /** Runs of servers in other containers, which may still live. */
-  #doubtful: LoggedRun[] = [];
-  readonly #timer: NodeJS.Timeout;
-  #settled: Promise<unknown> = Promise.resolve();
+  /** Runs of servers in other containers, which may still live, by id. */
+  readonly #doubtful = new Map<string, LoggedRun>();
+  /** Runs whose ends must still be written. */
+  readonly #unwritten = new Set<LostRun>();
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> | undefined;
 
-  constructor(options: LeftRunsOptions) {
+  private constructor(options: LeftRunsOptions) {
     this.#options = options;
-    const { limits } = options;
-    this.#logged = this.#readLog();
-    this.#endStored();
-    for (const logged of this.#logged.values()) this.#endLogged(logged);
-    options.lease.sweep();
-    // Another server goes on with its runs, or is killed meanwhile. For a server in another container, only time shows
-    // that it is gone.
-    this.#timer = setInterval(() => this.#lookAgain(), limits.otherServersIntervalMs).unref();
   }
 
-  #readLog(): ReadonlyMap<string, LoggedRun> {
+  /** Call this while the lock is held. @throws what the system says */
+  static async open(options: LeftRunsOptions): Promise<LeftRuns> {
+    const left = new LeftRuns(options);
+    await inTurns(left.#find());
+    return left;
+  }
+
+  *#find(): Steps {
+    this.#logged = yield* this.#readLog();
+    yield* this.#endStored();
+    for (const logged of this.#logged.values()) {
+      this.#endLogged(logged);
+      yield;
+    }
+    this.#options.lease.sweep();
+  }
+
+  /** Call this when the lock is given back. */
+  begin(): void {
+    this.#writeEnds();
+    // Another server goes on with its runs, or is killed meanwhile. For a server in another container, only time shows
+    // that it is gone.
+    this.#timer = setInterval(() => this.#lookAgain(), this.#options.limits.otherServersIntervalMs).unref();
+  }
+
+  *#readLog(): Steps<ReadonlyMap<string, LoggedRun>> {
     const { logs, limits, tell } = this.#options;
     const { commandsFile = "" } = logs;
-    const { runs, badLines } = readHistory(commandsFile, limits.maxHistoryBytes);
+    const { runs, badLines } = yield* readHistory(commandsFile, limits.maxHistoryBytes);
     if (badLines > 0) tell(`${badLines} lines of ${commandsFile} are no whole JSON and were passed over`, undefined);
     return runs;
   }
 
   #lookAgain(): void {
-    const { store, lease, tell } = this.#options;
+    const { store, lease, onProblem } = this.#options;
     const isGone = lease.goneServers();
-    const hasEnded = ({ server }: { readonly server: string }): boolean => isGone(server);
     try {
+      this.#writeEnds();
       store.writeAgain();
       for (const stored of store.unfinished()) store.look(stored);
-      const doubtful = this.#doubtful.filter(hasEnded);
+      const doubtful = [...this.#doubtful.values()].filter(({ server }) => isGone(server));
       if (doubtful.length === 0 && !store.unfinished().some(({ start }) => isGone(start.server))) return;
       // That server has written more since this one read the log.
-      this.#logged = this.#readLog();
-      this.#endStored();
-      this.#doubtful = this.#doubtful.filter((logged) => !doubtful.includes(logged));
+      this.#logged = atOnce(this.#readLog());
+      atOnce(this.#endStored());
+      this.#writeEnds();
       for (const logged of doubtful) this.#endLogged(this.#logged.get(logged.runId) ?? logged);
       lease.sweep();
     } catch (error) {
-      tell("the runs folder cannot be read", error);
+      onProblem("the runs folder cannot be read", error);
     }
   }
 
-  #endStored(): void {
-    const { store, lease, tell } = this.#options;
+  *#endStored(): Steps {
+    const { store, lease } = this.#options;
     const isGone = lease.goneServers();
     for (const stored of store.unfinished()) {
       // The order matters: a server that is gone writes no more.
       if (!isGone(stored.start.server) || store.look(stored, true).end !== undefined) continue;
       const seen = recordOf(this.#logged.get(stored.start.run));
       store.lose(stored, seen);
-      const ended = this.#end(stored, seen).catch((error: unknown) =>
-        tell(`the end of run ${stored.start.run}, of a server that is gone, could not be written`, error),
-      );
-      this.#settled = Promise.all([this.#settled, ended]);
+      this.#unwritten.add({ stored, seen });
+      yield;
     }
   }
 
+  /** What cannot be written now is tried again later. */
+  #writeEnds(): void {
+    if (this.#writing !== undefined || this.#unwritten.size === 0) return;
+    const { onProblem } = this.#options;
+    this.#writing = this.#writeAll([...this.#unwritten])
+      .catch((error: unknown) => onProblem("ends of runs, of a server that is gone, cannot be written now", error))
+      .finally(() => (this.#writing = undefined));
+  }
+
   /**
-   * First the processes end, then the line is written. If this server is killed in between, the next one finds both
+   * First the processes end, then the lines are written. If this server is killed in between, the next one finds both
    * again.
    */
-  async #end(stored: StoredRun, seen: RunRecord | undefined): Promise<void> {
-    const { store, logs, limits, lockPath, lost } = this.#options;
-    await endProcessesOfRuns(new Set([stored.start.run]), limits.killGraceMs);
-    await withFileLock(lockPath, limits.fileLockTimeoutMs, () => {
-      const record = store.writeLost(stored);
-      if (record === undefined || seen !== undefined) return;
-      lost(record, store.restore(stored).output);
-      logEnd(logs, record, stored.start);
-    });
+  async #writeAll(runs: readonly LostRun[]): Promise<void> {
+    const { limits, lockPath } = this.#options;
+    await endProcessesOfRuns(new Set(runs.map(({ stored }) => stored.start.run)), limits.killGraceMs);
+    await withFileLock(lockPath, limits.fileLockTimeoutMs, () => inTurns(this.#write(runs)));
+  }
+
+  *#write(runs: readonly LostRun[]): Steps {
+    for (const run of runs) {
+      try {
+        this.#writeEnd(run);
+      } catch (error) {
+        if (isShortage(error)) throw error;
+        const { run: id } = run.stored.start;
+        this.#options.tell(`the end of run ${id}, of a server that is gone, could not be written`, error);
+      }
+      this.#unwritten.delete(run);
+      yield;
+    }
+  }
+
+  #writeEnd({ stored, seen }: LostRun): void {
+    const { store, logs, lost } = this.#options;
+    const record = store.writeLost(stored);
+    if (record === undefined || seen !== undefined) return;
+    lost(record, store.restore(stored).output);
+    logEnd(logs, record, stored.start);
   }
 
   /** A function without a file, or a run whose last line was still waiting when its server was killed. */
   #endLogged(logged: LoggedRun): void {
     const { store, lease, logs, lost } = this.#options;
     const stored = store.get(logged.runId);
+    this.#doubtful.delete(logged.runId);
     let record = recordOf(logged);
     if (record === undefined && !lease.isGone(logged.server)) {
-      this.#doubtful.push(logged);
+      this.#doubtful.set(logged.runId, logged);
       return;
     }
     // A run that got its end from the store just now gets its line after its processes have ended.
@@ -127,7 +181,9 @@ export class LeftRuns {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#settled;
+    await this.#writing;
+    this.#writeEnds();
+    await this.#writing;
   }
 }
 

@@ -52,15 +52,17 @@ export async function openRuns(
         : given;
     // Otherwise two servers that start at once would both find the same runs without an end.
     const lockPath = join(folder, "opening");
-    return await withFileLock(lockPath, limits.fileLockTimeoutMs, () => {
+    const { store, lease, left } = await withFileLock(lockPath, limits.fileLockTimeoutMs, async () => {
       const lease = new ServerLease(folder, limits.serverLeaseMs, (error) =>
         onProblem("other servers cannot be told that this one lives", error),
       );
-      const store = new RunStore({ folder, limits, onProblem });
-      const left = new LeftRuns({ store, lease, logs, limits, lockPath, tell, lost });
-      const isGone = (server: string): boolean => lease.isGone(server);
-      return { store, logs, history: left.records, isGone, close: () => closeAll(store, left, lease) };
+      const store = await RunStore.open({ folder, limits, onProblem });
+      const left = await LeftRuns.open({ store, lease, logs, limits, lockPath, tell, onProblem, lost });
+      return { store, lease, left };
     });
+    left.begin();
+    const isGone = (server: string): boolean => lease.isGone(server);
+    return { store, logs, history: left.records, isGone, close: () => closeAll(store, left, lease) };
   } catch (error) {
     if (error instanceof IscepError) throw error;
     throw new IscepError(

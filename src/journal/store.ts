@@ -4,6 +4,7 @@
  * first.
  */
 import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { atOnce, inTurns, type Steps } from "../files/in-turns.js";
 import { busyInShortage } from "../files/shortage.js";
 import type { Identity } from "../model/identity.js";
 import type { Limits } from "../limits/limits.js";
@@ -14,7 +15,7 @@ import { Run } from "../runs/run/run.js";
 import type { RunRecord } from "../model/run-record.js";
 import { FoundRuns, type FoundRun } from "./found-runs.js";
 import { RunEnds } from "./run-ends.js";
-import { readRunFile, readValue, writeStart } from "./run-file.js";
+import { readOutcome, readRunFile, writeStart } from "./run-file.js";
 import { StoredOutputs } from "./stored-outputs.js";
 import { keyHash, recordOf, startOf, type StoredRun } from "./stored-run.js";
 import { endLines, lostError, outcomeOf, type StoredEnd } from "./stored-outcome.js";
@@ -36,11 +37,10 @@ export class RunStore {
   /** The runs in the order of their ids, which is the order of their start. */
   readonly #runs = new Map<string, StoredRun>();
   readonly #keys = new Map<string, string>();
-  readonly #sweep: NodeJS.Timeout;
+  #sweep: NodeJS.Timeout | undefined;
   #bytes = 0;
 
-  /** @throws the system's error when the folder cannot be made or read */
-  constructor(options: RunStoreOptions) {
+  private constructor(options: RunStoreOptions) {
     this.#options = options;
     const { folder } = options;
     this.#files = new FoundRuns(folder);
@@ -56,17 +56,23 @@ export class RunStore {
     });
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, 0o700);
-    this.#read();
-    this.#clean();
-    this.#sweep = setInterval(() => this.#clean(), sweepIntervalMs).unref();
   }
 
-  #read(): void {
-    for (const { run, segments } of this.#files.all()) {
+  /** @throws the system's error when the folder cannot be made or read */
+  static async open(options: RunStoreOptions): Promise<RunStore> {
+    const store = new RunStore(options);
+    await inTurns(store.#read());
+    store.#sweep = setInterval(() => store.#clean(), sweepIntervalMs).unref();
+    return store;
+  }
+
+  *#read(): Steps {
+    yield* this.#files.all((run, segments) => {
       this.#bytes += bytesOf(segments);
       this.#outputs.found(run.start.run, segments);
       this.#take(run);
-    }
+    });
+    yield* this.#cleaning();
   }
 
   #take(run: FoundRun): StoredRun {
@@ -143,6 +149,7 @@ export class RunStore {
   /**
    * What its own server has written meanwhile counts, even if the run was reported as lost before.
    * @param isOver that server writes no more. Default: false.
+   * @throws what the system says when descriptors or memory ran out: then nothing is known
    */
   look(stored: StoredRun, isOver = false): StoredRun {
     const { start, end, isOwn } = stored;
@@ -151,9 +158,10 @@ export class RunStore {
     if (grown === undefined) return stored;
     const news = grown.end?.status === end?.status ? undefined : grown.end;
     if (news !== undefined && !isOver && this.#isBehind(stored, news)) return stored;
+    if (news !== undefined) this.#endElsewhere(stored, news);
+    // Nothing counts as seen before. In a shortage, the end is found again at the next look.
     this.#bytes += grown.fileBytes - stored.fileBytes;
     stored.fileBytes = grown.fileBytes;
-    if (news !== undefined) this.#endElsewhere(stored, news);
     return stored;
   }
 
@@ -173,15 +181,18 @@ export class RunStore {
 
   #endElsewhere(stored: StoredRun, end: StoredEnd): void {
     this.#bytes += this.#outputs.look(stored);
+    const { followed, output } = stored;
+    // What may fail in a shortage comes before anything is changed.
+    const outcome = followed && readOutcome(this.#files.path(stored.start.run), end, this.#options.limits);
+    const files = followed && this.#outputs.of(stored);
     stored.end = end;
     if (end.status === "rejected") this.#releaseKey(stored);
     this.#elsewhere.delete(stored);
     this.#unwritten.delete(stored.start.run);
-    const { followed, output } = stored;
     stored.followed = undefined;
-    if (followed === undefined) stored.output = undefined;
-    else output?.found(end.outputBytes, this.#outputs.of(stored));
-    followed?.end(this.#outcome(stored, end));
+    if (files === undefined) stored.output = undefined;
+    else output?.found(end.outputBytes, files);
+    if (outcome !== undefined) followed?.end(outcome);
   }
 
   /** Ends a run whose end nobody saw, or only the log (`seen`). The end is in memory until it is written. */
@@ -205,13 +216,13 @@ export class RunStore {
 
   /** Returns undefined when another server was first: then what that one wrote counts. */
   writeLost(stored: StoredRun): RunRecord | undefined {
-    this.#unwritten.delete(stored.start.run);
     const { end } = readRunFile(this.#files.path(stored.start.run));
+    this.#unwritten.delete(stored.start.run);
     if (end !== undefined) {
       stored.end = end;
       return undefined;
     }
-    // A full disk may have cut the last line. A newline ends that line first.
+    // Its own server may have been killed while it wrote. A newline ends that line first.
     this.#ends.write(stored.start.run, `\n${JSON.stringify(stored.end)}\n`);
     return recordOf(stored);
   }
@@ -264,7 +275,8 @@ export class RunStore {
     if (end === undefined) return (stored.followed ??= this.#follow(stored));
     const files = this.#outputs.of(stored);
     stored.output ??= RunOutput.ended(this.#options.limits, end.outputBytes, files);
-    return Run.ended(start, this.#outcome(stored, end), end.endedAtMs, stored.output);
+    const outcome = readOutcome(this.#files.path(start.run), end, this.#options.limits);
+    return Run.ended(start, outcome, end.endedAtMs, stored.output);
   }
 
   #follow(stored: StoredRun): Run {
@@ -275,19 +287,17 @@ export class RunStore {
     return Run.elsewhere(stored.start, stored.output);
   }
 
-  #outcome({ start }: StoredRun, end: StoredEnd): RunOutcome {
-    if (end.value !== "next") return outcomeOf(end, undefined, end.value === "gone");
-    const kept = readValue(this.#files.path(start.run), this.#options.limits);
-    return outcomeOf(end, kept, kept === undefined);
+  #clean(): void {
+    atOnce(this.#cleaning());
   }
 
-  #clean(): void {
+  *#cleaning(): Steps {
     // Dropping files below changes the number of bytes, and calls this again.
     if (this.#isCleaning) return;
     this.#isCleaning = true;
     try {
       for (const run of this.#files.sweep()) this.#take(run);
-      this.#makeRoom();
+      yield* this.#makeRoom();
     } catch (error) {
       this.#options.onProblem(`${this.#options.folder} cannot be looked through for runs that are too old`, error);
     } finally {
@@ -296,15 +306,16 @@ export class RunStore {
   }
   #isCleaning = false;
 
-  #makeRoom(): void {
+  *#makeRoom(): Steps {
     const { maxRunsFolderBytes, maxStoredRuns, storedRunDays } = this.#options.limits;
     const oldestMs = Date.now() - storedRunDays * dayMs;
     for (const stored of this.#runs.values()) {
       const isOver = this.#bytes > maxRunsFolderBytes || this.#runs.size > maxStoredRuns;
-      const { end } = stored;
       if (!isOver && stored.start.startedAtMs >= oldestMs) return;
-      if (end === undefined || (!isOver && end.endedAtMs >= oldestMs) || stored.output?.isWatched === true) continue;
+      if (stored.end === undefined || stored.output?.isWatched === true) continue;
+      if (!isOver && stored.end.endedAtMs >= oldestMs) continue;
       if (stored.files?.isWriting !== true) this.#remove(stored);
+      yield;
     }
     // The runs that go on may be too much by themselves. Then each keeps its newest output.
     for (const { files } of this.#runs.values()) {

@@ -1,5 +1,6 @@
 /** Reads the commands log back, for runs that have a line at their start and one at their end. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import type { Steps } from "../files/in-turns.js";
 import { keptArgumentsIn, type KeptArguments } from "../model/run-record.js";
 import { filesBefore } from "./rotated-files.js";
 
@@ -33,17 +34,20 @@ export interface LoggedHistory {
 const marker = Buffer.from('"server":"');
 const newline = 0x0a;
 
+/** One system call reads at most this much. */
+const readBytes = 1024 * 1024;
+
 /**
  * Reads the newest `maxBytes` of the log and of its files before. Most lines are of calls that ended at once; these are
  * skipped without parsing.
  */
-export function readHistory(path: string, maxBytes: number): LoggedHistory {
+export function* readHistory(path: string, maxBytes: number): Steps<LoggedHistory> {
   const runs = new Map<string, LoggedRun>();
   let badLines = 0;
   let left = maxBytes;
   for (const file of [path, ...filesBefore(path)]) {
     if (left <= 0) break;
-    const bytes = tailOf(file, left);
+    const bytes = yield* tailOf(file, left);
     left -= bytes.length;
     let lineEnd = bytes.lastIndexOf(newline);
     if (lineEnd !== bytes.length - 1) badLines++;
@@ -54,12 +58,13 @@ export function readHistory(path: string, maxBytes: number): LoggedHistory {
       if (line[0] !== 0x7b || line.at(-1) !== 0x7d) badLines += isCut ? 0 : 1;
       else if (line.includes(marker) && !take(line, runs)) badLines++;
       lineEnd = start - 1;
+      yield;
     }
   }
   return { runs, badLines };
 }
 
-function tailOf(path: string, maxBytes: number): Buffer {
+function* tailOf(path: string, maxBytes: number): Steps<Buffer> {
   let file: number;
   try {
     file = openSync(path, "r");
@@ -72,7 +77,12 @@ function tailOf(path: string, maxBytes: number): Buffer {
     if (!stats.isFile()) return Buffer.alloc(0); // a link to a pipe or terminal
     const length = Math.min(stats.size, maxBytes);
     const bytes = Buffer.alloc(length);
-    return bytes.subarray(0, readSync(file, bytes, 0, length, stats.size - length));
+    let count = 0;
+    for (let more = -1; more !== 0 && count < length; count += more) {
+      more = readSync(file, bytes, count, Math.min(readBytes, length - count), stats.size - length + count);
+      yield;
+    }
+    return bytes.subarray(0, count);
   } finally {
     closeSync(file);
   }

@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createFileExclusively, temporaryPathOf, writeFileAtomically } from "#iscep/files/atomic-file";
-import { withFileLock } from "#iscep/files/file-lock";
+import { lockIntervals, withFileLock, withTouchedLock } from "#iscep/files/file-lock";
 import { isProcessGone, ownProcessMark } from "#iscep/files/process-mark";
 import { runProgram, startProgram } from "../support/programs.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
@@ -97,15 +97,21 @@ describe("the lock", () => {
   });
 
   const elsewhere = "1-1-00000000-0123456789abcdef";
+  const quick = { touchMs: 20, silenceMs: 300 };
+
+  test("has the intervals of all versions, as a process with others would take it from a living owner", () => {
+    expect(lockIntervals).toEqual({ touchMs: 300, silenceMs: 3_000 });
+  });
 
   test("of another container is taken over when its holder gives no sign, and not while it does", async () => {
     const path = join(temporaryFolder(), "file");
     writeFileSync(`${path}.lock`, elsewhere);
     let touches = 0;
-    const alive = setInterval(() => utimesSync(`${path}.lock`, 1, ++touches), 100);
-    expect((await errorOf(() => withFileLock(path, 3_500, () => 1))).code).toBe("busy");
+    const alive = setInterval(() => utimesSync(`${path}.lock`, 1, ++touches), 5);
+    expect((await errorOf(() => withTouchedLock(quick, path, 450, () => 1))).code).toBe("busy");
     clearInterval(alive);
-    expect(await withFileLock(path, 10_000, () => readFileSync(`${path}.lock`, "utf8"))).not.toContain(elsewhere);
+    const holder = await withTouchedLock(quick, path, 10_000, () => readFileSync(`${path}.lock`, "utf8"));
+    expect(holder).not.toContain(elsewhere);
     expect(existsSync(`${path}.lock`)).toBe(false);
   });
 
@@ -113,9 +119,9 @@ describe("the lock", () => {
     const path = join(temporaryFolder(), "file");
     writeFileSync(`${path}.lock`, elsewhere);
     writeFileSync(`${path}.lock.0123456789abcdef`, "2-2-00000000-fedcba9876543210");
-    // The lock is silent for 3 s, then the takeover for as long. Between them the holder gives one sign.
-    const sign = setTimeout(() => utimesSync(`${path}.lock`, 1, 1), 4_500);
-    const error = await errorOf(() => withFileLock(path, 7_500, () => 1));
+    // The lock is silent for so long, then the takeover for as long. Between them the holder gives one sign.
+    const sign = setTimeout(() => utimesSync(`${path}.lock`, 1, 1), 450);
+    const error = await errorOf(() => withTouchedLock(quick, path, 750, () => 1));
     clearTimeout(sign);
     expect(error.code).toBe("busy");
     expect(readFileSync(`${path}.lock`, "utf8")).toBe(elsewhere);
@@ -123,7 +129,7 @@ describe("the lock", () => {
 
   test("is touched while it is held, and what others made in its place is left alone", async () => {
     const path = join(temporaryFolder(), "file");
-    await withFileLock(path, 1_000, async () => {
+    await withTouchedLock(quick, path, 1_000, async () => {
       const { mtimeMs } = statSync(`${path}.lock`);
       await until(() => statSync(`${path}.lock`).mtimeMs > mtimeMs);
       rmSync(`${path}.lock`);

@@ -93,7 +93,7 @@ test.each([
 
 test("files that a reader still needed go when that reader does, though nothing more is written", async () => {
   const limits = { ...defaultLimits, maxRunsFolderBytes: 2_000, outputSegmentBytes: 100 };
-  const { store, run } = storedRun(path.join(temporaryFolder(), "runs"), limits);
+  const { store, run } = await storedRun(path.join(temporaryFolder(), "runs"), limits);
   store.begin(run);
   const slow = reader(run, 10);
   for (let piece = 1; piece <= 10; piece++) {

@@ -10,7 +10,7 @@ import { temporaryFolder } from "../support/temporary-folder.js";
 
 const alice = { ...anonymous, owner: "alice", mayRun: () => true };
 
-function open(folder?: string) {
+async function open(folder?: string) {
   let begun = 0;
   const command = defineCommand({
     name: "backup",
@@ -22,7 +22,7 @@ function open(folder?: string) {
   });
   const limits = { ...defaultLimits, killGraceMs: 0 };
   const onProblem = (message: string): void => expect.fail(message);
-  const store = folder === undefined ? undefined : new RunStore({ folder, limits, onProblem });
+  const store = folder === undefined ? undefined : await RunStore.open({ folder, limits, onProblem });
   const dispatcher = new Dispatcher({ registry: new Registry([command]), limits, store });
   const close = async (): Promise<void> => {
     await dispatcher.close(0);
@@ -33,8 +33,8 @@ function open(folder?: string) {
   return { call, dispatcher, close, begun: () => begun };
 }
 
-test.each(["in memory", "in files"])("a run that is refused while it waits gives its key back (%s)", (where) => {
-  const { call, dispatcher } = open(where === "in files" ? temporaryFolder() : undefined);
+test.each(["in memory", "in files"])("a run that is refused while it waits gives its key back (%s)", async (where) => {
+  const { call, dispatcher } = await open(where === "in files" ? temporaryFolder() : undefined);
   const first = call("one");
   const waiting = call("two");
   expect(waiting.state).toBe("waiting");
@@ -51,12 +51,12 @@ test.each(["in memory", "in files"])("a run that is refused while it waits gives
 
 test("after a restart too", async () => {
   const folder = temporaryFolder();
-  const before = open(folder);
+  const before = await open(folder);
   const first = before.call("one");
   const waiting = before.call("two");
   await before.close();
   expect([first.outcome?.status, waiting.outcome?.status]).toEqual(["cancelled", "rejected"]);
-  const after = open(folder);
+  const after = await open(folder);
   expect(after.call("one").id).toBe(first.id);
   expect(after.begun()).toBe(0);
   expect(after.call("two").state).toBe("running");

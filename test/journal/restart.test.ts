@@ -142,7 +142,8 @@ test("all files of all runs together stay within their bytes, those of runs unde
   }
   await expect.poll(total, { interval: 20 }).toBeLessThan(1_600_000);
   expect((await runsOf(client)).length).toBe(6);
-  expect(readdirSync(first.runsFolder).filter((name) => name.startsWith(ids[0]!))).toEqual([]);
+  // The bytes may be few only because the disk is behind.
+  await until(() => !readdirSync(first.runsFolder).some((name) => name.startsWith(ids[0]!)));
   expect((await collect(client.attach(ids[5]!, { offset: 0 }))).all).toHaveLength(400_000);
   const large = client.run("speak", { bytes: 3_000_000, piece: 10_000, pauseMs: 0 });
   await collect(large);

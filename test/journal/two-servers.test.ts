@@ -156,10 +156,10 @@ test("a server of another container whose lease ran out, though it lives: its en
 });
 
 test("the end of a run is told by another server when its output is on the disk, however late that is, and to whoever came when", async () => {
-  const { store, run, outcome, another } = storedRun(path.join(temporaryFolder(), "runs"));
+  const { store, run, outcome, another } = await storedRun(path.join(temporaryFolder(), "runs"));
   store.begin(run);
   await run.output.write("stdout", "first, ");
-  const next = another();
+  const next = await another();
   const followed = next.restore(next.get(run.id)!);
   const early = reader(followed);
   // The end is in its file in this moment, and the output is written in a later turn.
@@ -168,7 +168,7 @@ test("the end of a run is told by another server when its output is on the disk,
   run.output.close();
   expect(next.get(run.id)?.end).toBeUndefined();
   expect(followed.outcome).toBeUndefined();
-  const late = another();
+  const late = await another();
   expect(late.get(run.id)?.end).toBeUndefined();
   await store.close();
   for (const server of [next, late]) expect(server.get(run.id)?.end).toMatchObject({ status: "completed" });
@@ -180,9 +180,9 @@ test("the end of a run is told by another server when its output is on the disk,
 test("the end of a run whose output never comes to the disk is told all the same", async () => {
   const serverLeaseMs = 1_000;
   const folder = path.join(temporaryFolder(), "runs");
-  const { store, run, outcome, another } = storedRun(folder, { ...defaultLimits, serverLeaseMs });
+  const { store, run, outcome, another } = await storedRun(folder, { ...defaultLimits, serverLeaseMs });
   store.begin(run);
-  const next = another();
+  const next = await another();
   void run.output.write("stdout", "never written");
   run.end(outcome);
   expect(next.get(run.id)?.end).toBeUndefined();
@@ -203,7 +203,7 @@ test("whatever the order in which one server ends a run and another opens, looks
         const folder = path.join(temporaryFolder(), "runs");
         const problems: string[] = [];
         const options = { folder, limits: defaultLimits, onProblem: (message: string) => problems.push(message) };
-        const a = new RunStore(options);
+        const a = await RunStore.open(options);
         const outcome = { status: "completed", value: JsonText.of(value, defaultLimits) } as const;
         const run = new Run("count", { ...anonymous, owner: "alice", mayRun: () => true }, "", {
           limits: defaultLimits,
@@ -215,8 +215,8 @@ test("whatever the order in which one server ends a run and another opens, looks
         let hasBegun = false;
         const followed: Run[] = [];
         const stores: RunStore[] = [a];
-        const open = (): RunStore => {
-          const store = new RunStore(options);
+        const open = async (): Promise<RunStore> => {
+          const store = await RunStore.open(options);
           stores.push(store);
           return store;
         };
@@ -226,8 +226,8 @@ test("whatever the order in which one server ends a run and another opens, looks
           if (moment === "begin") hasBegun = true;
           if (moment === "output" && hasBegun) void run.output.write("stdout", "some");
           if (moment === "end" && hasBegun) run.end(outcome);
-          if (moment === "open") b ??= open();
-          if (moment === "reopen") b = open();
+          if (moment === "open") b ??= await open();
+          if (moment === "reopen") b = await open();
           if (stored === undefined || b === undefined) continue;
           if (moment === "look") b.look(stored);
           if (moment === "follow") followed.push(b.restore(stored));
@@ -235,12 +235,12 @@ test("whatever the order in which one server ends a run and another opens, looks
           if (moment === "writeLost" && b.isUnwritten(run.id)) b.writeLost(stored);
         }
         await a.close();
-        const last = b ?? open();
+        const last = b ?? (await open());
         const stored = last.get(run.id);
         if (stored === undefined) throw new Error("the run is not known");
         expect(last.restore(stored).outcome).toEqual(outcome);
         expect(last.record(run.id)).toMatchObject({ status: "completed", outputBytes: run.outputBytes });
-        expect(open().record(run.id)).toMatchObject({ status: "completed" });
+        expect((await open()).record(run.id)).toMatchObject({ status: "completed" });
         for (const one of followed) {
           // Whoever was told something was told the end, or that it was lost while nobody knew.
           if (one.outcome !== undefined) expect(["completed", "lost"]).toContain(one.outcome.status);
@@ -253,7 +253,7 @@ test("whatever the order in which one server ends a run and another opens, looks
   );
 });
 
-test("the file of a run that never began is swept: empty, or half a line", () => {
+test("the file of a run that never began is swept: empty, or half a line", async () => {
   const folder = path.join(temporaryFolder(), "runs");
   mkdirSync(folder, { mode: 0o700 });
   const old = new Date(Date.now() - 120_000);
@@ -263,7 +263,7 @@ test("the file of a run that never began is swept: empty, or half a line", () =>
     writeFileSync(fileOf(index), text);
     if (index < 2) utimesSync(fileOf(index), old, old);
   }
-  const store = new RunStore({ folder, limits: defaultLimits, onProblem: (message) => expect.fail(message) });
+  const store = await RunStore.open({ folder, limits: defaultLimits, onProblem: (message) => expect.fail(message) });
   later(() => store.close());
   // A server may just be writing the first line of the two that are new.
   expect(texts.map((_, index) => statSync(fileOf(index), { throwIfNoEntry: false }) !== undefined)).toEqual([

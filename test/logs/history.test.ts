@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { defaultLimits, type Limits } from "#iscep/limits/limits";
 import { openLogFiles } from "#iscep/logs/files";
+import { atOnce } from "#iscep/files/in-turns";
 import { readHistory } from "#iscep/logs/history";
 import type { CommandEvent } from "#iscep/model/logs";
 import { HandClock } from "../support/hand-clock.js";
@@ -41,7 +42,7 @@ test("a run over midnight has its start in one file and its end in the next", as
   await clock.goTo(startedAtMs + dayMs);
   logs.command(event("long", { startedAtMs, durationMs: dayMs, status: "failed", code: "failed", exitCode: 3 }));
   await logs.close();
-  const { runs, badLines } = readHistory(path, 1_000_000);
+  const { runs, badLines } = atOnce(readHistory(path, 1_000_000));
   expect(badLines).toBe(0);
   expect(runs.get("long")).toMatchObject({
     startedAtMs,
@@ -54,7 +55,7 @@ test("only the newest bytes are read, and the line that they begin in the middle
   const { path, logs, event } = await open();
   for (let number = 0; number < 100; number++) logs.command(event(`run-${number}`));
   await logs.close();
-  const { runs, badLines } = readHistory(path, 5_000);
+  const { runs, badLines } = atOnce(readHistory(path, 5_000));
   expect(badLines).toBe(0);
   expect(runs.has("run-99")).toBe(true);
   expect(runs.has("run-0")).toBe(false);
@@ -70,12 +71,12 @@ test("what is no whole line is counted and passed over; arguments cannot pretend
     path,
     'rubbish\n{"half":\n{"runId":"x","server":"\n{"runId":7,"server":"x"}\n{"runId":"cut","server":"1-',
   );
-  const { runs, badLines } = readHistory(path, 1_000_000);
+  const { runs, badLines } = atOnce(readHistory(path, 1_000_000));
   expect([...runs.keys()]).toEqual(["good"]);
   expect(badLines).toBe(4);
   writeFileSync(path, Buffer.alloc(10_000, 0xff));
-  expect(readHistory(path, 1_000_000)).toEqual({ runs: new Map(), badLines: 1 });
-  expect(readHistory(join(folder, "not there"), 1_000).runs.size).toBe(0);
+  expect(atOnce(readHistory(path, 1_000_000))).toEqual({ runs: new Map(), badLines: 1 });
+  expect(atOnce(readHistory(join(folder, "not there"), 1_000)).runs.size).toBe(0);
 });
 
 describe("a line that has to survive", () => {

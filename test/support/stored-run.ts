@@ -9,9 +9,9 @@ import { JsonText } from "#iscep/wire/json-text";
 import { later } from "./cleanup.js";
 
 /** A store with one run of alice, which begins, writes and ends as the test says. */
-export function storedRun(folder: string, limits = defaultLimits) {
+export async function storedRun(folder: string, limits = defaultLimits) {
   const options = { folder, limits, onProblem: (message: string) => expect.fail(message) };
-  const store = new RunStore(options);
+  const store = await RunStore.open(options);
   const outcome = { status: "completed", value: JsonText.of("done", limits) } as const;
   const run = new Run("speak", { ...anonymous, owner: "alice", mayRun: () => true }, "", {
     limits,
@@ -23,8 +23,8 @@ export function storedRun(folder: string, limits = defaultLimits) {
     run.output.close();
     return store.close();
   });
-  const another = (): RunStore => {
-    const next = new RunStore(options);
+  const another = async (): Promise<RunStore> => {
+    const next = await RunStore.open(options);
     later(() => next.close());
     return next;
   };

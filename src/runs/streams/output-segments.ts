@@ -73,7 +73,8 @@ export function laterSegments(folder: string, runId: string, known: readonly Seg
   const later: Segment[] = [];
   let next: Segment | undefined = known[0] ?? newSegment(folder, runId, 0);
   for (let index = 1; next !== undefined; index++) {
-    const segment: Segment = next;
+    // They are copies, because what is known must stay as it is when a later file cannot be read.
+    const segment: Segment = { ...next };
     const { size } = statSync(segment.path, { throwIfNoEntry: false }) ?? {};
     next = known[index];
     if (size !== undefined) {
