@@ -29,6 +29,7 @@ import { fingerprint, repetitionFault, type Repetition } from "./runs/run/finger
 import { packetRoom } from "./runs/run/settle.js";
 import { UnderWay } from "./runs/under-way.js";
 import type { StartOptions } from "./runs/run/start-options.js";
+import { memoryBytes } from "./wire/json-memory.js";
 import { beginRunTrace } from "./traces/run-trace.js";
 import { Work, type WorkHost } from "./runs/run/work.js";
 import { ThreadPool } from "./runs/thread/pool.js";
@@ -191,8 +192,7 @@ export class Dispatcher {
     if (run.secrets.length > 0) run.whenEnded(useSecrets(run.secrets));
     // The caller may wait for less time than the command may take, but not for more.
     run.timeoutMs = Math.min(command.timeoutMs ?? this.#limits.runTimeoutMs, timeoutMs);
-    // A run whose check takes time holds its arguments. So no more are checked than could begin or wait then.
-    const isFull = this.#underWay.checking >= this.#limits.maxRuns + this.#limits.maxQueuedRuns;
+    const isFull = !this.#underWay.mayCheck(this.#limits);
     const isSlow = command.choicesFrom !== undefined || this.#slowToCheck.has(command);
     if (isFull && isSlow) return run.end(rejected(checkingError()));
     let check: ArgumentsCheck | Promise<ArgumentsCheck>;
@@ -207,14 +207,15 @@ export class Dispatcher {
     }
     if (!(check instanceof Promise)) return this.#admit(run, command, check);
     this.#slowToCheck.add(command);
-    if (!isFull) return this.#whenChecked(run, command, check);
+    const bytes = memoryBytes(args, this.#limits.maxCheckedArgumentsBytes);
+    if (!isFull) return this.#whenChecked(run, command, check, bytes);
     run.end(rejected(checkingError()));
     check.catch(() => {}); // nobody waits for it
   }
 
-  #whenChecked(run: Run, command: Command, check: Promise<ArgumentsCheck>): void {
+  #whenChecked(run: Run, command: Command, check: Promise<ArgumentsCheck>, bytes: number): void {
     this.#lasts(run);
-    this.#underWay.checks(run);
+    this.#underWay.checks(run, bytes);
     void check
       .then(
         (checked) => this.#admit(run, command, checked),

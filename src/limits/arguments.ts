@@ -38,6 +38,13 @@ export const argumentLimits = {
     max: forever,
     reason: "how long a listing or a call waits for a command that gives choices, with its wait for a place",
   },
+  maxCheckedArgumentsBytes: {
+    min: 1,
+    default: 64 * MiB,
+    max: 1024 * 1024 * MiB,
+    reason:
+      "memory of the arguments of all calls whose check takes time, such as one that asks a database; while they take more, further such calls are answered with busy",
+  },
   maxPatternSize: {
     default: 20_000,
     max: 1_000_000,

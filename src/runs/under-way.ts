@@ -1,10 +1,14 @@
 /** The runs that go on and those that wait, and who waits until there are none. */
+import type { Limits } from "../limits/limits.js";
 import type { Run } from "./run/run.js";
 import type { Work } from "./run/work.js";
 
+type CheckLimits = Pick<Limits, "maxRuns" | "maxQueuedRuns" | "maxCheckedArgumentsBytes">;
+
 export class UnderWay {
-  /** Runs whose arguments are still being checked. */
-  readonly #checking = new Set<Run>();
+  /** Runs whose arguments are still being checked, and how many bytes these take. */
+  readonly #checking = new Map<Run, number>();
+  #checkedBytes = 0;
   /** Work that waits, or lasts longer than the turn of the event loop in which it began. */
   readonly #works = new Set<Work>();
   #onIdle: (() => void) | undefined;
@@ -14,20 +18,22 @@ export class UnderWay {
     return this.#checking.size + this.#works.size;
   }
 
-  /** How many runs wait for the check of their arguments. */
-  get checking(): number {
-    return this.#checking.size;
+  /** A run whose check takes time holds its arguments. So no more are checked than could begin or wait then. */
+  mayCheck({ maxRuns, maxQueuedRuns, maxCheckedArgumentsBytes }: CheckLimits): boolean {
+    return this.#checking.size < maxRuns + maxQueuedRuns && this.#checkedBytes < maxCheckedArgumentsBytes;
   }
 
   get runs(): Run[] {
-    return [...this.#checking, ...[...this.#works].flatMap(({ runs }) => runs)];
+    return [...this.#checking.keys(), ...[...this.#works].flatMap(({ runs }) => runs)];
   }
 
-  checks(run: Run): void {
-    this.#checking.add(run);
+  checks(run: Run, bytes: number): void {
+    this.#checking.set(run, bytes);
+    this.#checkedBytes += bytes;
   }
 
   checked(run: Run): void {
+    this.#checkedBytes -= this.#checking.get(run) ?? 0;
     this.#checking.delete(run);
     this.#tellIfIdle();
   }

@@ -51,3 +51,38 @@ test.each(["choices", "schema"])(
     await dispatcher.close(0);
   },
 );
+
+test.each([
+  ["long texts", (size: number) => ["x".repeat(size)]],
+  ["many small objects", (size: number) => Array.from({ length: size / 64 }, () => ({}))],
+])("calls beyond the memory of arguments are busy while others are checked: %s", async (_, listOf) => {
+  let refinements = 0;
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  const command = defineCommand({
+    name: "store",
+    args: z.object({
+      list: z.unknown().refine(() => {
+        refinements++;
+        return opened.then(() => true);
+      }),
+    }),
+    run: () => "stored",
+  });
+  const limits = resolveLimits({ maxCheckedArgumentsBytes: 1_000_000 });
+  const dispatcher = new Dispatcher({ registry: new Registry([command]), limits });
+  const start = (size: number) =>
+    dispatcher.start({ ...anonymous, mayRun: () => true }, "store", { list: listOf(size) }, { source: "unix" });
+  const runs = [400_000, 400_000, 400_000].map(start);
+  const checked = refinements;
+  runs.push(start(64), start(400_000));
+  expect(refinements).toBe(checked);
+  const states = runs.map(({ state, outcome }) => (outcome?.status === "rejected" ? outcome.error.code : state));
+  expect(states).toEqual(["checking", "checking", "checking", "busy", "busy"]);
+  open();
+  while (runs.some(({ outcome }) => outcome === undefined)) await turn();
+  const late = start(2_000_000);
+  while (late.outcome === undefined) await turn();
+  expect(late.outcome.status).toBe("completed");
+  await dispatcher.close(0);
+});

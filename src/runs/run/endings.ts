@@ -15,7 +15,10 @@ export function closingError(): IscepError {
 }
 
 export function checkingError(): IscepError {
-  return new IscepError("busy", "the server checks the arguments of as many calls as it may; try again later");
+  return new IscepError(
+    "busy",
+    "the server checks the arguments of as many calls as it may, or such large ones; try again later",
+  );
 }
 
 /** The outcome of an aborted run. If it never began, it is rejected. */
