@@ -7,7 +7,7 @@ import { refuseHttp } from "../doors/http/answer/refuse.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { Version1Connection } from "../doors/version1/connection.js";
 import { refuse } from "../doors/version1/refuse.js";
-import { choseVersion2, Version2Connection } from "../doors/version2/connection.js";
+import { Version2Connection } from "../doors/version2/connection.js";
 import { IscepError } from "../errors.js";
 import { sourceKey } from "../identity/source.js";
 import { suppressedText } from "../logs/counted-refusals.js";
@@ -223,4 +223,9 @@ function tlsFault(error: Error): string {
 
 function portOf(socket: Socket): { port?: number } {
   return socket.remotePort === undefined ? {} : { port: socket.remotePort };
+}
+
+/** True when the TLS handshake chose version 2: then the connection begins with HELLO. */
+function choseVersion2(socket: ByteStream): boolean {
+  return socket instanceof TLSSocket && socket.alpnProtocol === alpnProtocol;
 }

@@ -35,6 +35,8 @@ export interface ClientHello {
   readonly hashes?: readonly string[];
   /** The channel bindings that the client can do, if there are others than the exporter. */
   readonly bindings?: readonly string[];
+  /** The notifications that the client knows beyond those that are sent to all. */
+  readonly notifications?: readonly string[];
 }
 
 export interface ServerHello {
@@ -78,6 +80,7 @@ export function decodeClientHello(packet: PacketView, limits: JsonLimits): Clien
     agent: typeof agent === "string" ? agent : "",
     ...namesOf(hello, "hashes"),
     ...namesOf(hello, "bindings"),
+    ...namesOf(hello, "notifications"),
   };
 }
 

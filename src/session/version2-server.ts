@@ -29,6 +29,9 @@ export type Version2ServerEvent =
   /** The peer broke the rules. The session must end with this reason. */
   | { readonly kind: "violation"; readonly error: IscepError };
 
+/** The name of the notification that ends the output of an answered call. */
+export const outputGone = "output_gone";
+
 /** Between packets, all sessions share this. */
 export const noMessages: readonly unknown[] = [];
 
@@ -36,6 +39,7 @@ export class Version2ServerSession {
   readonly #limits: Version2ServerLimits;
   readonly #reader: PacketReader;
   #helloDone = false;
+  #knowsOutputGone = false;
   /** What the first packet says, if somebody has read it already. */
   #knownHello: ClientHello | undefined;
   /** The hash of all packets behind both HELLO. */
@@ -52,6 +56,11 @@ export class Version2ServerSession {
   /** From here on the peer may send packets up to `maxPacketBytes`. */
   authenticated(): void {
     this.#reader.maxPacketBytes = this.#limits.maxPacketBytes;
+  }
+
+  /** undefined for a client that does not know this notification. */
+  outputGoneText(call: number, error: IscepError): string | undefined {
+    return this.#knowsOutputGone ? outputGoneText(call, error) : undefined;
   }
 
   /** The message that was handed out last stood alone in its packet, or was the last one there. */
@@ -112,6 +121,7 @@ export class Version2ServerSession {
     if (!hello.versions.includes(2))
       throw new IscepError("protocol", "this server speaks version 2, and HELLO does not offer it");
     this.#helloDone = true;
+    this.#knowsOutputGone = hello.notifications?.includes(outputGone) === true;
     return { kind: "hello", content: Buffer.from(packet.bytes.subarray(packet.start, packet.end)), hello };
   }
 
@@ -190,4 +200,9 @@ export function errorText(
 
 export function notificationText(method: string, params: Readonly<Record<string, unknown>>): string {
   return `{"jsonrpc":"2.0","method":"${method}","params":${JSON.stringify(params)}}`;
+}
+
+/** @param call its answer was sent, so the error cannot be its answer */
+export function outputGoneText(call: number, { message, details }: IscepError): string {
+  return notificationText(outputGone, { call, message, ...details });
 }

@@ -9,6 +9,7 @@ import { newNonce } from "../../session/proof.js";
 import { readError } from "../../session/version1-client.js";
 import { checkChoices, offeredHashes, type Carrier } from "../../session/version2-choices.js";
 import { alpnProtocol, decodeServerHello, encodeClientHello, type ServerHello } from "../../session/version2-hello.js";
+import { outputGone } from "../../session/version2-server.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 import { carrierOf } from "../../transport/channel-binding.js";
 import { packageVersion } from "../../version.js";
@@ -53,7 +54,8 @@ export function negotiate(socket: ByteStream, options: NegotiateOptions): Promis
   const nonce = newNonce();
   const carrier = carrierOf(socket, isUnix);
   const hashes = offeredHashes(carrier);
-  const packet = encodeClientHello({ versions: [2], nonce, agent: `iscep/${packageVersion}`, hashes });
+  const agent = `iscep/${packageVersion}`;
+  const packet = encodeClientHello({ versions: [2], nonce, agent, hashes, notifications: [outputGone] });
   const clientHello = packet.subarray(headerBytes, packet.length - hashBytes);
   const reader = new PacketReader(limits.maxUnauthenticatedPacketBytes);
   return new Promise((resolve, reject) => {

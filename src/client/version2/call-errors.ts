@@ -1,5 +1,6 @@
 /** Errors of calls that the client ends itself. */
 import { IscepError } from "../../errors.js";
+import type { JsonObject } from "../../wire/json.js";
 
 export function cancelled(signal: AbortSignal): IscepError {
   return new IscepError("cancelled", "the call was cancelled", { cause: signal.reason });
@@ -15,6 +16,12 @@ export function tooManyWait(count: number): IscepError {
 
 export function lost(cause: unknown): IscepError {
   return new IscepError("lost", undefined, { cause });
+}
+
+/** What the server says of output whose call has its answer. */
+export function cannotBeRead({ message, start }: JsonObject): IscepError {
+  const details = typeof start === "number" ? { start } : {};
+  return new IscepError("output_gone", typeof message === "string" ? message : undefined, { details });
 }
 
 export function goesAway(): IscepError {

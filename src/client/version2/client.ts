@@ -6,7 +6,7 @@
 import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { requestText, type Version2ClientEvent } from "../../session/version2-client.js";
-import { notificationText } from "../../session/version2-server.js";
+import { notificationText, outputGone } from "../../session/version2-server.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import type { ConnectionEvents } from "../protocol/connection-events.js";
 import type { TerminalSize } from "../protocol/run-handle.js";
@@ -14,6 +14,7 @@ import type { ClientConnection } from "./client-connection.js";
 import { CallDeadlines } from "./call-deadlines.js";
 import {
   cancelled,
+  cannotBeRead,
   closedClient,
   closedUnderWay,
   closedWhileWaiting,
@@ -237,6 +238,11 @@ export class Version2Client {
     }
     const call = typeof params["call"] === "number" ? this.#calls.atServer.get(params["call"]) : undefined;
     if (call === undefined) return;
+    if (method === outputGone) {
+      call.output?.fail(cannotBeRead(params));
+      this.drained(call);
+      return;
+    }
     if (method !== "started") {
       call.heard(method, params);
       return;

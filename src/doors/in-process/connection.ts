@@ -9,7 +9,7 @@ import type { LentPiece, OutputPiece } from "../../runs/streams/output-block.js"
 import { readServerMessage, type Version2ClientEvent } from "../../session/version2-client.js";
 import type { SessionLimits } from "../../session/version2-hello.js";
 import { readClientMessage, type ClientMessage } from "../../session/version2-messages.js";
-import { errorText, notificationText } from "../../session/version2-server.js";
+import { errorText, notificationText, outputGoneText } from "../../session/version2-server.js";
 import { ReceiveWindow, SendWindow } from "../../session/window.js";
 import { checkRequestSize, type ClientConnection } from "../../client/version2/client-connection.js";
 import type { Workload } from "../fair-work.js";
@@ -189,6 +189,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
       send: (text) => this.#answer(text),
       flushSoon: () => this.#schedule(),
       violation: (error) => this.#end(error),
+      outputGone: (call, error) => this.#answer(outputGoneText(call, error)),
       idle: () => void host.inProcess.delete(this),
     });
     const requests = new SessionRequests({

@@ -2,14 +2,13 @@
  * The door of version 2, for one session. Requests go to the dispatcher at once, each answer leaves when its run has
  * ended, and output flows as far as the windows allow.
  */
-import { TLSSocket } from "node:tls";
 import type { Dispatcher } from "../../dispatcher.js";
 import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { newNonce, type PacketKeys } from "../../session/proof.js";
 import { Outbox } from "../../session/outbox.js";
 import { chooseBinding, chooseHash, type BindingName } from "../../session/version2-choices.js";
-import { alpnProtocol, type ClientHello } from "../../session/version2-hello.js";
+import type { ClientHello } from "../../session/version2-hello.js";
 import { notificationText, Version2ServerSession, type Version2ServerEvent } from "../../session/version2-server.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
 import { carrierOf, hasEndPointBinding } from "../../transport/channel-binding.js";
@@ -27,11 +26,6 @@ import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
 import type { SessionCallsHost } from "./session-calls-host.js";
 import { SessionRequests, type SessionRequestsHost } from "./session-requests.js";
-
-/** True when the TLS handshake chose version 2: then the connection begins with HELLO. */
-export function choseVersion2(socket: ByteStream): boolean {
-  return socket instanceof TLSSocket && socket.alpnProtocol === alpnProtocol;
-}
 
 /** How many events are handled before the clock is checked again. */
 const messagesALook = 16;
@@ -269,6 +263,12 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   violation(error: IscepError): void {
     this.#host.logRefusedPacket("malformed", error.message, this.id, this.source);
     this.goAway(error.code, error.message);
+  }
+
+  outputGone(call: number, error: IscepError): void {
+    const text = this.#session.outputGoneText(call, error);
+    if (text !== undefined) this.send(text);
+    else this.violation(error); // the client would wait for as many bytes as the answer says
   }
 
   /** Says why, and ends. The peer can read this before the socket closes. */

@@ -1,5 +1,5 @@
 /** Sends the output of one run to one connection, as fast as the reader takes it and no faster. */
-import { IscepError } from "../../errors.js";
+import { IscepError, toIscepError } from "../../errors.js";
 import type { LentPiece, OutputPiece } from "../../runs/streams/output-block.js";
 import type { OutputWatcher, RunOutput } from "../../runs/streams/output.js";
 import { SendWindow } from "../../session/window.js";
@@ -42,6 +42,8 @@ export class OutputStream implements OutputWatcher {
   readonly #host: OutputStreamHost;
   #position: number;
   #isLetGo = false;
+  /** Why the output could not be read. The files tell it once, and read again then. */
+  #fault: IscepError | undefined;
   /** The position when the reader was last seen to read, and when that was. */
   #seenPosition = -1;
   #seenAtMs = 0;
@@ -79,7 +81,8 @@ export class OutputStream implements OutputWatcher {
     try {
       this.pump();
       return true;
-    } catch {
+    } catch (thrown) {
+      this.#fault = toIscepError(thrown);
       return false;
     }
   }
@@ -89,6 +92,7 @@ export class OutputStream implements OutputWatcher {
    * @throws IscepError `output_gone` when the rest is no longer kept
    */
   pump(): void {
+    if (this.#fault !== undefined) throw this.#fault;
     const { maxDataBytes, connectionWindow, carrier } = this.#host;
     const before = this.#position;
     carrier.cork();

@@ -18,6 +18,8 @@ export interface SessionCallsHost extends Pick<OutputStreamHost, "carrier"> {
   /** Asks for `answerUntil` in a later turn of the event loop, when this session has its slice. */
   workLater(): void;
   violation(error: IscepError): void;
+  /** The rest of the output of a call cannot be read, and its answer was sent before. */
+  outputGone(call: number, error: IscepError): void;
   /** No call is in flight, and no output is on its way any more. */
   idle(): void;
 }

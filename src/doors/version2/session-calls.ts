@@ -326,13 +326,12 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     stream.close();
     this.#streams.delete(stream.id);
     const call = this.#inFlight.get(stream.id);
-    // Its answer said how many bytes there are, and the client would wait for them.
-    if (call === undefined) this.#host.violation(error);
+    if (call === undefined) this.#host.outputGone(stream.id, error);
     else {
       this.#forget(call);
       this.#host.send(errorText(stream.id, error, { status: "lost", run: call.run.id, ...error.details }));
-      this.#tellIfIdle();
     }
+    this.#tellIfIdle();
   }
 
   #tellIfIdle(): void {
