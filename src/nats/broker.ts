@@ -209,19 +209,26 @@ export class Broker {
     for (const listener of this.#listeners) what(listener);
   }
 
+  /**
+   * Resolves when the broker has taken all that was published, and has all subscriptions. It does not wait for a broker
+   * that is gone, nor longer than `lingerTimeoutMs`.
+   */
+  async flushed(): Promise<void> {
+    if (!this.#isConnected || this.connection.isClosed()) return;
+    const waiting = new AbortController();
+    const flushed = this.connection.flush().catch(() => {});
+    await Promise.race([
+      flushed,
+      pause(this.#limits.lingerTimeoutMs, undefined, { signal: waiting.signal }).catch(() => {}),
+    ]);
+    waiting.abort();
+  }
+
   /** Sends what was published, if the broker takes it in time, and closes. It may be called twice. */
   async close(): Promise<void> {
     this.#isClosing = true;
     if (this.connection.isClosed()) return;
-    if (this.#isConnected) {
-      const waiting = new AbortController();
-      const flushed = this.connection.flush().catch(() => {});
-      await Promise.race([
-        flushed,
-        pause(this.#limits.lingerTimeoutMs, undefined, { signal: waiting.signal }).catch(() => {}),
-      ]);
-      waiting.abort();
-    }
+    await this.flushed();
     await this.connection.close();
   }
 }

@@ -67,7 +67,7 @@ class NatsDoor implements Door {
     this.#instance = newId();
     this.#startedAt = Date.now();
     try {
-      this.#opened(await Broker.open(this.#brokerOptions(server)));
+      await this.#opened(await Broker.open(this.#brokerOptions(server)));
     } catch (error) {
       const fault = toIscepError(error, "connect_failed");
       if (isForGood(fault)) throw fault;
@@ -88,11 +88,12 @@ class NatsDoor implements Door {
     const broker = await brokerAtLast(this.#brokerOptions(server), (error) => this.#isLost(error));
     if (broker === undefined) return;
     if (this.#closed.signal.aborted) return broker.close();
-    this.#opened(broker);
-    this.#isBack();
+    await this.#opened(broker);
+    if (broker.isConnected) this.#isBack();
   }
 
-  #opened(broker: Broker): void {
+  /** Resolves when callers get through, because the broker knows what this instance listens for. */
+  async #opened(broker: Broker): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;
     this.#broker = broker;
@@ -108,6 +109,7 @@ class NatsDoor implements Door {
     this.#schedules = new ScheduleClaims(context);
     this.#parts = parts.map((open) => open(context));
     if (this.#state === "draining") for (const part of this.#parts) void part.drain();
+    await broker.flushed();
   }
 
   #isLost(error: IscepError): void {

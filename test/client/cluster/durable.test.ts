@@ -14,7 +14,9 @@ import { startServer } from "../../support/servers.js";
 
 watchForLeaks();
 
-const limits = { natsGoneMs: 1_000, natsRedeliverMs: 500, natsBeatMs: 200 };
+const limits = { natsRedeliverMs: 500, natsBeatMs: 200 };
+/** For tests in which an instance is gone. In others, a broker that stands still for a while must end no run. */
+const impatient = { natsGoneMs: 1_000 };
 const greet = defineCommand({
   name: "greet",
   args: z.object({ name: z.string() }),
@@ -25,7 +27,7 @@ const greet = defineCommand({
 });
 
 async function clientOf(nats: NatsServer, options: ConnectOptions = {}): Promise<Client> {
-  const client = await connect(`${nats.url}/world`, { ...options, limits });
+  const client = await connect(`${nats.url}/world`, options);
   later(() => client.close());
   return client;
 }
@@ -138,16 +140,16 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
   test("an instance that is gone has lost what it had taken, and its caller hears so", async () => {
     const nats = await NatsServer.start({ jetStream: true });
     const slow = gate("slow");
-    const { server } = await startInstance(nats, { commands: [slow.command], limits });
-    const client = await clientOf(nats);
+    const { server } = await startInstance(nats, { commands: [slow.command], limits: { ...limits, ...impatient } });
+    const client = await clientOf(nats, { limits: impatient });
     const run = client.run("slow", {}, durable);
     const id = await run.id;
     await slow.started(1);
     // Another one is there, and would run it if it were given out again.
-    await startInstance(nats, { commands: [slow.command], limits });
+    await startInstance(nats, { commands: [slow.command], limits: { ...limits, ...impatient } });
     await server.close({ graceMs: 0 });
     expect(["lost", "cancelled"]).toContain((await run.outcome).status);
-    const again = await clientOf(nats);
+    const again = await clientOf(nats, { limits: impatient });
     expect(["lost", "cancelled"]).toContain((await again.attach(id).outcome).status);
     expect(slow.state.started).toBe(1);
   });
@@ -155,11 +157,11 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
   test.each([true, false])("a run that nobody knows is not waited for, with JetStream: %s", async (jetStream) => {
     const nats = await NatsServer.start({ jetStream });
     const { server } = await startInstance(nats, { commands: [greet], limits });
-    const client = await clientOf(nats);
+    const client = await clientOf(nats, { limits: impatient });
     const id = "01890000-0000-7000-8000-000000000000";
     expect(await errorOf(client.attach(id).value)).toMatchObject({ code: "run_not_found" });
     await server.close();
-    const late = await clientOf(nats);
+    const late = await clientOf(nats, { limits: impatient });
     expect(["connect_failed", "run_not_found"]).toContain((await errorOf(late.attach(id).value)).code);
   });
 

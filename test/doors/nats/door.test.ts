@@ -10,6 +10,7 @@ import { LinkDialler } from "#iscep/nats/links/dialler";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
 import { errorOf } from "../../support/error-of.js";
+import { faultProxy } from "../../support/fault-proxy.js";
 import { watchForLeaks } from "../../support/leaks.js";
 import { NatsServer, natsServerProgram } from "../../support/nats-server.js";
 import { whoAnswers } from "../../support/nats-service.js";
@@ -97,6 +98,15 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     await expect.poll(() => beats.at(-1)?.state).toBe("left");
     expect(beats.map(({ state }) => state)).toContain("draining");
     expect(new Set(beats.map(({ instance }) => instance)).size).toBe(1);
+  });
+
+  test("an instance listens only when the broker knows it, so that whoever asks then has an answer", async () => {
+    const nats = await NatsServer.start();
+    const caller = await openBroker(nats);
+    const slow = await faultProxy(nats.port, { toServer: { delayMs: 20 } });
+    await instanceOn(`nats://127.0.0.1:${slow.port}`);
+    const answer = await caller.connection.request("iscep.world.who", "", { timeout: 20_000 });
+    expect(decodeBeat(answer.data)).toMatchObject({ state: "ready" });
   });
 
   test("one whose places are all taken tells at once that it is full, and that it is so no more", async () => {

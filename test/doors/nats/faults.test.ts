@@ -14,7 +14,7 @@ import { until } from "../../support/until.js";
 
 watchForLeaks();
 
-const quick = { natsReconnectMs: 50, natsPingMs: 200, natsBeatMs: 200, natsGoneMs: 1_500, reconnectMinDelayMs: 20 };
+const quick = { natsReconnectMs: 50, natsPingMs: 200, natsBeatMs: 200, reconnectMinDelayMs: 20 };
 
 async function serve(url: string, options: ServerOptions = {}): Promise<Server> {
   const server = new Server({
@@ -29,8 +29,8 @@ async function serve(url: string, options: ServerOptions = {}): Promise<Server> 
   return server;
 }
 
-async function call(url: string): Promise<Client> {
-  const client = await connect(`${url}/world`, { limits: quick });
+async function call(url: string, limits = {}): Promise<Client> {
+  const client = await connect(`${url}/world`, { limits: { ...quick, ...limits } });
   later(() => client.close());
   return client;
 }
@@ -131,7 +131,7 @@ describe.skipIf(natsServerProgram === undefined)("a broker", () => {
     const proxy = await stallingProxy(nats.port);
     const counting = steps();
     const server = await serve(`nats://127.0.0.1:${proxy.port}`, { commands: [counting.command] });
-    const client = await call(nats.url);
+    const client = await call(nats.url, { natsGoneMs: 1_500 });
     const run = client.run("steps");
     await run.id;
     proxy.stall();

@@ -84,7 +84,8 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
       for (const subject of [callSubjects.call("world", "hi"), callSubjects.to("world", id, "hi"), "$SRV.PING.world"])
         expect((await plain.request(subject)).status).toBe(200);
       expect(await client.instances()).toMatchObject([{ instance: id }]);
-      expect(await durableState(plain.broker, "world", "01890000-0000-7000-8000-000000000000", defaultLimits)).toEqual({
+      const unknown = "01890000-0000-7000-8000-000000000000";
+      expect(await durableState(plain.broker, "world", unknown, { natsHandOverMs: 15_000 })).toEqual({
         state: "unknown",
       });
     };
