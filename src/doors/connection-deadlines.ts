@@ -1,4 +1,5 @@
 import type { Limits } from "../limits/limits.js";
+import type { WrittenBytes } from "../transport/written-bytes.js";
 
 export interface Due {
   readonly reason: string;
@@ -23,7 +24,7 @@ export class ConnectionDeadlines {
   #packetStartedMs = 0;
   #packetBytes = 0;
   #closingMs = 0;
-  /** How many bytes the system had taken when this number last grew. */
+  /** It has changed when the system has taken more. */
   #sentBytes = 0;
   #sentAtMs: number;
 
@@ -58,11 +59,7 @@ export class ConnectionDeadlines {
     this.#closingMs = nowMs;
   }
 
-  due(
-    nowMs: number,
-    running: boolean,
-    written: { readonly sentBytes: number; readonly unsentBytes: number },
-  ): Due | undefined {
+  due(nowMs: number, running: boolean, written: WrittenBytes): Due | undefined {
     const { sentBytes, unsentBytes } = written;
     const limits = this.#limits;
     if (unsentBytes === 0 || sentBytes !== this.#sentBytes) this.#sentAtMs = nowMs;

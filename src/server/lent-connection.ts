@@ -2,6 +2,7 @@
  * A connection that the door of HTTP reads and writes. It counts as any other connection: it has its place, its deadlines,
  * and is cut when its place is needed.
  */
+import { writtenBytesOf } from "../transport/written-bytes.js";
 import type { Socket } from "node:net";
 import type { Client } from "../client/client.js";
 import type { Connection, ConnectionHost } from "../doors/connection.js";
@@ -214,13 +215,12 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   checkDeadlines(nowMs: number): void {
-    const { bytesRead, bytesWritten, writableLength } = this.socket;
+    const { bytesRead } = this.socket;
     if (bytesRead !== this.#seenBytes) this.#progress(nowMs, false);
     this.#boundStranger();
     if (this.socket.destroyed) return;
     this.#writes.count();
-    const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
-    const due = this.#deadlines.due(nowMs, this.#inFlight > 0, written);
+    const due = this.#deadlines.due(nowMs, this.#inFlight > 0, writtenBytesOf(this.socket));
     if (due === undefined) return;
     if (due.how === "cut" || this.#inFlight > 0) this.cut(due.reason);
     else if (due.how === "tell") this.#tell(due.reason);

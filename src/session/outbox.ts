@@ -38,6 +38,14 @@ export class Outbox {
     return this.#text === "";
   }
 
+  /**
+   * False when a large message must leave apart from what waits: together they could be more than the peer takes. All
+   * that waits beside each other stays below three quarters of `maxPacketBytes`, also when each character takes three bytes.
+   */
+  fits(message: string): boolean {
+    return this.#text === "" || message.length <= this.#mostBytes;
+  }
+
   /** Adds one message, as JSON text. True when it is time for `takePacket`. */
   add(message: string): boolean {
     this.#text = this.#text === "" ? message : `${this.#text},${message}`;

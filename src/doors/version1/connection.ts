@@ -11,6 +11,7 @@ import { unauthorizedAnswer, Version1ServerSession, type Version1Event } from ".
 import { listCommandName } from "../../session/list-page.js";
 import type { ValueRoom } from "../../runs/run/value-room.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
+import { writtenBytesOf } from "../../transport/written-bytes.js";
 import { isJsonObject } from "../../wire/json.js";
 import { PacketType } from "../../wire/packet.js";
 import type { Version1Content } from "../../wire/version1.js";
@@ -169,7 +170,7 @@ export class Version1Connection implements Connection, Workload {
     this.#refusals = 0;
     switch (type) {
       case PacketType.ECHO:
-        this.#write(this.#session.echoAnswer(content));
+        this.#answer(() => this.#session.echoAnswer(content));
         break;
       case PacketType.DISCOVER:
         this.#answer(() => this.#session.discoverAnswer(describeVersion1(this.#host.dispatcher.list(identity))));
@@ -322,9 +323,7 @@ export class Version1Connection implements Connection, Workload {
   }
 
   checkDeadlines(nowMs: number): void {
-    const { bytesWritten, writableLength } = this.#socket;
-    const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
-    const due = this.#deadlines.due(nowMs, this.#running, written);
+    const due = this.#deadlines.due(nowMs, this.#running, writtenBytesOf(this.#socket));
     if (due === undefined) return;
     if (due.how === "tell") this.#write(this.#session.errorAnswer("timeout", due.reason));
     if (due.how === "cut") this.cut(due.reason);

@@ -7,20 +7,18 @@ import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { newNonce, type PacketKeys } from "../../session/proof.js";
 import { Outbox } from "../../session/outbox.js";
-import { chooseBinding, chooseHash, type BindingName } from "../../session/version2-choices.js";
-import type { ClientHello } from "../../session/version2-hello.js";
 import { notificationText, Version2ServerSession, type Version2ServerEvent } from "../../session/version2-server.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
-import { carrierOf, hasEndPointBinding } from "../../transport/channel-binding.js";
-import { unixSource } from "../../transport/listener.js";
+import { writtenBytesOf } from "../../transport/written-bytes.js";
 import { packageVersion } from "../../version.js";
 import { packetMac } from "../../wire/packet-mac.js";
-import { packetHashes, type PacketHashName } from "../../wire/packet-hash.js";
+import { packetHashes } from "../../wire/packet-hash.js";
 import type { Connection, ConnectionHost, Greeting } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
 import type { Workload } from "../fair-work.js";
 import { ReadAllowance } from "../read-allowance.js";
 import { WriteWindow } from "../write-window.js";
+import { helloChoices } from "./hello-choices.js";
 import { OutputPackets } from "./output-packets.js";
 import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
@@ -29,6 +27,9 @@ import { SessionRequests, type SessionRequestsHost } from "./session-requests.js
 
 /** How many events are handled before the clock is checked again. */
 const messagesALook = 16;
+
+/** Each of these may take as long as many others: it makes a page, or looks at every stream. */
+const longMethods: ReadonlySet<string> = new Set(["list", "runs", "schedules", "echo", "window"]);
 
 /** A connection is itself the host of its calls and requests, so that 10,000 idle connections need no objects in between. */
 export class Version2Connection implements Connection, Workload, SessionCallsHost, SessionRequestsHost {
@@ -150,7 +151,8 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
       this.#handle(event);
       if (this.#isClosing()) return false;
       // A look at the clock costs a tenth of a small call, and to start a run costs more than many of these.
-      if (++sinceLook < messagesALook && this.calls.inFlight === inFlight) continue;
+      sinceLook += event.kind === "message" && longMethods.has(event.message.method) ? messagesALook : 1;
+      if (sinceLook < messagesALook && this.calls.inFlight === inFlight) continue;
       sinceLook = 0;
       inFlight = this.calls.inFlight;
       if (performance.now() >= untilMs) return this.#session.hasMore;
@@ -175,7 +177,9 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
         break;
       case "hello": {
         const { authentication } = this.identity;
-        const choices = this.#choices(event.hello);
+        const { endPointBinding } = this.#host;
+        const session = { source: this.source, needsToken: authentication === "token", endPointBinding };
+        const choices = helloChoices(event.hello, this.#socket, session);
         const answer = this.#session.helloAnswer(newNonce(), `iscep/${packageVersion}`, authentication, choices);
         this.identity.greeted(event.content, answer, this.#socket, choices);
         this.#socket.write(answer);
@@ -188,18 +192,6 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
       case "violation":
         this.violation(event.error);
     }
-  }
-
-  #choices({ hashes = [], bindings }: ClientHello): {
-    readonly hash: PacketHashName | undefined;
-    readonly binding: BindingName | undefined;
-  } {
-    const carrier = carrierOf(this.#socket, this.source === unixSource);
-    const mayUseEndPoint = bindings !== undefined && this.#host.endPointBinding && hasEndPointBinding(this.#socket);
-    return {
-      hash: chooseHash(hashes, carrier, this.identity.authentication === "token"),
-      binding: carrier === "tls" ? chooseBinding(bindings, mayUseEndPoint) : undefined,
-    };
   }
 
   /** Why the present message must not authenticate; undefined when it may. */
@@ -242,6 +234,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   }
 
   send(text: string): void {
+    if (!this.#outbox.fits(text)) this.#writeGathered();
     if (this.#outbox.add(text)) this.#flush();
     else this.flushSoon();
   }
@@ -255,9 +248,13 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   #flush(): void {
     this.#flushIsScheduled = false;
     if (this.#socket.destroyed) return;
-    const packet = this.#outbox.takePacket();
-    if (packet !== undefined) this.#isBackedUp = !this.#socket.write(packet);
+    this.#writeGathered();
     this.calls.flush();
+  }
+
+  #writeGathered(): void {
+    const packet = this.#outbox.takePacket();
+    if (packet !== undefined && !this.#socket.destroyed) this.#isBackedUp = !this.#socket.write(packet);
   }
 
   violation(error: IscepError): void {
@@ -309,6 +306,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     // Requests that came before still count, if there is time for them.
     const nowMs = performance.now();
     this.work(nowMs, nowMs + this.#host.limits.workSliceMs);
+    if (this.#isClosing()) return;
     this.#draining = true;
     this.send(notificationText("goaway", { code: "busy", message: "the server closes" }));
     this.idle();
@@ -322,15 +320,15 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   checkDeadlines(nowMs: number): void {
     if (this.#closing === undefined && this.identity.current() === "revoked") this.#requests.endRevoked();
     this.calls.checkStalls(nowMs);
-    const { bytesWritten, writableLength } = this.#socket;
-    const written = { sentBytes: bytesWritten - writableLength, unsentBytes: writableLength };
-    const due = this.#deadlines.due(nowMs, this.calls.inFlight > 0, written);
+    const due = this.#deadlines.due(nowMs, this.calls.inFlight > 0, writtenBytesOf(this.#socket));
     if (due === undefined) return;
     if (due.how === "tell") this.goAway("timeout", due.reason);
     else this.cut(due.reason);
   }
 
   #closed(): void {
+    // What it has sent and was not handled must not begin any more.
+    this.#closing ??= "the connection was cut";
     const { logs } = this.#host;
     const { owner, isKnown } = this.identity;
     if (!isKnown) this.#host.arrived(this);
@@ -340,7 +338,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
       event: "close",
       connection: this.id,
       source: this.source,
-      reason: this.#closing ?? "the connection was cut",
+      reason: this.#closing,
       durationMs: Math.round(performance.now() - this.#deadlines.openedAtMs),
       packets: this.#events,
       ...(owner === undefined ? {} : { owner }),

@@ -177,7 +177,14 @@ export class SessionRequests {
       this.#host.workLater();
     };
     page.then(
-      (found) => answerLater(() => answer(found)),
+      (found) =>
+        answerLater(() => {
+          try {
+            answer(found);
+          } catch (error) {
+            this.#refuse(id, error);
+          }
+        }),
       (error: unknown) => answerLater(() => this.#refuse(id, error)),
     );
   }
