@@ -23,6 +23,8 @@ interface Requests {
   waiting: (readonly [IncomingMessage, ServerResponse])[];
   /** The last one has come. */
   isEnding: boolean;
+  /** How many came that will have no answer. */
+  dropped: number;
 }
 
 export class HttpConnections {
@@ -31,10 +33,12 @@ export class HttpConnections {
   readonly #plainCalls: PlainCallRoute;
   readonly #listener: ReturnType<typeof getRequestListener>;
   readonly #lingerTimeoutMs: number;
+  readonly #maxPipelinedRequests: number;
 
   constructor(app: HttpApp, plainCalls: PlainCallRoute, limits: Limits) {
     this.#plainCalls = plainCalls;
     this.#lingerTimeoutMs = limits.lingerTimeoutMs;
+    this.#maxPipelinedRequests = limits.maxPipelinedRequests;
     this.#listener = getRequestListener((request, { incoming, outgoing }) => {
       const requests = this.#requests.get(incoming.socket);
       if (requests === undefined)
@@ -66,22 +70,25 @@ export class HttpConnections {
   }
 
   add(connection: HttpConnection): void {
-    this.#requests.set(connection.socket, { connection, current: undefined, waiting: [], isEnding: false });
+    this.#requests.set(connection.socket, { connection, current: undefined, waiting: [], isEnding: false, dropped: 0 });
     this.#http.emit("connection", connection.socket);
   }
 
   #came(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const requests = this.#requests.get(incoming.socket);
-    // What comes behind the last request of a connection must not run, because its answer could not be sent.
-    if (requests === undefined || requests.isEnding || !requests.connection.socket.writable) {
+    if (requests === undefined) {
       incoming.resume();
+      return;
+    }
+    if (requests.isEnding || !requests.connection.socket.writable) {
+      this.#drop(requests, incoming);
       return;
     }
     if (requests.current !== undefined && stopsReading(incoming)) {
       // The peer sends it again over another connection (RFC 9112, 9.3.2).
       end(requests);
       requests.connection.endAfterAnswer("a request that waited for its turn had a large body");
-      incoming.resume();
+      this.#drop(requests, incoming);
       return;
     }
     requests.connection.requestBegan();
@@ -89,6 +96,16 @@ export class HttpConnections {
     if (!outgoing.shouldKeepAlive) requests.isEnding = true;
     requests.waiting.push([incoming, outgoing]);
     if (requests.current === undefined) this.#next(requests);
+  }
+
+  /**
+   * What comes behind the last request of a connection must not run, because its answer could not be sent. Node keeps an
+   * answer for each all the same, until the connection is gone.
+   */
+  #drop(requests: Requests, incoming: IncomingMessage): void {
+    incoming.resume();
+    if (++requests.dropped > this.#maxPipelinedRequests)
+      requests.connection.cut("too many requests behind the last one");
   }
 
   /** Requests that are not safe must not run beside each other (RFC 9112, 9.3.2). */
@@ -175,7 +192,10 @@ function stopsReading({ headers, readableHighWaterMark }: IncomingMessage): bool
 /** No further request begins. */
 function end(requests: Requests): void {
   requests.isEnding = true;
-  for (const _ of requests.waiting.splice(0)) requests.connection.requestEnded();
+  for (const _ of requests.waiting.splice(0)) {
+    requests.dropped++;
+    requests.connection.requestEnded();
+  }
 }
 
 /** The listener may have an answer of HTTP/2, too. */

@@ -141,3 +141,15 @@ test("a large request behind a running call is left to another connection, and t
   expect(statusesOf(text)).toEqual([200]);
   expect(text).toMatch(/connection: close/i);
 });
+
+test("a peer that sends requests without end behind one that was the last is cut", async () => {
+  const notBegun = (release = () => {});
+  const server = await startHttp({ commands: [wait], limits: { ...limits, maxPipelinedRequests: 8 } });
+  const raw = await server.bytes();
+  raw.send(...wholeCall, ...call, "Content-Length: 100000", "", "x".repeat(100_000));
+  await until(() => release !== notBegun, "the call does not begin");
+  raw.send(["GET /livez HTTP/1.1", host, "", ""].join("\r\n").repeat(8));
+  await until(() => raw.socket.closed, "the connection stays");
+  expect([raw.socket.closed, raw.text]).toEqual([true, ""]);
+  release();
+});
