@@ -6,7 +6,7 @@ import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { HttpConnection } from "../door.js";
 import type { HttpApp } from "./app.js";
-import { isHttpFaultStatus } from "./answer/http-faults.js";
+import type { HttpFaultStatus } from "./answer/http-faults.js";
 import type { PlainCallRoute } from "./calls/plain-call.js";
 import { problem } from "./answer/problem.js";
 import { problemText } from "./answer/problem-text.js";
@@ -65,6 +65,8 @@ export class HttpConnections {
     );
     // Node would leave out what comes behind, but only in one of its two lists.
     http.maxHeadersCount = 0;
+    // Node would answer these by itself, and count them nowhere.
+    http.on("checkExpectation", (incoming, outgoing) => this.#came(incoming, outgoing));
     http.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#unreadable(error, socket));
     this.#http = http;
   }
@@ -216,15 +218,22 @@ function notReadable(): IscepError {
 
 interface Fault {
   readonly reason: string;
-  readonly status: number;
+  readonly status: HttpFaultStatus;
   readonly error: IscepError;
 }
 
+/** As Node looks for it. It has sent the 100 then. */
+const isContinue = /(?:^|\W)100-continue(?:$|\W)/i;
+
 /** Two servers may take different Host fields (RFC 9112, 3.2). Node takes the first. */
-function faultOf({ rawHeaders }: IncomingMessage): Fault | undefined {
+function faultOf({ headers, rawHeaders }: IncomingMessage): Fault | undefined {
   if (rawHeaders.length > 2 * maxHeaderFields) {
     const error = new IscepError("too_large", `a request has at most ${maxHeaderFields} header fields`);
     return { reason: "too many header fields", status: 431, error };
+  }
+  if (headers.expect !== undefined && !isContinue.test(headers.expect)) {
+    const error = new IscepError("protocol", "the request expects something else than 100-continue");
+    return { reason: "an unknown expectation", status: 417, error };
   }
   let hosts = 0;
   for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -237,6 +246,6 @@ function faultOf({ rawHeaders }: IncomingMessage): Fault | undefined {
 }
 
 function refuseRequest(outgoing: ServerResponse, { status, error }: Fault): void {
-  const body = problemText(error, { status, isOfHttp: isHttpFaultStatus(status) });
+  const body = problemText(error, { status, isOfHttp: true });
   outgoing.writeHead(status, { "content-type": "application/problem+json", connection: "close" }).end(body);
 }

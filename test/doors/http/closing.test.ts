@@ -142,13 +142,22 @@ test("a large request behind a running call is left to another connection, and t
   expect(text).toMatch(/connection: close/i);
 });
 
-test("a peer that sends requests without end behind one that was the last is cut", async () => {
+/** What a peer may send without end while its call runs: heads of requests, and what stands before them. */
+const endless: Record<string, readonly [before: string, head: readonly string[]]> = {
+  "behind one that was the last": [
+    [...call, "Content-Length: 100000", "", "x".repeat(100_000)].join("\r\n"),
+    ["GET /livez HTTP/1.1", host],
+  ],
+  "that expect something": ["", ["GET /livez HTTP/1.1", host, "Expect: wonders"]],
+};
+
+test.each(Object.entries(endless))("a peer that sends requests without end %s is cut", async (_, [before, head]) => {
   const notBegun = (release = () => {});
   const server = await startHttp({ commands: [wait], limits: { ...limits, maxPipelinedRequests: 8 } });
   const raw = await server.bytes();
-  raw.send(...wholeCall, ...call, "Content-Length: 100000", "", "x".repeat(100_000));
+  raw.send(...wholeCall, before);
   await until(() => release !== notBegun, "the call does not begin");
-  raw.send(["GET /livez HTTP/1.1", host, "", ""].join("\r\n").repeat(8));
+  raw.send([...head, "", ""].join("\r\n").repeat(8));
   await until(() => raw.socket.closed, "the connection stays");
   expect([raw.socket.closed, raw.text]).toEqual([true, ""]);
   release();

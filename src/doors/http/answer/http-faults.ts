@@ -8,6 +8,7 @@ export const httpFaults = {
   409: "The standard input of the run does not take this now; the message says why.",
   415: "The body has a type that is not read here; send JSON with `Content-Type: application/json`.",
   416: "The range begins behind the end of the output; the field Content-Range tells where that is.",
+  417: "The request expects what no command gives; leave out the field Expect.",
   421: "The server does not answer to this Host; add the name to `hosts` of `http` if it should.",
   431: "The head of the request is too large; send fewer or shorter fields.",
 } as const satisfies Readonly<Record<number, string>>;

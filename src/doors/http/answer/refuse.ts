@@ -1,13 +1,13 @@
 import type { Socket } from "node:net";
-import { IscepError } from "../../../errors.js";
-import { isHttpFaultStatus } from "./http-faults.js";
+import { errorTable, IscepError } from "../../../errors.js";
+import type { HttpFaultStatus } from "./http-faults.js";
 import { problemText } from "./problem-text.js";
 
 /** Refuses a connection over a limit, before it has asked for anything. It says why, and closes. */
 export function refuseHttp(socket: Socket, reason: string, lingerTimeoutMs: number): void {
   socket.on("error", () => socket.destroy());
   socket.resume();
-  endWithProblem(socket, new IscepError("busy", reason), 503);
+  endWithProblem(socket, new IscepError("busy", reason));
   const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs);
   socket.once("close", () => clearTimeout(timer));
 }
@@ -19,9 +19,10 @@ const reasons: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
-/** Answers a peer whose bytes are no request, and closes. */
-export function endWithProblem(socket: Pick<Socket, "end">, error: IscepError, status: number): void {
-  const body = problemText(error, { status, isOfHttp: isHttpFaultStatus(status) });
+/** Answers a peer whose bytes are no request, and closes. @param fault the status, when it is not that of the code */
+export function endWithProblem(socket: Pick<Socket, "end">, error: IscepError, fault?: HttpFaultStatus): void {
+  const status = fault ?? errorTable[error.code].http;
+  const body = problemText(error, { status, isOfHttp: fault !== undefined });
   socket.end(
     [
       `HTTP/1.1 ${status} ${reasons[status] ?? "Error"}`,
