@@ -1,4 +1,4 @@
-/** What can be wrong with a request before it is a call: by status, with what to do behind the semicolon. */
+/** What can be wrong with a request that is no call, or not yet: by status, with what to do behind the semicolon. */
 export const httpFaults = {
   400: "The head or the body of the request cannot be read; the message says why.",
   403: "A page of another origin may not do this; add it to `origins` of `http` if it should.",
@@ -11,6 +11,7 @@ export const httpFaults = {
   417: "The request expects what no command gives; leave out the field Expect.",
   421: "The server does not answer to this Host; add the name to `hosts` of `http` if it should.",
   431: "The head of the request is too large; send fewer or shorter fields.",
+  503: "The standard input of the run is full, as its command reads too slowly; send the same again later.",
 } as const satisfies Readonly<Record<number, string>>;
 
 export type HttpFaultStatus = keyof typeof httpFaults;

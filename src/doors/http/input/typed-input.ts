@@ -3,7 +3,7 @@
  * not at all, pieces are taken in the order in which they came, and a piece that says where it begins is never taken
  * twice.
  */
-import { IscepError } from "../../../errors.js";
+import type { IscepError } from "../../../errors.js";
 import type { Limits } from "../../../limits/limits.js";
 import { httpFault } from "../answer/problem.js";
 
@@ -55,14 +55,14 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
 
   /**
    * Resolves when the piece is taken. When it rejects, nothing of the piece was taken.
-   * @throws IscepError `busy` when the command does not read; a fault of HTTP (409) when the piece does not follow what was
-   *   taken before, or the input is not open
+   * @throws IscepError `busy` (a fault of HTTP, 503) when the command does not read; a fault of HTTP (409) when the piece
+   *   does not follow what was taken before, or the input is not open
    */
   async type(piece: TypedPiece): Promise<void> {
     if (this.#line.length === 0 && this.#take(piece)) return;
     const { maxTypingRequests, typedInputTimeoutMs } = this.#limits;
     if (this.#line.length >= maxTypingRequests)
-      throw new IscepError("busy", `${maxTypingRequests} requests wait already for the command to read; wait for them`);
+      throw inputIsFull(`${maxTypingRequests} requests wait already for the command to read`);
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => this.#tooLate(waiting), typedInputTimeoutMs);
       const waiting = { piece, resolve, reject, timer };
@@ -72,8 +72,9 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
 
   #tooLate(waiting: WaitingPiece): void {
     this.#line = this.#line.filter((other) => other !== waiting);
-    const reason = `the command did not read its standard input for ${this.#limits.typedInputTimeoutMs} ms`;
-    waiting.reject(new IscepError("busy", `${reason}, and nothing of this was taken; send it again later`));
+    waiting.reject(
+      inputIsFull(`the command did not read its standard input for ${this.#limits.typedInputTimeoutMs} ms`),
+    );
     this.#moveUp();
   }
 
@@ -156,6 +157,11 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
       await new Promise<void>((resolve) => (this.#readable = resolve));
     }
   }
+}
+
+/** The sentence of the code is about calls that did not start. */
+function inputIsFull(reason: string): IscepError {
+  return httpFault(503, "busy", `${reason}; nothing of this was taken`);
 }
 
 export function inputIsOver(): IscepError {
