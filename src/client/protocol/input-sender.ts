@@ -161,8 +161,16 @@ export class InputSender {
     else this.#kept.splice(-1, 1, { offset: last.offset, bytes: Buffer.concat([last.bytes, bytes]) });
   }
 
-  /** The run has ended. Nothing more is read from the source, and it is closed. */
-  close(): void {
+  /** True when nothing more will be sent, whatever connection comes. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /**
+   * Nothing more is read from the source, and it is closed.
+   * @param fault why the run takes no more; undefined when it has ended
+   */
+  close(fault?: IscepError): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#channel = undefined;
@@ -171,6 +179,7 @@ export class InputSender {
     if (this.#isAtEnd) return;
     // A generator that waits for its own input would see `return` only after that.
     if (this.#source instanceof Readable) this.#source.destroy();
+    if (fault !== undefined) this.#chunks.throw?.(fault).then(undefined, () => {});
     this.#chunks.return?.().then(undefined, () => {});
   }
 }

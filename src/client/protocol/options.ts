@@ -110,8 +110,9 @@ export interface RunOptions extends CallOptions {
   readonly output?: boolean;
   /**
    * Version 2: standard input of the run, sent as fast as the command reads it. A source that fails cancels the run;
-   * when the run has ended, the source is closed (`return()` of its iterator, `destroy()` of a Readable). Default:
-   * none.
+   * when the run has ended, the source is closed (`return()` of its iterator, `destroy()` of a Readable). When another
+   * client of the same owner takes over the input, the source is told so by `throw()` of its iterator, and closed.
+   * Default: none.
    */
   readonly stdin?: StdinSource;
   /**

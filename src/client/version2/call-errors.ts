@@ -47,6 +47,11 @@ export function closedUnderWay(): IscepError {
   return new IscepError("lost", "the client was closed while the call was under way; the command may have run");
 }
 
+export function inputTaken(): IscepError {
+  const lost = "nothing more that is sent here reaches it, and the last of what was sent may not have";
+  return new IscepError("usage", `another caller has taken over the standard input of this run; ${lost}`);
+}
+
 /**
  * Most functions end in the turn in which they begin. Such a run has no id, unless it is kept. All callers get the same
  * error, because to make one costs as much as the rest of such a call.

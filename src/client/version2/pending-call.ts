@@ -6,6 +6,7 @@ import type { JsonObject } from "../../wire/json.js";
 import type { InputSender } from "../protocol/input-sender.js";
 import type { TerminalSize } from "../protocol/run-handle.js";
 import type { OutputQueue } from "../protocol/run-output.js";
+import { inputTaken } from "./call-errors.js";
 import type { CallState } from "./call-states.js";
 
 export interface CallRequest {
@@ -86,7 +87,8 @@ export class PendingCall {
   text(attaches: boolean, limits: Limits): string {
     const { method, command, args, more, params, input, isDetached } = this.request;
     if (attaches) {
-      const stdin = input === undefined ? undefined : true;
+      // An input that somebody else has taken over must not be taken back.
+      const stdin = input === undefined || input.isClosed ? undefined : true;
       // Only with `resumes` may the call be taken back while it waits.
       const resumes = method === "call" ? true : undefined;
       // Without it, the call's own wish that the run goes on would count as that of another caller.
@@ -110,13 +112,14 @@ export class PendingCall {
     this.request.started?.(run);
   }
 
-  /** Tells the caller what a notification of the server says. It changes no state. */
+  /** Tells the caller, or the source of its input, what a notification of the server says. It changes no state. */
   heard(method: string, { fraction, message, position }: JsonObject): void {
     if (method === "progress" && typeof fraction === "number") {
       // A server's numbers are not trusted: a bar that is drawn from one below 0 would end the program.
       this.request.progressed?.(Math.min(1, Math.max(0, fraction)), typeof message === "string" ? message : undefined);
     }
     if (method === "queued" && typeof position === "number") this.request.queued?.(position);
+    if (method === "stdin_taken") this.request.input?.close(inputTaken());
   }
 
   succeed(result: unknown): void {

@@ -54,9 +54,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   }
 
   #openInputs(): SessionInputs {
-    return (this.#inputs ??= new SessionInputs(this.#host.limits, (stream, bytes) =>
-      this.#host.send(notificationText("window", { stream, bytes })),
-    ));
+    return (this.#inputs ??= new SessionInputs(this.#host.limits, (text) => this.#host.send(text)));
   }
 
   get isIdle(): boolean {

@@ -5,6 +5,7 @@
 import { IscepError } from "../../errors.js";
 import type { Run } from "../../runs/run/run.js";
 import type { RunInput } from "../../runs/streams/input.js";
+import { notificationText } from "../../session/version2-server.js";
 import { ReceiveWindow } from "../../session/window.js";
 
 export interface SessionInputsLimits {
@@ -31,8 +32,8 @@ export interface InputStart {
 
 export class SessionInputs {
   readonly #limits: SessionInputsLimits;
-  /** Allows `stream` to send so many bytes more. 0 is the connection. */
-  readonly #grant: (stream: number, bytes: number) => void;
+  /** Sends a notification. */
+  readonly #send: (text: string) => void;
   readonly #streams = new Map<number, InputStream>();
   /**
    * For streams that ended here first, how many bytes may still be on their way. The peer has a bounded number of calls
@@ -42,9 +43,9 @@ export class SessionInputs {
   // Most connections send no input.
   #window: ReceiveWindow | undefined;
 
-  constructor(limits: SessionInputsLimits, grant: (stream: number, bytes: number) => void) {
+  constructor(limits: SessionInputsLimits, send: (text: string) => void) {
     this.#limits = limits;
-    this.#grant = grant;
+    this.#send = send;
   }
 
   /** From now on the caller's data goes to this run. A connection that sent before is no longer listened to. */
@@ -56,10 +57,20 @@ export class SessionInputs {
     const stream = { input, window, earlierBytes: unreadBytes, unreadBytes: 0 };
     input.onConsumed(
       (bytes) => this.#consumed(id, stream, bytes),
-      () => this.#closed(id),
+      () => this.#takenOver(id),
     );
     this.#streams.set(id, stream);
     return { stdin: receivedBytes, stdinWindow: window.expectedBytes };
+  }
+
+  /** Allows `stream` to send so many bytes more. 0 is the connection. */
+  #grant(stream: number, bytes: number): void {
+    this.#send(notificationText("window", { stream, bytes }));
+  }
+
+  /** What the caller still sends is lost. One that has sent all of its input has nothing to learn. */
+  #takenOver(id: number): void {
+    if (this.#closed(id)?.isComplete === false) this.#send(notificationText("stdin_taken", { call: id }));
   }
 
   #consumed(id: number, stream: InputStream, bytes: number): void {

@@ -313,6 +313,36 @@ describe("a call", () => {
   });
 });
 
+test("another client that takes the input over is told to whoever types here", async () => {
+  const server = await start();
+  const run = await open(server, "copy", { headers: { "idempotency-key": "k" } });
+  expect(await typed(server, run, "one\n")).toEqual([200, 4]);
+  await until(async () => (await outputOf(server, run)) === "one\n");
+  let goOn = (): void => {};
+  const typedHere = new Promise<void>((resolve) => (goOn = resolve));
+  const client = await server.client();
+  const taker = client.run(
+    "copy",
+    {},
+    {
+      idempotencyKey: "k",
+      stdin: (async function* () {
+        yield "one\nTWO\n";
+        await typedHere;
+      })(),
+    },
+  );
+  await until(async () => (await outputOf(server, run)) === "one\nTWO\n");
+  const refused = await type(server, run, "three\n");
+  expect([refused.status, await json(refused)]).toMatchObject([
+    409,
+    { run, detail: expect.stringContaining("another caller has taken over the standard input") as string },
+  ]);
+  expect((await json(server.ask(`/runs/${run}`)))["input"]).toBeUndefined();
+  goOn();
+  expect(await taker.value).toMatchObject({ stdout: "one\nTWO\n" });
+});
+
 describe("the end", () => {
   test("a sign-out closes the input that the session has opened, and the run ends after the grace", async () => {
     const server = await start({ limits: { callerGraceMs: 50 } });

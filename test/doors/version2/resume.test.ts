@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { connect, type ConnectOptions } from "iscep";
+import { connect, defineScript, type ConnectOptions } from "iscep";
 import { watchForLeaks } from "../../support/leaks.js";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
@@ -92,6 +92,45 @@ test("the run of a vanished caller is cancelled after the grace", async () => {
   expect(performance.now() - startedMs).toBeGreaterThan(45);
   const again = await open(server.url);
   expect(await again.attach(await run.id).outcome).toMatchObject({ status: "cancelled" });
+});
+
+test("a caller whose standard input was taken over is told, and does not take it back when it comes back", async () => {
+  const copy = defineScript({ name: "copy", stdin: true, run: ["cat"] });
+  const server = await startServer({ commands: [copy] });
+  const wire = await recorder(server.port);
+  const told: unknown[] = [];
+  const over = Promise.resolve({ done: true, value: undefined } as const);
+  const silent: AsyncIterator<Uint8Array, undefined> = {
+    next: () => new Promise(() => {}),
+    throw(error: unknown) {
+      told.push(error);
+      return over;
+    },
+    return: () => over,
+  };
+  const client = await open(wire.url, patience);
+  const first = client.run("copy", {}, { idempotencyKey: "k", stdin: { [Symbol.asyncIterator]: () => silent } });
+  await first.id;
+  let goOn = (): void => {};
+  const cameBack = new Promise<void>((resolve) => (goOn = resolve));
+  const taker = (await open(server.url)).run(
+    "copy",
+    {},
+    {
+      idempotencyKey: "k",
+      stdin: (async function* () {
+        await cameBack;
+        yield "mine";
+      })(),
+    },
+  );
+  await until(() => told.length > 0, "nobody says it");
+  expect(told).toMatchObject([{ message: expect.stringContaining("another caller has taken over") as string }]);
+  wire.cut();
+  await client.ping();
+  goOn();
+  expect(await taker.value).toMatchObject({ stdout: "mine" });
+  expect(await first.value).toMatchObject({ stdout: "mine" });
 });
 
 test("a caller that comes back within the grace has its run again", async () => {

@@ -4,6 +4,7 @@ import { addToken } from "#iscep/identity/tokens-writer";
 import { later } from "../../support/cleanup.js";
 import { AnswerError, Peer } from "../../support/conformance/peer.mjs";
 import { startServer } from "../../support/servers.js";
+import { until } from "../../support/until.js";
 
 const lines = defineScript({
   name: "lines",
@@ -22,7 +23,7 @@ async function start(mine: readonly string[], more: object = {}) {
   };
   const first = await peer("eve", mine);
   const call = first.follow("call", { command: "lines", args: {}, output: 0, stdin: true, ...more });
-  return { peer, call, run: await call.started };
+  return { peer, first, call, run: await call.started };
 }
 
 describe("attach with stdin", () => {
@@ -52,6 +53,25 @@ describe("attach with stdin", () => {
     expect(await again.started).toBe(run);
     await again.sendInput(Buffer.from("more\n"));
     expect(await again.answer).toMatchObject({ value: { stdout: "ran: more\n" } });
+  });
+
+  test("is told to the one that sent before, and only to that one", async () => {
+    const { peer, first, call, run } = await start(["run:*"]);
+    const taken = (of: Peer): unknown[] => of.notifications.filter(({ method }) => method === "stdin_taken");
+    const second = await peer("eve", ["run:*"]);
+    const again = second.follow("attach", { run, stdin: true });
+    await again.started;
+    await until(() => taken(first).length > 0, "nobody says it");
+    const third = await peer("eve", ["run:*"]);
+    const last = third.follow("attach", { run, stdin: true });
+    await last.sendInput(Buffer.from("mine\n"));
+    expect(await last.answer).toMatchObject({ value: { stdout: "ran: mine\n" } });
+    await Promise.all([call.answer, again.answer]);
+    expect([first, second, third].map(taken)).toMatchObject([
+      [{ params: { call: call.id } }],
+      [{ params: { call: again.id } }],
+      [],
+    ]);
   });
 });
 

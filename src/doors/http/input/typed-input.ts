@@ -3,7 +3,7 @@
  * not at all, pieces are taken in the order in which they came, and a piece that says where it begins is never taken
  * twice.
  */
-import type { IscepError } from "../../../errors.js";
+import { toIscepError, type IscepError } from "../../../errors.js";
 import type { Limits } from "../../../limits/limits.js";
 import { httpFault } from "../answer/problem.js";
 
@@ -34,7 +34,8 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
   #chunks: Uint8Array[] = [];
   #unreadBytes = 0;
   #isEnded = false;
-  #isOver = false;
+  /** Why nobody reads it any more. */
+  #over: IscepError | undefined;
   /** Pieces for which there is no room yet. */
   #line: WaitingPiece[] = [];
   #readable: (() => void) | undefined;
@@ -50,7 +51,7 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
 
   /** True while more may come. */
   get isOpen(): boolean {
-    return !this.#isEnded && !this.#isOver;
+    return !this.#isEnded && this.#over === undefined;
   }
 
   /**
@@ -94,7 +95,7 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
 
   /** Returns false when there is no room for the piece. @throws IscepError when it can never be taken */
   #take({ bytes, offset = this.#offset, isLast }: TypedPiece): boolean {
-    if (this.#isOver) throw inputIsOver();
+    if (this.#over !== undefined) throw this.#over;
     if (offset > this.#offset) {
       const reason = `the standard input has ${this.#offset} bytes, and this begins at ${offset}; send what is missing`;
       throw httpFault(409, "usage", reason);
@@ -122,9 +123,9 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
     this.#readable = undefined;
   }
 
-  /** Nobody reads the input any more. */
-  close(): void {
-    this.#isOver = true;
+  /** Nobody reads the input any more. @param fault what those are told who type */
+  close(fault = inputIsOver()): void {
+    this.#over ??= fault;
     this.#chunks = [];
     this.#unreadBytes = 0;
     this.#wake();
@@ -139,13 +140,17 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
         this.close();
         return Promise.resolve({ done: true, value: undefined });
       },
+      throw: (error: unknown) => {
+        this.close(httpFault(409, "usage", toIscepError(error).message));
+        return Promise.resolve({ done: true, value: undefined });
+      },
     };
   }
 
   async #next(): Promise<IteratorResult<Uint8Array, undefined>> {
     for (;;) {
       // The run must not take a part of its input for the whole.
-      if (this.#isOver) throw inputIsOver();
+      if (this.#over !== undefined) throw this.#over;
       if (this.#unreadBytes > 0) {
         const value = Buffer.concat(this.#chunks, this.#unreadBytes);
         this.#chunks = [];
