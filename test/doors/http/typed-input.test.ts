@@ -55,6 +55,17 @@ test("requests with offsets that are repeated, overlap and come in any order giv
   );
 });
 
+test("more writers than are kept lose nothing: the one that was forgotten is told to count from 0", async () => {
+  const input = new TypedInput({ ...limits, maxTypedBytes: 1_000 });
+  for (let writer = 0; writer < 100; writer++)
+    await input.type({ bytes: Buffer.from("x"), writer: `${writer}`, offset: 0, isLast: false });
+  const more = { bytes: Buffer.from("y"), writer: "0", isLast: false };
+  await expect(input.type({ ...more, offset: 1 })).rejects.toMatchObject({ message: /has 0 bytes of this writer/ });
+  await input.type({ ...more, offset: 0 });
+  await input.type({ bytes: Buffer.from("z"), writer: "99", offset: 1, isLast: true });
+  expect(String(await readSlowly(input, [0]))).toBe(`${"x".repeat(100)}yz`);
+});
+
 test("requests without offsets are taken whole and in their order, however slowly they are read", async () => {
   await fc.assert(
     fc.asyncProperty(

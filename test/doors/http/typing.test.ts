@@ -122,6 +122,20 @@ describe("open standard input", () => {
     expect(await ended(server, run)).toMatchObject({ value: { stdout: "abcde" } });
   });
 
+  test("counts the bytes of each writer apart, so none takes those of another for its own", async () => {
+    const server = await start();
+    const run = await open(server);
+    expect(await typed(server, run, "pw", "?writer=b&offset=0")).toEqual([200, 2]);
+    expect(await typed(server, run, "ls\n", "?writer=a&offset=0")).toEqual([200, 3]);
+    expect(await typed(server, run, "ls\n", "?writer=a&offset=0")).toEqual([200, 3]);
+    expect(await typed(server, run, "pwd\n", "?writer=b&offset=0")).toEqual([200, 4]);
+    expect(await typed(server, run, "x", "?writer=a&offset=4")).toEqual([409, 3]);
+    expect(await typed(server, run, "x", "?writer=a%20b&offset=0")).toEqual([400, undefined]);
+    expect(await json(server.ask(`/runs/${run}`))).toMatchObject({ input: { offset: 7 } });
+    expect(await typed(server, run, "", "?writer=a&end")).toEqual([200, 3]);
+    expect(await ended(server, run)).toMatchObject({ value: { stdout: "pwls\nd\n" } });
+  });
+
   test("takes requests of one connection in their order, though none waits for an answer", async () => {
     const server = await start();
     const run = await open(server);

@@ -46,6 +46,8 @@ export class Peer {
   readonly owner: string | undefined;
   readonly goaway: { readonly code: string; readonly message: string } | undefined;
   readonly closed: Promise<void>;
+  /** All that came. */
+  readonly notifications: readonly { readonly method: string; readonly params: unknown }[];
   request(method: string, params: object): Promise<Result>;
   notify(method: string, params: object): void;
   sendData(stream: number, offset: number, bytes: Buffer): void;

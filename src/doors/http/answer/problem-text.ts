@@ -10,7 +10,7 @@ export interface ProblemFacts {
   readonly isOfHttp?: boolean;
   readonly run?: string | undefined;
   readonly outcome?: Outcome | undefined;
-  /** How many bytes the standard input of the run has taken. */
+  /** How many bytes the standard input of the run has taken, of the writer or in all. */
   readonly offset?: number | undefined;
 }
 

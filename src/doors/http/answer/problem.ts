@@ -9,7 +9,7 @@ export interface ProblemExtras {
   /** The run that the error is about, or that had it as its outcome. */
   readonly run?: string | undefined;
   readonly outcome?: Outcome;
-  /** How many bytes the standard input of the run has taken. */
+  /** How many bytes the standard input of the run has taken, of the writer or in all. */
   readonly offset?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -148,9 +148,14 @@ export const fixedPaths: Json = {
       parameters: [
         runId,
         query(
+          "writer",
+          { type: "string", pattern: "^[A-Za-z0-9_-]{1,64}$" },
+          "who types, by a name of their own choice; where several type at once, each counts its own bytes",
+        ),
+        query(
           "offset",
           { type: "integer", minimum: 0 },
-          "where the body begins, in bytes of all input; what was taken before is not taken again",
+          "where the body begins, in bytes of the writer, or of all input; what was taken before is not taken again",
         ),
         query("end", { type: "boolean" }, "nothing comes behind the body"),
       ],
@@ -158,7 +163,10 @@ export const fixedPaths: Json = {
       responses: {
         200: answer(
           "the bytes were taken",
-          objectOf({ offset: { type: "integer", minimum: 0, description: "how many were taken in all" } }, ["offset"]),
+          objectOf(
+            { offset: { type: "integer", minimum: 0, description: "how many were taken of the writer, or in all" } },
+            ["offset"],
+          ),
         ),
         ...problems,
       },

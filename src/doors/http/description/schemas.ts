@@ -73,7 +73,10 @@ export const schemas: Json = {
       action: { ...text, description: "what to do about it" },
       run: { ...text, description: "the run that it is about" },
       outcome: ref("Outcome"),
-      offset: { ...count, description: "how many bytes the standard input of the run has taken" },
+      offset: {
+        ...count,
+        description: "how many bytes the standard input of the run has taken, of the writer or in all",
+      },
       start: { ...count, description: "with `output_gone`: the first offset that is still kept" },
     },
     ["type", "title", "status", "detail", "code"],

@@ -1,7 +1,8 @@
 /**
  * The standard input of one run that comes in pieces, each in a request of its own. Each piece is taken as a whole or
  * not at all, pieces are taken in the order in which they came, and a piece that says where it begins is never taken
- * twice.
+ * twice. Where several type at once, each counts its own bytes: a piece of one must not pass for a repetition because
+ * another has typed meanwhile.
  */
 import { toIscepError, type IscepError } from "../../../errors.js";
 import type { Limits } from "../../../limits/limits.js";
@@ -9,7 +10,9 @@ import { httpFault } from "../answer/problem.js";
 
 export interface TypedPiece {
   readonly bytes: Uint8Array;
-  /** Where the piece begins, in bytes of all input. Default: behind what was taken before. */
+  /** Who types, by a name of their own choice. Default: nobody in particular, who counts the bytes of all. */
+  readonly writer?: string | undefined;
+  /** Where the piece begins, in bytes of its writer. Default: behind what was taken before. */
   readonly offset?: number | undefined;
   /** True when nothing comes behind this piece. */
   readonly isLast: boolean;
@@ -27,9 +30,14 @@ interface WaitingPiece {
 /** Smaller pieces are put together, because an object for each key would cost a hundred times its byte. */
 const blockBytes = 4_096;
 
+/** Few people type into one run. One that is forgotten is told to count from 0 when it types again. */
+const keptWriters = 64;
+
 export class TypedInput implements AsyncIterable<Uint8Array> {
   readonly #limits: TypedInputLimits;
   #offset = 0;
+  /** How many bytes of each writer were taken. The one that typed last comes last. */
+  readonly #writers = new Map<string, number>();
   /** What the run has not read yet. */
   #chunks: Uint8Array[] = [];
   #unreadBytes = 0;
@@ -47,6 +55,11 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
   /** How many bytes were taken in all. */
   get offset(): number {
     return this.#offset;
+  }
+
+  /** How many bytes of this writer were taken. */
+  offsetOf(writer: string | undefined): number {
+    return writer === undefined ? this.#offset : (this.#writers.get(writer) ?? 0);
   }
 
   /** True while more may come. */
@@ -94,20 +107,34 @@ export class TypedInput implements AsyncIterable<Uint8Array> {
   }
 
   /** Returns false when there is no room for the piece. @throws IscepError when it can never be taken */
-  #take({ bytes, offset = this.#offset, isLast }: TypedPiece): boolean {
+  #take({ bytes, writer, offset, isLast }: TypedPiece): boolean {
     if (this.#over !== undefined) throw this.#over;
-    if (offset > this.#offset) {
-      const reason = `the standard input has ${this.#offset} bytes, and this begins at ${offset}; send what is missing`;
+    const taken = this.offsetOf(writer);
+    const from = offset ?? taken;
+    if (from > taken) {
+      const whose = writer === undefined ? "" : " of this writer";
+      const reason = `the standard input has ${taken} bytes${whose}, and this begins at ${from}; send what is missing`;
       throw httpFault(409, "usage", reason);
     }
-    const news = bytes.subarray(this.#offset - offset);
+    const news = bytes.subarray(taken - from);
     if (this.#isEnded && news.length > 0)
       throw httpFault(409, "usage", "the standard input of this run was ended, and takes nothing behind its end");
     if (this.#unreadBytes + news.length > this.#limits.maxTypedBytes) return false;
-    if (news.length > 0) this.#keep(news);
+    if (news.length > 0) {
+      this.#keep(news);
+      if (writer !== undefined) this.#count(writer, taken + news.length);
+    }
     if (isLast) this.#isEnded = true;
     this.#wake();
     return true;
+  }
+
+  #count(writer: string, bytes: number): void {
+    this.#writers.delete(writer);
+    this.#writers.set(writer, bytes);
+    if (this.#writers.size <= keptWriters) return;
+    const [oldest] = this.#writers.keys();
+    if (oldest !== undefined) this.#writers.delete(oldest);
   }
 
   #keep(bytes: Uint8Array): void {

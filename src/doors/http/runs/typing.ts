@@ -32,8 +32,8 @@ async function typed(context: HttpContext, host: HttpHost, run: string): Promise
   try {
     const piece = await pieceOf(context, host);
     return await input.type(piece).then(
-      () => jsonResponse({ offset: input.offset }),
-      (error: unknown) => problem(error, { run, offset: input.offset }),
+      () => jsonResponse({ offset: input.offsetOf(piece.writer) }),
+      (error: unknown) => problem(error, { run, offset: input.offsetOf(piece.writer) }),
     );
   } finally {
     leave();
@@ -65,9 +65,14 @@ function identityOf({ owner, tokenId, scopes }: CallerRecord): Parameters<typeof
   };
 }
 
+const writerForm = /^[\w-]{1,64}$/;
+
 async function pieceOf(context: HttpContext, { limits }: HttpHost): Promise<TypedPiece> {
   const { req } = context;
-  refuseUnknownQuery(context, ["offset", "end"]);
+  refuseUnknownQuery(context, ["writer", "offset", "end"]);
+  const writer = req.query("writer");
+  if (writer !== undefined && !writerForm.test(writer))
+    throw new IscepError("usage", "a writer has 1 to 64 letters, digits, `-` and `_`");
   const offset = req.query("offset");
   const end = req.query("end");
   const bytes = await wholeBody(req.raw, limits, req.header("content-length"), "maxTypedBytes");
@@ -75,6 +80,7 @@ async function pieceOf(context: HttpContext, { limits }: HttpHost): Promise<Type
     throw httpFault(415, "usage", "the body must be bytes; send it with `Content-Type: application/octet-stream`");
   return {
     bytes,
+    writer,
     ...(offset === undefined ? {} : { offset: wholeNumber(offset, "offset") }),
     isLast: end !== undefined && end !== "false",
   };

@@ -174,7 +174,12 @@ export interface paths {
     get?: never;
     put?: never;
     post: {
-      parameters: { query?: { offset?: number; end?: boolean }; header?: never; path: { run: string }; cookie?: never };
+      parameters: {
+        query?: { writer?: string; offset?: number; end?: boolean };
+        header?: never;
+        path: { run: string };
+        cookie?: never;
+      };
       requestBody?: { content: { "application/octet-stream": unknown } };
       responses: {
         200: { headers: { [name: string]: unknown }; content: { "application/json": { offset: number } } };
