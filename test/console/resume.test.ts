@@ -185,9 +185,8 @@ test("what is typed reaches the command once, wherever the connections are cut",
       const from = proxy.connections;
       proxy.harm = (connection) => harms[connection - from] ?? {};
       const input = new TypedInput({
-        offset: 0,
-        post: (piece) => postTyped(run, piece),
-        fetchOffset: () => Promise.resolve(undefined),
+        post: (piece) => postTyped(run, "page", piece),
+        fetchIsOpen: () => Promise.resolve(true),
         pause: () => Promise.resolve(),
       });
       for (const text of typed) {
@@ -219,9 +218,8 @@ test("what is typed where nothing comes back is told as not arrived", async () =
   globalThis.fetch = (path, options) => fetch(`http://127.0.0.1:${port}${path as string}`, options);
   later(() => (globalThis.fetch = fetch));
   const input = new TypedInput({
-    offset: 0,
-    post: (piece) => postTyped("run", piece, 50),
-    fetchOffset: () => Promise.resolve(undefined),
+    post: (piece) => postTyped("run", "page", piece, 50),
+    fetchIsOpen: () => Promise.resolve(true),
     pause: () => Promise.resolve(),
   });
   later(() => input.close());

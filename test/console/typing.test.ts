@@ -1,6 +1,7 @@
 /** What the console sends for keys and pasted text, and how it gets there. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { TypedInput as ServerInput } from "#iscep/doors/http/input/typed-input";
 import { Problem } from "../../console/src/api/problem.js";
 import { OutputModel } from "../../console/src/output/output-model.js";
 import { TypedInput } from "../../console/src/state/typed-input.js";
@@ -148,14 +149,12 @@ interface Typist {
   readonly settled: () => Promise<void>;
 }
 
-function typist(offset = 0, fetchOffset?: () => Promise<number | undefined>): Typist {
+function typist(isOpen = true): Typist {
   const receiver = new Receiver();
-  receiver.bytes = Buffer.alloc(offset);
   const pausesMs: number[] = [];
   const input = new TypedInput({
-    offset,
     post: receiver.post,
-    fetchOffset: fetchOffset ?? (() => Promise.resolve(receiver.bytes.length)),
+    fetchIsOpen: () => Promise.resolve(isOpen),
     async pause(ms) {
       pausesMs.push(ms);
       await Promise.resolve();
@@ -193,15 +192,15 @@ describe("what is typed", () => {
   });
 
   test("goes at once, and what is typed while a request is under way goes together in the next one", async () => {
-    const { input, receiver, settled } = typist(7);
+    const { input, receiver, settled } = typist();
     input.type("h");
     await Promise.resolve();
     for (const letter of "ello") input.type(letter);
     await settled();
     const sent = receiver.pieces.map(({ offset, bytes }) => [offset, Buffer.from(bytes).toString()]);
     expect(sent).toEqual([
-      [7, "h"],
-      [8, "ello"],
+      [0, "h"],
+      [1, "ello"],
     ]);
   });
 
@@ -231,14 +230,48 @@ describe("what is typed", () => {
     expect(receiver.bytes.toString()).toBe("a");
   });
 
-  test("goes behind what another page has typed meanwhile", async () => {
-    const { input, receiver, settled } = typist();
-    receiver.bytes = Buffer.from("theirs ");
-    const counted = input.count();
-    input.type("mine");
-    await settled();
-    await counted;
-    expect(receiver.bytes.toString()).toBe("theirs mine");
+  test("arrives whole, in order and once from each of two pages that type at the same time", async () => {
+    const key = fc.record({ page: fc.nat(1), length: fc.integer({ min: 1, max: 5 }), turns: fc.nat(6) });
+    const harm = fc.constantFrom("none", "lost", "answer lost");
+    await fc.assert(
+      fc.asyncProperty(fc.array(key, { maxLength: 30 }), fc.array(harm, { maxLength: 30 }), async (keys, harmed) => {
+        const harmsLeft = [...harmed];
+        const taken = new ServerInput({ maxTypedBytes: 1_000, maxTypingRequests: 10, typedInputTimeoutMs: 1_000 });
+        const pages = ["first", "second"].map(
+          (writer) =>
+            new TypedInput({
+              async post(piece) {
+                await Promise.resolve();
+                const next = harmsLeft.shift();
+                if (next === "lost") throw failure(0);
+                await taken.type({ ...piece, writer });
+                if (next === "answer lost") throw failure(0);
+                return taken.offsetOf(writer);
+              },
+              fetchIsOpen: () => Promise.resolve(true),
+              pause: () => Promise.resolve(),
+            }),
+        );
+        const typed = ["", ""];
+        for (const { page, length, turns } of keys) {
+          const letters = page === 0 ? "abcdefghijklmnopqrstuvwxyz" : "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+          const text = letters
+            .repeat(2)
+            .slice(typed[page]!.length % 26)
+            .slice(0, length);
+          typed[page] += text;
+          pages[page]!.type(text);
+          for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+        }
+        for (let turn = 0; turn < 2_000 && pages.some((page) => page.waitingBytes.value > 0); turn++)
+          await Promise.resolve();
+        void taken.type({ bytes: new Uint8Array(), isLast: true });
+        let read = "";
+        for await (const chunk of taken) read += Buffer.from(chunk).toString();
+        expect([read.replaceAll(/[A-Z]/g, ""), read.replaceAll(/[a-z]/g, "")]).toEqual(typed);
+      }),
+      { numRuns },
+    );
   });
 
   test("ends with its last byte, and nothing is typed behind that", async () => {
@@ -252,16 +285,15 @@ describe("what is typed", () => {
   });
 
   test.each([
-    ["the run is over", 409, { offset: 0 }, "ended"],
-    ["the run takes no input", 409, {}, "ended"],
+    ["the run is over, or takes no input", 409, {}, "ended"],
+    ["another page has ended the input, or another caller has taken it over", 409, { offset: 0 }, "refused"],
     ["the server forgot who types", 401, {}, "refused"],
     ["the run is not there", 404, {}, "refused"],
   ])("is given up when %s", async (_name, status, facts, kind) => {
     const { input, settled } = typist();
     const failing = new TypedInput({
-      offset: 0,
       post: () => Promise.reject(failure(status, facts)),
-      fetchOffset: () => Promise.resolve(undefined),
+      fetchIsOpen: () => Promise.resolve(true),
       pause: () => Promise.resolve(),
     });
     failing.type("a");
@@ -273,9 +305,8 @@ describe("what is typed", () => {
 
   test("is not gathered without bound", () => {
     const input = new TypedInput({
-      offset: 0,
       post: () => new Promise(() => undefined),
-      fetchOffset: () => Promise.resolve(0),
+      fetchIsOpen: () => Promise.resolve(true),
       pause: () => Promise.resolve(),
     });
     expect(input.type("x".repeat(4 * 2 ** 20))).toBe(true);
@@ -284,9 +315,8 @@ describe("what is typed", () => {
 
   test("is a bounded number of answers, however often the output asks the terminal", () => {
     const input = new TypedInput({
-      offset: 0,
       post: () => new Promise(() => undefined),
-      fetchOffset: () => Promise.resolve(0),
+      fetchIsOpen: () => Promise.resolve(true),
       pause: () => Promise.resolve(),
     });
     const model = new OutputModel();
@@ -301,8 +331,8 @@ describe("what is typed", () => {
   });
 
   test("a page that was reloaded finds out that the input has ended meanwhile", async () => {
-    const { input, settled } = typist(3, () => Promise.resolve(undefined));
-    await input.count();
+    const { input, settled } = typist(false);
+    await input.check();
     await settled();
     expect(input.state.value.kind).toBe("ended");
   });

@@ -67,8 +67,8 @@ export interface RunRecord {
   readonly args: JsonObject | undefined;
   /** The names of those that were not kept: secrets, and what was too large. */
   readonly omittedArgs: readonly string[];
-  /** So many bytes of standard input has the server; undefined unless one can type to the run. */
-  readonly inputOffset: number | undefined;
+  /** This owner can type to the run. */
+  readonly isInputOpen: boolean;
 }
 
 export function readRun(value: unknown): RunRecord {
@@ -92,7 +92,7 @@ export function readRun(value: unknown): RunRecord {
     value: run["value"],
     args: run["arguments"] === undefined ? undefined : objectOf(run["arguments"]),
     omittedArgs: textsOf(run["argumentsOmitted"]),
-    inputOffset: optionalNumber(objectOf(run["input"])["offset"]),
+    isInputOpen: objectOf(run["input"])["offset"] !== undefined,
   };
 }
 

@@ -10,13 +10,17 @@ import { objectOf, optionalNumber } from "./reading.js";
  */
 const typingTimeoutMs = 30_000;
 
-/** Returns how many bytes the server has now. The same piece again adds nothing. */
+/**
+ * Returns how many bytes of the writer the server has now. The same piece again adds nothing.
+ * @param writer a name for the page that types, whose bytes the server counts apart from those of others
+ */
 export async function postTyped(
   run: string,
+  writer: string,
   { offset, bytes, isLast }: OutgoingPiece,
   timeoutMs = typingTimeoutMs,
 ): Promise<number> {
-  const path = `/runs/${encodeURIComponent(run)}/stdin?offset=${offset}${isLast ? "&end" : ""}`;
+  const path = `/runs/${encodeURIComponent(run)}/stdin?writer=${writer}&offset=${offset}${isLast ? "&end" : ""}`;
   const body = new Blob([bytes.slice()], { type: "application/octet-stream" });
   const answer = objectOf(await requestJson(path, { method: "POST", body, signal: AbortSignal.timeout(timeoutMs) }));
   return optionalNumber(answer["offset"]) ?? offset + bytes.length;

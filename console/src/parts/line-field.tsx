@@ -66,7 +66,7 @@ export function LineField({ input, takesFocus }: Props): JSX.Element {
               autocapitalize="off"
               spellcheck={false}
               aria-describedby={`${id}-note`}
-              onFocus={() => void input.count()}
+              onFocus={() => void input.check()}
               onKeyDown={(event) => {
                 // It confirms a word. Safari would send the line.
                 if (event.key === "Enter" && isOfInputMethod(event)) event.preventDefault();

@@ -36,7 +36,7 @@ export function useTerminalTyping(
         if (!typing.input.type(text)) announce("That is too much to type. Give it to the command as a file.");
       },
       entered: () => {
-        void typing.input.count();
+        void typing.input.check();
         typing.resize(fittingSize());
       },
       leave: () => exit.current?.focus(),

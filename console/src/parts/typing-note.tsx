@@ -32,7 +32,7 @@ function wordsOf({ state, waitingBytes }: TypedInput): string {
       return "The command gets no more input.";
     case "refused": {
       const { detail, action } = state.value.problem.facts;
-      return visibleText(action === undefined ? detail : `${detail} ${action}`);
+      return visibleText(`What you typed last does not arrive: ${detail.replace(/\.$/, "")}. ${action ?? ""}`.trim());
     }
     default:
       return state.value satisfies never;

@@ -149,15 +149,15 @@ export class LiveRun {
 
   /** A terminal has to be known before its first output is drawn. */
   async #openTyping(): Promise<void> {
-    const { command, inputOffset, outputBytes = 0 } = this.record.value ?? {};
+    const { command, isInputOpen = false, outputBytes = 0 } = this.record.value ?? {};
     const size = rememberedSize(this.id);
-    const known = inputOffset === undefined ? [] : (commands.value ?? (await loadCommands().catch(() => [])));
+    const known = isInputOpen ? (commands.value ?? (await loadCommands().catch(() => []))) : [];
     const isOnTerminal = known.some(({ name, isOnTerminal: isOne }) => name === command && isOne);
     if (size !== undefined || isOnTerminal) this.model.becomeTerminal(size ?? fittingSize(), this.#answer);
     // Questions in output that another page has seen were answered there.
     this.#replayEnd = size === undefined ? Number.POSITIVE_INFINITY : this.isFresh ? 0 : outputBytes;
-    if (inputOffset === undefined || this.#stop.signal.aborted) return;
-    this.typing.value = new LiveTyping(this.id, inputOffset, this.model.terminal);
+    if (!isInputOpen || this.#stop.signal.aborted) return;
+    this.typing.value = new LiveTyping(this.id, this.model.terminal);
   }
 
   readonly #answer = (text: string): void => {

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { fetchRun } from "../api/calls.js";
 import { pauseMs } from "../api/pauses.js";
 import { toProblem } from "../api/problem.js";
+import { randomName } from "../api/random-name.js";
 import { postTyped, putTerminalSize } from "../api/typing.js";
 import type { TerminalScreen, TerminalSize } from "../output/terminal-screen.js";
 import { untilOnlineOr } from "./online-pause.js";
@@ -19,15 +20,14 @@ export class LiveTyping {
   #wanted: TerminalSize | undefined;
   #isTelling = false;
 
-  /** @param offset so many bytes of its input has the server */
-  constructor(run: string, offset: number, terminal: TerminalScreen | undefined) {
+  constructor(run: string, terminal: TerminalScreen | undefined) {
     this.#run = run;
     this.terminal = terminal;
     this.size.value = terminal?.size;
+    const writer = randomName();
     this.input = new TypedInput({
-      offset,
-      post: (piece) => postTyped(run, piece),
-      fetchOffset: async () => (await fetchRun(run)).inputOffset,
+      post: (piece) => postTyped(run, writer, piece),
+      fetchIsOpen: async () => (await fetchRun(run)).isInputOpen,
       pause: untilOnlineOr,
     });
   }

@@ -1,6 +1,7 @@
 /**
  * What somebody types to a run, on its way to the server: in order, one request at a time, and what is typed meanwhile is
- * gathered for the next one. Each request tells its offset, so a repeated one adds nothing twice.
+ * gathered for the next one. Each request tells its offset among all that was typed here, so a repeated one adds nothing
+ * twice, and what others type changes nothing.
  */
 import { signal } from "@preact/signals";
 import { pauseMs } from "../api/pauses.js";
@@ -18,12 +19,10 @@ export type TypingState =
   | { readonly kind: "refused"; readonly problem: Problem };
 
 export interface TypedInputOptions {
-  /** So many bytes has the server. */
-  readonly offset: number;
-  /** Returns how many bytes the server has then. @throws Problem */
+  /** Returns how many bytes from here the server has then. @throws Problem */
   readonly post: (piece: OutgoingPiece) => Promise<number>;
-  /** How many bytes the server has now; undefined when the input is not open. @throws Problem */
-  readonly fetchOffset: () => Promise<number | undefined>;
+  /** Whether the run still takes input. @throws Problem */
+  readonly fetchIsOpen: () => Promise<boolean>;
   /** Waits before the next attempt. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -41,15 +40,13 @@ export class TypedInput {
   readonly state = signal<TypingState>({ kind: "open" });
   readonly waitingBytes = signal(0);
   readonly #options: TypedInputOptions;
-  readonly #outbox: Outbox;
+  readonly #outbox = new Outbox();
   readonly #stop = new AbortController();
   #pieceBytes = maxPieceBytes;
   #isDelivering = false;
-  #counting: Promise<void> | undefined;
 
   constructor(options: TypedInputOptions) {
     this.#options = options;
-    this.#outbox = new Outbox(options.offset);
   }
 
   /** False: this cannot be typed, because too much waits, or nothing more is taken. */
@@ -76,19 +73,13 @@ export class TypedInput {
     void this.#deliver();
   }
 
-  /** Asks the server where it is, as another page may have typed. To be called when somebody begins to type here. */
-  async count(): Promise<void> {
+  /** Another page may have ended the input. To be called when somebody begins to type here. */
+  async check(): Promise<void> {
     if (this.#isOver || this.#isDelivering) return;
-    this.#counting ??= this.#count();
-    await this.#counting;
-    this.#counting = undefined;
-  }
-
-  async #count(): Promise<void> {
     try {
-      const offset = await this.#options.fetchOffset();
-      if (offset === undefined) this.#close();
-      else this.#outbox.countFrom(offset);
+      const isOpen = await this.#options.fetchIsOpen();
+      // What is on its way meanwhile learns more from its own answer.
+      if (!isOpen && !this.#isDelivering) this.#close();
     } catch {
       // What is typed tells the same failure when it lasts.
     }
@@ -108,7 +99,6 @@ export class TypedInput {
     this.waitingBytes.value = this.#outbox.waitingBytes;
     if (this.#isDelivering) return;
     this.#isDelivering = true;
-    await this.#counting;
     for (let attempt = 0; !this.#isOver;) {
       const piece = this.#outbox.next(this.#pieceBytes);
       if (piece === undefined) break;
@@ -131,7 +121,7 @@ export class TypedInput {
     if (status === 409 && offset < sentOffset) {
       this.#outbox.countFrom(offset);
       if (attempt > 0) await this.#options.pause(pauseMs(attempt, Math.random()), this.#stop.signal);
-    } else if (status === 409) this.#close();
+    } else if (status === 409 && problem.facts.offset === undefined) this.#close();
     else if (status === 413 && this.#pieceBytes > 1) this.#pieceBytes = Math.ceil(this.#pieceBytes / 2);
     else if (problem.isUnreachable || status === 408 || status === 429 || status === 503) {
       // The connection was too slow for the whole piece.

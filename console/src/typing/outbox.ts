@@ -1,6 +1,6 @@
 /**
- * What was typed and is not known to have arrived. Each piece has an offset, the count of all bytes before it, so that the
- * server can leave out what it has already.
+ * What was typed here and is not known to have arrived. Each piece has an offset, the count of all bytes before it that
+ * were typed here, so that the server can leave out what it has already.
  */
 
 export interface OutgoingPiece {
@@ -12,17 +12,9 @@ export interface OutgoingPiece {
 
 export class Outbox {
   #bytes: Uint8Array = new Uint8Array(0);
-  #offset: number;
+  /** So many bytes has the server. */
+  #offset = 0;
   #hasEnd = false;
-
-  /** @param offset so many bytes has the server */
-  constructor(offset: number) {
-    this.#offset = offset;
-  }
-
-  get offset(): number {
-    return this.#offset;
-  }
 
   get waitingBytes(): number {
     return this.#bytes.length;
@@ -59,7 +51,7 @@ export class Outbox {
     if (piece.isLast && this.#bytes.length === 0) this.#hasEnd = false;
   }
 
-  /** The server counts from another place: somebody else typed, too. What waits goes behind that. */
+  /** The server counts from another place: it has forgotten who types here. What waits goes behind that. */
   countFrom(offset: number): void {
     this.#offset = offset;
   }

@@ -3,6 +3,7 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import type { JSX } from "preact";
 import { fetchRun, fetchRuns, startRun } from "../api/calls.js";
 import { toProblem, type Problem } from "../api/problem.js";
+import { randomName } from "../api/random-name.js";
 import type { Command, RunRecord } from "../api/types.js";
 import { faultsOfMessage } from "../forms/entry.js";
 import { fieldsOf } from "../forms/field.js";
@@ -98,7 +99,7 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
     setBusy(true);
     setProblem(undefined);
     const text = JSON.stringify(wanted);
-    if (attempt.current.text !== text || attempt.current.key === "") attempt.current = { text, key: newKey() };
+    if (attempt.current.text !== text || attempt.current.key === "") attempt.current = { text, key: randomName() };
     try {
       const size = command.isOnTerminal ? fittingSize() : undefined;
       const given = size !== undefined || input.current === "typed" ? { terminal: size } : input.current;
@@ -200,9 +201,4 @@ function LastRuns({ command, runs }: { readonly command: string; readonly runs: 
       </p>
     </aside>
   );
-}
-
-/** `crypto.randomUUID` exists only in secure contexts. */
-function newKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -5,7 +5,7 @@ export const httpFaults = {
   404: "There is nothing at this path; GET /openapi.json tells what there is.",
   405: "The path does not have this method; the field Allow names those that it has.",
   408: "The request was not whole in time; send it faster, or less of it.",
-  409: "The standard input of the run does not take this now; the message says why.",
+  409: "The standard input of the run does not take this now; GET /runs/ID tells whether it is open.",
   415: "The body has a type that is not read here; send JSON with `Content-Type: application/json`.",
   416: "The range begins behind the end of the output; the field Content-Range tells where that is.",
   417: "The request expects what no command gives; leave out the field Expect.",
