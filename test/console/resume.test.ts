@@ -10,6 +10,7 @@ import { postTyped, putTerminalSize } from "../../console/src/api/typing.js";
 import { pauseMs } from "../../console/src/api/pauses.js";
 import { followRun, type RunListener } from "../../console/src/api/run-events.js";
 import { Problem } from "../../console/src/api/problem.js";
+import { EarlyEvents } from "../../console/src/state/early-events.js";
 import { TypedInput } from "../../console/src/state/typed-input.js";
 import { cleanUp, later } from "../support/cleanup.js";
 import { faultProxy, type FaultProxy } from "../support/fault-proxy.js";
@@ -130,6 +131,40 @@ test("each byte comes once, wherever the connections are cut", async () => {
     ),
     { numRuns: rounds(25, 100, 1_000) },
   );
+});
+
+test("of output that has to wait only a part is kept, and the rest comes later", async () => {
+  const proxy = await openProxy();
+  const run = await startRun();
+  const before = proxy.connections;
+  const early = new EarlyEvents(20_000);
+  const parts: Uint8Array[] = [];
+  const gaps: unknown[] = [];
+  let waitingBytes = 0;
+  let isConnected = true;
+  const followed = followRun(
+    { run, offset: 0, signal: new AbortController().signal, pause: () => Promise.resolve() },
+    {
+      output(_channel, bytes) {
+        waitingBytes += bytes.length;
+        early.take(() => void parts.push(bytes), bytes.length);
+      },
+      progress: () => {},
+      queued: () => {},
+      end: () => {},
+      connection: (isOpen) => void (isConnected = isOpen),
+      gap: (...gap) => void gaps.push(gap),
+      get hold() {
+        return early.hold;
+      },
+    },
+  );
+  await expect.poll(() => isConnected, { interval: 2 }).toBe(false);
+  expect([proxy.connections, parts.length, waitingBytes < expected.length]).toEqual([before + 1, 0, true]);
+  early.release();
+  await followed;
+  expect(Buffer.concat(parts).equals(expected)).toBe(true);
+  expect([isConnected, gaps]).toEqual([true, []]);
 });
 
 test("output that is no longer kept is told as a gap, and the rest comes", async () => {

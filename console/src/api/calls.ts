@@ -93,8 +93,8 @@ export async function fetchRuns(filter: RunsFilter, signal?: AbortSignal): Promi
   return readRunsPage(await requestJson(`/runs?${query}`, signal === undefined ? {} : { signal }));
 }
 
-export async function fetchRun(run: string): Promise<RunRecord> {
-  return readRun(await requestJson(`/runs/${encodeURIComponent(run)}`));
+export async function fetchRun(run: string, signal?: AbortSignal): Promise<RunRecord> {
+  return readRun(await requestJson(`/runs/${encodeURIComponent(run)}`, signal === undefined ? {} : { signal }));
 }
 
 export async function cancelRun(run: string): Promise<void> {

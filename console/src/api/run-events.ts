@@ -18,6 +18,8 @@ export interface RunListener {
   connection(isOpen: boolean): void;
   /** Output before this offset is no longer kept. */
   gap(from: number, to: number): void;
+  /** When it is a promise, the connection is left, and the rest is asked for once it resolves. Default: all is taken. */
+  readonly hold?: Promise<void> | undefined;
 }
 
 export interface FollowOptions {
@@ -52,6 +54,11 @@ export async function followRun(options: FollowOptions, listener: RunListener): 
     }
     if (signal.aborted || position.hasEnded) return;
     listener.connection(false);
+    if (listener.hold !== undefined) {
+      await listener.hold;
+      attempt = -1;
+      continue;
+    }
     if (position.offset > before) attempt = -1;
     await pause(pauseMs(Math.max(0, attempt), Math.random()), signal);
   }
@@ -101,7 +108,8 @@ async function followOnce(
       clearTimeout(silence);
       silence = setTimeout(give, silenceMs);
       parser.feed(decoder.decode(value, { stream: true }));
-      if (position.hasEnded) return;
+      // To read no further would hold up the run, as its output waits for those who follow it.
+      if (position.hasEnded || listener.hold !== undefined) return;
       await breathe();
     }
   } catch (error) {

@@ -10,10 +10,14 @@ import { OutputModel } from "../output/output-model.js";
 import { fittingSize } from "../typing/fitting-size.js";
 import { refreshActiveRuns } from "./active-runs.js";
 import { commands, loadCommands } from "./commands.js";
+import { EarlyEvents } from "./early-events.js";
 import { untilOnlineOr } from "./online-pause.js";
 import { takeFresh } from "./fresh-runs.js";
 import { LiveTyping } from "./live-typing.js";
 import { rememberedSize } from "./terminal-sizes.js";
+
+/** An answer that takes longer is lost in the network, or waits for one of the few connections of a browser. */
+const loadTimeoutMs = 30_000;
 
 export interface Progress {
   readonly fraction: number;
@@ -42,7 +46,7 @@ export class LiveRun {
   readonly typing = signal<LiveTyping | undefined>(undefined);
   readonly #stop = new AbortController();
   #isDrawPlanned = false;
-  #early: (() => void)[] | undefined = [];
+  readonly #early = new EarlyEvents();
   /** Output before this offset was there before. */
   #replayEnd = 0;
   #isReplay = true;
@@ -65,36 +69,31 @@ export class LiveRun {
       load = this.#load();
     }
     await this.#openTyping();
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    if (this.#stop.signal.aborted) return;
-    for (const take of early) take();
-  }
-
-  /** What comes before it is known whether this is a terminal waits for that. */
-  #take(event: () => void): void {
-    if (this.#early === undefined) event();
-    else this.#early.push(event);
+    if (!this.#stop.signal.aborted) this.#early.release();
   }
 
   #follow(): void {
+    const early = this.#early;
     followRun(
       { run: this.id, offset: 0, signal: this.#stop.signal, pause: untilOnlineOr },
       {
+        get hold() {
+          return early.hold;
+        },
         output: (channel, bytes, offset) =>
-          this.#take(() => {
+          early.take(() => {
             this.#isReplay = offset < this.#replayEnd;
             this.model.push(channel, bytes);
             this.outputBytes.value = offset + bytes.length;
             this.redraw();
-          }),
+          }, bytes.length),
         progress: (fraction, message) => {
           this.progress.value = { fraction: Math.max(0, Math.min(1, fraction)), message };
         },
         queued: (position) => {
           this.queuePlace.value = position;
         },
-        end: (outcome) => this.#take(() => this.#end(outcome)),
+        end: (outcome) => early.take(() => this.#end(outcome)),
         connection: (isOpen) => {
           this.isConnected.value = isOpen;
         },
@@ -137,7 +136,7 @@ export class LiveRun {
   /** False: the server does not answer. */
   async #load(): Promise<boolean> {
     try {
-      const record = await fetchRun(this.id);
+      const record = await fetchRun(this.id, AbortSignal.timeout(loadTimeoutMs));
       if (!this.#stop.signal.aborted) this.record.value = record;
     } catch (error) {
       if (toProblem(error).isUnreachable) return false;

@@ -35,6 +35,11 @@ export function RunView({ run }: { readonly run: string }): JSX.Element {
       <>
         <Heading title="Run" />
         {problem === undefined ? <LoadingRows /> : <ProblemNote problem={problem} />}
+        {problem === undefined && !live.isConnected.value && (
+          <p class="notice" role="status">
+            The server has not said yet what this run is. Its output is shown as soon as it does.
+          </p>
+        )}
         {problem !== undefined && (
           <p>
             <a href={pathOf("runs")}>All runs that this token may see</a>
