@@ -2,10 +2,7 @@
  * Text as cells of a terminal, one for each unit of UTF-16, which is what lines count in. Characters of two columns get a
  * filler behind them. Those of two units, such as most pictures, have two columns already.
  */
-import { runOf, startOf, styleOf, type Line } from "./line.js";
-
-/** It is no character (Unicode, 23.7), so no text has it. */
-export const filler = "\uffff";
+import { filler, runOf, startOf, styleOf, type Line } from "./line.js";
 
 /** Before these, all are one column wide. */
 const special = /[\u0300-\u036f\u1100-\uffff]/;
@@ -21,7 +18,7 @@ export function cellsOf(text: string): string {
   return text.normalize("NFC").replace(selectors, "").replace(wide, `$&${filler}`);
 }
 
-/** The line without fillers. One whose character was overwritten is a blank. */
+/** The line without fillers. */
 export function lineOfCells(line: Line): Line {
   const { text, runs } = line;
   if (!text.includes(filler)) return line;
@@ -31,7 +28,6 @@ export function lineOfCells(line: Line): Line {
     const unit = text.charAt(at);
     gone.push(at - shown.length);
     if (unit !== filler) shown += unit;
-    else if (text.charAt(at - 1).search(wide) === -1) shown += " ";
   }
   return {
     text: shown,

@@ -43,6 +43,14 @@ export function segmentsOf({ text, runs }: Line): Segment[] {
   return segments;
 }
 
+/** It takes the second column of a character of one unit. It is no character (Unicode, 23.7), so no text has it. */
+export const filler = "\uffff";
+
+/** Whether the two halves of a character stand on different sides. */
+export function splitsCharacter(text: string, at: number): boolean {
+  return text.charAt(at) === filler || (isLowSurrogate(text, at) && isHighSurrogate(text, at - 1));
+}
+
 export class ChangingLine implements Line {
   text = "";
   readonly runs: Run[] = [];
@@ -71,8 +79,7 @@ export class ChangingLine implements Line {
   /** Removes everything from the column on. */
   cut(column: number): void {
     if (column >= this.text.length) return;
-    this.text = this.text.slice(0, column);
-    if (isHighSurrogate(this.text, column - 1)) this.text = `${this.text.slice(0, -1)} `;
+    this.text = splitsCharacter(this.text, column) ? `${this.text.slice(0, column - 1)} ` : this.text.slice(0, column);
     while (this.runs.length > 0 && startOf(this.runs.at(-1) ?? 0) >= column) this.runs.pop();
   }
 
@@ -94,14 +101,14 @@ export class ChangingLine implements Line {
   }
 
   /**
-   * A character of two units is replaced as a whole, so that no half of it stays.
+   * A character of two units is replaced as a whole, so that no half of it stays. The other half leaves a blank.
    * @param keepsWidth what follows keeps its columns
    */
   #replace(from: number, to: number, text: string, style: Style, keepsWidth: boolean): void {
     const old = this.text;
-    const start = isLowSurrogate(old, from) && isHighSurrogate(old, from - 1) ? from - 1 : from;
-    const end = isLowSurrogate(old, to) && isHighSurrogate(old, to - 1) ? to + 1 : Math.min(to, old.length);
-    const written = " ".repeat(from - start) + text + " ".repeat(keepsWidth ? Math.max(0, end - to) : 0);
+    const start = splitsCharacter(old, from) ? from - 1 : from;
+    const end = splitsCharacter(old, to) ? to + 1 : Math.min(to, old.length);
+    const written = " ".repeat(from - start) + text + " ".repeat(Math.max(0, end - to));
     const moved = keepsWidth ? 0 : start + written.length - end;
     const next: Run[] = [];
     const add = (at: number, wanted: Style): void => {

@@ -2,8 +2,8 @@
  * The screen of a terminal, with a fixed number of rows and columns, as programs expect it that draw on all of it. What
  * leaves it at the top goes to the store, as with any other output. The other screen that editors switch to keeps nothing.
  */
-import { cellsOf, filler, lineOfCells } from "./cell-text.js";
-import { ChangingLine, type Line } from "./line.js";
+import { cellsOf, lineOfCells } from "./cell-text.js";
+import { ChangingLine, splitsCharacter, type Line } from "./line.js";
 import { LineStore } from "./line-store.js";
 import { screenLimits } from "./screen.js";
 import { groundOf, plain, type Style } from "./style.js";
@@ -100,13 +100,13 @@ export class TerminalScreen {
         } else this.#column = this.#columns - 1;
       }
       const room = this.#columns - this.#column;
-      const take = rest.length <= room ? rest.length : Math.max(1, room - (splitsPair(rest, room) ? 1 : 0));
+      const take = rest.length <= room ? rest.length : Math.max(1, room - (splitsCharacter(rest, room) ? 1 : 0));
       // A pair that finds one column left goes to the next row.
-      if (splitsPair(rest, take) && this.#column > 0 && this.modes.wrap) {
+      if (splitsCharacter(rest, take) && this.#column > 0 && this.modes.wrap) {
         this.#isPastEnd = true;
         continue;
       }
-      const piece = rest.slice(0, splitsPair(rest, take) ? take + 1 : take);
+      const piece = rest.slice(0, splitsCharacter(rest, take) ? take + 1 : take);
       if (this.modes.insert) this.#current().insert(this.#column, piece.length);
       this.#current().write(this.#column, piece, this.style);
       this.#trim();
@@ -337,11 +337,4 @@ export class TerminalScreen {
 
 function emptyLines(count: number): ChangingLine[] {
   return Array.from({ length: count }, () => new ChangingLine());
-}
-
-/** Whether both halves of a character of two columns stand on different sides. */
-function splitsPair(text: string, at: number): boolean {
-  const unit = text.charCodeAt(at - 1);
-  if (text.charAt(at) === filler) return true;
-  return unit >= 0xd800 && unit < 0xdc00 && at < text.length;
 }
