@@ -10,11 +10,14 @@ export class SharedInput {
 
   constructor(given: StdinSource) {
     this.#given = given;
+    const over = Promise.resolve({ done: true, value: undefined } as const);
     const isWhole = typeof given === "string" || given instanceof Uint8Array;
     const chunks: AsyncIterator<string | Uint8Array> = {
       next: () => this.#begin().next(),
       // An attempt that ends closes what it was given. The source itself is closed when all are over.
-      return: () => Promise.resolve({ done: true, value: undefined }),
+      return: () => over,
+      // Another client has taken the input over, which no other attempt changes.
+      throw: (fault: unknown) => this.#begin().throw?.(fault) ?? over,
     };
     this.source = isWhole ? given : { [Symbol.asyncIterator]: () => chunks };
   }
