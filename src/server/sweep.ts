@@ -4,11 +4,13 @@ import type { Limits } from "../limits/limits.js";
 import type { PacketDoors } from "./packet-doors.js";
 
 export function startSweep(packets: PacketDoors, { inProcess, limits }: InProcessHost): NodeJS.Timeout {
-  return setInterval(() => {
+  const look = (): void => {
     const nowMs = performance.now();
     packets.checkDeadlines(nowMs);
     for (const session of inProcess) session.check(nowMs);
-  }, intervalMs(limits));
+  };
+  // When this process stood still, what peers have sent meanwhile is read first. Otherwise they were cut for our own silence.
+  return setInterval(() => setImmediate(look), intervalMs(limits));
 }
 
 /** The interval is a quarter of the shortest timeout that the sweep serves, between 10 ms and a second. */

@@ -6,6 +6,7 @@
 export class CallDeadlines {
   readonly #check: (nowMs: number) => number;
   #timer: NodeJS.Timeout | undefined;
+  #look: NodeJS.Immediate | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
 
   /** @param check ends the calls that are due, and returns when the next one is due; Infinity for never */
@@ -22,7 +23,8 @@ export class CallDeadlines {
     const delayMs = Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(dueMs - performance.now())));
     this.#timer = setTimeout(() => {
       this.#dueMs = Number.POSITIVE_INFINITY;
-      this.watch(this.#check(performance.now()));
+      // When this process stood still, answers that have come meanwhile are read first.
+      this.#look = setImmediate(() => this.watch(this.#check(performance.now())));
     }, delayMs);
     // While a call is out, its socket keeps the process alive.
     this.#timer.unref();
@@ -30,5 +32,6 @@ export class CallDeadlines {
 
   stop(): void {
     clearTimeout(this.#timer);
+    clearImmediate(this.#look);
   }
 }
