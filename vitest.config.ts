@@ -6,7 +6,7 @@ const shared = {
   server: { deps: { external: [/\/dist\//] } },
   pool: "forks" as const,
   execArgv: ["--throw-deprecation"],
-  expect: { poll: { interval: 20, timeout: 15_000 } },
+  expect: { poll: { interval: 20, timeout: 25_000 } },
 };
 
 export default defineConfig({

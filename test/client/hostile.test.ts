@@ -25,7 +25,7 @@ async function hostile(bytes: Buffer, then: "stay" | "end" = "stay"): Promise<{ 
       }
     }
   });
-  const client = await connect(server.url, { timeoutMs: 2_000, protocol: 1 });
+  const client = await connect(server.url, { timeoutMs: 20_000, protocol: 1 });
   later(() => client.close());
   return { client, peers: server.peers };
 }

@@ -208,10 +208,9 @@ describe("the end of a process", () => {
   test("lines reach the file while it runs", async () => {
     const folder = temporaryFolder();
     const logs = await openLogFiles(folder, { limits: defaultLimits });
-    const startMs = performance.now();
     logs.access(accessEvent);
     await until(() => size(join(folder, "access.log")) > 0);
-    expect(performance.now() - startMs).toBeLessThan(5_000);
+    expect(linesOf(join(folder, "access.log"))).toHaveLength(1);
     await logs.close();
   });
 

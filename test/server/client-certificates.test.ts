@@ -18,6 +18,7 @@ import { rawPacket, Type } from "../support/raw-packets.js";
 import { RawPeer } from "../support/raw-peer.js";
 import { HELLO, helloPacket, messages, RawSession, request } from "../support/raw-session.js";
 import { logLines, startServer, type TestServer } from "../support/servers.js";
+import { until } from "../support/until.js";
 
 interface Shown {
   readonly certificate: string;
@@ -192,7 +193,7 @@ describe("a certificate", () => {
   );
 
   test.each(["certificate", "certificate+token"] as const)(
-    "that is removed ends its session within a second, in mode %s",
+    "that is removed ends its session, in mode %s",
     async (mode) => {
       const server = await serverWith({ mode });
       const options = { certificate: right.certificate, key: right.key, protocol: 2 } as const;
@@ -201,10 +202,7 @@ describe("a certificate", () => {
       expect(await client.call("add", { a: 1, b: 2 })).toBe(3);
       const before = server.server.connections;
       await removeToken(server.tokensFile, await idOf(server.tokensFile, right));
-      const fromMs = performance.now();
-      while (server.server.connections === before && performance.now() - fromMs < 5_000)
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      expect(server.server.connections).toBe(before - 1);
+      await until(() => server.server.connections === before - 1, "the session goes on");
       await expect(client.call("add", { a: 1, b: 2 })).rejects.toMatchObject({
         code: "unauthorized",
         message: expect.stringMatching(sentences.revoked) as string,

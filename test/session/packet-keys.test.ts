@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { defineCommand, Server, type DoorServer } from "iscep";
-import { resolveLimits } from "#iscep/limits/limits";
+import { resolveLimits, type Limits } from "#iscep/limits/limits";
 import { negotiate } from "#iscep/client/protocol/negotiate";
 import { openVersion2 } from "#iscep/client/version2/open";
 import type { Version2ProtocolClient } from "#iscep/client/version2/protocol-client";
@@ -23,7 +23,7 @@ import { errorOf } from "../support/error-of.js";
 import { packetRelay, sessionSubject, type Meddling, type Relay } from "../support/packet-relay.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
-const limits = resolveLimits({ reconnectTimeoutMs: 0, reconnectMinDelayMs: 1, connectTimeoutMs: 2_000 });
+const limits = resolveLimits({ reconnectTimeoutMs: 0, reconnectMinDelayMs: 1, connectTimeoutMs: 20_000 });
 
 interface World {
   readonly token: string;
@@ -31,7 +31,7 @@ interface World {
   accept(stream: Relay["server"]): void;
   /** The numbers with which `note` was run, in their order. */
   readonly notes: number[];
-  client(relay: () => Relay, token: string | undefined): Version2ProtocolClient;
+  client(relay: () => Relay, token: string | undefined, changes?: Partial<Limits>): Version2ProtocolClient;
 }
 
 async function world(withTokens = true): Promise<World> {
@@ -71,16 +71,16 @@ async function world(withTokens = true): Promise<World> {
     token,
     notes,
     accept: (stream) => seam?.accept(stream, { source: "nats" }),
-    client(relayOf, own) {
+    client(relayOf, own, changes = {}) {
       const client = openVersion2({
-        limits,
+        limits: { ...limits, ...changes },
         token: own,
         timeoutMs: 20_000,
         timeoutIsGiven: false,
         greet: async (signal) => {
           const { client: socket, server: stream } = relayOf();
           seam?.accept(stream, { source: "nats" });
-          return { socket, negotiated: await negotiate(socket, { limits, timeoutMs: 2_000, signal }) };
+          return { socket, negotiated: await negotiate(socket, { limits, timeoutMs: 20_000, signal }) };
         },
       });
       later(() => client.close());
@@ -175,10 +175,10 @@ describe("over a bus", () => {
   test("a server that greets and never proves itself is left in time, and nothing was sent to it", async () => {
     const { client, token, notes } = await world();
     const relay = packetRelay({ toClient: (packet, index) => (index === 0 ? [packet] : []) });
-    const own = client(() => relay, token);
+    const own = client(() => relay, token, { connectTimeoutMs: 300 });
     const outcome = await own.run("note", { number: 1 }, undefined).outcome;
     expect(outcome).toMatchObject({ status: "rejected", error: { code: "connect_failed" } });
-    expect(String("error" in outcome && outcome.error.message)).toMatch(/did not prove within 2000 ms/);
+    expect(String("error" in outcome && outcome.error.message)).toMatch(/did not prove within 300 ms/);
     expect(relay.seen.client).toBe(2);
     expect(notes).toEqual([]);
   });

@@ -46,7 +46,7 @@ export interface WayIn {
 type Way = WayIn["verbs"];
 
 /** So that a caller who is refused, or asks for a run that is nowhere, hears it without a wait. */
-const limits = { reconnectMinDelayMs: 1, reconnectMaxDelayMs: 1, natsGoneMs: 2_000 };
+const limits = { reconnectMinDelayMs: 1, reconnectMaxDelayMs: 1 };
 
 const isNone = (): Promise<Answer> => Promise.reject(new Error("this door has no such verb"));
 const noVerbs: Omit<Verbs, "call"> = {

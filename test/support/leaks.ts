@@ -5,7 +5,7 @@ import { afterEach, beforeEach } from "vitest";
 import { reserveDescriptors } from "#iscep/files/reserved-descriptor";
 import { cleanUp } from "./cleanup.js";
 
-const patienceMs = 10_000;
+const patienceMs = 30_000;
 
 interface Handles {
   readonly files: number;

@@ -42,7 +42,7 @@ const ways: Record<string, (raw: RawHttp, server: HttpServer) => void | Promise<
     void raw.send("GET /livez HTTP/1.1", host, "Connection: close", "", ""),
   "nothing more": (raw) => void raw.send("GET /livez HTTP/1.1", host, "", ""),
   async "a request behind the end"(raw) {
-    const ended = once(raw.socket, "end");
+    const ended = raw.socket.readableEnded ? Promise.resolve() : once(raw.socket, "end");
     raw.send("GET /livez HTTP/1.1", host, "", "");
     await ended;
     raw.send("GET /livez HTTP/1.1", host, "", "");
@@ -55,14 +55,17 @@ function logsOf({ folder }: HttpServer): string {
 
 const limits = {
   packetTimeoutMs: 300,
-  idleTimeoutMs: 300,
   lingerTimeoutMs: 40,
   maxFailedTokensPerConnection: 1,
 };
 
-describe.each(Object.entries(ways))("after %s", (_, begin) => {
+/** Only these end because nothing more comes. The others must not, however busy the machine is. */
+const endsIdle = new Set(["nothing more", "a request behind the end"]);
+
+describe.each(Object.entries(ways))("after %s", (way, begin) => {
   test.each(["keeps silent", "is gone"])("the place of a peer that %s is given back", async (peer) => {
-    const server = await startHttp({ commands: [wait], limits, exemptLocalSources: true });
+    const idle = endsIdle.has(way) ? { idleTimeoutMs: 300 } : {};
+    const server = await startHttp({ commands: [wait], limits: { ...limits, ...idle }, exemptLocalSources: true });
     const raw = await server.bytes();
     // It does not answer the end of the server with its own.
     raw.socket.allowHalfOpen = true;

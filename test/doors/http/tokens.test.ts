@@ -14,7 +14,9 @@ import { tokens } from "../../support/servers.js";
 import { temporaryFolder } from "../../support/temporary-folder.js";
 
 test("wrong tokens of others at the same address stop nobody whose token this connection knows", async () => {
-  const server = await startHttp({ exemptLocalSources: false });
+  // The defaults in minutes, so that nothing is forgiven meanwhile.
+  const limits = { penaltyMs: 60_000, penaltyStartMs: 180_000 };
+  const server = await startHttp({ exemptLocalSources: false, limits });
   const raw = await server.bytes();
   const inProcess = server.server.client({ token: tokens.alice, source: "127.0.0.1" });
   later(() => inProcess.close());

@@ -4,6 +4,7 @@ import { type CommandContext, declareArguments, defineCommand } from "iscep";
 import { watchForLeaks } from "../../support/leaks.js";
 import { gate } from "../../support/commands.js";
 import { faultProxy } from "../../support/fault-proxy.js";
+import { inTime } from "../../support/in-time.js";
 import { endOf, everyWay, mcpClient, noticesCut, runOf, startMcpServer, wordsOf } from "../../support/mcp.js";
 import { until } from "../../support/until.js";
 
@@ -14,10 +15,10 @@ describe.each(everyWay)("over %s in %s", (...how) => {
 
   test("a client that gives up after its 60 s has the run's id by then, and loses nothing (typescript-sdk#2250)", async () => {
     const slow = gate("slow");
-    // The same proportions: a client that waits for 60, and an answer after 45.
+    // Its answer comes long before the client's patience ends.
     const server = await startMcpServer({ commands: [slow.command], limits: { mcpAnswerMs: 450 } });
     const { client } = await mcpClient(how, server);
-    const first = await client.callTool({ name: "slow", arguments: { tag: "kept" } }, { timeout: 5_000 });
+    const first = await client.callTool({ name: "slow", arguments: { tag: "kept" } }, { timeout: 40_000 });
     const run = runOf(first);
     slow.open();
     expect(wordsOf(await endOf(client, run))).toBe("kept");
@@ -192,6 +193,7 @@ describe.each(everyWay)("over %s in %s", (...how) => {
 });
 
 describe("while the connection to the server is being made again, a call answers in time, and its run is found then", () => {
+  const answerMs = 500;
   const prepare = async (mcpIdMs: number) => {
     const slow = gate("slow");
     const prints = defineCommand({
@@ -201,7 +203,7 @@ describe("while the connection to the server is being made again, a call answers
         return slow.command.run({ tag: "found" }, { signal } as CommandContext);
       },
     });
-    const limits = { mcpAnswerMs: 500, mcpIdMs, mcpNewsIntervalMs: 1 };
+    const limits = { mcpAnswerMs: answerMs, mcpIdMs, mcpNewsIntervalMs: 1 };
     const server = await startMcpServer({ commands: [slow.command, prints], limits });
     let sent = "";
     const proxy = await faultProxy(server.port ?? 0, {}, (chunk) => (sent += chunk.toString("latin1")));
@@ -209,14 +211,28 @@ describe("while the connection to the server is being made again, a call answers
     return { slow, proxy, client, cut, server, wasSent: (text: string) => sent.includes(text) };
   };
 
-  test("when its id is known", async () => {
-    const { slow, proxy, client } = await prepare(2_000);
+  /** Calls, and cuts the connection when the first output has come, which has to be before the answer is due. */
+  const cutWhilePrinting = async (
+    { client, proxy }: Awaited<ReturnType<typeof prepare>>,
+    call: { readonly name: string; readonly arguments: object },
+  ) => {
     let heard = 0;
-    const waiting = client.callTool({ name: "prints", arguments: {} }, { onprogress: () => void heard++ });
+    const answer = client.callTool({ ...call, arguments: {} }, { onprogress: () => void heard++ });
+    // Where it came too late, nobody waits for it.
+    answer.catch(() => {});
     await until(() => heard > 0);
     proxy.harm = { toServer: { cutAt: 0 } };
     proxy.cut();
-    const first = await waiting;
+    return { answer };
+  };
+
+  test("when its id is known", async () => {
+    const { slow, proxy, client, waiting } = await inTime(answerMs, async (from) => {
+      const prepared = await prepare(2_000);
+      from();
+      return { ...prepared, waiting: await cutWhilePrinting(prepared, { name: "prints", arguments: {} }) };
+    });
+    const first = await waiting.answer;
     expect(wordsOf(first)).toMatch(/^begun\n.*still goes on/s);
     proxy.harm = {};
     const list = { name: "run_list", arguments: {} };
@@ -228,14 +244,13 @@ describe("while the connection to the server is being made again, a call answers
 
   test("when attempts to connect fail meanwhile; and it goes on without its caller, as the answer says", async () => {
     // Long enough that an attempt fails while the server is told that the run needs its caller no more.
-    const { slow, proxy, client, cut, server, wasSent } = await prepare(2_000);
-    let heard = 0;
-    const call = { name: "prints", arguments: {}, _meta: { "iscep/idempotencyKey": "own" } };
-    const waiting = client.callTool(call, { onprogress: () => void heard++ });
-    await until(() => heard > 0);
-    proxy.harm = { toServer: { cutAt: 0 } };
-    proxy.cut();
-    expect(wordsOf(await waiting)).toMatch(/^begun\n.*still goes on/s);
+    const { slow, proxy, cut, server, wasSent, waiting } = await inTime(answerMs, async (from) => {
+      const prepared = await prepare(2_000);
+      from();
+      const call = { name: "prints", arguments: {}, _meta: { "iscep/idempotencyKey": "own" } };
+      return { ...prepared, waiting: await cutWhilePrinting(prepared, call) };
+    });
+    expect(wordsOf(await waiting.answer)).toMatch(/^begun\n.*still goes on/s);
     proxy.harm = {};
     await until(() => wasSent('"detach":true'));
     await cut();

@@ -6,6 +6,7 @@ import { declareArguments, defineCommand } from "iscep";
 import { addToken, removeToken } from "#iscep/identity/tokens-writer";
 import { watchForLeaks } from "../../support/leaks.js";
 import { gate } from "../../support/commands.js";
+import { inTime } from "../../support/in-time.js";
 import { mcpClient, noticesCut, runOf, startMcpServer, wordsOf, type McpTestServer } from "../../support/mcp.js";
 import { tokens } from "../../support/servers.js";
 import { until } from "../../support/until.js";
@@ -203,9 +204,12 @@ describe("who calls", () => {
 
   test("an expired token gets 401", async () => {
     const server = await startMcpServer({ commands: [echo], tokens: {} });
-    const { token } = await addToken(server.tokensFile, { owner: "ada", expiresInMs: 1_000 });
-    const headers = { authorization: `Bearer ${token}` };
-    expect((await send(server, { headers, body: listTools })).status).toBe(200);
+    const headers = await inTime(1_000, async () => {
+      const { token } = await addToken(server.tokensFile, { owner: "ada", expiresInMs: 1_000 });
+      const shown = { authorization: `Bearer ${token}` };
+      expect((await send(server, { headers: shown, body: listTools })).status).toBe(200);
+      return shown;
+    });
     await until(async () => (await send(server, { headers, body: listTools })).status === 401);
   });
 

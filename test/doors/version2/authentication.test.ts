@@ -14,6 +14,7 @@ import { faultProxy } from "../../support/fault-proxy.js";
 import { canary, startServer, tokens, writeTokens } from "../../support/servers.js";
 import { HELLO, messages, nonce, packet2, rawSession, recorder, request } from "../../support/raw-session.js";
 import { errorOf } from "../../support/error-of.js";
+import { inTime } from "../../support/in-time.js";
 import { until } from "../../support/until.js";
 import { toIscepError } from "#iscep/errors";
 
@@ -144,12 +145,10 @@ test("a removed token ends its idle session, and its run is not left alone for e
   const client = await open(server.url, { token });
   const run = client.run("gate", {});
   await slow.started(1);
-  const startedMs = performance.now();
   await removeToken(server.tokensFile, record.id);
   // It did begin, and nobody tells this caller any more how it ends: neither rejected nor completed.
   const outcome = await run.outcome;
   expect(outcome).toMatchObject({ status: "lost", error: { code: "lost", cause: { code: "unauthorized" } } });
-  expect(performance.now() - startedMs).toBeLessThan(10_000);
   await expect.poll(() => slow.state.aborted).toBe(1);
   expect(await errorOf(client.call("gate", {}))).toMatchObject({ code: "unauthorized" });
 });
@@ -201,12 +200,19 @@ test("standard input of a removed token is not taken", async () => {
 });
 
 test("a token that expires ends its session", async () => {
-  const server = await startServer({ commands: originalTasks });
-  const { token } = await addToken(server.tokensFile, { owner: "carol", expiresInMs: 1_200 });
-  const client = await open(server.url, { token });
-  expect(await client.call("noargs", {})).toBe("ok");
-  const call = client.call("sleep", { seconds: 10, tag: "x" });
-  expect(await errorOf(call)).toMatchObject({ code: "lost", cause: { code: "unauthorized" } });
+  const slow = gate();
+  const server = await startServer({ commands: [...originalTasks, slow.command] });
+  const lifetimeMs = 1_200;
+  const { client, call } = await inTime(lifetimeMs, async () => {
+    const { token } = await addToken(server.tokensFile, { owner: "carol", expiresInMs: lifetimeMs });
+    const client = await open(server.url, { token });
+    expect(await client.call("noargs", {})).toBe("ok");
+    const started = slow.state.started + 1;
+    const call = errorOf(client.call("gate", {}));
+    await slow.started(started);
+    return { client, call };
+  });
+  expect(await call).toMatchObject({ code: "lost", cause: { code: "unauthorized" } });
   expect(await errorOf(client.call("noargs", {}))).toMatchObject({ code: "unauthorized" });
 });
 

@@ -6,6 +6,8 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineCommand, defineScript, type Command, type ConcurrencyDefinition } from "iscep";
 import type { RunHandle } from "#iscep/client/protocol/run-handle";
+import { gate } from "../../support/commands.js";
+import { inTime } from "../../support/in-time.js";
 import { watchForLeaks } from "../../support/leaks.js";
 import { logLines, startServer, tokens, type TestServerOptions } from "../../support/servers.js";
 import { collect } from "../../support/output.js";
@@ -182,7 +184,7 @@ test("replace: a program that ignores TERM has ended before the newer one begins
     args: { name: { type: "string" } },
     concurrency: { limit: 1, whenFull: "replace" },
   });
-  const { client } = await serve(command);
+  const { client } = await serve(command, { killGraceMs: 60_000 });
   const first = client.run("watch", { name: "one" });
   while (!existsSync(file)) await sleep(5);
   const second = client.run("watch", { name: "two" });
@@ -223,9 +225,10 @@ describe("join:", () => {
     const bob = await server.client({ protocol: 2, token: tokens.bob });
     const first = client.run("back_up", { world: "end" });
     await whenBegun(1);
-    const others = [bob.run("back_up", { world: "end" }), client.run("back_up", { world: "end", note: "x" })];
-    const positions = others.map(positionsOf);
-    await Promise.all(positions.map((position, index) => position.until(index + 1)));
+    const ofBob = bob.run("back_up", { world: "end" });
+    await positionsOf(ofBob).until(1);
+    const others = [ofBob, client.run("back_up", { world: "end", note: "x" })];
+    await positionsOf(others[1] as RunHandle).until(2);
     const sawOutput: string[] = [];
     void (async () => {
       for await (const { bytes } of others[0]?.output ?? []) sawOutput.push(Buffer.from(bytes).toString());
@@ -306,16 +309,21 @@ describe("join:", () => {
   });
 
   test("the time of the first call bounds the work, however many join it", async () => {
-    const { command, reasons, whenBegun } = backup(joining);
-    const { client } = await serve({ ...command, timeoutMs: 3_000 });
-    const first = client.run("back_up", { world: "end" });
-    await whenBegun(1);
-    const impatient = client.run("back_up", { world: "end" }, { timeoutMs: 20 });
-    expect(await impatient.outcome).toMatchObject({ status: "timeout" });
-    expect(reasons).toEqual([]);
-    const second = client.run("back_up", { world: "end" });
-    await second.id;
-    first.cancel();
+    const timeoutMs = 1_000;
+    const { reasons, second } = await inTime(timeoutMs, async (from) => {
+      const { command, reasons, whenBegun } = backup(joining);
+      const { client } = await serve({ ...command, timeoutMs });
+      from();
+      const first = client.run("back_up", { world: "end" });
+      await whenBegun(1);
+      const impatient = client.run("back_up", { world: "end" }, { timeoutMs: 20 });
+      expect(await impatient.outcome).toMatchObject({ status: "timeout" });
+      expect(reasons).toEqual([]);
+      const second = client.run("back_up", { world: "end" });
+      await second.id;
+      first.cancel();
+      return { reasons, second };
+    });
     expect(await second.outcome).toMatchObject({ status: "timeout" });
     expect(reasons).toHaveLength(1);
   });
@@ -336,11 +344,13 @@ describe("join:", () => {
 
   test("a slow reader that joined holds the writer back, and gets every byte", async () => {
     const bytes = 3_000_000;
+    const held = gate();
     const command = defineCommand({
       name: "write",
       concurrency: { limit: 1, whenFull: "join" },
-      run: async (_args, { output }) => {
-        await sleep(50);
+      run: async (_args, context) => {
+        const { output } = context;
+        await held.command.run({}, context);
         for (let at = 0; at < bytes; at += 10_000) await output.write("stdout", Buffer.alloc(10_000, at / 10_000));
       },
     });
@@ -360,6 +370,8 @@ describe("join:", () => {
       }
       return length;
     })();
+    await second.id;
+    held.open();
     const { all } = await collect(first);
     expect([all.length, await slow]).toEqual([bytes, bytes]);
     expect(await second.outcome).toEqual(await first.outcome);
@@ -424,7 +436,7 @@ test("a call that waits for its turn is refused when the server closes, and the 
   const runs = ["1", "2"].map((note) => client.run("back_up", { world: "end", note }));
   await whenBegun(1);
   await positionsOf(runs[1] as RunHandle).until(1);
-  const closed = server.server.close({ graceMs: 5_000 });
+  const closed = server.server.close({ graceMs: 60_000 });
   expect(await runs[1]?.outcome).toMatchObject({ status: "rejected", error: { code: "busy" } });
   end("end1");
   expect(await runs[0]?.value).toBe("end1");

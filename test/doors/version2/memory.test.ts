@@ -255,7 +255,7 @@ async function play(seed: number, steps: readonly Step[], cuts: readonly number[
     for (const { code } of server.lost) expect(code).toBe("lost");
     if (!scene.isCut) expect(server.lost).toEqual([]);
     // Whoever was lost comes back no more, and its run is not left alone.
-    await expect.poll(() => server.dispatcher.activeRuns, { interval: 5, timeout: 5_000 }).toBe(0);
+    await expect.poll(() => server.dispatcher.activeRuns, { interval: 5 }).toBe(0);
     const ids = server.ended.map(({ runId }) => runId);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids).toHaveLength([...begun.values()].length);

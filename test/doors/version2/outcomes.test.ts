@@ -8,6 +8,7 @@ import { connect, defineCommand, defineScript } from "iscep";
 import { watchForLeaks } from "../../support/leaks.js";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
+import { ownPort } from "../../support/own-port.js";
 import { startServer } from "../../support/servers.js";
 import { collect } from "../../support/output.js";
 import * as threadCommands from "./modules/thread-commands.mjs";
@@ -136,7 +137,9 @@ describe("a run ends with exactly one outcome:", () => {
   });
 
   test("lost, when the server is killed", async () => {
-    const child = spawn(node, [fileURLToPath(new URL("programs/serve.mjs", import.meta.url))], {
+    // Nobody else listens there once the server is gone.
+    const port = String(await ownPort());
+    const child = spawn(node, [fileURLToPath(new URL("programs/serve.mjs", import.meta.url)), port], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const exited = once(child, "exit");

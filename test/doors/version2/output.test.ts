@@ -8,6 +8,7 @@ import { collect, patternBytes, writer } from "../../support/output.js";
 import { recorder } from "../../support/raw-session.js";
 import * as threadCommands from "./modules/thread-commands.mjs";
 import { errorOf } from "../../support/error-of.js";
+import { until } from "../../support/until.js";
 
 watchForLeaks();
 
@@ -83,7 +84,8 @@ test("10 MiB come whole to a reader that takes its time, and the writer waits fo
 
 test("a reader that stands still stops its writer, and nobody else", async () => {
   const { command, state } = writer();
-  const server = await startServer({ commands: [...originalTasks, command] });
+  const limits = { writeStallTimeoutMs: 60_000 };
+  const server = await startServer({ commands: [...originalTasks, command], limits });
   const client = await server.client({ protocol: 2 });
   const run = client.run("write", { bytes: 10 * MiB, piece: 64 * 1024 });
   const reader = run.output[Symbol.asyncIterator]();
@@ -104,7 +106,7 @@ test("a reader that stands still stops its writer, and nobody else", async () =>
 
 test("readers that stand still, more of them than the connection's window holds, hold up nobody else", async () => {
   const { command } = writer();
-  const limits = { maxRuns: 100 };
+  const limits = { maxRuns: 100, writeStallTimeoutMs: 60_000 };
   const client = await (await startServer({ commands: [...originalTasks, command], limits })).client();
   const readers = await Promise.all(
     Array.from({ length: 12 }, async () => {
@@ -134,21 +136,19 @@ describe("output that nobody reads", () => {
 
   test("is taken up while the run still goes on", async () => {
     const { command } = writer();
-    const server = await startServer({ commands: [command, ...originalTasks] });
+    const limits = { maxRetainedOutputBytes: 4 * MiB };
+    const server = await startServer({ commands: [command, ...originalTasks], limits });
     const wire = await recorder(server.port);
     const client = await connect(wire.url, { token: tokens.alice });
     later(() => client.close());
     const run = client.run("write", { bytes: 2 * MiB, piece: 16 * 1024, pauseMs: 2 });
     const progress: unknown[] = [];
     run.onProgress((fraction) => progress.push(fraction));
-    // Until it has stopped asking for output: nothing more comes then.
-    let before = -1;
-    while (before !== wire.toClient.length || before < 10) {
-      before = wire.toClient.length;
-      await new Promise((resolve) => setTimeout(resolve, 15));
-    }
-    const sent = wire.toClient.reduce((sum, chunk) => sum + chunk.length, 0);
-    expect(sent).toBeLessThan(400 * 1024);
+    const sentBytes = (): number => wire.toClient.reduce((sum, chunk) => sum + chunk.length, 0);
+    // With seven eighths of its window it stops asking for output, and nothing more comes.
+    await until(() => sentBytes() > 224 * 1024);
+    for (let count = 0; count < 10; count++) await client.ping();
+    expect(sentBytes()).toBeLessThan(400 * 1024);
     expect((await collect(run)).all.equals(patternBytes(0, 2 * MiB))).toBe(true);
     expect(await run.value).toBe(2 * MiB);
     expect(wire.connections).toBe(1);

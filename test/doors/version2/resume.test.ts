@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { connect, defineScript, type ConnectOptions } from "iscep";
+import { z } from "zod";
+import { connect, defineCommand, defineScript, type ConnectOptions } from "iscep";
 import { watchForLeaks } from "../../support/leaks.js";
 import { later } from "../../support/cleanup.js";
-import { gate, originalTasks } from "../../support/commands.js";
+import { gate } from "../../support/commands.js";
 import { faultProxy } from "../../support/fault-proxy.js";
 import { startServer, tokens } from "../../support/servers.js";
 import { collect, patternBytes, writer } from "../../support/output.js";
 import { recorder } from "../../support/raw-session.js";
 import { errorOf } from "../../support/error-of.js";
+import { inTime } from "../../support/in-time.js";
 import { until } from "../../support/until.js";
 
 watchForLeaks();
@@ -43,10 +45,11 @@ describe("output is whole, no byte lost or twice,", () => {
 
   test("when it is cut while the reader is far behind: windows begin anew", async () => {
     const { command } = writer();
-    const server = await startServer({ commands: [command] });
+    const bytes = 4 * 1024 * 1024;
+    // However long it takes to come back, while the command writes on.
+    const server = await startServer({ commands: [command], limits: { maxRetainedOutputBytes: bytes } });
     const wire = await recorder(server.port);
     const client = await open(wire.url, patience);
-    const bytes = 4 * 1024 * 1024;
     const run = client.run("write", { bytes, piece: 50_000, pauseMs: 1 });
     const seen: Uint8Array[] = [];
     let cuts = 0;
@@ -69,14 +72,26 @@ describe("output is whole, no byte lost or twice,", () => {
 });
 
 test("a plain call whose command speaks comes back for its answer alone", async () => {
-  const { command } = writer();
-  const server = await startServer({ commands: [command] });
+  const held = gate();
+  const speaks = defineCommand({
+    name: "speaks",
+    run: async (_args, context) => {
+      void context.output.write("stdout", patternBytes(0, 1_000_000));
+      await held.command.run({}, context);
+      void context.output.write("stdout", patternBytes(0, 1_000_000));
+      return "spoken";
+    },
+  });
+  const server = await startServer({ commands: [speaks] });
   const wire = await recorder(server.port);
   const client = await open(wire.url, patience);
-  const call = client.call("write", { bytes: 3 * 1024 * 1024, piece: 50_000, pauseMs: 2 });
+  const call = client.call("speaks", {});
+  await held.started(1);
   await client.ping();
   wire.cut();
-  expect(await call).toBe(3 * 1024 * 1024);
+  await client.ping();
+  held.open();
+  expect(await call).toBe("spoken");
   expect(wire.connections).toBe(2);
 });
 
@@ -134,19 +149,25 @@ test("a caller whose standard input was taken over is told, and does not take it
 });
 
 test("a caller that comes back within the grace has its run again", async () => {
-  const slow = gate();
   const vanished = gate("vanished");
-  const server = await startServer({ commands: [slow.command, vanished.command], limits: { callerGraceMs: 2_000 } });
-  const wire = await recorder(server.port);
-  const client = await open(wire.url, patience);
-  const run = client.run("gate", { tag: "same run" });
-  const call = client.call("gate", { tag: "call" });
-  await run.id;
-  await client.ping();
-  for (let count = 0; count < 2; count++) {
-    wire.cut();
+  const callerGraceMs = 1_000;
+  const { slow, server, run, call } = await inTime(callerGraceMs, async (from) => {
+    const slow = gate();
+    const server = await startServer({ commands: [slow.command, vanished.command], limits: { callerGraceMs } });
+    const wire = await recorder(server.port);
+    const client = await open(wire.url, patience);
+    const run = client.run("gate", { tag: "same run" });
+    const call = client.call("gate", { tag: "call" });
+    call.catch(() => {});
+    await run.id;
     await client.ping();
-  }
+    from();
+    for (let count = 0; count < 2; count++) {
+      wire.cut();
+      await client.ping();
+    }
+    return { slow, server, run, call };
+  });
   // The grace of a caller who leaves now ends later than that of the connections that were cut.
   const other = await open(server.url);
   await other.run("vanished", {}).id;
@@ -205,18 +226,25 @@ test.each([
 );
 
 test("a call without key whose connection breaks before it is known to have begun is lost, and sent once", async () => {
-  const slow = gate();
-  const server = await startServer({ commands: [...originalTasks, slow.command] });
+  const noted: number[] = [];
+  const note = defineCommand({
+    name: "note",
+    args: z.object({ number: z.int() }),
+    run: ({ number }) => noted.push(number),
+  });
+  const server = await startServer({ commands: [note] });
   const proxy = await faultProxy(server.port!, (connection) => (connection === 0 ? { toClient: { cutAt: 700 } } : {}));
   const client = await open(proxy.url, patience);
   // The answers of some of these pass, then comes the cut.
-  const calls = Array.from({ length: 20 }, (_, index) => client.call("add", { a: index, b: 1 }));
+  const calls = Array.from({ length: 20 }, (_, number) => client.call("note", { number }));
   const settled = await Promise.allSettled(calls);
   const lost = settled.filter(({ status }) => status === "rejected");
   expect(lost.length).toBeGreaterThan(0);
   for (const call of lost) expect(call).toMatchObject({ reason: { code: "lost" } });
-  const lines = (await server.logged()).split("\n").filter((line) => line.includes('"command":"add"'));
-  expect(lines).toHaveLength(20);
+  await server.logged();
+  // On a busy machine the server may see the end before it has begun all of them.
+  expect(noted.length).toBeGreaterThanOrEqual(20 - lost.length);
+  expect(new Set(noted).size).toBe(noted.length);
 });
 
 test("with a key it is sent again, and runs once", async () => {
@@ -250,12 +278,17 @@ test("a run whose output is gone when its caller comes back is lost, and never c
 test("a run whose caller's patience ends while nobody can be asked is lost, and not one that its timeout stopped", async () => {
   const slow = gate();
   const server = await startServer({ commands: [slow.command] });
-  const proxy = await faultProxy(server.port!);
-  const client = await open(proxy.url, { limits: { answerGraceMs: 10, reconnectMinDelayMs: 5 } });
-  const run = client.run("gate", {}, { detach: true, timeoutMs: 2_000 });
-  await run.id;
-  proxy.harm = { toServer: { cutAt: 0 } };
-  proxy.cut();
+  // The timeout must not be over before the connection is.
+  const timeoutMs = 1_000;
+  const run = await inTime(timeoutMs, async () => {
+    const proxy = await faultProxy(server.port!);
+    const client = await open(proxy.url, { limits: { answerGraceMs: 10, reconnectMinDelayMs: 5 } });
+    const begun = client.run("gate", {}, { detach: true, timeoutMs });
+    await begun.id;
+    proxy.harm = { toServer: { cutAt: 0 } };
+    proxy.cut();
+    return begun;
+  });
   expect(await run.outcome).toMatchObject({ status: "lost", error: { code: "lost" } });
   slow.open();
 });

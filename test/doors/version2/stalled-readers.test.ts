@@ -13,12 +13,13 @@ const KiB = 1024;
 
 /** Writes without end until it is stopped. */
 function endless(concurrency?: ConcurrencyDefinition) {
-  const state = { running: 0, stopped: 0, written: 0 };
+  const state = { begun: 0, running: 0, stopped: 0, written: 0 };
   const command = defineCommand({
     name: "endless",
     args: z.object({ bytes: z.int().optional() }),
     ...(concurrency === undefined ? {} : { concurrency }),
     run: async ({ bytes = Number.MAX_SAFE_INTEGER }, { output, signal }) => {
+      state.begun++;
       state.running++;
       const piece = Buffer.alloc(16 * KiB);
       for (let at = 0; at < bytes && !signal.aborted; at += piece.length) {
@@ -58,7 +59,7 @@ test("whoever reads but grants nothing is as one that left, and its place is fre
   const sessions = await Promise.all(Array.from({ length: 4 }, () => rawSession(server)));
   for (const session of sessions)
     session.send(messages(request(1, "call", { command: "endless", args: {}, output: 0 })));
-  await expect.poll(() => state.running).toBe(4);
+  await expect.poll(() => state.begun).toBe(4);
   for (const session of sessions) {
     expect(await session.response(1)).toMatchObject({ error: { data: { status: "cancelled" } } });
   }

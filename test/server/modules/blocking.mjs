@@ -1,14 +1,17 @@
 // For a worker thread, which imports this very file.
+import { appendFileSync, existsSync } from "node:fs";
 import { z } from "zod";
 import { defineCommand } from "iscep";
 
 export const block = defineCommand({
   name: "block",
-  description: "Holds up its thread",
-  args: z.object({ ms: z.int() }),
+  description: "Writes a line into the file that it has begun, and holds up its thread until there is the other file",
+  args: z.object({ begun: z.string(), go: z.string() }),
   thread: import.meta.url,
-  run: ({ ms }) => {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-    return ms;
+  run: ({ begun, go }) => {
+    appendFileSync(begun, "begun\n");
+    const never = new Int32Array(new SharedArrayBuffer(4));
+    while (!existsSync(go)) Atomics.wait(never, 0, 0, 5);
+    return "through";
   },
 });

@@ -4,6 +4,6 @@ const wait = defineCommand({
   name: "wait",
   run: (_args, { signal }) => new Promise((_, no) => signal.addEventListener("abort", no)),
 });
-const server = new Server({ commands: [wait], port: 0, tls: false });
+const server = new Server({ commands: [wait], port: Number(process.argv[2]), tls: false });
 const { url } = await server.listen();
 console.log(url);
