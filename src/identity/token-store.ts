@@ -4,16 +4,17 @@ import { realpathSync, statSync, watch, type BigIntStats, type FSWatcher } from 
 import { dirname, resolve } from "node:path";
 import { toIscepError, type IscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
-import { tokenReference } from "../session/proof.js";
 import type { ClientCertificate, Identity, ProvableToken, TokensAuthenticator } from "../model/identity.js";
-import { compileScopes } from "./scopes.js";
-import { compileCidrs } from "./source.js";
-import { grantOf, hasLoneSurrogate, isCertificateRecord, parseTokensFile, type TokensFile } from "./tokens-file.js";
+import { counts, indexTokens, type KnownToken, type KnownTokens } from "./known-tokens.js";
+import { hasLoneSurrogate, parseTokensFile } from "./tokens-file.js";
 import { readTokensText } from "./tokens-reader.js";
 import { clientKey, parseToken, quoteUnlessToken, storedKeyOf } from "./tokens.js";
 
 export interface TokenStoreOptions {
-  readonly limits: Pick<Limits, "maxTokensFileBytes" | "tokensFileCheckMs" | "tokenWarningDays">;
+  readonly limits: Pick<
+    Limits,
+    "maxTokensFileBytes" | "tokensFileCheckMs" | "tokenWarningDays" | "tokenWarningIntervalMs"
+  >;
   /**
    * Called once for each change after which the file cannot be used (the earlier tokens stay valid), and once for a
    * token that expires soon.
@@ -21,30 +22,6 @@ export interface TokenStoreOptions {
   onProblem(message: string, error?: IscepError): void;
   /** Called when the tokens have changed. */
   onReload?(): void;
-}
-
-interface KnownEntry {
-  readonly identity: Identity;
-  readonly notBeforeMs: number;
-  readonly disabled: boolean;
-  readonly countsAt: ((source: string) => boolean) | null;
-}
-
-interface KnownToken extends KnownEntry {
-  readonly reference: string;
-  readonly storedKey: Buffer;
-  readonly serverKey: Buffer;
-}
-
-interface KnownTokens {
-  /** Tokens that carry their id. */
-  readonly byId: ReadonlyMap<string, KnownToken>;
-  /** Other tokens by their stored key, in hex. Several owners may have the same one, as in the original. */
-  readonly byKey: ReadonlyMap<string, readonly KnownToken[]>;
-  /** All tokens, by the reference that version 2 uses. Several owners may have the same one. */
-  readonly byReference: ReadonlyMap<string, readonly KnownToken[]>;
-  /** Client certificates, by what the file calls them. */
-  readonly byCertificate: ReadonlyMap<string, KnownEntry>;
 }
 
 /**
@@ -71,6 +48,7 @@ class TokenStore implements TokensAuthenticator {
   #checkedAtMs: number;
   readonly #warned = new Set<string>();
   #watchers: FSWatcher[] = [];
+  readonly #warning: NodeJS.Timeout;
   /** Which token an identity came from, also after the file was read again. */
   readonly #origins = new WeakMap<Identity, KnownToken>();
 
@@ -85,10 +63,13 @@ class TokenStore implements TokensAuthenticator {
       this.#seen = signatureOf(stats);
       this.#unsettled = this.#isRecent(stats);
     } catch (error) {
-      this.close();
+      this.#closeWatchers();
       throw error;
     }
     this.#checkedAtMs = performance.now();
+    this.#warn();
+    // Otherwise a server whose file stays the same would never tell of a token that had a long time left at first.
+    this.#warning = setInterval(() => this.#warn(), options.limits.tokenWarningIntervalMs).unref();
   }
 
   currentGeneration(): number {
@@ -155,6 +136,11 @@ class TokenStore implements TokensAuthenticator {
   }
 
   close(): void {
+    clearInterval(this.#warning);
+    this.#closeWatchers();
+  }
+
+  #closeWatchers(): void {
     for (const watcher of this.#watchers) watcher.close();
     this.#watchers = [];
   }
@@ -165,7 +151,7 @@ class TokenStore implements TokensAuthenticator {
    */
   #watch(): void {
     const failed = (error: unknown): void => {
-      this.close();
+      this.#closeWatchers();
       this.#options.onProblem(
         `the system does not report changes of tokens file ${this.#path}; it is looked at every ${this.#options.limits.tokensFileCheckMs} ms`,
         toIscepError(error),
@@ -215,13 +201,13 @@ class TokenStore implements TokensAuthenticator {
     }
     this.#generation++;
     this.#options.onReload?.();
+    this.#warn();
   }
 
   #read(): { tokens: KnownTokens; digest: string; stats: BigIntStats } {
     const { text, stats } = readTokensText(this.#path, this.#options.limits);
     const file = parseTokensFile(text, this.#path);
-    this.#warn(file);
-    return { tokens: index(file), digest: createHash("sha256").update(text).digest("hex"), stats };
+    return { tokens: indexTokens(file), digest: createHash("sha256").update(text).digest("hex"), stats };
   }
 
   /** Dates of files come from a clock that ticks only every few milliseconds. */
@@ -229,65 +215,22 @@ class TokenStore implements TokensAuthenticator {
     return Date.now() - Number(stats.ctimeMs) < this.#options.limits.tokensFileCheckMs;
   }
 
-  #warn(file: TokensFile): void {
+  #warn(): void {
     const nowMs = Date.now();
-    for (const [owner, entries] of file) {
-      for (const entry of entries) {
-        const { id, expiresAtMs, disabled } = grantOf(entry);
-        const soon = expiresAtMs > nowMs && expiresAtMs - nowMs < this.#options.limits.tokenWarningDays * 86_400_000;
-        if (id === null || disabled || !soon || this.#warned.has(id)) continue;
-        this.#warned.add(id);
-        const day = new Date(expiresAtMs).toISOString();
-        this.#options.onProblem(
-          isCertificateRecord(entry)
-            ? `certificate ${id} of ${quoteUnlessToken(owner)} counts until ${day}; remove it, and add it again with \`iscep tokens add\``
-            : `token ${id} of ${quoteUnlessToken(owner)} expires at ${day}; \`iscep tokens rotate\` makes a new one`,
-        );
-      }
+    const { byReference, byCertificate } = this.#tokens;
+    for (const { kind, identity, disabled } of [...byCertificate.values(), ...[...byReference.values()].flat()]) {
+      const { owner, tokenId: id, expiresAtMs } = identity;
+      const soon = expiresAtMs > nowMs && expiresAtMs - nowMs < this.#options.limits.tokenWarningDays * 86_400_000;
+      if (id === null || disabled || !soon || this.#warned.has(id)) continue;
+      this.#warned.add(id);
+      const day = new Date(expiresAtMs).toISOString();
+      this.#options.onProblem(
+        kind === "certificate"
+          ? `certificate ${id} of ${quoteUnlessToken(owner)} counts until ${day}; remove it, and add it again with \`iscep tokens add\``
+          : `token ${id} of ${quoteUnlessToken(owner)} expires at ${day}; \`iscep tokens rotate\` makes a new one`,
+      );
     }
   }
-}
-
-function index(file: TokensFile): KnownTokens {
-  const byId = new Map<string, KnownToken>();
-  const byKey = new Map<string, KnownToken[]>();
-  const byReference = new Map<string, KnownToken[]>();
-  const byCertificate = new Map<string, KnownEntry>();
-  for (const [owner, entries] of file) {
-    for (const entry of entries) {
-      const grant = grantOf(entry);
-      const { id, notBeforeMs, expiresAtMs, disabled, cidrs } = grant;
-      const identity: Identity = Object.freeze({
-        owner,
-        tokenId: id,
-        expiresAtMs,
-        scopes: grant.scopes,
-        ...compileScopes(grant.scopes),
-      });
-      const countsAt = cidrs === null ? null : compileCidrs(cidrs);
-      const terms: KnownEntry = { identity, notBeforeMs, disabled, countsAt };
-      if ("certificate" in grant) {
-        byCertificate.set(grant.certificate, terms);
-        continue;
-      }
-      const { carriedId, storedKey, serverKey } = grant;
-      const reference = tokenReference(storedKey);
-      const known: KnownToken = { ...terms, storedKey, serverKey, reference };
-      byReference.set(reference, [...(byReference.get(reference) ?? []), known]);
-      if (carriedId !== null) {
-        byId.set(carriedId, known);
-      } else {
-        const key = storedKey.toString("hex");
-        byKey.set(key, [...(byKey.get(key) ?? []), known]);
-      }
-    }
-  }
-  return { byId, byKey, byReference, byCertificate };
-}
-
-function counts(token: KnownEntry, nowMs: number, source: string | undefined): boolean {
-  if (token.disabled || nowMs < token.notBeforeMs || nowMs >= token.identity.expiresAtMs) return false;
-  return token.countsAt === null || (source !== undefined && token.countsAt(source));
 }
 
 function signatureOf(stats: BigIntStats): string {

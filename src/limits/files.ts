@@ -119,6 +119,12 @@ export const fileLimits = {
     max: 36_500,
     reason: "how long before a token expires its server warns, so that there is time to rotate it",
   },
+  tokenWarningIntervalMs: {
+    min: 1,
+    default: 3_600_000,
+    max: forever,
+    reason: "how often a server looks for tokens that expire soon, because the file may stay the same for months",
+  },
   certificateLifetimeDays: {
     default: 3_650,
     max: 36_500,

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -251,6 +251,26 @@ describe("opening", () => {
     opened.store.currentGeneration();
     expect(opened.problems).toHaveLength(2);
     expect(opened.problems[1]?.message).toContain('"carl"');
+  });
+
+  test("warns of a token that has come near its end while nobody changed the file or called", async () => {
+    const [untilMs, warningMs] = [200, 60_000];
+    const createdMs = Date.now();
+    const record = recordOf(mintToken(), { scopes: [], createdMs, expiresAtMs: createdMs + warningMs + untilMs });
+    const path = newPath({ alice: record });
+    const problems: string[] = [];
+    const warned = new EventEmitter();
+    const store = openTokenStore(path, {
+      limits: { ...defaultLimits, tokenWarningDays: warningMs / dayMs, tokenWarningIntervalMs: 10 },
+      onProblem(message) {
+        problems.push(message);
+        warned.emit("warned");
+      },
+    });
+    onTestFinished(() => store.close());
+    // On a machine that stood still for so long, the warning is there already.
+    if (problems.length === 0) await once(warned, "warned");
+    expect(problems).toEqual([expect.stringContaining(record.id)]);
   });
 
   test("does not keep a process alive, nor read the file at each verify", async () => {
