@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { isProcessGone, ownProcessMark } from "./process-mark.js";
+import { realPath } from "./real-path.js";
 
 const temporaryPattern = /\.([0-9]+-[0-9]+-[0-9a-f]{8})-[0-9a-f]{16}\.tmp$/;
 
@@ -26,17 +27,39 @@ export function temporaryPathOf(path: string): string {
   return `${path}.${ownProcessMark()}-${randomBytes(8).toString("hex")}.tmp`;
 }
 
-/** Replaces the file or makes it, with the owner as before and mode 0600 by default. It is on the disk when this returns. */
+/**
+ * Replaces the file or makes it, with the owner as before and mode 0600 by default. A link stays, and the file that it
+ * leads to is replaced. It is on the disk when this returns.
+ */
 export function writeFileAtomically(path: string, text: string, mode = 0o600): void {
-  const temporary = writeTemporaryFile(path, text);
+  writeFilesAtomically([{ path, text, mode }]);
+}
+
+export interface FileToWrite {
+  readonly path: string;
+  readonly text: string;
+  readonly mode: number;
+}
+
+/**
+ * Does so with several files, and replaces the first one when all texts are on the disk. So a full disk leaves all
+ * files as they were. What must not be lost comes last, because a rename may fail too.
+ */
+export function writeFilesAtomically(files: readonly FileToWrite[]): void {
+  const made: { readonly target: string; readonly temporary: string }[] = [];
   try {
-    if (mode !== 0o600) chmodSync(temporary, mode);
-    renameSync(temporary, path);
+    for (const { path, text, mode } of files) {
+      const target = realPath(path);
+      const temporary = writeTemporaryFile(target, text);
+      made.push({ target, temporary });
+      if (mode !== 0o600) chmodSync(temporary, mode);
+    }
+    for (const { target, temporary } of made) renameSync(temporary, target);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    for (const { temporary } of made) rmSync(temporary, { force: true });
     throw error;
   }
-  syncFolderOf(path);
+  for (const { target } of made) syncFolderOf(target);
 }
 
 /**

@@ -1,10 +1,10 @@
 /** Changes a tokens file: it locks the file, reads it, changes it, and replaces it as a whole. */
-import { lstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { statSync } from "node:fs";
 import { IscepError, isIscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
 import { writeFileAtomically } from "../files/atomic-file.js";
 import { withFileLock } from "../files/file-lock.js";
+import { realPath } from "../files/real-path.js";
 import { parseTokensFile, serialiseTokensFile, type TokenEntry } from "./tokens-file.js";
 import { readTokensText } from "./tokens-reader.js";
 
@@ -24,7 +24,7 @@ export async function changeTokensFile<Result>(
   mayCreate: boolean,
   edit: (owners: Owners) => Result,
 ): Promise<Result> {
-  const target = realPath(path);
+  const target = tokensPlace(path);
   try {
     return await withFileLock(target, limits.fileLockTimeoutMs, () => {
       const exists = statSync(target, { throwIfNoEntry: false }) !== undefined;
@@ -50,18 +50,13 @@ export async function changeTokensFile<Result>(
   }
 }
 
-/** A rename onto a symbolic link would replace the link, and leave the file that the server reads as it was. */
-export function realPath(path: string): string {
+/** @throws IscepError `configuration` */
+export function tokensPlace(path: string): string {
   try {
-    if (statSync(path, { throwIfNoEntry: false }) !== undefined) return realpathSync(path);
-    const place = join(realpathSync(dirname(resolve(path))), basename(path));
-    // The link may exist before its file, for example on a volume that is still empty.
-    const isLink = lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-    return isLink ? realPath(resolve(dirname(place), readlinkSync(place))) : place;
-  } catch (error) {
-    if (isIscepError(error)) throw error;
+    return realPath(path);
+  } catch (cause) {
     throw new IscepError("configuration", `tokens file ${path}: its folder must exist and be open to this user`, {
-      cause: error,
+      cause,
     });
   }
 }

@@ -4,7 +4,7 @@ import { IscepError } from "../errors.js";
 import { createFileExclusively } from "../files/atomic-file.js";
 import { defaultLimits } from "../limits/limits.js";
 import { defaultScopes } from "./scopes.js";
-import { changeTokensFile, realPath } from "./tokens-change.js";
+import { changeTokensFile, tokensPlace } from "./tokens-change.js";
 import { readTokensText } from "./tokens-reader.js";
 import type { WriterOptions } from "./tokens-writer.js";
 import {
@@ -34,7 +34,7 @@ export async function importTokens(
   originalFile: string,
   { limits = defaultLimits }: WriterOptions = {},
 ): Promise<ImportedTokens> {
-  const copy = realPath(path) === realPath(originalFile) ? `${path}.original` : undefined;
+  const copy = tokensPlace(path) === tokensPlace(originalFile) ? `${path}.original` : undefined;
   const readOriginal = (): TokensFile => parseTokensFile(readTokensText(originalFile, limits).text, originalFile);
   readOriginal(); // read it before a file is made for nothing
   const hasCopy = copy !== undefined && hasTokensInClear(readOriginal()) && keepCopy(originalFile, copy);

@@ -1,5 +1,5 @@
 import { X509Certificate, createPrivateKey, generateKeyPairSync } from "node:crypto";
-import { readFile, rename, stat, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
@@ -41,6 +41,41 @@ test("nothing is overwritten without --force", async () => {
     pin: expect.stringMatching(/^sha256:/) as string,
   });
   expect((await stat(join(folder, "key.pem"))).mode & 0o777).toBe(0o600);
+});
+
+test("links stay, and the files that they lead to are replaced, also by a new pair", async () => {
+  const folder = temporaryFolder();
+  await mkdir(join(folder, "real"));
+  for (const name of ["cert.pem", "key.pem"]) await symlink(join("real", name), join(folder, name));
+  const pins: string[] = [];
+  for (const words of [
+    ["cert", "--force"],
+    ["cert", "--key", "key.pem", "--days", "2"],
+    ["cert", "--force"],
+  ]) {
+    const { stdout } = await iscep(words, { folder });
+    const shown = await iscep(["cert", "--show", "real/cert.pem"], { folder });
+    expect(shown.stdout).toBe(stdout);
+    pins.push(stdout);
+    for (const name of ["cert.pem", "key.pem"]) expect((await lstat(join(folder, name))).isSymbolicLink()).toBe(true);
+  }
+  expect([pins[0] === pins[1], pins[1] === pins[2]]).toEqual([true, false]);
+  expect((await readdir(join(folder, "real"))).sort()).toEqual(["cert.pem", "key.pem"]);
+  expect((await stat(join(folder, "real", "key.pem"))).mode & 0o777).toBe(0o600);
+  expect((await stat(join(folder, "real", "cert.pem"))).mode & 0o777).toBe(0o644);
+});
+
+test("when one of a new pair cannot be written, the key that was there is not lost", async () => {
+  const folder = temporaryFolder();
+  await writeFile(join(folder, "key.pem"), "precious");
+  await mkdir(join(folder, "cert.pem"));
+  await symlink("cert.pem/missing/cert.pem", join(folder, "lost.pem"));
+  for (const cert of ["cert.pem", "lost.pem", "key.pem/cert.pem"]) {
+    const { code, stderr } = await iscep(["cert", "--force", "--cert", cert], { folder });
+    expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining("cannot be written") as string });
+    expect(await readFile(join(folder, "key.pem"), "utf8")).toBe("precious");
+  }
+  expect((await readdir(folder)).sort()).toEqual(["cert.pem", "key.pem", "lost.pem"]);
 });
 
 test.each([

@@ -1,13 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { IscepError } from "../../errors.js";
-
-export interface NewFile {
-  readonly path: string;
-  readonly text: string;
-  readonly mode: number;
-}
+import { writeFilesAtomically, type FileToWrite } from "../../files/atomic-file.js";
 
 /** @throws IscepError `usage` that lists the files that already exist */
 export function refuseExisting(paths: readonly string[], advice: string): void {
@@ -22,27 +17,22 @@ export function refuseExisting(paths: readonly string[], advice: string): void {
  * Makes the files and their folders. Without `overwrite`, a file that appears meanwhile is not changed either.
  * @throws IscepError `configuration`
  */
-export async function writeNewFiles(files: readonly NewFile[], overwrite = false): Promise<void> {
+export async function writeNewFiles(files: readonly FileToWrite[], overwrite = false): Promise<void> {
   for (const { path, text, mode } of files) {
-    try {
+    await doOrSay([path], async () => {
       await mkdir(dirname(path), { recursive: true });
-      if (overwrite) await replaceFile(path, text, mode);
-      else await writeFile(path, text, { mode, flag: "wx" });
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new IscepError("configuration", `${path} cannot be written: ${reason}`, { cause: error });
-    }
+      if (!overwrite) await writeFile(path, text, { mode, flag: "wx" });
+    });
   }
+  const paths = files.map(({ path }) => path);
+  if (overwrite) await doOrSay(paths, () => writeFilesAtomically(files));
 }
 
-/** Uses a rename, so that a key is never in a file that others could have opened before. */
-async function replaceFile(path: string, text: string, mode: number): Promise<void> {
-  const temporary = `${path}.${process.pid}.new`;
+async function doOrSay(paths: readonly string[], write: () => void | Promise<void>): Promise<void> {
   try {
-    await writeFile(temporary, text, { mode, flag: "wx" });
-    await rename(temporary, path);
+    await write();
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new IscepError("configuration", `${paths.join(" and ")} cannot be written: ${reason}`, { cause: error });
   }
 }

@@ -64,7 +64,8 @@ async function makeCertificate(options: CertOptions): Promise<void> {
     ...(renewed === undefined ? {} : { keyPem: renewed }),
   });
   const certFile = { path: cert, text: made.certPem, mode: 0o644 };
-  if (renewed === undefined) await writeNewFiles([{ path: key, text: made.keyPem, mode: 0o600 }, certFile], force);
+  // The key comes last, because a certificate can be made again.
+  if (renewed === undefined) await writeNewFiles([certFile, { path: key, text: made.keyPem, mode: 0o600 }], force);
   else writeFileAtomically(cert, made.certPem, certFile.mode);
   if (options.json === true) {
     await print(`${JSON.stringify({ cert, key, pin: made.pin })}\n`);
