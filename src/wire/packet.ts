@@ -164,7 +164,7 @@ export class PacketReader {
     if (size > this.maxPacketBytes) {
       throw new IscepError(
         "too_large",
-        `a packet may have ${this.maxPacketBytes} bytes here, and this one claims ${size}`,
+        `a packet may have ${this.maxPacketBytes} bytes here (maxPacketBytes), and this one claims ${size}`,
         {
           details: { limit: this.maxPacketBytes, size },
         },

@@ -2,7 +2,7 @@
  * One authenticated session on one connection: requests go out, answers and output come back. It knows nothing of what
  * happens to calls.
  */
-import { IscepError, toIscepError } from "../../errors.js";
+import { IscepError, isErrorCode, toIscepError } from "../../errors.js";
 import { forever } from "../../limits/limit.js";
 import type { Limits } from "../../limits/limits.js";
 import { Outbox } from "../../session/outbox.js";
@@ -217,10 +217,11 @@ export class Version2ClientConnection implements ClientConnection {
     }
     if (event.kind === "data") this.#window.receive(event.bytes.length);
     if (event.kind === "notification" && event.method === "goaway") {
-      const { message } = event.params;
+      const { message, code: told } = event.params;
       const reason = typeof message === "string" ? message : "it gave no reason";
-      const code = event.params["code"] === "unauthorized" ? "unauthorized" : "lost";
-      this.#goingAway = new IscepError(code, `the server ended the session: ${reason}`);
+      const code = told === "unauthorized" ? "unauthorized" : "lost";
+      const cause = new IscepError(typeof told === "string" && isErrorCode(told) ? told : "lost", reason);
+      this.#goingAway = new IscepError(code, `the server ended the session: ${reason}`, { cause });
       // Without a token, everything that was sent was refused unread.
       const { token, negotiated } = this.#options;
       if (code === "unauthorized" && token === undefined && negotiated.hello.authentication === "token")

@@ -3,7 +3,7 @@
  * it.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { toIscepError, type IscepError } from "../../errors.js";
+import { isIscepError, toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { ConnectionEvents } from "../protocol/connection-events.js";
 import { BackOff } from "./back-off.js";
@@ -26,7 +26,7 @@ export class Reconnection<Connection extends { destroy(): void }> {
   #attempt: AbortController | undefined;
   #isUnderWay = false;
   #arrivedAtMs = performance.now();
-  /** How many connections, one after the other, ended because the server broke the protocol. */
+  /** How many connections, one after the other, ended by what will probably happen again. */
   #breaches = 0;
 
   constructor(options: ReconnectionOptions<Connection>) {
@@ -43,7 +43,8 @@ export class Reconnection<Connection extends { destroy(): void }> {
   isUseless(error: IscepError): boolean {
     const { maxProtocolFaults, reconnectTimeoutMs } = this.#options.limits;
     if (error.code === "unauthorized" || error.code === "not_trusted") return true;
-    const isBreach = error.code === "protocol";
+    const isBreach =
+      failsAgain(error) || (error.code === "lost" && isIscepError(error.cause) && failsAgain(error.cause));
     // A connection that was useful for long makes up for the earlier ones.
     if (!isBreach || performance.now() - this.#arrivedAtMs > reconnectTimeoutMs) this.#breaches = 0;
     return isBreach && ++this.#breaches >= maxProtocolFaults;
@@ -89,4 +90,9 @@ export class Reconnection<Connection extends { destroy(): void }> {
     // An error as the reason would have a stack, which nobody reads.
     this.#attempt?.abort("the client is closed");
   }
+}
+
+/** One side broke the protocol, or sent what is too large for the other one. The same calls would lead to it again. */
+function failsAgain({ code }: IscepError): boolean {
+  return code === "protocol" || code === "too_large" || code === "invalid_arguments";
 }

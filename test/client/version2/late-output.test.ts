@@ -7,12 +7,12 @@ import { startServer } from "../../support/servers.js";
 watchForLeaks();
 
 test("an attach for output that was read late is over when its run is", async () => {
-  let printed = 0;
+  const state = { printed: 0 };
   let allowEnd = (): void => {};
   const prints = defineCommand({
     name: "prints",
     run: async (_args, { output }) => {
-      for (; printed < 300_000; printed += 30_000) await output.write("stdout", "x".repeat(30_000));
+      for (; state.printed < 300_000; state.printed += 30_000) await output.write("stdout", "x".repeat(30_000));
       await new Promise<void>((resolve) => (allowEnd = resolve));
     },
   });
@@ -20,10 +20,10 @@ test("an attach for output that was read late is over when its run is", async ()
   const server = await startServer({ commands: [prints], limits: { maxCallsInFlight: 2 } });
   const client = await server.client({ timeoutMs: 5_000, limits: { answerGraceMs: 0 } });
   for (const round of [1, 2]) {
-    printed = 0;
+    state.printed = 0;
     const run = client.run("prints", {});
     // The client parks the output, which nobody reads yet, and so the command goes on.
-    while (printed < 300_000) await client.echo(round);
+    while (state.printed < 300_000) await client.echo(round);
     let bytes = 0;
     for await (const chunk of run.output) {
       bytes += chunk.bytes.length;

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { connect, isIscepError, type Client, type ConnectOptions } from "iscep";
 import { BackOff } from "#iscep/client/version2/back-off";
+import { defaultLimits } from "#iscep/limits/limits";
 import { watchForLeaks } from "../../support/leaks.js";
 import { later } from "../../support/cleanup.js";
 import { gate, originalTasks } from "../../support/commands.js";
@@ -208,6 +209,35 @@ test("a call with a key that is refused when it is sent again is lost: the first
   const run = client.run("any", {}, { idempotencyKey: "k" });
   expect(await run.outcome).toMatchObject({ status: "lost" });
   expect(server.sessions).toHaveLength(2);
+});
+
+test.each(["protocol", "invalid_arguments", "too_large"])(
+  "a client that is sent away with %s each time does not come back without end",
+  async (code) => {
+    const server = await handmade((session) => {
+      void session
+        .until(() => session.messages.length > 0)
+        .then(() => {
+          const { id } = session.messages[0] ?? {};
+          session.send(messages(notification("started", { call: id, run: "r" })));
+          session.send(messages(notification("goaway", { code, message: "a wrong size" })));
+          session.socket.end();
+        });
+    });
+    const client = await open(server.url, patience);
+    const outcome = await client.run("any", {}, { timeoutMs: 5_000 }).outcome;
+    expect(outcome).toMatchObject({ status: "lost", error: { message: expect.stringContaining("a wrong size") } });
+    expect(server.sessions).toHaveLength(defaultLimits.maxProtocolFaults);
+  },
+);
+
+test("a client does not fetch without end what is too large for it", async () => {
+  const server = await startServer({ commands: originalTasks });
+  const wire = await recorder(server.port);
+  const client = await open(wire.url, { limits: { ...patience.limits, maxPacketBytes: 65_536 } });
+  const outcome = await client.run("big", { n: 100_000 }, { timeoutMs: 5_000 }).outcome;
+  expect(outcome).toMatchObject({ status: "lost", error: { message: expect.stringContaining("maxPacketBytes") } });
+  expect(wire.connections).toBe(defaultLimits.maxProtocolFaults);
 });
 
 test.each(["maxPacketBytes", "maxDataBytes", "maxCallsInFlight", "streamWindowBytes", "connectionWindowBytes"])(
