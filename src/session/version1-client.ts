@@ -17,11 +17,13 @@ export type Version1Answer =
 
 export class Version1ClientSession {
   readonly #reader: PacketReader;
-  readonly #limits: Version1ClientLimits;
+  readonly #contentLimits: JsonLimits;
   #expected: number | undefined;
 
   constructor(limits: Version1ClientLimits) {
-    this.#limits = limits;
+    // The content of an answer is an object with one key around the value, which may use all that is allowed.
+    const { maxJsonDepth, maxJsonKeys } = limits;
+    this.#contentLimits = { ...limits, maxJsonDepth: maxJsonDepth + 1, maxJsonKeys: maxJsonKeys + 1 };
     this.#reader = new PacketReader(limits.maxPacketBytes);
   }
 
@@ -47,7 +49,7 @@ export class Version1ClientSession {
     const packet = this.#reader.next();
     if (packet === undefined) return undefined;
     if (packet === null) throw new IscepError("protocol", "the server said that it is gone (a packet of size 0)");
-    const content = decodeAnswer(() => decodeContent(packet, this.#limits));
+    const content = decodeAnswer(() => decodeContent(packet, this.#contentLimits));
     if (packet.type === PacketType.UNAUTHORIZED) {
       const error = content.error === undefined ? new IscepError("unauthorized") : readError(content);
       return { kind: "error", error };

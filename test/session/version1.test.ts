@@ -138,6 +138,18 @@ describe("the client's side of version 1", () => {
     expect(read(encodePacket(PacketType.ERROR, '{"error":{"a":1}}'))).toMatchObject({ error: { code: "failed" } });
   });
 
+  it("reads a value as deep, and with as many keys, as a server may send", () => {
+    const { maxJsonDepth, maxJsonKeys } = defaultLimits;
+    let deep: unknown = 1;
+    for (let depth = 0; depth < maxJsonDepth; depth++) deep = [deep];
+    const wide = Object.fromEntries(Array.from({ length: maxJsonKeys }, (_, key) => [`key${key}`, 1]));
+    const session = new Version1ServerSession(defaultLimits, 4 * 1024 * 1024);
+    for (const value of [deep, wide]) {
+      const [answer] = answersOf(PacketType.SEND_CMD, session.responseAnswer(value));
+      expect(answer).toEqual({ kind: "response", value });
+    }
+  });
+
   it("takes no answer of another kind for its own", () => {
     expect(() => answersOf(PacketType.ECHO, encodePacket(PacketType.CMD_RESPONSE, "{}"))).toThrow(
       expect.objectContaining({ code: "protocol" }),
