@@ -13,6 +13,7 @@ export class TokenClients {
   /** The clients of other tokens. The one that was used longest ago comes first. */
   readonly #others = new Map<string | undefined, Version2Client>();
   readonly #token: string | undefined;
+  #isClosed = false;
 
   constructor(
     own: Version2Client,
@@ -28,9 +29,9 @@ export class TokenClients {
 
   /** undefined means the client's own token, and null means no token. */
   of(given: string | null | undefined): Version2Client {
-    if (given === undefined) return this.#own;
     const token = given ?? undefined;
-    if (token === this.#token) return this.#own;
+    // When all are closed, the client's own one refuses each call.
+    if (given === undefined || token === this.#token || this.#isClosed) return this.#own;
     const known = this.#others.get(token);
     if (known === undefined) this.#makeRoom();
     const client = known ?? this.#open(token);
@@ -51,6 +52,7 @@ export class TokenClients {
 
   /** @param gone as for `Version2Client.close` */
   async close(gone?: IscepError): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([this.#own, ...this.#others.values()].map((client) => client.close(gone)));
   }
 }
