@@ -1,7 +1,7 @@
 /** The requests of one client: the one that is out, and those that wait, in the order in which they were made. */
-import { setMaxListeners } from "node:events";
 import { IscepError } from "../../errors.js";
 import type { Version1RequestType } from "../../session/version1-client.js";
+import { watchSignal } from "../protocol/watch-signal.js";
 
 /** One request on its way to its answer. */
 export class PendingRequest {
@@ -12,8 +12,7 @@ export class PendingRequest {
   readonly deadlineMs: number;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: IscepError) => void;
-  #signal: AbortSignal | undefined;
-  #aborted: (() => void) | undefined;
+  #unwatch: (() => void) | undefined;
 
   constructor(
     type: Version1RequestType,
@@ -32,11 +31,7 @@ export class PendingRequest {
 
   /** Calls `aborted` at most once, and not after the request was settled. */
   watch(signal: AbortSignal, aborted: () => void): void {
-    this.#signal = signal;
-    this.#aborted = aborted;
-    // One signal may stop any number of calls, and Node treats more than 10 listeners as a leak.
-    setMaxListeners(0, signal);
-    signal.addEventListener("abort", aborted, { once: true });
+    this.#unwatch = watchSignal(signal, aborted);
   }
 
   resolve(value: unknown): void {
@@ -50,7 +45,7 @@ export class PendingRequest {
   }
 
   #settle(): void {
-    if (this.#aborted !== undefined) this.#signal?.removeEventListener("abort", this.#aborted);
+    this.#unwatch?.();
   }
 }
 

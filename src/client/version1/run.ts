@@ -4,6 +4,7 @@ import type { Outcome, ScriptResult } from "../../model/outcome.js";
 import { isScriptResult } from "../../model/script-result.js";
 import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-handle.js";
 import type { OutputChunk } from "../protocol/run-output.js";
+import { watchSignal } from "../protocol/watch-signal.js";
 
 /** @param send calls the command; its signal is aborted by `cancel` and by `signal` */
 export function followVersion1(
@@ -12,14 +13,14 @@ export function followVersion1(
 ): RunHandle {
   const controller = new AbortController();
   const aborted = (): void => controller.abort(signal?.reason);
+  const unwatch = signal === undefined ? undefined : watchSignal(signal, aborted);
   if (signal?.aborted === true) aborted();
-  else signal?.addEventListener("abort", aborted, { once: true });
   const outcome = send(controller.signal)
     .then(
       (value): Outcome => (isScriptResult(value) ? outcomeOfScript(value) : { status: "completed", value }),
       (thrown: unknown) => outcomeOverVersion1(toIscepError(thrown)),
     )
-    .finally(() => signal?.removeEventListener("abort", aborted));
+    .finally(() => unwatch?.());
   return handleOf(outcome, () => controller.abort());
 }
 

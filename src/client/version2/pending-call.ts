@@ -7,6 +7,7 @@ import type { InputSender } from "../protocol/input-sender.js";
 import type { TerminalSize } from "../protocol/run-handle.js";
 import type { OutputQueue } from "../protocol/run-output.js";
 import { inputTaken } from "./call-errors.js";
+import { watchSignal } from "../protocol/watch-signal.js";
 import type { CallState } from "./call-states.js";
 
 export interface CallRequest {
@@ -55,8 +56,7 @@ export class PendingCall {
   size: TerminalSize | undefined;
   /** undefined when nobody wants it any more. */
   output: OutputQueue | undefined;
-  #signal: AbortSignal | undefined;
-  #aborted: (() => void) | undefined;
+  #unwatch: (() => void) | undefined;
 
   constructor(id: number, request: CallRequest, limits: Limits) {
     this.id = id;
@@ -101,9 +101,7 @@ export class PendingCall {
   }
 
   watch(signal: AbortSignal, aborted: () => void): void {
-    this.#signal = signal;
-    this.#aborted = aborted;
-    signal.addEventListener("abort", aborted, { once: true });
+    this.#unwatch = watchSignal(signal, aborted);
   }
 
   started(run: string): void {
@@ -150,7 +148,7 @@ export class PendingCall {
   }
 
   #settle(): void {
-    if (this.#aborted !== undefined) this.#signal?.removeEventListener("abort", this.#aborted);
+    this.#unwatch?.();
     this.request.input?.close();
   }
 }
