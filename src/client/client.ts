@@ -148,11 +148,16 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
       unknownOption("client.run()", options, runOptionNames) ??
       sourceFault(options?.stdin) ??
       this.#unreachable(options);
-    if (fault !== undefined) {
+    const refused = (reason: IscepError): RunHandle<ResultOf<Commands, Name>> => {
       closeSource(options?.stdin);
-      return refusedRun(fault);
+      return refusedRun(reason);
+    };
+    if (fault !== undefined) return refused(fault);
+    try {
+      return this.#protocolClient.run(name, given, options);
+    } catch (error) {
+      return refused(toIscepError(error));
     }
-    return this.#protocolClient.run(name, given, options);
   }
 
   all<Name extends NameOf<Commands>>(
@@ -188,7 +193,11 @@ export class ConnectedClient<Commands extends object> implements Client<Commands
   attach(run: string, options: AttachOptions = {}): RunHandle {
     const fault = unknownOption("client.attach()", options, attachOptionNames);
     if (fault !== undefined) return refusedRun(fault);
-    return this.#protocolClient.attach(run, options);
+    try {
+      return this.#protocolClient.attach(run, options);
+    } catch (error) {
+      return refusedRun(toIscepError(error));
+    }
   }
 
   async cancel(run: string, options?: CallOptions): Promise<void> {

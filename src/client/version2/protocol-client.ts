@@ -5,9 +5,11 @@ import type { Limits } from "../../limits/limits.js";
 import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import { activeTracing } from "../../traces/tracing.js";
+import { keyMember, terminalMember, traceMember, waitMember } from "./call-members.js";
 import { AttemptedCall, type AttemptListener } from "./attempted-call.js";
 import { PlainCall, valueOf } from "./plain-call.js";
 import { InputSender } from "../protocol/input-sender.js";
+import { checkText } from "../protocol/check-text.js";
 import { checkTimeout } from "../protocol/call-timeout.js";
 import { withCallSite } from "../protocol/call-site.js";
 import { listPages } from "../protocol/list-pages.js";
@@ -40,6 +42,8 @@ export interface Version2ProtocolClientOptions {
 /** The longest delay of Node's timers. The run has its own deadline. */
 const longestTimeoutMs = 2 ** 31 - 1;
 
+const aName = "the name of a command";
+
 export class Version2ProtocolClient implements ProtocolClient {
   readonly version: 2 | "in-process";
   readonly #clients: TokenClients;
@@ -53,6 +57,7 @@ export class Version2ProtocolClient implements ProtocolClient {
 
   call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
     try {
+      checkText(aName, command);
       const call = new PlainCall(command, args, this.#membersOf(options), this.#timeoutMs(options), options);
       this.#clients.of(options?.token).start(call);
       return call.promise;
@@ -66,6 +71,7 @@ export class Version2ProtocolClient implements ProtocolClient {
    * @throws IscepError `usage`
    */
   attempt(command: string, args: unknown, options: CallOptions | undefined, listener: AttemptListener): AttemptedCall {
+    checkText(aName, command);
     const call = new AttemptedCall(
       command,
       args,
@@ -84,7 +90,9 @@ export class Version2ProtocolClient implements ProtocolClient {
     return this.#timeoutMember(options) + keyMember(idempotencyKey) + waitMember(wait) + traceMember(options);
   }
 
+  /** @throws IscepError `usage` */
   run(command: string, args: unknown, options: RunOptions | undefined): WithdrawableRun {
+    checkText(aName, command);
     const { stdin, terminal } = options ?? {};
     const more =
       this.#timeoutMember(options) +
@@ -93,7 +101,7 @@ export class Version2ProtocolClient implements ProtocolClient {
       traceMember(options) +
       (options?.detach === true ? ',"detach":true' : "") +
       (stdin === undefined ? "" : ',"stdin":true') +
-      (terminal === undefined ? "" : `,"terminal":${JSON.stringify(terminal)}`) +
+      terminalMember(terminal) +
       (options?.output === false ? "" : ',"output":0');
     return this.#follow(
       {
@@ -123,14 +131,15 @@ export class Version2ProtocolClient implements ProtocolClient {
     const client = this.#clients.of(options?.token);
     // A follower, or a caller of a detached run, ends nothing by leaving.
     const ends = request.method === "call" && options?.detach !== true;
+    const timeoutMs = this.#timeoutMs(options);
     if (!wantsOutput && stdin === undefined) {
-      const timeoutMs = this.#timeoutMs(options);
       return new PlainRun(client, { ...request, timeoutMs, signal: options?.signal }, ends);
     }
     const { promise: id, resolve: gotId, reject: noId } = withResolvers<string>();
     const { promise: outcome, resolve: ended } = withResolvers<Outcome>();
     // A caller who does not ask for the id does not learn that there is none.
     id.catch(() => {});
+    // They are called in microtasks. So one that throws is reported to its author, and disturbs no call.
     const listeners: ((fraction: number, message: string | undefined) => void)[] = [];
     const queueListeners: ((position: number) => void)[] = [];
     const finish = (result: Outcome, end: unknown): void => {
@@ -166,7 +175,7 @@ export class Version2ProtocolClient implements ProtocolClient {
       ...request,
       input,
       output: wantsOutput ? output : undefined,
-      timeoutMs: this.#timeoutMs(options),
+      timeoutMs,
       signal: options?.signal,
       waitsForCancel: true,
       resolve: (result) => {
@@ -188,10 +197,10 @@ export class Version2ProtocolClient implements ProtocolClient {
       },
       started: gotId,
       progressed: (fraction, message) => {
-        for (const listener of listeners) listener(fraction, message);
+        for (const listener of listeners) queueMicrotask(() => listener(fraction, message));
       },
       queued: (position) => {
-        for (const listener of queueListeners) listener(position);
+        for (const listener of queueListeners) queueMicrotask(() => listener(position));
       },
     });
     const cancel = (): void => client.cancel(call, new IscepError("cancelled", "the run was cancelled"));
@@ -309,19 +318,6 @@ export class Version2ProtocolClient implements ProtocolClient {
 function endOf(answer: unknown): number | undefined {
   const end = isJsonObject(answer) ? answer["output"] : undefined;
   return typeof end === "number" ? end : undefined;
-}
-
-function keyMember(key: string | undefined): string {
-  return key === undefined ? "" : `,"idempotencyKey":${JSON.stringify(key)}`;
-}
-
-function waitMember(wait: boolean | undefined): string {
-  return wait === false ? ',"wait":false' : "";
-}
-
-function traceMember(options: CallOptions | undefined): string {
-  const traceparent = options?.traceparent ?? activeTracing()?.activeTraceparent();
-  return traceparent === undefined ? "" : `,"traceparent":${JSON.stringify(traceparent)}`;
 }
 
 function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
