@@ -10,6 +10,10 @@ export interface TerminalSize {
   readonly columns: number;
 }
 
+export function isTerminalSize({ rows, columns }: TerminalSize): boolean {
+  return [rows, columns].every((size) => Number.isInteger(size) && size >= 1 && size <= 65_535);
+}
+
 /** A run in the hands of its caller or of a follower. */
 export interface RunHandle<Value = unknown> extends AsyncDisposable {
   /** The run's id. Rejects when the call was rejected before it became a run. */
@@ -33,7 +37,7 @@ export interface RunHandle<Value = unknown> extends AsyncDisposable {
   onQueued(listener: (position: number) => void): void;
   /**
    * Tells the size of this caller's window to a script that runs on a terminal, if this caller sends its standard
-   * input. A server that does not know of terminals is told nothing.
+   * input. A server that does not know of terminals is told nothing. A size that no terminal has is not told either.
    */
   resize(size: TerminalSize): void;
   /** Asks the command to stop. The outcome says whether it did. */

@@ -9,7 +9,7 @@ import { requestText, type Version2ClientEvent } from "../../session/version2-cl
 import { notificationText, outputGone } from "../../session/version2-server.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import type { ConnectionEvents } from "../protocol/connection-events.js";
-import type { TerminalSize } from "../protocol/run-handle.js";
+import { isTerminalSize, type TerminalSize } from "../protocol/run-handle.js";
 import type { ClientConnection } from "./client-connection.js";
 import { CallDeadlines } from "./call-deadlines.js";
 import {
@@ -139,6 +139,8 @@ export class Version2Client {
     const offset = attaches ? output?.position : call.request.params?.["offset"];
     output?.begin(connection.limits.streamWindowBytes, Number(offset ?? 0));
     if (call.state === "stopping") this.#cancels.ask(call);
+    // Its text still asks for output that nobody wants any more.
+    if (!attaches && call.request.output !== undefined && output === undefined) this.leave(call);
     return true;
   }
 
@@ -270,6 +272,8 @@ export class Version2Client {
   }
 
   resize(call: PendingCall, { rows, columns }: TerminalSize): void {
+    // A window may have no size yet, and the server ends the session of a client that says so.
+    if (!isTerminalSize({ rows, columns })) return;
     call.size = { rows, columns };
     this.#tellSize(call);
   }

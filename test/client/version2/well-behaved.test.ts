@@ -1,6 +1,6 @@
 /** A client never breaks a rule of its server by itself, whatever the program does that uses it. */
 import { expect, test } from "vitest";
-import { defineCommand } from "iscep";
+import { defineCommand, defineScript } from "iscep";
 import { decodeServerHello, encodeServerHello } from "#iscep/session/version2-hello";
 import { defaultLimits } from "#iscep/limits/limits";
 import { PacketReader } from "#iscep/wire/packet";
@@ -11,6 +11,11 @@ import { errorOf } from "../../support/error-of.js";
 import { packet2 } from "../../support/raw-session.js";
 
 watchForLeaks();
+
+/** As JavaScript gives it, whatever the types say. */
+function untyped(value: unknown): never {
+  return value as never;
+}
 
 function hang() {
   const state = { started: 0, aborted: 0 };
@@ -72,6 +77,70 @@ test("runs that time out at their client while the server is asked to stop them 
   }
   // With a place given away before the server has given it back, some of these would be `busy`.
   expect(new Set(codes)).toEqual(new Set(["cancelled"]));
+});
+
+test("a size that no terminal has is not told, and a name that is no text is refused, to the call that has it", async () => {
+  const slow = gate();
+  const sits = defineScript({ name: "sits", run: ["cat"], terminal: true });
+  const server = await startServer({ commands: [slow.command, sits] });
+  const client = await server.client();
+  const broken: unknown[] = [];
+  client.on("reconnecting", (reason) => broken.push(reason));
+  const other = client.call("gate", {});
+  await slow.started(1);
+  let endInput = (): void => {};
+  const person = new Promise<string>((resolve) => (endInput = () => resolve("\u0004")));
+  async function* typing() {
+    yield await person;
+  }
+  const run = client.run("sits", {}, { stdin: typing(), terminal: { rows: 24, columns: 80 } });
+  await run.id;
+  const sizes = [0, -1, 1.5, 65_536, Number.NaN, undefined, "24"];
+  for (const size of sizes) {
+    run.resize(untyped({ rows: size, columns: 80 }));
+    run.resize(untyped({ rows: 24, columns: size }));
+  }
+  for (const wrong of [() => 1, Symbol("no text"), 1]) {
+    const name = untyped(wrong);
+    const options = [{ idempotencyKey: name }, { traceparent: name }];
+    for (const option of options) {
+      expect(await errorOf(client.call("gate", {}, option))).toMatchObject({ code: "usage" });
+      expect(await client.run("gate", {}, option).outcome).toMatchObject({
+        status: "rejected",
+        error: { code: "usage" },
+      });
+    }
+    expect(await errorOf(client.call(name, {}))).toMatchObject({ code: "usage" });
+    expect(await client.run(name, {}).outcome).toMatchObject({ status: "rejected", error: { code: "usage" } });
+  }
+  await client.echo("all of this was read");
+  endInput();
+  expect(await run.outcome).toMatchObject({ status: "completed" });
+  slow.open();
+  expect(await other).toBe("through");
+  expect(broken).toEqual([]);
+});
+
+test("output that was discarded before its call was sent holds no command back", { timeout: 20_000 }, async () => {
+  const slow = gate();
+  let written = (): void => {};
+  const isWritten = new Promise<void>((resolve) => (written = resolve));
+  const writes = defineCommand({
+    name: "writes",
+    run: async (_args, { output }) => {
+      for (let count = 0; count < 20; count++) await output.write("stdout", "x".repeat(30_000));
+      written();
+    },
+  });
+  const limits = { maxCallsInFlight: 1, writeStallTimeoutMs: 600_000 };
+  const server = await startServer({ commands: [slow.command, writes], limits });
+  const client = await server.client();
+  const first = client.call("gate", {});
+  await slow.started(1);
+  await client.run("writes", {}, { detach: true })[Symbol.asyncDispose]();
+  slow.open();
+  await first;
+  await expect(isWritten).resolves.toBeUndefined();
 });
 
 test("a server of before, which says nothing of cancels and pings, is taken to have the defaults", () => {
