@@ -143,7 +143,7 @@ describe("framing", () => {
       large.send(rawPacket(Type.echo, "", { size: 64 * 1024 * 1024 }));
       await expectErrorAndClose(
         large,
-        /^too_large: a packet may have 4194304 bytes here, and this one claims 67108864$/,
+        /^too_large: a packet may have 4194304 bytes here \(maxPacketBytes\), and this one claims 67108864$/,
       );
     });
     await withPeer(server, async (stranger) => {
