@@ -229,7 +229,7 @@ describe.skipIf(reason !== undefined && process.env["CI"] === undefined)("a serv
   test("what a script leaves behind when it ends is reaped by the image's init (PITFALLS D25)", async () => {
     await using client = await connect(url, { token });
     const orphan = (await textOf(client, "leave_orphan")).trim();
-    await expect.poll(() => stateOf(orphan, client), { timeout: 10_000 }).toBeUndefined();
+    await expect.poll(() => stateOf(orphan, client)).toBeUndefined();
   });
 
   test("it stops in good order within the time that docker gives, and the next one has its key and its tokens", async () => {
@@ -257,7 +257,7 @@ describe.skipIf(reason !== undefined && process.env["CI"] === undefined)("a serv
     await bare.lines(2);
     const client = await connect(`iscep+unix://${path.join(shared, "iscep.sock")}`, { token });
     const orphan = (await textOf(client, "leave_orphan")).trim();
-    await expect.poll(() => stateOf(orphan, client), { timeout: 10_000 }).toMatch(/^1 Z/);
+    await expect.poll(() => stateOf(orphan, client)).toMatch(/^1 Z/);
     await client.close();
     expect(bare.stderr).toContain("warning: this is process 1 of a container");
     expect(bare.stderr).toContain("init: true");

@@ -87,6 +87,6 @@ const server = new Server({
 });
 const { url } = await server.listen();
 process.on("SIGTERM", () => void server.close({ graceMs: 0 }));
-// What is under way may end.
-process.on("SIGUSR2", () => void server.close());
+// What is under way may end, however long that takes.
+process.on("SIGUSR2", () => void server.close({ graceMs: 600_000 }));
 console.log(url);
