@@ -15,7 +15,8 @@ import { clientAuthorities } from "../../server/client-certificates.js";
 import { placesOf } from "../../server/listen-places.js";
 import { Server } from "../../server/server.js";
 import { certificateFaults } from "./check-certificate.js";
-import { checkFolder, checkSocket, isFolder, isOpenToOthers, othersMayReplaceIn } from "./check-files.js";
+import { checkFolder, checkSocket, isFolder, othersMayReplaceIn } from "./check-files.js";
+import { keyOpenToOthers, sourcesOfOthers, tokensOfOthers } from "./file-owners.js";
 import { firstLineFaults, programsOfOthers, serverNoticeScripts } from "./program-owners.js";
 import { formatService } from "../../nats/address.js";
 import { doorsOf, natsSettings, unsignedHooks } from "./doors.js";
@@ -72,8 +73,10 @@ export async function check(
     if (isGood) readable.push(name);
   }
   if (readable.length === 0) return findings.all;
-  const { commands, settings, places: named } = await loadSources(readable);
+  const sources = await loadSources(readable);
+  const { commands, settings, places: named } = sources;
   findings.places = named;
+  for (const line of sourcesOfOthers(sources)) findings.add("warning", "file", line);
   const { http = false, nats, ...options } = withFlags(settings);
   const places = placesOf(options);
   await findings.examine("commands", () => `${new Registry(commands).list().length} in all`);
@@ -181,8 +184,7 @@ async function checkCertificate(findings: Findings, settings: ServeSettings): Pr
       return `${tls.cert}: ${certificate.pin}`;
     });
     if (certificate !== undefined) await tryCertificate(findings, `the certificate ${tls.cert}`, certificate);
-    if (isGood && isOpenToOthers(tls.key))
-      findings.add("warning", "certificate", `other users can read the key ${tls.key}; chmod 600 ${tls.key}`);
+    if (isGood) for (const line of keyOpenToOthers({ tls })) findings.add("warning", "certificate", line);
     return;
   }
   const folder = stateFolder ?? defaultStateFolder(surroundings().env);
@@ -213,6 +215,7 @@ async function checkTokens(findings: Findings, { tokens, limits: given }: ServeS
     const owners = new Set(listed.map(({ owner }) => owner)).size;
     return `${tokens}: ${plural(listed.length, "token")} of ${plural(owners, "owner")}`;
   });
+  for (const line of tokensOfOthers({ tokens })) findings.add("warning", "tokens", line);
   const soonMs = Date.now() + limits.tokenWarningDays * 86_400_000;
   const ending = listed.filter(
     ({ disabled, expires }) => !disabled && expires !== null && Date.parse(expires) < soonMs,

@@ -8,6 +8,7 @@ import { killAllGroups } from "../../runs/script/start.js";
 import { onStopSignals } from "../terminal/interrupt.js";
 import type { DefineVerb } from "../terminal/invocation.js";
 import { placed } from "../serving/placed-fault.js";
+import { keyOpenToOthers, sourcesOfOthers, tokensOfOthers } from "../serving/file-owners.js";
 import { programsOfOthers, serverNoticeScripts } from "../serving/program-owners.js";
 import { Reload } from "../serving/reload.js";
 import { doorsOf, unsignedHooks } from "../serving/doors.js";
@@ -97,6 +98,9 @@ async function serve(files: readonly string[], flags: ServeFlags): Promise<void>
       ...openDoors(options),
       ...unsignedHooks(http),
       ...orphans(),
+      ...sourcesOfOthers(sources),
+      ...tokensOfOthers(options),
+      ...keyOpenToOthers(options),
       ...programsOfOthers([...commands, ...serverNoticeScripts(options)]),
     ])
       await logs.warn(line);

@@ -59,7 +59,7 @@ function checkProgram(file: string): void {
   if (process.platform === "win32") return;
   if (!isExecutable(file)) throw new IscepError("configuration", `program ${file} is not executable; chmod +x ${file}`);
   checkMode(file, stats);
-  for (const folder of new Set([...foldersAbove(file), ...foldersAbove(realpathSync(file))])) checkFolder(folder);
+  for (const folder of foldersAround(file)) checkFolder(folder);
 }
 
 /**
@@ -71,9 +71,25 @@ export function checkStillClosed(program: string): void {
   if (stats !== undefined && process.platform !== "win32") checkMode(program, stats);
 }
 
+/**
+ * By the rule of programs, for any file that decides what the server runs: the file or a folder above it that others may
+ * change, and what to tell chmod. undefined when there is none.
+ */
+export function openToOthers(file: string): { readonly path: string; readonly mode: string } | undefined {
+  const stats = process.platform === "win32" ? undefined : statIfThere(file);
+  if (stats === undefined) return undefined;
+  if (othersMayChange(file, stats)) return { path: file, mode: "go-w" };
+  const folder = foldersAround(file).find(everybodyMayReplaceIn);
+  return folder === undefined ? undefined : { path: folder, mode: "o-w" };
+}
+
 /** What nobody can change, because it is mounted read-only, may have any mode: ConfigMaps of Kubernetes have 0777. */
+function othersMayChange(file: string, stats: Stats): boolean {
+  return (stats.mode & 0o022) !== 0 && !isWritableByOwnGroup(stats) && !isMountedReadOnly(file);
+}
+
 function checkMode(file: string, stats: Stats): void {
-  if ((stats.mode & 0o022) === 0 || isWritableByOwnGroup(stats) || isMountedReadOnly(file)) return;
+  if (!othersMayChange(file, stats)) return;
   throw new IscepError(
     "configuration",
     `program ${file} can be changed by its group or by everybody; chmod go-w ${file}`,
@@ -97,6 +113,11 @@ function isMountedReadOnly(file: string): boolean {
   }
 }
 
+/** Those above the file as it is named, and above the one that a link leads to. */
+function foldersAround(file: string): string[] {
+  return [...new Set([...foldersAbove(file), ...foldersAbove(realpathSync(file))])];
+}
+
 function foldersAbove(file: string): string[] {
   const folder = path.dirname(file);
   return folder === file ? [] : [folder, ...foldersAbove(folder)];
@@ -111,9 +132,13 @@ function statIfThere(file: string): Stats | undefined {
 }
 
 /** Where everybody may rename files, the owner of a file means nothing. The sticky bit of /tmp prevents that. */
-function checkFolder(folder: string): void {
+function everybodyMayReplaceIn(folder: string): boolean {
   const { mode } = statOf(folder);
-  if ((mode & 0o002) === 0 || (mode & 0o1000) !== 0 || isMountedReadOnly(folder)) return;
+  return (mode & 0o002) !== 0 && (mode & 0o1000) === 0 && !isMountedReadOnly(folder);
+}
+
+function checkFolder(folder: string): void {
+  if (!everybodyMayReplaceIn(folder)) return;
   throw new IscepError(
     "configuration",
     `folder ${folder} can be changed by everybody, and so the program in it; chmod o-w ${folder}`,
