@@ -4,7 +4,7 @@ import { Option, type Command } from "commander";
 import type { Client } from "../../client/client.js";
 import type { ConnectOptions } from "../../client/protocol/options.js";
 import { IscepError } from "../../errors.js";
-import { resolveLimits } from "../../limits/limits.js";
+import { defaultLimits, limitTable } from "../../limits/limits.js";
 import { isLoopbackHost, type Address } from "../../transport/address.js";
 import { knownServer, type KnownServer } from "./known-servers.js";
 import { brokerCredentials, callerAddress, type ServicePlace } from "./service-place.js";
@@ -127,9 +127,12 @@ async function connectAs(options: ClientOptions, signal: AbortSignal): Promise<C
     ...(options.allowCleartext === undefined ? {} : { allowCleartext: options.allowCleartext }),
     ...(token === undefined ? {} : { token }),
     ...(options.protocol === undefined ? {} : { protocol: options.protocol === "1" ? 1 : 2 }),
-    ...(timeoutMs === undefined
-      ? {}
-      : { timeoutMs, limits: { connectTimeoutMs: Math.min(timeoutMs, resolveLimits().connectTimeoutMs) } }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    limits: {
+      // A server may be configured to send more than usual, and nobody can tell the command line to take it.
+      maxPacketBytes: limitTable.maxPacketBytes.max,
+      ...(timeoutMs === undefined ? {} : { connectTimeoutMs: Math.min(timeoutMs, defaultLimits.connectTimeoutMs) }),
+    },
   };
   const { connect } = await import("../../client/client.js");
   const pin = options.pin === undefined ? {} : { pin: options.pin };
