@@ -64,7 +64,9 @@ async function served(): Promise<Served> {
     server,
     token,
     complete,
-    keepAnswer: () => expect.poll(() => complete("iscep call c")).toEqual(["choose"]),
+    async keepAnswer() {
+      await expect.poll(() => complete("iscep call c")).toEqual(["choose"]);
+    },
   };
 }
 
@@ -94,9 +96,8 @@ describe("what may stand at the cursor", () => {
     ["", ["init"]],
   ])("%j", async (line, expected) => {
     const { complete } = await served();
-    const found = expect.poll(() => complete(line));
-    if (line === "" || line.endsWith("--")) await found.toEqual(expect.arrayContaining(expected));
-    else await found.toEqual(expected);
+    const hasMore = line === "" || line.endsWith("--");
+    await expect.poll(() => complete(line)).toEqual(hasMore ? expect.arrayContaining(expected) : expected);
   });
 
   test.each(["iscep call --ca ", "iscep call --args @", "iscep serve ", "iscep tokens add x --tokens-path "])(

@@ -168,7 +168,7 @@ describe("a script that is told", () => {
       [{ run: [hangs] }, { noticeTimeoutMs: 300 }, /hangs was not given: it took longer than 300 ms/],
     ] as const;
     for (const [notify, limits, why] of cases) {
-      const { dispatcher, notices, noticed } = dispatcherWith([bad], notify as NotifyDefinition, limits);
+      const { dispatcher, notices, noticed } = dispatcherWith([bad], notify, limits);
       dispatcher.start(anonymous, "bad", {}, { source: "unix" });
       await until(() => noticed().length > 0);
       await dispatcher.close(0);
