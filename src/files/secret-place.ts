@@ -14,7 +14,8 @@ const minCharacters = 16;
  * @throws IscepError `configuration` when it is missing, too short, or open to others
  */
 export function readSecret(place: SecretPlace): string {
-  const secret = typeof place === "string" ? secretOfFile(place) : process.env[place.env];
+  const text = typeof place === "string" ? textOfFile(place) : process.env[place.env];
+  const secret = text?.replace(/\r?\n$/, "");
   const name = typeof place === "string" ? `the secret file ${place}` : `the environment variable ${place.env}`;
   if (secret === undefined)
     throw new IscepError("configuration", `${name} is not set; give the server its secret there`);
@@ -25,12 +26,12 @@ export function readSecret(place: SecretPlace): string {
   return secret;
 }
 
-function secretOfFile(path: string): string {
+function textOfFile(path: string): string {
   const { text } = readPrivateText(path, {
     kind: "secret file",
     maxBytes: limitTable.maxWebhookSecretBytes.default,
     limit: "maxWebhookSecretBytes",
     whenMissing: "make one with: openssl rand -base64 32",
   });
-  return text.replace(/\r?\n$/, "");
+  return text;
 }

@@ -127,15 +127,17 @@ export async function rotateToken(
     if (chosen.length === 0) throw nothingToRotate(owner);
     const others = [...foreign, ...certificates];
     const model = modelOf(owner, chosen, nowMs);
-    const { scopes, cidrs } = grantOf(model);
+    const { scopes, cidrs, notBeforeMs } = grantOf(model);
     const lifetimeMs = expiresInMs === undefined ? lifetimeOf(model) : expiresInMs;
     const token = mintToken();
-    const record = recordOf(token, {
+    const made = recordOf(token, {
       scopes,
       cidrs: cidrs ?? undefined,
       createdMs: nowMs,
       expiresAtMs: expiry(nowMs, lifetimeMs, limits),
     });
+    // A token that does not count yet must not begin to count by being replaced.
+    const record = notBeforeMs > nowMs ? { ...made, notBefore: new Date(notBeforeMs).toISOString() } : made;
     const kept = overlapMs > 0 ? chosen.map((entry) => endingAt(entry, nowMs, nowMs + overlapMs)) : [];
     owners.set(owner, [...others, ...kept, record]);
     return { token, record };

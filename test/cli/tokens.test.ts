@@ -1,3 +1,4 @@
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { chmod, lstat, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -243,6 +244,26 @@ test("tokens explain tells what an owner may do, and why", async () => {
   const not = await iscep(["tokens", "explain", "ada", "start", "--json"], { folder });
   expect(JSON.parse(not.stdout)).toMatchObject([{ mayRun: false, scopes: [] }, { mayRun: false }]);
   expect(await iscep(["tokens", "explain", "eve"], { folder })).toMatchObject({ code: 64, stdout: "" });
+});
+
+test("tokens list and explain tell of networks, and of a token that does not count yet", async () => {
+  const folder = temporaryFolder();
+  await iscep(["tokens", "add", "ada"], { folder });
+  const path = join(folder, "tokens.json");
+  const bound = '"notBefore":"2999-01-01T00:00:00.000Z","cidrs":["10.0.0.0/8"],"created"';
+  writeFileSync(path, readFileSync(path, "utf8").replace('"created"', bound));
+  expect((await iscep(["tokens", "list"], { folder })).stdout).toMatch(/not yet/);
+  const explained = (await iscep(["tokens", "explain", "ada"], { folder })).stdout;
+  expect(explained).toContain("it counts only from 2999-01-01T00:00:00.000Z on\n  only from 10.0.0.0/8\n");
+});
+
+test("tokens import says nothing of tokens in clear behind a link that leads to the same file", async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, "tokens.json"), '{"ada":"a token of the original 1234"}', { mode: 0o600 });
+  symlinkSync("tokens.json", join(folder, "link.json"));
+  const { code, stderr } = await iscep(["tokens", "import", "link.json"], { folder });
+  expect(code).toBe(0);
+  expect(stderr).not.toContain("still holds them");
 });
 
 test("a list of patterns in one --run is refused, with what to do", async () => {

@@ -178,6 +178,17 @@ describe("rotating tokens", () => {
     expect((await rotateToken(path, "bob", { expiresInMs: dayMs })).record.expires).not.toBeNull();
   });
 
+  test("leaves a token that does not count yet one that does not count yet", async () => {
+    const path = newPath();
+    const { record } = await addToken(path, { owner: "alice" });
+    const notBefore = new Date(Date.now() + dayMs).toISOString();
+    const text = readFileSync(path, "utf8").replace('"created"', `"notBefore":"${notBefore}","created"`);
+    writeFileSync(path, text);
+    const rotated = await rotateToken(path, record.id);
+    expect(rotated.record).toMatchObject({ notBefore });
+    expect(ownerOf(path, rotated.token)).toBeUndefined();
+  });
+
   test("with an overlap keeps the old one for so long; one in clear becomes a record", async () => {
     const path = newPath({ bob: "bobs-own" });
     const { token, record } = await rotateToken(path, "bob", { overlapMs: 60_000 });

@@ -17,7 +17,9 @@ export function durationMsOrNever(text: string): number {
 /** Reads `2h` as two hours ago, or a date as ISO 8601 writes it. Gives Unix time in milliseconds. */
 export function pastTimeMs(text: string): number {
   const agoMs = parseDuration(text);
-  const timeMs = agoMs !== undefined ? Date.now() - agoMs : /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : NaN;
+  // ECMAScript takes a day alone as one of UTC, and a day with a time as one of this place, which people mean.
+  const date = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00` : text;
+  const timeMs = agoMs !== undefined ? Date.now() - agoMs : /^\d{4}-\d\d-\d\d/.test(date) ? Date.parse(date) : NaN;
   if (Number.isNaN(timeMs))
     throw new InvalidArgumentError(
       "It must be a duration like 2h or 7d, or a date like 2026-11-28 or 2026-11-28T09:00.",

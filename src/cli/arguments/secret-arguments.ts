@@ -60,12 +60,13 @@ export async function takeSecrets(
     if (isFile) {
       if (value === undefined) throw new IscepError("usage", `--${option} needs the path of a file`);
       values.set(name, await readSecretFile(value));
-    } else if (value === "-") {
+    } else if (value === "-" && !mayAsk()) {
       if (hasReadStandardInput || standardInputIsTaken)
         throw new IscepError("usage", `--${option} - reads standard input, and something else does so already`);
       hasReadStandardInput = true;
       values.set(name, withoutLineEnd(await readStandardInput(signal)));
-    } else if (value === undefined) {
+    } else if (value === undefined || value === "-") {
+      // A terminal would show what is typed, so it is asked without echo.
       values.set(name, await ask(name, signal));
     } else {
       inArguments.add(name);

@@ -10,6 +10,8 @@ export interface ExplainedToken {
   readonly refused: string | null;
   /** For a question about a command: true when this token may run it. */
   readonly mayRun?: boolean;
+  /** The networks from which alone it counts; null for any. */
+  readonly networks: readonly string[] | null;
   /** The scopes that are the reason. Without a command: all scopes. */
   readonly scopes: readonly string[];
   /** What each of these scopes means, in the same order. */
@@ -28,6 +30,7 @@ export function explainTokens(
     return {
       id: token.id,
       refused,
+      networks: token.cidrs,
       ...(command === undefined ? {} : { mayRun: refused === null && scopes.length > 0 }),
       scopes,
       meanings: scopes.map(meaningOf),
@@ -58,8 +61,9 @@ export function explanationText(tokens: readonly ExplainedToken[], owner: string
     const may = tokens.some(({ mayRun }) => mayRun === true);
     lines.push(`${visibleLine(owner)} ${may ? "may" : "may not"} run ${visibleLine(command)}`);
   }
-  for (const { id, refused, scopes, meanings } of tokens) {
+  for (const { id, refused, networks, scopes, meanings } of tokens) {
     lines.push(`token ${id ?? "of the original"}${refused === null ? "" : `: ${refused}`}`);
+    if (networks !== null && networks.length > 0) lines.push(`  only from ${networks.map(visibleLine).join(", ")}`);
     for (const [index, scope] of scopes.entries())
       lines.push(`  ${visibleLine(scope)}: ${visibleLine(meanings[index] ?? "")}`);
     if (scopes.length === 0)

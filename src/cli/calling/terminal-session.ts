@@ -85,7 +85,7 @@ export class TerminalSession implements OutputTarget {
   /** `~.` was typed. */
   #leave(): void {
     this.#restore();
-    void note("iscep: left by ~. and cancelled the run; Ctrl-C leaves at once");
+    void note("iscep: left by ~. and cancelled the run; Ctrl-C twice leaves at once");
     this.#run?.cancel();
   }
 

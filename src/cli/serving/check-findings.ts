@@ -220,12 +220,11 @@ async function checkTokens(findings: Findings, { tokens, limits: given }: ServeS
   const ending = listed.filter(
     ({ disabled, expires }) => !disabled && expires !== null && Date.parse(expires) < soonMs,
   );
-  for (const { id, owner, expires } of ending.slice(0, defaultLimits.maxShownProblems))
-    findings.add(
-      "warning",
-      "tokens",
-      `token ${id} of ${JSON.stringify(owner)} ends at ${expires}; \`iscep tokens rotate\` makes a new one`,
-    );
+  for (const { id, owner, expires, certificate } of ending.slice(0, defaultLimits.maxShownProblems)) {
+    const next =
+      certificate === null ? "`iscep tokens rotate` makes a new one" : "add its entry again with a later end";
+    findings.add("warning", "tokens", `token ${id} of ${JSON.stringify(owner)} ends at ${expires}; ${next}`);
+  }
   const more = ending.length - defaultLimits.maxShownProblems;
   if (more > 0) findings.add("warning", "tokens", `and ${more} more end as soon`);
 }

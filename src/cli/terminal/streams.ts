@@ -1,5 +1,6 @@
 /** Standard output is for data, standard error for people. */
 import { writeSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { styleText } from "node:util";
 import { afterOutput, beforeOutput } from "./status-line.js";
 import { surroundings, type Output } from "./surroundings.js";
@@ -53,10 +54,13 @@ export function write(stream: Output, data: string | Uint8Array): Promise<void> 
   });
 }
 
+/** A server that was told to end waits this long for a reader of its streams that stands still. A client waits for `less`. */
+const serverFlushTimeoutMs = 1_000;
+
 export async function flushStreams(): Promise<void> {
   const { stdout, stderr } = surroundings();
-  await write(stdout, "");
-  await write(stderr, "");
+  const flushed = write(stdout, "").then(() => write(stderr, ""));
+  await (mayGoOnUnheard ? Promise.race([flushed, pause(serverFlushTimeoutMs)]) : flushed);
 }
 
 /** Node leaves its standard streams writable after EPIPE. */

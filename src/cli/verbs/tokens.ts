@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { realpathSync } from "node:fs";
 import type { Command } from "commander";
 import { IscepError } from "../../errors.js";
 import { defaultScopes, operatorScopes } from "../../identity/scopes.js";
@@ -136,7 +136,7 @@ export const define: DefineVerb = (command) => {
         await warn(
           `the original program cannot read ${path} any more; ${result.copy} is a copy for it, with the tokens in clear. Delete it when it is not needed`,
         );
-      if (file !== undefined && resolve(file) !== resolve(path))
+      if (file !== undefined && realpathSync(file) !== realpathSync(path))
         await warn(`${file} still holds them in clear; delete it`);
     });
 };
@@ -254,8 +254,9 @@ function tokensTable(tokens: readonly ListedToken[]): string {
   return `${[styled(surroundings().stdout, "bold", header), ...lines].join("\n")}\n`;
 }
 
-function stateOf({ clear, disabled, expires }: ListedToken): string {
+function stateOf({ clear, disabled, notBefore, expires }: ListedToken): string {
   if (disabled) return "disabled";
+  if (notBefore !== null && Date.parse(notBefore) > Date.now()) return "not yet";
   if (expires !== null && Date.parse(expires) <= Date.now()) return "expired";
   return clear ? "in clear; import hides it" : "ok";
 }

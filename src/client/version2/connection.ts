@@ -238,11 +238,11 @@ export class Version2ClientConnection implements ClientConnection {
 
   #checkAlive(): void {
     if (this.#heard) this.#missedPings = 0;
-    else if (++this.#missedPings > 2) {
+    else if (++this.#missedPings >= 2) {
       this.#ended(new IscepError("lost", "the server did not answer two pings in a row"));
       return;
     }
-    if (!this.#heard || this.#missedPings === 0) this.send(requestText(pingId, "ping", {}, this.#options.limits));
+    this.send(requestText(pingId, "ping", {}, this.#options.limits));
     this.#heard = false;
   }
 

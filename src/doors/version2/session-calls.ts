@@ -183,8 +183,10 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
 
   /** A peer that does not read needs no old news. */
   tell(call: FollowedCall, text: string): void {
-    if (this.#host.mayAnswer()) this.#host.send(text);
-    else this.#news.set(call, text);
+    if (this.#host.mayAnswer()) {
+      this.#news.delete(call);
+      this.#host.send(text);
+    } else this.#news.set(call, text);
   }
 
   /**
@@ -227,6 +229,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
 
   /** This object does not answer the call: another place does, or its connection is gone. */
   #forget(call: FollowedCall): void {
+    if (call.input !== undefined) this.#inputs?.close(call.id);
     this.#inFlight.delete(call.id);
     this.#unanswered.delete(call);
     this.#news.delete(call);
@@ -314,15 +317,13 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
       return;
     }
     if (!stream.isDone || this.#inFlight.has(stream.id)) return;
-    stream.close();
-    this.#streams.delete(stream.id);
+    this.#dropStream(stream.id);
     this.#tellIfIdle();
   }
 
   /** The rest of the output cannot be read any more: its disk has failed, or it is no longer kept. */
   #broken(stream: OutputStream, error: IscepError): void {
-    stream.close();
-    this.#streams.delete(stream.id);
+    this.#dropStream(stream.id);
     const call = this.#inFlight.get(stream.id);
     if (call === undefined) this.#host.outputGone(stream.id, error);
     else {
