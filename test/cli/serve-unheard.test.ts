@@ -5,30 +5,6 @@ import { join, resolve } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { connect } from "iscep";
 import { temporaryFolder } from "../support/temporary-folder.js";
-import { until } from "../support/until.js";
-
-test("a server that is told to end does not wait for a reader of its logs that stands still", async () => {
-  const folder = temporaryFolder();
-  const settings = "listen: 127.0.0.1:0\ntls: false\nlogs: { to: stdout }\ncommands:\n  hi: { run: [echo, hi] }\n";
-  writeFileSync(join(folder, "iscep.yaml"), settings);
-  const child = spawn(process.execPath, [resolve("dist/cli/main.js"), "serve"], {
-    cwd: folder,
-    env: { ...process.env, ISCEP_STATE_DIR: join(folder, "state") },
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  const gone = once(child, "exit");
-  onTestFinished(() => void child.kill("SIGKILL"));
-  let told = "";
-  child.stdout!.on("data", (chunk) => (told += String(chunk)));
-  await until(() => /"url":"[^"]+"/.test(told));
-  child.stdout!.pause();
-  // Nobody reads its standard output: more than a pipe holds waits.
-  const client = await connect(/"url":"([^"]+)"/.exec(told)![1]!);
-  for (let count = 0; count < 250; count++) await client.call("hi", {});
-  await client.close();
-  child.kill("SIGTERM");
-  expect(await gone).toEqual([0, null]);
-});
 
 test.skipIf(!existsSync("/dev/full"))("a server whose standard error is on a full disk goes on", async () => {
   const folder = temporaryFolder();
