@@ -53,7 +53,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByLabel("Token").fill("isct_nobody_nothing");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByText("does not know this token").waitFor();
-    expect(await page.evaluate("document.activeElement.id")).toBe("token");
+    await expect.poll(() => page.evaluate("document.activeElement.id")).toBe("token");
     await page.getByLabel("Token").fill(server.token);
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Commands" }).waitFor();
@@ -72,7 +72,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.context().addCookies(cookies);
     await page.reload();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
-    expect(await page.getByRole("navigation").count()).toBe(0);
+    await expect.poll(() => page.getByRole("navigation").count()).toBe(0);
   });
 
   test("a session that the server forgot is told, and the same page comes back", async () => {
@@ -94,15 +94,15 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByLabel("file").fill("live-go");
     await page.getByRole("button", { name: "Run" }).click();
     await page.getByText("green one").waitFor();
-    expect(await page.locator(".line", { hasText: "green" }).locator(".t-fg2").innerText()).toBe("green");
-    expect(await page.locator(".t-err").innerText()).toBe("trouble");
+    await expect.poll(() => page.locator(".line", { hasText: "green" }).locator(".t-fg2").innerText()).toBe("green");
+    await expect.poll(() => page.locator(".t-err").innerText()).toBe("trouble");
     await page.getByText("packing").waitFor();
-    expect(await page.getByRole("progressbar").getAttribute("value")).toBe("25");
+    await expect.poll(() => page.getByRole("progressbar").getAttribute("value")).toBe("25");
     await page.getByRole("complementary").getByRole("link", { name: /steps/ }).waitFor();
     server.touch("live-go");
     await ended(page, "Completed");
     await expect.poll(() => linesOf(page)).toEqual(["green one", "trouble", "100%", "last"]);
-    expect(await page.title()).toBe("Completed: steps · iscep");
+    await expect.poll(() => page.title()).toBe("Completed: steps · iscep");
   });
 
   test("by keys alone: find, fill in, run, and come back", async () => {
@@ -115,7 +115,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByRole("heading", { name: "hello" }).waitFor();
     await expect.poll(() => page.evaluate("document.activeElement.tagName")).toBe("H1");
     await page.keyboard.press("Tab");
-    expect(await page.evaluate("document.activeElement.value")).toBe("world");
+    await expect.poll(() => page.evaluate("document.activeElement.value")).toBe("world");
     await page.keyboard.press("Control+A");
     await page.keyboard.type("Ada");
     await page.keyboard.press("Control+Enter");
@@ -135,22 +135,23 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowUp");
-    expect(await page.evaluate("document.activeElement.className")).toBe("command");
+    await expect.poll(() => page.evaluate("document.activeElement.className")).toBe("command");
   });
 
   test("every type has its control; what is wrong is told at the field; the arguments arrive", async () => {
     const page = await signedIn("/console/commands/every_type");
     await page.getByRole("button", { name: "Run" }).click();
-    expect(await page.locator(".field-fault").allInnerTexts()).toEqual(["is missing", "is missing", "is missing"]);
-    expect(await page.evaluate("document.activeElement.closest('.field').innerText")).toContain("word");
+    await expect
+      .poll(() => page.locator(".field-fault").allInnerTexts())
+      .toEqual(["is missing", "is missing", "is missing"]);
+    await expect.poll(() => page.evaluate("document.activeElement.closest('.field').innerText")).toContain("word");
     await argument(page, "word").fill("a1");
     await argument(page, "whole").fill("12");
     await argument(page, "many").selectOption("three");
     await page.getByRole("button", { name: "Run" }).click();
-    expect(await page.locator(".field-fault").allInnerTexts()).toEqual([
-      "expected text that matches ^(?:[a-z]+)$",
-      "expected a number <= 9",
-    ]);
+    await expect
+      .poll(() => page.locator(".field-fault").allInnerTexts())
+      .toEqual(["expected text that matches ^(?:[a-z]+)$", "expected a number <= 9"]);
     await argument(page, "word").fill("ada");
     await argument(page, "whole").fill("4");
     await page.getByRole("radiogroup", { name: /loud/ }).getByText("Yes").click();
@@ -173,14 +174,14 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     expect(await page.locator("main").innerText()).not.toContain("geheim");
     await page.getByRole("link", { name: "Edit and run again" }).click();
     await page.getByText("Secrets are not kept").waitFor();
-    expect(await argument(page, "word").inputValue()).toBe("ada");
-    expect(await page.getByLabel("list 2").inputValue()).toBe("2");
-    expect(await argument(page, "password").inputValue()).toBe("");
+    await expect.poll(() => argument(page, "word").inputValue()).toBe("ada");
+    await expect.poll(() => page.getByLabel("list 2").inputValue()).toBe("2");
+    await expect.poll(() => argument(page, "password").inputValue()).toBe("");
     // Another browser has them from the server, which keeps them for this command.
     const other = await signedIn(new URL(page.url()).pathname + new URL(page.url()).search);
     await other.getByText("Secrets are not kept").waitFor();
-    expect(await argument(other, "word").inputValue()).toBe("ada");
-    expect(await argument(other, "whole").inputValue()).toBe("4");
+    await expect.poll(() => argument(other, "word").inputValue()).toBe("ada");
+    await expect.poll(() => argument(other, "whole").inputValue()).toBe("4");
   });
 
   test("arguments can be written as JSON, and come back into the form", async () => {
@@ -195,7 +196,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByText(/there is no argument/).waitFor();
     await field.fill('{"name": "JSON"}');
     await page.getByRole("button", { name: "Back to the form" }).click();
-    expect(await page.getByLabel("name").inputValue()).toBe("JSON");
+    await expect.poll(() => page.getByLabel("name").inputValue()).toBe("JSON");
     await page.getByRole("button", { name: "Run" }).click();
     await page.getByText("hello, JSON").waitFor();
   });
@@ -217,7 +218,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByRole("button", { name: "Run" }).click();
     await ended(page, "Completed");
     await page.getByText("1.1 MiB").waitFor();
-    expect(await page.getByRole("region", { name: "Output, 100,001 lines" }).count()).toBe(1);
+    await expect.poll(() => page.getByRole("region", { name: "Output, 100,001 lines" }).count()).toBe(1);
   });
 
   test("a command that asks first runs only after a yes", async () => {
@@ -277,14 +278,14 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByLabel("Search in output").fill("1234 OF");
     await page.keyboard.press("Enter");
     await page.getByText("1 of 1").waitFor();
-    expect(await page.locator(".line.is-hit mark").innerText()).toBe("1234 of");
+    await expect.poll(() => page.locator(".line.is-hit mark").innerText()).toBe("1234 of");
     await page.getByRole("link", { name: "Link to line 1234" }).click();
     expect(new URL(page.url()).hash).toBe("#L1234");
     await page.getByRole("link", { name: "Link to line 1236" }).click({ modifiers: ["Shift"] });
     expect(new URL(page.url()).hash).toBe("#L1234-L1236");
     await page.reload();
     await page.getByText("1234 of output").waitFor();
-    expect(await page.locator(".line.is-marked").count()).toBe(3);
+    await expect.poll(() => page.locator(".line.is-marked").count()).toBe(3);
     const address = page.url();
     await page.getByRole("link", { name: "Runs", exact: true }).click();
     await page.getByLabel("Command").selectOption("lines");
@@ -318,7 +319,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.keyboard.press("Enter");
     // What a killed server had not yet written of the output is gone.
     await ended(page, "Lost");
-    expect(await page.getByText(/nobody knows/i).count()).toBeGreaterThan(0);
+    await expect.poll(() => page.getByText(/nobody knows/i).count()).toBeGreaterThan(0);
   });
 
   test("the view follows the output until somebody scrolls up, and again when they want; lines are copied as they are", async () => {
@@ -344,14 +345,14 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.goto(`${page.url()}#L2-L3`);
     await page.getByRole("button", { name: "Copy" }).click();
     await page.getByText("Copied", { exact: true }).first().waitFor();
-    expect(await page.evaluate("navigator.clipboard.readText()")).toBe("line 2\nline 3\n");
+    await expect.poll(() => page.evaluate("navigator.clipboard.readText()")).toBe("line 2\nline 3\n");
   });
 
   test("schedules are told in words, with their next time", async () => {
     const page = await signedIn("/console/schedules");
     await page.getByText("At 03:30 from Monday to Friday").waitFor();
     await page.getByText("Europe/Berlin").waitFor();
-    expect(await page.locator(".schedule-times").innerText()).toMatch(/Next\s+in \d+ (?:h|d|min)/);
+    await expect.poll(() => page.locator(".schedule-times").innerText()).toMatch(/Next\s+in \d+ (?:h|d|min)/);
   });
 
   test("a token sees what it may do, and why, and nothing else", async () => {
@@ -376,7 +377,7 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByText(/This sign-in ends in [1-5] min/).waitFor();
     await page.getByRole("link", { name: "Access" }).click();
     await page.getByText("Valid until").waitFor();
-    expect(await page.locator(".account-facts").innerText()).toMatch(/in [1-5] min/);
+    await expect.poll(() => page.locator(".account-facts").innerText()).toMatch(/in [1-5] min/);
   });
 
   test("activity shows what ran, by command", async () => {
@@ -385,6 +386,6 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await ended(page, "Completed");
     await page.getByRole("link", { name: "Activity" }).click();
     await page.getByRole("row", { name: /^hello/ }).waitFor();
-    expect(await page.locator(".chart rect, .chart circle").count()).toBeGreaterThan(1);
+    await expect.poll(() => page.locator(".chart rect, .chart circle").count()).toBeGreaterThan(1);
   });
 });

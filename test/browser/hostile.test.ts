@@ -112,7 +112,7 @@ describe.skipIf(hasNoBrowser)("in a browser, hostile text", () => {
     await page.locator(".heading .status.is-completed").waitFor();
     const shown = await page.locator(".output-rows").innerText();
     expect(shown).toContain(String.raw`hidden\x1bZend`);
-    expect(await page.locator(".arguments").innerText()).toContain(hostileMarkup);
+    await expect.poll(() => page.locator(".arguments").innerText()).toContain(hostileMarkup);
     expect(await page.evaluate("document.body.innerText")).not.toMatch(turning);
     await page.getByLabel("Search in output").fill("<script>");
     await page.goto(`${server.origin}/console/runs?command=${encodeURIComponent(hostileMarkup)}`);
