@@ -1,13 +1,17 @@
 /** A runs folder may be large, and its disk slow. Who reads it holds a lock, and must show meanwhile that it lives. */
-import { appendFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { defaultLimits } from "iscep";
+import { withFileLock } from "#iscep/files/file-lock";
 import { FoundRuns } from "#iscep/journal/found-runs";
 import { openRuns } from "#iscep/journal/open-runs";
+import { silentLogs } from "#iscep/logs/combine";
 import { readHistory } from "#iscep/logs/history";
+import type { ErrorEvent } from "#iscep/model/logs";
 import { later } from "../support/cleanup.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
+import { until } from "../support/until.js";
 
 const start = {
   command: "speak",
@@ -63,4 +67,22 @@ test("a step is the file of one run, one file of output, one line of the log, or
   for (let number = 0; number < 20; number++)
     appendFileSync(log, `${JSON.stringify({ ...start, runId: idOf(number), args: "x".repeat(200_000) })}\n`);
   expect(stepsOf(readHistory(log, 16 * 1024 * 1024))).toBe(20 + 4);
+});
+
+test("the end of a lost run is written when the lock is free at last", async () => {
+  const folder = path.join(temporaryFolder(), "runs");
+  mkdirSync(folder, { mode: 0o700 });
+  const file = path.join(folder, `${idOf(1)}.run`);
+  writeFileSync(file, `${JSON.stringify({ ...start, run: idOf(1) })}\n`);
+  const limits = { ...defaultLimits, fileLockTimeoutMs: 20, otherServersIntervalMs: 20, logProblemIntervalMs: 0 };
+  const problems: string[] = [];
+  const logs = { ...silentLogs, error: ({ message }: ErrorEvent) => void problems.push(message) };
+  const lost: string[] = [];
+  const runs = await openRuns(folder, limits, logs, ({ run }) => void lost.push(run));
+  later(() => runs.close());
+  await withFileLock(path.join(folder, "opening"), 1_000, () => until(() => problems.length > 1));
+  expect(problems).toContainEqual(expect.stringMatching(/cannot be written now/));
+  await until(() => lost.length > 0);
+  expect(lost).toEqual([idOf(1)]);
+  expect(readFileSync(file, "utf8")).toContain('"status":"lost"');
 });
