@@ -138,7 +138,8 @@ export async function startService(servers: readonly TestServerOptions[] = []): 
       const service = new TcpService(instances, silentPort);
       services.add(service);
       const { token = tokens.alice, timeoutMs } = options;
-      const limits = resolveLimits(options.limits);
+      // It is the server that ends a run at its timeout. No client shall give it up before, because the machine is busy.
+      const limits = resolveLimits({ answerGraceMs: 20_000, ...options.limits });
       const events = new ConnectionEvents();
       const cluster = new ClusterClient({
         service,
