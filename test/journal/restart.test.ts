@@ -1,4 +1,7 @@
-/** Runs outlive their server: killed with SIGKILL, and started again with the same folder. */
+/**
+ * Runs outlive their server: killed with SIGKILL, and started again with the same folder. What is killed is a process; the
+ * server that comes after it runs here, unless it ends processes of others, for which the test looks again and again.
+ */
 import {
   chmodSync,
   existsSync,
@@ -17,7 +20,15 @@ import { rounds } from "../support/rounds.js";
 import { watchForLeaks } from "../support/leaks.js";
 import { tokens } from "../support/servers.js";
 import { collect, patternBytes } from "../support/output.js";
-import { endsOf, keepingFolder, linesOf, runsOf, startKeeping, textOfFolder } from "../support/keeping-server.js";
+import {
+  endsOf,
+  keepingFolder,
+  linesOf,
+  runsOf,
+  startKeeping,
+  startKeepingHere,
+  textOfFolder,
+} from "../support/keeping-server.js";
 import { processesOf } from "../support/processes.js";
 import { toIscepError } from "#iscep/errors";
 import { errorOf } from "../support/error-of.js";
@@ -43,7 +54,7 @@ describe("a run that has ended", () => {
     await client.close();
     await first.stop();
 
-    const second = await startKeeping(folder);
+    const second = await startKeepingHere(folder);
     const again = await second.client();
     expect(await runsOf(again)).toEqual(before);
     expect(before).toMatchObject([
@@ -64,13 +75,13 @@ describe("a run that has ended", () => {
 
   test("is followed by several at once, each from where it likes", async () => {
     const folder = keepingFolder();
-    const first = await startKeeping(folder);
+    const first = await startKeepingHere(folder);
     const client = await first.client();
     const run = client.run("speak", { bytes: 2_500_000, piece: 999, pauseMs: 0 });
     await collect(run);
     await client.close();
     await first.stop();
-    const second = await startKeeping(folder);
+    const second = await startKeepingHere(folder);
     const offsets = [0, 1, 999, 65_536, 1_000_000, 2_499_999, 2_500_000];
     const again = await second.client();
     const id = await run.id;
@@ -85,14 +96,14 @@ describe("a run that has ended", () => {
   test("says honestly that its value is gone when that was too large to keep", async () => {
     const folder = keepingFolder();
     const limits = { maxStoredValueBytes: 1_000 };
-    const first = await startKeeping(folder, { limits });
+    const first = await startKeepingHere(folder, { limits });
     const client = await first.client();
     const [small, large] = [client.run("large", { bytes: 900 }), client.run("large", { bytes: 1_100 })];
     const ids = [await small.id, await large.id];
     expect(await large.value).toHaveLength(1_100);
     await client.close();
     await first.stop();
-    const again = await (await startKeeping(folder, { limits })).client();
+    const again = await (await startKeepingHere(folder, { limits })).client();
     expect(await again.attach(ids[0]!).value).toHaveLength(900);
     expect(await again.attach(ids[1]!).outcome).toMatchObject({
       status: "completed",
@@ -108,7 +119,7 @@ describe("a run that has ended", () => {
   test("is forgotten when it is too old, or there are too many", async () => {
     const folder = keepingFolder();
     const limits = { maxStoredRuns: 5, maxRetainedRuns: 0 };
-    const first = await startKeeping(folder, { limits });
+    const first = await startKeepingHere(folder, { limits });
     const client = await first.client();
     const ids: string[] = [];
     for (let count = 0; count < 20; count++) {
@@ -120,7 +131,7 @@ describe("a run that has ended", () => {
     expect(kept.sort()).toEqual(ids.slice(-5).map((id) => `${id}.run`));
     await client.close();
     await first.stop();
-    await (await startKeeping(folder, { limits: { storedRunDays: 0 } })).stop();
+    await (await startKeepingHere(folder, { limits: { storedRunDays: 0 } })).stop();
     expect(readdirSync(first.runsFolder).filter((name) => name.endsWith(".run"))).toEqual([]);
   });
 });
@@ -128,7 +139,7 @@ describe("a run that has ended", () => {
 test("all files of all runs together stay within their bytes, those of runs under way too", async () => {
   const folder = keepingFolder();
   const limits = { maxRunsFolderBytes: 1_500_000, outputSegmentBytes: 100_000, maxRetainedOutputBytes: 50_000 };
-  const first = await startKeeping(folder, { limits });
+  const first = await startKeepingHere(folder, { limits });
   const client = await first.client();
   const sizes = () => readdirSync(first.runsFolder).map((name) => statSync(path.join(first.runsFolder, name)).size);
   const total = () => sizes().reduce((sum, size) => sum + size, 0);
@@ -209,7 +220,7 @@ describe("a run that was under way when its server was killed", () => {
     const script = client.run("family", {}, { detach: true });
     const ids = new Set([await script.id]);
     await expect.poll(() => processesOf(ids).length, { interval: 20 }).toBeGreaterThan(2);
-    const second = await startKeeping(folder);
+    const second = await startKeepingHere(folder);
     const other = await second.client();
     const followed = other.attach(await script.id);
     expect(await followed.id).toBe(await script.id);
@@ -239,7 +250,7 @@ test("a run of another container is left alone while its server says that it liv
   writeFileSync(path.join(runsFolder, `${id}.run`), `${JSON.stringify(start)}\n`, { mode: 0o600 });
   const lease = path.join(runsFolder, `${server}.server`);
   writeFileSync(lease, "");
-  const keeping = await startKeeping(folder, { limits: { serverLeaseMs: 60_000 } });
+  const keeping = await startKeepingHere(folder, { limits: { serverLeaseMs: 60_000 } });
   const client = await keeping.client();
   expect(await runsOf(client)).toMatchObject([{ run: id, status: "running" }]);
   // It has said so for the last time an hour ago.
@@ -263,7 +274,7 @@ describe("idempotency keys", () => {
     await cut.id;
     await client.close();
     await first.kill();
-    const again = await (await startKeeping(folder)).client();
+    const again = await (await startKeepingHere(folder)).client();
     const joined = again.run("count", { tag: "ended", ms: 0 }, { idempotencyKey: "one" });
     expect(await joined.value).toBe("ended");
     expect(await joined.id).toBe(await ended.id);
@@ -281,7 +292,7 @@ describe("idempotency keys", () => {
     await run.value;
     await client.close();
     await first.kill();
-    const second = await startKeeping(folder);
+    const second = await startKeepingHere(folder);
     const other = await second.client({ token: tokens.bob });
     expect(await other.call("count", { tag: "bob", ms: 0 }, { idempotencyKey: "../../same" })).toBe("bob");
     const again = await second.client();
@@ -301,7 +312,7 @@ test("foreign owners, and tokens that may not run the command, see nothing of a 
   const id = await run.id;
   await client.close();
   await first.kill();
-  const second = await startKeeping(folder);
+  const second = await startKeepingHere(folder);
   const other = await second.client({ token: tokens.bob });
   expect(await runsOf(other)).toEqual([]);
   for (const work of [other.attach(id).value, other.attach(id, { offset: 0 }).value, other.cancel(id)])
@@ -322,7 +333,7 @@ test("names of files are the server's own, closed to others, and neither tokens,
   await cut.id;
   await client.close();
   await first.kill();
-  const second = await startKeeping(folder, { logs: true });
+  const second = await startKeepingHere(folder, { logs: true });
   await second.stop();
   const names = readdirSync(second.runsFolder);
   for (const name of names) {
@@ -356,7 +367,7 @@ test("lines that are cut, forged or no JSON are passed over", async () => {
   writeFileSync(first.commandsLog, `${rubbish.join("\n")}\n${good}{"time":"2026-`);
   writeFileSync(path.join(first.runsFolder, "01234567-89ab-7def-8123-456789abcdef.run"), '{"run":"0123');
   writeFileSync(path.join(first.runsFolder, "notes.txt"), "left alone");
-  const second = await startKeeping(folder, { logs: true });
+  const second = await startKeepingHere(folder, { logs: true });
   const again = await second.client();
   expect(await runsOf(again)).toMatchObject([{ command: "count", status: "completed" }]);
   await again.close();
@@ -369,7 +380,7 @@ test("lines that are cut, forged or no JSON are passed over", async () => {
 
 test("a folder that cannot be written to: the run goes on in memory, and error.log says so once", async () => {
   const folder = keepingFolder();
-  const first = await startKeeping(folder, { logs: true });
+  const first = await startKeepingHere(folder, { logs: true });
   const client = await first.client();
   // Even root cannot write to a folder that is a file.
   rmSync(first.runsFolder, { recursive: true });
@@ -420,7 +431,7 @@ test("a disk that takes no more keeps what it has, the newest output stays in me
 
 test("plain calls of functions never touch the runs folder", async () => {
   const folder = keepingFolder();
-  const first = await startKeeping(folder, { logs: true });
+  const first = await startKeepingHere(folder, { logs: true });
   const client = await first.client();
   for (let count = 0; count < 50; count++) expect(await client.call("add", { a: count, b: 1 })).toBe(count + 1);
   await client.call("count", { tag: "t", ms: 1 });
@@ -437,7 +448,7 @@ test("pages: newest first, each run once, whatever the size of a page", async ()
   for (let count = 0; count < 30; count++) ids.push(await client.run("count", { tag: "t", ms: 0 }).id);
   await client.close();
   await first.kill();
-  const second = await startKeeping(folder, { limits: { maxRunsPage: 7 } });
+  const second = await startKeepingHere(folder, { limits: { maxRunsPage: 7 } });
   const again = await second.client();
   expect((await runsOf(again)).map(({ run }) => run)).toEqual(ids.sort().toReversed().slice(0, 7));
 });

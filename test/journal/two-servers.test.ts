@@ -17,7 +17,7 @@ import { anonymous } from "#iscep/model/identity";
 import { packetRoom } from "#iscep/runs/run/settle";
 import { RunStore } from "#iscep/journal/store";
 import { Run } from "#iscep/runs/run/run";
-import { endsOf, keepingFolder, linesOf, runsOf, startKeeping } from "../support/keeping-server.js";
+import { endsOf, keepingFolder, linesOf, runsOf, startKeeping, startKeepingHere } from "../support/keeping-server.js";
 import { JsonText } from "#iscep/wire/json-text";
 import { collect, patternBytes } from "../support/output.js";
 import { later } from "../support/cleanup.js";
@@ -55,7 +55,7 @@ describe("a server that lets its runs end, while the next has begun", () => {
     await reached(path.join(folder, "counted"), 1);
     const drained = first.drain();
 
-    const second = await startKeeping(folder, { limits });
+    const second = await startKeepingHere(folder, { limits });
     const other = await second.client();
     expect(await recordOf(other, ids[0])).toBe("running");
     const joined = other.run("held", args, { idempotencyKey: "key" });
@@ -75,7 +75,7 @@ describe("a server that lets its runs end, while the next has begun", () => {
     await other.close();
     await second.stop();
 
-    const third = await (await startKeeping(folder)).client();
+    const third = await (await startKeepingHere(folder)).client();
     expect(await third.attach(ids[0]).outcome).toEqual({ status: "completed", value: "once" });
     expect(readFileSync(path.join(folder, "counted"), "utf8")).toBe("once\n");
     for (const ends of endsOf(linesOf(first.commandsLog)).values()) expect(ends).toEqual(["completed"]);
@@ -88,7 +88,7 @@ describe("a server that lets its runs end, while the next has begun", () => {
     const run = client.run("held", { tag: "quiet" }, { idempotencyKey: "quiet", detach: true });
     const id = await run.id;
     await reached(path.join(folder, "counted"), 1);
-    const second = await startKeeping(folder);
+    const second = await startKeepingHere(folder);
     await client.close();
     const drained = first.drain();
     writeFileSync(path.join(folder, "go"), "");
@@ -102,7 +102,7 @@ describe("a server that lets its runs end, while the next has begun", () => {
   test("and a run that it begins after the start of the next one is found there by its id", async () => {
     const folder = keepingFolder();
     const first = await startKeeping(folder, { limits });
-    const second = await startKeeping(folder, { limits });
+    const second = await startKeepingHere(folder, { limits });
     const client = await first.client();
     const run = client.run("brief", {});
     await run.outcome;
@@ -141,7 +141,7 @@ test("a server of another container whose lease ran out, though it lives: its en
   const file = path.join(runsFolder, `${run}.run`);
   const start = { run, command: "count", owner: "alice", tokenId: null, source: "", startedAtMs, server };
   writeFileSync(file, `${JSON.stringify(start)}\n`, { mode: 0o600 });
-  const keeping = await startKeeping(folder, { limits: { ...limits, serverLeaseMs: 50 } });
+  const keeping = await startKeepingHere(folder, { limits: { ...limits, serverLeaseMs: 50 } });
   const client = await keeping.client();
   await expect.poll(() => readFileSync(file, "utf8").includes('"lost"'), { interval: 20 }).toBe(true);
   expect(await client.attach(run).outcome).toMatchObject({ status: "lost" });
@@ -151,7 +151,7 @@ test("a server of another container whose lease ran out, though it lives: its en
   expect(await recordOf(client, run)).toBe("completed");
   await client.close();
   await keeping.stop();
-  const next = await (await startKeeping(folder)).client();
+  const next = await (await startKeepingHere(folder)).client();
   expect(await next.attach(run).outcome).toEqual({ status: "completed", value: "late" });
 });
 

@@ -1,4 +1,4 @@
-/** A server with a runs folder, as a process of its own that can be killed and started again. */
+/** A server with a runs folder: as a process of its own that can be killed and started again, or in this process. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
@@ -6,23 +6,25 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect, type Client, type ConnectOptions, type Limits } from "iscep";
 import { later } from "./cleanup.js";
+import { keepingServer } from "./programs/keeping-commands.mjs";
 import { tokens, writeTokens } from "./servers.js";
 import { temporaryFolder } from "./temporary-folder.js";
 
 const program = fileURLToPath(new URL("programs/keeping-server.mjs", import.meta.url));
 
-export interface Keeping {
-  readonly folder: string;
+export interface KeepingHere {
   readonly runsFolder: string;
   readonly commandsLog: string;
-  readonly url: string;
-  readonly startMs: number;
-  kill(): Promise<void>;
   /** In good order. */
   stop(): Promise<void>;
+  client(options?: ConnectOptions): Promise<Client>;
+}
+
+export interface Keeping extends KeepingHere {
+  readonly startMs: number;
+  kill(): Promise<void>;
   /** In good order, and what is under way may end. Resolves when the process has. */
   drain(): Promise<void>;
-  client(options?: ConnectOptions): Promise<Client>;
 }
 
 export interface KeepingOptions {
@@ -65,20 +67,38 @@ export async function startKeeping(
     }),
   ]);
   return {
-    folder,
-    runsFolder: path.join(folder, "runs"),
-    commandsLog: path.join(folder, logs ? "logs" : "runs", "commands.log"),
-    url,
+    ...placesOf(folder, logs),
     startMs: performance.now() - startedMs,
     kill: () => end("SIGKILL"),
     stop: () => end("SIGTERM"),
     drain: () => end("SIGUSR2"),
-    async client(options = {}) {
-      const client = await connect(url, { token: tokens.alice, protocol: 2, ...options });
-      later(() => client.close());
-      return client;
-    },
+    client: (options) => clientOf(url, options),
   };
+}
+
+/** The same in this process, which takes milliseconds: for what needs no process of its own, as a kill does. */
+export async function startKeepingHere(
+  folder: string,
+  { logs = false, limits = {} }: Omit<KeepingOptions, "maxFileBytes"> = {},
+): Promise<KeepingHere> {
+  const server = keepingServer(folder, logs, limits);
+  const stop = (): Promise<void> => server.close({ graceMs: 0 });
+  later(stop);
+  const { url } = await server.listen();
+  return { ...placesOf(folder, logs), stop, client: (options) => clientOf(url, options) };
+}
+
+function placesOf(folder: string, logs: boolean): Pick<KeepingHere, "runsFolder" | "commandsLog"> {
+  return {
+    runsFolder: path.join(folder, "runs"),
+    commandsLog: path.join(folder, logs ? "logs" : "runs", "commands.log"),
+  };
+}
+
+async function clientOf(url: string, options: ConnectOptions = {}): Promise<Client> {
+  const client = await connect(url, { token: tokens.alice, protocol: 2, ...options });
+  later(() => client.close());
+  return client;
 }
 
 export interface ListedRun {
