@@ -8,7 +8,7 @@ const folder = path.join(import.meta.dirname, "programs");
 
 async function outputOf(program: string, args: readonly string[] = [], flags: readonly string[] = []): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, [...flags, path.join(folder, program), ...args], {
-    timeout: 14_000,
+    timeout: 50_000,
     killSignal: "SIGKILL",
   });
   return stdout;

@@ -1,7 +1,9 @@
 // @ts-check
 /** Commands that run in worker threads, and some of them badly. */
 import { threadId } from "node:worker_threads";
-import { defineCommand, IscepError } from "iscep";
+// Not all of iscep: to load it takes longer than what a thread does here.
+import { defineCommand } from "#iscep/commands/define";
+import { IscepError } from "#iscep/errors";
 
 /** @template {string} Name @param {Name} name @param {(args: any, context: import("iscep").CommandContext) => unknown} run */
 function inThread(name, run) {

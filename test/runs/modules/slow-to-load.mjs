@@ -1,7 +1,7 @@
 // @ts-check
 /** In a thread, loading this goes on until the test says so. */
 import { isMainThread } from "node:worker_threads";
-import { defineCommand } from "iscep";
+import { defineCommand } from "#iscep/commands/define";
 
 if (!isMainThread) {
   const channel = new BroadcastChannel("slow-to-load");

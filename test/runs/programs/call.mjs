@@ -1,6 +1,6 @@
 // @ts-check
 /** Calls commands in threads, one after another, tells how each ended, and ends by itself: nothing is closed. */
-import { isIscepError } from "iscep";
+import { isIscepError } from "#iscep/errors";
 import { noInput } from "#iscep/runs/streams/input";
 import { ThreadPool } from "#iscep/runs/thread/pool";
 import * as commands from "../modules/commands.mjs";

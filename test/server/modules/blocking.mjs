@@ -1,12 +1,13 @@
 // For a worker thread, which imports this very file.
 import { appendFileSync, existsSync } from "node:fs";
-import { z } from "zod";
-import { defineCommand } from "iscep";
+// Not all of iscep: to load it takes longer than to start a thread.
+import { declareArguments } from "#iscep/commands/arguments/declared-arguments";
+import { defineCommand } from "#iscep/commands/define";
 
 export const block = defineCommand({
   name: "block",
   description: "Writes a line into the file that it has begun, and holds up its thread until there is the other file",
-  args: z.object({ begun: z.string(), go: z.string() }),
+  args: declareArguments({ begun: { type: "string" }, go: { type: "string" } }),
   thread: import.meta.url,
   run: ({ begun, go }) => {
     appendFileSync(begun, "begun\n");

@@ -1,6 +1,7 @@
 import process from "node:process";
-import { z } from "zod";
-import { defineCommand } from "iscep";
+// Not all of iscep: to load it takes longer than what a thread does here.
+import { declareArguments } from "#iscep/commands/arguments/declared-arguments";
+import { defineCommand } from "#iscep/commands/define";
 
 export const leave = defineCommand({
   name: "leave",
@@ -39,7 +40,8 @@ export const chatty = defineCommand({
 export const report = defineCommand({
   name: "report",
   thread: import.meta.url,
-  args: z.object({ how: z.string(), args: z.array(z.any()) }),
+  /** `args` is JSON. */
+  args: declareArguments({ how: { type: "string" }, args: { type: "string" } }),
   run: ({ how, args }, context) =>
-    void Reflect.apply(how === "progress" ? context.progress : context.output.write, context.output, args),
+    void Reflect.apply(how === "progress" ? context.progress : context.output.write, context.output, JSON.parse(args)),
 });
