@@ -4,7 +4,8 @@
  * document are one session, in a new folder. In what is printed, "…" stands for any text within a line, and as a line of
  * its own for any lines; in a command, the run id that begins before it is the last one that was printed.
  * `npx iscep serve` goes on to the end of the document. The default port is replaced by one of our own, and ISCEP_URL is
- * what `export ISCEP_URL=` said last, and that port before; https://127.0.0.1:8989 leads there too.
+ * what `export ISCEP_URL=` said last, and that port before; https://127.0.0.1:8989 leads there too. A line of
+ * `npx iscep` alone is run in this process, and all others by a shell.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,6 +22,7 @@ import {
 import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { startIscep } from "../support/iscep.js";
 import { ownPort } from "../support/own-port.js";
 
 const root = process.cwd();
@@ -69,22 +71,28 @@ function joinEvents(text: string): string {
   }
 }
 
+/** The words behind `npx iscep` of a line that asks nothing else of the shell. */
+function wordsOf(line: string): string[] | undefined {
+  const [, words] = /^npx iscep((?: (?:[\w.:/-]+|"[\w.:/* -]+"))+)$/.exec(line) ?? [];
+  return words?.match(/[^ "]+|"[^"]+"/g)?.map((word) => word.replaceAll('"', ""));
+}
+
 /** A terminal in an empty project in which iscep is installed. */
 class Terminal {
   readonly #home = mkdtempSync(path.join(os.tmpdir(), "iscep-session-"));
   readonly #servers: ChildProcess[] = [];
   readonly #port: string;
-  readonly #environment: NodeJS.ProcessEnv;
+  readonly #environment: Record<string, string>;
   #folder = this.#home;
   #run = "";
 
   constructor(port: string) {
     this.#port = port;
-    const own = Object.entries(process.env).filter(
-      ([name]) => !/^(?:npm_|INIT_CWD$|ISCEP_|XDG_|NODE_OPTIONS$)/.test(name),
+    const own = Object.entries(process.env).flatMap(([name, value]) =>
+      value === undefined || /^(?:npm_|INIT_CWD$|ISCEP_|XDG_|NODE_OPTIONS$)/.test(name) ? [] : [[name, value]],
     );
     this.#environment = {
-      ...Object.fromEntries(own),
+      ...(Object.fromEntries(own) as Record<string, string>),
       HOME: this.#home,
       ISCEP_URL: `iscep://127.0.0.1:${port}`,
       PATH: `${this.#home}/node_modules/.bin:${process.env["PATH"] ?? ""}`,
@@ -114,6 +122,15 @@ class Terminal {
     const line = command
       .replace(/\b[0-9a-f]{4}…/, this.#run)
       .replace(/(https?:\/\/127\.0\.0\.1):8989/, `$1:${this.#port}`);
+    const words = lines === undefined ? wordsOf(line) : undefined;
+    const printed = words === undefined ? await this.#printedByShell(line, lines) : await this.#printedHere(words);
+    const url = /export ISCEP_URL='(.*)'/.exec(printed)?.[1];
+    if (url !== undefined) this.#environment["ISCEP_URL"] = url.replace(`:${defaultPort}`, `:${this.#port}`);
+    this.#run = /(?<=^|"run":")[0-9a-f]{8}-[0-9a-f-]{27}(?=$|")/m.exec(printed)?.[0] ?? this.#run;
+    return printed.replaceAll(`:${this.#port}`, `:${defaultPort}`).trimEnd();
+  }
+
+  async #printedByShell(line: string, lines: number | undefined): Promise<string> {
     const child = spawn("sh", ["-c", `exec 2>&1; ${line}`], {
       cwd: this.#folder,
       env: this.#environment,
@@ -121,11 +138,22 @@ class Terminal {
       detached: true,
     });
     if (lines !== undefined) this.#servers.push(child);
-    const printed = await printedBy(child, lines);
-    const url = /export ISCEP_URL='(.*)'/.exec(printed)?.[1];
-    if (url !== undefined) this.#environment["ISCEP_URL"] = url.replace(`:${defaultPort}`, `:${this.#port}`);
-    this.#run = /(?<=^|"run":")[0-9a-f]{8}-[0-9a-f-]{27}(?=$|")/m.exec(printed)?.[0] ?? this.#run;
-    return printed.replaceAll(`:${this.#port}`, `:${defaultPort}`).trimEnd();
+    return printedBy(child, lines);
+  }
+
+  async #printedHere(words: readonly string[]): Promise<string> {
+    const environment = {
+      ...this.#environment,
+      XDG_STATE_HOME: path.join(this.#home, ".local/state"),
+      npm_command: "exec",
+    };
+    const running = startIscep(words, { folder: this.#folder, environment });
+    running.stdin.end();
+    let printed = "";
+    for (const stream of [running.stdout, running.stderr])
+      stream.on("data", (chunk: Buffer) => (printed += String(chunk)));
+    await once(running, "close");
+    return printed;
   }
 
   async close(): Promise<void> {
