@@ -180,6 +180,15 @@ describe("the last answer", () => {
   });
 });
 
+/** What `iscep completion SHELL` prints, as a file: its process takes longer than all else that is done with it. */
+async function completionFile(shell: string, options: RunOptions): Promise<string> {
+  const { code, stdout } = await iscep(["completion", shell], options);
+  expect(code).toBe(0);
+  const file = join(options.folder, `completion.${shell}`);
+  await writeFile(file, stdout);
+  return file;
+}
+
 /** Whatever a shell would run. */
 const hostileLines = [
   'iscep call "$(touch pwned)" --',
@@ -196,10 +205,11 @@ const hostileLines = [
 
 describe("bash", () => {
   /** What bash would offer, by the very function that it calls at TAB. */
-  async function offered(line: string, { folder, environment }: RunOptions): Promise<string[]> {
-    const program =
-      'source <(iscep completion bash); COMP_LINE=$1; COMP_POINT=${#1}; _iscep; printf "%s\\n" "${COMPREPLY[@]}"';
-    const { stdout } = await run("bash", ["--norc", "-c", program, "bash", line], {
+  async function offered(line: string, options: RunOptions): Promise<string[]> {
+    const { folder, environment } = options;
+    const file = await completionFile("bash", options);
+    const program = 'source "$2"; COMP_LINE=$1; COMP_POINT=${#1}; _iscep; printf "%s\\n" "${COMPREPLY[@]}"';
+    const { stdout } = await run("bash", ["--norc", "-c", program, "bash", line, file], {
       cwd: folder,
       env: { ...environment, HOME: folder },
     });
@@ -327,9 +337,10 @@ describe.skipIf(!isInstalled("fish"))("fish", () => {
   test("offers what the server tells, and evaluates nothing of what was typed", async () => {
     const { options, keepAnswer } = await served();
     await keepAnswer();
-    const program = 'iscep completion fish | source; complete -C "$argv[1]"';
+    const file = await completionFile("fish", options);
+    const program = 'source "$argv[2]"; complete -C "$argv[1]"';
     const offered = async (line: string): Promise<string[]> => {
-      const { stdout } = await run("fish", ["--no-config", "-c", program, line], {
+      const { stdout } = await run("fish", ["--no-config", "-c", program, line, file], {
         cwd: options.folder,
         env: { ...options.environment, HOME: options.folder },
       });

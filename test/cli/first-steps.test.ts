@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { initialisedFolder, iscep, serve } from "../support/iscep.js";
-import { iscepProcess, serveProcess } from "../support/iscep-process.js";
+import { serveProcess } from "../support/iscep-process.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
 const typed = (text: string): string => text.replace("({ a, b })", "({ a, b }: { a: number; b: number })");
@@ -24,11 +24,11 @@ test.each([
 ])("%s is served, thread and all, where no package is installed beside it", async (name, text) => {
   const folder = temporaryFolder();
   await writeFile(join(folder, name), text);
-  const serving = await serveProcess([name, "--port", "0"], { folder });
+  const serving = await serveProcess([name, "--port", "0", "--no-tls"], { folder });
   const environment = { ISCEP_URL: serving.url };
   const words = ["call", "add", "--a", "1"];
-  expect(await iscepProcess([...words, "--b", "2"], { folder, environment })).toMatchObject({ code: 0, stdout: "3\n" });
-  const { code, stderr } = await iscepProcess(words, { folder, environment });
+  expect(await iscep([...words, "--b", "2"], { folder, environment })).toMatchObject({ code: 0, stdout: "3\n" });
+  const { code, stderr } = await iscep(words, { folder, environment });
   expect(code).toBe(65);
   expect(stderr.split("\n")[0]).toBe('iscep: argument "b" is missing');
   await serving.stop();

@@ -11,6 +11,7 @@ import { temporaryFolder } from "../support/temporary-folder.js";
 /** They tell when they have begun, and do not hear SIGTERM. */
 const configuration = `
 listen: 127.0.0.1:0
+tls: false
 limits: { kill_grace_ms: 300ms, linger_timeout_ms: 5s }
 commands:
   stuck: { run: [sh, -c, "trap '' TERM; (trap '' TERM; sleep 300) & echo begun; while :; do sleep 1; done"] }

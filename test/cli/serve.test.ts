@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, isIscepError } from "iscep";
 import { ended, firstLine, iscep, serve } from "../support/iscep.js";
-import { iscepProcess, serveProcess, startProcess } from "../support/iscep-process.js";
+import { serveProcess, startProcess } from "../support/iscep-process.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
 const typed = fileURLToPath(new URL("programs/typed.ts", import.meta.url));
@@ -168,7 +168,7 @@ describe("iscep serve", () => {
 describe("iscep serve ends", () => {
   test.each(["SIGTERM", "SIGINT"] as const)("with 0 on %s, after what runs has had its grace", async (signal) => {
     const folder = temporaryFolder();
-    const serving = await serveProcess([commands, "--port", "0"], { folder });
+    const serving = await serveProcess([commands, "--port", "0", "--no-tls"], { folder });
     await using client = await connect(serving.url);
     expect(await client.call("greet", { message: "hi" })).toBe("hi");
     serving.child.kill(signal);
@@ -181,7 +181,8 @@ describe("iscep serve ends", () => {
   ] as const)("at once on a second %s, with %i", async (signal, code) => {
     const folder = temporaryFolder();
     // Only a second signal ends it: what runs may go on for longer than this test.
-    const serving = await serveProcess([commands, "--port", "0", "--debug", "--grace", "10m"], { folder });
+    const words = [commands, "--port", "0", "--no-tls", "--debug", "--grace", "10m"];
+    const serving = await serveProcess(words, { folder });
     // Without patience for the server to come back.
     await using client = await connect(serving.url, { limits: { reconnectTimeoutMs: 0 } });
     const lost = client.call("forever", {}).catch((error: unknown) => error);
@@ -201,9 +202,7 @@ describe("iscep serve ends", () => {
     const folder = temporaryFolder();
     const pins: string[] = [];
     for (const name of ["a", "b"]) {
-      pins.push(
-        (await iscepProcess(["cert", "--cert", `${name}.pem`, "--key", `${name}.key`], { folder })).stdout.trim(),
-      );
+      pins.push((await iscep(["cert", "--cert", `${name}.pem`, "--key", `${name}.key`], { folder })).stdout.trim());
     }
     const use = async (name: string): Promise<void> => {
       await rename(join(folder, `${name}.key`), join(folder, "key.pem"));
@@ -269,7 +268,7 @@ describe("iscep serve ends", () => {
 
   test("a reader that closes standard output does not end it", async () => {
     const folder = temporaryFolder();
-    const child = startProcess(["serve", commands, "--port", "0"], { folder });
+    const child = startProcess(["serve", commands, "--port", "0", "--no-tls"], { folder });
     const end = ended(child);
     const url = (await firstLine(child)).replace("listening on ", "");
     child.stdout.destroy();

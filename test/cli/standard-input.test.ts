@@ -15,8 +15,8 @@ const hasScript = spawnSync("script", ["--version"]).status === 0;
 
 interface Served {
   readonly options: RunOptions;
-  /** `iscep WORDS`, and what a shell understands behind them. */
-  shell(words: string): Promise<Ended>;
+  /** What a shell understands, with `iscep` among its commands. */
+  shell(line: string): Promise<Ended>;
 }
 
 async function served(): Promise<Served> {
@@ -27,8 +27,8 @@ async function served(): Promise<Served> {
   const options = { folder, environment: { ISCEP_URL: url } };
   return {
     options,
-    shell: (words) => {
-      const child = spawn("sh", ["-c", `'${process.execPath}' '${mainFile}' ${words}`], {
+    shell: (line) => {
+      const child = spawn("sh", ["-c", `iscep() { '${process.execPath}' '${mainFile}' "$@"; }\n${line}`], {
         cwd: folder,
         env: { PATH: process.env["PATH"], HOME: folder, ...options.environment },
       });
@@ -62,14 +62,14 @@ describe("standard input goes to the command", () => {
   test("from a file", async () => {
     const { options, shell } = await served();
     await writeFile(join(options.folder, "dump.sql"), "select 1;\n");
-    expect(await shell("call echo < dump.sql")).toMatchObject({ code: 0, stdout: "select 1;\n", stderr: "" });
-    expect(await shell("call echo --no-stdin < dump.sql")).toMatchObject({ code: 0, stdout: "", stderr: "" });
-    expect(await shell("call echo < /dev/null")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    expect(await shell("iscep call echo < dump.sql")).toMatchObject({ code: 0, stdout: "select 1;\n", stderr: "" });
+    expect(await shell("iscep call echo --no-stdin < dump.sql")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    expect(await shell("iscep call echo < /dev/null")).toMatchObject({ code: 0, stdout: "", stderr: "" });
   });
 
   test("but not from a folder", async () => {
     const { shell } = await served();
-    const result = await shell("call echo < .");
+    const result = await shell("iscep call echo < .");
     expect(result).toMatchObject({ code: 64, stdout: "" });
     expect(result.stderr).toContain("standard input is a folder");
   });
@@ -83,17 +83,17 @@ describe("standard input goes to the command", () => {
   test("not over version 1, nor with --detach: a file or pipe that is not sent makes a warning", async () => {
     const { options, shell } = await served();
     await writeFile(join(options.folder, "dump.sql"), "select 1;\n");
-    const version1 = await shell("call --protocol 1 echo < dump.sql");
+    const version1 = await shell("iscep call --protocol 1 echo < dump.sql");
     expect(version1).toMatchObject({ code: 0, stdout: "" });
     expect(version1.stderr).toBe(
       "iscep: warning: standard input is not sent over version 1 of the protocol; --no-stdin says that this is meant\n",
     );
-    expect((await shell("call --detach echo < dump.sql")).stderr).toContain("standard input is not sent with --detach");
-    const piped = await shell(
-      `--version > /dev/null; cat dump.sql | '${process.execPath}' '${mainFile}' call --detach echo`,
+    expect((await shell("iscep call --detach echo < dump.sql")).stderr).toContain(
+      "standard input is not sent with --detach",
     );
+    const piped = await shell("cat dump.sql | iscep call --detach echo");
     expect(piped.stderr).toContain("standard input is not sent with --detach");
-    expect((await shell("call --detach --no-stdin echo < dump.sql")).stderr).toBe("");
+    expect((await shell("iscep call --detach --no-stdin echo < dump.sql")).stderr).toBe("");
   });
 });
 
@@ -106,7 +106,7 @@ describe("of the standard input of a call to a command that takes none, nothing 
       join(options.folder, "script"),
       `${call}\nwhile read -r line; do ${call}; done < lines\necho after\n`,
     );
-    const { stdout, stderr } = await shell("--version > /dev/null; sh -s < script");
+    const { stdout, stderr } = await shell("sh -s < script");
     expect({ stdout, stderr }).toEqual({ stdout: "done\n".repeat(4) + "after\n", stderr: "" });
   });
 

@@ -15,7 +15,7 @@ import { Notices } from "#iscep/notices/notices";
 import { silentLogs } from "#iscep/logs/combine";
 import { errorOf } from "../support/error-of.js";
 import { serveProcess } from "../support/iscep-process.js";
-import { iscep } from "../support/iscep.js";
+import { iscep, serve } from "../support/iscep.js";
 import { watchForLeaks } from "../support/leaks.js";
 import { receiver } from "../support/receiver.js";
 import { logLines, startServer } from "../support/servers.js";
@@ -340,7 +340,7 @@ test("a run that was lost with its server is told once, by the next one, with wh
   await first.ended;
   expect(told()).toEqual([]);
   for (let start = 0; start < 2; start++) {
-    const next = await serveProcess([], { folder });
+    const next = await serve([], { folder });
     await until(() => told().length > 0);
     await next.stop();
   }
@@ -366,10 +366,10 @@ test("a notice that waits when its server is killed is given by the next one", a
   await until(() => received.length === 1);
   first.child.kill("SIGKILL");
   await first.ended;
-  const second = await serveProcess([], { folder });
+  const second = await serve([], { folder });
   await until(() => received.length === 2);
   await second.stop();
-  const third = await serveProcess([], { folder });
+  const third = await serve([], { folder });
   await third.stop();
   expect(received).toHaveLength(2);
   expect(received[1]?.headers["webhook-id"]).toBe(received[0]?.headers["webhook-id"]);

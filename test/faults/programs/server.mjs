@@ -1,13 +1,12 @@
 // A server of its own process, run by the tests of faults: `server.mjs open|TOKENS_FILE`. It prints its port, tells each
 // run of `wait` as a line, and closes in good order at SIGTERM, SIGINT, or when its standard input ends.
 import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
-import { defineCommand, Server } from "iscep";
+import { declareArguments, defineCommand, Server } from "iscep";
 
 const wait = defineCommand({
   name: "wait",
   description: "Takes its time",
-  args: z.object({ ms: z.int() }),
+  args: declareArguments({ ms: { type: "integer" } }),
   run: async ({ ms }, { signal }) => {
     process.stdout.write("started\n");
     await sleep(ms, undefined, { signal });

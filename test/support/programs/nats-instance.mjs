@@ -2,15 +2,14 @@
 // Arguments: the broker's address, the file for lines, and the limits as JSON.
 import { appendFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
-import { defineCommand, Server } from "iscep";
+import { declareArguments, defineCommand, Server } from "iscep";
 import { natsDoor } from "#iscep/doors/nats/door";
 
 const [url = "", file = "", limits = "{}"] = process.argv.slice(2);
 
 const mark = defineCommand({
   name: "mark",
-  args: z.object({ text: z.string() }),
+  args: declareArguments({ text: { type: "string" } }),
   run: async ({ text }) => {
     appendFileSync(file, `began ${text}\n`);
     await sleep(Math.random() * 30);
