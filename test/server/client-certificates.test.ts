@@ -1,6 +1,6 @@
 /** Client certificates: who is let in, in which mode and version, and that nothing lets anybody past the check. */
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { connect, Server, type ClientCertificates } from "iscep";
@@ -9,15 +9,16 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { addCertificate } from "#iscep/identity/certificate-writer";
 import { createCertificate, pinOfCertificate } from "#iscep/identity/certificates";
 import { clientKey, secretOf, storedKeyOf } from "#iscep/identity/tokens";
-import { addToken, removeToken } from "#iscep/identity/tokens-writer";
+import { addToken, listTokens, removeToken } from "#iscep/identity/tokens-writer";
 import { authenticationMessage, clientProof, tokenReference } from "#iscep/session/proof";
 import { authority, type Authority } from "../support/authority.js";
-import { later } from "../support/cleanup.js";
+import { later, shared } from "../support/cleanup.js";
 import { RawHttp } from "../support/http.js";
 import { rawPacket, Type } from "../support/raw-packets.js";
 import { RawPeer } from "../support/raw-peer.js";
 import { HELLO, helloPacket, messages, RawSession, request } from "../support/raw-session.js";
 import { logLines, startServer, type TestServer } from "../support/servers.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 import { until } from "../support/until.js";
 
 interface Shown {
@@ -30,6 +31,9 @@ let right: Shown;
 let wrong: Shown;
 let revoked: Shown;
 let expired: Shown;
+/** The entries of a tokens file. They are made once, as each takes the file's lock and is written to the disk. */
+let entries: Readonly<Record<string, unknown>>;
+let aliceToken: string;
 
 async function made(options: Parameters<typeof createCertificate>[0] = {}): Promise<Shown> {
   const { certPem, keyPem } = await createCertificate({ hosts: ["client"], ...options });
@@ -41,6 +45,12 @@ beforeAll(async () => {
   wrong = await made();
   revoked = await made();
   expired = await made({ days: 1, nowMs: Date.now() - 10 * dayMs });
+  const tokensFile = path.join(temporaryFolder(), "tokens.json");
+  aliceToken = (await addToken(tokensFile, { owner: "alice" })).token;
+  for (const { certificate } of [right, revoked, expired])
+    await addCertificate(tokensFile, { owner: "alice", certificate });
+  await removeToken(tokensFile, idOf(tokensFile, revoked));
+  entries = JSON.parse(readFileSync(tokensFile, "utf8")) as typeof entries;
 });
 
 interface Served extends TestServer {
@@ -48,17 +58,11 @@ interface Served extends TestServer {
 }
 
 async function serverWith(clientCertificates: ClientCertificates): Promise<Served> {
-  const server = await startServer({ tls: true, tokens: {}, clientCertificates, doors: [httpDoor()] });
-  const { tokensFile } = server;
-  const { token } = await addToken(tokensFile, { owner: "alice" });
-  for (const { certificate } of [right, revoked, expired])
-    await addCertificate(tokensFile, { owner: "alice", certificate });
-  await removeToken(tokensFile, await idOf(tokensFile, revoked));
-  return { ...server, token };
+  const server = await startServer({ tls: true, tokens: entries, clientCertificates, doors: [httpDoor()] });
+  return { ...server, token: aliceToken };
 }
 
-async function idOf(tokensFile: string, { certificate }: Shown): Promise<string> {
-  const { listTokens } = await import("#iscep/identity/tokens-writer");
+function idOf(tokensFile: string, { certificate }: Shown): string {
   const pin = pinOfCertificate(certificate);
   return listTokens(tokensFile).find((entry) => entry.certificate === pin)?.id ?? "";
 }
@@ -143,10 +147,12 @@ const sentences = {
 };
 
 describe.each(modes)("a server that asks for mode %s", (mode) => {
+  const opened = shared(() => serverWith({ mode }));
+
   describe.each(Object.entries(ways))("over %s", (_, heardOver) => {
     const cases = certificates.flatMap((which) => tokens.map((given) => [which, given] as const));
     test.each(cases)("certificate %s, and %s", async (which, given) => {
-      const server = await serverWith({ mode });
+      const server = opened();
       const socket = await dialled(server, shownFor(which));
       const token = given === "a token" ? server.token : undefined;
       const heard = await heardOver(socket, token);
@@ -201,7 +207,7 @@ describe("a certificate", () => {
       later(() => client.close());
       expect(await client.call("add", { a: 1, b: 2 })).toBe(3);
       const before = server.server.connections;
-      await removeToken(server.tokensFile, await idOf(server.tokensFile, right));
+      await removeToken(server.tokensFile, idOf(server.tokensFile, right));
       await until(() => server.server.connections === before - 1, "the session goes on");
       await expect(client.call("add", { a: 1, b: 2 })).rejects.toMatchObject({
         code: "unauthorized",

@@ -33,7 +33,10 @@ export interface DoorServer extends TestServer {
 
 /** One door of the matrix. A new one is one entry of `everyDoor`. */
 export interface WayIn {
-  /** Opens what it needs beside the server, such as a broker, and gives the doors for the server. Default: none. */
+  /**
+   * Opens what it needs beside the server, such as a broker, and gives the doors for the server. Default: none. Ways that
+   * share a door have the same function, which is called once.
+   */
   readonly doors?: () => readonly Door[] | Promise<readonly Door[]>;
   /** The verbs of a caller with this token; null sends none. */
   readonly verbs: (server: DoorServer, token: string | null) => Promise<Verbs>;
@@ -165,6 +168,8 @@ const overMcp: Way = async ({ origin }, token) => {
   };
 };
 
+const openHttp = (): readonly Door[] => [httpDoor()];
+
 /** A session over a link to this one instance. */
 const overNats: WayIn = {
   doors: async () => {
@@ -219,14 +224,16 @@ export const everyDoor: Readonly<Record<string, WayIn>> = {
   // It has calls and no runs, and a call goes on without its caller.
   "version 1": { verbs: version1, has: ["list", "call"], outlivesToken: true },
   "in process": { verbs: inProcess },
-  HTTP: { doors: () => [httpDoor()], verbs: overHttp },
-  MCP: { verbs: overMcp },
+  HTTP: { doors: openHttp, verbs: overHttp },
+  MCP: { doors: openHttp, verbs: overMcp },
   ...(natsServerProgram === undefined ? {} : { NATS: overNats }),
   ...(natsServerProgram === undefined ? {} : { "NATS requests": requestsOverNats }),
 };
 
-export async function startEveryDoor(options: TestServerOptions): Promise<DoorServer> {
-  const doors = await Promise.all(Object.values(everyDoor).map(async (way) => way.doors?.() ?? []));
+/** A server with the doors of these ways alone, as a broker takes a while to start. */
+export async function startDoors(ways: readonly WayIn[], options: TestServerOptions): Promise<DoorServer> {
+  const openers = new Set(ways.map((way) => way.doors));
+  const doors = await Promise.all([...openers].map(async (open) => open?.() ?? []));
   const server = await startServer({
     ...options,
     limits: { natsBeatMs: 200, ...options.limits },

@@ -1,5 +1,6 @@
 /** Every exchange that was recorded from the original, against our server, over a plain socket and over TLS. */
 import { describe, expect, test } from "vitest";
+import { shared } from "../../support/cleanup.js";
 import { watchForLeaks } from "../../support/leaks.js";
 import { rawPacket, Type, type RawPacket } from "../../support/raw-packets.js";
 import { startServer, type TestServer } from "../../support/servers.js";
@@ -27,9 +28,16 @@ const differs: Readonly<Record<string, { why: string; error?: string; response?:
 const goodToken = vectors.server.tokens["alice"];
 const probe = rawPacket(Type.echo, { auth_token: goodToken, response: { echo: "probe" } });
 
-function start(exchange: VectorExchange, tls: boolean): Promise<TestServer> {
+const servers = shared(async () => ({
+  plain: await startServer({ tokens: vectors.server.tokens }),
+  plainOpen: await startServer({ tokens: false }),
+  tls: await startServer({ tls: true, tokens: vectors.server.tokens }),
+  tlsOpen: await startServer({ tls: true, tokens: false }),
+}));
+
+function serverFor(exchange: VectorExchange, tls: boolean): TestServer {
   const open = exchange.id.startsWith("open-");
-  return startServer({ tls, tokens: open ? false : vectors.server.tokens });
+  return servers()[tls ? (open ? "tlsOpen" : "tls") : open ? "plainOpen" : "plain"];
 }
 
 /** What came back for the bytes, and whether the connection was still good for a probe after it. */
@@ -96,7 +104,7 @@ describe.each([
   { door: "TLS", tls: true },
 ])("over $door", ({ tls }) => {
   test.each(vectors.exchanges)("$id: $description", async (exchange) => {
-    const server = await start(exchange, tls);
+    const server = serverFor(exchange, tls);
     expectAnswers(exchange, await exchangeWith(server, exchange, [bytesOf(exchange)]));
   });
 });
@@ -133,7 +141,7 @@ describe("in pieces", () => {
   });
 
   test.each(sample)("$id byte by byte", async (exchange) => {
-    const server = await start(exchange, false);
+    const server = serverFor(exchange, false);
     const bytes = bytesOf(exchange);
     expectAnswers(
       exchange,
@@ -147,7 +155,7 @@ describe("in pieces", () => {
 
   test.each(sample)("$id at random cuts, plain and TLS", async (exchange) => {
     for (const tls of [false, true]) {
-      const server = await start(exchange, tls);
+      const server = serverFor(exchange, tls);
       for (const seed of [1, 2, 3]) {
         expectAnswers(exchange, await exchangeWith(server, exchange, randomCuts(bytesOf(exchange), seed)));
       }
