@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { declareArguments } from "iscep";
 import { compilePattern, PatternBudget } from "#iscep/commands/arguments/linear-pattern";
+import { rounds } from "../support/rounds.js";
 
 function matches(source: string, text: string): boolean {
   return compilePattern(source).matches(text, new PatternBudget());
@@ -44,7 +45,7 @@ test("any pattern matches the texts that RegExp matches, and no others", () => {
       const alone = new RegExp(`^(?:${source})$`, "u");
       expect(texts.map((each) => [each, matches(source, each)])).toEqual(texts.map((each) => [each, alone.test(each)]));
     }),
-    { numRuns: 2_000 },
+    { numRuns: rounds(500, 2_000, 20_000) },
   );
 });
 
@@ -57,7 +58,7 @@ test("within a text it finds what RegExp finds", () => {
         texts.map((each) => [each, alone.test(each)]),
       );
     }),
-    { numRuns: 1_000 },
+    { numRuns: rounds(300, 1_000, 10_000) },
   );
 });
 

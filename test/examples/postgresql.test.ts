@@ -20,7 +20,7 @@ const mayBeSkipped = process.env["CI"] === undefined;
 if (programs === undefined && mayBeSkipped)
   console.warn("skipped: the example of PostgreSQL, as it is not installed here (apt-get install postgresql)");
 
-const rows = 20_000;
+const rows = 13_000;
 /** Values of all kinds, with what a text format could break on; a dump of some MiB, more than all windows together. */
 const schema = `
   create table player (id int primary key, name text not null, joined timestamptz not null, skin bytea);

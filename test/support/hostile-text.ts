@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { rounds } from "./rounds.js";
 
-export const numRuns = rounds(300, 2_000, 20_000);
+export const numRuns = rounds(150, 2_000, 20_000);
 
 /** Made for these tests; opens nothing. */
 export const canarySecret = "CANARYcanaryCANARYcanaryCANARYcanaryCANARYcan";

@@ -231,7 +231,7 @@ describe("a packet reader", () => {
           expect(error).toBeInstanceOf(IscepError);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: rounds(500, 2_000, 20_000) },
     );
   });
 });
