@@ -82,7 +82,9 @@ beforeAll(async () => {
   writeFileSync(path.join(project, "package.json"), JSON.stringify({ type: "module" }));
   for (const [file, code] of blocks) {
     mkdirSync(path.dirname(path.join(project, file)), { recursive: true });
-    writeFileSync(path.join(project, file), code.replaceAll(defaultPort, port));
+    // A server that names no port has the default one, which another copy of the tests may have just now.
+    const own = code.replaceAll(defaultPort, port).replace("new Server({ ", `new Server({ port: ${port}, `);
+    writeFileSync(path.join(project, file), own);
     for (const [, specifier = ""] of code.matchAll(/from "((?!node:)[^."][^"]*)"/g)) link(specifier);
   }
   if ([...blocks.keys()].some((file) => file.endsWith(".ts"))) compile();
