@@ -113,7 +113,7 @@ describe.each(callers)("%s", (_, tokenOf, expected) => {
         codes: Object.fromEntries(Object.keys(codes).map((door) => [door, expected[verb]])),
       });
       const words = new Set(Object.values(answers).map((answer) => answer.words));
-      expect([verb, ...words]).toHaveLength(2);
+      expect({ verb, words: [...words] }).toEqual({ verb, words: [expect.any(String)] });
     }
   });
 });
