@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { declareArguments, defineScript } from "iscep";
 import { compileInvocation } from "#iscep/commands/script/invocation";
+import { anyCharacter } from "../support/any-character.js";
 
 type Declarations = Parameters<typeof compileInvocation>[1];
 
@@ -34,7 +35,7 @@ async function printed(values: readonly string[]): Promise<Buffer> {
 /** Every string of JavaScript, halves of surrogate pairs and control characters too. */
 const anyString = fc.oneof(
   fc.string({ unit: fc.nat(0xffff).map((code) => String.fromCharCode(code)) }),
-  fc.string({ unit: "binary" }),
+  fc.string({ unit: anyCharacter }),
   fc.constantFrom(
     "",
     "-",

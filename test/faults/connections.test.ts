@@ -115,7 +115,7 @@ describe("connections", () => {
 
   test("508 connections in a row with logs", () => expectNoGrowth(true, 508));
 
-  test("connections in a row without logs", () => expectNoGrowth(false, rounds(600, 2_000, 20_000)));
+  test("connections in a row without logs", () => expectNoGrowth(false, rounds(300, 2_000, 20_000)));
 
   test("plaintext to a TLS port", async () => {
     const server = await startServer({ tls: true });

@@ -305,13 +305,13 @@ describe("idempotency keys", () => {
 
 test("foreign owners, and tokens that may not run the command, see nothing of a run after the restart", async () => {
   const folder = keepingFolder();
-  const first = await startKeeping(folder);
+  const first = await startKeepingHere(folder);
   const client = await first.client();
   const run = client.run("count", { tag: "mine", ms: 0 }, { idempotencyKey: "k" });
   await run.value;
   const id = await run.id;
   await client.close();
-  await first.kill();
+  await first.stop();
   const second = await startKeepingHere(folder);
   const other = await second.client({ token: tokens.bob });
   expect(await runsOf(other)).toEqual([]);
@@ -349,11 +349,11 @@ test("names of files are the server's own, closed to others, and neither tokens,
 
 test("lines that are cut, forged or no JSON are passed over", async () => {
   const folder = keepingFolder();
-  const first = await startKeeping(folder, { logs: true });
+  const first = await startKeepingHere(folder, { logs: true });
   const client = await first.client();
   await client.run("count", { tag: "t", ms: 0 }).value;
   await client.close();
-  await first.kill();
+  await first.stop();
   const good = readFileSync(first.commandsLog, "utf8");
   const rubbish = [
     "",
@@ -442,12 +442,12 @@ test("plain calls of functions never touch the runs folder", async () => {
 
 test("pages: newest first, each run once, whatever the size of a page", async () => {
   const folder = keepingFolder();
-  const first = await startKeeping(folder, { limits: { maxRunsPage: 7 } });
+  const first = await startKeepingHere(folder, { limits: { maxRunsPage: 7 } });
   const client = await first.client();
   const ids: string[] = [];
   for (let count = 0; count < 30; count++) ids.push(await client.run("count", { tag: "t", ms: 0 }).id);
   await client.close();
-  await first.kill();
+  await first.stop();
   const second = await startKeepingHere(folder, { limits: { maxRunsPage: 7 } });
   const again = await second.client();
   expect((await runsOf(again)).map(({ run }) => run)).toEqual(ids.sort().toReversed().slice(0, 7));

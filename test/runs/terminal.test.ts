@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect, defineScript, Server, type Client, type RunHandle, type ScriptCommand } from "iscep";
 import { onTerminal, terminalPrograms, usualShape } from "#iscep/commands/script/terminal";
+import { anyCharacter } from "../support/any-character.js";
 import { errorOf } from "../support/error-of.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
@@ -225,7 +226,7 @@ describe("the command for a terminal", () => {
 
   test("is the same text for all words, which only variables hold", () => {
     fc.assert(
-      fc.property(fc.array(fc.string({ unit: "binary" }), { minLength: 1, maxLength: 9 }), (argv) => {
+      fc.property(fc.array(fc.string({ unit: anyCharacter }), { minLength: 1, maxLength: 9 }), (argv) => {
         const made = onTerminal(programs, { program: "/bin/echo", argv, environment: {} }, usualShape);
         const other = onTerminal(
           programs,
@@ -257,7 +258,7 @@ describe("the command for a terminal", () => {
     const words = fc.array(
       fc.oneof(
         fc.constantFrom(...hostile),
-        fc.string({ unit: "binary" }).map((text) => text.replaceAll("\0", "")),
+        fc.string({ unit: anyCharacter }).map((text) => text.replaceAll("\0", "")),
       ),
       { maxLength: 6 },
     );

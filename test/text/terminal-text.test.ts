@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { allowedControls, allowedSequences, TerminalStyle, TerminalText } from "#iscep/text/terminal-text";
 import { visibleText } from "#iscep/text/visible-text";
+import { anyCharacter } from "../support/any-character.js";
 
 function shown(pieces: readonly Uint8Array[], { isPlain = false, style = new TerminalStyle() } = {}): string {
   const text = new TerminalText({ style, isPlain });
@@ -57,7 +58,7 @@ const fragments = [
 ];
 const output = fc.oneof(
   fc.array(fc.constantFrom(...fragments), { maxLength: 30 }).map((parts) => Buffer.from(parts.join(""))),
-  fc.string({ unit: "binary" }).map((text) => Buffer.from(text)),
+  fc.string({ unit: anyCharacter }).map((text) => Buffer.from(text)),
   fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
 );
 

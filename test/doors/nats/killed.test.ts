@@ -21,7 +21,7 @@ import { until } from "../../support/until.js";
 watchForLeaks();
 
 const limits = { natsRedeliverMs: 500, natsGoneMs: 1_500, natsBeatMs: 200, natsTakeMs: 1_000, natsReconnectMs: 100 };
-const moments = rounds(12, 60, 1_000);
+const moments = rounds(8, 60, 1_000);
 
 describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
   test(
