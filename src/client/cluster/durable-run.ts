@@ -112,7 +112,10 @@ export async function runInQueue(
   error: IscepError,
   ask: () => Promise<DurableState | undefined>,
 ): Promise<string> {
-  const state = isNowhere.has(error.code) ? await ask().catch(() => undefined) : undefined;
+  let state: DurableState | undefined;
+  // Silence is no answer, as an instance may be busy, or somebody else may have got the question.
+  for (let triesLeft = 3; isNowhere.has(error.code) && state === undefined && triesLeft > 0; triesLeft--)
+    state = await ask().catch(() => undefined);
   if (state?.state === "waiting") {
     const reason =
       "the call waits in the queue of the broker, and no instance has taken it; attach to it to wait for it";

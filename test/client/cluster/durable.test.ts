@@ -157,7 +157,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
   test.each([true, false])("a run that nobody knows is not waited for, with JetStream: %s", async (jetStream) => {
     const nats = await NatsServer.start({ jetStream });
     const { server } = await startInstance(nats, { commands: [greet], limits });
-    const client = await clientOf(nats, { limits: impatient });
+    const client = await clientOf(nats);
     const id = "01890000-0000-7000-8000-000000000000";
     expect(await errorOf(client.attach(id).value)).toMatchObject({ code: "run_not_found" });
     await server.close();
