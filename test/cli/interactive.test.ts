@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { defineScript, Server } from "iscep";
 import { mainFile } from "../support/iscep-process.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
+import { until } from "../support/until.js";
 
 const hasScript = spawnSync("script", ["--version"]).status === 0 && process.platform === "linux";
 
@@ -44,10 +45,8 @@ async function sit(words: string, environment: Record<string, string> = {}): Pro
   });
   onTestFinished(() => void (child.exitCode === null && child.kill("SIGKILL")));
   let screen = "";
-  let seen = (): void => {};
   child.stdout.on("data", (chunk: Buffer) => {
     screen += chunk.toString();
-    seen();
   });
   const over = new Promise<void>((resolve) => child.once("close", () => resolve()));
   return {
@@ -57,7 +56,9 @@ async function sit(words: string, environment: Record<string, string> = {}): Pro
     type: (keys) => void child.stdin.write(keys),
     async sees(wanted) {
       const matches = (): boolean => (typeof wanted === "string" ? screen.includes(wanted) : wanted.test(screen));
-      while (!matches()) await new Promise<void>((resolve) => (seen = resolve));
+      await until(matches).catch(() => {
+        throw new Error(`${String(wanted)} was not seen on the screen, which has ${JSON.stringify(screen)}`);
+      });
     },
     pid: () => Number(existsSync(pidFile) ? readFileSync(pidFile, "utf8") : Number.NaN),
     resize(rows, columns) {

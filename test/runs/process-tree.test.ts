@@ -8,6 +8,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { IscepError } from "#iscep/errors";
+import { limitTable } from "#iscep/limits/limits";
 import { endProcessesOfRuns } from "#iscep/runs/script/end";
 import { isSameProcess, scanProcesses } from "#iscep/runs/script/scan";
 import { createRunId } from "#iscep/runs/run/run-id";
@@ -157,6 +158,16 @@ describe("a look at the processes", () => {
     expect(scanProcesses()).toBe(second);
     const child = await background(createRunId());
     expect((await scanProcesses())?.has(child.pid)).toBe(true);
+  });
+
+  test("finds the processes of a run also when this thread stood still meanwhile", async () => {
+    const runId = createRunId();
+    const child = await background(runId);
+    const scan = scanProcesses();
+    await new Promise((resolve) => setImmediate(resolve));
+    const standMs = limitTable.processScanTimeoutMs.default + 100;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, standMs);
+    expect((await scan)?.get(child.pid)).toMatchObject({ runId });
   });
 
   test("knows a process from another one that has its pid by now", async () => {

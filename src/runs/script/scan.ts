@@ -64,6 +64,7 @@ async function scanNow(sinceTicks: number): Promise<ProcessScan | undefined> {
 const statsAtOnce = 100;
 /** Each read takes a thread of Node's pool, which also serves files and name look-ups. */
 const readersAtOnce = 3;
+const ticksOfTimeout = 20;
 
 async function readRunIds(found: Map<number, ProcessEntry>, sinceTicks: number): Promise<void> {
   // Processes of the kernel have no variables. Their parent is kthreadd.
@@ -77,10 +78,16 @@ async function readRunIds(found: Map<number, ProcessEntry>, sinceTicks: number):
       if (runId !== undefined) found.set(entry.pid, { ...entry, runId });
     }
   });
+  let ticks = 0;
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitTable.processScanTimeoutMs.default)));
+  const late = new Promise<void>((resolve) => {
+    // A thread that stood still for seconds has one late tick, and then hears what was read meanwhile. With one timer for the
+    // whole time it would take all processes for stuck ones, and leave those of a run alive.
+    const tick = (): void => void (++ticks >= ticksOfTimeout && resolve());
+    timer = setInterval(tick, limitTable.processScanTimeoutMs.default / ticksOfTimeout);
+  });
   await Promise.race([Promise.all(readers), late]);
-  clearTimeout(timer);
+  clearInterval(timer);
   // A reader that still runs finds nothing more to read.
   waiting.length = 0;
 }
