@@ -18,7 +18,7 @@ test("an attach for output that was read late is over when its run is", async ()
   });
   // Both places would be taken for good.
   const server = await startServer({ commands: [prints], limits: { maxCallsInFlight: 2 } });
-  const client = await server.client({ timeoutMs: 5_000, limits: { answerGraceMs: 0 } });
+  const client = await server.client({ timeoutMs: 40_000 });
   for (const round of [1, 2]) {
     state.printed = 0;
     const run = client.run("prints", {});

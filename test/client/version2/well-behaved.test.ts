@@ -121,7 +121,7 @@ test("a size that no terminal has is not told, and a name that is no text is ref
   expect(broken).toEqual([]);
 });
 
-test("output that was discarded before its call was sent holds no command back", { timeout: 20_000 }, async () => {
+test("output that was discarded before its call was sent holds no command back", async () => {
   const slow = gate();
   let written = (): void => {};
   const isWritten = new Promise<void>((resolve) => (written = resolve));

@@ -225,7 +225,7 @@ test.each(["protocol", "invalid_arguments", "too_large"])(
         });
     });
     const client = await open(server.url, patience);
-    const outcome = await client.run("any", {}, { timeoutMs: 5_000 }).outcome;
+    const outcome = await client.run("any", {}, { timeoutMs: 40_000 }).outcome;
     expect(outcome).toMatchObject({ status: "lost", error: { message: expect.stringContaining("a wrong size") } });
     expect(server.sessions).toHaveLength(defaultLimits.maxProtocolFaults);
   },
@@ -235,7 +235,7 @@ test("a client does not fetch without end what is too large for it", async () =>
   const server = await startServer({ commands: originalTasks });
   const wire = await recorder(server.port);
   const client = await open(wire.url, { limits: { ...patience.limits, maxPacketBytes: 65_536 } });
-  const outcome = await client.run("big", { n: 100_000 }, { timeoutMs: 5_000 }).outcome;
+  const outcome = await client.run("big", { n: 100_000 }, { timeoutMs: 40_000 }).outcome;
   expect(outcome).toMatchObject({ status: "lost", error: { message: expect.stringContaining("maxPacketBytes") } });
   expect(wire.connections).toBe(defaultLimits.maxProtocolFaults);
 });
