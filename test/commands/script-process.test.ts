@@ -69,7 +69,7 @@ describe("limits", () => {
     ]);
     expect(resultOf(many).stdout).toMatch(/^all\n(?:.*\n)*.*iscep-run-/);
     expect(few).toMatchObject({ status: "failed", value: { stderr: expect.stringMatching(/fork/i) as string } });
-    const groups = (): string[] => readdirSync(folder).filter((name) => name.startsWith("iscep-"));
+    const groups = (): string[] => readdirSync(folder).filter((name) => name.startsWith(`iscep-run-${process.pid}-`));
     // A process that has closed its output may still be in its group; then the next run removes that. The last one is new.
     const left = async (): Promise<string[]> => {
       const before = groups();
