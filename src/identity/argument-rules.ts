@@ -3,7 +3,7 @@
  * that a caller gives, or the default if they give none, must match. In a list, each value must match. Values that are
  * not text, number or boolean never match. For a path, what it leads to must match too.
  */
-import { posix } from "node:path";
+import { isAbsolute, posix } from "node:path";
 import type { ArgumentRules } from "../model/identity.js";
 import type { ArgumentPaths, ArgumentsCheck, CommandDescription, JsonSchema, PathNames } from "../model/command.js";
 import { isJsonObject, type JsonObject } from "../wire/json.js";
@@ -52,7 +52,12 @@ function pathsFit(given: unknown, paths: readonly (readonly string[])[], glob: s
   if (given !== undefined && !/[*?]/.test(glob)) return true;
   // The names have no `./`, no `//`, and no `/` at their end.
   const plainGlob = posix.normalize(glob).replace(/\/$/, "");
-  return paths.every((names) => names.some((name) => !hasDetour(name) && matchesGlob(plainGlob, name)));
+  // A `*` at the beginning must not stand for the folders above the base.
+  const isAbsoluteGlob = isAbsolute(plainGlob);
+  return paths.every(([below = "", absolute = ""]) => {
+    const name = isAbsoluteGlob ? absolute : below;
+    return !hasDetour(name) && matchesGlob(plainGlob, name);
+  });
 }
 
 function hasDetour(value: unknown): boolean {

@@ -69,7 +69,10 @@ class TokenStore implements TokensAuthenticator {
     this.#checkedAtMs = performance.now();
     this.#warn();
     // Otherwise a server whose file stays the same would never tell of a token that had a long time left at first.
-    this.#warning = setInterval(() => this.#warn(), options.limits.tokenWarningIntervalMs).unref();
+    this.#warning = setInterval(() => {
+      this.currentGeneration(); // a server without callers has not read a changed file yet
+      this.#warn();
+    }, options.limits.tokenWarningIntervalMs).unref();
   }
 
   currentGeneration(): number {

@@ -127,17 +127,27 @@ export async function rotateToken(
     if (chosen.length === 0) throw nothingToRotate(owner);
     const others = [...foreign, ...certificates];
     const model = modelOf(owner, chosen, nowMs);
-    const { scopes, cidrs, notBeforeMs } = grantOf(model);
+    const { scopes, cidrs } = grantOf(model);
     const lifetimeMs = expiresInMs === undefined ? lifetimeOf(model) : expiresInMs;
+    const living = chosen
+      .map((entry) => grantOf(entry))
+      .filter((grant) => !grant.disabled && grant.expiresAtMs > nowMs);
+    const countsFromMs = living.length === 0 ? nowMs : Math.min(...living.map(({ notBeforeMs }) => notBeforeMs));
+    const expiresAtMs = expiry(nowMs, lifetimeMs, limits);
+    if (expiresAtMs !== null && countsFromMs >= expiresAtMs)
+      throw new IscepError(
+        "usage",
+        `the new token of ${quoteUnlessToken(owner)} would end before it counts; give it more time`,
+      );
     const token = mintToken();
     const made = recordOf(token, {
       scopes,
       cidrs: cidrs ?? undefined,
       createdMs: nowMs,
-      expiresAtMs: expiry(nowMs, lifetimeMs, limits),
+      expiresAtMs,
     });
-    // A token that does not count yet must not begin to count by being replaced.
-    const record = notBeforeMs > nowMs ? { ...made, notBefore: new Date(notBeforeMs).toISOString() } : made;
+    // Tokens that do not count yet must not begin to count by being replaced.
+    const record = countsFromMs > nowMs ? { ...made, notBefore: new Date(countsFromMs).toISOString() } : made;
     const kept = overlapMs > 0 ? chosen.map((entry) => endingAt(entry, nowMs, nowMs + overlapMs)) : [];
     owners.set(owner, [...others, ...kept, record]);
     return { token, record };

@@ -2,6 +2,7 @@
  * Ends the runs of servers that are gone. Each gets its one end, in its file and in the commands log, and its processes
  * are ended.
  */
+import { isIscepError } from "../errors.js";
 import { withFileLock } from "../files/file-lock.js";
 import { atOnce, inTurns, type Steps } from "../files/in-turns.js";
 import { isShortage } from "../files/shortage.js";
@@ -142,7 +143,7 @@ export class LeftRuns {
       try {
         this.#writeEnd(run);
       } catch (error) {
-        if (isShortage(error)) throw error;
+        if (isShortage(error) || (isIscepError(error) && isShortage(error.cause))) throw error;
         const { run: id } = run.stored.start;
         this.#options.tell(`the end of run ${id}, of a server that is gone, could not be written`, error);
       }
@@ -153,9 +154,11 @@ export class LeftRuns {
 
   #writeEnd({ stored, seen }: LostRun): void {
     const { store, logs, lost } = this.#options;
+    // In a shortage this fails while nothing is written yet, and is tried again.
+    const { output } = store.restore(stored);
     const record = store.writeLost(stored);
     if (record === undefined || seen !== undefined) return;
-    lost(record, store.restore(stored).output);
+    lost(record, output);
     logEnd(logs, record, stored.start);
   }
 

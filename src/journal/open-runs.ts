@@ -39,6 +39,8 @@ export async function openRuns(
   given: Logs | undefined,
   lost: LeftRunsOptions["lost"],
 ): Promise<OpenRuns> {
+  /** Closes what is open, when the rest cannot be opened. */
+  const opened: (() => unknown)[] = [];
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const tell: Tell = (message, error) => {
@@ -46,17 +48,21 @@ export async function openRuns(
       else given.error({ event: "runs_folder", message, error });
     };
     const onProblem = oncePerInterval(tell, limits.logProblemIntervalMs, systemClock);
-    const logs =
-      given?.commandsFile === undefined
-        ? combineLogs(...(given === undefined ? [] : [given]), openCommandsLog(folder, { limits, onProblem }))
-        : given;
+    const withCommandsLog = (): Logs => {
+      const own = openCommandsLog(folder, { limits, onProblem });
+      opened.push(() => own.close());
+      return combineLogs(...(given === undefined ? [] : [given]), own);
+    };
+    const logs = given?.commandsFile === undefined ? withCommandsLog() : given;
     // Otherwise two servers that start at once would both find the same runs without an end.
     const lockPath = join(folder, "opening");
     const { store, lease, left } = await withFileLock(lockPath, limits.fileLockTimeoutMs, async () => {
       const lease = new ServerLease(folder, limits.serverLeaseMs, (error) =>
         onProblem("other servers cannot be told that this one lives", error),
       );
+      opened.push(() => lease.close());
       const store = await RunStore.open({ folder, limits, onProblem });
+      opened.push(() => store.close());
       const left = await LeftRuns.open({ store, lease, logs, limits, lockPath, tell, onProblem, lost });
       return { store, lease, left };
     });
@@ -64,6 +70,7 @@ export async function openRuns(
     const isGone = (server: string): boolean => lease.isGone(server);
     return { store, logs, history: left.records, isGone, close: () => closeAll(store, left, lease) };
   } catch (error) {
+    await Promise.allSettled(opened.toReversed().map(async (close) => close()));
     if (error instanceof IscepError) throw error;
     throw new IscepError(
       "configuration",

@@ -76,6 +76,7 @@ function accessWords(event: AccessEvent, max: number): string[] {
     event.durationMs === undefined ? "" : `${Math.round(event.durationMs)} ms`,
     event.packets === undefined ? "" : `${event.packets} packets`,
     event.reason === undefined ? "" : terminalText(event.reason, max),
+    event.suppressed === undefined ? "" : `(and ${event.suppressed} more of this address since its last line)`,
   ];
 }
 

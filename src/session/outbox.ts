@@ -39,8 +39,9 @@ export class Outbox {
   }
 
   /**
-   * False when a large message must leave apart from what waits: together they could be more than the peer takes. All
-   * that waits beside each other stays below three quarters of `maxPacketBytes`, also when each character takes three bytes.
+   * False when a large message must leave apart from what waits: together they could be more than the peer takes. What
+   * waits beside each other stays below three quarters of `maxPacketBytes`, also when each character takes three bytes,
+   * where `flushBytes` is at most an eighth of it.
    */
   fits(message: string): boolean {
     return this.#text === "" || message.length <= this.#mostBytes;

@@ -1,5 +1,5 @@
 /** A runs folder may be large, and its disk slow. Who reads it holds a lock, and must show meanwhile that it lives. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { defaultLimits } from "iscep";
@@ -10,6 +10,7 @@ import { silentLogs } from "#iscep/logs/combine";
 import { readHistory } from "#iscep/logs/history";
 import type { ErrorEvent } from "#iscep/model/logs";
 import { later } from "../support/cleanup.js";
+import { errorOf } from "../support/error-of.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 import { until } from "../support/until.js";
 
@@ -52,6 +53,19 @@ test("the event loop turns while the lock of the folder is held, between steps t
   expect(found.sort()).toEqual([1, 2, 3].map(idOf));
   expect(turns).toBeGreaterThanOrEqual(2);
   expect(existsSync(path.join(folder, "opening.lock"))).toBe(false);
+});
+
+test.skipIf(process.platform !== "linux")("a folder that cannot be opened leaves nothing open", async () => {
+  const folder = path.join(temporaryFolder(), "runs");
+  mkdirSync(folder);
+  // Another container is opening it.
+  writeFileSync(path.join(folder, "opening.lock"), "1-1-00000000-0123456789abcdef");
+  const limits = { ...defaultLimits, fileLockTimeoutMs: 20 };
+  const descriptors = (): number => readdirSync("/proc/self/fd").length;
+  const before = descriptors();
+  for (let count = 0; count < 3; count++)
+    expect((await errorOf(openRuns(folder, limits, undefined, () => {}))).code).toBe("busy");
+  expect(descriptors()).toBe(before);
 });
 
 test("a step is the file of one run, one file of output, one line of the log, or a part of the log", () => {

@@ -180,16 +180,21 @@ describe("a script that is told", () => {
   test("does not delay runs, or the close beyond its limit, however many hang, and what is too much is counted", async () => {
     const folder = temporaryFolder();
     const hangs = program(folder, "hangs", `trap '' TERM\necho $$ >> "${folder}/pids"\nsleep 300`);
-    const limits = { maxNotices: 2, maxQueuedNotices: 5, noticeCloseMs: 100 };
+    const endlessMs = 600_000;
+    // Nothing else ends the wait of a server that closes.
+    const limits = {
+      maxNotices: 2,
+      maxQueuedNotices: 5,
+      noticeCloseMs: 100,
+      noticeTimeoutMs: endlessMs,
+      killGraceMs: endlessMs,
+    };
     const { client, server, logged } = await startServer({ commands: [bad, good], notify: { run: [hangs] }, limits });
     const caller = await client();
     for (let count = 0; count < 30; count++) await caller.run("bad").outcome;
     await until(() => existsSync(path.join(folder, "pids")));
     expect(await caller.call("good")).toBe(1);
-    const startedMs = performance.now();
     await server.close({ graceMs: 0 });
-    // The limit, the half second between SIGTERM and SIGKILL twice, and a busy machine. A hanging script takes minutes.
-    expect(performance.now() - startedMs).toBeLessThan(50_000);
     const messages = logLines(await logged()).map(({ message }) => String(message));
     expect(
       messages.filter((message) => /notices were dropped so far; [23] wait, .*\(maxQueuedNotices, 5\)/.test(message)),
@@ -281,7 +286,10 @@ describe("an address that is told", () => {
     for (const { dispatcher } of [endless, hanging]) dispatcher.start(anonymous, "bad", {}, { source: "unix" });
     await until(() => hanging.noticed().some(({ message }) => message.includes("was not given")));
     await until(() => received.length > 0);
-    expect(hanging.noticed().at(-1)?.message).toMatch(/took longer than 300 ms/);
+    expect(hanging.noticed().map(({ message }) => message)).toEqual([
+      expect.stringMatching(/is tried again: .*took longer than 300 ms/),
+      expect.stringMatching(/was not given: .*took longer than 300 ms/),
+    ]);
     // A request that ends before a busy receiver has read it is not counted there.
     expect(silent.received.length).toBeLessThanOrEqual(2);
     for (const { dispatcher, notices } of [endless, hanging]) {

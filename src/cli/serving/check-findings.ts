@@ -210,12 +210,12 @@ async function checkTokens(findings: Findings, { tokens, limits: given }: ServeS
   }
   const limits = resolveLimits(given);
   let listed: readonly ListedToken[] = [];
-  await findings.examine("tokens", () => {
+  const isRead = await findings.examine("tokens", () => {
     listed = listTokens(tokens, { limits });
     const owners = new Set(listed.map(({ owner }) => owner)).size;
     return `${tokens}: ${plural(listed.length, "token")} of ${plural(owners, "owner")}`;
   });
-  for (const line of tokensOfOthers({ tokens })) findings.add("warning", "tokens", line);
+  if (isRead) for (const line of tokensOfOthers({ tokens })) findings.add("warning", "tokens", line);
   const soonMs = Date.now() + limits.tokenWarningDays * 86_400_000;
   const ending = listed.filter(
     ({ disabled, expires }) => !disabled && expires !== null && Date.parse(expires) < soonMs,

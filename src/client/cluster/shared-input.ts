@@ -1,6 +1,6 @@
 /** Standard input that is read by one of several attempts, and survives those that were refused before they read. */
 import { Readable } from "node:stream";
-import { closeSource, type StdinSource } from "../protocol/input-sender.js";
+import { closeSource, quietly, type StdinSource } from "../protocol/input-sender.js";
 
 export class SharedInput {
   /** The source that each attempt gets. */
@@ -35,6 +35,6 @@ export class SharedInput {
       return;
     }
     if (this.#given instanceof Readable) this.#given.destroy();
-    this.#chunks.return?.().then(undefined, () => {});
+    quietly(() => this.#chunks?.return?.());
   }
 }

@@ -179,9 +179,14 @@ export class InputSender {
     if (this.#isAtEnd) return;
     // A generator that waits for its own input would see `return` only after that.
     if (this.#source instanceof Readable) this.#source.destroy();
-    if (fault !== undefined) this.#chunks.throw?.(fault).then(undefined, () => {});
-    this.#chunks.return?.().then(undefined, () => {});
+    if (fault !== undefined) quietly(() => this.#chunks.throw?.(fault));
+    quietly(() => this.#chunks.return?.());
   }
+}
+
+/** The iterator of a program may throw, and may give no promise, which `for await` takes too. No call may fail by it. */
+export function quietly(step: () => unknown): void {
+  void (async () => await step())().catch(() => {});
 }
 
 /** What is wrong with a source that a program without types has given. */
@@ -193,7 +198,9 @@ export function sourceFault(source: unknown): IscepError | undefined {
 
 /** The input of a run that was refused. */
 export function closeSource(source: StdinSource | undefined): void {
-  if (source !== undefined && sourceFault(source) === undefined) new InputSender(source, () => {}).close();
+  if (source === undefined || sourceFault(source) !== undefined) return;
+  // A stream that somebody else reads gives no iterator.
+  quietly(() => new InputSender(source, () => {}).close());
 }
 
 function chunksOf(source: StdinSource): AsyncIterator<unknown> {

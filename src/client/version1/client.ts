@@ -35,6 +35,7 @@ export class Version1Client {
   #current: PendingRequest | undefined;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
+  #look: NodeJS.Immediate | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
 
   constructor(options: Version1ClientOptions) {
@@ -60,8 +61,9 @@ export class Version1Client {
       if (signal?.aborted === true) throw neverSent(cancelled(signal));
       const packet = encodeRequest(type, content, this.#options.limits, this.#options.maxRequestBytes);
       const request = new PendingRequest(type, packet, options.timeoutMs, resolve, reject);
-      this.#start(request);
+      // Something else than a signal throws here, and then nothing may have been sent.
       if (signal !== undefined) request.watch(signal, () => this.#giveUp(request, cancelled(signal)));
+      this.#start(request);
       if (request.deadlineMs < this.#timerDueMs) this.#armTimer(request.deadlineMs);
     });
   }
@@ -72,7 +74,9 @@ export class Version1Client {
   #armTimer(dueMs: number): void {
     clearTimeout(this.#timer);
     this.#timerDueMs = dueMs;
-    this.#timer = setTimeout(() => this.#checkDeadlines(), Math.max(1, Math.ceil(dueMs - performance.now())));
+    // When this process stood still, an answer that has come meanwhile is read first.
+    const look = (): void => void (this.#look = setImmediate(() => this.#checkDeadlines()));
+    this.#timer = setTimeout(look, Math.max(1, Math.ceil(dueMs - performance.now())));
     // While a request is out, its socket keeps the process alive.
     this.#timer.unref();
   }
@@ -168,6 +172,7 @@ export class Version1Client {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearImmediate(this.#look);
     this.#abandonConnecting.abort();
     this.#options.events?.tell("closed");
     for (const request of this.#queue.takeAll()) {

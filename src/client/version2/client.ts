@@ -89,6 +89,8 @@ export class Version2Client {
       this.#fail(call, refusal);
       return call;
     }
+    // Something else than a signal throws here, and then nothing may have been sent.
+    if (signal !== undefined) call.watch(signal, () => this.cancel(call, cancelled(signal)));
     const connection = this.#connection;
     if (connection !== undefined && this.#hasPlace(connection)) {
       if (!this.#send(connection, call)) return call;
@@ -96,7 +98,6 @@ export class Version2Client {
       this.#calls.waiting.add(call);
       if (connection === undefined) this.#reconnection.begin(undefined);
     }
-    if (signal !== undefined) call.watch(signal, () => this.cancel(call, cancelled(signal)));
     this.#deadlines.watch(call.deadlineMs);
     return call;
   }
@@ -140,7 +141,8 @@ export class Version2Client {
     output?.begin(connection.limits.streamWindowBytes, Number(offset ?? 0));
     if (call.state === "stopping") this.#cancels.ask(call);
     // Its text still asks for output that nobody wants any more.
-    if (!attaches && call.request.output !== undefined && output === undefined) this.leave(call);
+    if (!attaches && call.request.output !== undefined && output === undefined)
+      this.#tellOfStream(call, "leave", { stream: call.id });
     return true;
   }
 

@@ -92,7 +92,10 @@ class NatsDoor implements Door {
     if (broker.isConnected) this.#isBack();
   }
 
-  /** Resolves when callers get through, because the broker knows what this instance listens for. */
+  /**
+   * Resolves when callers get through, because the broker knows what this instance listens for, or when it has not said so
+   * in time.
+   */
   async #opened(broker: Broker): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;

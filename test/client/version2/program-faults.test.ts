@@ -89,3 +89,50 @@ test("a closed client opens no connection for a token that it had not used befor
   const error = await errorOf(client.call("echo_task", { message: "a" }, { token: tokens.bob }));
   expect(error.code).toBe("closed");
 });
+
+test.each([1, 2] as const)(
+  "over version %i, a signal of another library than Node stops its call",
+  async (protocol) => {
+    const slow = gate();
+    const server = await startServer({ commands: [echoTask, slow.command] });
+    const client = await server.client({ protocol });
+    let abort = (): void => {};
+    const signal = {
+      aborted: false,
+      reason: undefined,
+      addEventListener: (_type: string, listener: () => void) => (abort = listener),
+      removeEventListener() {},
+    } as unknown as AbortSignal;
+    expect(await client.call("echo_task", { message: "a" }, { signal })).toBe("echo a");
+    const stopped = errorOf(client.call("gate", {}, { signal }));
+    await slow.started(1);
+    abort();
+    expect((await stopped).code).toBe("cancelled");
+    slow.open();
+  },
+);
+
+test("a source of standard input that throws when it is closed harms neither its run nor another one", async () => {
+  const slow = gate();
+  const reads = defineCommand({ name: "reads", stdin: true, run: () => 1 });
+  const server = await startServer({ commands: [reads, slow.command] });
+  const client = await server.client();
+  const broken: unknown[] = [];
+  client.on("reconnecting", (reason) => broken.push(reason));
+  const other = client.call("gate", {});
+  await slow.started(1);
+  const chunks = {
+    next: () => new Promise<never>(() => {}),
+    return: () => {
+      throw new TypeError("a fault of the source");
+    },
+  };
+  const stdin = { [Symbol.asyncIterator]: () => chunks as unknown as AsyncIterator<string> };
+  expect(await client.run("reads", {}, { stdin }).outcome).toMatchObject({ status: "completed", value: 1 });
+  const read = new ReadableStream<Uint8Array>();
+  read.getReader();
+  expect(await client.run("reads", {}, { stdin: read }).outcome).toMatchObject({ status: "rejected" });
+  slow.open();
+  expect(await other).toBe("through");
+  expect(broken).toEqual([]);
+});

@@ -196,6 +196,21 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect(begun?.body).toMatchObject({ value: "through" });
   });
 
+  test("a request that was given to an instance which says nothing is lost, and its caller hears so", async () => {
+    const nats = await NatsServer.start();
+    const full = gate("slow");
+    await startInstance(nats, { commands: [full.command], limits: { maxRuns: 1, natsHandOverMs: 100 } });
+    const caller = await plainCaller(nats);
+    const first = caller.request(subject);
+    await full.started(1);
+    const invented = "EVIL00000000";
+    caller.broker.subscribe(`${callSubjects.allTo("world", invented)}>`, () => {});
+    caller.broker.publish("iscep.world.beat", encodeBeat(beat(invented, "ready", 0, 1_000)));
+    expect((await caller.request(subject)).body).toMatchObject({ code: "lost" });
+    const [begun] = await openedUntil([full], [first]);
+    expect(begun?.body).toMatchObject({ value: "through" });
+  });
+
   test("a request that was handed over counts once, however often it comes again", async () => {
     const nats = await NatsServer.start({ jetStream: true });
     const first = gate("slow");

@@ -87,11 +87,16 @@ let timer: NodeJS.Timeout | undefined;
 function awaitBody(allowedMs: number, late: () => void): AwaitedBody {
   const awaited = { dueMs: performance.now() + allowedMs, late };
   awaitedBodies.add(awaited);
-  timer ??= setTimeout(lookAtBodies, Math.min(lookMs, allowedMs)).unref();
+  timer ??= setTimeout(lookSoon, Math.min(lookMs, allowedMs)).unref();
   return awaited;
 }
 
 const lookMs = 250;
+
+/** When this process stood still, a body that has come meanwhile is read first. */
+function lookSoon(): void {
+  setImmediate(lookAtBodies);
+}
 
 function lookAtBodies(): void {
   timer = undefined;
@@ -101,5 +106,5 @@ function lookAtBodies(): void {
     awaitedBodies.delete(awaited);
     awaited.late();
   }
-  if (awaitedBodies.size > 0) timer = setTimeout(lookAtBodies, lookMs).unref();
+  if (awaitedBodies.size > 0) timer = setTimeout(lookSoon, lookMs).unref();
 }
