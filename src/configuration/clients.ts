@@ -10,7 +10,7 @@ export interface ClientsSettings {
 
 const authorities: ValueKind<readonly string[]> = {
   words: "path, or list of paths",
-  schema: { anyOf: [filePath.schema, { type: "array", items: filePath.schema, minItems: 1 }] },
+  schema: { anyOf: [filePath.schema, { type: "array", items: filePath.schema }] },
   read: (value, context) =>
     value.isList ? value.list().map((each) => filePath.read(each, context)) : [filePath.read(value, context)],
 };

@@ -79,14 +79,14 @@ const one = mapOf<NotifyDefinition>("map", notifyKeys);
 /** `notify:` of the file. */
 export const notices: ValueKind<readonly NotifyDefinition[]> = {
   words: "map, or list of maps",
-  schema: { anyOf: [one.schema, { type: "array", items: one.schema, minItems: 1 }] },
+  schema: { anyOf: [one.schema, { type: "array", items: one.schema }] },
   read: (value, context) => (value.isList ? value.list() : [value]).flatMap((each) => readOne(each, context) ?? []),
 };
 
 /** `notify:` of a command. */
 export const notify: ValueKind<readonly NotifyDefinition[] | false> = {
   words: "map, list of maps, or `false`",
-  schema: { anyOf: [{ const: false }, one.schema, { type: "array", items: one.schema, minItems: 1 }] },
+  schema: { anyOf: [{ const: false }, one.schema, { type: "array", items: one.schema }] },
   read: (value, context) => (value.scalar === false ? false : notices.read(value, context)),
 };
 

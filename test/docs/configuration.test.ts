@@ -165,6 +165,28 @@ describe("iscep.schema.json", () => {
     await expect(load(text)).rejects.toMatchObject({ code: "configuration" });
   });
 
+  const command = (more: string): string => `commands: { one: { run: [date], ${more} } }`;
+  test.each([
+    "clients: { mode: certificate, ca: [] }",
+    "notify: []",
+    "notify: { run: [date], on: [] }",
+    "listen: []",
+    command("notify: []"),
+    command("argument_variables: []"),
+    command("hidden_from: []"),
+    command("args: {}"),
+    "commands: { one: { run: [] } }",
+    "http: { hooks: { one: { command: one, secret: [] } } }",
+    "http: { origins: [], hosts: [] }",
+  ])("takes or refuses an empty list as the reader does: %s", async (text) => {
+    const taken = await load(text).then(
+      () => true,
+      () => false,
+    );
+    if (taken) expect(faults(text)).toEqual([]);
+    else expect(faults(text)).not.toEqual([]);
+  });
+
   test("takes whatever the reader takes, and the reader refuses the rest with its place, however examples are changed", async () => {
     let accepted = 0;
     const scalars = [
