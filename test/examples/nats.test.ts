@@ -84,7 +84,10 @@ describe.skipIf(natsServerProgram === undefined)("three instances", () => {
     const cancelled = async (ended: Promise<Ended>): Promise<Ended> => {
       let isOver = false;
       void ended.finally(() => (isOver = true));
-      while (!isOver) for (const { run } of await running()) await look("runs", "cancel", run);
+      await until(async () => {
+        for (const { run } of isOver ? [] : await running()) await look("runs", "cancel", run);
+        return isOver;
+      });
       return ended;
     };
     let slow = call("call", "--all", "--json", "slow");
