@@ -94,7 +94,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     this.#events = [];
     for (const event of events) this.#tell(event);
     if (this.#sent.length > 0) this.#offer();
-    this.#server?.calls.flush();
+    this.#server?.calls.streams.flush();
     if (this.#gone !== undefined && this.#events.length === 0) {
       const error = this.#gone;
       this.#stop();
@@ -121,7 +121,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
   work(_nowMs: number, untilMs: number): boolean {
     const server = this.#server;
     if (server?.calls.answerUntil(untilMs) === true || server?.requests.answerUntil(untilMs) === true) {
-      server.calls.flush();
+      server.calls.streams.flush();
       return true;
     }
     let handled = 0;
@@ -131,7 +131,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
       if (performance.now() >= untilMs) break;
     }
     this.#sent.splice(0, handled);
-    this.#server?.calls.flush();
+    this.#server?.calls.streams.flush();
     return this.#sent.length > 0;
   }
 
@@ -224,7 +224,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
   check(nowMs: number): void {
     const server = this.#server;
     if (server === undefined) return;
-    server.calls.checkStalls(nowMs);
+    server.calls.streams.checkStalls(nowMs);
     if (!this.#identity.isRevoked(server.host)) return;
     this.#end(new IscepError("unauthorized", "the token of this session is no longer valid"));
   }

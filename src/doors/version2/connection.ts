@@ -249,7 +249,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     this.#flushIsScheduled = false;
     if (this.#socket.destroyed) return;
     this.#writeGathered();
-    this.calls.flush();
+    this.calls.streams.flush();
   }
 
   #writeGathered(): void {
@@ -319,7 +319,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
 
   checkDeadlines(nowMs: number): void {
     if (this.#closing === undefined && this.identity.current() === "revoked") this.#requests.endRevoked();
-    this.calls.checkStalls(nowMs);
+    this.calls.streams.checkStalls(nowMs);
     const due = this.#deadlines.due(nowMs, this.calls.inFlight > 0, writtenBytesOf(this.#socket));
     if (due === undefined) return;
     if (due.how === "tell") this.goAway("timeout", due.reason);

@@ -1,34 +1,31 @@
-/** The calls of one version 2 session: calls in flight, output on its way, and one answer for each call. */
-import { IscepError, toIscepError } from "../../errors.js";
+/** The calls of one version 2 session: calls in flight, and one answer for each. */
+import { IscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
 import type { Run } from "../../runs/run/run.js";
 import { packetRoom } from "../../runs/run/settle.js";
 import type { ValueRoom } from "../../runs/run/value-room.js";
 import type { CallParams, RequestMessage } from "../../session/version2-messages.js";
 import { errorText, notificationText } from "../../session/version2-server.js";
-import { SendWindow } from "../../session/window.js";
 import { callOptionsOf } from "./call-options.js";
 import { inputOf, SessionInputs } from "./session-inputs.js";
 import { outcomeText, type AnswerExtras } from "./outcome-text.js";
 import { FollowedCall, type FollowedCallHost, type FollowOptions } from "./followed-call.js";
-import { checkReader, OutputStream, type OutputCarrier, type OutputStreamHost } from "./output-stream.js";
+import { checkReader } from "./output-stream.js";
 import type { SessionCallsHost } from "./session-calls-host.js";
+import { SessionStreams, type SessionStreamsHost } from "./session-streams.js";
 import { SparseMap } from "./sparse-map.js";
 
 /** To write a value of this length costs as much as many small answers. */
 const worthATurnLength = 64 * 1024;
 
-export class SessionCalls implements OutputStreamHost, FollowedCallHost {
+export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
   readonly #host: SessionCallsHost;
   /** Calls and attaches that have no answer yet, by id. */
   readonly #inFlight = new SparseMap<number, FollowedCall>();
-  /** Output on its way. It may come after the answer. */
-  readonly #streams = new SparseMap<number, OutputStream>();
-  readonly connectionWindow: SendWindow;
+  readonly streams: SessionStreams;
   // Most connections send no input, and many ask for no output.
   #inputs: SessionInputs | undefined;
   #roomBesideOutput: ValueRoom | undefined;
-  #scheduled: Set<OutputStream> | undefined;
   /** Calls whose runs have ended, and whose answers wait: for a peer that reads, or for the turn of this session. */
   readonly #unanswered = new SparseMap<FollowedCall, true>();
   /** What calls have yet to be told beside their answers, once the peer reads; the latest counts. */
@@ -36,15 +33,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
 
   constructor(host: SessionCallsHost) {
     this.#host = host;
-    this.connectionWindow = new SendWindow(host.limits.connectionWindowBytes);
-  }
-
-  get maxDataBytes(): number {
-    return this.#host.limits.maxDataBytes;
-  }
-
-  get carrier(): OutputCarrier {
-    return this.#host.carrier;
+    this.streams = new SessionStreams(host, this);
   }
 
   /** A client that sees the output of a script live needs only its beginning again. */
@@ -58,7 +47,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
   }
 
   get isIdle(): boolean {
-    return this.#inFlight.size === 0 && this.#streams.size === 0;
+    return this.#inFlight.size === 0 && this.streams.size === 0;
   }
 
   get inFlight(): number {
@@ -113,21 +102,6 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     if (input !== undefined) run?.terminal?.resize(rows, columns);
   }
 
-  /** The caller reads no more of this output. Its call goes on, and gets progress. */
-  leave(id: number): void {
-    // The stream may have ended meanwhile.
-    if (this.#dropStream(id) !== undefined) this.#tellIfIdle();
-  }
-
-  #dropStream(id: number): OutputStream | undefined {
-    const stream = this.#streams.get(id);
-    if (stream === undefined) return undefined;
-    stream.close();
-    this.#streams.delete(id);
-    this.#scheduled?.delete(stream);
-    return stream;
-  }
-
   /**
    * The caller does not want the run any more. It is stopped, unless somebody else wants it.
    * @throws IscepError `run_not_found`
@@ -139,7 +113,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     if (!run.isWantedWithout(call, isDetached)) run.abort(new IscepError("cancelled", "the call was cancelled"));
     else {
       if (isDetached) run.detachments--;
-      const output = this.#dropStream(id)?.position;
+      const output = this.streams.drop(id)?.position;
       this.#forget(call);
       const reason = "the call was cancelled; its run goes on, as another caller wants it";
       const data = { status: "cancelled", run: run.id, ...(output === undefined ? {} : { output }) };
@@ -173,11 +147,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     const start = input === undefined ? undefined : this.#openInputs().open(id, input);
     const terminal = run.terminal === undefined ? undefined : true;
     this.#host.send(notificationText("started", { call: id, run: run.id, ...start, terminal }));
-    if (offset !== undefined) {
-      const stream = new OutputStream(id, run.output, offset, limits.streamWindowBytes, this);
-      this.#streams.set(id, stream);
-      this.schedule(stream);
-    }
+    if (offset !== undefined) this.streams.open(id, run.output, offset);
     run.follow(call);
   }
 
@@ -222,8 +192,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     this.#news.delete(call);
     this.#inFlight.delete(id);
     this.#answer(id, run, { run: run.id, ...(hasOutput ? { output: run.output.end } : {}) });
-    const stream = this.#streams.get(id);
-    if (stream !== undefined) this.schedule(stream);
+    this.streams.answered(id);
     this.#tellIfIdle();
   }
 
@@ -239,12 +208,12 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
 
   #mayOpen(id: number): boolean {
     const { maxCallsInFlight } = this.#host.limits;
-    if (this.#inFlight.has(id) || this.#streams.has(id)) {
+    if (this.#inFlight.has(id) || this.streams.has(id)) {
       this.#host.violation(new IscepError("protocol", `the id ${id} is in use already`));
       return false;
     }
     // Streams whose answer was sent count too, so that a peer that reads no output cannot pile them up.
-    if (this.#inFlight.size >= maxCallsInFlight || this.#streams.size >= maxCallsInFlight) {
+    if (this.#inFlight.size >= maxCallsInFlight || this.streams.size >= maxCallsInFlight) {
       const reason = `this connection has its ${maxCallsInFlight} calls in flight already`;
       this.#host.send(errorText(id, new IscepError("busy", reason), { status: "rejected" }));
       return false;
@@ -256,49 +225,6 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
     if (run.outcome !== undefined) this.#host.send(outcomeText(id, run.outcome, extras));
   }
 
-  /** @throws IscepError `protocol` when more is granted than was ever used */
-  window(stream: number, bytes: number): void {
-    if (stream === 0) {
-      this.connectionWindow.grant(bytes);
-      for (const one of this.#streams.values()) this.#resume(one);
-      this.pumpAll();
-      return;
-    }
-    const target = this.#streams.get(stream);
-    // The stream may have ended while the grant was on its way.
-    if (target === undefined) return;
-    target.window.grant(bytes);
-    this.#resume(target);
-    this.schedule(target);
-  }
-
-  /** A reader that grants nothing, for as long as a socket may be stalled, holds neither its run nor the writer any longer. */
-  checkStalls(nowMs: number): void {
-    for (const stream of this.#streams.values()) {
-      if (!stream.isStalled(nowMs, this.#host.limits.writeStallTimeoutMs)) continue;
-      const call = this.#inFlight.get(stream.id);
-      call?.run.release(call);
-    }
-  }
-
-  #resume(stream: OutputStream): void {
-    const call = this.#inFlight.get(stream.id);
-    if (stream.resume() && call !== undefined) call.run.hold(call);
-  }
-
-  schedule(stream: OutputStream): void {
-    (this.#scheduled ??= new Set()).add(stream);
-    this.#host.flushSoon();
-  }
-
-  /** Pumps the streams that were scheduled since the last time. */
-  flush(): void {
-    const scheduled = this.#scheduled;
-    if (scheduled === undefined) return;
-    this.#scheduled = undefined;
-    for (const stream of scheduled) this.#pump(stream);
-  }
-
   /** The socket accepts more again. */
   pumpAll(): void {
     for (const [call, text] of this.#news) {
@@ -306,30 +232,30 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
       this.#news.delete(call);
       this.#host.send(text);
     }
-    for (const stream of this.#streams.values()) this.#pump(stream);
+    this.streams.pumpAll();
   }
 
-  #pump(stream: OutputStream): void {
-    try {
-      stream.pump();
-    } catch (thrown) {
-      this.#broken(stream, toIscepError(thrown));
-      return;
+  /** @throws IscepError `protocol` when more is granted than was ever used */
+  window(stream: number, bytes: number): void {
+    this.streams.grant(stream, bytes);
+    if (stream === 0) this.pumpAll();
+  }
+
+  unansweredCall(id: number): FollowedCall | undefined {
+    return this.#inFlight.get(id);
+  }
+
+  outputBroke(id: number, error: IscepError): void {
+    const call = this.#inFlight.get(id);
+    if (call === undefined) this.#host.outputGone(id, error);
+    else {
+      this.#forget(call);
+      this.#host.send(errorText(id, error, { status: "lost", run: call.run.id, ...error.details }));
     }
-    if (!stream.isDone || this.#inFlight.has(stream.id)) return;
-    this.#dropStream(stream.id);
     this.#tellIfIdle();
   }
 
-  /** The rest of the output cannot be read any more: its disk has failed, or it is no longer kept. */
-  #broken(stream: OutputStream, error: IscepError): void {
-    this.#dropStream(stream.id);
-    const call = this.#inFlight.get(stream.id);
-    if (call === undefined) this.#host.outputGone(stream.id, error);
-    else {
-      this.#forget(call);
-      this.#host.send(errorText(stream.id, error, { status: "lost", run: call.run.id, ...error.details }));
-    }
+  streamEnded(): void {
     this.#tellIfIdle();
   }
 
@@ -339,9 +265,7 @@ export class SessionCalls implements OutputStreamHost, FollowedCallHost {
 
   /** The connection is gone. Its callers may come back for their runs over another one. */
   release(): void {
-    for (const stream of this.#streams.values()) stream.close();
-    this.#streams.clear();
-    this.#scheduled = undefined;
+    this.streams.release();
     this.#inputs?.release();
     for (const call of this.#inFlight.values()) this.#forget(call);
   }

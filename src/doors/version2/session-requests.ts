@@ -97,7 +97,7 @@ export class SessionRequests {
       if (identity.current() === "revoked") this.endRevoked();
       else if (message.method === "window") calls.window(message.stream, message.bytes);
       else if (message.method === "resize") calls.resize(message.call, message.rows, message.columns);
-      else calls.leave(message.stream);
+      else calls.streams.leave(message.stream);
     } catch (error) {
       this.#host.violation(toIscepError(error, "protocol"));
     }
