@@ -120,6 +120,11 @@ export interface Requester {
   readonly proof?: TokenProof | undefined;
   /** The id for the run of this request, when the caller knows it already. Default: the server makes one. */
   readonly runId?: string | undefined;
+  /**
+   * How many bytes of JSON a value may have to be sent to this caller, asked at each call that is not detached. A larger
+   * value fails its run, and the output of a script is cut. Default: as many as version 2 can carry.
+   */
+  readonly maxValueBytes?: (() => number) | undefined;
 }
 
 /** A stream of bytes that a door brings, on which a client speaks version 2. Its `carrier` decides how packets are protected. */

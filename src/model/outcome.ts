@@ -48,8 +48,8 @@ export type Outcome<Value = unknown> =
   | { readonly status: "lost"; readonly error: IscepError };
 
 /**
- * An outcome in the server. Whether its value can be sent is decided before the run ends (src/runs/run/settle.ts), and
- * never again.
+ * An outcome in the server. Whether its value can be sent is decided before the run ends, and never again: whether JSON
+ * can hold it (src/runs/run/settle.ts), and whether the door of its caller can carry it (src/runs/run/value-room.ts).
  */
 export type RunOutcome = Outcome<JsonText | undefined>;
 

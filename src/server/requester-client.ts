@@ -6,6 +6,8 @@ import type { InProcessHost } from "../doors/in-process/host.js";
 import { InProcessIdentity } from "../doors/in-process/identity.js";
 import { IscepError } from "../errors.js";
 import type { TokensAuthenticator } from "../model/identity.js";
+import { packetRoom } from "../runs/run/settle.js";
+import { valueRoomOf } from "../runs/run/value-room.js";
 import { serverProof } from "../session/proof.js";
 import { authenticatorOf } from "./client-certificates.js";
 import type { ServerOptions } from "./options.js";
@@ -28,7 +30,7 @@ export function proofTo(
 
 /** @throws IscepError `unauthorized` */
 export function requesterClient(requester: Requester, options: ServerOptions, opened: Opened): Client {
-  const { source, proof, runId } = requester;
+  const { source, proof, runId, maxValueBytes } = requester;
   const { authenticator } = authenticatorOf(options, opened.authenticator, undefined, source);
   const host: InProcessHost = {
     ...opened.host,
@@ -44,5 +46,9 @@ export function requesterClient(requester: Requester, options: ServerOptions, op
     const reason = authenticator?.refusal();
     throw reason === undefined ? error : new IscepError("unauthorized", reason, { cause: error });
   }
-  return inProcessClient({ token: null, source }, host.limits, () => host, { identity, runId });
+  const valueRoom =
+    maxValueBytes === undefined
+      ? undefined
+      : () => valueRoomOf(Math.min(maxValueBytes(), packetRoom(host.limits).maxBytes));
+  return inProcessClient({ token: null, source }, host.limits, () => host, { identity, runId, valueRoom });
 }

@@ -10,6 +10,7 @@ import { TokenClients } from "../../client/version2/token-clients.js";
 import { IscepError } from "../../errors.js";
 import { refuseUnknownOption } from "../../text/unknown-option.js";
 import type { Limits } from "../../limits/limits.js";
+import type { ValueRoom } from "../../runs/run/value-room.js";
 import type { InProcessClientOptions } from "../door.js";
 import { InProcessConnection } from "./connection.js";
 import type { InProcessHost } from "./host.js";
@@ -23,6 +24,8 @@ export interface KnownCaller {
   readonly identity?: CallerIdentity | undefined;
   /** The id of the one run that this caller starts. */
   readonly runId?: string | undefined;
+  /** How large a value this caller can be sent, unless its call is detached. Default: as large as any door can carry. */
+  readonly valueRoom?: (() => ValueRoom) | undefined;
 }
 
 /**

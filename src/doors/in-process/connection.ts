@@ -5,6 +5,7 @@
  */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
+import type { ValueRoom } from "../../runs/run/value-room.js";
 import type { LentPiece, OutputPiece } from "../../runs/streams/output-block.js";
 import { readServerMessage, type Version2ClientEvent } from "../../session/version2-client.js";
 import type { SessionLimits } from "../../session/version2-hello.js";
@@ -26,6 +27,8 @@ export interface InProcessConnectionOptions {
   readonly identity?: CallerIdentity | undefined;
   /** The id of the one run that this caller starts. Default: each run gets a new one. */
   readonly runId?: string | undefined;
+  /** How large a value this caller can be sent, unless its call is detached. Default: as large as any door can carry. */
+  readonly valueRoom?: (() => ValueRoom) | undefined;
   /** @throws IscepError while the server does not listen */
   host(): InProcessHost;
   onEvent(event: Version2ClientEvent): void;
@@ -171,12 +174,13 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
   }
 
   #connect(host: InProcessHost): ServerSide {
-    const { limits, source, runId } = this.#options;
+    const { limits, source, runId, valueRoom } = this.#options;
     const calls = new SessionCalls({
       dispatcher: host.dispatcher,
       limits,
       source,
       runId,
+      valueRoom,
       mayAnswer: () => true,
       workLater: () => host.work.wait(this),
       carrier: {

@@ -2,6 +2,7 @@
 import type { Dispatcher } from "../../dispatcher.js";
 import type { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
+import type { ValueRoom } from "../../runs/run/value-room.js";
 import type { OutputStreamHost } from "./output-stream.js";
 
 export interface SessionCallsHost extends Pick<OutputStreamHost, "carrier"> {
@@ -10,6 +11,8 @@ export interface SessionCallsHost extends Pick<OutputStreamHost, "carrier"> {
   readonly source: string;
   /** The id of the one run that this caller starts, if it is known before. */
   readonly runId?: string | undefined;
+  /** How large a value its caller can be sent. Default: as large as any door can carry. */
+  readonly valueRoom?: (() => ValueRoom) | undefined;
   send(text: string): void;
   /** Asks for `flush` at the end of this turn of the event loop. */
   flushSoon(): void;

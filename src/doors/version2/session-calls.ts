@@ -36,8 +36,9 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     this.streams = new SessionStreams(host, this);
   }
 
-  /** A client that sees the output of a script live needs only its beginning again. */
-  #besideOutput(): ValueRoom {
+  /** A client that sees the output of a script live needs only its beginning again. A detached call may be asked elsewhere. */
+  #roomOf({ output, detach }: CallParams): ValueRoom | undefined {
+    if (output === undefined) return detach === true ? undefined : this.#host.valueRoom?.();
     const { limits } = this.#host;
     return (this.#roomBesideOutput ??= { ...packetRoom(limits), maxScriptResultBytes: limits.maxPacketBytes / 4 });
   }
@@ -62,7 +63,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     const options = callOptionsOf(call, {
       source: this.#host.source,
       runId: this.#host.runId,
-      valueRoom: output === undefined ? undefined : this.#besideOutput(),
+      valueRoom: this.#roomOf(call),
       begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
     });
     const run = this.#host.dispatcher.start(identity, call.command, call.args, options);

@@ -1,6 +1,7 @@
 /**
  * Decides, once and before a run ends, what everybody learns about its end: its caller, its followers, the logs, the
- * list of runs and its file. So no door finds out later that it cannot send a value.
+ * list of runs and its file. What JSON cannot hold fails the run here, and what the door of its caller cannot carry does so
+ * in `fitValue` (value-room.ts). So no door finds out later that it cannot send a value.
  */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
@@ -8,7 +9,7 @@ import type { Outcome, RunOutcome } from "../../model/outcome.js";
 import { encodeJson, isJsonObject, type JsonLimits } from "../../wire/json.js";
 import { JsonText } from "../../wire/json-text.js";
 import { failed } from "./endings.js";
-import type { ValueRoom } from "./value-room.js";
+import { valueRoomOf, type ValueRoom } from "./value-room.js";
 
 type SettleLimits = JsonLimits & Pick<Limits, "maxErrorMessageCharacters" | "maxErrorDetailsBytes">;
 
@@ -85,8 +86,5 @@ export function sendable(value: unknown, limits: JsonLimits): JsonText | undefin
  * in the packet too.
  */
 export function packetRoom({ maxPacketBytes, flushBytes }: Pick<Limits, "maxPacketBytes" | "flushBytes">): ValueRoom {
-  const maxBytes = Math.max(0, maxPacketBytes - 4 * flushBytes);
-  const tooLarge = (bytes: number): IscepError =>
-    new IscepError("too_large", `the command ran, and its result has ${bytes} bytes; at most ${maxBytes} can be sent`);
-  return { maxBytes, maxScriptResultBytes: maxBytes, tooLarge };
+  return valueRoomOf(Math.max(0, maxPacketBytes - 4 * flushBytes));
 }

@@ -1,4 +1,8 @@
-import type { IscepError } from "../../errors.js";
+/**
+ * Decides whether the door of a caller can carry the value of a run. `Run.end` asks once, before anybody is told, so all
+ * are told the same.
+ */
+import { IscepError } from "../../errors.js";
 import type { RunOutcome } from "../../model/outcome.js";
 import { fitScriptResult, isScriptResult } from "../../model/script-result.js";
 import { JsonText } from "../../wire/json-text.js";
@@ -9,6 +13,12 @@ export interface ValueRoom {
   /** The same for the result of a script, which is cut, so that its exit code arrives whatever it printed. */
   readonly maxScriptResultBytes: number;
   tooLarge(bytes: number): IscepError;
+}
+
+export function valueRoomOf(maxBytes: number): ValueRoom {
+  const tooLarge = (bytes: number): IscepError =>
+    new IscepError("too_large", `the command ran, and its result has ${bytes} bytes; at most ${maxBytes} can be sent`);
+  return { maxBytes, maxScriptResultBytes: maxBytes, tooLarge };
 }
 
 /** The outcome in a size that fits. A value that is too large fails its run. */

@@ -189,20 +189,48 @@ describe.skipIf(natsServerProgram === undefined)("a request without a session", 
     const caller = await plainCaller(nats);
     const { body } = await caller.request(call("prints"));
     const { stdout } = body["value"] as { stdout: string };
-    expect(body).toMatchObject({ status: "completed", exitCode: 0, truncated: true, value: { truncated: true } });
+    expect(body).toMatchObject({ status: "completed", exitCode: 0, value: { truncated: true } });
+    expect(body).not.toHaveProperty("truncated");
     expect(stdout.length).toBeGreaterThan(5_000);
     expect("1\n2\n3\n".startsWith(stdout.slice(0, 6))).toBe(true);
     const client = server.client({ source: "test" });
     let bytes = 0;
-    for await (const { bytes: piece } of client.attach(String(body["run"]), { offset: stdout.length }).output)
-      bytes += piece.length;
+    const handle = client.attach(String(body["run"]), { offset: stdout.length });
+    for await (const { bytes: piece } of handle.output) bytes += piece.length;
     expect(bytes + stdout.length).toBe(108_894);
-    await client.close();
+    expect(await handle.value).toEqual(body["value"]);
     const failed = await caller.request(call("fails"));
     expect(failed.status).toBe(500);
-    expect(failed.body).toMatchObject({ outcome: { status: "failed", exitCode: 3, truncated: true } });
-    const large = await caller.request(call("value"));
-    expect(large.body).toMatchObject({ status: "completed", valueError: { code: "too_large" } });
+    expect(failed.body).toMatchObject({
+      outcome: { status: "failed", exitCode: 3, value: { exitCode: 3, truncated: true } },
+    });
+    await client.close();
+  });
+
+  test("that has no room for a value fails the run, unless it only joins the run or leaves it", async () => {
+    const nats = await NatsServer.start({ jetStream: true, maxPayload: 8_192 });
+    const slow = gate("slow");
+    const value = defineCommand({ name: "value", run: () => "y".repeat(20_000) });
+    const { server } = await startInstance(nats, { commands: [value, slow.command] });
+    const caller = await plainCaller(nats);
+    const client = server.client({ source: "test" });
+    const failed = await caller.request(call("value"), "{}", { "Idempotency-Key": "small" });
+    expect([failed.status, failed.body["code"]]).toEqual([413, "too_large"]);
+    const told = await client.attach(String(failed.body["run"])).outcome;
+    expect([told.status, "error" in told && told.error.code]).toEqual(["failed", "too_large"]);
+    const run = client.run("value", {}, { idempotencyKey: "large" });
+    expect(await run.value).toHaveLength(20_000);
+    const joining = await caller.request(call("value"), "{}", { "Idempotency-Key": "large" });
+    expect([joining.status, joining.body]).toEqual([200, { run: await run.id, status: "completed" }]);
+    const left = await caller.request(call("value"), "{}", { "Iscep-Detach": "true" });
+    expect(await client.attach(String(left.body["run"])).value).toHaveLength(20_000);
+    const cancelled = client.run("slow", {}, { idempotencyKey: "long" });
+    const waiting = caller.request(call("slow"), "{}", { "Idempotency-Key": "long" });
+    await slow.started(1);
+    slow.open();
+    expect(await cancelled.value).toBe("through");
+    expect((await waiting).body).toMatchObject({ run: await cancelled.id, status: "completed", value: "through" });
+    await client.close();
   });
 
   test("has the run of an earlier one with its key, at whichever instance, and is refused where nobody can know", async () => {

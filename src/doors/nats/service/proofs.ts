@@ -6,9 +6,10 @@ import { queueClaims } from "../../../nats/queue/work-queue.js";
 import { natsSource } from "../../../nats/subjects.js";
 import { RequestMemory } from "../../../session/request-memory.js";
 import { isProvenRequest, readProofHeader, toAny, type RequestProof } from "../../../session/request-proof.js";
-import type { TokenProof } from "../../door.js";
+import type { Requester, TokenProof } from "../../door.js";
 import type { NatsPartContext } from "../part.js";
 import type { ServiceMessage } from "./message.js";
+import { maxValueBytes } from "./reply.js";
 
 /** Stands for all callers who have proven nothing, on a server that asks for no token. */
 const nobody = "-";
@@ -52,10 +53,12 @@ export class ServiceProofs {
   readonly #keys: Claims;
   /** Keys of requests that are under way here. A request whose key is being released waits until that is done. */
   readonly #keysInUse = new Map<string, { requests: number; released?: Promise<void> }>();
+  readonly #requester: Requester;
   #anonymous: Client | undefined;
 
   constructor(context: NatsPartContext) {
     this.#context = context;
+    this.#requester = { source: natsSource, maxValueBytes: () => maxValueBytes(context.broker.maxPayloadBytes) };
     const { natsClockSkewMs, natsMaxRememberedRequests, natsMaxAllRememberedRequests, natsMaxClaims } =
       context.server.limits;
     // A proof is good from when its time is so far ahead until it is so far behind.
@@ -105,7 +108,7 @@ export class ServiceProofs {
   #clientOf(proof: RequestProof, message: ServiceMessage): Client {
     const { server, service } = this.#context;
     if (proof.proven === undefined && server.access === "tokens") throw new IscepError("unauthorized");
-    return server.clientOf({ source: natsSource, proof: tokenProofOf(proof, service, message) });
+    return server.clientOf({ ...this.#requester, proof: tokenProofOf(proof, service, message) });
   }
 
   /**
@@ -150,7 +153,7 @@ export class ServiceProofs {
 
   #unnamed(): NewRequest {
     // On a server with tokens, each call of this client is refused, as it has none. Without tokens, one client serves all.
-    const client = (this.#anonymous ??= this.#context.server.clientOf({ source: natsSource }));
+    const client = (this.#anonymous ??= this.#context.server.clientOf(this.#requester));
     const nothing = (): void => {};
     return {
       kind: "new",

@@ -1,7 +1,6 @@
 /** Makes the answer to a request without a session, in the size that the broker carries. */
-import { IscepError, type ErrorCode } from "../../../errors.js";
+import type { ErrorCode, IscepError } from "../../../errors.js";
 import type { Outcome } from "../../../model/outcome.js";
-import { fitScriptResult, isScriptResult } from "../../../model/script-result.js";
 import { visibleText } from "../../../text/visible-text.js";
 import { outcomeView } from "../../http/answer/outcome-view.js";
 import { problemText } from "../../http/answer/problem-text.js";
@@ -14,18 +13,35 @@ export interface ServiceReply {
 
 /** Room for the headers, which count as part of a message. */
 export const headerRoomBytes = 1_024;
+/** Room for the JSON around a value: names of members, and the sentence of a script that failed, which stands there twice. */
+const aroundValueBytes = 768;
 const maxErrorTextCharacters = 200;
 
-/** @param maxBytes the most that the payload may have */
-export function replyOf(outcome: Outcome, run: string | undefined, maxBytes: number): ServiceReply {
-  if (outcome.status === "completed") return { payload: completedText(outcome, run, maxBytes) };
-  const { error } = outcome;
-  const text = (shown: Outcome | undefined): string => problemText(error, { status: error.http, run, outcome: shown });
-  const whole = text(outcome.status === "rejected" ? undefined : outcome);
-  if (Buffer.byteLength(whole) <= maxBytes) return errorReply(error, whole);
+/** The largest value that a message can carry, as JSON. */
+export function maxValueBytes(maxPayloadBytes: number): number {
+  return Math.max(0, maxPayloadBytes - headerRoomBytes - aroundValueBytes);
+}
+
+/**
+ * An outcome for which there is no room is one of an earlier run, whose own caller could be sent more. The answer names the
+ * run then.
+ */
+export function replyOf(outcome: Outcome, run: string | undefined, maxPayloadBytes: number): ServiceReply {
+  const fits = ({ payload }: ServiceReply): boolean => Buffer.byteLength(payload) + headerRoomBytes <= maxPayloadBytes;
+  const whole = wholeReply(outcome, run);
+  if (fits(whole)) return whole;
+  const known = knownReply(run, outcome.status);
+  if (outcome.status === "completed") return known;
+  const short = errorReplyOf(outcome.error, run);
+  return fits(short) ? short : { ...short, payload: known.payload };
+}
+
+function wholeReply(outcome: Outcome, run: string | undefined): ServiceReply {
+  if (outcome.status === "completed") return { payload: JSON.stringify({ run, ...outcomeView(outcome) }) };
+  const { error, status } = outcome;
   return errorReply(
     error,
-    within(maxBytes, (room) => text(cutOutcome(outcome, room)), text(undefined)),
+    problemText(error, { status: error.http, run, outcome: status === "rejected" ? undefined : outcome }),
   );
 }
 
@@ -34,42 +50,11 @@ export function errorReplyOf(error: IscepError, run?: string): ServiceReply {
 }
 
 /** Names the run, of which a session can read more. */
-export function knownReply(run: string, status: string): ServiceReply {
+export function knownReply(run: string | undefined, status: string): ServiceReply {
   return { payload: JSON.stringify({ run, status }) };
 }
 
 function errorReply({ code, http, message }: IscepError, payload: string): ServiceReply {
   const text = visibleText(message.replaceAll(/\s+/g, " "));
   return { payload, error: { code, status: http, text: text.slice(0, maxErrorTextCharacters) } };
-}
-
-function completedText(outcome: Outcome & { status: "completed" }, run: string | undefined, maxBytes: number): string {
-  const text = (shown: Outcome): string =>
-    JSON.stringify({ ...(run === undefined ? {} : { run }), ...outcomeView(shown) });
-  const whole = text(outcome);
-  const bytes = Buffer.byteLength(whole);
-  if (bytes <= maxBytes) return whole;
-  const { value: _value, ...rest } = outcome;
-  const valueError = new IscepError(
-    "too_large",
-    `the value is too large for a message of this broker (${bytes} bytes; at most ${maxBytes} fit); a session with this service can read it`,
-  );
-  const without = text({ ...rest, value: undefined, valueError });
-  return within(maxBytes, (room) => text(cutOutcome(outcome, room)), without);
-}
-
-/** The outcome with as much of a script's output as there is room for; an outcome without such output stays as it is. */
-function cutOutcome(outcome: Outcome, room: number): Outcome {
-  if (!("value" in outcome) || !isScriptResult(outcome.value)) return outcome;
-  return { ...outcome, value: fitScriptResult(outcome.value, room), truncated: true };
-}
-
-/**
- * The text with the most room that fits, or `otherwise`. The text around what is cut has its own size, which is
- * measured first.
- */
-function within(maxBytes: number, text: (room: number) => string, otherwise: string): string {
-  const around = Buffer.byteLength(text(0));
-  const cut = text(Math.max(0, maxBytes - around));
-  return Buffer.byteLength(cut) <= maxBytes ? cut : otherwise;
 }

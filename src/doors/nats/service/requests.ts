@@ -10,7 +10,7 @@ import { ServiceProofs, type KeyOwner, type KnownRequest, type NewRequest } from
 import { Rate } from "../../../nats/rate.js";
 import { answerMessage, readProofHeader } from "../../../session/request-proof.js";
 import { natsSource } from "../../../nats/subjects.js";
-import { errorReplyOf, headerRoomBytes, knownReply, replyOf, type ServiceReply } from "./reply.js";
+import { errorReplyOf, knownReply, replyOf, type ServiceReply } from "./reply.js";
 
 /** For callers who give no timeout: the command has its own. */
 const longestTimeoutMs = 2 ** 31 - 1;
@@ -251,7 +251,7 @@ export class ServiceRequests {
     if (outcome?.status === "rejected") beginning.isTrue = false;
     if (!wait && outcome?.status === "rejected" && mayBeginElsewhere(outcome.error.code)) return "busy";
     const run = await handle.id.catch(() => undefined);
-    if (outcome !== undefined) return this.#replyOf(outcome, run);
+    if (outcome !== undefined) return replyOf(outcome, run, context.broker.maxPayloadBytes);
     if (run !== undefined) beginning.left = { run, outcome: handle.outcome };
     return knownReply(run ?? "", "running");
   }
@@ -261,10 +261,6 @@ export class ServiceRequests {
     if (!detach) return handle.outcome;
     const run = await handle.id.catch(() => undefined);
     return run === undefined ? handle.outcome : undefined;
-  }
-
-  #replyOf(outcome: Outcome, run: string | undefined): ServiceReply {
-    return replyOf(outcome, run, this.#host.context.broker.maxPayloadBytes - headerRoomBytes);
   }
 
   close(): void {
