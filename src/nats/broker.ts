@@ -213,24 +213,39 @@ export class Broker {
    * Resolves when the broker has taken all that was published, and has all subscriptions. It does not wait for a broker
    * that is gone, nor longer than `lingerTimeoutMs`.
    */
-  async flushed(): Promise<void> {
+  async flushed(timeoutMs = this.#limits.lingerTimeoutMs): Promise<void> {
     if (!this.#isConnected || this.connection.isClosed()) return;
-    const waiting = new AbortController();
-    const flushed = this.connection.flush().catch(() => {});
-    await Promise.race([
-      flushed,
-      pause(this.#limits.lingerTimeoutMs, undefined, { signal: waiting.signal }).catch(() => {}),
-    ]);
-    waiting.abort();
+    await within(timeoutMs, this.connection.flush());
   }
 
-  /** Sends what was published, if the broker takes it in time, and closes. It may be called twice. */
+  /**
+   * Ends subscriptions. Resolves when what the broker had already sent for them has been handled, because those who sent
+   * it may wait for an answer. It does not wait for a broker that is gone, nor longer than half of `lingerTimeoutMs`.
+   */
+  async leave(subscriptions: readonly Subscription[]): Promise<void> {
+    if (this.connection.isClosed()) return;
+    if (this.#isConnected) {
+      const left = Promise.all(subscriptions.map((subscription) => subscription.drain()));
+      await within(this.#limits.lingerTimeoutMs / 2, left);
+    }
+    if (!this.connection.isClosed()) for (const subscription of subscriptions) subscription.unsubscribe();
+  }
+
+  /** Sends what was published, if the broker takes it in half of `lingerTimeoutMs`, and closes. It may be called twice. */
   async close(): Promise<void> {
     this.#isClosing = true;
     if (this.connection.isClosed()) return;
-    await this.flushed();
+    await this.flushed(this.#limits.lingerTimeoutMs / 2);
     await this.connection.close();
   }
+}
+
+/** Waits for the work, if it ends in time. The connection may be lost meanwhile, and `lost` says so. */
+async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+  const waiting = new AbortController();
+  const late = pause(timeoutMs, undefined, { signal: waiting.signal }).catch(() => {});
+  await Promise.race([work.catch(() => {}), late]);
+  waiting.abort();
 }
 
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -10,9 +10,11 @@ import { LinkListener } from "#iscep/nats/links/listener";
 import { newId } from "#iscep/nats/subjects";
 import { later } from "../support/cleanup.js";
 import { NatsServer, natsServerProgram } from "../support/nats-server.js";
+import { stallingProxy } from "../support/stalling-proxy.js";
 
-async function brokerAt(server: NatsServer): Promise<Broker> {
-  const broker = await Broker.open({ address: parseBrokerAddress(server.url), name: "test", limits: defaultLimits });
+async function brokerAt({ port }: { readonly port: number }): Promise<Broker> {
+  const address = parseBrokerAddress(`nats://127.0.0.1:${port}`);
+  const broker = await Broker.open({ address, name: "test", limits: { ...defaultLimits, lingerTimeoutMs: 40_000 } });
   later(() => broker.close());
   return broker;
 }
@@ -55,3 +57,30 @@ test.skipIf(natsServerProgram === undefined)("a link to an instance that is not 
   const [error] = (await once(link, "error")) as [Error];
   expect(error.message).toMatch(/not there any more/);
 });
+
+test.skipIf(natsServerProgram === undefined)(
+  "a link that is on its way to an instance which begins to close is answered",
+  async () => {
+    const server = await NatsServer.start();
+    const proxy = await stallingProxy(server.port);
+    const [ours, theirs] = [await brokerAt(server), await brokerAt(proxy)];
+    const instance = newId();
+    let accepted = 0;
+    const listener = new LinkListener(theirs, "world", instance, defaultLimits, () => accepted++);
+    later(() => listener.close());
+    await theirs.connection.flush();
+    proxy.stall();
+    const dialler = new LinkDialler(ours, "world", defaultLimits);
+    later(() => dialler.close());
+    const link = dialler.open(instance);
+    link.write("hello");
+    const broken = once(link, "error");
+    await ours.connection.flush();
+    const left = listener.stopAccepting();
+    proxy.heal();
+    const [error] = (await broken) as [Error];
+    expect(error.message).toMatch(/the server closes/);
+    await left;
+    expect(accepted).toBe(0);
+  },
+);

@@ -51,7 +51,7 @@ export async function startInstance(
     logs: path.join(folder, "logs"),
     ...serverOptions,
     limits: { ...patient, ...serverOptions.limits },
-    doors: [natsDoor({ url: `nats://127.0.0.1:${port}`, name: "world" })],
+    doors: [natsDoor({ url: `nats://127.0.0.1:${port}`, name: "world" }), ...(serverOptions.doors ?? [])],
     tokens: owners === false && options.tokensFile === undefined ? false : tokensFile,
   });
   later(() => server.close({ graceMs: 0 }));

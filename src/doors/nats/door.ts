@@ -159,7 +159,7 @@ class NatsDoor implements Door {
     this.#state = "left";
     this.#closed.abort();
     await this.#waiting;
-    for (const part of this.#parts.toReversed()) part.close();
+    await Promise.all(this.#parts.toReversed().map(async (part) => part.close()));
     this.#others?.close();
     await this.#broker?.close();
   }

@@ -18,8 +18,8 @@ export interface NatsPartContext {
 export interface NatsPart {
   /** Takes no new callers. */
   drain(): void | Promise<void>;
-  /** Ends at once. What it publishes is still sent. */
-  close(): void;
+  /** Takes nothing more. What it publishes meanwhile is still sent. */
+  close(): void | Promise<void>;
 }
 
 export type OpenNatsPart = (context: NatsPartContext) => NatsPart;

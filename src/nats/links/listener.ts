@@ -1,4 +1,5 @@
 /** The instance's side of links. Takes the links that clients open. */
+import type { Subscription } from "@nats-io/transport-node";
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { Broker } from "../broker.js";
@@ -20,7 +21,8 @@ export class LinkListener {
   readonly #arrivals: Rate;
   /** Answers to clients that have no link. */
   readonly #words: Rate;
-  readonly #stopAccepting: () => void;
+  readonly #opened: Subscription;
+  #isAccepting = true;
   readonly #stop: () => void;
 
   /** @param accept takes a new link; nothing has come on it yet */
@@ -36,10 +38,12 @@ export class LinkListener {
     this.#session = subjects.session(service, instance);
     const opened = broker.subscribe(this.#session, ({ data, reply }) => {
       // This check comes before anything is made, because a flood of new links must cost next to nothing.
-      if (this.#arrivals.take()) {
-        if (isInbox(reply)) this.#open(data, reply);
-      } else this.#say(reply, `the server takes ${limits.natsMaxLinksPerSecond} new links a second; try again later`);
+      if (!this.#arrivals.take())
+        this.#say(reply, `the server takes ${limits.natsMaxLinksPerSecond} new links a second; try again later`);
+      else if (!this.#isAccepting) this.#say(reply, "the server closes");
+      else if (isInbox(reply)) this.#open(data, reply);
     });
+    this.#opened = opened;
     const prefix = subjects.link(service, instance, "");
     const messages = broker.subscribe(`${prefix}*`, (message) => {
       // A field of a message is decoded only when it is read, so what is not needed is not read.
@@ -54,7 +58,6 @@ export class LinkListener {
         for (const link of this.#links.values()) link.proceed();
       },
     });
-    this.#stopAccepting = () => opened.unsubscribe();
     this.#stop = () => {
       unlisten();
       messages.unsubscribe();
@@ -86,9 +89,13 @@ export class LinkListener {
     return this.#links.size;
   }
 
-  /** Afterwards the broker tells new clients at once that this instance is not there. */
-  stopAccepting(): void {
-    if (!this.#broker.connection.isClosed()) this.#stopAccepting();
+  /**
+   * Clients whose links are on their way are told that the server closes. Afterwards the broker tells new ones at once
+   * that this instance is not there.
+   */
+  stopAccepting(): Promise<void> {
+    this.#isAccepting = false;
+    return this.#broker.leave([this.#opened]);
   }
 
   close(): void {

@@ -5,7 +5,8 @@ import { belongsToGroup, withRoom } from "#iscep/doors/nats/other-instances";
 import { callSubjects } from "#iscep/nats/call-subjects";
 import { natsProof } from "#iscep/nats/request-header";
 import { addToken } from "#iscep/identity/tokens-writer";
-import { defineCommand } from "iscep";
+import { headers } from "@nats-io/transport-node";
+import { defineCommand, type Door } from "iscep";
 import { gate } from "../../support/commands.js";
 import { watchForLeaks } from "../../support/leaks.js";
 import { stallingProxy } from "../../support/stalling-proxy.js";
@@ -140,6 +141,85 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     for (const { body } of await openedUntil([full], [first, second])) expect(body).toMatchObject({ value: "through" });
     await closed;
     expect([closing.state.started, full.state.started]).toEqual([0, 2]);
+  });
+
+  test("a request that waits at an instance which closes is handed over, even when all others are full", async () => {
+    const nats = await NatsServer.start();
+    const gates = [gate("slow"), gate("slow"), gate("slow")] as const;
+    const instances: Instance[] = [];
+    for (const { command } of gates)
+      instances.push(await startInstance(nats, { commands: [command], limits: { maxRuns: 1 } }));
+    const caller = await plainCaller(nats);
+    const waiting = new Map<string, number>();
+    caller.broker.subscribe("iscep.world.beat", ({ data }) => {
+      const { instance, waiting: count } = decodeBeat(data);
+      waiting.set(instance, count);
+    });
+    const answers = instances.map(({ id }) => caller.request(callSubjects.to("world", id, "slow")));
+    for (const { started } of gates) await started(1);
+    answers.push(caller.request(subject));
+    await until(() => [...waiting.values()].includes(1));
+    const at = instances.findIndex(({ id }) => waiting.get(id) === 1);
+    const closed = instances[at]?.server.close({ graceMs: 20_000 });
+    for (const { body } of await openedUntil(gates, answers))
+      expect(body).toMatchObject({ status: "completed", value: "through" });
+    await closed;
+    expect(gates[at]?.state.started).toBe(1);
+  });
+
+  test("a request for one instance waits there, while others have room", async () => {
+    const nats = await NatsServer.start();
+    const [full, other] = [gate("slow"), gate("slow")];
+    const { id } = await startInstance(nats, { commands: [full.command], limits: { maxRuns: 1 } });
+    await startInstance(nats, { commands: [other.command] });
+    const caller = await plainCaller(nats);
+    const states: number[] = [];
+    caller.broker.subscribe("iscep.world.beat", ({ data }) => {
+      const { instance, waiting } = decodeBeat(data);
+      if (instance === id) states.push(waiting);
+    });
+    const answers = [1, 2].map(() => caller.request(callSubjects.to("world", id, "slow")));
+    await until(() => states.includes(1));
+    for (const { body } of await openedUntil([full], answers)) expect(body).toMatchObject({ value: "through" });
+    expect([full.state.started, other.state.started]).toEqual([2, 0]);
+  });
+
+  test("an instance that closes says to those who give it a request at that moment that it does not take it", async () => {
+    const nats = await NatsServer.start();
+    const proxy = await stallingProxy(nats.port);
+    const running = gate("slow");
+    // This door closes in the turn in which that of NATS does.
+    let closing = (): void => {};
+    const whenClosing = new Promise<void>((resolve) => (closing = resolve));
+    const beside: Door = {
+      open: async () => ({ url: "beside:" }),
+      drain: async () => {},
+      close: async () => closing(),
+    };
+    const instance = { commands: [running.command], limits: { lingerTimeoutMs: 20_000 }, doors: [beside] };
+    const { server, id } = await startInstance(nats, instance, proxy.port);
+    const caller = await plainCaller(nats);
+    const states: string[] = [];
+    caller.broker.subscribe("iscep.world.beat", ({ data }) => states.push(decodeBeat(data).state));
+    const busy = server.client({ source: "test" });
+    const run = busy.call("slow");
+    await running.started(1);
+    const closed = server.close({ graceMs: 20_000 });
+    await until(() => states.includes("draining"));
+    proxy.stall();
+    const given = headers();
+    given.set("Iscep-Reply", "_INBOX.caller");
+    given.set("Iscep-Tried", "BBBBBBBBBBBB");
+    const answer = caller.broker.connection.request(callSubjects.to("world", id, "slow"), "", {
+      headers: given,
+      timeout: 20_000,
+    });
+    await caller.broker.connection.flush();
+    running.open();
+    await whenClosing;
+    proxy.heal();
+    expect((await answer).string()).toBe("no");
+    await Promise.all([closed, run, busy.close()]);
   });
 
   test("a request that is too long to be handed over is refused as one that never began", async () => {

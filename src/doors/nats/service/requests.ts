@@ -145,9 +145,9 @@ export class ServiceRequests {
       this.#proofs.check(message);
       if (await handOver.give(message)) return undefined;
     }
-    if ((state === "draining" || state === "left") && !isOurs(message)) {
+    if (isClosing(context) && !isOurs(message)) {
       if (!this.#isForUs(message) && (await handOver.giveToWait(message))) return undefined;
-      throw new IscepError("closed", "the server closes; nothing was begun");
+      throw closing();
     }
     if (this.#isFull) throw tooMany();
     const request = await this.#proofs.open(message);
@@ -167,15 +167,23 @@ export class ServiceRequests {
         await request.release();
         return await this.#elsewhere(message, key.instance);
       }
-      const reply = await this.#begin(message, request, mustWait || key !== undefined || request.isBound, beginning);
-      if (reply !== "busy") return reply;
+      const reply = await this.#begin(
+        message,
+        request,
+        mustWait || key !== undefined || this.#isForUs(message),
+        beginning,
+      );
+      if (reply !== "elsewhere") return reply;
       await request.release();
     } finally {
       if (key === undefined || beginning.left === undefined) await end(beginning.isTrue);
       else void this.#endWhenDecided(beginning.left, end);
     }
+    if (await handOver.give(message)) return undefined;
     // Another instance may have claimed the request by now, so everything is asked again.
-    return (await handOver.give(message)) ? undefined : this.#reply(message, seen, true);
+    if (!isOurs(message)) return this.#reply(message, seen, true);
+    if (await handOver.giveToWait(message)) return undefined;
+    throw closing();
   }
 
   async #endWhenDecided(
@@ -217,13 +225,16 @@ export class ServiceRequests {
     throw new IscepError("lost", "the instance that has this request is gone, or takes nothing now");
   }
 
-  /** Resolves to `busy` when the request would have to wait here, and another instance may begin it. */
+  /**
+   * Resolves to `elsewhere` when nothing has begun here, and another instance may begin the request: it would have to
+   * wait here, or it waited and the server closes.
+   */
   async #begin(
     message: ServiceMessage,
     request: NewRequest,
     mustWait: boolean,
     beginning: Beginning,
-  ): Promise<ServiceReply | "busy"> {
+  ): Promise<ServiceReply | "elsewhere"> {
     const { context, handOver } = this.#host;
     const { client, nonce } = request;
     const { command, payload, traceparent } = message;
@@ -249,7 +260,9 @@ export class ServiceRequests {
     const outcome = await this.#told(handle, detach);
     // A run that is refused after a slow check of its arguments, or after a wait, has its id before.
     if (outcome?.status === "rejected") beginning.isTrue = false;
-    if (!wait && outcome?.status === "rejected" && mayBeginElsewhere(outcome.error.code)) return "busy";
+    if (outcome?.status === "rejected" && mayBeginElsewhere(outcome.error.code)) {
+      if (!this.#isForUs(message) && (!wait || isClosing(context))) return "elsewhere";
+    }
     const run = await handle.id.catch(() => undefined);
     if (outcome !== undefined) return replyOf(outcome, run, context.broker.maxPayloadBytes);
     if (run !== undefined) beginning.left = { run, outcome: handle.outcome };
@@ -283,4 +296,13 @@ function tooMany(): IscepError {
 /** With these codes nothing has begun, and another instance may begin the request. */
 function mayBeginElsewhere(code: ErrorCode): boolean {
   return code === "busy" || code === "closed";
+}
+
+function isClosing({ beat }: NatsPartContext): boolean {
+  const { state } = beat();
+  return state === "draining" || state === "left";
+}
+
+function closing(): IscepError {
+  return new IscepError("closed", "the server closes; nothing was begun");
 }

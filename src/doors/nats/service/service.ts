@@ -168,11 +168,12 @@ class Service implements NatsPart {
     await this.#requests.idle();
   }
 
-  close(): void {
+  /** An instance that has just given us a request must hear that we do not take it, so what is on its way is read. */
+  async close(): Promise<void> {
     for (const unlisten of this.#unlisten) unlisten();
+    const { broker } = this.#context;
+    const group = this.#group === undefined ? [] : [this.#group];
+    await broker.leave([...this.#subscriptions, ...group]);
     this.#requests.close();
-    if (this.#context.broker.connection.isClosed()) return;
-    for (const subscription of this.#subscriptions) subscription.unsubscribe();
-    this.#group?.unsubscribe();
   }
 }
