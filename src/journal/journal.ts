@@ -15,7 +15,8 @@ import { factsOf, maySee, type RunRecord, type RunsPage } from "../model/run-rec
 import type { RunStore } from "./store.js";
 import type { StoredRun } from "./stored-run.js";
 import { recordOfRun } from "../runs/run/record.js";
-import { Run } from "../runs/run/run.js";
+import { endedRun } from "../runs/run/past-run.js";
+import type { Run } from "../runs/run/run.js";
 import { outcomeOf } from "./stored-outcome.js";
 
 export interface RunJournalOptions {
@@ -161,7 +162,7 @@ export class RunJournal {
     const { status, startedAtMs, endedAtMs = startedAtMs, outputBytes } = record;
     const outcome = outcomeOf({ ...record, status: status === "running" ? "lost" : status }, undefined, true);
     const start = { ...record, tokenId: null, source: "" };
-    return Run.ended(start, outcome, endedAtMs, RunOutput.ended(this.#limits, outputBytes));
+    return endedRun(start, outcome, endedAtMs, RunOutput.ended(this.#limits, outputBytes));
   }
 
   /** The run that an earlier call of this owner with the same key began. */

@@ -11,7 +11,8 @@ import type { Limits } from "../limits/limits.js";
 import type { RunOutcome } from "../model/outcome.js";
 import { bytesOf } from "../runs/streams/output-segments.js";
 import { RunOutput } from "../runs/streams/output.js";
-import { Run } from "../runs/run/run.js";
+import { endedRun, runElsewhere } from "../runs/run/past-run.js";
+import type { Run } from "../runs/run/run.js";
 import type { RunRecord } from "../model/run-record.js";
 import { FoundRuns, type FoundRun } from "./found-runs.js";
 import { RunEnds } from "./run-ends.js";
@@ -276,7 +277,7 @@ export class RunStore {
     const files = this.#outputs.of(stored);
     stored.output ??= RunOutput.ended(this.#options.limits, end.outputBytes, files);
     const outcome = readOutcome(this.#files.path(start.run), end, this.#options.limits);
-    return Run.ended(start, outcome, end.endedAtMs, stored.output);
+    return endedRun(start, outcome, end.endedAtMs, stored.output);
   }
 
   #follow(stored: StoredRun): Run {
@@ -284,7 +285,7 @@ export class RunStore {
     const files = this.#outputs.of(stored);
     stored.output = new RunOutput(this.#options.limits);
     stored.output.found(files.end, files);
-    return Run.elsewhere(stored.start, stored.output);
+    return runElsewhere(stored.start, stored.output);
   }
 
   #clean(): void {

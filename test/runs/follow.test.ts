@@ -2,7 +2,8 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { anonymous } from "#iscep/model/identity";
 import { defaultLimits, defineCommand, IscepError } from "iscep";
 import { packetRoom } from "#iscep/runs/run/settle";
-import { Run, type RunFollower, type RunHost } from "#iscep/runs/run/run";
+import type { RunFollower } from "#iscep/runs/run/followers";
+import { Run, type RunHost } from "#iscep/runs/run/run";
 import { Work } from "#iscep/runs/run/work";
 
 const command = defineCommand({ name: "backup", run: () => 1 });
@@ -62,9 +63,9 @@ test("a run is abandoned when the last of its holders lets go, each counted once
   run.hold(second);
   run.release(first);
   run.release(first);
-  expect({ abandoned, isHeld: run.isHeld }).toEqual({ abandoned: 0, isHeld: true });
+  expect({ abandoned, isWanted: run.isWantedWithout({}, false) }).toEqual({ abandoned: 0, isWanted: true });
   run.release(second);
-  expect({ abandoned, isHeld: run.isHeld }).toEqual({ abandoned: 1, isHeld: false });
+  expect({ abandoned, isWanted: run.isWantedWithout({}, false) }).toEqual({ abandoned: 1, isWanted: false });
 });
 
 test("however often its callers come and go, one timer waits for them, and none while it is held or has ended", () => {

@@ -1,7 +1,8 @@
 import type { RunInput } from "../../runs/streams/input.js";
 import type { Outcome } from "../../model/outcome.js";
 import type { Progress } from "../../runs/run/paced-progress.js";
-import type { Run, RunFollower } from "../../runs/run/run.js";
+import type { RunFollower } from "../../runs/run/followers.js";
+import type { Run } from "../../runs/run/run.js";
 import { notificationText } from "../../session/version2-server.js";
 
 export interface FollowedCallHost {

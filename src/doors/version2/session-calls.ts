@@ -70,7 +70,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     try {
       this.#began(id, run, call);
     } catch (error) {
-      if (call.detach === true) run.detachments--; // who is refused does not keep the run
+      if (call.detach === true) run.undetach(); // who is refused does not keep the run
       throw error;
     } finally {
       if (reader !== undefined) run.output.unwatch(reader);
@@ -89,7 +89,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
   /** Without an offset, the client wants only the outcome. @throws IscepError as `checkReader` */
   attach({ id, offset, stdin, resumes, detach }: RequestMessage & { method: "attach" }, run: Run): void {
     if (!this.#mayOpen(id)) return;
-    this.#follow(id, run, { offset, isDetached: detach && run.detachments > 0, isAttached: !resumes, stdin });
+    this.#follow(id, run, { offset, isDetached: detach && run.isDetached, isAttached: !resumes, stdin });
   }
 
   /** Takes data of the caller. No bytes mean the end. @throws IscepError `protocol` */
@@ -113,7 +113,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     const { run, isDetached } = call;
     if (!run.isWantedWithout(call, isDetached)) run.abort(new IscepError("cancelled", "the call was cancelled"));
     else {
-      if (isDetached) run.detachments--;
+      if (isDetached) run.undetach();
       const output = this.streams.drop(id)?.position;
       this.#forget(call);
       const reason = "the call was cancelled; its run goes on, as another caller wants it";

@@ -1,8 +1,8 @@
 import { IscepError } from "../../errors.js";
 import type { Notice } from "../../model/command.js";
-import { anonymous, type Identity } from "../../model/identity.js";
+import type { Identity } from "../../model/identity.js";
 import type { RunOutcome } from "../../model/outcome.js";
-import { keptArgumentsIn, type KeptArguments } from "../../model/run-record.js";
+import type { KeptArguments } from "../../model/run-record.js";
 import { maskText } from "../../model/secrets.js";
 import { RunInput } from "../streams/input.js";
 import { RunOutput, type OutputLimits } from "../streams/output.js";
@@ -10,8 +10,9 @@ import type { RunTerminal } from "../streams/terminal.js";
 import type { RunTrace } from "../../traces/run-trace.js";
 import type { EndedRun, Retention } from "./ended-run.js";
 import { stopped } from "./endings.js";
-import { eachListener, withListener, withoutListener, type Listeners } from "./listeners.js";
-import { PacedProgress, type Progress, type ProgressLimits } from "./paced-progress.js";
+import { Followers, type RunFollower } from "./followers.js";
+import { Holders } from "./holders.js";
+import type { Progress, ProgressLimits } from "./paced-progress.js";
 import { createRunId } from "./run-id.js";
 import { fitValue, type ValueRoom } from "./value-room.js";
 import { runStates, type RunEvent, type RunState } from "./states.js";
@@ -55,8 +56,6 @@ export class Run {
   isInJournal = false;
   /** The run can be found, followed and listed, and its end must be noted there. */
   isKept = false;
-  /** How many calls want it to go on when nobody holds it. */
-  detachments = 0;
   readonly #host: RunHost;
   #id: string | undefined;
   #state: RunState = "checking";
@@ -71,28 +70,6 @@ export class Run {
     this.source = source;
     this.startedAtMs = start.startedAtMs ?? Date.now();
     this.#host = host;
-  }
-
-  /** A run that was kept: it belongs to an earlier process, or this process has dropped it from memory. */
-  static ended(start: EndedRun, outcome: RunOutcome, endedAtMs: number, output: RunOutput): Run {
-    const run = Run.elsewhere(start, output);
-    run.#state = "ended";
-    run.#outcome = outcome;
-    run.#endedAtMs = endedAtMs;
-    return run;
-  }
-
-  /** The run goes on in another server. What is known about it comes from its files. */
-  static elsewhere(start: EndedRun, output: RunOutput): Run {
-    // This identity never acts, because each caller who asks for the run shows an identity of their own.
-    const identity = { ...anonymous, owner: start.owner, tokenId: start.tokenId, mayRun: () => false };
-    const run = new Run(start.command, identity, start.source, pastHost, start);
-    run.#state = "running";
-    run.work = outOfReach;
-    run.retention = { fingerprint: start.fingerprint };
-    run.keptArguments = keptArgumentsIn(start);
-    run.#last().output = output;
-    return run;
   }
 
   get id(): string {
@@ -130,6 +107,11 @@ export class Run {
     return lasting.output;
   }
 
+  /** Something else writes the output. Call this before anybody asks for it. */
+  takeOutput(output: RunOutput): void {
+    this.#last().output = output;
+  }
+
   /** The run is dropped from memory. What of its output is in files is read from there, and the rest is gone. */
   leaveToFiles(): void {
     this.#lasting?.output?.leaveToFiles();
@@ -160,20 +142,16 @@ export class Run {
 
   /** Tells at once how far the run was when it last said so, and that it has ended already, or its place when it waits. */
   follow(follower: RunFollower): void {
-    if (this.#outcome !== undefined) {
-      if (this.#lasting?.progress !== undefined) follower.progress?.(this.#lasting.progress.latest);
-      follower.ended(this.#outcome);
+    if (this.#outcome === undefined) {
+      this.#last().followers.add(follower);
       return;
     }
-    const lasting = this.#last();
-    lasting.followers = withListener(lasting.followers, follower);
-    if (lasting.queuePosition > 0) follower.queued?.(lasting.queuePosition);
-    if (lasting.progress !== undefined) follower.progress?.(lasting.progress.latest);
+    this.#lasting?.followers.tellProgress(follower);
+    follower.ended(this.#outcome);
   }
 
   unfollow(follower: RunFollower): void {
-    const lasting = this.#lasting;
-    if (lasting !== undefined) lasting.followers = withoutListener(lasting.followers, follower);
+    this.#lasting?.followers.remove(follower);
   }
 
   /** Calls at once if the run has already ended. */
@@ -182,25 +160,21 @@ export class Run {
   }
 
   progress(progress: Progress): void {
-    if (this.#outcome !== undefined) return;
-    const lasting = this.#last();
-    lasting.progress ??= new PacedProgress(this.#host.limits, (latest) => {
-      for (const follower of eachListener(lasting.followers)) follower.progress?.(latest);
-    });
-    lasting.progress.report(progress);
+    if (this.#outcome === undefined) this.#last().followers.progress(progress, this.#host.limits);
   }
 
   /** The position, from 1; 0 when the wait is over. */
   movedInQueue(position: number): void {
     // Most runs never wait, so nothing is made for this before it is needed.
-    if (position === (this.#lasting?.queuePosition ?? 0)) return;
-    const lasting = this.#last();
-    lasting.queuePosition = position;
-    for (const follower of eachListener(lasting.followers)) follower.queued?.(position);
+    if (position > 0) this.#last().followers.moved(position);
+    else this.#lasting?.followers.moved(0);
   }
 
-  /** The first outcome counts. Later ones change nothing. */
-  end(settled: RunOutcome): void {
+  /**
+   * The first outcome counts. Later ones change nothing.
+   * @param endedAtMs Unix time in milliseconds. Default: now.
+   */
+  end(settled: RunOutcome, endedAtMs?: number): void {
     if (!this.happens("ends")) return;
     const outcome = (this.#outcome = this.#told(settled));
     const lasting = this.#lasting;
@@ -208,17 +182,15 @@ export class Run {
       this.#host.ends(this, outcome);
       return;
     }
-    this.#endedAtMs = Date.now();
+    this.#endedAtMs = endedAtMs ?? Date.now();
     lasting.output?.close();
     lasting.input?.discard();
-    lasting.progress?.end();
+    lasting.followers.endProgress();
     // This comes before any caller is told, so that an outcome that a caller knows is never lost.
     this.#host.ends(this, outcome);
     clearTimeout(lasting.timer);
-    clearTimeout(lasting.graceTimer);
-    const { followers } = lasting;
-    lasting.followers = lasting.holders = undefined;
-    for (const follower of eachListener(followers)) follower.ended(outcome);
+    lasting.holders.end();
+    lasting.followers.ended(outcome);
   }
 
   /**
@@ -248,29 +220,31 @@ export class Run {
 
   /** A caller holds the run, so that it goes on until the caller releases it. */
   hold(holder: object): void {
-    if (this.#outcome !== undefined) return;
-    const lasting = this.#last();
-    clearTimeout(lasting.graceTimer);
-    if (!eachListener(lasting.holders).includes(holder)) lasting.holders = withListener(lasting.holders, holder);
+    if (this.#outcome === undefined) this.#last().holders.hold(holder);
   }
 
   release(holder: object): void {
-    const lasting = this.#last();
-    if (!eachListener(lasting.holders).includes(holder)) return;
-    lasting.holders = withoutListener(lasting.holders, holder);
-    if (lasting.holders === undefined && this.#outcome === undefined) {
-      lasting.graceTimer = this.#host.abandoned(this);
-    }
+    const holders = this.#lasting?.holders;
+    if (holders?.release(holder) === true) holders.graceBegins(this.#host.abandoned(this));
   }
 
-  get isHeld(): boolean {
-    return this.#lasting?.holders !== undefined;
+  /** A call wants the run to go on when nobody holds it. */
+  detach(): void {
+    this.#last().holders.detach();
+  }
+
+  /** That call wants it no more. */
+  undetach(): void {
+    this.#lasting?.holders.undetach();
+  }
+
+  get isDetached(): boolean {
+    return this.#lasting?.holders.isDetached === true;
   }
 
   /** True when somebody other than this holder wants the run. */
   isWantedWithout(holder: object, isDetached: boolean): boolean {
-    const others = eachListener(this.#lasting?.holders).filter((one) => one !== holder);
-    return others.length > 0 || this.detachments > (isDetached ? 1 : 0);
+    return this.#lasting?.holders.wantWithout(holder, isDetached) === true;
   }
 
   #last(): LastingRun {
@@ -280,15 +254,6 @@ export class Run {
 
 /** The memory of the objects of an ended run. */
 const objectBytes = 2_048;
-
-/** Something that follows a run, such as the door of its caller, or of a client that attached. */
-export interface RunFollower {
-  /** Called once. */
-  ended(outcome: RunOutcome): void;
-  progress?(progress: Progress): void;
-  /** Its position in a queue, from 1; 0 when the wait is over. */
-  queued?(position: number): void;
-}
 
 /** What is executed for a run. */
 export interface RunWork {
@@ -310,38 +275,13 @@ export interface RunHost {
   abandoned(run: Run): NodeJS.Timeout | undefined;
 }
 
-/** Only its own server can stop it. */
-const outOfReach: RunWork = { drop: () => {} };
-
-/** Nothing is recorded about a run that belongs to another server or an earlier one. */
-const pastHost: RunHost = {
-  limits: {
-    maxRetainedOutputBytes: 0,
-    streamWindowBytes: 0,
-    progressIntervalMs: 0,
-    maxProgressMessageCharacters: 0,
-  },
-  room: {
-    maxBytes: Number.POSITIVE_INFINITY,
-    maxScriptResultBytes: Number.POSITIVE_INFINITY,
-    tooLarge: () => new IscepError("too_large"),
-  },
-  ends: () => {},
-  abandoned: () => undefined,
-};
-
 /** What a run needs only if it lasts longer than its call, or somebody follows it. */
 class LastingRun {
   output: RunOutput | undefined;
   input: RunInput | undefined;
-  followers: Listeners<RunFollower>;
-  progress: PacedProgress | undefined;
-  queuePosition = 0;
-  /** Callers that want it to go on. Without any, and not detached, the run is abandoned. */
-  holders: Listeners<object>;
   timer: NodeJS.Timeout | undefined;
-  /** Runs out when no caller has come back in time. */
-  graceTimer: NodeJS.Timeout | undefined;
+  readonly followers = new Followers();
+  readonly holders = new Holders();
 }
 
 function timeOut(run: Run): void {
