@@ -134,11 +134,7 @@ export class LentConnection implements Connection, HttpConnection {
   follower(token: string | undefined, wasGood = false): Client {
     const client = this.#open(this.#caller(token, wasGood));
     this.#followers.add(client);
-    const close = client.close.bind(client);
-    client.close = () => {
-      this.#followers.delete(client);
-      return close();
-    };
+    client.on("closed", () => this.#followers.delete(client));
     return client;
   }
 

@@ -78,10 +78,6 @@ function ofSession(context: HttpContext, sessions: BrowserSessions, kind: Client
   const cookie = cookieOf(context);
   if (cookie === undefined) return client;
   const forget = sessions.whenEnded(cookie, () => void client.close());
-  const close = client.close.bind(client);
-  client.close = () => {
-    forget();
-    return close();
-  };
+  client.on("closed", forget);
   return client;
 }
