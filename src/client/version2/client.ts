@@ -5,8 +5,8 @@
  */
 import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import { requestText, type Version2ClientEvent } from "../../session/version2-client.js";
-import { notificationText, outputGone } from "../../session/version2-server.js";
+import { requestText } from "../../session/version2-client.js";
+import { notificationText } from "../../session/version2-server.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import type { ConnectionEvents } from "../protocol/connection-events.js";
 import { isTerminalSize, type TerminalSize } from "../protocol/run-handle.js";
@@ -14,7 +14,6 @@ import type { ClientConnection } from "./client-connection.js";
 import { CallDeadlines } from "./call-deadlines.js";
 import {
   cancelled,
-  cannotBeRead,
   closedClient,
   closedUnderWay,
   closedWhileWaiting,
@@ -30,6 +29,7 @@ import { OpenCalls } from "./open-calls.js";
 import { PendingCall, type CallRequest } from "./pending-call.js";
 import type { Version2ClientConnectionOptions } from "./connection.js";
 import { Reconnection } from "./reconnection.js";
+import { ServerMessages, type Hearer } from "./server-messages.js";
 
 type SessionEvents = Pick<Version2ClientConnectionOptions, "onEvent" | "onGone">;
 
@@ -42,12 +42,13 @@ export interface Version2ClientOptions {
   readonly hasOthers?: boolean;
 }
 
-export class Version2Client {
+export class Version2Client implements Hearer {
   readonly #options: Version2ClientOptions;
   #connection: ClientConnection | undefined;
   readonly #calls = new OpenCalls();
   readonly #inputs = new InputSenders();
   readonly #cancels = new CancelPace((call) => this.#request("cancel", { call: call.id }));
+  readonly #messages = new ServerMessages(this, this.#calls, this.#inputs, this.#cancels);
   readonly #deadlines = new CallDeadlines((nowMs) => this.#endDue(nowMs));
   readonly #reconnection: Reconnection<ClientConnection>;
   #closed = false;
@@ -60,19 +61,30 @@ export class Version2Client {
       open: (abandoned) => options.open(this.events, abandoned),
       arrived: (connection) => {
         this.use(connection);
-        this.#sendWaiting();
+        this.sendWaiting();
       },
       failed: (error, gaveUp) => this.#cannotConnect(error, gaveUp),
     });
   }
 
   get events(): SessionEvents {
-    return { onEvent: (event) => this.#handle(event), onGone: (error, nothingRan) => this.#gone(error, nothingRan) };
+    return {
+      onEvent: (event) => this.#messages.heard(event),
+      onGone: (error, nothingRan) => this.#gone(error, nothingRan),
+    };
   }
 
   use(connection: ClientConnection): void {
     this.#connection = connection;
     this.#cancels.begin(connection.limits.maxEarlyCancels);
+  }
+
+  get connection(): ClientConnection | undefined {
+    return this.#connection;
+  }
+
+  worked(): void {
+    this.#reconnection.worked();
   }
 
   /** True when no call waits, goes on, or has output on its way. */
@@ -115,7 +127,7 @@ export class Version2Client {
     return !connection.isGoingAway && this.#calls.atServer.size < connection.limits.maxCallsInFlight;
   }
 
-  #sendWaiting(): void {
+  sendWaiting(): void {
     if (this.#calls.waiting.size === 0) return;
     for (const call of this.#calls.waiting) {
       const connection = this.#connection;
@@ -191,76 +203,6 @@ export class Version2Client {
     call.fail(error, {});
   }
 
-  #handle(event: Version2ClientEvent): void {
-    switch (event.kind) {
-      case "result":
-      case "error":
-        this.#answered(event);
-        return;
-      case "data": {
-        this.#reconnection.worked();
-        // Each stream has its own window for what waits to be read. The window of the connection is only for what is on
-        // its way; otherwise streams that nobody reads would hold up all others.
-        this.#connection?.consumed(event.bytes.length);
-        const call = this.#calls.atServer.get(event.stream);
-        const output = call?.output;
-        if (call === undefined || output === undefined) return;
-        output.receive(event.channel, event.offset, event.bytes);
-        if (output.isWhole) this.drained(call);
-        return;
-      }
-      case "notification":
-        this.#notified(event.method, event.params);
-    }
-  }
-
-  #answered(event: Extract<Version2ClientEvent, { kind: "result" | "error" }>): void {
-    const call = this.#calls.atServer.get(event.id);
-    if (call === undefined) return; // the answer to a cancel
-    const isAwaited = call.state !== "abandoned" && call.state !== "draining";
-    this.#calls.become(call, "answered");
-    this.#cancels.forget(call);
-    this.#reconnection.worked();
-    if (isAwaited) {
-      if (call.request.input !== undefined) this.#inputs.ended(call);
-      if (event.kind === "result") call.succeed(event.result);
-      else if (call.mayHaveBegunBefore && event.data["status"] === "rejected" && !call.isOwnEnd(event.data))
-        call.fail(lost(event.error), {});
-      else call.fail(event.error, event.data);
-    }
-    // The last part of its output may come in the same chunk as the answer, or have come long before.
-    if (call.output === undefined || call.output.isWhole) this.drained(call);
-    else this.#sendWaiting();
-  }
-
-  #notified(method: string, params: JsonObject): void {
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    if (method === "window") {
-      this.#inputs.granted(connection, params);
-      return;
-    }
-    const call = typeof params["call"] === "number" ? this.#calls.atServer.get(params["call"]) : undefined;
-    if (call === undefined) return;
-    if (method === outputGone) {
-      call.output?.fail(cannotBeRead(params));
-      this.drained(call);
-      return;
-    }
-    if (method !== "started") {
-      call.heard(method, params);
-      return;
-    }
-    if (typeof params["run"] !== "string") return;
-    this.#calls.become(call, "started");
-    call.started(params["run"]);
-    call.hasTerminal = params["terminal"] === true;
-    this.#tellSize(call);
-    // A waiting cancel may be sent earlier, now that the age of its run is known.
-    if (call.state === "stopping" || call.state === "abandoned") this.#cancels.ask(call);
-    if (call.state !== "abandoned") this.#inputs.begin(connection, call, params);
-  }
-
   /** A reader took bytes, so the server may send as many again. */
   grant(call: PendingCall, bytes: number): void {
     if (placeOf(call.state) === "server") this.#connection?.grant(call.id, bytes);
@@ -277,10 +219,10 @@ export class Version2Client {
     // A window may have no size yet, and the server ends the session of a client that says so.
     if (!isTerminalSize({ rows, columns })) return;
     call.size = { rows, columns };
-    this.#tellSize(call);
+    this.tellSize(call);
   }
 
-  #tellSize(call: PendingCall): void {
+  tellSize(call: PendingCall): void {
     if (call.hasTerminal && call.size !== undefined)
       this.#tellOfStream(call, "resize", { call: call.id, ...call.size });
   }
@@ -292,7 +234,7 @@ export class Version2Client {
   /** No more of its output will come. */
   drained(call: PendingCall): void {
     this.#calls.become(call, "outputOver");
-    this.#sendWaiting();
+    this.sendWaiting();
   }
 
   #gone(error: IscepError, nothingRan: boolean): void {
