@@ -2,7 +2,8 @@
 import { IscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
 import type { RunOptions } from "../protocol/options.js";
-import { outcomeOfError, type RunHandle, type WithdrawableRun } from "../protocol/run-handle.js";
+import { outcomeOfError } from "../protocol/answer.js";
+import type { RunHandle, WithdrawableRun } from "../protocol/run-handle.js";
 import { HandedRun } from "./handed-run.js";
 import { mayMove, optionsThere, type ClusterHost } from "./host.js";
 import type { Member } from "./member.js";

@@ -5,7 +5,8 @@ import { errorTable, IscepError, isErrorCode, toIscepError, type ErrorCode } fro
 import { outcomeTable, type Outcome } from "../../model/outcome.js";
 import type { DurableState } from "../../nats/queue/durable.js";
 import type { RunOptions } from "../protocol/options.js";
-import { outcomeOfError, type RunHandle } from "../protocol/run-handle.js";
+import { outcomeOfError } from "../protocol/answer.js";
+import type { RunHandle } from "../protocol/run-handle.js";
 import { HandedRun } from "./handed-run.js";
 import type { DurableCalls } from "./service.js";
 

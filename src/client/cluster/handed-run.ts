@@ -2,7 +2,8 @@
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
 import { withCallSite } from "../protocol/call-site.js";
-import { outcomeOfError, valueOfOutcome, type RunHandle, type TerminalSize } from "../protocol/run-handle.js";
+import { outcomeOfError, valueOfOutcome } from "../protocol/answer.js";
+import type { RunHandle, TerminalSize } from "../protocol/run-handle.js";
 import type { OutputChunk } from "../protocol/run-output.js";
 
 export interface HandedRunOptions {

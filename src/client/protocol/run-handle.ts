@@ -1,5 +1,4 @@
-import type { IscepError } from "../../errors.js";
-import { outputChangesOf, type Outcome } from "../../model/outcome.js";
+import type { Outcome } from "../../model/outcome.js";
 import type { OutputChunk } from "./run-output.js";
 
 /** The size of a terminal, in characters, each 1 to 65,535. */
@@ -54,41 +53,4 @@ export interface WithdrawableRun extends RunHandle {
    * or its server could not be asked or did not answer.
    */
   withdraw(): Promise<boolean | undefined>;
-}
-
-/** Makes an outcome of an error answer. */
-export function outcomeOfError(error: IscepError, data: Readonly<Record<string, unknown>>): Outcome {
-  const { status, exitCode, signal, value } = data;
-  const result = {
-    ...(value === undefined ? {} : { value }),
-    ...outputChangesOf(data),
-  };
-  const exit = typeof exitCode === "number" ? { exitCode } : {};
-  switch (status) {
-    case "completed":
-      return { status, value: undefined, ...exit, ...outputChangesOf(data), valueError: error };
-    case "failed":
-      return { status, error, ...exit, ...result };
-    case "killed":
-      return { status, error, signal: typeof signal === "string" ? signal : "SIGKILL", ...result };
-    case "timeout":
-    case "cancelled":
-    case "lost":
-    case "rejected":
-      return { status, error };
-  }
-  // The client's own errors have no status. A call that may not have been refused may have run.
-  if (error.code === "timeout" || error.code === "cancelled") return { status: error.code, error };
-  if (error.code === "lost" || error.code === "protocol") return { status: "lost", error };
-  return { status: "rejected", error };
-}
-
-/** The value that `call` gives: for a script, its result with any exit code. @throws the outcome's IscepError */
-export function valueOfOutcome(outcome: Outcome): unknown {
-  if (outcome.status === "completed") {
-    if (outcome.valueError !== undefined) throw outcome.valueError;
-    return outcome.value;
-  }
-  if ("value" in outcome && outcome.value !== undefined) return outcome.value;
-  throw outcome.error;
 }

@@ -2,7 +2,8 @@
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Outcome, ScriptResult } from "../../model/outcome.js";
 import { isScriptResult } from "../../model/script-result.js";
-import { outcomeOfError, valueOfOutcome, type RunHandle } from "../protocol/run-handle.js";
+import { outcomeOfError, valueOfOutcome } from "../protocol/answer.js";
+import type { RunHandle } from "../protocol/run-handle.js";
 import type { OutputChunk } from "../protocol/run-output.js";
 import { watchSignal } from "../protocol/watch-signal.js";
 

@@ -3,7 +3,7 @@ import type { IscepError } from "../../errors.js";
 import type { JsonObject } from "../../wire/json.js";
 import type { CallOptions } from "../protocol/options.js";
 import type { CallRequest, PendingCall } from "./pending-call.js";
-import { valueOf } from "./plain-call.js";
+import { ValueRequest } from "./value-request.js";
 
 export interface AttemptListener {
   completed(value: unknown): void;
@@ -16,14 +16,7 @@ interface Starter {
   withdraw(call: PendingCall): Promise<boolean | undefined>;
 }
 
-export class AttemptedCall implements CallRequest {
-  readonly method = "call";
-  readonly command: string;
-  readonly args: unknown;
-  readonly more: string;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
-  readonly hasKey: boolean;
+export class AttemptedCall extends ValueRequest {
   readonly #listener: AttemptListener;
   #sent: { readonly starter: Starter; readonly call: PendingCall } | undefined;
 
@@ -35,12 +28,7 @@ export class AttemptedCall implements CallRequest {
     options: CallOptions | undefined,
     listener: AttemptListener,
   ) {
-    this.command = command;
-    this.args = args;
-    this.more = more;
-    this.timeoutMs = timeoutMs;
-    this.signal = options?.signal;
-    this.hasKey = options?.idempotencyKey !== undefined;
+    super(command, args, more, timeoutMs, options);
     this.#listener = listener;
   }
 
@@ -48,14 +36,13 @@ export class AttemptedCall implements CallRequest {
     this.#sent = { starter, call: starter.start(this) };
   }
 
-  resolve(result: unknown): void {
-    this.#listener.completed(valueOf(result));
+  protected override completed(value: unknown): void {
+    this.#listener.completed(value);
   }
 
-  reject(error: IscepError, data: JsonObject): void {
-    if (data["value"] !== undefined) this.#listener.completed(data["value"]);
+  protected override failed(error: IscepError, data: JsonObject): void {
     // A call may be refused, unsent, before `start` has returned.
-    else this.#listener.failed(error, data["status"] === "rejected" || (this.#sent?.call.sendings ?? 0) === 0);
+    this.#listener.failed(error, data["status"] === "rejected" || (this.#sent?.call.sendings ?? 0) === 0);
   }
 
   /** As `WithdrawableRun.withdraw`. A call that is taken back fails as one that never began. */

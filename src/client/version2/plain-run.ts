@@ -3,9 +3,10 @@
  * for it.
  */
 import { IscepError } from "../../errors.js";
-import { outputChangesOf, type Outcome } from "../../model/outcome.js";
-import { isJsonObject, type JsonObject } from "../../wire/json.js";
-import { outcomeOfError, valueOfOutcome, type WithdrawableRun } from "../protocol/run-handle.js";
+import type { Outcome } from "../../model/outcome.js";
+import { isJsonObject } from "../../wire/json.js";
+import { outcomeOfError, outcomeOfResult, valueOfOutcome } from "../protocol/answer.js";
+import type { WithdrawableRun } from "../protocol/run-handle.js";
 import type { OutputChunk } from "../protocol/run-output.js";
 import { notKept } from "./call-errors.js";
 import type { CallRequest, PendingCall } from "./pending-call.js";
@@ -16,7 +17,8 @@ interface Starter {
   withdraw(call: PendingCall): Promise<boolean | undefined>;
 }
 
-type PlainRequest = Pick<
+/** The request of a run, beside what its handle adds. */
+export type RunRequest = Pick<
   CallRequest,
   "method" | "command" | "args" | "more" | "params" | "hasKey" | "isDetached" | "timeoutMs" | "signal"
 >;
@@ -32,23 +34,17 @@ export class PlainRun implements WithdrawableRun {
   #runId: string | undefined;
   #wantsId: ((run: string | undefined) => void)[] = [];
 
-  constructor(client: Starter, request: PlainRequest, ends: boolean) {
+  constructor(client: Starter, request: RunRequest, ends: boolean) {
     this.#client = client;
     this.#ends = ends;
     this.outcome = new Promise((resolve) => (this.#settle = resolve));
     this.#call = client.start({
       ...request,
       waitsForCancel: true,
-      resolve: (result) => this.#completed(isJsonObject(result) ? result : {}),
+      resolve: (result) => this.#end(outcomeOfResult(result), isJsonObject(result) ? result["run"] : undefined),
       reject: (error, data) => this.#end(outcomeOfError(error, data), data["run"]),
       started: (run) => this.#known(run),
     });
-  }
-
-  #completed(fields: JsonObject): void {
-    const { value = null, exitCode, run } = fields;
-    const exit = typeof exitCode === "number" ? { exitCode } : {};
-    this.#end({ status: "completed", value, ...exit, ...outputChangesOf(fields) }, run);
   }
 
   #known(run: unknown): void {

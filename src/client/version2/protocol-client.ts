@@ -2,31 +2,26 @@
 import type { CommandDescription } from "../../model/command.js";
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import { outputChangesOf, type Outcome } from "../../model/outcome.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";
 import { activeTracing } from "../../traces/tracing.js";
 import { keyMember, terminalMember, traceMember, waitMember } from "./call-members.js";
 import { AttemptedCall, type AttemptListener } from "./attempted-call.js";
-import { PlainCall, valueOf } from "./plain-call.js";
-import { InputSender } from "../protocol/input-sender.js";
+import { PlainCall } from "./plain-call.js";
 import { checkText } from "../protocol/check-text.js";
 import { checkTimeout } from "../protocol/call-timeout.js";
-import { withCallSite } from "../protocol/call-site.js";
 import { listPages } from "../protocol/list-pages.js";
 import { readCallerRecord, schedulePages } from "../protocol/caller-records.js";
 import type { CallerRecord } from "../../model/caller-record.js";
 import type { ScheduleRecord } from "../../model/schedule-record.js";
 import type { AttachOptions, CallOptions, RunOptions, RunsOptions } from "../protocol/options.js";
-import { notKept } from "./call-errors.js";
-import { PlainRun } from "./plain-run.js";
-import { outcomeOfError, valueOfOutcome, type RunHandle, type WithdrawableRun } from "../protocol/run-handle.js";
+import { FollowedRun } from "./followed-run.js";
+import { PlainRun, type RunRequest } from "./plain-run.js";
+import type { RunHandle, WithdrawableRun } from "../protocol/run-handle.js";
 import type { RunsPage } from "../../model/run-record.js";
 import { readRunsPage } from "../protocol/run-records.js";
-import { OutputQueue } from "../protocol/run-output.js";
-import type { CallRequest, PendingCall } from "./pending-call.js";
+import type { CallRequest } from "./pending-call.js";
 import type { ProtocolClient } from "../protocol/protocol-client.js";
 import type { TokenClients } from "./token-clients.js";
-import type { Version2Client } from "./client.js";
 
 export interface Version2ProtocolClientOptions {
   /** The version that users see. */
@@ -38,9 +33,6 @@ export interface Version2ProtocolClientOptions {
   /** True when the user gave it, so that the server is told. */
   readonly timeoutIsGiven: boolean;
 }
-
-/** The longest delay of Node's timers. The run has its own deadline. */
-const longestTimeoutMs = 2 ** 31 - 1;
 
 const aName = "the name of a command";
 
@@ -56,14 +48,17 @@ export class Version2ProtocolClient implements ProtocolClient {
   }
 
   call(command: string, args: unknown, options: CallOptions | undefined): Promise<unknown> {
-    try {
-      checkText(aName, command);
-      const call = new PlainCall(command, args, this.#membersOf(options), this.#timeoutMs(options), options);
-      this.#clients.of(options?.token).start(call);
-      return call.promise;
-    } catch (error) {
-      return Promise.reject(toIscepError(error));
-    }
+    return new Promise((resolve, reject) => {
+      try {
+        checkText(aName, command);
+        const more = this.#membersOf(options);
+        const timeoutMs = this.#timeoutMs(options);
+        const call = new PlainCall(command, args, more, timeoutMs, options, resolve, reject);
+        this.#clients.of(options?.token).start(call);
+      } catch (error) {
+        reject(toIscepError(error));
+      }
+    });
   }
 
   /**
@@ -111,6 +106,8 @@ export class Version2ProtocolClient implements ProtocolClient {
         more,
         hasKey: options?.idempotencyKey !== undefined,
         isDetached: options?.detach === true,
+        timeoutMs: this.#timeoutMs(options),
+        signal: options?.signal,
       },
       0,
       options,
@@ -118,135 +115,18 @@ export class Version2ProtocolClient implements ProtocolClient {
   }
 
   attach(run: string, options: AttachOptions): RunHandle {
-    const { offset = 0, output } = options;
-    return this.#follow({ method: "attach", params: output === false ? { run } : { run, offset } }, offset, options);
+    const { offset = 0, output, signal } = options;
+    const params = output === false ? { run } : { run, offset };
+    return this.#follow({ method: "attach", params, timeoutMs: this.#timeoutMs(options), signal }, offset, options);
   }
 
-  #follow(
-    request: Pick<CallRequest, "method" | "command" | "args" | "more" | "params" | "hasKey" | "isDetached">,
-    offset: number,
-    options: RunOptions | undefined,
-  ): WithdrawableRun {
-    const { stdin, output: wantsOutput = true } = options ?? {};
-    const client = this.#clients.of(options?.token);
+  #follow(request: RunRequest, offset: number, options: RunOptions | undefined): WithdrawableRun {
+    const { token, stdin, output: wantsOutput = true, detach } = options ?? {};
+    const client = this.#clients.of(token);
     // A follower, or a caller of a detached run, ends nothing by leaving.
-    const ends = request.method === "call" && options?.detach !== true;
-    const timeoutMs = this.#timeoutMs(options);
-    if (!wantsOutput && stdin === undefined) {
-      return new PlainRun(client, { ...request, timeoutMs, signal: options?.signal }, ends);
-    }
-    const { promise: id, resolve: gotId, reject: noId } = withResolvers<string>();
-    const { promise: outcome, resolve: ended } = withResolvers<Outcome>();
-    // A caller who does not ask for the id does not learn that there is none.
-    id.catch(() => {});
-    // They are called in microtasks. So one that throws is reported to its author, and disturbs no call.
-    const listeners: ((fraction: number, message: string | undefined) => void)[] = [];
-    const queueListeners: ((position: number) => void)[] = [];
-    const finish = (result: Outcome, end: unknown): void => {
-      if (typeof end === "number") output.finish(end);
-      else if (result.status === "lost") output.fail(result.error);
-      // A run that was taken up again without output has an answer that does not count its output.
-      else if (!output.isLate) output.finish(output.position);
-      if (wantsOutput && output.isWhole) client.drained(call);
-      noId("error" in result ? result.error : notKept);
-      ended(result);
-    };
-    let inputFailure: IscepError | undefined;
-    const input =
-      stdin === undefined
-        ? undefined
-        : new InputSender(stdin, (error) => {
-            inputFailure = error;
-            client.cancel(call, error);
-          });
-    /** The call that brings the output. It is not `call` when the output was asked for later. */
-    let bringing: PendingCall | undefined;
-    const output: OutputQueue = new OutputQueue(offset, {
-      grant: (bytes) => client.grant(bringing ?? call, bytes),
-      leave: () => client.leave(bringing ?? call),
-      want: (from) => {
-        id.then(
-          (run) => (bringing = this.#bring(client, run, from, output)),
-          (error: unknown) => output.fail(toIscepError(error)),
-        );
-      },
-    });
-    const call: PendingCall = client.start({
-      ...request,
-      input,
-      output: wantsOutput ? output : undefined,
-      timeoutMs,
-      signal: options?.signal,
-      waitsForCancel: true,
-      resolve: (result) => {
-        const fields = isJsonObject(result) ? result : {};
-        if (typeof fields["run"] === "string") gotId(fields["run"]);
-        const exit = typeof fields["exitCode"] === "number" ? { exitCode: fields["exitCode"] } : {};
-        queueMicrotask(() =>
-          finish(
-            { status: "completed", value: valueOf(result), ...exit, ...outputChangesOf(fields) },
-            fields["output"],
-          ),
-        );
-      },
-      reject: (error, data) => {
-        if (typeof data["run"] === "string") gotId(data["run"]);
-        const told = data["status"] === "cancelled" ? (inputFailure ?? error) : error;
-        // This waits until `start` has returned, because a call may be refused before it was sent.
-        queueMicrotask(() => finish(outcomeOfError(told, data), data["output"]));
-      },
-      started: gotId,
-      progressed: (fraction, message) => {
-        for (const listener of listeners) queueMicrotask(() => listener(fraction, message));
-      },
-      queued: (position) => {
-        for (const listener of queueListeners) queueMicrotask(() => listener(position));
-      },
-    });
-    const cancel = (): void => client.cancel(call, new IscepError("cancelled", "the run was cancelled"));
-    const value = outcome.then((result) => {
-      try {
-        return valueOfOutcome(result);
-      } catch (error) {
-        throw request.command === undefined ? error : withCallSite(error, request.command);
-      }
-    });
-    value.catch(() => {});
-    return {
-      id,
-      outcome,
-      value,
-      output,
-      onProgress: (listener) => void listeners.push(listener),
-      onQueued: (listener) => void queueListeners.push(listener),
-      resize: (size) => client.resize(call, size),
-      cancel,
-      withdraw: () => client.withdraw(call),
-      [Symbol.asyncDispose]: async () => {
-        output.discard();
-        if (!ends) return;
-        cancel();
-        await outcome;
-      },
-    };
-  }
-
-  /** Asks for the rest of the output for a late reader. */
-  #bring(client: Version2Client, run: string, offset: number, output: OutputQueue): PendingCall {
-    return client.start({
-      method: "attach",
-      params: { run, offset },
-      output,
-      timeoutMs: longestTimeoutMs,
-      waitsForCancel: true,
-      resolve: (result) => output.finish(endOf(result) ?? output.position),
-      // If the run did not complete, this is its outcome. The output is there all the same.
-      reject: (error, data) => {
-        const end = endOf(data);
-        if (end === undefined) output.fail(error);
-        else output.finish(end);
-      },
-    });
+    const ends = request.method === "call" && detach !== true;
+    if (!wantsOutput && stdin === undefined) return new PlainRun(client, request, ends);
+    return new FollowedRun(client, request, { offset: wantsOutput ? offset : undefined, stdin, ends });
   }
 
   async cancel(run: string, options: CallOptions | undefined): Promise<void> {
@@ -313,19 +193,4 @@ export class Version2ProtocolClient implements ProtocolClient {
     const timeoutMs = options?.timeoutMs ?? (this.#options.timeoutIsGiven ? this.#options.timeoutMs : undefined);
     return timeoutMs === undefined ? "" : `,"timeoutMs":${Math.ceil(timeoutMs)}`;
   }
-}
-
-function endOf(answer: unknown): number | undefined {
-  const end = isJsonObject(answer) ? answer["output"] : undefined;
-  return typeof end === "number" ? end : undefined;
-}
-
-function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
-  let resolve!: (value: T) => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }
