@@ -115,7 +115,7 @@ export class Dispatcher {
     if (idempotencyKey !== undefined)
       run.retention = { idempotencyKey, fingerprint: fingerprint(idempotencyKey, args) };
     else if (options.kept === true) run.retention = {};
-    if (detached) run.detach();
+    if (detached) run.holders.detach();
     run.valueRoom = options.valueRoom;
     if (options.wait === false) run.mayWait = false;
     if (options.stdin === true) run.openInput();
@@ -140,7 +140,7 @@ export class Dispatcher {
 
   #repeated(earlier: Run | IscepError, identity: Identity, name: string, args: unknown, options: StartOptions): Run {
     if (!isIscepError(earlier)) {
-      if (options.detached === true) earlier.detach();
+      if (options.detached === true) earlier.holders.detach();
       return earlier;
     }
     const run = new Run(name, identity, options.source, this.#host);

@@ -86,7 +86,7 @@ export class RunJournal {
   }
 
   #begun(run: Run, isDurable: boolean): void {
-    run.isInJournal = true;
+    run.enterJournal();
     this.#logs?.command({ ...eventOf(run, "running"), isDurable, server: ownProcessMark() });
   }
 
@@ -94,7 +94,7 @@ export class RunJournal {
   keep(run: Run): void {
     this.#kept.keep(run);
     this.#history.add(run);
-    if (run.outcome === undefined) run.isKept = true;
+    if (run.outcome === undefined) run.keep();
     else this.#keptEnded(run);
   }
 

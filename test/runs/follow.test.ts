@@ -58,14 +58,14 @@ test("a run is abandoned when the last of its holders lets go, each counted once
   };
   const run = newRun({ ...host, abandoned: count });
   const [first, second] = [{}, {}];
-  run.hold(first);
-  run.hold(first);
-  run.hold(second);
-  run.release(first);
-  run.release(first);
-  expect({ abandoned, isWanted: run.isWantedWithout({}, false) }).toEqual({ abandoned: 0, isWanted: true });
-  run.release(second);
-  expect({ abandoned, isWanted: run.isWantedWithout({}, false) }).toEqual({ abandoned: 1, isWanted: false });
+  run.holders.hold(first);
+  run.holders.hold(first);
+  run.holders.hold(second);
+  run.holders.release(first);
+  run.holders.release(first);
+  expect({ abandoned, isWanted: run.holders.wantWithout({}, false) }).toEqual({ abandoned: 0, isWanted: true });
+  run.holders.release(second);
+  expect({ abandoned, isWanted: run.holders.wantWithout({}, false) }).toEqual({ abandoned: 1, isWanted: false });
 });
 
 test("however often its callers come and go, one timer waits for them, and none while it is held or has ended", () => {
@@ -74,16 +74,16 @@ test("however often its callers come and go, one timer waits for them, and none 
   const run = newRun({ ...host, abandoned: (of) => setTimeout(() => of.abort(new IscepError("cancelled")), 1_000) });
   const [first, second] = [{}, {}];
   for (let count = 0; count < 100; count++) {
-    run.hold(first);
-    run.hold(second);
-    run.release(first);
-    run.release(second);
+    run.holders.hold(first);
+    run.holders.hold(second);
+    run.holders.release(first);
+    run.holders.release(second);
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(900);
   }
-  run.hold(first);
+  run.holders.hold(first);
   expect(vi.getTimerCount()).toBe(0);
-  run.release(first);
+  run.holders.release(first);
   run.end({ status: "completed", value: undefined });
   expect(vi.getTimerCount()).toBe(0);
 });

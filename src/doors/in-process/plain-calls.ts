@@ -70,7 +70,7 @@ export class PlainCalls implements PlainCaller, InProcessSession, Workload {
     call.run = run;
     this.#inFlight.add(call);
     this.#host.inProcess.add(this);
-    run.hold(call);
+    run.holders.hold(call);
     run.follow(call);
   }
 
@@ -101,7 +101,7 @@ export class PlainCalls implements PlainCaller, InProcessSession, Workload {
 
   #forget(call: PlainCall): void {
     call.run?.unfollow(call);
-    call.run?.release(call);
+    call.run?.holders.release(call);
   }
 
   /** The caller has gone away. Nobody gets an answer any more. */

@@ -70,7 +70,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     try {
       this.#began(id, run, call);
     } catch (error) {
-      if (call.detach === true) run.undetach(); // who is refused does not keep the run
+      if (call.detach === true) run.holders.undetach(); // who is refused does not keep the run
       throw error;
     } finally {
       if (reader !== undefined) run.output.unwatch(reader);
@@ -89,7 +89,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
   /** Without an offset, the client wants only the outcome. @throws IscepError as `checkReader` */
   attach({ id, offset, stdin, resumes, detach }: RequestMessage & { method: "attach" }, run: Run): void {
     if (!this.#mayOpen(id)) return;
-    this.#follow(id, run, { offset, isDetached: detach && run.isDetached, isAttached: !resumes, stdin });
+    this.#follow(id, run, { offset, isDetached: detach && run.holders.isDetached, isAttached: !resumes, stdin });
   }
 
   /** Takes data of the caller. No bytes mean the end. @throws IscepError `protocol` */
@@ -111,9 +111,9 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     const call = this.#inFlight.get(id);
     if (call === undefined) throw new IscepError("run_not_found");
     const { run, isDetached } = call;
-    if (!run.isWantedWithout(call, isDetached)) run.abort(new IscepError("cancelled", "the call was cancelled"));
+    if (!run.holders.wantWithout(call, isDetached)) run.abort(new IscepError("cancelled", "the call was cancelled"));
     else {
-      if (isDetached) run.undetach();
+      if (isDetached) run.holders.undetach();
       const output = this.streams.drop(id)?.position;
       this.#forget(call);
       const reason = "the call was cancelled; its run goes on, as another caller wants it";
@@ -131,7 +131,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
   withdraw(id: number): { withdrawn: boolean; waits?: boolean } {
     const call = this.#inFlight.get(id);
     const state = call?.run.state;
-    const withdrawn = state === "waiting" && !call?.isAttached && !call?.run.isWantedWithout(call, call.isDetached);
+    const withdrawn = state === "waiting" && !call?.isAttached && !call?.run.holders.wantWithout(call, call.isDetached);
     if (!withdrawn) return { withdrawn, waits: state === "waiting" || state === "checking" };
     call?.run.abort(new IscepError("busy", "the call was withdrawn before it began"));
     return { withdrawn };
@@ -144,7 +144,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     const input = stdin && run.outcome === undefined ? inputOf(run) : undefined;
     const call = new FollowedCall(id, run, { input, isDetached, isAttached, hasOutput: offset !== undefined }, this);
     this.#inFlight.set(id, call);
-    run.hold(call);
+    run.holders.hold(call);
     const start = input === undefined ? undefined : this.#openInputs().open(id, input);
     const terminal = run.terminal === undefined ? undefined : true;
     this.#host.send(notificationText("started", { call: id, run: run.id, ...start, terminal }));
@@ -204,7 +204,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     this.#unanswered.delete(call);
     this.#news.delete(call);
     call.run.unfollow(call);
-    call.run.release(call);
+    call.run.holders.release(call);
   }
 
   #mayOpen(id: number): boolean {

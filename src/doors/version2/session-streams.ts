@@ -101,7 +101,7 @@ export class SessionStreams implements OutputStreamHost {
 
   #resume(stream: OutputStream): void {
     const call = this.#calls.unansweredCall(stream.id);
-    if (stream.resume() && call !== undefined) call.run.hold(call);
+    if (stream.resume() && call !== undefined) call.run.holders.hold(call);
   }
 
   /** A reader that grants nothing, for as long as a socket may be stalled, holds neither its run nor the writer any longer. */
@@ -109,7 +109,7 @@ export class SessionStreams implements OutputStreamHost {
     for (const stream of this.#streams.values()) {
       if (!stream.isStalled(nowMs, this.#place.limits.writeStallTimeoutMs)) continue;
       const call = this.#calls.unansweredCall(stream.id);
-      call?.run.release(call);
+      call?.run.holders.release(call);
     }
   }
 

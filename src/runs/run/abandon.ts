@@ -7,7 +7,7 @@ import type { Run } from "./run.js";
  */
 export function abandon(run: Run): void {
   const isCut = run.input?.isOver === false;
-  if (run.isDetached && !isCut) return;
+  if (run.holders.isDetached && !isCut) return;
   const what = isCut
     ? "the caller left before all of the standard input had come"
     : "the caller left, or read no further";

@@ -1,34 +1,44 @@
-/** Who wants a run to go on. Without any of them, and not detached, it is abandoned after a grace. */
+/** Those who want a run to go on. Without any of them, and not detached, it is abandoned after a grace. */
+import type { RunOutcome } from "../../model/outcome.js";
 import { eachListener, withListener, withoutListener, type Listeners } from "./listeners.js";
 
+/** What is held. */
+export interface HeldRun {
+  readonly outcome: RunOutcome | undefined;
+  /** Nobody holds it any more. The timer is cleared when somebody holds it again, and when it ends. */
+  abandoned(): NodeJS.Timeout | undefined;
+}
+
 export class Holders {
+  readonly #run: HeldRun;
   #holders: Listeners<object>;
-  /** How many calls want the run to go on when nobody holds it. */
   #detachments = 0;
   /** Runs out when no caller has come back in time. */
   #graceTimer: NodeJS.Timeout | undefined;
 
+  constructor(run: HeldRun) {
+    this.#run = run;
+  }
+
+  /** A caller holds the run, so that it goes on until the caller releases it. */
   hold(holder: object): void {
+    if (this.#run.outcome !== undefined) return;
     clearTimeout(this.#graceTimer);
     if (!this.#has(holder)) this.#holders = withListener(this.#holders, holder);
   }
 
-  /** True when this was the last one. */
-  release(holder: object): boolean {
-    if (!this.#has(holder)) return false;
+  release(holder: object): void {
+    if (!this.#has(holder)) return;
     this.#holders = withoutListener(this.#holders, holder);
-    return this.#holders === undefined;
+    if (this.#holders === undefined) this.#graceTimer = this.#run.abandoned();
   }
 
-  /** The timer is cleared when somebody holds the run again, and when it ends. */
-  graceBegins(timer: NodeJS.Timeout | undefined): void {
-    this.#graceTimer = timer;
-  }
-
+  /** A call wants the run to go on when nobody holds it. */
   detach(): void {
     this.#detachments++;
   }
 
+  /** That call does not want it any more. */
   undetach(): void {
     this.#detachments--;
   }
@@ -37,7 +47,10 @@ export class Holders {
     return this.#detachments > 0;
   }
 
-  /** @param isDetached one of the detachments is this holder's own */
+  /**
+   * True when somebody other than this holder wants the run.
+   * @param isDetached one of the detachments is this holder's own
+   */
   wantWithout(holder: object, isDetached: boolean): boolean {
     const others = eachListener(this.#holders).some((one) => one !== holder);
     return others || this.#detachments > (isDetached ? 1 : 0);

@@ -3,19 +3,20 @@ import type { Notice } from "../../model/command.js";
 import type { Identity } from "../../model/identity.js";
 import type { RunOutcome } from "../../model/outcome.js";
 import type { KeptArguments } from "../../model/run-record.js";
-import { maskText } from "../../model/secrets.js";
 import { RunInput } from "../streams/input.js";
 import { RunOutput, type OutputLimits } from "../streams/output.js";
 import type { RunTerminal } from "../streams/terminal.js";
 import type { RunTrace } from "../../traces/run-trace.js";
 import type { EndedRun, Retention } from "./ended-run.js";
 import { stopped } from "./endings.js";
-import { Followers, type RunFollower } from "./followers.js";
-import { Holders } from "./holders.js";
+import type { RunFollower } from "./followers.js";
+import type { HeldRun, Holders } from "./holders.js";
+import { LastingRun } from "./lasting-run.js";
 import type { Progress, ProgressLimits } from "./paced-progress.js";
 import { createRunId } from "./run-id.js";
-import { fitValue, type ValueRoom } from "./value-room.js";
 import { runStates, type RunEvent, type RunState } from "./states.js";
+import { toldOutcome } from "./told.js";
+import type { ValueRoom } from "./value-room.js";
 
 /**
  * One call that the server executes. It is independent of the connection that asked for it, and ends with exactly one
@@ -24,7 +25,7 @@ import { runStates, type RunEvent, type RunState } from "./states.js";
  * Most calls end within the turn of the event loop in which they began. So the id, the output and the lists of
  * listeners are made only when somebody asks for them.
  */
-export class Run {
+export class Run implements HeldRun {
   readonly command: string;
   readonly identity: Identity;
   /** The caller's IP address, or `unix`. */
@@ -52,13 +53,11 @@ export class Run {
   mayWait = true;
   /** How large a value the door of its caller can carry; undefined: as large as any door can. */
   valueRoom: ValueRoom | undefined;
-  /** The commands log has the start of the run, and must get its end. */
-  isInJournal = false;
-  /** The run can be found, followed and listed, and its end must be noted there. */
-  isKept = false;
   readonly #host: RunHost;
   #id: string | undefined;
   #state: RunState = "checking";
+  #isInJournal = false;
+  #isKept = false;
   #outcome: RunOutcome | undefined;
   #endedAtMs = 0;
   #lasting: LastingRun | undefined;
@@ -91,6 +90,24 @@ export class Run {
   /** undefined until it has ended. */
   get outcome(): RunOutcome | undefined {
     return this.#outcome;
+  }
+
+  /** The commands log has the start of the run, and must get its end. */
+  get isInJournal(): boolean {
+    return this.#isInJournal;
+  }
+
+  enterJournal(): void {
+    this.#isInJournal = true;
+  }
+
+  /** The run can be found, followed and listed, and its end must be noted there. */
+  get isKept(): boolean {
+    return this.#isKept;
+  }
+
+  keep(): void {
+    this.#isKept = true;
   }
 
   get endedAtMs(): number | undefined {
@@ -176,34 +193,17 @@ export class Run {
    */
   end(settled: RunOutcome, endedAtMs?: number): void {
     if (!this.happens("ends")) return;
-    const outcome = (this.#outcome = this.#told(settled));
+    const outcome = (this.#outcome = toldOutcome(settled, this.valueRoom ?? this.#host.room, this.secrets));
     const lasting = this.#lasting;
     if (lasting === undefined) {
       this.#host.ends(this, outcome);
       return;
     }
     this.#endedAtMs = endedAtMs ?? Date.now();
-    lasting.output?.close();
-    lasting.input?.discard();
-    lasting.followers.endProgress();
+    lasting.close();
     // This comes before any caller is told, so that an outcome that a caller knows is never lost.
     this.#host.ends(this, outcome);
-    clearTimeout(lasting.timer);
-    lasting.holders.end();
-    lasting.followers.ended(outcome);
-  }
-
-  /**
-   * The outcome that all who ask are told. Its value fits the door of the run's own caller, and it shows no secret of
-   * the call.
-   */
-  #told(settled: RunOutcome): RunOutcome {
-    const outcome = fitValue(settled, this.valueRoom ?? this.#host.room);
-    if (this.secrets.length === 0 || !("error" in outcome)) return outcome;
-    const { code, message, details, cause } = outcome.error;
-    const detailsText = JSON.stringify(details);
-    const told = maskText(detailsText, this.secrets) === detailsText ? details : {};
-    return { ...outcome, error: new IscepError(code, maskText(message, this.secrets), { details: told, cause }) };
+    lasting.ended(outcome);
   }
 
   /** Asks the run to stop. Its outcome comes when it has stopped, which may be at once. */
@@ -218,37 +218,17 @@ export class Run {
     this.#last().timer ??= setTimeout(timeOut, this.timeoutMs, this);
   }
 
-  /** A caller holds the run, so that it goes on until the caller releases it. */
-  hold(holder: object): void {
-    if (this.#outcome === undefined) this.#last().holders.hold(holder);
+  /** Those who want it to go on. */
+  get holders(): Holders {
+    return this.#last().holders;
   }
 
-  release(holder: object): void {
-    const holders = this.#lasting?.holders;
-    if (holders?.release(holder) === true) holders.graceBegins(this.#host.abandoned(this));
-  }
-
-  /** A call wants the run to go on when nobody holds it. */
-  detach(): void {
-    this.#last().holders.detach();
-  }
-
-  /** That call wants it no more. */
-  undetach(): void {
-    this.#lasting?.holders.undetach();
-  }
-
-  get isDetached(): boolean {
-    return this.#lasting?.holders.isDetached === true;
-  }
-
-  /** True when somebody other than this holder wants the run. */
-  isWantedWithout(holder: object, isDetached: boolean): boolean {
-    return this.#lasting?.holders.wantWithout(holder, isDetached) === true;
+  abandoned(): NodeJS.Timeout | undefined {
+    return this.#host.abandoned(this);
   }
 
   #last(): LastingRun {
-    return (this.#lasting ??= new LastingRun());
+    return (this.#lasting ??= new LastingRun(this));
   }
 }
 
@@ -268,20 +248,8 @@ export interface RunHost {
   readonly room: ValueRoom;
   /** The run has its outcome, and nobody has been told yet. */
   ends(run: Run, outcome: RunOutcome): void;
-  /**
-   * The last caller that held the run has released it. The timer is cleared when a caller holds it again, and when it
-   * ends.
-   */
+  /** Nobody holds the run any more: see `HeldRun`. */
   abandoned(run: Run): NodeJS.Timeout | undefined;
-}
-
-/** What a run needs only if it lasts longer than its call, or somebody follows it. */
-class LastingRun {
-  output: RunOutput | undefined;
-  input: RunInput | undefined;
-  timer: NodeJS.Timeout | undefined;
-  readonly followers = new Followers();
-  readonly holders = new Holders();
 }
 
 function timeOut(run: Run): void {
