@@ -10,7 +10,8 @@ import type { Outcome, RunOutcome } from "../model/outcome.js";
 import { settle } from "./run/settle.js";
 import type { NewPaths } from "./new-paths.js";
 import { runScript } from "./script/run-script.js";
-import { WorkContext, type Work } from "./run/work.js";
+import type { Work } from "./run/work.js";
+import { WorkContext } from "./run/work-context.js";
 import type { ThreadPool } from "./thread/pool.js";
 
 export interface ExecutionPlaces {

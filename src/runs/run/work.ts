@@ -2,17 +2,14 @@
  * What is executed for one run, and for the runs that joined it. It goes on as long as one of them wants it. Each of
  * them has its own outcome: a run that leaves gets its outcome at once, and the others get the outcome of the work.
  */
-import type { Command, CommandContext, CommandOutput } from "../../model/command.js";
+import type { Command } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import type { Identity } from "../../model/identity.js";
 import type { RunOutcome } from "../../model/outcome.js";
-import { noInput } from "../streams/input.js";
 import { RunOutput, type OutputChannel, type OutputLimits } from "../streams/output.js";
 import { JoinedOutput } from "./joined-output.js";
 import { stopped } from "./endings.js";
 import type { Progress } from "./paced-progress.js";
-import { checkProgress, checkWrite } from "./reports.js";
 import type { Run, RunWork } from "./run.js";
 
 export interface WorkHost {
@@ -170,64 +167,4 @@ const nobody: readonly JoinedOutput[] = [];
 function timeOut(work: Work): void {
   const reason = new IscepError("timeout", `the command took longer than its timeout of ${work.timeoutMs} ms`);
   for (const run of work.runs) run.abort(reason);
-}
-
-/** A write of nothing takes time too. */
-const writeCostBytes = 32;
-
-/** What a function gets. */
-export class WorkContext implements CommandContext {
-  readonly #work: Work;
-  /** Since the event loop had its turn. */
-  #writtenBytes = 0;
-
-  constructor(work: Work) {
-    this.#work = work;
-  }
-
-  get runId(): string {
-    return this.#work.first.id;
-  }
-
-  get traceparent(): string | undefined {
-    return this.#work.first.trace?.traceparent;
-  }
-
-  get identity(): Pick<Identity, "owner" | "tokenId"> {
-    return this.#work.first.identity;
-  }
-
-  get signal(): AbortSignal {
-    return this.#work.signal;
-  }
-
-  // These work without `this`, because commands take the context apart.
-  get output(): CommandOutput {
-    return {
-      write: (channel, data) => {
-        checkWrite(channel, data);
-        return this.#work.write(channel, data) ?? this.#turn(data.length);
-      },
-    };
-  }
-
-  /** A loop that awaits its writes holds up nobody, also when no reader makes it wait. */
-  #turn(length: number): Promise<void> | undefined {
-    this.#writtenBytes += length + writeCostBytes;
-    if (this.#writtenBytes < this.#work.functionWriteBytes) return undefined;
-    this.#writtenBytes = 0;
-    return new Promise((resolve) => setImmediate(resolve));
-  }
-
-  get stdin(): AsyncIterable<Uint8Array> {
-    return this.#work.first.input ?? noInput;
-  }
-
-  get progress(): CommandContext["progress"] {
-    const work = this.#work;
-    return (fraction, message) => {
-      checkProgress(fraction, message);
-      work.progress({ fraction, message });
-    };
-  }
 }
