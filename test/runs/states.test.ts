@@ -1,4 +1,4 @@
-/** Every event in every state of a run, with a real run and its work: what the table says happens, and nothing else does. */
+/** Every event in every state of a run, and of its work, with a real run: what the tables say happens, and nothing else does. */
 import { describe, expect, test } from "vitest";
 import { defineCommand } from "#iscep/commands/define";
 import { IscepError } from "#iscep/errors";
@@ -7,7 +7,14 @@ import { anonymous } from "#iscep/model/identity";
 import { rejected, stopped } from "#iscep/runs/run/endings";
 import { packetRoom } from "#iscep/runs/run/settle";
 import { Run, type RunHost } from "#iscep/runs/run/run";
-import { runStates, type RunEvent, type RunState } from "#iscep/runs/run/states";
+import {
+  runStates,
+  workStates,
+  type RunEvent,
+  type RunState,
+  type WorkEvent,
+  type WorkState,
+} from "#iscep/runs/run/states";
 import { Work, type WorkHost } from "#iscep/runs/run/work";
 
 const command = defineCommand({ name: "backup", run: () => 1 });
@@ -69,14 +76,63 @@ describe.each(states)("a run that is %s", (state) => {
   });
 });
 
-test("no state leads back, and every one leads to an end", () => {
-  for (const [from, follows] of Object.entries(runStates)) {
-    for (const to of Object.values(follows)) {
-      if (to !== undefined) expect(states.indexOf(to)).toBeGreaterThan(states.indexOf(from as RunState));
-    }
-    expect(follows.ends).toBe(from === "ended" ? undefined : "ended");
-  }
+const wayToWork: Record<WorkState, readonly WorkEvent[]> = {
+  waiting: [],
+  running: ["begins"],
+  stopping: ["begins", "stops"],
+  over: ["begins", "ends"],
+};
+
+describe.each(Object.keys(workStates) as WorkState[])("work that is %s", (state) => {
+  test.each(Object.keys(workStates.waiting) as WorkEvent[])("%s", (event) => {
+    const { run, work, told } = newRun();
+    const results: unknown[] = [];
+    const happen: Record<WorkEvent, () => void> = {
+      begins: () => results.push(work.begin()),
+      stops: () => run.abort(reason),
+      ends: () => work.end({ status: "completed", value: undefined }),
+    };
+    for (const step of wayToWork[state]) happen[step]();
+    expect(work.state).toBe(state);
+    const outcome = run.outcome?.status;
+    told.length = results.length = 0;
+    happen[event]();
+    const next = workStates[state][event];
+    const isNow = next ?? state;
+    expect(work.state).toBe(isNow);
+    expect(results).toEqual(event === "begins" ? [next !== undefined] : []);
+    expect(run.state).toBe({ waiting: "checking", running: "running", stopping: "ending", over: "ended" }[isNow]);
+    // Only the first outcome counts. In follow.test.ts, a run that waits for a slow reader leaves work that is over.
+    expect(run.outcome?.status).toBe(outcome ?? (isNow === "over" ? "completed" : undefined));
+    const expected: Record<WorkEvent, string[]> = {
+      begins: [],
+      stops: ["unwanted"],
+      ends: ["journal: completed", "follower: completed"],
+    };
+    expect(told).toEqual(next === undefined ? [] : expected[event]);
+    expect(work.isClosed).toBe(isNow === "stopping" || isNow === "over");
+    expect(work.isSettled).toBe(isNow === "over");
+    expect([work.signal.aborted, work.abortReason !== undefined]).toEqual(
+      Array(2).fill(state === "stopping" || isNow === "stopping"),
+    );
+  });
 });
+
+test.each([
+  [runStates, "ended"],
+  [workStates, "over"],
+])(
+  "no state leads back, and every one leads to an end",
+  (table: Record<string, Record<string, string | undefined>>, end) => {
+    const order = Object.keys(table);
+    for (const [from, follows] of Object.entries(table)) {
+      for (const to of Object.values(follows)) {
+        if (to !== undefined) expect(order.indexOf(to)).toBeGreaterThan(order.indexOf(from));
+      }
+      expect(follows["ends"]).toBe(from === end ? undefined : end);
+    }
+  },
+);
 
 test("one whose arguments are still looked at ends as soon as it is asked to stop", () => {
   const { run, told } = newRun();

@@ -11,6 +11,7 @@ import { JoinedOutput } from "./joined-output.js";
 import { stopped } from "./endings.js";
 import type { Progress } from "./paced-progress.js";
 import type { Run, RunWork } from "./run.js";
+import { workStates, type WorkEvent, type WorkState } from "./states.js";
 
 export interface WorkHost {
   readonly limits: OutputLimits & Pick<Limits, "functionWriteBytes">;
@@ -37,8 +38,7 @@ export class Work implements RunWork {
   #timer: NodeJS.Timeout | undefined;
   #progress: Progress | undefined;
   #position = 0;
-  #hasBegun = false;
-  #isOver = false;
+  #state: WorkState = "waiting";
 
   constructor(first: Run, command: Command, args: unknown, timeoutMs: number, host: WorkHost) {
     this.first = first;
@@ -54,9 +54,21 @@ export class Work implements RunWork {
     return this.#runs;
   }
 
+  get state(): WorkState {
+    return this.#state;
+  }
+
+  /** Returns false, and changes nothing, when the event comes too late. */
+  #happens(event: WorkEvent): boolean {
+    const next = workStates[this.#state][event];
+    if (next === undefined) return false;
+    this.#state = next;
+    return true;
+  }
+
   /** The work has ended, and all runs that wanted it have their outcome. */
   get isSettled(): boolean {
-    return this.#isOver && this.runs.every(({ state }) => state === "ended");
+    return this.#state === "over" && this.runs.every(({ state }) => state === "ended");
   }
 
   /** Why it was stopped; undefined when it was not. */
@@ -66,7 +78,7 @@ export class Work implements RunWork {
 
   /** No run can join it any more. */
   get isClosed(): boolean {
-    return this.#isOver || this.#abortReason !== undefined;
+    return this.#state === "stopping" || this.#state === "over";
   }
 
   /** Aborted when no run wants it any more, at its timeout, and when the server closes. */
@@ -85,7 +97,7 @@ export class Work implements RunWork {
     this.#joined = [...this.#joined, joined];
     this.#runs = [...this.#runs, run];
     run.work = this;
-    run.happens(this.#hasBegun ? "begins" : "waits");
+    run.happens(this.#state === "running" ? "begins" : "waits");
     run.movedInQueue(this.#position);
     if (this.#progress !== undefined) run.progress(this.#progress);
   }
@@ -97,8 +109,7 @@ export class Work implements RunWork {
 
   /** False when no run wants it any more. */
   begin(): boolean {
-    if (this.#abortReason !== undefined) return false;
-    this.#hasBegun = true;
+    if (!this.#happens("begins")) return false;
     for (const run of this.#runs) run.happens("begins");
     return true;
   }
@@ -106,8 +117,9 @@ export class Work implements RunWork {
   drop(run: Run, reason: IscepError): void {
     const others = this.#runs.filter((other) => other !== run);
     // Work that is over cannot be stopped. A run that is still there waits only for its slow reader.
-    if (others.length === 0 && !this.#isOver) {
-      this.#abort(reason);
+    if (others.length === 0 && this.#happens("stops")) {
+      this.#abortReason = reason;
+      this.#controller?.abort(reason);
       this.#host.unwanted(this, run, reason);
       return;
     }
@@ -124,11 +136,6 @@ export class Work implements RunWork {
     const leftMs = this.first.startedAtMs + this.timeoutMs - Date.now();
     // Until now the time of the first run was the bound. Runs that join later have times of their own, without end.
     this.#timer = setTimeout(timeOut, Math.max(0, leftMs), this);
-  }
-
-  #abort(reason: IscepError): void {
-    this.#abortReason ??= reason;
-    this.#controller?.abort(this.#abortReason);
   }
 
   progress(progress: Progress): void {
@@ -154,7 +161,7 @@ export class Work implements RunWork {
 
   /** The work has ended: each run that has not left ends with this. */
   end(outcome: RunOutcome): void {
-    this.#isOver = true;
+    if (!this.#happens("ends")) return;
     clearTimeout(this.#timer);
     if (this.#rest === undefined) this.first.end(outcome);
     else this.#rest.close();
