@@ -45,8 +45,8 @@ export class KeptNotices {
       renameSync(temporary, path);
       return true;
     } catch (error) {
-      rmSync(temporary, { force: true });
       this.#onProblem(`a notice cannot be kept in ${this.#folder}, and a restart would lose it`, error);
+      this.#remove(temporary);
       return false;
     }
   }
@@ -62,19 +62,31 @@ export class KeptNotices {
   }
 
   remove(id: string): void {
-    rmSync(this.#path(id), { force: true });
+    this.#remove(this.#path(id));
   }
 
-  /** Takes the notices of servers that are gone, and removes their files. */
-  takeOver(isGone: (server: string) => boolean): KeptNotice[] {
-    return readdirSync(this.#folder).flatMap((name) => {
-      if (!name.endsWith(suffix)) return [];
+  /** A folder that fails must neither hold up the end of a run, nor send a notice again that has arrived. */
+  #remove(path: string): void {
+    try {
+      rmSync(path, { force: true });
+    } catch (error) {
+      this.#onProblem(`${path} cannot be removed`, error);
+    }
+  }
+
+  /**
+   * Takes the notices of servers that are gone, and removes their files. Each is to be kept anew before the next is asked
+   * for, so that a server that is killed meanwhile loses one at most.
+   */
+  *takeOver(isGone: (server: string) => boolean): Generator<KeptNotice, void, undefined> {
+    for (const name of readdirSync(this.#folder)) {
+      if (!name.endsWith(suffix)) continue;
       const id = name.slice(0, -suffix.length);
       const found = this.#read(id);
-      if (found === undefined || !isGone(found.server) || !this.claim(id)) return [];
+      if (found === undefined || !isGone(found.server) || !this.claim(id)) continue;
       const { key, facts } = found;
-      return [{ id, key, facts }];
-    });
+      yield { id, key, facts };
+    }
   }
 
   #read(id: string): (KeptNotice & { readonly server: string }) | undefined {

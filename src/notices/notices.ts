@@ -5,6 +5,8 @@
 import { IscepError, isIscepError, textOfThrown, toIscepError } from "../errors.js";
 import type { Registry } from "../commands/registry.js";
 import type { Limits } from "../limits/limits.js";
+import { systemClock } from "../logs/clock.js";
+import { oncePerInterval } from "../logs/files.js";
 import type { Metrics } from "../metrics/metrics.js";
 import type { Notice } from "../model/command.js";
 import { scheduler } from "../model/identity.js";
@@ -66,7 +68,9 @@ export class Notices {
   constructor(options: NoticesOptions) {
     this.#options = options;
     const tell = (message: string, error: unknown): void => this.#log({ message, error });
-    this.#kept = options.folder === undefined ? undefined : new KeptNotices(options.folder, tell);
+    // A folder that fails does so for every run.
+    const onProblem = oncePerInterval(tell, options.limits.logProblemIntervalMs, systemClock);
+    this.#kept = options.folder === undefined ? undefined : new KeptNotices(options.folder, onProblem);
   }
 
   get waiting(): number {

@@ -74,6 +74,11 @@ async function post(
       },
     );
     sent.on("error", fail);
+    // Without this listener, an answer of 101 (another protocol) is neither an answer nor an error to Node.
+    sent.on("upgrade", ({ statusCode = 101 }, socket) => {
+      socket.destroy();
+      resolve(statusCode);
+    });
     sent.end(body);
   });
 }

@@ -1,6 +1,7 @@
 /** Who is told when a run ends, with what, how often, and what all of this may never do. */
 import { createHmac } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import path from "node:path";
 import { declareArguments, defineCommand, defineScript, IscepError, type NotifyDefinition } from "iscep";
 import { describe, expect, test } from "vitest";
@@ -13,6 +14,7 @@ import { anonymous, scheduler } from "#iscep/model/identity";
 import { KeptNotices } from "#iscep/notices/kept-notices";
 import { Notices } from "#iscep/notices/notices";
 import { silentLogs } from "#iscep/logs/combine";
+import { later } from "../support/cleanup.js";
 import { errorOf } from "../support/error-of.js";
 import { serveProcess } from "../support/iscep-process.js";
 import { iscep, serve } from "../support/iscep.js";
@@ -56,6 +58,7 @@ function dispatcherWith(
   commands: Parameters<typeof Registry.prototype.register>[0][],
   notify: NotifyDefinition | readonly NotifyDefinition[],
   limits: Partial<Limits> = {},
+  folder?: string,
 ) {
   const logged: ErrorEvent[] = [];
   const logs = { ...silentLogs, error: (event: ErrorEvent) => void logged.push(event) };
@@ -63,7 +66,7 @@ function dispatcherWith(
   const all = compileNotices("the server", notify);
   const resolved = resolveLimits(limits);
   const metrics = { notices: { given: 0, failed: 0, dropped: 0 } };
-  const notices = new Notices({ limits: resolved, metrics, logs, registry, all, folder: undefined });
+  const notices = new Notices({ limits: resolved, metrics, logs, registry, all, folder });
   const dispatcher = new Dispatcher({ registry, limits: resolved, notices });
   const noticed = (): ErrorEvent[] => logged.filter(({ event }) => event === "notice");
   return { dispatcher, notices, noticed };
@@ -273,6 +276,37 @@ describe("an address that is told", () => {
     await notices.close(0);
   });
 
+  test("that changes to another protocol has not taken the notice, and holds up no other", async () => {
+    const sockets = new Set<Socket>();
+    const changer = createServer((socket) => {
+      sockets.add(socket.on("error", () => {}));
+      socket.once("data", () =>
+        socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"),
+      );
+    });
+    await new Promise<void>((resolve) => changer.listen(0, "127.0.0.1", resolve));
+    later(async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => changer.close(resolve));
+    });
+    const { url, received } = await receiver((response) => response.writeHead(204).end());
+    const { dispatcher, notices, noticed } = dispatcherWith(
+      [bad],
+      [
+        { url: `http://127.0.0.1:${(changer.address() as AddressInfo).port}`, secret: false },
+        { url, secret: false },
+      ],
+      { maxNotices: 1, maxNoticeTries: 1 },
+    );
+    dispatcher.start(anonymous, "bad", {}, { source: "unix" });
+    await until(() => received.length === 1);
+    expect(noticed().map(({ message }) => message)).toEqual([
+      expect.stringMatching(/was not given: the receiver answered with 101; it wants 2xx/),
+    ]);
+    await dispatcher.close(0);
+    await notices.close(10_000);
+  });
+
   test("may hang, or answer without end: a request ends by its timeout, and no answer is kept", async () => {
     const { url, received } = await receiver((response, count) => {
       response.writeHead(count > 1 ? 500 : 200);
@@ -321,6 +355,18 @@ describe("a definition", () => {
     expect(error.message).toMatch(message);
   });
 });
+
+const factsOfBackup = {
+  run: "01a2243d-e45d-70ca-aece-f21a95d988a9",
+  command: "backup",
+  owner: "schedule",
+  status: "failed",
+  startedAtMs: 1,
+  endedAtMs: 2,
+  durationMs: 1,
+  outputBytes: 0,
+  stderr: "",
+} as const;
 
 /** In the files of runs. */
 function outputBytes(folder: string): number {
@@ -383,31 +429,45 @@ test("a notice that waits when its server is killed is given by the next one", a
   expect(received[1]?.headers["webhook-id"]).toBe(received[0]?.headers["webhook-id"]);
 });
 
+test("a runs folder that fails holds up neither the end of a run nor its notice, and is told of once", async () => {
+  const folder = path.join(temporaryFolder(), "loop");
+  symlinkSync("loop", folder);
+  const { url, received } = await receiver((response) => response.writeHead(204).end());
+  const { dispatcher, notices, noticed } = dispatcherWith([bad], { url, secret: false }, {}, folder);
+  const outcomes = [1, 2].map(() => dispatcher.start(anonymous, "bad", {}, { source: "unix" }).outcome?.status);
+  expect([...outcomes, dispatcher.activeRuns]).toEqual(["failed", "failed", 0]);
+  await until(() => received.length === 2);
+  await dispatcher.close(0);
+  await notices.close(10_000);
+  // Neither was sent again, because a fault of the folder is no fault of the receiver.
+  expect(received).toHaveLength(2);
+  expect(noticed().map(({ message }) => message)).toEqual([expect.stringMatching(/a notice cannot be kept in .*loop/)]);
+});
+
+test("a server that is killed while it takes notices over has removed the files only of those that it has given on", () => {
+  const kept = new KeptNotices(temporaryFolder(), (message) => expect.fail(message));
+  for (const id of ["a", "b"]) expect(kept.keep({ id, key: "key", facts: factsOfBackup })).toBe(true);
+  for (const { id } of kept.takeOver(() => true)) {
+    expect(kept.claim(id === "a" ? "b" : "a")).toBe(true);
+    break;
+  }
+});
+
 test("of several servers that take over a notice, one gets it", () => {
   const folder = temporaryFolder();
   const problems: string[] = [];
   const servers = Array.from({ length: 3 }, () => new KeptNotices(folder, (message) => void problems.push(message)));
-  const facts = {
-    run: "01a2243d-e45d-70ca-aece-f21a95d988a9",
-    command: "backup",
-    owner: "schedule",
-    status: "failed",
-    startedAtMs: 1,
-    endedAtMs: 2,
-    durationMs: 1,
-    outputBytes: 0,
-    stderr: "",
-  } as const;
+  const facts = factsOfBackup;
   const [first] = servers;
   for (let round = 0; round < 20; round++) {
     expect(first?.keep({ id: `id-${round}`, key: "key", facts })).toBe(true);
-    expect(servers.flatMap((server) => server.takeOver(() => false))).toEqual([]);
-    const taken = servers.flatMap((server) => server.takeOver(() => true));
+    expect(servers.flatMap((server) => [...server.takeOver(() => false)])).toEqual([]);
+    const taken = servers.flatMap((server) => [...server.takeOver(() => true)]);
     expect(taken).toEqual([{ id: `id-${round}`, key: "key", facts }]);
     expect(servers.map((server) => server.claim(`id-${round}`))).toEqual([false, false, false]);
   }
   writeFileSync(path.join(folder, "torn.notice"), '{"key":');
-  expect(first?.takeOver(() => true)).toEqual([]);
+  expect([...(first?.takeOver(() => true) ?? [])]).toEqual([]);
   expect(readdirSync(folder)).toEqual([]);
   expect(problems).toEqual([expect.stringContaining("torn.notice cannot be read, and is removed")]);
 });

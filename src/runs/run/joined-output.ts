@@ -1,5 +1,5 @@
 /** The output of a run that joined the work of another run. It is a copy, with its own offsets and its own readers. */
-import { toIscepError } from "../../errors.js";
+import { toIscepError, type IscepError } from "../../errors.js";
 import type { RunOutcome } from "../../model/outcome.js";
 import type { OutputPiece, OutputWatcher, RunOutput } from "../streams/output.js";
 import type { Run } from "./run.js";
@@ -12,16 +12,23 @@ interface Source extends OutputWatcher {
 
 export class JoinedOutput {
   readonly run: Run;
+  readonly #gone: (error: IscepError) => void;
   /** The first output is read to its end, and then the next. */
   readonly #sources: Source[] = [];
   #isFull = false;
   #outcome: RunOutcome | undefined;
 
-  /** Begins with the part of `first` that is still kept. */
-  constructor(run: Run, first: RunOutput) {
+  /** @param gone called when output that the run has not got yet cannot be read any more */
+  constructor(run: Run, gone: (error: IscepError) => void) {
     this.run = run;
+    this.#gone = gone;
+  }
+
+  /** Begins with the part of `first` that is still kept. `rest` is what the work writes to, if `first` is closed. */
+  begin(first: RunOutput, rest: RunOutput | undefined): void {
     this.#watch(first, first.start);
-    run.whenEnded(() => this.#leave());
+    if (rest !== undefined) this.continueWith(rest);
+    this.run.whenEnded(() => this.#leave());
     this.#pump();
   }
 
@@ -70,7 +77,7 @@ export class JoinedOutput {
     try {
       return output.read(position, Number.POSITIVE_INFINITY);
     } catch (error) {
-      this.run.end({ status: "lost", error: toIscepError(error) });
+      this.#gone(toIscepError(error));
       return undefined;
     }
   }

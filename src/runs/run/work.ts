@@ -92,14 +92,21 @@ export class Work implements RunWork {
 
   /** The run has shown nothing yet. It gets the output from where it is still kept, the progress, and the outcome. */
   join(run: Run): void {
-    const joined = new JoinedOutput(run, this.first.output);
-    if (this.#rest !== undefined) joined.continueWith(this.#rest);
+    const joined = new JoinedOutput(run, (error) => this.#lose(run, error));
     this.#joined = [...this.#joined, joined];
     this.#runs = [...this.#runs, run];
     run.work = this;
     run.happens(this.#state === "running" ? "begins" : "waits");
     run.movedInQueue(this.#position);
     if (this.#progress !== undefined) run.progress(this.#progress);
+    // The run may be lost at once, and leaves the work then.
+    joined.begin(this.first.output, this.#rest);
+  }
+
+  /** The run cannot have what it missed. It ends, and must not keep the work going for nobody. */
+  #lose(run: Run, error: IscepError): void {
+    run.end({ status: "lost", error });
+    this.drop(run, error);
   }
 
   /** The work must wait for its turn. */
