@@ -6,6 +6,7 @@ import { natsDoor } from "#iscep/doors/nats/door";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
 import { ended, iscep, startIscep, type RunOptions } from "../support/iscep.js";
+import { startProcess } from "../support/iscep-process.js";
 import { NatsServer, natsServerProgram } from "../support/nats-server.js";
 import { tokens, writeTokens } from "../support/servers.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
@@ -167,6 +168,28 @@ describe.skipIf(natsServerProgram === undefined)("a service on a broker", () => 
     const { code, stdout } = await ended(running);
     expect(code).toBe(130);
     expect(rows(stdout).map((row) => row[1])).toEqual(["OUTCOME", "cancelled", "cancelled"]);
+  });
+
+  test("is cancelled at all instances when the reader of the output goes away", async () => {
+    const endless = defineScript({ name: "endless", run: ["yes"] });
+    const { call, options } = await service([endless], [endless]);
+    const running = startProcess(["call", "--all", "endless"], options);
+    const end = ended(running);
+    running.stdout.once("data", () => running.stdout.destroy());
+    expect(await end).toMatchObject({ code: 141, stderr: "" });
+    const runs = JSON.parse((await call("runs", "--json")).stdout) as { status: string }[];
+    expect(runs.map(({ status }) => status)).toEqual(["cancelled", "cancelled"]);
+  });
+
+  test("goes on at all instances when it shall keep running", async () => {
+    const some = defineScript({ name: "some", run: ["sh", "-c", "seq 20000; exit 3"] });
+    const { call, options } = await service([some], [some]);
+    const running = startProcess(["call", "--all", "--keep-running", "some"], options);
+    const end = ended(running);
+    running.stdout.once("data", () => running.stdout.destroy());
+    expect(await end).toMatchObject({ code: 3, stderr: "" });
+    const runs = JSON.parse((await call("runs", "--json")).stdout) as { status: string }[];
+    expect(runs.map(({ status }) => status)).toEqual(["failed", "failed"]);
   });
 
   test("keeps token and address by `iscep login`, and shows no secret of them", async () => {

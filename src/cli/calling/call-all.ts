@@ -8,7 +8,7 @@ import { isScriptResult } from "../../model/script-result.js";
 import { visibleLine } from "../../text/visible-text.js";
 import { alignColumns } from "../arguments/table.js";
 import { exitCodeOfSignal, sayCancelling } from "../terminal/interrupt.js";
-import { print, styled } from "../terminal/streams.js";
+import { outputIsRead, print, styled } from "../terminal/streams.js";
 import { surroundings } from "../terminal/surroundings.js";
 import { LabelledOutput } from "./labelled-output.js";
 import { durationText } from "./run-table.js";
@@ -37,10 +37,18 @@ export async function callAll(
     ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),
   });
   signal.addEventListener("abort", sayCancelling, { once: true });
-  const following = options.json === true ? [] : (await every.runs).map((run) => follow(run, options));
+  // JSON is printed when all have ended.
+  const mayBeLeft = options.json !== true && options.keepRunning !== true;
+  const isLeft = (): boolean => mayBeLeft && !outputIsRead();
+  const stopsWhenLeft = (): boolean => {
+    if (isLeft()) every.cancel();
+    return isLeft();
+  };
+  const following = options.json === true ? [] : (await every.runs).map((run) => follow(run, options, stopsWhenLeft));
   const ended: Ended[] = [];
   for await (const told of every) ended.push({ told, durationMs: performance.now() - startedMs });
   await Promise.all(following);
+  if (isLeft()) return exitCodeOfSignal("SIGPIPE");
   ended.sort((a, b) => (a.told.instance < b.told.instance ? -1 : 1));
   if (options.json === true) await print(`${JSON.stringify(ended.map(jsonOf))}\n`);
   else await printTable(ended);
@@ -58,10 +66,13 @@ function checkOptions({ detach, durable, stdin, to }: StartOptions): void {
 }
 
 /** When output is lost with its instance, the outcome tells so. */
-async function follow({ instance, run }: InstanceRun, options: StartOptions): Promise<void> {
+async function follow({ instance, run }: InstanceRun, options: StartOptions, stops: () => boolean): Promise<void> {
   const output = new LabelledOutput(visibleLine(instance), options.raw === true);
   try {
-    for await (const chunk of run.output) await output.take(chunk);
+    for await (const chunk of run.output) {
+      await output.take(chunk);
+      if (stops()) break;
+    }
   } catch {
     return;
   } finally {
