@@ -68,6 +68,7 @@ export interface HttpConnection {
   /**
    * A client for a caller that the door has identified by itself, such as by the signature of a message: it acts as this
    * owner, who may run these commands and nothing else. No token can have an owner that begins with `hook:`. Close it.
+   * Unless `identified` was called, the connection stays a stranger's, and ends behind the answer.
    */
   clientAs(caller: { readonly owner: string; readonly commands: readonly string[] }): Client;
   /** The caller has shown who they are, by something else than a token. The connection is no stranger's from here on. */
@@ -80,7 +81,7 @@ export interface HttpConnection {
    * The metrics as text for Prometheus (docs/METRICS.md).
    * @throws IscepError as `client`, and `unauthorized` for a token without the scope `metrics` or `runs:all`
    */
-  metrics(token: string | undefined): string;
+  metrics(token: string | undefined, wasGood?: boolean): string;
   /**
    * As `client`, but a separate client, for a caller who follows a run for a while. Close it when the caller has seen
    * enough: the run goes on if others want it. The connection closes it at the latest.

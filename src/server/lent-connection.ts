@@ -102,7 +102,7 @@ export class LentConnection implements Connection, HttpConnection {
   }
 
   clientAs({ owner, commands }: { readonly owner: string; readonly commands: readonly string[] }): Client {
-    this.identified(owner);
+    if (this.#isStranger) this.#finish("a caller without a token was answered");
     const identity = new GivenIdentity(owner, commands);
     return inProcessClient({ token: null, source: this.source }, this.#host.limits, () => this.#host, { identity });
   }
@@ -121,9 +121,9 @@ export class LentConnection implements Connection, HttpConnection {
     checkPenalty(this.#host, this.source);
   }
 
-  metrics(token: string | undefined): string {
+  metrics(token: string | undefined, wasGood = false): string {
     const caller = this.#callerOf(token);
-    this.#check(caller);
+    this.#check(caller, wasGood);
     if (caller.identity.current()?.mayReadMetrics === true) return this.#host.readMetrics();
     throw new IscepError(
       "unauthorized",

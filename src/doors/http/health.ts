@@ -11,7 +11,9 @@ export const mountHealth: HttpMount = (app, { server, sessions }) => {
     return context.text(`${reason ?? "ok"}\n`, reason === undefined ? 200 : 503, { "cache-control": "no-store" });
   });
   app.get("/metrics", (context) => {
-    const text = context.env.peer.metrics(tokenOf(context, sessions));
+    // A cookie is no guess at a token.
+    const isOfBrowser = context.req.header("authorization") === undefined;
+    const text = context.env.peer.metrics(tokenOf(context, sessions), isOfBrowser);
     return context.body(text, 200, { "content-type": expositionType, "cache-control": "no-store" });
   });
 };

@@ -123,6 +123,18 @@ describe("a browser's session", () => {
     expect((await server.ask("/runs")).status).toBe(200);
   });
 
+  test("with a token that is gone is no guess where only the metrics are asked for", async () => {
+    const server = await start({ limits: { tokensFileCheckMs: 0 }, exemptLocalSources: false });
+    const { token, record } = await addToken(server.tokensFile, { owner: "eve" });
+    const cookie = await signIn(server, token);
+    await removeToken(server.tokensFile, record.id);
+    for (let count = 0; count < 10; count++) expect((await as(server, cookie, "/metrics")).status).toBe(401);
+    expect((await server.ask("/runs")).status).toBe(200);
+    const wrong = { authorization: "Bearer wrong" };
+    expect((await server.ask("/metrics", { headers: wrong })).status).toBe(401);
+    expect(server.server.metrics()).toContain("iscep_failed_tokens_total 1");
+  });
+
   test("does not count for a page of another origin, even a listed one", async () => {
     const server = await start({ http: { origins: ["http://localhost:3000"] } });
     const cookie = await signIn(server);

@@ -85,3 +85,22 @@ test("who has signed a delivery is no stranger, also when the delivery runs noth
   deliver("main", 100_000);
   expect(await raw.until(/"status":"running"/)).not.toContain("unauthorized");
 });
+
+test("who has signed nothing stays a stranger: each delivery has a connection of its own", async () => {
+  const server = await startHttp({ http: { hooks: { open: { command: "noargs", kind: "unsigned" } } } });
+  const raw = await server.bytes();
+  const delivery = ["POST /hooks/open HTTP/1.1", "Host: localhost", "Content-Type: application/json"];
+  raw.send(...delivery, "Content-Length: 2", "", "{}");
+  const answer = await raw.rest();
+  expect(statusesOf(answer)).toEqual([202]);
+  expect(answer.toLowerCase()).toContain("connection: close");
+  // Who has shown a good token before is none.
+  const known = await server.bytes();
+  known.send("GET /commands HTTP/1.1", "Host: localhost", `Authorization: Bearer ${tokens.alice}`, "", "");
+  await known.until(/"commands"/);
+  for (let count = 1; count <= 2; count++) {
+    known.send(...delivery, "Content-Length: 2", "", "{}");
+    await known.until(new RegExp(`(?:"status":"running"[^]*){${count}}`));
+  }
+  expect(known.text.toLowerCase()).not.toContain("connection: close");
+});
