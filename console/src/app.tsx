@@ -3,12 +3,12 @@ import { useEffect } from "preact/hooks";
 import type { JSX } from "preact";
 import { ProblemNote } from "./parts/problem-note.js";
 import { Shell } from "./parts/shell.js";
-import { refreshActiveRuns } from "./state/active-runs.js";
+import { forgetActiveRuns, refreshActiveRuns } from "./state/active-runs.js";
 import { announcement } from "./state/announce.js";
-import { loadCommands } from "./state/commands.js";
+import { forgetCommands, loadCommands } from "./state/commands.js";
 import { route, type Route } from "./state/route.js";
 import { serverReturns } from "./state/server.js";
-import { openSession, sessionState } from "./state/session.js";
+import { sessionState, type UnreachableState } from "./state/session.js";
 import { AccessView } from "./views/access-view.js";
 import { ActivityView } from "./views/activity-view.js";
 import { CommandView } from "./views/command-view.js";
@@ -36,7 +36,7 @@ function Content(): JSX.Element | null {
     case "unknown":
       return null;
     case "unreachable":
-      return <Unreachable problem={state.problem} />;
+      return <Unreachable problem={state.problem} again={state.again} />;
     case "signed out":
       return <SignInView hasExpired={state.hasExpired} />;
     case "signed in":
@@ -46,14 +46,14 @@ function Content(): JSX.Element | null {
   }
 }
 
-function Unreachable({ problem }: { readonly problem: Parameters<typeof ProblemNote>[0]["problem"] }): JSX.Element {
+function Unreachable({ problem, again }: Omit<UnreachableState, "kind">): JSX.Element {
   const returns = serverReturns.value;
   useEffect(() => {
-    if (returns > 0) void openSession();
+    if (returns > 0) void again();
   }, [returns]);
   return (
     <main class="lonely">
-      <ProblemNote problem={problem} onRetry={() => void openSession()} />
+      <ProblemNote problem={problem} onRetry={() => void again()} />
     </main>
   );
 }
@@ -63,6 +63,11 @@ function SignedIn(): JSX.Element {
     void refreshActiveRuns();
     // The views tell a failure themselves.
     loadCommands().catch(() => undefined);
+    return () => {
+      // Somebody else may sign in next.
+      forgetActiveRuns();
+      forgetCommands();
+    };
   }, []);
   return (
     <Shell>

@@ -122,8 +122,10 @@ export interface ConsoleServer {
   readonly token: string;
   /** A token that may run `hello` only. */
   readonly narrowToken: string;
-  /** A token that is good for five minutes. */
+  /** A token that is good for nine minutes. */
   readonly shortToken: string;
+  /** The tokens that were asked for, in their order. */
+  readonly moreTokens: readonly string[];
   /** Ends the process at once, as a crash does. */
   stop(): Promise<void>;
   /** Starts it again on the same port. */
@@ -133,7 +135,8 @@ export interface ConsoleServer {
   remove(): Promise<void>;
 }
 
-export async function openConsoleServer(extra = ""): Promise<ConsoleServer> {
+/** @param more the words behind `iscep tokens add`, for each further token */
+export async function openConsoleServer(extra = "", more: readonly (readonly string[])[] = []): Promise<ConsoleServer> {
   const folder = mkdtempSync(path.join(tmpdir(), "console-"));
   const port = await ownPort();
   writeFileSync(path.join(folder, "iscep.yaml"), configuration(port) + extra);
@@ -147,7 +150,8 @@ export async function openConsoleServer(extra = ""): Promise<ConsoleServer> {
     }).trim();
   const token = addToken("ada");
   const narrowToken = addToken("grace", "--run", "hello", "--expires", "12h");
-  const shortToken = addToken("eve", "--expires", "5m");
+  const shortToken = addToken("eve", "--expires", "9m");
+  const moreTokens = more.map((words) => addToken(...words));
   let child: ChildProcess | undefined;
 
   const stop = async (): Promise<void> => {
@@ -178,6 +182,7 @@ export async function openConsoleServer(extra = ""): Promise<ConsoleServer> {
     token,
     narrowToken,
     shortToken,
+    moreTokens,
     start,
     stop,
     touch: (name) => writeFileSync(path.join(folder, name), ""),

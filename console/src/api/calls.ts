@@ -1,5 +1,5 @@
 /** The requests of this page, one function each. */
-import { request, requestJson } from "./http.js";
+import { answerTimeoutMs, request, requestJson } from "./http.js";
 import { toProblem } from "./problem.js";
 import { listOf, objectOf, textOf, type JsonObject } from "./reading.js";
 import type { TerminalSize } from "../output/terminal-screen.js";
@@ -21,7 +21,7 @@ export async function fetchSession(): Promise<Session> {
 }
 
 export async function signIn(token: string): Promise<void> {
-  await request("/session", { method: "POST", body: { token } });
+  await request("/session", { method: "POST", body: { token }, timeoutMs: answerTimeoutMs });
 }
 
 export async function signOut(): Promise<void> {
@@ -84,17 +84,17 @@ export interface RunsFilter {
   readonly cursor?: string;
 }
 
-export async function fetchRuns(filter: RunsFilter, signal?: AbortSignal): Promise<RunsPage> {
+export async function fetchRuns(filter: RunsFilter): Promise<RunsPage> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(filter)) {
     if (value === undefined || value === "") continue;
     query.set(name, name === "since" ? new Date(Number(value)).toISOString() : String(value));
   }
-  return readRunsPage(await requestJson(`/runs?${query}`, signal === undefined ? {} : { signal }));
+  return readRunsPage(await requestJson(`/runs?${query}`));
 }
 
-export async function fetchRun(run: string, signal?: AbortSignal): Promise<RunRecord> {
-  return readRun(await requestJson(`/runs/${encodeURIComponent(run)}`, signal === undefined ? {} : { signal }));
+export async function fetchRun(run: string): Promise<RunRecord> {
+  return readRun(await requestJson(`/runs/${encodeURIComponent(run)}`));
 }
 
 export async function cancelRun(run: string): Promise<void> {

@@ -6,13 +6,19 @@ export interface RequestOptions {
   /** Sent as JSON, unless it is a form with files, or bytes. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** With a signal there is no time limit. */
   readonly signal?: AbortSignal;
+  /** Default: 30 s for GET and DELETE, and none for a call, which may have much input to send. */
+  readonly timeoutMs?: number;
 }
 
-type Listener = (event: "answered" | "unreachable" | "signed out") => void;
+/** An answer that takes longer is lost in the network, or waits for one of the few connections of a browser. */
+export const answerTimeoutMs = 30_000;
+
+type Listener = (event: "answered" | "unreachable" | "unauthorized") => void;
 const listeners = new Set<Listener>();
 
-/** Tells about every request whether the server answered, and whether it still knows who asks. */
+/** Tells about every request whether the server answered, and whether it refused to do this for who asks. */
 export function onServerAnswer(listener: Listener): void {
   listeners.add(listener);
 }
@@ -23,7 +29,9 @@ function tell(event: Parameters<Listener>[0]): void {
 
 /** @throws Problem unless the answer is a success */
 export async function request(path: string, options: RequestOptions = {}): Promise<Response> {
-  const { method = "GET", body, headers = {}, signal } = options;
+  const { method = "GET", body, headers = {} } = options;
+  const { timeoutMs = method === "GET" || method === "DELETE" ? answerTimeoutMs : undefined } = options;
+  const signal = options.signal ?? (timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs));
   let response: Response;
   try {
     response = await fetch(path, {
@@ -51,7 +59,7 @@ export async function request(path: string, options: RequestOptions = {}): Promi
   tell(
     problem.isUnreachable && !response.headers.get("content-type")?.includes("problem") ? "unreachable" : "answered",
   );
-  if (problem.facts.status === 401) tell("signed out");
+  if (problem.facts.status === 401) tell("unauthorized");
   throw problem;
 }
 

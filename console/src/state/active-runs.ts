@@ -9,12 +9,19 @@ export const activeRuns = signal<readonly RunRecord[]>([]);
 const everyMs = 4_000;
 
 export async function refreshActiveRuns(): Promise<void> {
-  if (sessionState.value.kind !== "signed in" || document.visibilityState !== "visible") return;
+  const { value: session } = sessionState;
+  if (session.kind !== "signed in" || document.visibilityState !== "visible") return;
   try {
-    activeRuns.value = (await fetchRuns({ status: "running", limit: 20 })).runs;
+    const { runs } = await fetchRuns({ status: "running", limit: 20 });
+    // Somebody else may have signed in meanwhile.
+    if (sessionState.value === session) activeRuns.value = runs;
   } catch {
     // The next time will tell. That the server is gone is shown by itself.
   }
+}
+
+export function forgetActiveRuns(): void {
+  activeRuns.value = [];
 }
 
 export function watchActiveRuns(): void {

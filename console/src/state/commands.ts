@@ -2,11 +2,18 @@
 import { signal } from "@preact/signals";
 import { fetchCommands } from "../api/calls.js";
 import type { Command } from "../api/types.js";
+import { sessionState } from "./session.js";
 
 export const commands = signal<readonly Command[] | undefined>(undefined);
 
 export async function loadCommands(): Promise<readonly Command[]> {
+  const { value: session } = sessionState;
   const list = await fetchCommands();
-  commands.value = list;
+  // Somebody else may have signed in meanwhile.
+  if (sessionState.value === session) commands.value = list;
   return list;
+}
+
+export function forgetCommands(): void {
+  commands.value = undefined;
 }

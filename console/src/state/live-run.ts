@@ -4,7 +4,7 @@ import { fetchRun } from "../api/calls.js";
 import { pauseMs } from "../api/pauses.js";
 import { toProblem, type Problem } from "../api/problem.js";
 import { followRun } from "../api/run-events.js";
-import { readRun, readStatus, type RunRecord } from "../api/types.js";
+import { readRun, readStatus, type Command, type RunRecord } from "../api/types.js";
 import type { JsonObject } from "../api/reading.js";
 import { OutputModel } from "../output/output-model.js";
 import { fittingSize } from "../typing/fitting-size.js";
@@ -16,8 +16,8 @@ import { takeFresh } from "./fresh-runs.js";
 import { LiveTyping } from "./live-typing.js";
 import { rememberedSize } from "./terminal-sizes.js";
 
-/** An answer that takes longer is lost in the network, or waits for one of the few connections of a browser. */
-const loadTimeoutMs = 30_000;
+/** The list of commands; undefined: it could not be fetched. */
+type Asked = readonly Command[] | undefined;
 
 export interface Progress {
   readonly fraction: number;
@@ -61,14 +61,15 @@ export class LiveRun {
   }
 
   async #begin(): Promise<void> {
-    // It goes first: the events hold one of the few connections that a browser makes to a server for all its pages.
+    // They go first: the events hold one of the few connections that a browser makes to a server for all its pages.
     let load = this.#load();
+    const asked = commands.value ?? loadCommands().catch(() => undefined);
     this.#follow();
     for (let attempt = 0; !(await load) && !this.#stop.signal.aborted; attempt++) {
       await untilOnlineOr(pauseMs(attempt, Math.random()), this.#stop.signal);
       load = this.#load();
     }
-    await this.#openTyping();
+    await this.#openTyping(asked);
     if (!this.#stop.signal.aborted) this.#early.release();
   }
 
@@ -136,7 +137,7 @@ export class LiveRun {
   /** False: the server does not answer. */
   async #load(): Promise<boolean> {
     try {
-      const record = await fetchRun(this.id, AbortSignal.timeout(loadTimeoutMs));
+      const record = await fetchRun(this.id);
       if (!this.#stop.signal.aborted) this.record.value = record;
     } catch (error) {
       if (toProblem(error).isUnreachable) return false;
@@ -147,10 +148,10 @@ export class LiveRun {
   }
 
   /** A terminal has to be known before its first output is drawn. */
-  async #openTyping(): Promise<void> {
+  async #openTyping(asked: Asked | Promise<Asked>): Promise<void> {
     const { command, isInputOpen = false, outputBytes = 0 } = this.record.value ?? {};
     const size = rememberedSize(this.id);
-    const known = isInputOpen ? (commands.value ?? (await loadCommands().catch(() => []))) : [];
+    const known = isInputOpen ? await knownCommands(asked) : [];
     const isOnTerminal = known.some(({ name, isOnTerminal: isOne }) => name === command && isOne);
     if (size !== undefined || isOnTerminal) this.model.becomeTerminal(size ?? fittingSize(), this.#answer);
     // Questions in output that another page has seen were answered there.
@@ -181,6 +182,11 @@ export class LiveRun {
     // A page in the background has no frames, and its announcements go on.
     setTimeout(draw, 500);
   }
+}
+
+/** The server may not have answered the first time. */
+async function knownCommands(asked: Asked | Promise<Asked>): Promise<readonly Command[]> {
+  return (await asked) ?? commands.value ?? (await loadCommands().catch(() => []));
 }
 
 function pick(record: RunRecord): Partial<RunRecord> {

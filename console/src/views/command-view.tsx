@@ -68,6 +68,12 @@ async function argumentsOf(run: string): Promise<Readonly<Record<string, unknown
   return kept?.args ?? rememberedArguments(run);
 }
 
+interface Attempt {
+  readonly text: string;
+  readonly input: Blob | "typed" | undefined;
+  readonly key: string;
+}
+
 interface KnownProps {
   readonly command: Command;
   readonly from: string | null;
@@ -83,7 +89,7 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
   const [problem, setProblem] = useState<Problem | undefined>(undefined);
   const [toConfirm, setToConfirm] = useState<Readonly<Record<string, unknown>> | undefined>(undefined);
   // An attempt that failed on its way is repeated with the same key, so that no second run begins.
-  const attempt = useRef({ text: "", key: "" });
+  const attempt = useRef<Attempt | undefined>(undefined);
   const input = useRef<Blob | "typed" | undefined>(undefined);
   const refusals = useMemo(
     () =>
@@ -99,21 +105,23 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
     setBusy(true);
     setProblem(undefined);
     const text = JSON.stringify(wanted);
-    if (attempt.current.text !== text || attempt.current.key === "") attempt.current = { text, key: randomName() };
+    // With other input it is another call. The server compares arguments only, and would go on in the middle of the input.
+    if (attempt.current?.text !== text || attempt.current.input !== input.current)
+      attempt.current = { text, input: input.current, key: randomName() };
     try {
       const size = command.isOnTerminal ? fittingSize() : undefined;
       const given = size !== undefined || input.current === "typed" ? { terminal: size } : input.current;
       const run = await startRun(command.name, wanted, attempt.current.key, given);
       if (size !== undefined) rememberSize(run, size);
       markFresh(run);
-      attempt.current = { text: "", key: "" };
+      attempt.current = undefined;
       rememberRun(run, fields, wanted);
       void refreshActiveRuns();
       go(pathOf("runs", run));
     } catch (error) {
       const failure = toProblem(error);
       // Only when nobody knows whether it began is the key kept.
-      if (!failure.isUnreachable) attempt.current = { text: "", key: "" };
+      if (!failure.isUnreachable) attempt.current = undefined;
       setProblem(failure);
       setBusy(false);
     }
