@@ -240,10 +240,11 @@ export class YamlValue {
     return pairs;
   }
 
-  #sources(value: unknown): YAMLMap[] {
+  /** A list within the list is refused, as by other readers of YAML. */
+  #sources(value: unknown, isInList = false): YAMLMap[] {
     const node = isAlias(value) ? value.resolve(this.#file.document) : value;
     if (isMap(node)) return [node];
-    if (isSeq(node)) return node.items.flatMap((item) => this.#sources(item));
+    if (isSeq(node) && !isInList) return node.items.flatMap((item) => this.#sources(item, true));
     throw this.error(`${this.what}: << takes a map such as *name, or a list of maps`);
   }
 

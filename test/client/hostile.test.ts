@@ -8,6 +8,7 @@ import { later } from "../support/cleanup.js";
 import { rawPacket, Type } from "../support/raw-packets.js";
 import { rawServer, type RawPeer } from "../support/raw-peer.js";
 import { vectors } from "../support/vectors.js";
+import { until } from "../support/until.js";
 
 watchForLeaks();
 
@@ -184,7 +185,9 @@ describe("packets that nobody asked for", () => {
       });
       const client = await connect(server.url, { protocol: 1 });
       later(() => client.close());
-      await server.peers[0]?.closed;
+      // The client may be connected before the server has taken the connection.
+      await until(() => server.peers.length > 0);
+      await server.peers[0]!.closed;
       expect(await client.call("any", {})).toBe("good");
     }
   });

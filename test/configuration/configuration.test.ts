@@ -199,6 +199,7 @@ describe("what is wrong is told with line, column and what to do", () => {
       /no key "required"; an argument is required unless/,
     ],
     ["a map that takes itself over", "commands: &a\n  <<: *a", /^2:3: `commands` takes itself over by <</],
+    ["a list in the list of maps", "commands:\n  <<: [[{}]]", /<< takes a map such as \*name, or a list of maps/],
     ["a text that is taken over", "commands:\n  <<: one", /<< takes a map such as \*name/],
     ["an unknown limit", "limits: { maxRuns: 1 }", /^1:11: `limits` has no key "maxRuns"; did you mean "max_runs"\?/],
     ["a limit in a unit of another kind", "limits: { idle_timeout_ms: 1MiB }", /^1:28: .* must be a whole number, or/],
