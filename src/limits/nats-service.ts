@@ -48,6 +48,12 @@ export const natsServiceLimits = {
     max: forever,
     reason: "NATS: how long an instance waits for another one to say whether it takes a request",
   },
+  natsLeaveMs: {
+    default: 50,
+    max: 60_000,
+    reason:
+      "NATS: for how long an instance that closes still takes requests, and hands them over, while others are full",
+  },
   natsMaxHops: {
     min: 0,
     default: 8,

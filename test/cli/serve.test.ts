@@ -257,7 +257,7 @@ describe("iscep serve ends", () => {
     expect(await client.call("forget")).toBe("done");
     expect(await client.call("forget")).toBe("done");
     expect(await client.call("explode")).toBe("done");
-    const result = await ended(server.child);
+    const result = await server.ended;
     expect(result.code).toBe(70);
     expect(result.stderr).toContain("nobody catches this");
     const log = await readFile(join(folder, "logs", "error.log"), "utf8");

@@ -90,7 +90,8 @@ describe("limits", () => {
   });
 
   test.skipIf(!hasGroups)("a group that a killed server left behind goes with the next run", async () => {
-    const left = path.join(cgroupFolder() ?? "", "iscep-run-4194305-1");
+    // No process can have the first number, and the second one keeps apart what two copies of the tests make.
+    const left = path.join(cgroupFolder() ?? "", `iscep-run-4194305-${process.pid}`);
     mkdirSync(left);
     expect(await printed("echo ok", { limits: { processes: 5 } })).toBe("ok\n");
     expect(existsSync(left)).toBe(false);

@@ -26,6 +26,7 @@ import { temporaryFolder } from "../support/temporary-folder.js";
 import { processesOf } from "../support/processes.js";
 import { rounds } from "../support/rounds.js";
 import { reader, storedRun } from "../support/stored-run.js";
+import { inTime } from "../support/in-time.js";
 import { until } from "../support/until.js";
 
 watchForLeaks();
@@ -179,13 +180,16 @@ test("the end of a run is told by another server when its output is on the disk,
 
 test("the end of a run whose output never comes to the disk is told all the same", async () => {
   const serverLeaseMs = 1_000;
-  const folder = path.join(temporaryFolder(), "runs");
-  const { store, run, outcome, another } = await storedRun(folder, { ...defaultLimits, serverLeaseMs });
-  store.begin(run);
-  const next = await another();
-  void run.output.write("stdout", "never written");
-  run.end(outcome);
-  expect(next.get(run.id)?.end).toBeUndefined();
+  const { folder, store, run, next } = await inTime(serverLeaseMs, async () => {
+    const made = path.join(temporaryFolder(), "runs");
+    const stored = await storedRun(made, { ...defaultLimits, serverLeaseMs });
+    stored.store.begin(stored.run);
+    const other = await stored.another();
+    void stored.run.output.write("stdout", "never written");
+    stored.run.end(stored.outcome);
+    expect(other.get(stored.run.id)?.end).toBeUndefined();
+    return { folder: made, store: stored.store, run: stored.run, next: other };
+  });
   await store.close();
   rmSync(path.join(folder, `${run.id}.${"0".repeat(16)}.out`));
   await until(() => next.get(run.id)?.end?.status === "completed");

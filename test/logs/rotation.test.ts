@@ -7,7 +7,7 @@ import { commandLine } from "#iscep/logs/lines";
 import { openLogFiles } from "#iscep/logs/files";
 import { defaultLimits, type Limits } from "#iscep/limits/limits";
 import { accessEvent, commandEvent } from "../support/log-events.js";
-import { HandClock } from "../support/hand-clock.js";
+import { HandClock, noonToday } from "../support/hand-clock.js";
 import { linesOf } from "../support/log-files.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
@@ -177,7 +177,7 @@ describe("a file that is full", () => {
 
   test("counts what an earlier process left in it", async () => {
     const folder = temporaryFolder();
-    const clock = new HandClock(Date.now());
+    const clock = new HandClock(noonToday());
     for (let number = 100; number < 104; number++) {
       const logs = await open(folder, clock, { maxLogFileBytes: 2 * lineBytes });
       flood(logs, number, number + 1);
@@ -191,7 +191,7 @@ describe("a file that is full", () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, "elsewhere"), "");
     symlinkSync(join(folder, "elsewhere"), join(folder, "commands.log"));
-    const logs = await open(folder, new HandClock(Date.now()), { maxLogFileBytes: 2 * lineBytes });
+    const logs = await open(folder, new HandClock(noonToday()), { maxLogFileBytes: 2 * lineBytes });
     flood(logs, 100, 110);
     await logs.close();
     expect(logsOf(folder, "commands")).toEqual(["commands.log"]);
@@ -233,7 +233,7 @@ describe("at a start", () => {
 
   test("half a line that a crash left does not swallow the next one", async () => {
     const folder = temporaryFolder();
-    const clock = new HandClock(Date.now());
+    const clock = new HandClock(noonToday());
     writeFileSync(join(folder, "access.log"), '{"half');
     const logs = await open(folder, clock);
     logs.say("whole");

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { openLogFiles } from "#iscep/logs/files";
 import { defaultLimits } from "#iscep/limits/limits";
 import { accessEvent } from "../support/log-events.js";
-import { HandClock } from "../support/hand-clock.js";
+import { HandClock, noonToday } from "../support/hand-clock.js";
 import { linesOf } from "../support/log-files.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 import { until } from "../support/until.js";
@@ -51,7 +51,7 @@ describe("the folder of the logs", () => {
 
   test("may be removed: it is made again, and the lines that waited are in it", async () => {
     const folder = join(temporaryFolder(), "logs");
-    const clock = new HandClock(Date.now());
+    const clock = new HandClock(noonToday());
     const problems: string[] = [];
     const logs = await openLogFiles(folder, {
       limits: defaultLimits,
@@ -76,7 +76,7 @@ describe("the folder of the logs", () => {
   test("that cannot be made again is told once a minute, and used when it can", async () => {
     const parent = temporaryFolder();
     const folder = join(parent, "logs");
-    const clock = new HandClock(Date.now());
+    const clock = new HandClock(noonToday());
     const problems: string[] = [];
     const logs = await openLogFiles(folder, {
       limits: defaultLimits,
@@ -104,7 +104,7 @@ describe.runIf(hasFullDevice)("a full disk", () => {
     const folder = temporaryFolder();
     const path = join(folder, "access.log");
     symlinkSync("/dev/full", path);
-    const clock = new HandClock(Date.now());
+    const clock = new HandClock(noonToday());
     const problems: unknown[] = [];
     const logs = await openLogFiles(folder, {
       limits: defaultLimits,
@@ -128,7 +128,7 @@ describe.runIf(hasFullDevice)("a full disk", () => {
     const folder = temporaryFolder();
     const path = join(folder, "access.log");
     symlinkSync("/dev/full", path);
-    const clock = new HandClock(Date.now());
+    const clock = new HandClock(noonToday());
     const problems: string[] = [];
     const limits = { ...defaultLimits, maxLogBufferBytes: 20_000 };
     const logs = await openLogFiles(folder, { limits, clock, onProblem: (message) => problems.push(message) });

@@ -14,6 +14,7 @@ import { isSameProcess, scanProcesses } from "#iscep/runs/script/scan";
 import { createRunId } from "#iscep/runs/run/run-id";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
+import { rounds } from "../support/rounds.js";
 import { run, shell } from "../support/scripts.js";
 import { processesOf } from "../support/processes.js";
 import { appears, until } from "../support/until.js";
@@ -108,6 +109,28 @@ test("a signal from elsewhere that ends the script ends the rest of it", async (
   const outcome = await run(shell("setsid sleep 300 & sleep 300 & kill -KILL $$"), { runId });
   expect(outcome).toMatchObject({ status: "killed", signal: "SIGKILL" });
   expect(processesOf(runId)).toStrictEqual([]);
+});
+
+test("a process without a parent that becomes one program after the other is found among those of its run", async () => {
+  const runId = createRunId();
+  // While a process becomes another program, the system shows it without its variables for a moment.
+  const child = spawn(
+    "/bin/sh",
+    [
+      "-c",
+      'i=0; export i; exec sh -c \'[ $i -ge 100000 ] || { i=$((i + 1)); exec sh -c "$0" "$0"; }\' \'[ $i -ge 100000 ] || { i=$((i + 1)); exec sh -c "$0" "$0"; }\'',
+    ],
+    {
+      env: { PATH: process.env["PATH"], ISCEP_RUN: runId },
+      stdio: "ignore",
+    },
+  );
+  later(() => void child.kill("SIGKILL"));
+  const times = rounds(200, 2_000, 20_000);
+  for (let time = 0; time < times; time++) {
+    const entry = (await scanProcesses())?.get(child.pid ?? 0);
+    expect(entry?.runId, `scan ${time}`).toBe(runId);
+  }
 });
 
 test("what a script leaves behind when it ends by itself stays, as a service that it has started", async () => {

@@ -145,7 +145,8 @@ describe("what ends a thread", () => {
     const reason = new IscepError("cancelled", "at once");
     expect(await thrownBy(run(pool, commands.echo, {}, AbortSignal.abort(reason)))).toBe(reason);
     const controller = new AbortController();
-    const starting = thrownBy(run(pool, commands.echo, {}, controller.signal));
+    // If this thread stands still meanwhile, the command has begun, and spins until its own thread is stopped.
+    const starting = thrownBy(run(pool, commands.spin, { gate: gate() }, controller.signal));
     setImmediate(() => controller.abort(reason));
     expect(await starting).toBe(reason);
   });

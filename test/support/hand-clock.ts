@@ -39,3 +39,8 @@ export class HandClock implements Clock {
     this.#nowMs = timeMs;
   }
 }
+
+/** Far from midnight, where files are renamed, and near the times that the system writes for files that are made now. */
+export function noonToday(): number {
+  return new Date().setHours(12, 0, 0, 0);
+}

@@ -52,16 +52,21 @@ export class OtherInstances {
 
   /** Instances that were here before tell of themselves only every second, so they are asked. */
   async #ask(service: string): Promise<void> {
+    const askedAtMs = performance.now();
     try {
       const options = { strategy: "stall", maxWait: this.#limits.natsHandOverMs } as const;
       for await (const { data } of await this.#broker.connection.requestMany(subjects.who(service), "", options))
-        this.#hear(data);
+        this.#hear(data, askedAtMs);
     } catch {
       // No instance is there, or the broker is gone again. Instances that do not answer now are heard of by their beats.
     }
   }
 
-  #hear(data: Uint8Array): void {
+  /**
+   * @param askedAtMs the beat answers a question of this time. Answers come through an iterator, and so may be read later
+   *   than beats that were sent after them
+   */
+  #hear(data: Uint8Array, askedAtMs?: number): void {
     if (!this.#beats.take()) {
       this.#droppedAtMs = performance.now();
       return;
@@ -71,6 +76,7 @@ export class OtherInstances {
     if (beat === undefined) return;
     if (beat.instance === this.#own) return;
     const before = this.#heard.get(beat.instance);
+    if (before !== undefined && askedAtMs !== undefined && before.atMs >= askedAtMs) return;
     if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) this.#forgetGone();
     if (before === undefined && this.#heard.size >= this.#limits.natsMaxInstances) return;
     // Anybody could have sent a beat with the state `left`, so an instance is gone only when it is silent.

@@ -71,10 +71,10 @@ async function readRunIds(found: Map<number, ProcessEntry>, sinceTicks: number):
   const waiting = [...found.values()].filter(
     ({ pid, parentPid, startTicks }) => parentPid !== 2 && pid !== 2 && Number(startTicks) >= sinceTicks,
   );
-  const shortageEndsAtMs = performance.now() + maxShortageMs;
+  const startedAtMs = performance.now();
   const readers = Array.from({ length: readersAtOnce }, async () => {
     for (let entry = waiting.pop(); entry !== undefined; entry = waiting.pop()) {
-      const runId = await readRunId(String(entry.pid), shortageEndsAtMs);
+      const runId = await readRunId(String(entry.pid), startedAtMs);
       if (runId !== undefined) found.set(entry.pid, { ...entry, runId });
     }
   });
@@ -98,17 +98,20 @@ async function readRunIds(found: Map<number, ProcessEntry>, sinceTicks: number):
  */
 const beingRead = new Set<string>();
 
-async function readRunId(pid: string, shortageEndsAtMs: number): Promise<string | undefined> {
+async function readRunId(pid: string, startedAtMs: number): Promise<string | undefined> {
   if (beingRead.has(pid)) return undefined;
   beingRead.add(pid);
   try {
-    for (;;) {
+    for (let looks = 0, withoutVariables = 0; ; looks++) {
       try {
         const environment = await readLaterWithReserve(() => readFile(`/proc/${pid}/environ`, "latin1"));
-        return /(?:^|\0)ISCEP_RUN=([^\0]*)/.exec(environment)?.[1];
+        if (environment === "") withoutVariables = isWithoutVariables(pid) ? withoutVariables + 1 : 0;
+        if (environment !== "" || withoutVariables === 2 || looks === maxBecomingLooks)
+          return /(?:^|\0)ISCEP_RUN=([^\0]*)/.exec(environment)?.[1];
+        await pause(becomingPauseMs);
       } catch (error) {
         // Without a shortage it is another user's. In one, the run's processes are still found by their parents.
-        if (!isShortage(error) || performance.now() >= shortageEndsAtMs) return undefined;
+        if (!isShortage(error) || performance.now() >= startedAtMs + maxShortageMs) return undefined;
         await pause(shortagePauseMs);
       }
     }
@@ -117,28 +120,42 @@ async function readRunId(pid: string, shortageEndsAtMs: number): Promise<string 
   }
 }
 
+/**
+ * A process that becomes another program at this moment (execve(2)) shows no variables, and it may lose the processor
+ * there. Where they begin and end in its memory (proc_pid_stat(5)) tells it from one that was started without any, most
+ * times at the first look.
+ */
+function isWithoutVariables(pid: string): boolean {
+  const fields = readStatFields(pid);
+  return fields === undefined || (fields[47] === fields[48] && fields[48] !== "0");
+}
+
+/** Other kernels may not tell where the variables are, and then a process that has none must not hold up a search for long. */
+const maxBecomingLooks = 50;
+const becomingPauseMs = 2;
 const maxShortageMs = 300;
 const shortagePauseMs = 20;
 
 /**
- * undefined for a zombie. The name in brackets may have brackets and spaces, so the fields are read after the last
+ * The fields from the third one on, by one small read, which no lock of the process can block. undefined when there is no
+ * such process, or only a zombie. The name in brackets may have brackets and spaces, so the fields begin after the last
  * bracket.
  */
-function parseStat(stat: string): Omit<ProcessEntry, "runId"> | undefined {
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [state, parentPid, groupId] = fields;
-  const startTicks = fields[19];
-  if (state === undefined || "ZXx".includes(state) || startTicks === undefined) return undefined;
-  return { pid: Number.parseInt(stat, 10), startTicks, parentPid: Number(parentPid), groupId: Number(groupId) };
-}
-
-/** One small read, which no lock of the process can block; undefined when there is no such process. */
-function readStat(pid: number | string): Omit<ProcessEntry, "runId"> | undefined {
+function readStatFields(pid: number | string): readonly string[] | undefined {
   try {
-    return parseStat(readWithReserve(() => readFileSync(`/proc/${pid}/stat`, "latin1")));
+    const stat = readWithReserve(() => readFileSync(`/proc/${pid}/stat`, "latin1"));
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return "ZXx".includes(fields[0] ?? "X") ? undefined : fields;
   } catch {
     return undefined;
   }
+}
+
+function readStat(pid: number | string): Omit<ProcessEntry, "runId"> | undefined {
+  const fields = readStatFields(pid);
+  const startTicks = fields?.[19];
+  if (fields === undefined || startTicks === undefined) return undefined;
+  return { pid: Number(pid), startTicks, parentPid: Number(fields[1]), groupId: Number(fields[2]) };
 }
 
 /** The start time of the process that has this pid now. */

@@ -222,6 +222,42 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     await Promise.all([closed, run, busy.close()]);
   });
 
+  test("a request that comes when the last instance with room closes is no request to nobody", async () => {
+    const nats = await NatsServer.start();
+    const proxy = await stallingProxy(nats.port);
+    const gates = [gate("slow"), gate("slow")];
+    const limits = { maxRuns: 1, natsLeaveMs: 2_000 };
+    const options = { commands: [gates[0]!.command], limits };
+    const instances = [await startInstance(nats, options, proxy.port)];
+    // Only the instance with the lowest id stays in the group when all are full.
+    let open = await startInstance(nats, { commands: [gates[1]!.command], limits });
+    for (let tries = 0; open.id > instances[0]!.id; tries++) {
+      expect(tries).toBeLessThan(100);
+      await open.server.close();
+      open = await startInstance(nats, { commands: [gates[1]!.command], limits });
+    }
+    const caller = await plainCaller(nats);
+    const states: string[] = [];
+    caller.broker.subscribe("iscep.world.beat", ({ data }) => {
+      const { instance, state } = decodeBeat(data);
+      states.push(`${instance} ${state}`);
+    });
+    const first = caller.request(callSubjects.to("world", instances[0]!.id, "slow"));
+    await until(() => states.includes(`${instances[0]!.id} full`));
+    // What the broker sent it before this request, the open one has heard by now.
+    await caller.request(callSubjects.to("world", open.id, "nothing"));
+    // The full one hears late that the open one closes.
+    proxy.stall();
+    const closed = open.server.close({ graceMs: 20_000 });
+    await until(() => states.includes(`${open.id} draining`));
+    const second = caller.request(subject);
+    await caller.broker.connection.flush();
+    proxy.heal();
+    for (const { body } of await openedUntil(gates, [first, second])) expect(body).toMatchObject({ value: "through" });
+    await closed;
+    expect(gates.map(({ state }) => state.started)).toEqual([2, 0]);
+  });
+
   test("a request that is too long to be handed over is refused as one that never began", async () => {
     const nats = await NatsServer.start({ maxPayload: 4_000 });
     const proxy = await stallingProxy(nats.port);

@@ -30,7 +30,7 @@ test("what a stream of a door had sent begins no more once the stream is gone", 
   stream.push(
     messages(...Array.from({ length: calls }, (_, index) => request(index + 1, "call", { command: "begin" }))),
   );
-  await until(() => state.begun > 0);
+  while (state.begun === 0) await turn();
   const closed = once(stream, "close");
   stream.destroy();
   await closed;

@@ -1,4 +1,5 @@
 /** The service of ADR-32: `nats micro` finds it, and callers without a session call its endpoints. */
+import { setTimeout as pause } from "node:timers/promises";
 import type { Msg, MsgHdrs, Subscription } from "@nats-io/transport-node";
 import { IscepError, toIscepError } from "../../../errors.js";
 import { callSubjects, commandOf, queueGroup } from "../../../nats/call-subjects.js";
@@ -35,6 +36,8 @@ class Service implements NatsPart {
   #group: Subscription | undefined;
   /** Resolves when nothing of the group is on its way to us any more. */
   #left: Promise<void> | undefined;
+  /** Full instances may have left the group to us. It must not be empty before they have heard that we close. */
+  #mustStay = true;
   #isReading = false;
   #mustReadAgain = false;
 
@@ -127,7 +130,9 @@ class Service implements NatsPart {
     const { broker, server, beat, service, others } = this.#context;
     if (broker.connection.isClosed()) return;
     const isKnown = ({ instance }: Beat): boolean => server.access !== "tokens" || others.isTrusted(instance);
-    const mustBeIn = belongsToGroup(beat(), others.all.filter(isKnown));
+    const own = beat();
+    const isLeaving = own.state === "draining" && this.#mustStay;
+    const mustBeIn = isLeaving ? this.#group !== undefined : belongsToGroup(own, others.all.filter(isKnown));
     if (mustBeIn === (this.#group !== undefined)) return;
     if (mustBeIn) {
       const prefix = callSubjects.calls(service);
@@ -163,6 +168,10 @@ class Service implements NatsPart {
   }
 
   async drain(): Promise<void> {
+    const { others, server, broker } = this.#context;
+    // Until then what comes is handed over, and waits at one that is full.
+    if (broker.isConnected && others.all.some(({ state }) => state === "full")) await pause(server.limits.natsLeaveMs);
+    this.#mustStay = false;
     this.#regroup();
     await this.#left;
     await this.#requests.idle();
