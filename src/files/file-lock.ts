@@ -2,7 +2,7 @@
  * Lets one writer at a time change a file, over all processes of this machine. The lock is a file beside it (`.lock`).
  * It can be made only once, names the process that made it, and is taken over when that process is gone. A process in
  * another container cannot be seen. So the owner touches the lock at intervals, and a process that waits takes the lock
- * over when it sees no change for several intervals. No clocks are compared, because they may differ.
+ * over when it sees no change for several intervals (`Silence`).
  *
  * The danger is in taking over: two processes that wait both see the dead owner. One removes the lock and makes its
  * own, and the other then removes that new lock. So a process that wants to remove the lock of a dead owner first takes
@@ -16,6 +16,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { IscepError } from "../errors.js";
 import { openFileExclusively, staleTemporaryFiles } from "./atomic-file.js";
 import { isOwnScope, isProcessGone, ownProcessMark } from "./process-mark.js";
+import { Silence } from "./silence.js";
 
 const holderPattern = /^([0-9]+-[0-9]+-[0-9a-f]{8})-([0-9a-f]{16})$/;
 
@@ -67,18 +68,19 @@ export async function withTouchedLock<Result>(
 async function acquire(lock: string, base: string, wait: Wait): Promise<() => void> {
   const { intervals, timeoutMs, deadlineMs } = wait;
   const holder = `${ownProcessMark()}-${randomBytes(8).toString("hex")}`;
-  let seen = "";
-  let seenAtMs = 0;
+  const pauseMs = timeoutMs / 1000;
+  const silence = new Silence(Math.max(intervals.silenceMs / 2, 3 * pauseMs));
   let file: number | undefined;
   while ((file = openFileExclusively(lock, holder)) === undefined) {
     const found = readHolder(lock) ?? ""; // it is empty when the lock was released just now
     const [, mark, number] = holderPattern.exec(found) ?? [];
     const sight = `${found} ${touchedMs(lock)}`;
-    if (sight !== seen) [seen, seenAtMs] = [sight, performance.now()];
-    const isSilent = performance.now() - seenAtMs > intervals.silenceMs;
+    const isSilent = silence.look(sight) > intervals.silenceMs;
     if (mark !== undefined && number !== undefined && (isOwnScope(mark) ? isProcessGone(mark) : isSilent)) {
       const releaseTakeover = await acquire(`${base}.${number}`, base, wait);
       try {
+        // A touch that is due in this very process, which stood still, comes first.
+        await new Promise((resolve) => setImmediate(resolve));
         // While this process waited for the takeover, the holder may have gone on.
         const isSame = readHolder(lock) === found && (isOwnScope(mark) || `${found} ${touchedMs(lock)}` === sight);
         if (isSame) rmSync(lock, { force: true });
@@ -89,7 +91,7 @@ async function acquire(lock: string, base: string, wait: Wait): Promise<() => vo
     }
     if (performance.now() >= deadlineMs) throw stillHeld(lock, found, timeoutMs);
     // A random delay, so that not all waiting processes try again at the same moment.
-    await pause(Math.max(1, (timeoutMs / 1000) * (0.5 + Math.random())));
+    await pause(Math.max(1, pauseMs * (0.5 + Math.random())));
   }
   return hold(lock, file, intervals.touchMs);
 }

@@ -200,7 +200,8 @@ export class RunJournal {
         return query.status === undefined || query.status === record.status ? record : undefined;
       });
     }
-    const record = this.#history.get(run);
+    // Another server of the folder may have begun it since.
+    const record = this.#history.get(run) ?? this.#store?.record(run);
     if (record === undefined || !maySee(identity, record)) throw new IscepError("run_not_found");
     return { runs: [this.#current(record)] };
   }

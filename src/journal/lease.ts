@@ -1,21 +1,37 @@
 /**
  * Shows in the runs folder that this server lives, for servers that cannot see its process, such as one in another
- * container. It is a file named after the process, which is touched at intervals.
+ * container. It is a file named after the process, which is touched at intervals. Whether another server lives is seen
+ * from how long its file stays as it is. The date of the file alone proves nothing, because a clock may jump, and the
+ * clocks of two machines differ.
  */
 import { readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isOwnScope, isProcessGone, isProcessMark, ownProcessMark } from "../files/process-mark.js";
+import { Silence } from "../files/silence.js";
 
 /** A busy disk or event loop may be late, but not by this many intervals. */
 const missedRenewals = 4;
 
+/**
+ * The same for a file whose date is that old. The server most likely ended before this one looked. If it lives, and the
+ * clock has jumped, it writes within one interval.
+ */
+const missedRenewalsOfOld = 2;
+
 const suffix = ".server";
+
+/** How many servers of this process have each lease. They share one mark. */
+const held = new Map<string, number>();
 
 export class ServerLease {
   readonly #folder: string;
   readonly #renewMs: number;
   readonly #path: string;
   readonly #timer: NodeJS.Timeout;
+  /** By the mark of the server. */
+  readonly #silences = new Map<string, Silence>();
+  #isClosed = false;
 
   /** @throws what the system says */
   constructor(folder: string, renewMs: number, onProblem: (error: unknown) => void) {
@@ -23,12 +39,14 @@ export class ServerLease {
     this.#renewMs = renewMs;
     this.#path = this.#pathOf(ownProcessMark());
     this.#renew();
+    held.set(this.#path, (held.get(this.#path) ?? 0) + 1);
     this.#timer = setInterval(() => {
       try {
         this.#renew();
       } catch (error) {
         onProblem(error);
       }
+      void this.#lookAround().catch((error: unknown) => this.#isClosed || onProblem(error));
     }, renewMs).unref();
   }
 
@@ -50,7 +68,11 @@ export class ServerLease {
     if (isProcessGone(mark) || !isProcessMark(mark)) return true;
     if (isOwnScope(mark)) return false;
     const stats = statSync(this.#pathOf(mark), { throwIfNoEntry: false });
-    return stats === undefined || Date.now() - stats.mtimeMs > missedRenewals * this.#renewMs;
+    if (stats === undefined) return true;
+    const silence = this.#silences.get(mark) ?? new Silence(missedRenewalsOfOld * this.#renewMs);
+    this.#silences.set(mark, silence);
+    const isOld = Date.now() - stats.mtimeMs > missedRenewals * this.#renewMs;
+    return silence.look(`${stats.mtimeMs}`) > (isOld ? missedRenewalsOfOld : missedRenewals) * this.#renewMs;
   }
 
   /** Like `isGone`, but asks once for each server, because many runs belong to one server. */
@@ -63,20 +85,38 @@ export class ServerLease {
     };
   }
 
-  /** Removes the files of servers that are gone. */
-  sweep(): void {
-    for (const name of readdirSync(this.#folder)) {
-      if (!name.endsWith(suffix)) continue;
-      if (this.isGone(name.slice(0, -suffix.length))) rmSync(join(this.#folder, name), { force: true });
-    }
+  /** Looks for all servers, so that the first question about one of them, days later, has its answer. */
+  async #lookAround(): Promise<void> {
+    const marks = new Set(marksAmong(await readdir(this.#folder)));
+    for (const mark of this.#silences.keys()) if (!marks.has(mark)) this.#silences.delete(mark);
+    for (const mark of marks) this.isGone(mark);
   }
 
+  /** Removes the files of servers that are gone. */
+  sweep(): void {
+    for (const mark of marksAmong(readdirSync(this.#folder)))
+      if (this.isGone(mark)) rmSync(this.#pathOf(mark), { force: true });
+  }
+
+  /** The file stays while another server of this process has it. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     clearInterval(this.#timer);
+    const left = (held.get(this.#path) ?? 1) - 1;
+    if (left > 0) {
+      held.set(this.#path, left);
+      return;
+    }
+    held.delete(this.#path);
     try {
       rmSync(this.#path, { force: true });
     } catch {
       // The folder is gone, so nobody looks for the file there.
     }
   }
+}
+
+function marksAmong(names: readonly string[]): string[] {
+  return names.filter((name) => name.endsWith(suffix)).map((name) => name.slice(0, -suffix.length));
 }

@@ -127,6 +127,18 @@ describe("the lock", () => {
     expect(readFileSync(`${path}.lock`, "utf8")).toBe(elsewhere);
   });
 
+  test("of another container stays when this process stood still, as its holder may have done too", async () => {
+    const path = join(temporaryFolder(), "file");
+    writeFileSync(`${path}.lock`, elsewhere);
+    let touches = 0;
+    const alive = setInterval(() => utimesSync(`${path}.lock`, 1, ++touches), 50);
+    const waiting = errorOf(() => withTouchedLock(quick, path, 700, () => 1));
+    setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400), 100);
+    expect((await waiting).code).toBe("busy");
+    clearInterval(alive);
+    expect(readFileSync(`${path}.lock`, "utf8")).toBe(elsewhere);
+  });
+
   test("is touched while it is held, and what others made in its place is left alone", async () => {
     const path = join(temporaryFolder(), "file");
     await withTouchedLock(quick, path, 1_000, async () => {

@@ -20,6 +20,8 @@ import { Run } from "#iscep/runs/run/run";
 import { endsOf, keepingFolder, linesOf, runsOf, startKeeping, startKeepingHere } from "../support/keeping-server.js";
 import { JsonText } from "#iscep/wire/json-text";
 import { collect, patternBytes } from "../support/output.js";
+import { errorOf } from "../support/error-of.js";
+import { tokens } from "../support/servers.js";
 import { later } from "../support/cleanup.js";
 import { watchForLeaks } from "../support/leaks.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
@@ -109,6 +111,15 @@ describe("a server that lets its runs end, while the next has begun", () => {
     await run.outcome;
     const other = await second.client();
     expect(await other.attach(await run.id).outcome).toMatchObject({ status: "failed", exitCode: 3 });
+    const id = await run.id;
+    expect(await other.runs({ run: id })).toMatchObject({ runs: [{ run: id, status: "failed", exitCode: 3 }] });
+    const going = client.run("held", { tag: "going" }, { detach: true, idempotencyKey: "going" });
+    expect(await other.runs({ run: await going.id })).toMatchObject({ runs: [{ command: "held", status: "running" }] });
+    const bob = await second.client({ token: tokens.bob });
+    for (const hidden of [id, await going.id])
+      expect(await errorOf(bob.runs({ run: hidden }))).toMatchObject({ code: "run_not_found" });
+    writeFileSync(path.join(folder, "go"), "");
+    expect(await going.outcome).toMatchObject({ status: "completed" });
   });
 });
 
