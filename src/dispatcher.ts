@@ -2,21 +2,17 @@
  * THE seam: every door enters here with an identity. Authorisation, validation of arguments, limits on runs, timeouts
  * and the commands log live here once, and nowhere else.
  */
-import type { ArgumentsCheck, Command, CommandDescription } from "./model/command.js";
+import type { Command, CommandDescription } from "./model/command.js";
 import type { Registry } from "./commands/registry.js";
 import { IscepError, isIscepError, toIscepError } from "./errors.js";
-import { withRules } from "./identity/argument-rules.js";
 import type { Identity } from "./model/identity.js";
 import type { Limits } from "./limits/limits.js";
-import { keepArguments } from "./logs/kept-arguments.js";
-import { useSecrets } from "./logs/known-secrets.js";
-import { hideSecrets } from "./model/secrets.js";
+import { Checking } from "./runs/checking.js";
 import { Choices } from "./runs/choices.js";
 import { Listing } from "./runs/listing.js";
 import type { ListPage, PageRoom } from "./session/list-page.js";
 import type { RunOutcome } from "./model/outcome.js";
-import type { Notices } from "./notices/notices.js";
-import { checkingError, closingError, rejected, schemaFault, stopped, takesNoInput } from "./runs/run/endings.js";
+import { rejected, stopped } from "./runs/run/endings.js";
 import { execute, type ExecutionPlaces } from "./runs/execute.js";
 import { NewPaths } from "./runs/new-paths.js";
 import { mayType, type RunsPage } from "./model/run-record.js";
@@ -29,8 +25,6 @@ import { fingerprint, repetitionFault, type Repetition } from "./runs/run/finger
 import { packetRoom } from "./runs/run/settle.js";
 import { UnderWay } from "./runs/under-way.js";
 import type { StartOptions } from "./runs/run/start-options.js";
-import { memoryBytes } from "./wire/json-memory.js";
-import { beginRunTrace } from "./traces/run-trace.js";
 import { Work, type WorkHost } from "./runs/run/work.js";
 import { ThreadPool } from "./runs/thread/pool.js";
 import { Turns, type Turn } from "./runs/turns/turns.js";
@@ -39,33 +33,28 @@ export interface DispatcherOptions extends RunJournalOptions {
   readonly registry: Registry;
   /** Whether arguments are logged, for commands that do not say it themselves. Default: false. */
   readonly logArgs?: boolean | undefined;
+  /** Called when the last place was taken, and when there is a free one again. */
+  readonly loadChanged?: (() => void) | undefined;
 }
 
 export class Dispatcher {
   readonly #registry: Registry;
   readonly #limits: Limits;
-  readonly #logArgs: boolean;
   readonly #turns: Turns;
   readonly #threads: ThreadPool;
   readonly #places: ExecutionPlaces;
-  readonly #choices: Choices;
-  /** Commands whose check has taken time once. Only a check that has begun shows that it does. */
-  readonly #slowToCheck = new WeakSet<Command>();
+  readonly #checking: Checking;
   readonly #listing: Listing;
   readonly #journal: RunJournal;
-  readonly #notices: Notices | undefined;
   readonly #host: RunHost & WorkHost;
   readonly #underWay = new UnderWay();
-  #closing = false;
 
   constructor(options: DispatcherOptions) {
-    const { limits } = options;
-    this.#registry = options.registry;
+    const { registry, limits, logArgs = false, notices, loadChanged } = options;
+    this.#registry = registry;
     this.#limits = limits;
-    this.#logArgs = options.logArgs ?? false;
-    this.#turns = new Turns(limits, (work, turn) => this.#begin(work, turn));
+    this.#turns = new Turns(limits, (work, turn) => this.#begin(work, turn), loadChanged);
     this.#journal = new RunJournal(options);
-    this.#notices = options.notices;
     this.#threads = new ThreadPool(limits);
     this.#places = { threads: this.#threads, limits, newPaths: new NewPaths() };
     this.#host = {
@@ -75,14 +64,24 @@ export class Dispatcher {
       abandoned: (run) => setTimeout(abandon, limits.callerGraceMs, run),
       unwanted: (work, run, reason) => this.#unwanted(work, run, reason),
     };
-    this.#choices = new Choices((identity, command) => {
+    const choices = new Choices((identity, command) => {
       // The server itself starts this run, so it is not kept.
       const run = new Run(command, identity, identity.owner, this.#host);
       run.notices = [];
-      this.#start(run, {}, limits.choicesTimeoutMs);
+      this.#checking.check(run, {}, { timeoutMs: limits.choicesTimeoutMs });
       return run;
     }, limits);
-    this.#listing = new Listing(options.registry, this.#choices, limits);
+    this.#checking = new Checking({
+      registry,
+      limits,
+      logArgs,
+      choices,
+      underWay: this.#underWay,
+      noticesOf: notices && ((command) => notices.of(command)),
+      lasts: (run) => this.#lasts(run),
+      admitted: (run, command, args) => this.#admitted(run, command, args),
+    });
+    this.#listing = new Listing(registry, choices, limits);
   }
 
   /**
@@ -121,7 +120,7 @@ export class Dispatcher {
     if (options.stdin === true) run.openInput();
     run.terminal = options.terminal;
     options.begins?.(run);
-    this.#start(run, args, options.timeoutMs, options.traceparent);
+    this.#checking.check(run, args, options);
     const { outcome } = run;
     if (outcome?.status !== "rejected" && (outcome === undefined || run.retention !== undefined))
       this.#journal.keep(run);
@@ -144,8 +143,7 @@ export class Dispatcher {
       return earlier;
     }
     const run = new Run(name, identity, options.source, this.#host);
-    run.loggedArgs = hideSecrets(args, this.#registry.get(name)?.secretArguments).args;
-    run.end(rejected(earlier));
+    this.#checking.refuse(run, args, earlier);
     return run;
   }
 
@@ -169,82 +167,11 @@ export class Dispatcher {
     return schedulesPage(this.#registry, this.#journal, identity, after, this.#limits.maxRunsPage);
   }
 
-  #start(run: Run, args: unknown, timeoutMs = Number.POSITIVE_INFINITY, traceparent?: string): void {
-    const { identity } = run;
-    const command = this.#registry.get(run.command);
-    // Unknown and forbidden commands get the same answer, so that no caller learns of commands that they may not run.
-    if (command === undefined || !identity.mayRun(run.command)) {
-      run.loggedArgs = args;
-      run.end(rejected(new IscepError("command_not_found")));
-      return;
-    }
-    run.notices ??= this.#notices?.of(command);
-    run.trace = beginRunTrace(run, traceparent);
-    if (command.kind === "function" || command.terminal === undefined) run.terminal = undefined;
-    if (command.stdin === false && run.input !== undefined) {
-      run.loggedArgs = hideSecrets(args, command.secretArguments).args;
-      run.end(rejected(takesNoInput(run.command)));
-      return;
-    }
-    const hidden = hideSecrets(args, command.secretArguments);
-    run.loggedArgs = hidden.args;
-    run.secrets = hidden.secrets;
-    if (run.secrets.length > 0) run.whenEnded(useSecrets(run.secrets));
-    // The caller may wait for less time than the command may take, but not for more.
-    run.timeoutMs = Math.min(command.timeoutMs ?? this.#limits.runTimeoutMs, timeoutMs);
-    const isFull = !this.#underWay.mayCheck(this.#limits);
-    const isSlow = command.choicesFrom !== undefined || this.#slowToCheck.has(command);
-    if (isFull && isSlow) return run.end(rejected(checkingError()));
-    let check: ArgumentsCheck | Promise<ArgumentsCheck>;
-    try {
-      check = command.checkArguments(args);
-      if (command.choicesFrom !== undefined) check = this.#choices.check(command.choicesFrom, check);
-      const rules = identity.argumentRules(command.name);
-      if (rules !== undefined) check = withRules(check, rules, args, command.paths);
-    } catch (error) {
-      run.end(rejected(schemaFault(error)));
-      return;
-    }
-    if (!(check instanceof Promise)) return this.#admit(run, command, check);
-    this.#slowToCheck.add(command);
-    const bytes = memoryBytes(args, this.#limits.maxCheckedArgumentsBytes);
-    if (!isFull) return this.#whenChecked(run, command, check, bytes);
-    run.end(rejected(checkingError()));
-    check.catch(() => {}); // nobody waits for it
-  }
-
-  #whenChecked(run: Run, command: Command, check: Promise<ArgumentsCheck>, bytes: number): void {
-    this.#lasts(run);
-    this.#underWay.checks(run, bytes);
-    void check
-      .then(
-        (checked) => this.#admit(run, command, checked),
-        (error: unknown) => run.end(rejected(isIscepError(error) ? error : schemaFault(error))),
-      )
-      .catch(rethrowLater)
-      .then(() => this.#underWay.checked(run));
-  }
-
-  #admit(run: Run, command: Command, check: ArgumentsCheck): void {
-    if (run.state !== "checking") return;
-    if (!check.ok) run.end(rejected(new IscepError(check.code ?? "invalid_arguments", check.message)));
-    else if (this.#closing) run.end(rejected(closingError()));
-    else {
-      this.#keepArguments(run, command);
-      this.#take(new Work(run, command, check.args, command.timeoutMs ?? this.#limits.runTimeoutMs, this.#host));
-    }
-  }
-
-  /** Keeps arguments only of an accepted call. A refused call may contain anything. */
-  #keepArguments(run: Run, { argsSchema, logArgs = this.#logArgs }: Command): void {
-    if (!logArgs) return;
-    run.keptArguments = keepArguments(argsSchema, run.loggedArgs, run.secrets, this.#limits.maxKeptArgumentsBytes);
-  }
-
-  #take(work: Work): void {
-    const run = work.first;
+  /** The call is accepted, and its work takes its turn now or later. */
+  #admitted(run: Run, command: Command, args: unknown): void {
+    const work = new Work(run, command, args, command.timeoutMs ?? this.#limits.runTimeoutMs, this.#host);
     run.work = work;
-    const turn = this.#turns.tryTake(work.command);
+    const turn = this.#turns.tryTake(command);
     if (turn !== undefined) {
       this.#begin(work, turn);
       return;
@@ -323,7 +250,7 @@ export class Dispatcher {
   }
 
   /** How many runs go on, and how many wait for their turn. */
-  get turns(): Pick<Turns, "taken" | "waiting" | "isFull" | "turned"> {
+  get turns(): Pick<Turns, "taken" | "waiting" | "isFull"> {
     return this.#turns;
   }
 
@@ -333,15 +260,7 @@ export class Dispatcher {
    * function may ignore its signal.
    */
   async close(graceMs: number, endMs = this.#limits.killGraceMs): Promise<void> {
-    this.#closing = true;
-    let leftMs = endMs;
-    for (const run of this.#underWay.runs) if (run.state !== "running") run.abort(closingError());
-    if (!(await this.#underWay.idle(graceMs))) {
-      for (const run of this.#underWay.runs) run.abort(new IscepError("cancelled", "the server was closed"));
-      const endsAtMs = performance.now() + endMs;
-      await this.#underWay.idle(endMs);
-      leftMs = Math.max(0, endsAtMs - performance.now());
-    }
+    const leftMs = await this.#underWay.close(graceMs, endMs);
     this.#turns.close();
     await this.#threads.close(0, leftMs);
   }

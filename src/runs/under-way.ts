@@ -1,5 +1,7 @@
 /** The runs that go on and those that wait, and who waits until there are none. */
+import { IscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
+import { closingError } from "./run/endings.js";
 import type { Run } from "./run/run.js";
 import type { Work } from "./run/work.js";
 
@@ -12,10 +14,16 @@ export class UnderWay {
   /** Work that waits, or lasts longer than the turn of the event loop in which it began. */
   readonly #works = new Set<Work>();
   #onIdle: (() => void) | undefined;
+  #isClosing = false;
 
   /** Work that several runs share counts once. */
   get count(): number {
     return this.#checking.size + this.#works.size;
+  }
+
+  /** Nothing more may begin. */
+  get isClosing(): boolean {
+    return this.#isClosing;
   }
 
   /** A run whose check takes time holds its arguments. So no more are checked than could begin or wait then. */
@@ -23,7 +31,7 @@ export class UnderWay {
     return this.#checking.size < maxRuns + maxQueuedRuns && this.#checkedBytes < maxCheckedArgumentsBytes;
   }
 
-  get runs(): Run[] {
+  get #runs(): Run[] {
     return [...this.#checking.keys(), ...[...this.#works].flatMap(({ runs }) => runs)];
   }
 
@@ -55,8 +63,22 @@ export class UnderWay {
     if (this.count === 0) this.#onIdle?.();
   }
 
+  /**
+   * From now on `isClosing`. What has not begun is refused, and what goes on is stopped after `graceMs`. Resolves when
+   * all have ended, and at the latest `endMs` after the grace, with what is left of `endMs`.
+   */
+  async close(graceMs: number, endMs: number): Promise<number> {
+    this.#isClosing = true;
+    for (const run of this.#runs) if (run.state !== "running") run.abort(closingError());
+    if (await this.#idle(graceMs)) return endMs;
+    for (const run of this.#runs) run.abort(new IscepError("cancelled", "the server was closed"));
+    const endsAtMs = performance.now() + endMs;
+    await this.#idle(endMs);
+    return Math.max(0, endsAtMs - performance.now());
+  }
+
   /** Resolves to true when there are none, and to false after `timeoutMs`. */
-  idle(timeoutMs: number): Promise<boolean> {
+  #idle(timeoutMs: number): Promise<boolean> {
     if (this.count === 0) return Promise.resolve(true);
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), timeoutMs);

@@ -195,8 +195,8 @@ export class Server implements DoorServer {
       history: runs?.history,
       metrics: this.#metrics,
       notices,
+      loadChanged: () => this.#loadChanges.changed(),
     });
-    dispatcher.turns.turned = () => this.#loadChanges.changed();
     const file = options.runsFolder === undefined ? undefined : join(options.runsFolder, "schedule.json");
     const shared = options.doors?.find((door) => door.claimSchedule !== undefined);
     const inFolder = runs && folderClaims(options.runsFolder ?? "", runs.isGone, limits.scheduleCatchUpMs);

@@ -40,7 +40,7 @@ export class Run implements HeldRun {
   /** The values that are logged and shown to callers who may see the run; undefined without `logArgs`. */
   keptArguments: Partial<KeptArguments> | undefined;
   /** The texts that the call gave for secret arguments. No log may have them. */
-  secrets: readonly string[] = [];
+  secrets: readonly string[] = noSecrets;
   /** undefined when nobody traces. */
   trace: RunTrace | undefined;
   /** Who may have to be told of its end. undefined: nobody. */
@@ -231,6 +231,8 @@ export class Run implements HeldRun {
     return (this.#lasting ??= new LastingRun(this));
   }
 }
+
+const noSecrets: readonly string[] = [];
 
 /** The memory of the objects of an ended run. */
 const objectBytes = 2_048;

@@ -38,15 +38,16 @@ export class Turns {
   readonly #concurrency: Concurrency<Member>;
   /** For each waiting work, how it leaves the queue. */
   readonly #waiting = new Map<Work, () => void>();
-  /** Called when the server has become full, and when it is full no more. */
-  turned: () => void = () => {};
   #telling: NodeJS.Timeout | undefined;
 
-  /** @param begins called for work that had to wait, when its turn has come */
-  constructor(limits: Limits, begins: (work: Work, turn: Turn) => void) {
+  /**
+   * @param begins called for work that had to wait, when its turn has come
+   * @param turned called when the server has become full, and when it is full no more
+   */
+  constructor(limits: Limits, begins: (work: Work, turn: Turn) => void, turned?: () => void) {
     this.#limits = limits;
     this.#begins = begins;
-    this.#places = new Places(limits.maxRuns, limits.maxQueuedRuns, () => this.turned());
+    this.#places = new Places(limits.maxRuns, limits.maxQueuedRuns, turned);
     this.#threadPlaces = new Places(limits.maxThreads, limits.maxQueuedRuns);
     this.#concurrency = new Concurrency(limits.maxQueuedRuns);
   }
