@@ -111,7 +111,7 @@ export async function check(
   }
   if (nats !== undefined) {
     await findings.examine("nats", async () => {
-      const { checkAccess, checkNatsSettings } = await import("../../doors/nats/settings.js");
+      const { checkAccess, checkNatsSettings } = await import("../../doors/nats/parts/settings.js");
       const { address, service } = checkNatsSettings(natsSettings(nats, options.allowCleartext));
       checkAccess(new Server(options), address);
       return `an instance of ${formatService(address, service)}`;

@@ -7,18 +7,18 @@ import { newId } from "../../nats/subjects.js";
 import { packageVersion } from "../../version.js";
 import type { ScheduleClaim, ScheduledTime } from "../../schedule/shared-times.js";
 import type { Door, DoorServer } from "../door.js";
-import { openBeats } from "./beats.js";
-import { brokerAtLast } from "./broker-at-last.js";
-import { openLinks } from "./links.js";
-import type { NatsPart, OpenNatsPart } from "./part.js";
-import { OtherInstances } from "./other-instances.js";
+import { openBeats } from "./parts/beats.js";
+import { brokerAtLast } from "./parts/broker-at-last.js";
+import { openLinks } from "./parts/links.js";
+import type { NatsPart, OpenNatsPart } from "./parts/part.js";
+import { OtherInstances } from "./parts/other-instances.js";
 import { openQueueWork } from "./queue/work.js";
 import { ScheduleClaims } from "./queue/schedule-claims.js";
 import { openService } from "./service/service.js";
-import { checkAccess, checkNatsSettings, type NatsPlace, type NatsSettings } from "./settings.js";
+import { checkAccess, checkNatsSettings, type NatsPlace, type NatsSettings } from "./parts/settings.js";
 
 export { isNatsAnswer, natsProof, type NatsAnswer, type NatsProofOptions } from "../../nats/request-header.js";
-export type { NatsSettings } from "./settings.js";
+export type { NatsSettings } from "./parts/settings.js";
 export type { NatsCredentials, NatsTlsFiles } from "../../nats/credentials.js";
 
 /**

@@ -1,7 +1,7 @@
 /** Several instances share requests without a session: none is refused while one of them has room. */
 import { describe, expect, test } from "vitest";
 import { decodeBeat, encodeBeat, type Beat } from "#iscep/nats/beat";
-import { belongsToGroup, withRoom } from "#iscep/doors/nats/other-instances";
+import { belongsToGroup, withRoom } from "#iscep/doors/nats/parts/other-instances";
 import { callSubjects } from "#iscep/nats/call-subjects";
 import { natsProof } from "#iscep/nats/request-header";
 import { addToken } from "#iscep/identity/tokens-writer";

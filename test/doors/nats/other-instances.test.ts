@@ -1,7 +1,7 @@
 /** What an instance knows of the others, on a bus where anybody may invent beats. */
 import { describe, expect, test } from "vitest";
 import { defaultLimits } from "iscep";
-import { OtherInstances } from "#iscep/doors/nats/other-instances";
+import { OtherInstances } from "#iscep/doors/nats/parts/other-instances";
 import { encodeBeat, type Beat } from "#iscep/nats/beat";
 import { later } from "../../support/cleanup.js";
 import { watchForLeaks } from "../../support/leaks.js";

@@ -12,7 +12,7 @@ import {
 } from "iscep";
 import { Registry } from "#iscep/commands/registry";
 import { Dispatcher } from "#iscep/dispatcher";
-import { OtherInstances } from "#iscep/doors/nats/other-instances";
+import { OtherInstances } from "#iscep/doors/nats/parts/other-instances";
 import { ScheduleClaims } from "#iscep/doors/nats/queue/schedule-claims";
 import { parseBrokerAddress } from "#iscep/nats/address";
 import { encodeBeat, type InstanceState } from "#iscep/nats/beat";

@@ -10,7 +10,7 @@ import { keyName } from "../../../nats/queue/claims.js";
 import { noToken } from "../../../nats/queue/durable.js";
 import { natsSource } from "../../../nats/subjects.js";
 import { queuedRunId, readProofHeader, toQueue, type RequestProof } from "../../../session/request-proof.js";
-import type { NatsPartContext } from "../part.js";
+import type { NatsPartContext } from "../parts/part.js";
 import { argumentsOf, headerOf, proofName, provenHeadersOf, wishesOf } from "../service/message.js";
 import { tokenProofOf } from "../service/proofs.js";
 

@@ -4,7 +4,7 @@ import { IscepError } from "../../../errors.js";
 import { Claims } from "../../../nats/queue/claims.js";
 import { queueClaims } from "../../../nats/queue/work-queue.js";
 import type { ScheduleClaim, ScheduledTime } from "../../../schedule/shared-times.js";
-import type { NatsPartContext } from "../part.js";
+import type { NatsPartContext } from "../parts/part.js";
 
 const dayMs = 86_400_000;
 const retryMs = 500;

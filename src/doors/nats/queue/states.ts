@@ -4,7 +4,7 @@ import type { Claims } from "../../../nats/queue/claims.js";
 import { readDurableState, type DurableState } from "../../../nats/queue/durable.js";
 import { queueName, type WorkQueue } from "../../../nats/queue/work-queue.js";
 import type { OutcomeStatus } from "../../../model/outcome.js";
-import type { NatsPartContext } from "../part.js";
+import type { NatsPartContext } from "../parts/part.js";
 
 export interface StartedCall {
   readonly instance: string;

@@ -10,7 +10,7 @@ import { isRefusal } from "../../../nats/queue/jetstream-faults.js";
 import { isInbox, natsSource } from "../../../nats/subjects.js";
 import { openWorkQueue, queueClaims, type WorkQueue } from "../../../nats/queue/work-queue.js";
 import { durableMessage } from "../../../session/request-proof.js";
-import type { NatsPart, NatsPartContext } from "../part.js";
+import type { NatsPart, NatsPartContext } from "../parts/part.js";
 import { Rate } from "../../../nats/rate.js";
 import { beginCall, callerOf, keyClaimOf, readQueuedCall, type KeyClaim, type QueuedCall } from "./queued-call.js";
 import { QueueStates } from "./states.js";

@@ -6,8 +6,8 @@ import { callSubjects } from "../../../nats/call-subjects.js";
 import { hasNoResponder, wasTooLong } from "../../../nats/faults.js";
 import { natsSource } from "../../../nats/subjects.js";
 import { provenHeaders, readProofHeader, takenMessage } from "../../../session/request-proof.js";
-import { openFor, withRoom } from "../other-instances.js";
-import type { NatsPartContext } from "../part.js";
+import { openFor, withRoom } from "../parts/other-instances.js";
+import type { NatsPartContext } from "../parts/part.js";
 import { proofName, replyName, triedName, type ServiceMessage } from "./message.js";
 
 /** The answer of an instance that does not take a request. */

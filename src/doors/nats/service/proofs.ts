@@ -7,7 +7,7 @@ import { natsSource } from "../../../nats/subjects.js";
 import { RequestMemory } from "../../../session/request-memory.js";
 import { isProvenRequest, readProofHeader, toAny, type RequestProof } from "../../../session/request-proof.js";
 import type { Requester, TokenProof } from "../../door.js";
-import type { NatsPartContext } from "../part.js";
+import type { NatsPartContext } from "../parts/part.js";
 import type { ServiceMessage } from "./message.js";
 import { maxValueBytes } from "./reply.js";
 

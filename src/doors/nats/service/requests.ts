@@ -4,7 +4,7 @@ import { IscepError, toIscepError, type ErrorCode } from "../../../errors.js";
 import type { Outcome } from "../../../model/outcome.js";
 import type { HandOver } from "./hand-over.js";
 import { refusedIt, takenBy } from "./hand-over.js";
-import type { NatsPartContext } from "../part.js";
+import type { NatsPartContext } from "../parts/part.js";
 import { argumentsOf, wishesOf, type ServiceMessage } from "./message.js";
 import { ServiceProofs, type KeyOwner, type KnownRequest, type NewRequest } from "./proofs.js";
 import { Rate } from "../../../nats/rate.js";

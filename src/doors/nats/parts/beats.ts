@@ -1,7 +1,7 @@
 /** Tells callers that this instance is there, how much it has to do, and when it leaves. */
-import { encodeBeat } from "../../nats/beat.js";
-import { Rate } from "../../nats/rate.js";
-import { isInbox, subjects } from "../../nats/subjects.js";
+import { encodeBeat } from "../../../nats/beat.js";
+import { Rate } from "../../../nats/rate.js";
+import { isInbox, subjects } from "../../../nats/subjects.js";
 import type { NatsPart, NatsPartContext } from "./part.js";
 
 /**

@@ -1,7 +1,7 @@
 /** Waits for a broker that is not there yet, for as long as the server lives. */
 import { setTimeout as pause } from "node:timers/promises";
-import { toIscepError, type IscepError } from "../../errors.js";
-import { Broker, type BrokerOptions } from "../../nats/broker.js";
+import { toIscepError, type IscepError } from "../../../errors.js";
+import { Broker, type BrokerOptions } from "../../../nats/broker.js";
 
 /**
  * @param failed called after each attempt in vain

@@ -1,7 +1,7 @@
 /** The door of NATS consists of parts: links, beats, the service of ADR-32. Each begins when the broker is there for the first time. */
-import type { Broker } from "../../nats/broker.js";
-import type { Beat } from "../../nats/beat.js";
-import type { DoorServer } from "../door.js";
+import type { Broker } from "../../../nats/broker.js";
+import type { Beat } from "../../../nats/beat.js";
+import type { DoorServer } from "../../door.js";
 import type { OtherInstances } from "./other-instances.js";
 
 export interface NatsPartContext {

@@ -1,10 +1,10 @@
 /** The settings of a door for NATS. */
-import { IscepError } from "../../errors.js";
-import { checkCleartext, isLocalBroker, parseBrokerAddress, type BrokerAddress } from "../../nats/address.js";
-import { natsCredentialNames, type NatsCredentials } from "../../nats/credentials.js";
-import { checkServiceName } from "../../nats/subjects.js";
-import { refuseUnknownOption } from "../../text/unknown-option.js";
-import type { DoorServer } from "../door.js";
+import { IscepError } from "../../../errors.js";
+import { checkCleartext, isLocalBroker, parseBrokerAddress, type BrokerAddress } from "../../../nats/address.js";
+import { natsCredentialNames, type NatsCredentials } from "../../../nats/credentials.js";
+import { checkServiceName } from "../../../nats/subjects.js";
+import { refuseUnknownOption } from "../../../text/unknown-option.js";
+import type { DoorServer } from "../../door.js";
 
 export interface NatsSettings extends NatsCredentials {
   /**

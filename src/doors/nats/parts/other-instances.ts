@@ -1,10 +1,10 @@
 /** The other instances of this service, as their latest beats describe them. */
 import type { Subscription } from "@nats-io/transport-node";
-import type { Limits } from "../../limits/limits.js";
-import { readBeat, type Beat, type InstanceState } from "../../nats/beat.js";
-import type { Broker } from "../../nats/broker.js";
-import { Rate } from "../../nats/rate.js";
-import { subjects } from "../../nats/subjects.js";
+import type { Limits } from "../../../limits/limits.js";
+import { readBeat, type Beat, type InstanceState } from "../../../nats/beat.js";
+import type { Broker } from "../../../nats/broker.js";
+import { Rate } from "../../../nats/rate.js";
+import { subjects } from "../../../nats/subjects.js";
 
 /** For how long an instance that has taken a request counts as proven. */
 const trustedMs = 60_000;
