@@ -117,13 +117,14 @@ export const fileLimits = {
   tokenWarningDays: {
     default: 14,
     max: 36_500,
-    reason: "how long before a token expires its server warns, so that there is time to rotate it",
+    reason: "how long before a token or its own certificate ends a server warns, so that there is time for a new one",
   },
   tokenWarningIntervalMs: {
     min: 1,
     default: 3_600_000,
     max: forever,
-    reason: "how often a server looks for tokens that expire soon, because the file may stay the same for months",
+    reason:
+      "how often a server looks whether a token or its certificate ends soon, because the files may stay the same for months",
   },
   certificateLifetimeDays: {
     default: 3_650,

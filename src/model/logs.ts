@@ -49,7 +49,7 @@ export interface AccessEvent {
 
 /** A line of error.log: something went wrong in the server, or with a request. */
 export interface ErrorEvent {
-  /** A stable word: `malformed`, `unauthorized`, `command_failed`, `tokens_file`, `internal`, … */
+  /** A stable word: `malformed`, `unauthorized`, `command_failed`, `tokens_file`, `certificate`, `internal`, … */
   readonly event: string;
   /** A sentence for people. */
   readonly message: string;

@@ -1,6 +1,7 @@
 /** All places on which a server listens: its own, and those that its doors asked for. */
 import { formatAddress, parseAddress, type ListenPlace } from "../transport/address.js";
 import type { AcceptedStream, AcceptOptions, HttpConnection } from "../doors/door.js";
+import { CertificateEnd } from "./certificate-end.js";
 import { checkPlace, placesOf } from "./listen-places.js";
 import { sumOfBytes, type PlacesAddress } from "./listeners.js";
 import type { ServerOptions } from "./options.js";
@@ -16,6 +17,7 @@ export class PacketDoors {
   readonly #own: PacketDoor;
   readonly #doors: PacketDoor[];
   readonly #streams: StreamDoor;
+  readonly #certificateEnd: CertificateEnd;
 
   private constructor(
     serverOptions: ServerOptions,
@@ -27,6 +29,7 @@ export class PacketDoors {
     this.#own = own;
     this.#doors = [own];
     this.#streams = new StreamDoor(shared);
+    this.#certificateEnd = new CertificateEnd(shared.certificate, shared.host);
   }
 
   /** @throws IscepError `listen_failed`; then no place is held */
@@ -85,6 +88,7 @@ export class PacketDoors {
   /** Uses this certificate for handshakes from now on. */
   setCertificate(certificate: ServerCertificate): void {
     this.#shared = { ...this.#shared, certificate };
+    this.#certificateEnd.use(certificate);
     for (const door of this.#doors) door.setCertificate(certificate);
   }
 
@@ -95,6 +99,7 @@ export class PacketDoors {
 
   /** Cuts all open connections. */
   async close(): Promise<void> {
+    this.#certificateEnd.close();
     await Promise.all([...this.#doors, this.#streams].map((door) => door.close()));
   }
 }

@@ -458,6 +458,29 @@ describe("iscep check", () => {
     ]);
   });
 
+  test("warns of a certificate that ends soon, given or of the server's own making", async () => {
+    const folder = temporaryFolder();
+    for (const [tls, cert, key] of [
+      ["{ cert: kept/c.pem, key: kept/k.pem }", "kept/c.pem", "kept/k.pem"],
+      ["true", "kept/server-cert.pem", "kept/server-key.pem"],
+    ] as const) {
+      await writeFile(
+        join(folder, "iscep.yaml"),
+        `state: kept\ntls: ${tls}\ncommands: { hello: { run: [echo, hello] } }\n`,
+      );
+      await mkdir(join(folder, "kept"), { recursive: true });
+      for (const days of [10, 20]) {
+        await iscep(["cert", "--force", "--days", `${days}`, "--cert", cert, "--key", key], { folder });
+        const { ok, findings: found } = await findings(folder);
+        const warnings = found.filter(({ level, about }) => level === "warning" && about === "certificate");
+        expect(ok).toBe(true);
+        expect(warnings.map(({ message }) => message)).toEqual(
+          days === 10 ? [expect.stringMatching(/^it ends at 20.*; renew it/)] : [],
+        );
+      }
+    }
+  });
+
   test("tells all faults of key and certificate, not only the first", async () => {
     const folder = await initialisedFolder();
     await writeFile(join(folder, "cert.pem"), "x");

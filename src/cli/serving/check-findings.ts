@@ -11,6 +11,7 @@ import {
 import { listTokens, type ListedToken } from "../../identity/tokens-writer.js";
 import { defaultLimits, resolveLimits } from "../../limits/limits.js";
 import type { ListenPlace } from "../../transport/address.js";
+import { nearEnd } from "../../server/certificate-end.js";
 import { clientAuthorities } from "../../server/client-certificates.js";
 import { placesOf } from "../../server/listen-places.js";
 import { Server } from "../../server/server.js";
@@ -183,17 +184,27 @@ async function checkCertificate(findings: Findings, settings: ServeSettings): Pr
       certificate = loadServerCertificate(tls);
       return `${tls.cert}: ${certificate.pin}`;
     });
+    warnOfEnd(findings, certificate, settings);
     if (certificate !== undefined) await tryCertificate(findings, `the certificate ${tls.cert}`, certificate);
     if (isGood) for (const line of keyOpenToOthers({ tls })) findings.add("warning", "certificate", line);
     return;
   }
   const folder = stateFolder ?? defaultStateFolder(surroundings().env);
+  let certificate: Certificate | undefined;
   await findings.examine("certificate", () => {
-    const certificate = findServerCertificate(folder);
+    certificate = findServerCertificate(folder);
     if (certificate !== undefined) return `in ${folder}: ${certificate.pin}`;
     checkFolder(folder);
     return `will be made in ${folder} at the first start`;
   });
+  warnOfEnd(findings, certificate, settings);
+}
+
+function warnOfEnd(findings: Findings, certificate: Certificate | undefined, { limits }: ServeSettings): void {
+  if (certificate === undefined) return;
+  const end = nearEnd(certificate.certPem, resolveLimits(limits));
+  if (end !== undefined)
+    findings.add("warning", "certificate", `it ends at ${end}; renew it, or make a new one with \`iscep cert\``);
 }
 
 async function tryCertificate(findings: Findings, name: string, certificate: Certificate): Promise<void> {
