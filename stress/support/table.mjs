@@ -51,7 +51,7 @@ export function writeTable(rows, numbers) {
     `# Promises
 
 \`npm run stress\` runs these programs, compares what they measure with what was promised, and writes this page. It fails when a promise is not held.
-\`npm run stress -- 6\` runs one of them and replaces its row. The programs are in \`stress/promises/\`, one file each. Attackers and honest callers are
+Where a row says **no**, a note below says why: a promise is not changed to fit what was measured. \`npm run stress -- 6\` runs one of them and replaces its row. The programs are in \`stress/promises/\`, one file each. Attackers and honest callers are
 processes of their own, and the attackers (\`stress/attackers/\`) use no code of iscep. \`.ci/run\` runs short forms of all.
 
 The machine: ${machine}. Server, attackers and callers share these cores. Times are UTC.
