@@ -47,45 +47,6 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByRole("heading", { name: "hello" }).waitFor();
   });
 
-  test("a wrong token is told at the field, and no script can read the cookie", async () => {
-    const page = await browser.open();
-    await page.goto(`${server.origin}/console/`);
-    await page.getByLabel("Token").fill("isct_nobody_nothing");
-    await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByText("does not know this token").waitFor();
-    await expect.poll(() => page.evaluate("document.activeElement.id")).toBe("token");
-    await page.getByLabel("Token").fill(server.token);
-    await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "Commands" }).waitFor();
-    expect(await page.evaluate("document.cookie + JSON.stringify({...localStorage, ...sessionStorage})")).not.toContain(
-      "isct_",
-    );
-    const [cookie] = await page.context().cookies();
-    expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Strict", secure: true });
-  });
-
-  test("signing out ends it, here and for the cookie", async () => {
-    const page = await signedIn();
-    const cookies = await page.context().cookies();
-    await page.getByRole("button", { name: "Sign out" }).click();
-    await page.getByRole("heading", { name: "Sign in" }).waitFor();
-    await page.context().addCookies(cookies);
-    await page.reload();
-    await page.getByRole("heading", { name: "Sign in" }).waitFor();
-    await expect.poll(() => page.getByRole("navigation").count()).toBe(0);
-  });
-
-  test("a session that the server forgot is told, and the same page comes back", async () => {
-    const page = await signedIn("/console/runs");
-    await page.context().clearCookies();
-    await page.getByRole("link", { name: "Schedules" }).click();
-    await page.getByText("Your sign-in has ended").waitFor();
-    await page.getByLabel("Token").fill(server.token);
-    await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "Schedules" }).waitFor();
-    expect(page.url()).toBe(`${server.origin}/console/schedules`);
-  });
-
   test("a command is found, its form filled in, and its output comes while it runs", async () => {
     const page = await signedIn();
     await page.getByLabel("Search commands").fill("tell how far");
@@ -363,31 +324,6 @@ describe.skipIf(hasNoBrowser)("the console", () => {
     await page.getByText("At 03:30 from Monday to Friday").waitFor();
     await page.getByText("Europe/Berlin").waitFor();
     await expect.poll(() => page.locator(".schedule-times").innerText()).toMatch(/Next\s+(?:now|in \d+ (?:h|d|min|s))/);
-  });
-
-  test("a token sees what it may do, and why, and nothing else", async () => {
-    const page = await signedIn("/console/", server.narrowToken);
-    await page.getByRole("link", { name: /^hello/ }).waitFor();
-    expect(await page.locator("a.command").count()).toBe(1);
-    await page.getByRole("link", { name: "Access" }).click();
-    await page.getByText("grace").first().waitFor();
-    await page.getByText("run:hello").first().waitFor();
-    await page.goto(`${server.origin}/console/commands/wipe`);
-    await page.getByText("There is no such command, or this token may not run it").waitFor();
-    await page.goto(`${server.origin}/console/runs/01900000-0000-7000-8000-000000000000`);
-    await page.getByText(/no such run/i).waitFor();
-    // The command line has a hint of its own, which is no help here.
-    expect(await page.locator(".note").innerText()).not.toMatch(/iscep runs|GET/);
-    await page.goto(`${server.origin}/console/what/is/this`);
-    await page.getByText("There is no page at this address").waitFor();
-  });
-
-  test("a sign-in that ends soon is told", async () => {
-    const page = await signedIn("/console/", server.shortToken);
-    await page.getByText(/This sign-in ends in (?:[1-9] min|\d+ s)/).waitFor();
-    await page.getByRole("link", { name: "Access" }).click();
-    await page.getByText("Valid until").waitFor();
-    await expect.poll(() => page.locator(".account-facts").innerText()).toMatch(/in (?:[1-9] min|less than a minute)/);
   });
 
   test("activity shows what ran, by command", async () => {

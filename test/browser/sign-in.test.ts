@@ -1,10 +1,10 @@
-/** Who is signed in to the console, and what they may: in a real browser with a real server. */
+/** Who is signed in to the console, and what they may do there: in a real browser with a real server. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hasNoBrowser, useBrowser } from "../support/browser.js";
 import { openConsoleServer, type ConsoleServer } from "../support/console-server.js";
 
-describe.skipIf(hasNoBrowser)("somebody who is signed in to the console", () => {
+describe.skipIf(hasNoBrowser)("somebody who signs in to the console", () => {
   const browser = useBrowser();
   let server: ConsoleServer;
   let bob = "";
@@ -30,6 +30,70 @@ describe.skipIf(hasNoBrowser)("somebody who is signed in to the console", () => 
     await enter(page, token);
     return page;
   }
+
+  test("with a wrong token is told so at the field, and no script can read the cookie", async () => {
+    const page = await browser.open();
+    await page.goto(`${server.origin}/console/`);
+    await page.getByLabel("Token").fill("isct_nobody_nothing");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("does not know this token").waitFor();
+    await expect.poll(() => page.evaluate("document.activeElement.id")).toBe("token");
+    await page.getByLabel("Token").fill(server.token);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Commands" }).waitFor();
+    expect(await page.evaluate("document.cookie + JSON.stringify({...localStorage, ...sessionStorage})")).not.toContain(
+      "isct_",
+    );
+    const [cookie] = await page.context().cookies();
+    expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Strict", secure: true });
+  });
+
+  test("signs out here and for the cookie", async () => {
+    const page = await signedIn();
+    const cookies = await page.context().cookies();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await page.context().addCookies(cookies);
+    await page.reload();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await expect.poll(() => page.getByRole("navigation").count()).toBe(0);
+  });
+
+  test("by a session that the server forgot is told so, and comes back to the same page", async () => {
+    const page = await signedIn("/console/runs");
+    await page.context().clearCookies();
+    await page.getByRole("link", { name: "Schedules" }).click();
+    await page.getByText("Your sign-in has ended").waitFor();
+    await page.getByLabel("Token").fill(server.token);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Schedules" }).waitFor();
+    expect(page.url()).toBe(`${server.origin}/console/schedules`);
+  });
+
+  test("sees what their token may do, and why, and nothing else", async () => {
+    const page = await signedIn("/console/", server.narrowToken);
+    await page.getByRole("link", { name: /^hello/ }).waitFor();
+    expect(await page.locator("a.command").count()).toBe(1);
+    await page.getByRole("link", { name: "Access" }).click();
+    await page.getByText("grace").first().waitFor();
+    await page.getByText("run:hello").first().waitFor();
+    await page.goto(`${server.origin}/console/commands/wipe`);
+    await page.getByText("There is no such command, or this token may not run it").waitFor();
+    await page.goto(`${server.origin}/console/runs/01900000-0000-7000-8000-000000000000`);
+    await page.getByText(/no such run/i).waitFor();
+    // The command line has a hint of its own, which is no help here.
+    expect(await page.locator(".note").innerText()).not.toMatch(/iscep runs|GET/);
+    await page.goto(`${server.origin}/console/what/is/this`);
+    await page.getByText("There is no page at this address").waitFor();
+  });
+
+  test("is told that this ends soon", async () => {
+    const page = await signedIn("/console/", server.shortToken);
+    await page.getByText(/This sign-in ends in (?:[1-9] min|\d+ s)/).waitFor();
+    await page.getByRole("link", { name: "Access" }).click();
+    await page.getByText("Valid until").waitFor();
+    await expect.poll(() => page.locator(".account-facts").innerText()).toMatch(/in (?:[1-9] min|less than a minute)/);
+  });
 
   test("and may not list commands stays signed in", async () => {
     const page = await signedIn("/console/", bob);
