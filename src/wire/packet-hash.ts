@@ -33,7 +33,7 @@ export const sha256: PacketHash = {
   words: "the SHA-256 of its type and content",
   seal(packet) {
     const end = packet.length - hashBytes;
-    // The digest is a binary string, because to make a Buffer of it costs more than the digest (docs/PERFORMANCE.md).
+    // The digest is a binary string, because to make a Buffer of it costs more than the digest.
     packet.write(hash("sha256", packet.subarray(sizeFieldBytes, end), "binary"), end, "binary");
   },
   tail: (head, bytes) => createHash("sha256").update(head.subarray(sizeFieldBytes)).update(bytes).digest(),
