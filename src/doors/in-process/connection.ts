@@ -16,6 +16,8 @@ import { checkRequestSize, type ClientConnection } from "../../client/version2/c
 import type { Workload } from "../fair-work.js";
 import { SessionCalls } from "../version2/session-calls.js";
 import { SessionRequests } from "../version2/session-requests.js";
+import { OutputTurns } from "../version2/output-turns.js";
+import type { SessionWriter } from "../version2/session-writer.js";
 import type { InProcessHost, InProcessSession } from "./host.js";
 import { InProcessIdentity, type CallerIdentity } from "./identity.js";
 
@@ -42,6 +44,7 @@ interface ServerSide {
   readonly host: InProcessHost;
   readonly calls: SessionCalls;
   readonly requests: SessionRequests;
+  readonly turns: OutputTurns;
 }
 
 export class InProcessConnection implements ClientConnection, InProcessSession, Workload {
@@ -97,7 +100,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     this.#events = [];
     for (const event of events) this.#tell(event);
     if (this.#sent.length > 0) this.#offer();
-    this.#server?.calls.streams.flush();
+    this.#server?.turns.take();
     if (this.#gone !== undefined && this.#events.length === 0) {
       const error = this.#gone;
       this.#stop();
@@ -124,7 +127,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
   work(_nowMs: number, untilMs: number): boolean {
     const server = this.#server;
     if (server?.calls.answerUntil(untilMs) === true || server?.requests.answerUntil(untilMs) === true) {
-      server.calls.streams.flush();
+      server.turns.take();
       return true;
     }
     let handled = 0;
@@ -134,7 +137,7 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
       if (performance.now() >= untilMs) break;
     }
     this.#sent.splice(0, handled);
-    this.#server?.calls.streams.flush();
+    this.#server?.turns.take();
     return this.#sent.length > 0;
   }
 
@@ -174,24 +177,28 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
   }
 
   #connect(host: InProcessHost): ServerSide {
-    const { limits, source, runId, valueRoom } = this.#options;
+    const { source, runId, valueRoom } = this.#options;
+    const turns = new OutputTurns();
+    const writer: SessionWriter = {
+      send: (text) => this.#answer(text),
+      mayAnswer: () => true,
+      // The windows bound how much waits.
+      maySendOutput: () => true,
+      sendOutput: (stream, piece) => this.#output(stream, piece),
+      cork: () => {},
+      uncork: () => {},
+      pumpSoon: (stream) => {
+        turns.add(stream);
+        this.#schedule();
+      },
+    };
     const calls = new SessionCalls({
-      dispatcher: host.dispatcher,
-      limits,
+      server: host,
       source,
       runId,
       valueRoom,
-      mayAnswer: () => true,
+      writer,
       workLater: () => host.work.wait(this),
-      carrier: {
-        // The windows bound how much waits.
-        mayWrite: () => true,
-        write: (stream, piece) => this.#output(stream, piece),
-        cork: () => {},
-        uncork: () => {},
-      },
-      send: (text) => this.#answer(text),
-      flushSoon: () => this.#schedule(),
       violation: (error) => this.#end(error),
       outputGone: (call, error) => this.#answer(outputGoneText(call, error)),
       idle: () => void host.inProcess.delete(this),
@@ -200,15 +207,14 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
       server: host,
       identity: this.#identity,
       calls,
-      send: (text) => this.#answer(text),
-      mayAnswer: () => true,
+      writer,
       workLater: () => host.work.wait(this),
       authenticated: () => {},
       wrongToken: () => {},
       violation: (error) => this.#end(error),
       goAway: (_code, message) => this.#end(new IscepError("lost", message)),
     });
-    return { host, calls, requests };
+    return { host, calls, requests, turns };
   }
 
   #answer(text: string): void {

@@ -2,14 +2,10 @@
  * The door of version 2, for one session. Requests go to the dispatcher at once, each answer leaves when its run has
  * ended, and output flows as far as the windows allow.
  */
-import type { Dispatcher } from "../../dispatcher.js";
-import { toIscepError, type IscepError } from "../../errors.js";
-import type { Limits } from "../../limits/limits.js";
+import type { IscepError } from "../../errors.js";
 import { newNonce, type PacketKeys } from "../../session/proof.js";
-import { Outbox } from "../../session/outbox.js";
 import { notificationText, Version2ServerSession, type Version2ServerEvent } from "../../session/version2-server.js";
 import type { ByteStream } from "../../transport/byte-stream.js";
-import { writtenBytesOf } from "../../transport/written-bytes.js";
 import { packageVersion } from "../../version.js";
 import { packetMac } from "../../wire/packet-mac.js";
 import { packetHashes } from "../../wire/packet-hash.js";
@@ -17,9 +13,8 @@ import type { Connection, ConnectionHost, Greeting } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
 import type { Workload } from "../fair-work.js";
 import { ReadAllowance } from "../read-allowance.js";
-import { WriteWindow } from "../write-window.js";
 import { helloChoices } from "./hello-choices.js";
-import { OutputPackets } from "./output-packets.js";
+import { PacketWriter, type PacketWriterHost } from "./packet-writer.js";
 import { SessionCalls } from "./session-calls.js";
 import { SessionIdentity } from "./session-identity.js";
 import type { SessionCallsHost } from "./session-calls-host.js";
@@ -32,23 +27,20 @@ const messagesALook = 16;
 const longMethods: ReadonlySet<string> = new Set(["list", "runs", "schedules", "echo", "window"]);
 
 /** A connection is itself the host of its calls and requests, so that 10,000 idle connections need no objects in between. */
-export class Version2Connection implements Connection, Workload, SessionCallsHost, SessionRequestsHost {
+export class Version2Connection
+  implements Connection, Workload, SessionCallsHost, SessionRequestsHost, PacketWriterHost
+{
   readonly id: number;
   readonly source: string;
   readonly #socket: ByteStream;
   readonly #host: ConnectionHost;
   readonly #session: Version2ServerSession;
   readonly identity: SessionIdentity;
+  readonly writer: PacketWriter;
   readonly calls: SessionCalls;
   readonly #requests: SessionRequests;
-  readonly #outbox: Outbox;
   readonly #deadlines: ConnectionDeadlines;
   readonly #allowance: ReadAllowance;
-  readonly #writes: WriteWindow;
-  readonly carrier: OutputPackets;
-  #flushIsScheduled = false;
-  /** True while the socket holds so much that it will tell when it is empty. */
-  #isBackedUp = false;
   /** The server closes: it accepts no new requests, but calls in flight are not cut. */
   #draining = false;
   #closing: string | undefined;
@@ -64,9 +56,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     this.#session = new Version2ServerSession(limits, first?.hello);
     this.identity = new SessionIdentity(authenticator, source);
     this.#allowance = new ReadAllowance(limits);
-    this.#writes = new WriteWindow(socket, limits, host.unsent);
-    this.#outbox = new Outbox(limits);
-    this.carrier = new OutputPackets(socket, this.#writes, this.#outbox);
+    this.writer = new PacketWriter(socket, limits, host.unsent, this);
     const idleTimeoutMs = 3 * limits.pingIntervalMs;
     this.#deadlines = new ConnectionDeadlines(limits, performance.now(), !this.identity.isKnown, idleTimeoutMs);
     this.calls = new SessionCalls(this);
@@ -75,7 +65,6 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     else host.awaited(this);
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
     socket.on("end", () => this.#peerEnded());
-    socket.on("drain", () => this.#drained());
     socket.on("error", (error: Error) => this.cut(`the connection broke: ${error.message}`));
     socket.on("close", () => this.#closed());
     if (first !== undefined) this.#received(first.bytes);
@@ -89,14 +78,6 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     if (this.isStranger) this.#allowance.countStranger(chunk.length);
     this.#session.receive(chunk);
     if (!this.#host.work.offer(this)) this.#socket.pause();
-  }
-
-  get dispatcher(): Dispatcher {
-    return this.#host.dispatcher;
-  }
-
-  get limits(): Limits {
-    return this.#host.limits;
   }
 
   get server(): ConnectionHost {
@@ -117,9 +98,9 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
       this.goAway("too_large", "too much came before the authentication");
       return false;
     }
-    this.#flush();
+    this.writer.flush();
     // Until the peer reads, nothing more is done for it.
-    const isHeldBack = isTimeUp || (this.#isBackedUp && !this.#writes.isOpen && this.#session.hasMore);
+    const isHeldBack = isTimeUp || (this.writer.isFull && this.#session.hasMore);
     this.#deadlines.progress(nowMs, {
       pendingBytes: this.#session.pendingBytes,
       isHeldBack,
@@ -133,9 +114,8 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     return isTimeUp;
   }
 
-  /** The peer has read, and gets more: output, and answers to what it has asked for meanwhile. */
-  #drained(): void {
-    this.#isBackedUp = false;
+  /** The peer gets output, and answers to what it has asked for meanwhile. */
+  drained(): void {
     this.#host.work.offer(this);
     this.calls.pumpAll();
   }
@@ -144,7 +124,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   #handleUntil(untilMs: number): boolean {
     let sinceLook = 0;
     let inFlight = this.calls.inFlight;
-    while (!this.#isBackedUp || this.#writes.isOpen) {
+    while (!this.writer.isFull) {
       const event = this.#session.next();
       if (event === undefined) return false;
       this.#events++;
@@ -182,12 +162,11 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
         const choices = helloChoices(event.hello, this.#socket, session);
         const answer = this.#session.helloAnswer(newNonce(), `iscep/${packageVersion}`, authentication, choices);
         this.identity.greeted(event.content, answer, this.#socket, choices);
-        this.#socket.write(answer);
-        this.#outbox.hash = packetHashes[choices.hash ?? "sha256"];
+        this.writer.hello(answer, packetHashes[choices.hash ?? "sha256"]);
         break;
       }
       case "stdin":
-        this.#stdin(event.stream, event.offset, event.bytes);
+        this.#requests.stdin(event.stream, event.offset, event.bytes);
         break;
       case "violation":
         this.violation(event.error);
@@ -201,9 +180,8 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
 
   authenticated(keys: PacketKeys | undefined): void {
     if (keys !== undefined) {
-      this.#flush();
+      this.writer.keyed(packetMac(keys.server));
       this.#session.keyed(packetMac(keys.client));
-      this.#outbox.hash = packetMac(keys.server);
     }
     this.#host.arrived(this);
     this.#session.authenticated();
@@ -215,46 +193,8 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     this.#host.logRefusedPacket("unauthorized", "a wrong token", this.id, this.source);
   }
 
-  mayAnswer(): boolean {
-    return this.#writes.isOpen;
-  }
-
   workLater(): void {
     this.#host.work.wait(this);
-  }
-
-  #stdin(stream: number, offset: number, bytes: Buffer): void {
-    if (this.identity.current() === "revoked") return this.#requests.endRevoked();
-    this.#requests.worked();
-    try {
-      this.calls.stdin(stream, offset, bytes);
-    } catch (error) {
-      this.violation(toIscepError(error, "protocol"));
-    }
-  }
-
-  send(text: string): void {
-    if (!this.#outbox.fits(text)) this.#writeGathered();
-    if (this.#outbox.add(text)) this.#flush();
-    else this.flushSoon();
-  }
-
-  flushSoon(): void {
-    if (this.#flushIsScheduled) return;
-    this.#flushIsScheduled = true;
-    process.nextTick(() => this.#flush());
-  }
-
-  #flush(): void {
-    this.#flushIsScheduled = false;
-    if (this.#socket.destroyed) return;
-    this.#writeGathered();
-    this.calls.streams.flush();
-  }
-
-  #writeGathered(): void {
-    const packet = this.#outbox.takePacket();
-    if (packet !== undefined && !this.#socket.destroyed) this.#isBackedUp = !this.#socket.write(packet);
   }
 
   violation(error: IscepError): void {
@@ -264,14 +204,14 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
 
   outputGone(call: number, error: IscepError): void {
     const text = this.#session.outputGoneText(call, error);
-    if (text !== undefined) this.send(text);
+    if (text !== undefined) this.writer.send(text);
     else this.violation(error); // the client would wait for as many bytes as the answer says
   }
 
   /** Says why, and ends. The peer can read this before the socket closes. */
   goAway(code: string, message: string): void {
     if (this.#closing !== undefined) return;
-    this.send(notificationText("goaway", { code, message }));
+    this.writer.send(notificationText("goaway", { code, message }));
     this.calls.release();
     this.#finish(message);
   }
@@ -280,7 +220,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   #finish(reason: string): void {
     if (this.#closing !== undefined) return;
     this.#closing = reason;
-    this.#flush();
+    this.writer.flush();
     this.#deadlines.closing(performance.now());
     this.#socket.resume();
     this.idle();
@@ -290,9 +230,8 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     if (!this.calls.isIdle) return;
     if (this.#draining) this.#closing ??= "the server closed";
     if (this.#closing === undefined) return;
-    this.#flush();
     this.#deadlines.closing(performance.now());
-    this.#socket.end();
+    this.writer.end();
   }
 
   cut(reason: string): void {
@@ -308,7 +247,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     this.work(nowMs, nowMs + this.#host.limits.workSliceMs);
     if (this.#isClosing()) return;
     this.#draining = true;
-    this.send(notificationText("goaway", { code: "busy", message: "the server closes" }));
+    this.writer.send(notificationText("goaway", { code: "busy", message: "the server closes" }));
     this.idle();
   }
 
@@ -320,7 +259,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
   checkDeadlines(nowMs: number): void {
     if (this.#closing === undefined && this.identity.current() === "revoked") this.#requests.endRevoked();
     this.calls.streams.checkStalls(nowMs);
-    const due = this.#deadlines.due(nowMs, this.calls.inFlight > 0, writtenBytesOf(this.#socket));
+    const due = this.#deadlines.due(nowMs, this.calls.inFlight > 0, this.writer.written);
     if (due === undefined) return;
     if (due.how === "tell") this.goAway("timeout", due.reason);
     else this.cut(due.reason);
@@ -333,7 +272,7 @@ export class Version2Connection implements Connection, Workload, SessionCallsHos
     const { owner, isKnown } = this.identity;
     if (!isKnown) this.#host.arrived(this);
     this.calls.release();
-    this.#writes.release();
+    this.writer.release();
     logs?.access({
       event: "close",
       connection: this.id,

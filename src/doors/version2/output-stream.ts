@@ -1,30 +1,19 @@
 /** Sends the output of one run to one connection, as fast as the reader takes it and no faster. */
 import { IscepError, toIscepError } from "../../errors.js";
-import type { LentPiece, OutputPiece } from "../../runs/streams/output-block.js";
 import type { OutputWatcher, RunOutput } from "../../runs/streams/output.js";
 import { SendWindow } from "../../session/window.js";
-
-/** What carries output to its reader. */
-export interface OutputCarrier {
-  /** False while enough bytes already wait for the caller. */
-  mayWrite(): boolean;
-  /**
-   * @param stream the id of the call
-   * @param piece has the run's own bytes, which must not be changed
-   */
-  write(stream: number, piece: OutputPiece | LentPiece): void;
-  /** What is written until `uncork` leaves together. */
-  cork(): void;
-  uncork(): void;
-}
+import type { TurnTaker } from "./output-turns.js";
+import type { OutputCarrier } from "./session-writer.js";
 
 export interface OutputStreamHost {
   readonly maxDataBytes: number;
   /** The window that all streams of the connection share. */
   readonly connectionWindow: SendWindow;
   readonly carrier: OutputCarrier;
-  /** Asks for `pump` at the end of this turn of the event loop. */
-  schedule(stream: OutputStream): void;
+  /** All of the output that there is has been sent, and no more comes. */
+  sent(stream: OutputStream): void;
+  /** The rest of the output cannot be read any more: its disk has failed, or it is no longer kept. */
+  broke(stream: OutputStream, error: IscepError): void;
 }
 
 /** @throws IscepError `output_gone`, `invalid_arguments`, and `busy` when the run has all the readers it may have */
@@ -35,13 +24,15 @@ export function checkReader(output: RunOutput, offset: number, maxRunReaders: nu
   throw new IscepError("busy", `${readers} clients read the output of this run already; try again later`);
 }
 
-export class OutputStream implements OutputWatcher {
+export class OutputStream implements OutputWatcher, TurnTaker {
   readonly id: number;
   readonly window: SendWindow;
   readonly #output: RunOutput;
   readonly #host: OutputStreamHost;
   #position: number;
   #isLetGo = false;
+  /** Nobody reads any more. A turn may still come, in which nothing may be sent. */
+  #isClosed = false;
   /** Why the output could not be read. The files tell it once, and read again then. */
   #fault: IscepError | undefined;
   /** The position when the reader was last seen to read, and when that was. */
@@ -63,14 +54,24 @@ export class OutputStream implements OutputWatcher {
     return this.#position;
   }
 
-  /** True when all of the output has been sent. */
-  get isDone(): boolean {
-    return this.#output.closed && this.#position === this.#output.end;
-  }
-
   outputReady(): void {
     // A full packet need not wait for the end of the turn, so that the peer can begin to work.
-    if (this.#output.end - this.#position < this.#host.maxDataBytes || !this.#tryPump()) this.#host.schedule(this);
+    if (this.#output.end - this.#position < this.#host.maxDataBytes || !this.#tryPump()) this.pumpSoon();
+  }
+
+  pumpSoon(): void {
+    this.#host.carrier.pumpSoon(this);
+  }
+
+  takeTurn(): void {
+    if (this.#isClosed) return;
+    try {
+      this.#pump();
+    } catch (thrown) {
+      this.#host.broke(this, toIscepError(thrown));
+      return;
+    }
+    if (this.#output.closed && this.#position === this.#output.end) this.#host.sent(this);
   }
 
   /**
@@ -79,7 +80,7 @@ export class OutputStream implements OutputWatcher {
    */
   #tryPump(): boolean {
     try {
-      this.pump();
+      this.#pump();
       return true;
     } catch (thrown) {
       this.#fault = toIscepError(thrown);
@@ -91,19 +92,19 @@ export class OutputStream implements OutputWatcher {
    * Sends as much as the windows and the socket allow.
    * @throws IscepError `output_gone` when the rest is no longer kept
    */
-  pump(): void {
+  #pump(): void {
     if (this.#fault !== undefined) throw this.#fault;
     const { maxDataBytes, connectionWindow, carrier } = this.#host;
     const before = this.#position;
     carrier.cork();
     try {
-      while (carrier.mayWrite()) {
+      while (carrier.maySendOutput()) {
         const most = Math.min(maxDataBytes, this.window.available, connectionWindow.available);
         if (most <= 0) break;
         const piece = this.#output.lend(this.#position, most);
         if (piece === undefined) break;
         const { length } = piece.bytes;
-        carrier.write(this.id, piece);
+        carrier.sendOutput(this.id, piece);
         this.window.spend(length);
         connectionWindow.spend(length);
         this.#position += length;
@@ -145,6 +146,7 @@ export class OutputStream implements OutputWatcher {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#output.unwatch(this);
   }
 }

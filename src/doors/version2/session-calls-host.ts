@@ -1,23 +1,17 @@
 /** What the calls of a session need from their carrier: a connection, or a client in the same process. */
-import type { Dispatcher } from "../../dispatcher.js";
 import type { IscepError } from "../../errors.js";
-import type { Limits } from "../../limits/limits.js";
 import type { ValueRoom } from "../../runs/run/value-room.js";
-import type { OutputStreamHost } from "./output-stream.js";
+import type { DoorHost } from "../connection.js";
+import type { SessionWriter } from "./session-writer.js";
 
-export interface SessionCallsHost extends Pick<OutputStreamHost, "carrier"> {
-  readonly dispatcher: Dispatcher;
-  readonly limits: Limits;
+export interface SessionCallsHost {
+  readonly server: Pick<DoorHost, "dispatcher" | "limits">;
   readonly source: string;
   /** The id of the one run that this caller starts, if it is known before. */
   readonly runId?: string | undefined;
   /** How large a value its caller can be sent. Default: as large as any door can carry. */
   readonly valueRoom?: (() => ValueRoom) | undefined;
-  send(text: string): void;
-  /** Asks for `flush` at the end of this turn of the event loop. */
-  flushSoon(): void;
-  /** False while its caller has so many answers to read that it gets no more. */
-  mayAnswer(): boolean;
+  readonly writer: SessionWriter;
   /** Asks for `answerUntil` in a later turn of the event loop, when this session has its slice. */
   workLater(): void;
   violation(error: IscepError): void;

@@ -33,18 +33,18 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
 
   constructor(host: SessionCallsHost) {
     this.#host = host;
-    this.streams = new SessionStreams(host, this);
+    this.streams = new SessionStreams(host.server.limits, host.writer, this);
   }
 
   /** A client that sees the output of a script live needs only its beginning again. A detached call may be asked elsewhere. */
   #roomOf({ output, detach }: CallParams): ValueRoom | undefined {
     if (output === undefined) return detach === true ? undefined : this.#host.valueRoom?.();
-    const { limits } = this.#host;
+    const { limits } = this.#host.server;
     return (this.#roomBesideOutput ??= { ...packetRoom(limits), maxScriptResultBytes: limits.maxPacketBytes / 4 });
   }
 
   #openInputs(): SessionInputs {
-    return (this.#inputs ??= new SessionInputs(this.#host.limits, (text) => this.#host.send(text)));
+    return (this.#inputs ??= new SessionInputs(this.#host.server.limits, (text) => this.#host.writer.send(text)));
   }
 
   get isIdle(): boolean {
@@ -66,7 +66,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
       valueRoom: this.#roomOf(call),
       begins: reader === undefined ? undefined : (begun) => begun.output.watch(reader),
     });
-    const run = this.#host.dispatcher.start(identity, call.command, call.args, options);
+    const run = this.#host.server.dispatcher.start(identity, call.command, call.args, options);
     try {
       this.#began(id, run, call);
     } catch (error) {
@@ -118,7 +118,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
       this.#forget(call);
       const reason = "the call was cancelled; its run goes on, as another caller wants it";
       const data = { status: "cancelled", run: run.id, ...(output === undefined ? {} : { output }) };
-      this.#host.send(errorText(id, new IscepError("cancelled", reason), data));
+      this.#host.writer.send(errorText(id, new IscepError("cancelled", reason), data));
       this.#tellIfIdle();
     }
     return run;
@@ -139,7 +139,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
 
   /** Tells the run's id, lets its output flow, and answers when it has ended. */
   #follow(id: number, run: Run, { offset, isDetached, isAttached = false, stdin }: FollowOptions): void {
-    const { limits } = this.#host;
+    const { limits } = this.#host.server;
     if (offset !== undefined) checkReader(run.output, offset, limits.maxRunReaders);
     const input = stdin && run.outcome === undefined ? inputOf(run) : undefined;
     const call = new FollowedCall(id, run, { input, isDetached, isAttached, hasOutput: offset !== undefined }, this);
@@ -147,16 +147,16 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     run.holders.hold(call);
     const start = input === undefined ? undefined : this.#openInputs().open(id, input);
     const terminal = run.terminal === undefined ? undefined : true;
-    this.#host.send(notificationText("started", { call: id, run: run.id, ...start, terminal }));
+    this.#host.writer.send(notificationText("started", { call: id, run: run.id, ...start, terminal }));
     if (offset !== undefined) this.streams.open(id, run.output, offset);
     run.follow(call);
   }
 
   /** A peer that does not read needs no old news. */
   tell(call: FollowedCall, text: string): void {
-    if (this.#host.mayAnswer()) {
+    if (this.#host.writer.mayAnswer()) {
       this.#news.delete(call);
-      this.#host.send(text);
+      this.#host.writer.send(text);
     } else this.#news.set(call, text);
   }
 
@@ -168,7 +168,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     if (call.input !== undefined) this.#inputs?.close(call.id);
     const { outcome } = call.run;
     const length = (outcome !== undefined && "value" in outcome ? outcome.value?.text.length : undefined) ?? 0;
-    if (length < worthATurnLength && this.#host.mayAnswer()) {
+    if (length < worthATurnLength && this.#host.writer.mayAnswer()) {
       this.#settle(call);
       return;
     }
@@ -180,7 +180,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
   answerUntil(untilMs: number): boolean {
     if (this.#unanswered.size === 0) return false;
     for (const call of this.#unanswered.keys()) {
-      if (!this.#host.mayAnswer()) return false;
+      if (!this.#host.writer.mayAnswer()) return false;
       this.#settle(call);
       if (performance.now() >= untilMs) return this.#unanswered.size > 0;
     }
@@ -208,7 +208,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
   }
 
   #mayOpen(id: number): boolean {
-    const { maxCallsInFlight } = this.#host.limits;
+    const { maxCallsInFlight } = this.#host.server.limits;
     if (this.#inFlight.has(id) || this.streams.has(id)) {
       this.#host.violation(new IscepError("protocol", `the id ${id} is in use already`));
       return false;
@@ -216,22 +216,22 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     // Streams whose answer was sent count too, so that a peer that reads no output cannot pile them up.
     if (this.#inFlight.size >= maxCallsInFlight || this.streams.size >= maxCallsInFlight) {
       const reason = `this connection has its ${maxCallsInFlight} calls in flight already`;
-      this.#host.send(errorText(id, new IscepError("busy", reason), { status: "rejected" }));
+      this.#host.writer.send(errorText(id, new IscepError("busy", reason), { status: "rejected" }));
       return false;
     }
     return true;
   }
 
   #answer(id: number, run: Run, extras: AnswerExtras | undefined): void {
-    if (run.outcome !== undefined) this.#host.send(outcomeText(id, run.outcome, extras));
+    if (run.outcome !== undefined) this.#host.writer.send(outcomeText(id, run.outcome, extras));
   }
 
   /** The socket accepts more again. */
   pumpAll(): void {
     for (const [call, text] of this.#news) {
-      if (!this.#host.mayAnswer()) return;
+      if (!this.#host.writer.mayAnswer()) return;
       this.#news.delete(call);
-      this.#host.send(text);
+      this.#host.writer.send(text);
     }
     this.streams.pumpAll();
   }
@@ -251,7 +251,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     if (call === undefined) this.#host.outputGone(id, error);
     else {
       this.#forget(call);
-      this.#host.send(errorText(id, error, { status: "lost", run: call.run.id, ...error.details }));
+      this.#host.writer.send(errorText(id, error, { status: "lost", run: call.run.id, ...error.details }));
     }
     this.#tellIfIdle();
   }

@@ -11,14 +11,13 @@ import type { PacketKeys } from "../../session/proof.js";
 import { RequestFloods } from "./request-floods.js";
 import type { SessionCalls } from "./session-calls.js";
 import type { SessionIdentity } from "./session-identity.js";
+import type { SessionWriter } from "./session-writer.js";
 
 export interface SessionRequestsHost {
   readonly server: Pick<DoorHost, "authenticator" | "dispatcher" | "limits">;
   readonly identity: Pick<SessionIdentity, "isKnown" | "current" | "prove">;
   readonly calls: SessionCalls;
-  send(text: string): void;
-  /** False while the peer has so many answers to read that it gets no more. */
-  mayAnswer(): boolean;
+  readonly writer: Pick<SessionWriter, "send" | "mayAnswer">;
   /** Asks for `answerUntil` in a later turn of the event loop, when this session has its slice. */
   workLater(): void;
   /** Why the present message must not authenticate. Default: it may. */
@@ -49,11 +48,6 @@ export class SessionRequests {
     this.#host = host;
   }
 
-  /** Real work came, so pings are welcome again. */
-  worked(): void {
-    this.#floods?.worked();
-  }
-
   #countFloods(): RequestFloods {
     return (this.#floods ??= new RequestFloods(this.#host.server.limits));
   }
@@ -65,12 +59,14 @@ export class SessionRequests {
         return;
       case "unknown": {
         const name = JSON.stringify(message.name.slice(0, 64));
-        this.#host.send(errorText(message.id, new IscepError("command_not_found", `there is no method ${name}`)));
+        this.#host.writer.send(
+          errorText(message.id, new IscepError("command_not_found", `there is no method ${name}`)),
+        );
         this.#closeIf(this.#countFloods().unknown());
         return;
       }
       case "invalid":
-        this.#host.send(errorText(message.id, message.error, { status: "rejected" }));
+        this.#host.writer.send(errorText(message.id, message.error, { status: "rejected" }));
         if (!this.#host.identity.isKnown) this.#host.goAway(message.error.code, message.error.message);
         return;
       case "window":
@@ -82,7 +78,7 @@ export class SessionRequests {
         this.#authenticate(message.id, message.token, message.proof);
         return;
       case "ping":
-        this.#host.send(resultText(message.id, {}, this.#host.server.limits));
+        this.#host.writer.send(resultText(message.id, {}, this.#host.server.limits));
         this.#closeIf(this.#countFloods().ping(performance.now()));
         return;
       default:
@@ -103,12 +99,25 @@ export class SessionRequests {
     }
   }
 
+  stdin(stream: number, offset: number, bytes: Buffer): void {
+    if (this.#host.identity.current() === "revoked") {
+      this.endRevoked();
+      return;
+    }
+    this.#floods?.worked();
+    try {
+      this.#host.calls.stdin(stream, offset, bytes);
+    } catch (error) {
+      this.#host.violation(toIscepError(error, "protocol"));
+    }
+  }
+
   #identified(message: IdentifiedRequest): void {
     const identity = this.#host.identity.current();
     if (identity === undefined || identity === "revoked") {
       // This comes before the session ends, because its caller must know that this call never began.
       const why = this.#host.server.authenticator?.refusal();
-      this.#host.send(errorText(message.id, new IscepError("unauthorized", why), { status: "rejected" }));
+      this.#host.writer.send(errorText(message.id, new IscepError("unauthorized", why), { status: "rejected" }));
       if (identity === "revoked") this.endRevoked();
       else this.#host.goAway("unauthorized", why ?? "a request came before the authentication");
       return;
@@ -123,7 +132,7 @@ export class SessionRequests {
 
   #refuse(id: number, error: unknown): void {
     const refusal = toIscepError(error);
-    this.#host.send(errorText(id, refusal, { ...refusal.details, status: "rejected" }));
+    this.#host.writer.send(errorText(id, refusal, { ...refusal.details, status: "rejected" }));
   }
 
   #request(identity: Identity, message: IdentifiedRequest): void {
@@ -140,22 +149,22 @@ export class SessionRequests {
         this.#cancel(identity, message);
         break;
       case "withdraw":
-        this.#host.send(resultText(message.id, { ...calls.withdraw(message.call) }, limits));
+        this.#host.writer.send(resultText(message.id, { ...calls.withdraw(message.call) }, limits));
         break;
       case "echo":
-        this.#host.send(resultText(message.id, { value: message.value }, limits));
+        this.#host.writer.send(resultText(message.id, { value: message.value }, limits));
         break;
       case "list":
         this.#list(identity, message.id, message.after);
         break;
       case "whoami":
-        this.#host.send(resultText(message.id, callerRecord(identity), limits));
+        this.#host.writer.send(resultText(message.id, callerRecord(identity), limits));
         break;
       case "schedules":
-        this.#host.send(resultText(message.id, dispatcher.schedules(identity, message.after), limits));
+        this.#host.writer.send(resultText(message.id, dispatcher.schedules(identity, message.after), limits));
         break;
       case "runs":
-        this.#host.send(resultText(message.id, dispatcher.runs(identity, message), limits));
+        this.#host.writer.send(resultText(message.id, dispatcher.runs(identity, message), limits));
     }
   }
 
@@ -166,7 +175,7 @@ export class SessionRequests {
     }
     const room = { bytes: limits.maxPacketBytes / 4, keys: limits.maxJsonKeys / 2 };
     const page = dispatcher.describe(identity, after, room);
-    const answer = (found: ListPage<CommandDescription>): void => this.#host.send(resultText(id, found, limits));
+    const answer = (found: ListPage<CommandDescription>): void => this.#host.writer.send(resultText(id, found, limits));
     if (!(page instanceof Promise)) {
       answer(page);
       return;
@@ -193,7 +202,7 @@ export class SessionRequests {
   answerUntil(untilMs: number): boolean {
     const ready = this.#readyLists;
     if (ready === undefined) return false;
-    while (this.#host.mayAnswer()) {
+    while (this.#host.writer.mayAnswer()) {
       const answer = ready.shift();
       if (answer === undefined) return false;
       this.#waitingLists--;
@@ -213,7 +222,7 @@ export class SessionRequests {
     const { identity, server } = this.#host;
     if (identity.isKnown) {
       const error = new IscepError("invalid_arguments", "this session is authenticated already");
-      this.#host.send(errorText(id, error));
+      this.#host.writer.send(errorText(id, error));
       return;
     }
     const fault = this.#host.authenticationFault?.();
@@ -224,18 +233,18 @@ export class SessionRequests {
     const proven = identity.prove(reference, proof);
     if (proven !== undefined) {
       this.#host.authenticated(proven.keys);
-      this.#host.send(resultText(id, proven.answer, server.limits));
+      this.#host.writer.send(resultText(id, proven.answer, server.limits));
       return;
     }
     const refusal = server.authenticator?.refusal();
     if (refusal !== undefined) {
       // No other token would do better.
-      this.#host.send(errorText(id, new IscepError("unauthorized", refusal)));
+      this.#host.writer.send(errorText(id, new IscepError("unauthorized", refusal)));
       this.#host.goAway("unauthorized", refusal);
       return;
     }
     this.#host.wrongToken();
-    this.#host.send(errorText(id, new IscepError("unauthorized")));
+    this.#host.writer.send(errorText(id, new IscepError("unauthorized")));
     if (++this.#failedTokens >= server.limits.maxFailedTokensPerConnection) {
       this.#host.goAway("unauthorized", "too many failed tokens");
     }
@@ -248,7 +257,7 @@ export class SessionRequests {
     const ageMs = Date.now() - run.startedAtMs;
     // A cancel by the run's id stops it for all who want it.
     if (call === undefined) run.abort(new IscepError("cancelled", "the run was cancelled"));
-    this.#host.send(resultText(id, {}, server.limits));
+    this.#host.writer.send(resultText(id, {}, server.limits));
     this.#closeIf(this.#countFloods().cancel(ageMs, performance.now()));
   }
 

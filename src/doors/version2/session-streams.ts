@@ -1,10 +1,11 @@
 /** Output on its way to the caller of one version 2 session, by the call that asked for it. It may come after the answer. */
-import { toIscepError, type IscepError } from "../../errors.js";
+import type { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { RunOutput } from "../../runs/streams/output.js";
 import { SendWindow } from "../../session/window.js";
 import type { FollowedCall } from "./followed-call.js";
-import { OutputStream, type OutputCarrier, type OutputStreamHost } from "./output-stream.js";
+import { OutputStream, type OutputStreamHost } from "./output-stream.js";
+import type { OutputCarrier } from "./session-writer.js";
 import { SparseMap } from "./sparse-map.js";
 
 /** What streams need from the calls of their session. */
@@ -16,33 +17,22 @@ export interface SessionStreamsHost {
   streamEnded(): void;
 }
 
-export interface SessionStreamsPlace {
-  readonly limits: Limits;
-  readonly carrier: OutputCarrier;
-  /** Asks for `flush` at the end of this turn of the event loop. */
-  flushSoon(): void;
-}
-
 export class SessionStreams implements OutputStreamHost {
-  readonly #place: SessionStreamsPlace;
+  readonly #limits: Limits;
+  readonly carrier: OutputCarrier;
   readonly #calls: SessionStreamsHost;
   readonly #streams = new SparseMap<number, OutputStream>();
   readonly connectionWindow: SendWindow;
-  // Many connections ask for no output.
-  #scheduled: Set<OutputStream> | undefined;
 
-  constructor(place: SessionStreamsPlace, calls: SessionStreamsHost) {
-    this.#place = place;
+  constructor(limits: Limits, carrier: OutputCarrier, calls: SessionStreamsHost) {
+    this.#limits = limits;
+    this.carrier = carrier;
     this.#calls = calls;
-    this.connectionWindow = new SendWindow(place.limits.connectionWindowBytes);
+    this.connectionWindow = new SendWindow(limits.connectionWindowBytes);
   }
 
   get maxDataBytes(): number {
-    return this.#place.limits.maxDataBytes;
-  }
-
-  get carrier(): OutputCarrier {
-    return this.#place.carrier;
+    return this.#limits.maxDataBytes;
   }
 
   get size(): number {
@@ -55,9 +45,9 @@ export class SessionStreams implements OutputStreamHost {
 
   /** @throws IscepError `output_gone`, `invalid_arguments` for an offset that cannot be read from */
   open(id: number, output: RunOutput, offset: number): void {
-    const stream = new OutputStream(id, output, offset, this.#place.limits.streamWindowBytes, this);
+    const stream = new OutputStream(id, output, offset, this.#limits.streamWindowBytes, this);
     this.#streams.set(id, stream);
-    this.schedule(stream);
+    stream.pumpSoon();
   }
 
   /** The caller reads no more of this output. Its call goes on, and gets progress. */
@@ -71,14 +61,12 @@ export class SessionStreams implements OutputStreamHost {
     if (stream === undefined) return undefined;
     stream.close();
     this.#streams.delete(id);
-    this.#scheduled?.delete(stream);
     return stream;
   }
 
   /** The call has its answer, so its stream ends when all of the output has been sent. */
   answered(id: number): void {
-    const stream = this.#streams.get(id);
-    if (stream !== undefined) this.schedule(stream);
+    this.#streams.get(id)?.pumpSoon();
   }
 
   /**
@@ -96,7 +84,7 @@ export class SessionStreams implements OutputStreamHost {
     if (target === undefined) return;
     target.window.grant(bytes);
     this.#resume(target);
-    this.schedule(target);
+    target.pumpSoon();
   }
 
   #resume(stream: OutputStream): void {
@@ -107,45 +95,29 @@ export class SessionStreams implements OutputStreamHost {
   /** A reader that grants nothing, for as long as a socket may be stalled, holds neither its run nor the writer any longer. */
   checkStalls(nowMs: number): void {
     for (const stream of this.#streams.values()) {
-      if (!stream.isStalled(nowMs, this.#place.limits.writeStallTimeoutMs)) continue;
+      if (!stream.isStalled(nowMs, this.#limits.writeStallTimeoutMs)) continue;
       const call = this.#calls.unansweredCall(stream.id);
       call?.run.holders.release(call);
     }
   }
 
-  schedule(stream: OutputStream): void {
-    (this.#scheduled ??= new Set()).add(stream);
-    this.#place.flushSoon();
-  }
-
-  /** Pumps the streams that were scheduled since the last time. */
-  flush(): void {
-    const scheduled = this.#scheduled;
-    if (scheduled === undefined) return;
-    this.#scheduled = undefined;
-    for (const stream of scheduled) this.#pump(stream);
-  }
-
   pumpAll(): void {
-    for (const stream of this.#streams.values()) this.#pump(stream);
+    for (const stream of this.#streams.values()) stream.takeTurn();
   }
 
-  #pump(stream: OutputStream): void {
-    try {
-      stream.pump();
-    } catch (thrown) {
-      this.drop(stream.id);
-      this.#calls.outputBroke(stream.id, toIscepError(thrown));
-      return;
-    }
-    if (!stream.isDone || this.#calls.unansweredCall(stream.id) !== undefined) return;
-    this.drop(stream.id);
+  sent({ id }: OutputStream): void {
+    if (this.#calls.unansweredCall(id) !== undefined) return;
+    this.drop(id);
     this.#calls.streamEnded();
+  }
+
+  broke({ id }: OutputStream, error: IscepError): void {
+    this.drop(id);
+    this.#calls.outputBroke(id, error);
   }
 
   release(): void {
     for (const stream of this.#streams.values()) stream.close();
     this.#streams.clear();
-    this.#scheduled = undefined;
   }
 }
