@@ -42,7 +42,7 @@ export class AttemptedCall extends ValueRequest {
 
   protected override failed(error: IscepError, data: JsonObject): void {
     // A call may be refused, unsent, before `start` has returned.
-    this.#listener.failed(error, data["status"] === "rejected" || (this.#sent?.call.sendings ?? 0) === 0);
+    this.#listener.failed(error, data["status"] === "rejected" || this.#sent?.call.wasSent !== true);
   }
 
   /** As `WithdrawableRun.withdraw`. A call that is taken back fails as one that never began. */

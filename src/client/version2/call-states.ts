@@ -1,6 +1,8 @@
 /**
- * What a call of a version 2 client can be, what can happen to it, and what it is then. An event that is missing in a
- * row cannot happen to such a call. client.ts says what is done when a state changes.
+ * What a call of a version 2 client can be, what can happen to it, and what it is then. Its state says where it stands.
+ * Its trace says what the server has of it, and so what may be done when its connection is gone: a call that may have
+ * begun, and that nobody can find again, is lost. An event that is missing in a row of states cannot happen to such a
+ * call. client.ts says what is done when a state changes.
  */
 
 export const callEvents = [
@@ -16,7 +18,7 @@ export const callEvents = [
   "cancel",
   /** Its caller got an error from the client, and does not wait any more. */
   "abandon",
-  /** Its connection is gone, but another one can go on with it. */
+  /** Its connection is gone. Another one may go on with it, if its trace leads there; otherwise it is lost. */
   "interrupted",
   /** Nothing can bring its answer or the rest of its output any more. */
   "lost",
@@ -33,24 +35,12 @@ const table = {
   /** It was not sent yet. */
   queued: { at: "client", sent: "sent", outputOver: "queued", cancel: "ended", abandon: "ended", lost: "ended" },
 
-  /** It was sent, and nobody knows yet whether the server has begun with it. */
+  /** The server has it, and its caller waits for the answer. */
   sent: {
     at: "server",
-    started: "started",
+    started: "sent",
     answered: "draining",
     outputOver: "sent",
-    cancel: "stopping",
-    abandon: "abandoned",
-    interrupted: "away",
-    lost: "ended",
-  },
-
-  /** The id of its run is known, so it can be found again. */
-  started: {
-    at: "server",
-    started: "started",
-    answered: "draining",
-    outputOver: "started",
     cancel: "stopping",
     abandon: "abandoned",
     interrupted: "away",
@@ -120,9 +110,104 @@ const table = {
 
 const rows: Readonly<Record<CallState, { readonly at: Place } & { readonly [Event in CallEvent]?: CallState }>> = table;
 
+export const unansweredReasons = [
+  /** Its caller does not wait any more, and only the answer counted. Or it was never sent, and its time is over. */
+  "left",
+  /** The server has read nothing that came over the last connection. */
+  "unread",
+  /** Nobody can tell what became of it. */
+  "unknown",
+  /** The server refuses it now. */
+  "refused",
+] as const;
+
+export type UnansweredReason = (typeof unansweredReasons)[number];
+export type CallTrace = keyof typeof traceTable;
+
+/**
+ * What the caller is told: the error as it is, that the call was `rejected`, so that it never began, or that it is
+ * `lost`, because it may have begun and nobody knows how it ends.
+ */
+export type Unanswered = "error" | "rejected" | "lost";
+
+type TraceRow = { readonly [Event in "started" | "interrupted"]?: string } & {
+  readonly [Reason in UnansweredReason]: Unanswered;
+};
+
+const traceTable = {
+  /** It asks for something and begins nothing, so it may be asked again. */
+  question: {
+    started: "question",
+    interrupted: "question",
+    left: "error",
+    unread: "error",
+    unknown: "error",
+    refused: "error",
+  },
+
+  /** It follows a run of which the server has not said yet that it knows it. */
+  follower: {
+    started: "findable",
+    interrupted: "follower",
+    left: "error",
+    unread: "error",
+    unknown: "lost",
+    refused: "error",
+  },
+
+  /** It begins a run that nobody can find again, so it is sent once. */
+  single: { started: "findable", left: "error", unread: "rejected", unknown: "lost", refused: "error" },
+
+  /** Its run can be found again by its id or its key. */
+  findable: {
+    started: "findable",
+    interrupted: "resumed",
+    left: "error",
+    unread: "rejected",
+    unknown: "lost",
+    refused: "error",
+  },
+
+  /** It may have begun over an earlier connection, so a refusal is no proof that it never did. */
+  resumed: {
+    started: "resumed",
+    interrupted: "resumed",
+    left: "error",
+    unread: "lost",
+    unknown: "lost",
+    refused: "lost",
+  },
+} as const satisfies Record<string, TraceRow>;
+
+const traceRows: Readonly<
+  Record<
+    CallTrace,
+    { readonly [Event in "started" | "interrupted"]?: CallTrace } & {
+      readonly [Reason in UnansweredReason]: Unanswered;
+    }
+  >
+> = traceTable;
+
 /** undefined for an event that cannot happen in that state. */
-export function stateAfter(state: CallState, event: CallEvent): CallState | undefined {
-  return rows[state][event];
+export function stateAfter(state: CallState, event: CallEvent, trace: CallTrace): CallState | undefined {
+  const next = rows[state][event];
+  if (event !== "interrupted" || next === undefined) return next;
+  return traceRows[trace].interrupted === undefined ? rows[state].lost : next;
+}
+
+export function traceAfter(trace: CallTrace, event: CallEvent): CallTrace {
+  return event === "started" || event === "interrupted" ? (traceRows[trace][event] ?? trace) : trace;
+}
+
+export function traceOf({ method, hasKey }: { readonly method: string; readonly hasKey?: boolean }): CallTrace {
+  if (method === "attach") return "follower";
+  if (method !== "call") return "question";
+  return hasKey === true ? "findable" : "single";
+}
+
+/** How a call ends that gets no answer, or none that can be believed. */
+export function unanswered(trace: CallTrace, reason: UnansweredReason): Unanswered {
+  return traceRows[trace][reason];
 }
 
 export function placeOf(state: CallState): Place {
@@ -131,3 +216,4 @@ export function placeOf(state: CallState): Place {
 
 /** For the test that walks through all pairs. */
 export const callStates = Object.keys(table).filter((name): name is CallState => name in table);
+export const callTraces = Object.keys(traceTable).filter((name): name is CallTrace => name in traceTable);

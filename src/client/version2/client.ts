@@ -22,7 +22,7 @@ import {
   timedOut,
   tooManyWait,
 } from "./call-errors.js";
-import { placeOf, stateAfter } from "./call-states.js";
+import { placeOf, stateAfter, type UnansweredReason } from "./call-states.js";
 import { CancelPace } from "./cancel-pace.js";
 import { InputSenders } from "./input-senders.js";
 import { OpenCalls } from "./open-calls.js";
@@ -138,8 +138,8 @@ export class Version2Client implements Hearer {
 
   /** Returns false when the call cannot be sent, and has failed. */
   #send(connection: ClientConnection, call: PendingCall): boolean {
-    const { output, runId, sendings } = call;
-    const attaches = runId !== undefined && sendings > 0;
+    const { output } = call;
+    const attaches = call.runId !== undefined;
     try {
       connection.send(call.text(attaches, this.#options.limits));
     } catch (error) {
@@ -147,7 +147,7 @@ export class Version2Client implements Hearer {
       this.#fail(call, toIscepError(error));
       return false;
     }
-    call.sendings++;
+    call.wasSent = true;
     this.#calls.become(call, "sent");
     const offset = attaches ? output?.position : call.request.params?.["offset"];
     output?.begin(connection.limits.streamWindowBytes, Number(offset ?? 0));
@@ -190,12 +190,15 @@ export class Version2Client implements Hearer {
   }
 
   #abandon(call: PendingCall, error: IscepError): void {
-    if (stateAfter(call.state, "abandon") === undefined) return;
+    const { state, trace } = call;
+    if (stateAfter(state, "abandon", trace) === undefined) return;
     this.#calls.become(call, "abandon");
     call.output = undefined;
     this.#inputs.ended(call);
     if (call.state === "abandoned") this.#cancels.ask(call);
-    call.failUnanswered(error, false);
+    // A follower of a run learns that nobody knows how it ends.
+    const follows = call.request.waitsForCancel === true && state !== "queued";
+    call.failUnanswered(error, follows ? "unknown" : "left");
   }
 
   #fail(call: PendingCall, error: IscepError): void {
@@ -241,19 +244,23 @@ export class Version2Client implements Hearer {
     this.#connection = undefined;
     this.#inputs.pause();
     this.#cancels.end();
-    const isUseless = this.#reconnection.isUseless(error);
-    for (const call of this.#calls.atServer.values()) {
-      if (!isUseless && call.mayResume) this.#calls.become(call, "interrupted");
-      else this.#lose(call, error, nothingRan);
-    }
+    const event = this.#reconnection.isUseless(error) ? "lost" : "interrupted";
+    const reason = nothingRan ? "unread" : "unknown";
+    for (const call of this.#calls.atServer.values()) this.#cut(call, event, error, reason);
     if (this.#calls.waiting.size > 0) this.#reconnection.begin(error);
   }
 
-  #lose(call: PendingCall, error: IscepError, nothingRan: boolean): void {
+  #cut(
+    call: PendingCall,
+    event: "interrupted" | "lost",
+    error: IscepError,
+    reason: Extract<UnansweredReason, "unread" | "unknown">,
+  ): void {
     const { state } = call;
-    this.#calls.become(call, "lost");
-    if (state === "draining" || state === "awayDraining") call.output?.fail(error);
-    else if (state !== "abandoned") call.failUnanswered(error, nothingRan);
+    this.#calls.become(call, event);
+    if (call.state !== "ended") return;
+    if (state === "draining") call.output?.fail(error);
+    else if (state !== "abandoned") call.failUnanswered(error, reason);
   }
 
   /** Only runs that go on are worth waiting for. The caller of a new call wants to know now. */
@@ -284,7 +291,7 @@ export class Version2Client implements Hearer {
     const connection = this.#connection;
     this.#connection = undefined;
     const ended = gone === undefined ? connection?.end() : connection?.destroy();
-    for (const call of this.#calls.atServer.values()) this.#lose(call, gone ?? closedUnderWay(), false);
+    for (const call of this.#calls.atServer.values()) this.#cut(call, "lost", gone ?? closedUnderWay(), "unknown");
     await ended;
   }
 }

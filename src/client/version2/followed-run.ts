@@ -1,4 +1,4 @@
-/** A run in the hands of a caller, or of a follower, who wants its output or sends its input. */
+/** A run whose caller or follower wants its output, or sends its input. */
 import { IscepError, toIscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
 import { isJsonObject, type JsonObject } from "../../wire/json.js";

@@ -1,6 +1,6 @@
 /** The calls of one version 2 client that are not over. The state of a call decides where it is kept. */
 import { IscepError } from "../../errors.js";
-import { placeOf, stateAfter, type CallEvent } from "./call-states.js";
+import { placeOf, stateAfter, traceAfter, type CallEvent } from "./call-states.js";
 import { firstCallId } from "./connection.js";
 import type { PendingCall } from "./pending-call.js";
 
@@ -23,16 +23,17 @@ export class OpenCalls {
   }
 
   /**
-   * Changes the state of a call; nothing else does.
+   * Changes the state and the trace of a call; nothing else does.
    * @throws IscepError `internal` for an event that cannot happen to it
    */
   become(call: PendingCall, event: CallEvent): void {
-    const next = stateAfter(call.state, event);
+    const next = stateAfter(call.state, event, call.trace);
     if (next === undefined)
       throw new IscepError("internal", `"${event}" cannot happen to a call that is ${call.state}`);
     const before = placeOf(call.state);
     const place = placeOf(next);
     call.state = next;
+    call.trace = traceAfter(call.trace, event);
     if (place === before) return;
     if (before === "server") this.atServer.delete(call.id);
     else this.waiting.delete(call);
@@ -46,7 +47,7 @@ export class OpenCalls {
     let nextMs = Number.POSITIVE_INFINITY;
     for (const calls of [this.atServer.values(), this.waiting]) {
       for (const call of calls) {
-        if (stateAfter(call.state, "abandon") === undefined) continue;
+        if (stateAfter(call.state, "abandon", call.trace) === undefined) continue;
         if (call.deadlineMs > nowMs) nextMs = Math.min(nextMs, call.deadlineMs);
         else due.push(call);
       }

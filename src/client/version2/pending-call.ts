@@ -6,9 +6,9 @@ import type { JsonObject } from "../../wire/json.js";
 import type { InputSender } from "../protocol/input-sender.js";
 import type { TerminalSize } from "../protocol/run-handle.js";
 import type { OutputQueue } from "../protocol/run-output.js";
-import { inputTaken } from "./call-errors.js";
+import { inputTaken, lost } from "./call-errors.js";
 import { watchSignal } from "../protocol/watch-signal.js";
-import type { CallState } from "./call-states.js";
+import { traceOf, unanswered, type CallState, type CallTrace, type UnansweredReason } from "./call-states.js";
 
 export interface CallRequest {
   readonly method: "call" | "attach" | "withdraw" | "list" | "runs" | "cancel" | "echo" | "whoami" | "schedules";
@@ -43,10 +43,10 @@ export class PendingCall {
   readonly request: CallRequest;
   /** By performance.now(). */
   readonly deadlineMs: number;
-  /** Only the client that holds it changes this. */
+  /** Only the client that holds it changes these two. */
   state: CallState = "queued";
-  /** The number of connections over which it was sent. */
-  sendings = 0;
+  trace: CallTrace;
+  wasSent = false;
   runId: string | undefined;
   /** When the client learned that the server has begun, by performance.now(). */
   startedAtMs: number | undefined;
@@ -61,23 +61,9 @@ export class PendingCall {
   constructor(id: number, request: CallRequest, limits: Limits) {
     this.id = id;
     this.request = request;
+    this.trace = traceOf(request);
     this.output = request.output;
     this.deadlineMs = performance.now() + request.timeoutMs + limits.answerGraceMs;
-  }
-
-  /** True when another connection can bring the answer without running the command twice. */
-  get mayResume(): boolean {
-    return this.runId !== undefined || this.request.hasKey === true || this.request.method !== "call";
-  }
-
-  /** A call that the server refuses now may have begun over an earlier connection. */
-  get mayHaveBegunBefore(): boolean {
-    return this.sendings > 1 && (this.runId !== undefined || this.request.method === "call");
-  }
-
-  /** True when the server answers with the end of the run that this call has begun. */
-  isOwnEnd(data: JsonObject): boolean {
-    return this.runId !== undefined && data["run"] === this.runId;
   }
 
   /**
@@ -130,19 +116,20 @@ export class PendingCall {
     this.request.reject(error, data);
   }
 
-  /**
-   * No answer will come any more. A call that may have begun is lost, whatever the reason: the end of a token or of our
-   * patience says nothing about how its run ends.
-   * @param nothingRan true when the server has read nothing that was sent over the last connection
-   */
-  failUnanswered(error: IscepError, nothingRan: boolean): void {
-    const { method, waitsForCancel } = this.request;
-    const mayHaveBegun = this.mayHaveBegunBefore || (this.sendings > 0 && !nothingRan);
-    // A caller that only waits for an answer learns why none came. A follower of a run learns that nobody knows how it ended.
-    const isOwn = error.code === "timeout" || error.code === "cancelled";
-    const wantsReason = waitsForCancel !== true && isOwn;
-    if (!mayHaveBegun && !isOwn && method === "call") this.fail(error, { status: "rejected" });
-    else if (!mayHaveBegun || wantsReason || (method !== "call" && method !== "attach")) this.fail(error, {});
+  /** The server answers with an error. */
+  failAnswered(error: IscepError, data: JsonObject): void {
+    // The end of the run that this call has begun is no refusal.
+    const isOwnEnd = this.runId !== undefined && data["run"] === this.runId;
+    const isRefusal = data["status"] === "rejected" && !isOwnEnd;
+    if (isRefusal && unanswered(this.trace, "refused") === "lost") this.fail(lost(error), {});
+    else this.fail(error, data);
+  }
+
+  /** No answer will come any more. The end of a token or of our patience says nothing about how its run ends. */
+  failUnanswered(error: IscepError, reason: Exclude<UnansweredReason, "refused">): void {
+    const told = unanswered(this.trace, reason);
+    if (told === "rejected") this.fail(error, { status: "rejected" });
+    else if (told === "error") this.fail(error, {});
     else if (error.code === "not_trusted" || error.code === "lost") this.fail(error, { status: "lost" });
     else this.fail(new IscepError("lost", `${error.message}; how the run ended is not known`, { cause: error }), {});
   }

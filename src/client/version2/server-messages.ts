@@ -2,7 +2,7 @@
 import { outputGone } from "../../session/version2-server.js";
 import type { Version2ClientEvent } from "../../session/version2-client.js";
 import type { JsonObject } from "../../wire/json.js";
-import { cannotBeRead, lost } from "./call-errors.js";
+import { cannotBeRead } from "./call-errors.js";
 import type { CancelPace } from "./cancel-pace.js";
 import type { ClientConnection } from "./client-connection.js";
 import type { InputSenders } from "./input-senders.js";
@@ -67,9 +67,7 @@ export class ServerMessages {
     if (isAwaited) {
       if (call.request.input !== undefined) this.#inputs.ended(call);
       if (event.kind === "result") call.succeed(event.result);
-      else if (call.mayHaveBegunBefore && event.data["status"] === "rejected" && !call.isOwnEnd(event.data))
-        call.fail(lost(event.error), {});
-      else call.fail(event.error, event.data);
+      else call.failAnswered(event.error, event.data);
     }
     // The last part of its output may come in the same chunk as the answer, or have come long before.
     if (call.output === undefined || call.output.isWhole) this.#client.drained(call);
