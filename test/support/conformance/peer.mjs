@@ -4,201 +4,24 @@
  * A client of version 2, written from PROTOCOL.md alone: nothing of our own code is imported, so that a fault in it
  * cannot hide, and the page cannot leave anything out.
  */
-import { createCipheriv, createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import net from "node:net";
 import tls from "node:tls";
+import { Followed } from "./peer-output.mjs";
+import { bindingOf, Codes, hashes, packet, proofs, sha256 } from "./peer-proofs.mjs";
+
+export { proofs, secretOf } from "./peer-proofs.mjs";
 
 export const HELLO = 7;
 export const MESSAGES = 8;
 export const DATA = 9;
 const channels = ["stdin", "stdout", "stderr"];
-const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-export const sha256 = (bytes) => createHash("sha256").update(bytes).digest();
-const hmac = (key, text) => createHmac("sha256", key).update(text).digest();
-
-function uint32(number) {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(number);
-  return bytes;
-}
-
-/** What the last 32 bytes of a packet are, by the names of HELLO. */
-export const hashes = {
-  none: () => Buffer.alloc(32),
-  crc32: (body) => Buffer.concat([uint32(crc32(body)), Buffer.alloc(28)]),
-  sha256,
-  // Until the caller is proven.
-  "hmac-sha256": sha256,
-  "hmac-gmac": sha256,
-};
-
-/** The codes of the packets of one side, with a key ("Packets with a key"). */
-class Codes {
-  constructor(name, side, storedKey, message) {
-    const key = (what) => hmac(storedKey, Buffer.concat([Buffer.from(`iscep 2 ${what} of the ${side}`), message]));
-    this.key = key("packets");
-    this.longKey = name === "hmac-gmac" ? key("long packets") : undefined;
-    this.place = 0n;
-  }
-
-  /** The code of the next packet. */
-  of(body) {
-    const place = Buffer.alloc(8);
-    place.writeBigUInt64BE(this.place);
-    if (this.longKey === undefined || body.length + 32 < 4096) return hmac(this.key, Buffer.concat([place, body]));
-    const gcm = createCipheriv("aes-256-gcm", this.longKey, Buffer.concat([Buffer.alloc(4), place]));
-    gcm.setAAD(body);
-    gcm.final();
-    return Buffer.concat([gcm.getAuthTag(), Buffer.alloc(16)]);
-  }
-}
-
-export function packet(type, content, hash = sha256) {
-  const body = Buffer.concat([Buffer.from([type >> 8, type & 0xff]), content]);
-  return Buffer.concat([uint32(body.length + 32), body, hash(body)]);
-}
-
-function crc32(bytes) {
-  let crc = 0xffffffff;
-  for (const byte of Buffer.from(bytes)) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return ~crc >>> 0;
-}
-
-export function secretOf(token) {
-  const match = /^isct_[0-9A-Za-z]{12}_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/.exec(token);
-  if (match === null) return token;
-  let crc = 0;
-  for (const digit of match[2]) crc = crc * 62 + base62.indexOf(digit);
-  return crc === crc32(token.slice(0, -6)) ? match[1] : token;
-}
-
-/** What both sides prove; all fields as PROTOCOL.md names them. */
-export function proofs(token, clientHello, serverHello, binding) {
-  const secret = secretOf(token);
-  const clientKey = hmac(secret, "client");
-  const storedKey = sha256(clientKey);
-  const parts = [Buffer.from("iscep 2"), clientHello, serverHello, binding];
-  const message = Buffer.concat(parts.flatMap((part) => [uint32(part.length), part]));
-  const mask = hmac(storedKey, message);
-  return {
-    reference: hmac(storedKey, "iscep 2 reference").subarray(0, 18).toString("base64url"),
-    clientProof: Buffer.from(clientKey.map((byte, index) => byte ^ mask[index])),
-    serverProof: hmac(hmac(secret, "server"), message),
-    storedKey,
-    message,
-  };
-}
-
-/** What binds a proof on TLS. `certificate`: the server's, in DER; the peers know certificates with SHA-256 only. */
-export function bindingOf(socket, name, certificate) {
-  if (!socket.encrypted) return Buffer.alloc(0);
-  if (name === "tls-server-end-point") return sha256(certificate);
-  return socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0));
-}
 
 export class AnswerError extends Error {
   constructor({ code, message, data }) {
     super(message);
     this.number = code;
     this.data = data ?? {};
-  }
-}
-
-/** One call or attach: its answer, and the output as it comes. */
-class Followed {
-  constructor(peer, id, answer, windowBytes) {
-    this.id = id;
-    this.answer = answer;
-    this.progress = [];
-    this.started = new Promise((resolve) => (this.resolveStarted = resolve));
-    this.peer = peer;
-    this.windowBytes = windowBytes;
-    this.expected = windowBytes;
-    this.consumed = 0;
-    this.pieces = [];
-    this.wake = () => {};
-    this.inputWindow = 0;
-    this.inputOffset = undefined;
-    this.roomAgain = () => {};
-  }
-
-  /** Told by `started`: from where on to send standard input, and how much at first. */
-  beginInput(offset, windowBytes) {
-    this.inputOffset = offset;
-    this.inputWindow = windowBytes;
-    this.roomAgain();
-  }
-
-  /** Sends the bytes of standard input from wherever the server wants them, and the end behind them. */
-  async sendInput(bytes, { end = true } = {}) {
-    const { limits } = this.peer.hello;
-    const state = { answered: false };
-    const stop = () => {
-      state.answered = true;
-      this.roomAgain();
-    };
-    this.answer.then(stop, stop);
-    await this.started;
-    while (!state.answered && this.inputOffset !== undefined && this.inputOffset < bytes.length) {
-      const room = Math.min(limits.maxDataBytes, this.inputWindow, this.peer.inputWindow);
-      if (room === 0) {
-        await new Promise((resolve) => (this.roomAgain = resolve));
-        continue;
-      }
-      const piece = bytes.subarray(this.inputOffset, this.inputOffset + room);
-      this.peer.sendData(this.id, this.inputOffset, piece);
-      this.inputOffset += piece.length;
-      this.inputWindow -= piece.length;
-      this.peer.inputWindow -= piece.length;
-    }
-    if (end && !state.answered && this.inputOffset !== undefined)
-      this.peer.sendData(this.id, this.inputOffset, Buffer.alloc(0));
-  }
-
-  granted(bytes) {
-    this.inputWindow += bytes;
-    if (this.inputWindow > this.windowBytes)
-      throw new Error("the window of standard input was granted beyond its size");
-    this.roomAgain();
-  }
-
-  receive(piece) {
-    this.expected -= piece.bytes.length;
-    if (this.expected < 0) throw new Error("more output came than was granted");
-    this.pieces.push(piece);
-    this.wake();
-  }
-
-  /** Pieces in order, until the number of bytes that the answer tells. `offset` is where this stream begins. */
-  async *output(offset = 0) {
-    let end = Number.POSITIVE_INFINITY;
-    const ended = (data) => {
-      end = data?.output ?? offset;
-      this.wake();
-    };
-    this.answer.then(ended, (error) => ended(error.data));
-    let position = offset;
-    while (position < end || this.pieces.length > 0) {
-      const piece = this.pieces.shift();
-      if (piece === undefined) {
-        await new Promise((resolve) => (this.wake = resolve));
-        continue;
-      }
-      if (piece.offset !== position) throw new Error(`output at ${piece.offset} came, and ${position} was next`);
-      position += piece.bytes.length;
-      this.peer.granted(piece.bytes.length);
-      this.consumed += piece.bytes.length;
-      if (this.consumed >= this.windowBytes / 2) {
-        this.peer.notify("window", { stream: this.id, bytes: this.consumed });
-        this.expected += this.consumed;
-        this.consumed = 0;
-      }
-      yield piece;
-    }
   }
 }
 

@@ -7,7 +7,8 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import net from "node:net";
 import tls from "node:tls";
-import { bindingOf, DATA, hashes, HELLO, MESSAGES, packet, proofs, sha256 } from "./peer.mjs";
+import { DATA, HELLO, MESSAGES } from "./peer.mjs";
+import { bindingOf, hashes, packet, proofs, sha256 } from "./peer-proofs.mjs";
 
 const limits = {
   maxPacketBytes: 65_536,
