@@ -2,18 +2,14 @@
 import type { IscepError } from "../../errors.js";
 import type { JsonObject } from "../../wire/json.js";
 import type { CallOptions } from "../protocol/options.js";
-import type { CallRequest, PendingCall } from "./pending-call.js";
+import type { PendingCall } from "./pending-call.js";
 import { ValueRequest } from "./value-request.js";
+import { withdraw, type Starter } from "./withdraw.js";
 
 export interface AttemptListener {
   completed(value: unknown): void;
   /** @param neverBegan the command did not begin, and will not */
   failed(error: IscepError, neverBegan: boolean): void;
-}
-
-interface Starter {
-  start(request: CallRequest): PendingCall;
-  withdraw(call: PendingCall): Promise<boolean | undefined>;
 }
 
 export class AttemptedCall extends ValueRequest {
@@ -47,6 +43,6 @@ export class AttemptedCall extends ValueRequest {
 
   /** As `WithdrawableRun.withdraw`. A call that is taken back fails as one that never began. */
   withdraw(): Promise<boolean | undefined> {
-    return this.#sent === undefined ? Promise.resolve(undefined) : this.#sent.starter.withdraw(this.#sent.call);
+    return this.#sent === undefined ? Promise.resolve(undefined) : withdraw(this.#sent.starter, this.#sent.call);
   }
 }

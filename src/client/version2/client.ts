@@ -6,8 +6,7 @@
 import { toIscepError, type IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import { requestText } from "../../session/version2-client.js";
-import { notificationText } from "../../session/version2-server.js";
-import { isJsonObject, type JsonObject } from "../../wire/json.js";
+import type { JsonObject } from "../../wire/json.js";
 import type { ConnectionEvents } from "../protocol/connection-events.js";
 import { isTerminalSize, type TerminalSize } from "../protocol/run-handle.js";
 import type { ClientConnection } from "./client-connection.js";
@@ -22,6 +21,7 @@ import {
   timedOut,
   tooManyWait,
 } from "./call-errors.js";
+import { tellLeave, tellSize } from "./call-notices.js";
 import { placeOf, stateAfter, type UnansweredReason } from "./call-states.js";
 import { CancelPace } from "./cancel-pace.js";
 import { InputSenders } from "./input-senders.js";
@@ -153,8 +153,7 @@ export class Version2Client implements Hearer {
     output?.begin(connection.limits.streamWindowBytes, Number(offset ?? 0));
     if (call.state === "stopping") this.#cancels.ask(call);
     // Its text still asks for output that nobody wants any more.
-    if (!attaches && call.request.output !== undefined && output === undefined)
-      this.#tellOfStream(call, "leave", { stream: call.id });
+    if (!attaches && call.request.output !== undefined && output === undefined) tellLeave(this.#connection, call);
     return true;
   }
 
@@ -173,20 +172,6 @@ export class Version2Client implements Hearer {
     this.#calls.become(call, "cancel");
     if (call.state === "stopping") this.#cancels.ask(call);
     else if (before !== "ended" && placeOf(call.state) === "nowhere") call.fail(error, {});
-  }
-
-  /** As `WithdrawableRun.withdraw`. */
-  withdraw(call: PendingCall): Promise<boolean | undefined> {
-    if (placeOf(call.state) !== "server") return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      const { timeoutMs } = call.request;
-      const answered = (result: unknown): void => {
-        const { withdrawn, waits } = isJsonObject(result) ? result : {};
-        resolve(withdrawn === true || (waits === true ? undefined : false));
-      };
-      const params = { call: call.id };
-      this.start({ method: "withdraw", params, timeoutMs, resolve: answered, reject: () => resolve(undefined) });
-    });
   }
 
   #abandon(call: PendingCall, error: IscepError): void {
@@ -214,7 +199,7 @@ export class Version2Client implements Hearer {
   /** Nobody reads its output now. The call itself goes on. */
   leave(call: PendingCall): void {
     call.output = undefined;
-    this.#tellOfStream(call, "leave", { stream: call.id });
+    tellLeave(this.#connection, call);
     this.drained(call);
   }
 
@@ -222,16 +207,7 @@ export class Version2Client implements Hearer {
     // A window may have no size yet, and the server ends the session of a client that says so.
     if (!isTerminalSize({ rows, columns })) return;
     call.size = { rows, columns };
-    this.tellSize(call);
-  }
-
-  tellSize(call: PendingCall): void {
-    if (call.hasTerminal && call.size !== undefined)
-      this.#tellOfStream(call, "resize", { call: call.id, ...call.size });
-  }
-
-  #tellOfStream(call: PendingCall, method: string, params: JsonObject): void {
-    if (placeOf(call.state) === "server") this.#connection?.send(notificationText(method, params));
+    tellSize(this.#connection, call);
   }
 
   /** No more of its output will come. */

@@ -11,6 +11,7 @@ import { notKept } from "./call-errors.js";
 import type { Version2Client } from "./client.js";
 import type { PendingCall } from "./pending-call.js";
 import type { RunRequest } from "./plain-run.js";
+import { withdraw } from "./withdraw.js";
 
 /** The longest delay of Node's timers. The run has its own deadline. */
 const longestTimeoutMs = 2 ** 31 - 1;
@@ -156,7 +157,7 @@ export class FollowedRun implements WithdrawableRun {
   }
 
   withdraw(): Promise<boolean | undefined> {
-    return this.#client.withdraw(this.#call);
+    return withdraw(this.#client, this.#call);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

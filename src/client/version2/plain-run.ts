@@ -10,11 +10,10 @@ import type { WithdrawableRun } from "../protocol/run-handle.js";
 import type { OutputChunk } from "../protocol/run-output.js";
 import { notKept } from "./call-errors.js";
 import type { CallRequest, PendingCall } from "./pending-call.js";
+import { withdraw, type Starter } from "./withdraw.js";
 
-interface Starter {
-  start(request: CallRequest): PendingCall;
+interface RunStarter extends Starter {
   cancel(call: PendingCall, error: IscepError): void;
-  withdraw(call: PendingCall): Promise<boolean | undefined>;
 }
 
 /** The request of a run, beside what its handle adds. */
@@ -25,7 +24,7 @@ export type RunRequest = Pick<
 
 export class PlainRun implements WithdrawableRun {
   readonly outcome: Promise<Outcome>;
-  readonly #client: Starter;
+  readonly #client: RunStarter;
   readonly #call: PendingCall;
   /** False for a follower, or the caller of a detached run, who ends nothing by leaving. */
   readonly #ends: boolean;
@@ -34,7 +33,7 @@ export class PlainRun implements WithdrawableRun {
   #runId: string | undefined;
   #wantsId: ((run: string | undefined) => void)[] = [];
 
-  constructor(client: Starter, request: RunRequest, ends: boolean) {
+  constructor(client: RunStarter, request: RunRequest, ends: boolean) {
     this.#client = client;
     this.#ends = ends;
     this.outcome = new Promise((resolve) => (this.#settle = resolve));
@@ -105,7 +104,7 @@ export class PlainRun implements WithdrawableRun {
   }
 
   withdraw(): Promise<boolean | undefined> {
-    return this.#client.withdraw(this.#call);
+    return withdraw(this.#client, this.#call);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@ import { outputGone } from "../../session/version2-server.js";
 import type { Version2ClientEvent } from "../../session/version2-client.js";
 import type { JsonObject } from "../../wire/json.js";
 import { cannotBeRead } from "./call-errors.js";
+import { tellSize } from "./call-notices.js";
 import type { CancelPace } from "./cancel-pace.js";
 import type { ClientConnection } from "./client-connection.js";
 import type { InputSenders } from "./input-senders.js";
@@ -17,7 +18,6 @@ export interface Hearer {
   /** No more of its output will come. */
   drained(call: PendingCall): void;
   sendWaiting(): void;
-  tellSize(call: PendingCall): void;
 }
 
 export class ServerMessages {
@@ -96,7 +96,7 @@ export class ServerMessages {
     this.#calls.become(call, "started");
     call.started(params["run"]);
     call.hasTerminal = params["terminal"] === true;
-    this.#client.tellSize(call);
+    tellSize(connection, call);
     // A waiting cancel may be sent earlier, now that the age of its run is known.
     if (call.state === "stopping" || call.state === "abandoned") this.#cancels.ask(call);
     if (call.state !== "abandoned") this.#inputs.begin(connection, call, params);
