@@ -77,7 +77,7 @@ const tls: ValueKind<boolean | { cert: string; key: string }> = {
     if (typeof value.scalar === "boolean") return value.scalar;
     if (!value.isMap) throw value.error(`${value.what} must be true, false, or { cert: FILE, key: FILE }`);
     const { cert, key } = tlsFiles.read(value, context);
-    // Either may be missing. Then the problems say so, and nobody sees what is returned here.
+    // Either may be missing. Then the problems say so, and what is returned here is not used.
     return cert === undefined || key === undefined ? true : { cert, key };
   },
 };

@@ -115,7 +115,7 @@ export interface TokenProof {
 
 /** A caller who has no connection, and shows with one request who they are. */
 export interface Requester {
-  /** A word for the logs, such as `nats`. After wrong proofs, nobody else with this source is refused. */
+  /** A word for the logs, such as `nats`. Wrong proofs do not make the server refuse others with this source. */
   readonly source: string;
   /** Default: they show no token. */
   readonly proof?: TokenProof | undefined;
@@ -224,7 +224,7 @@ export interface Door {
   /**
    * Says whether this server starts a planned time of a schedule that other servers have too. Only the first of them may
    * start it. A door without this leaves each server to itself.
-   * @throws IscepError when nobody can know now. The server then asks again
+   * @throws IscepError when this cannot be known now. The server then asks again
    */
   claimSchedule?(time: ScheduledTime): Promise<ScheduleClaim>;
   /**

@@ -16,7 +16,9 @@ export function reserveDescriptors(): void {
   }
 }
 
-/** Gives a descriptor to `read` if there is no other. It opens and closes within this call, so nobody else gets it. */
+/**
+ * Gives a descriptor to `read` if there is no other. It opens and closes within this call, so no other code gets it.
+ */
 export function readWithReserve<Result>(read: () => Result): Result {
   try {
     return read();

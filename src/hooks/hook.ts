@@ -14,7 +14,7 @@ export interface Hook {
   readonly kind: HookKind;
   /** Any of these may have signed. There are several while one takes the place of another. */
   readonly secrets: readonly SecretPlace[];
-  /** Where a plain HMAC is. */
+  /** Where a plain HMAC stands in the request. */
   readonly signatureHeader: string;
   /** The header with the id of a delivery: a delivery that comes again does not run again. */
   readonly idHeader: string | undefined;

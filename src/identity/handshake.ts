@@ -24,7 +24,7 @@ export async function tryHandshake(
     allowPartialTrustChain: true,
     minVersion: minTlsVersion,
     rejectUnauthorized: false,
-    // The names are not judged here: nobody knows by which one clients call.
+    // The names are not judged here, because it is not known by which one clients call.
     checkServerIdentity: () => undefined,
   });
   try {

@@ -102,7 +102,7 @@ export function scopeSays(scope: string): string {
   return `run ${which} when ${values.join(" and ")}`;
 }
 
-/** Those of the scopes that let a caller run this command. */
+/** Picks the scopes that let a caller run this command. */
 export function scopesForRunning(command: string, scopes: readonly string[]): string[] {
   return scopes.filter((scope) => compileScopes([scope]).mayRun(command));
 }

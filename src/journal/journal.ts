@@ -27,7 +27,7 @@ export interface RunJournalOptions {
   readonly exceptions?: ((event: ErrorEvent) => void) | undefined;
   /** undefined: runs are kept only in memory. */
   readonly store?: RunStore | undefined;
-  /** undefined: nobody asks. */
+  /** undefined: nothing is counted. */
   readonly metrics?: Metrics | undefined;
   /** undefined: nobody is told of ends. */
   readonly notices?: Notices | undefined;

@@ -29,7 +29,7 @@ export class ServerLease {
   readonly #renewMs: number;
   readonly #path: string;
   readonly #timer: NodeJS.Timeout;
-  /** By the mark of the server. */
+  /** How long each server has been silent, by its mark. */
   readonly #silences = new Map<string, Silence>();
   #isClosed = false;
 

@@ -129,7 +129,7 @@ export class RunStore {
     const stored = this.#runs.get(run.id);
     if (stored === undefined || stored.end !== undefined) return;
     const { limits } = this.#options;
-    // A check that takes its time ends after the start was written.
+    // A slow check of arguments ends after the start of the run was written, so the end has the arguments then.
     const kept = stored.start.arguments === undefined ? run.keptArguments : undefined;
     const lines = endLines(outcome, run.endedAtMs ?? Date.now(), run.outputBytes, limits, kept);
     stored.end = lines.end;

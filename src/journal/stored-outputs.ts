@@ -13,7 +13,7 @@ export class StoredOutputs {
     this.#options = options;
   }
 
-  /** For a new run, of which nothing is written yet. */
+  /** The run is new, and nothing of it is written yet. */
   begin(runId: string): OutputFiles {
     return new OutputFiles({ ...this.#options, runId });
   }

@@ -187,8 +187,9 @@ export class AppendFile {
   }
 
   /**
-   * For the end of the process, when nothing asynchronous happens any more. Node itself completes a write under way,
-   * because it waits for its threads. This gives up at the first failure, because nobody could mend it.
+   * Call this at the end of the process, when nothing asynchronous happens any more. Node itself completes a write
+   * under way, because it waits for its threads. This gives up at the first failure, because there is no time to mend
+   * it.
    */
   endNow(): void {
     if (this.#ended) return; // its descriptor number may belong to another file now

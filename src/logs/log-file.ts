@@ -79,7 +79,7 @@ export class LogFile {
     await Promise.all(this.#ending.values());
   }
 
-  /** For the end of the process. It is synchronous and silent, because nobody could be told any more. */
+  /** Call this at the end of the process. It is synchronous and silent, because a fault could not be told any more. */
   endNow(): void {
     for (const file of [...this.#ending.keys(), this.#file]) {
       try {

@@ -74,7 +74,7 @@ export function formatService({ servers, tls }: BrokerAddress, service: string):
 
 /**
  * @param demandsTls the credentials allow nothing but TLS
- * @throws IscepError `usage` when the network could see what goes to the broker, although nobody allowed it
+ * @throws IscepError `usage` when the network could see what goes to the broker, although no option allows it
  */
 export function checkCleartext(address: BrokerAddress, demandsTls: boolean, allowCleartext: boolean): void {
   if (address.tls || demandsTls || allowCleartext || isLocalBroker(address)) return;

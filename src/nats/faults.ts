@@ -51,7 +51,7 @@ export function wasTooLong(thrown: unknown): boolean {
   return nameOf(thrown) === "InvalidArgumentError";
 }
 
-/** Nobody listens on the subject of a request. */
+/** True when the subject of a request has no listener. */
 export function hasNoResponder(thrown: unknown): boolean {
   for (let error = thrown; error instanceof Error; error = error.cause) if (error.name === "NoResponders") return true;
   return false;

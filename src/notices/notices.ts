@@ -86,7 +86,7 @@ export class Notices {
   /** The run has its outcome, which is not written yet. So a server that is killed now gives the notice later. */
   ended(run: Run, outcome: RunOutcome): void {
     const { status } = outcome;
-    // A caller hears that the call is refused, but nobody would hear it of a schedule.
+    // A caller hears that the call is refused. A schedule has no caller who could hear it.
     if (status === "rejected" && run.identity.owner !== scheduler.owner) return;
     if (run.notices?.some(({ statuses }) => statuses.has(status)) !== true) return;
     // To look for the end of standard error takes longer than a run may be held up by each of thousands that fail.

@@ -31,7 +31,7 @@ export async function sendNotice(address: NoticeAddress, options: RequestOptions
   const isRedirect = status >= 300 && status < 400;
   const why = isRedirect ? "redirects are not followed, so give the address that it leads to" : "it wants 2xx";
   throw new IscepError("connect_failed", `the receiver answered with ${status}; ${why}`, {
-    // 410 means that nobody will ever be there (Standard Webhooks).
+    // 410 means that this receiver is gone for good (Standard Webhooks).
     details: { final: status === 410 },
   });
 }

@@ -26,7 +26,7 @@ export interface CheckingHost {
   readonly logArgs: boolean;
   readonly choices: Choices;
   readonly underWay: UnderWay;
-  /** Who may have to be told of the ends of a command. undefined: nobody ever. */
+  /** Who may have to be told of the ends of a command. undefined when there are none. */
   readonly noticesOf: ((command: Command) => readonly Notice[] | undefined) | undefined;
   /** The check takes time, and the call has to wait for it. */
   lasts(run: Run): void;

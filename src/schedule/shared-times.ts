@@ -15,13 +15,13 @@ export type ScheduleClaim =
   | { readonly kind: "ours"; ended(): void }
   /** Another server has the time. */
   | { readonly kind: "others" }
-  /** Nobody starts it, because the last run goes on in that server. */
+  /** No server starts it, because the last run goes on in that one. */
   | { readonly kind: "underWay"; readonly where: string };
 
 export interface SharedTimesOptions {
-  /** Rejects when nobody can know now. */
+  /** Rejects when this cannot be known now. */
   claim(time: ScheduledTime): Promise<ScheduleClaim>;
-  /** Nobody could say in time who starts it, so it is not started here. */
+  /** It was not known in time which server starts it, so it is not started here. */
   unknown(time: ScheduledTime, reason: string): void;
   /** How long the server asks, and how often. */
   readonly askMs: number;
@@ -37,14 +37,14 @@ export class SharedTimes {
     this.#options = options;
   }
 
-  /** Resolves to undefined when nobody can know, after `unknown` was called. */
+  /** Resolves to undefined when this cannot be known, after `unknown` was called. */
   async ask(time: ScheduledTime): Promise<ScheduleClaim | undefined> {
     const { askMs, pauseMs } = this.#options;
     const endsAtMs = performance.now() + askMs;
     for (;;) {
       try {
         const claim = await this.#options.claim(time);
-        // A server that closes starts nothing. It has claimed the time, so nobody else will.
+        // A server that closes starts nothing. It has claimed the time, so no other server starts it either.
         if (!this.#isClosed || claim.kind !== "ours") return claim;
         claim.ended();
         this.#options.unknown(time, "the server closed at that moment");

@@ -94,7 +94,7 @@ export class Admission {
 
   /** True for a source with many callers behind it: a proxy, a shared machine, or a broker. */
   isExempt(source: string): boolean {
-    // All callers over a broker share this source, and nobody knows where they come from.
+    // All callers over a broker share this source, because it is not known where they come from.
     if (source === natsSource) return true;
     return this.#exemptLocal && (source === unixSource || isLoopbackHost(source));
   }

@@ -17,7 +17,7 @@ export class ChangeListeners {
     this.#isPending = true;
     queueMicrotask(() => {
       this.#isPending = false;
-      // A listener that throws is reported to its author, and disturbs nobody else.
+      // A listener that throws is reported to its author, and the other listeners are called all the same.
       for (const listener of this.#listeners) queueMicrotask(listener);
     });
   }

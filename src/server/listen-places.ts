@@ -17,10 +17,7 @@ export function placesOf({
   return places.map((place) => ("unix" in place ? { unix: resolve(place.unix) } : place));
 }
 
-/**
- * @throws IscepError `usage` when options contradict each other, or open the server to others although nobody asked for
- *   it
- */
+/** @throws IscepError `usage` when options contradict each other, or open the server to others without saying so */
 export function checkPlaces(options: ServerOptions): void {
   const { listen, unix, host, port, tls } = options;
   const alone = host !== undefined || port !== undefined;
@@ -33,7 +30,7 @@ export function checkPlaces(options: ServerOptions): void {
   for (const place of places) checkPlace(place, options);
 }
 
-/** @throws IscepError `usage` when the place would be open to others although nobody asked for it */
+/** @throws IscepError `usage` when the place would be open to others without an option that says so */
 export function checkPlace(place: ListenPlace, { tls, tokens, allowCleartext = false }: ServerOptions): void {
   if ("unix" in place) return;
   const { host, port } = place;

@@ -130,8 +130,9 @@ export function isProvenRequest(storedKey: Buffer, proof: Buffer, request: Prove
 }
 
 /**
- * The id of the run of a request that waits in a queue. The caller knows it before anybody has taken the request. It is a
- * UUIDv7 (RFC 9562, section 5.7) like that of any run: the time of the request, then bits of a hash, so nobody can choose it.
+ * The id of the run of a request that waits in a queue. The caller knows it before anybody has taken the request. It is
+ * a UUIDv7 (RFC 9562, section 5.7) like that of any run: the time of the request, then bits of a hash, so no caller can
+ * choose it.
  */
 export function queuedRunId({ service, timeMs, nonce }: ProvenRequest, reference: string): string {
   const hash = createHash("sha256")

@@ -29,7 +29,7 @@ const privateModes = /^\[\?([\d;]+)([hl])$/;
 const knownModes = new Set([
   1, 5, 6, 7, 12, 25, 47, 66, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1047, 1048, 1049, 2004, 2026,
 ]);
-/** Modes that are on when nobody has changed them: wrapping of lines, and the cursor. */
+/** Modes that are on until a program changes them: wrapping of lines, and the cursor. */
 const onByDefault = new Set([7, 25]);
 const longestSequence = 128;
 

@@ -144,7 +144,7 @@ function cancelled(signal: AbortSignal | undefined): IscepError {
   return new IscepError("cancelled", "connecting was cancelled", { cause: signal?.reason });
 }
 
-/** Without credentials. */
+/** The address leaves out the credentials, because errors show it. */
 function nameOf(address: Address): string {
   const { owner: _owner, token: _token, ...rest } = address;
   return formatAddress(rest);

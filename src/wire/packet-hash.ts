@@ -1,6 +1,6 @@
 /**
  * What the last 32 bytes of a packet of version 2 are. Both sides agree on it by HELLO (PROTOCOL.md, "HELLO"). The
- * hashes here protect against nobody: they find bytes that broke on the way. Hashes that protect have a key
+ * hashes here find bytes that broke on the way, and do not protect against attackers. Hashes that protect have a key
  * (packet-mac.ts).
  */
 import { createHash, hash } from "node:crypto";

@@ -1,6 +1,7 @@
 /**
  * Packets of version 1. The content is a JSON object with at most five known keys, and the hash is its MD5 in
- * lower-case hex (PROTOCOL.md, "The packet"). The MD5 finds broken bytes. It protects against nobody; TLS does that.
+ * lower-case hex (PROTOCOL.md, "The packet"). The MD5 finds broken bytes. It does not protect against attackers; TLS
+ * does that.
  */
 import { hash } from "node:crypto";
 import { IscepError } from "../errors.js";

@@ -183,7 +183,7 @@ describe("iscep serve ends", () => {
     // Only a second signal ends it: what runs may go on for longer than this test.
     const words = [commands, "--port", "0", "--no-tls", "--debug", "--grace", "10m"];
     const serving = await serveProcess(words, { folder });
-    // Without patience for the server to come back.
+    // The client does not wait for the server to come back.
     await using client = await connect(serving.url, { limits: { reconnectTimeoutMs: 0 } });
     const lost = client.call("forever", {}).catch((error: unknown) => error);
     // The server has the call when it has answered nothing else on a connection that came later.

@@ -10,7 +10,7 @@ import { startServer } from "../support/servers.js";
 
 watchForLeaks();
 
-/** As JavaScript gives them, whatever the types say. */
+/** JavaScript may give these, whatever the types say. */
 function untyped(options: object): never {
   return options as never;
 }

@@ -59,7 +59,7 @@ describe("any text reaches the program byte for byte, or is refused", () => {
   const half = /\p{Cs}/u;
   const refused = /^-|[\0\p{Cs}]/u;
   const any = { type: "string", allow: ["control"] } as const;
-  /** One text in each place that there is, and what each place shall have got. */
+  /** Each place gets one text, and the result says what it should have got. */
   const command = defineScript({
     name: "it",
     run: [printer, "{world}", "--world={world}", "{world:file}"],

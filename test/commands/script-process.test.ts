@@ -17,7 +17,7 @@ watchForLeaks();
 
 type Changes = Partial<ScriptDefinition<string, ArgumentDeclarations>>;
 
-/** In a folder that every user may enter. */
+/** The program is in a folder that every user may enter. */
 function script(lines: string, changes: Changes = {}): ScriptCommand {
   const folder = temporaryFolder();
   chmodSync(folder, 0o755);

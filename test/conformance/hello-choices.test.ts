@@ -139,7 +139,7 @@ describe("our server chooses the channel binding", () => {
   });
 
   test("and takes no proof that is bound to another certificate", async () => {
-    // The peer proves itself to whoever shows this other certificate, who passes its bytes on.
+    // The peer proves itself to the relay, which shows this other certificate and passes its bytes on.
     const { port, token } = await start("tls");
     const other = await createSelfSigned();
     const between = await tlsRelay(port ?? 0, other);

@@ -151,7 +151,7 @@ describe.skipIf(reason !== undefined && process.env["CI"] === undefined)("a serv
     });
 
     test("a port that is published on this machine's own address leads to it, under the same pin", async () => {
-      // As the engine does it: whoever connects here is connected there.
+      // This forwards connections, as the engine of containers does.
       const publisher = createServer((outside) => {
         const inside = dial({ host: address, port: 8989 });
         for (const socket of [outside, inside])

@@ -608,7 +608,7 @@ describe("in the process of the server", () => {
     const { client } = await inProcess({ commands: [busyFor], limits: { workSliceMs: 1 } });
     const order: string[] = [];
     const calls = Array.from({ length: 10 }, () => client.call("busy_for", { ms: 3 }).then(() => order.push("call")));
-    // Each turn of the event loop serves one of them, and whoever else waits.
+    // Each turn of the event loop serves one of them, and then everything else that waits.
     for (let turn = 0; turn < 5; turn++) {
       await new Promise((resolve) => setImmediate(resolve));
       order.push("turn");

@@ -127,7 +127,7 @@ test.each(Object.entries(everyDoor))(
     await slow.started(1);
     await removeToken(server.tokensFile, "bob");
     if (way.outlivesToken === true) slow.open();
-    // Nobody is told how the run of a token ends that is no more.
+    // When a token is removed, nobody is told how its runs end.
     const lost = {
       code: "lost",
       words: expect.stringMatching(

@@ -181,7 +181,7 @@ describe.skipIf(programs === undefined && mayBeSkipped)(
       expect(tablesOf("interrupted")).toBe("0");
       const listed = (): Promise<string> => iscep(["runs"], { folder, environment: caller });
       await expect.poll(listed).toMatch(/^\S+ +restore +cancelled /m);
-      // And the database is free for one that is whole.
+      // The database is then free for a run that succeeds.
       expect((await called(["restore", "--database", "interrupted"], { from: dump })).code).toBe(0);
       expect(tablesOf("interrupted")).toBe("2");
     }, 60_000);

@@ -116,7 +116,7 @@ describe("commands", () => {
     const client = await server.client({ protocol: 1 });
     const late = client.call("gate", { tag: "late" }, { timeoutMs: 50 });
     await expect(late).rejects.toMatchObject({ code: "timeout" });
-    // The next calls go over a new connection: the late answer belongs to nobody.
+    // The next calls go over a new connection: the late answer belongs to no call.
     const next = client.call("gate", { tag: "next" });
     const last = client.echo("last");
     await slow.started(2);

@@ -60,7 +60,7 @@ describe("connections", () => {
 
   test("a TCP connection to a TLS port without a ClientHello", async () => {
     const tlsHandshakeTimeoutMs = 500;
-    // Nobody is held up: this handshake is over while the others still have their time.
+    // Others are not held up: this handshake is over while the stalled ones still have their time.
     const { silent, half, client } = await inTime(tlsHandshakeTimeoutMs, async (from) => {
       const server = await startServer({ tls: true, limits: { tlsHandshakeTimeoutMs } });
       from();

@@ -131,7 +131,7 @@ describe("framing", () => {
     await peer.answer();
     for (const n of sizes) {
       peer.send(commandOf("noargs", { ["x".repeat(n)]: 1 }));
-      // An argument that nobody knows: one answer for one packet, whatever its size, and a short one.
+      // An unknown argument gets one answer for one packet, and a short one, whatever its size.
       const answer = await peer.answer();
       expect(answer.type).toBe(Type.error);
       expect(answer.body.length).toBeLessThan(16_000);

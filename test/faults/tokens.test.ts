@@ -23,7 +23,7 @@ async function echo(peer: RawPeer, token?: string): Promise<RawPacket> {
   return peer.answer();
 }
 
-/** In one step, as our own writer does. */
+/** It replaces the file in one step, as our own writer does. */
 function replaceTokens(server: TestServer, content: unknown): void {
   writeTokens(`${server.tokensFile}.new`, content);
   renameSync(`${server.tokensFile}.new`, server.tokensFile);
@@ -111,7 +111,7 @@ describe("tokens", () => {
       let output = "";
       child.stdout.setEncoding("utf8").on("data", (text: string) => {
         output += text;
-        // At another place of its work each time.
+        // Each time it is killed at another place of its work.
         if (output.split("\n").length > 2 + round) child.kill("SIGKILL");
       });
       await once(child, "close");

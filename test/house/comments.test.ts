@@ -1,11 +1,12 @@
-/** Comments of the sources are sentences that a person understands who learned English elsewhere (CONTRIBUTING.md, "Words"). */
+/** Comments are sentences that a person understands who learned English elsewhere (CONTRIBUTING.md, "Words"). */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 
-const files = execFileSync("git", ["ls-files", "src", "console", "scripts", "bench", "stress"], { encoding: "utf8" })
+const folders = ["src", "console", "scripts", "bench", "stress", "test", "examples"];
+const files = execFileSync("git", ["ls-files", ...folders], { encoding: "utf8" })
   .split("\n")
-  .filter((file) => /\.(?:tsx?|mjs)$/.test(file) && existsSync(file));
+  .filter((file) => /\.(?:tsx?|m?js)$/.test(file) && existsSync(file));
 
 /** Each comment as one line of text, with the place where it begins. */
 function commentsIn(file: string, source: string): { place: string; text: string }[] {
@@ -19,7 +20,7 @@ function commentsIn(file: string, source: string): { place: string; text: string
   }));
 }
 
-describe("the comments of the sources", () => {
+describe("the comments", () => {
   const comments = files.flatMap((file) => commentsIn(file, readFileSync(file, "utf8")));
 
   test("are found", () => {
@@ -32,11 +33,14 @@ describe("the comments of the sources", () => {
     ]);
   });
 
-  test.each([
-    ['begin with the subject, and not with "Of"', /^Of\b/],
-    ['say "they", "a caller" or "a client", and not whoever or whom', /\b(?:whoever|whom)\b/i],
-    ['say "must", and not shall', /\bshall\b/],
-  ])("%s", (_rule, wrong) => {
+  test.each<[rule: string, wrong: RegExp, example: string]>([
+    ['begin with the subject, and not with "Of"', /^Of\b/, "Of the first page."],
+    ['say "they", "a caller" or "a client", and not whoever or whom', /\b(?:whoever|whom)\b/i, "Whoever comes joins."],
+    ['say "they", and not he', /\b(?:he|him|his)\b/i, "It comes as he reads on."],
+    ['say "must", and not shall', /\bshall\b/i, "It shall end."],
+    ["have a verb", /^(?:By|For|In|On|To|Until|With|Without)(?: [\w`-]+){1,4}\.$/, "For the log."],
+  ])("%s", (_rule, wrong, example) => {
+    expect(wrong.test(example)).toBe(true);
     expect(comments.filter(({ text }) => wrong.test(text)).map(({ place, text }) => `${place}: ${text}`)).toEqual([]);
   });
 });

@@ -27,7 +27,7 @@ test.each([
   const renewMs = 250;
   const lease = leaseIn(folder, renewMs);
   const startMs = performance.now();
-  // For longer than any server may be silent.
+  // This is longer than any server may be silent.
   for (let change = 0; performance.now() - startMs < 6 * renewMs; change++) {
     const atSeconds = Date.now() / 1_000 + offset + change / 1_000;
     utimesSync(file, atSeconds, atSeconds);

@@ -257,7 +257,7 @@ test("whatever the order in which one server ends a run and another opens, looks
         expect(last.record(run.id)).toMatchObject({ status: "completed", outputBytes: run.outputBytes });
         expect((await open()).record(run.id)).toMatchObject({ status: "completed" });
         for (const one of followed) {
-          // Whoever was told something was told the end, or that it was lost while nobody knew.
+          // A follower was told the end, or that the run was lost while its end was not known.
           if (one.outcome !== undefined) expect(["completed", "lost"]).toContain(one.outcome.status);
         }
         expect(problems).toEqual([]);

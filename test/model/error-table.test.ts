@@ -11,7 +11,7 @@ test("each code has a status of HTTP that says an error, and is registered", () 
 });
 
 test("who is at fault is told in the same way by HTTP and by the exit code", () => {
-  // 64, 65, 77 of sysexits are the caller's mistakes; `configuration` is one of whoever runs the server.
+  // 64, 65, 77 of sysexits are the caller's mistakes; `configuration` is one of the person who runs the server.
   const callers = new Set<number>([64, 65, 77]);
   const wrong = kinds.filter(
     ([code, { http, exitCode }]) => code !== "configuration" && callers.has(exitCode) && http >= 500,

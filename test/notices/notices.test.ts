@@ -368,7 +368,7 @@ const factsOfBackup = {
   stderr: "",
 } as const;
 
-/** In the files of runs. */
+/** Counts the bytes in the files of runs. */
 function outputBytes(folder: string): number {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".out"))

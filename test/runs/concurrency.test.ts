@@ -45,7 +45,7 @@ describe("each key counts by itself, and", () => {
     expect(enter("c")).toEqual({ verdict: "wait", position: 2, replaces: "b" });
     expect(concurrency.leave("key", "b")).toEqual([]);
     expect(concurrency.leave("key", "a")).toEqual(["c"]);
-    // It has been replaced by nobody yet, though another of its key was.
+    // No run has replaced it yet, although another one of its key was replaced.
     expect(enter("d")).toEqual({ verdict: "wait", position: 1, replaces: "c" });
   });
 

@@ -65,7 +65,7 @@ const give = defineCommand({
   args: z.object({ kind: z.string(), later: z.boolean() }),
   run: ({ kind, later: isLater }) => {
     const { make } = values[kind] ?? { make: () => undefined };
-    // Not a promise around a value that is one.
+    // A value that is a promise itself gets no promise around it.
     return isLater ? new Promise((resolve) => setImmediate(() => resolve(make()))) : make();
   },
 });

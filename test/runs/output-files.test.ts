@@ -47,7 +47,7 @@ function open(changes: Partial<Limits> = {}, folder = temporaryFolder()) {
   return { output, files, folder, state };
 }
 
-/** As another process finds it. */
+/** Opens it as another process finds it. */
 function reopen(folder: string, end: number): RunOutput {
   const names = readdirSync(folder).flatMap((name) => {
     const segment = segmentName(name);
@@ -201,7 +201,8 @@ test("half a frame at the end, as kill -9 leaves it, is cut off at any byte", as
     expect(after.end).toBe(kept);
     expectSame(await new Reader(after, 0).all(), 0, flat([{ channel: "stderr", bytes: pattern(0, kept) }]));
   }
-  // Of a run whose end is known: what there is comes, and then an error, never an end that is none.
+  // When the end of a run is known, what there is comes, and then an error. It must not look like the end of the
+  // output.
   const known = reopen(folder, 9_000);
   const reader = new Reader(known, 0);
   await expect(reader.all()).rejects.toMatchObject({ code: "output_gone", details: { start: 9_000 } });

@@ -24,7 +24,7 @@ class Reader implements OutputWatcher {
     this.told++;
   }
 
-  /** At most so many bytes. */
+  /** Reads at most so many bytes. */
   read(maxBytes: number): void {
     for (let rest = maxBytes; rest > 0;) {
       const piece = this.#output.read(this.position, rest);

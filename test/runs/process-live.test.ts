@@ -148,7 +148,7 @@ describe("live output", () => {
     await appears(path.join(command.folder, "done"));
     await sleep(300);
     reader.read();
-    // The rest comes as he reads on.
+    // The rest comes while the reader reads on.
     await reader.moreThan(3_000);
     while (reader.position < 63_000) {
       reader.read();
@@ -236,7 +236,7 @@ describe("live output", () => {
   test("a flood of progress is told at a pace, and the last one always", async () => {
     const told: number[] = [];
     const beganMs = performance.now();
-    // As a run tells its followers.
+    // This tells them as a run tells its followers.
     const paced = new PacedProgress(defaultLimits, ({ fraction }) => told.push(fraction));
     const outcome = await run(
       shell("i=0; while [ $i -le 5000 ]; do echo ::progress 0.$i; i=$((i+1)); done >&2; echo ::progress 1 >&2"),

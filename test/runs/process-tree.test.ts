@@ -209,7 +209,7 @@ interface Background {
   readonly signalCode: string | null;
 }
 
-/** A process of nobody's run that we know of: killed after the test, if it is still there. */
+/** This process belongs to no run of the test. It is killed after the test, if it is still there. */
 async function background(runId: string | undefined, lines = "read line <&3"): Promise<Background> {
   const child = spawn("/bin/sh", ["-c", `${lines.includes(">&3") ? "" : "echo ready >&3;"} ${lines}`], {
     stdio: ["ignore", "ignore", "ignore", "pipe"],

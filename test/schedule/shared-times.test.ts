@@ -1,4 +1,4 @@
-/** Whether a planned time is started here is asked until somebody knows, and told when nobody does. */
+/** The server asks whether it starts a planned time until it gets an answer, and says so when it gets none. */
 import { expect, test } from "vitest";
 import { IscepError } from "iscep";
 import { SharedTimes, type ScheduleClaim, type ScheduledTime } from "#iscep/schedule/shared-times";

@@ -109,7 +109,7 @@ export const sysexit = defineCommand({
   },
 });
 
-/** In the order in which the original lists them. */
+/** They are in the order in which the original lists them. */
 export const originalTasks = [
   echoTask,
   add,

@@ -27,7 +27,7 @@ export function whyNoContainers(): string | undefined {
 }
 
 export interface Folder {
-  /** On the host. */
+  /** The path on the host. */
   readonly from: string;
   readonly to: string;
   readonly readOnly?: boolean;

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 
 export interface Instruction {
-  /** In capitals, as it stands there. */
+  /** It is in capitals, as in the file. */
   readonly name: string;
   readonly text: string;
 }

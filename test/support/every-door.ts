@@ -73,7 +73,7 @@ async function answerOf(work: () => Promise<unknown>): Promise<Answer> {
   }
 }
 
-/** For doors whose callers have a client. */
+/** Used by doors whose callers have a client. */
 export function verbsOfClient(client: Client): Verbs {
   return {
     list: () => answerOf(() => client.list()),
@@ -211,7 +211,7 @@ const requestsOverNats: WayIn = {
 };
 
 interface McpAnswer {
-  /** Of problem details. */
+  /** Problem details have these members. */
   readonly code?: string;
   readonly detail?: string;
   readonly error?: { readonly code: number; readonly message: string; readonly data?: { readonly code?: string } };

@@ -15,7 +15,7 @@ const program = fileURLToPath(new URL("programs/keeping-server.mjs", import.meta
 export interface KeepingHere {
   readonly runsFolder: string;
   readonly commandsLog: string;
-  /** In good order. */
+  /** The server closes in good order. */
   stop(): Promise<void>;
   client(options?: ConnectOptions): Promise<Client>;
 }
@@ -108,7 +108,7 @@ export interface ListedRun {
   readonly outputBytes: number;
 }
 
-/** Of the first page. */
+/** Gives the runs of the first page. */
 export async function runsOf(client: Pick<Client, "runs">): Promise<readonly ListedRun[]> {
   const answer: unknown = await client.runs();
   return (Array.isArray(answer) ? answer : (answer as { runs: unknown }).runs) as readonly ListedRun[];

@@ -60,7 +60,7 @@ export async function expectNoLeaks(before: Handles, patience = patienceMs): Pro
   const untilMs = performance.now() + patience;
   let found = growth(before, handles());
   for (let look = 0; found.length > 0 && performance.now() < untilMs; look++) {
-    // Most are gone after some turns of the event loop; what takes longer shall have the processor.
+    // Most are gone after some turns of the event loop; what takes longer must get the processor.
     await new Promise((resolve) => (look < 20 ? setImmediate(resolve) : setTimeout(resolve, 5)));
     found = growth(before, handles());
   }

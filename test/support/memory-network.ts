@@ -110,7 +110,7 @@ class Way {
     this.#isEnded = true;
   }
 
-  /** Of the sender. */
+  /** The socket of the sender. */
   get from(): MemorySocket {
     return this.#from;
   }
@@ -168,7 +168,7 @@ class Way {
 }
 
 export class MemorySocket extends Duplex implements ByteStream {
-  /** To the other end. */
+  /** What goes to the other end. */
   way: Way | undefined;
   readonly #network: MemoryNetwork;
   #sentBytes = 0;

@@ -78,7 +78,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     tokensFile,
     raw: () => rawClient(rest.unix === undefined ? { port, tls } : { path: rest.unix }),
     async client(clientOptions = {}) {
-      // It is the server that ends a run at its timeout. No client shall give it up before, because the machine is busy.
+      // It is the server that ends a run at its timeout. The client must not give it up before, because the machine may
+      // be busy.
       const limits = { answerGraceMs: 20_000, ...clientOptions.limits };
       const client = await connect(url, { token: tokens.alice, ...clientOptions, limits });
       later(() => client.close());

@@ -21,7 +21,7 @@ export interface TestInstance extends TestServer {
   tell(change?: Partial<Beat>): void;
   /** It ends what is under way, and then it is gone. */
   leave(): Promise<void>;
-  /** It closes, and nobody says so. */
+  /** It closes without a word. */
   crash(): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export interface TestService {
     readonly token?: string;
     readonly timeoutMs?: number;
   }): Promise<Client>;
-  /** Somebody tells such things of an instance, and whoever connects to that one hears nothing. */
+  /** Tells this of an instance that does not exist. A client that connects to it hears nothing. */
   invent(beat: Partial<Beat> & { readonly instance: string }): void;
   /** Cuts the connections to instances; new ones are made once `whenTheyMay` has resolved. */
   breakLinks(whenTheyMay?: Promise<void>): Promise<void>;
@@ -138,7 +138,8 @@ export async function startService(servers: readonly TestServerOptions[] = []): 
       const service = new TcpService(instances, silentPort);
       services.add(service);
       const { token = tokens.alice, timeoutMs } = options;
-      // It is the server that ends a run at its timeout. No client shall give it up before, because the machine is busy.
+      // It is the server that ends a run at its timeout. The client must not give it up before, because the machine may
+      // be busy.
       const limits = resolveLimits({ answerGraceMs: 20_000, ...options.limits });
       const events = new ConnectionEvents();
       const cluster = new ClusterClient({

@@ -18,9 +18,9 @@ export interface Version2Packet {
   readonly name: string;
   readonly from: "client" | "server";
   readonly type: number;
-  /** Of all but DATA, and parsed. */
+  /** The parsed content of every packet that is not DATA. */
   readonly content?: unknown;
-  /** Of DATA. */
+  /** The content of a DATA packet. */
   readonly data?: {
     readonly stream: number;
     readonly channel: string;
@@ -57,7 +57,7 @@ export interface Version2KeyVector {
 
 export interface Version2Vectors {
   readonly keyed: Version2KeyVector;
-  /** With `hmac-gmac`. */
+  /** The hash is `hmac-gmac`. */
   readonly keyed_gmac: Version2KeyVector;
   readonly hashes: readonly Version2HashVector[];
   readonly token: string;

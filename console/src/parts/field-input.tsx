@@ -9,7 +9,7 @@ interface Props {
   readonly field: Field;
   readonly id: string;
   readonly entry: Entry;
-  /** By the place: `name` or `name[2]`. */
+  /** The keys are places: `name` or `name[2]`. */
   readonly faults: ReadonlyMap<string, string>;
   readonly onChange: (entry: Entry) => void;
 }

@@ -59,8 +59,9 @@ export class TypedInput {
   }
 
   /**
-   * What the terminal answers to the program. It is left out while much waits: output that asks again and again, such as a
-   * binary file that was shown by mistake, comes from nobody who reads the answers, and they would be typed to the command.
+   * What the terminal answers to the program. It is left out while much waits: output that asks again and again, such
+   * as a binary file that was shown by mistake, comes from a program that does not read the answers, and they would be
+   * typed to the command.
    */
   answer(text: string): void {
     if (this.#outbox.waitingBytes < maxWaitingForAnswerBytes) this.type(text);

@@ -120,7 +120,7 @@ function KnownCommand({ command, from, args }: KnownProps): JSX.Element {
       go(pathOf("runs", run));
     } catch (error) {
       const failure = toProblem(error);
-      // Only when nobody knows whether it began is the key kept.
+      // The key is kept only when it is not known whether the run began.
       if (!failure.isUnreachable) attempt.current = undefined;
       setProblem(failure);
       setBusy(false);

@@ -4,7 +4,7 @@ import type { RunRecord, RunStatus } from "../api/types.js";
 export interface Bucket {
   readonly fromMs: number;
   readonly completed: number;
-  /** Cancelled and refused: nobody's fault. */
+  /** Runs that were cancelled or refused did not fail. */
   readonly other: number;
   readonly failed: number;
 }

@@ -42,7 +42,7 @@ export function nonEmpty(text: string): string {
   return text;
 }
 
-/** For options that may be given several times. */
+/** Gathers the values of an option that may be given several times. */
 export function collect(text: string, previous: readonly string[] | undefined): readonly string[] {
   return [...(previous ?? []), nonEmpty(text)];
 }

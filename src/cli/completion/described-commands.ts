@@ -76,7 +76,7 @@ async function ask<Answer>(
   return question(client, signal);
 }
 
-/** undefined when the shell would expand a value: nobody knows the result, and nothing is evaluated here. */
+/** undefined when the shell would expand a value: the result is not known, because nothing is evaluated here. */
 function clientOptionsIn(words: readonly TypedWord[]): ClientOptions | undefined {
   const parser = addClientOptions(new Command())
     .exitOverride()

@@ -90,7 +90,7 @@ export async function check(
     await checkFolders(findings, command);
   }
   for (const line of scheduleLines(commands)) findings.add("ok", "schedule", line);
-  // Nobody knows what an unreadable file says of the server, so only what the other files name is looked at.
+  // It is not known what an unreadable file says of the server, so only what the other files name is looked at.
   if (readable.length < names.length) {
     if (options.tls !== undefined && options.tls !== false) await checkCertificate(findings, options);
     if (options.tokens !== undefined) await checkTokens(findings, options);

@@ -187,7 +187,7 @@ async function callCommand(call: Call): Promise<void> {
   }
 }
 
-/** The command may have an argument of that name. Nobody knows before there is a connection. */
+/** The command may have an argument of that name. This is known only when there is a connection. */
 async function openFirst(read: ReadCall, call: Call): Promise<Client> {
   try {
     return await openClient(read.options, call.signal);

@@ -116,7 +116,7 @@ class BrokerService implements Service {
 /** After each answer, the next one has at least this time, or twice the time that the first one took. */
 const leastQuietMs = 25;
 
-/** The answers to one question. Nobody knows how many there will be. */
+/** The answers to one question. Their number is not known before. */
 class Answers {
   readonly #askedAtMs = performance.now();
   readonly #endsAtMs: number;
@@ -135,7 +135,7 @@ class Answers {
     this.#lastAtMs = nowMs;
   }
 
-  /** Ends the wait: nobody is there who could answer, or nobody waits for answers any more. */
+  /** Ends the wait: no instance is there that could answer, or the answers are not wanted any more. */
   nobody(): void {
     this.#isOver = true;
     this.#wake?.();

@@ -110,7 +110,7 @@ export class ClusterCall implements AttemptListener, WaitingCall {
     if (this.#attempt === undefined) return undefined;
     this.#kept = place;
     const isTaken = await this.#attempt.withdraw();
-    // It stays where it is, and nobody takes it back any more.
+    // It stays where it is, and is not taken back any more.
     if (isTaken !== true && this.#kept === place) this.#kept = undefined;
     return isTaken;
   }

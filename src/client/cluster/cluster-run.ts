@@ -114,7 +114,7 @@ class ClusterRun implements WaitingCall {
     const withdrawn = attempt.withdraw();
     this.run.taking = withdrawn;
     const isTaken = await withdrawn;
-    // It stays where it is, and nobody takes it back any more.
+    // It stays where it is, and is not taken back any more.
     if (isTaken !== true && this.#kept === place) this.#kept = undefined;
     return isTaken;
   }

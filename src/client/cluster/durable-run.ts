@@ -44,7 +44,7 @@ export interface DurableRunOptions {
   attach(run: string): Promise<RunHandle>;
 }
 
-/** A caller who has submitted the call knows that it is there, and waits also while nobody can say so. */
+/** A caller who has submitted the call knows that it is there, and waits also while no instance can say so. */
 interface Patience {
   readonly isPatient: boolean;
 }

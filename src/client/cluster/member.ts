@@ -4,7 +4,7 @@ import type { Limits } from "../../limits/limits.js";
 import type { Beat } from "../../nats/beat.js";
 import type { Version2ProtocolClient } from "../version2/protocol-client.js";
 
-/** Errors which tell that nobody of the service is there, or that nobody answers. */
+/** Errors which tell that no instance of the service is there, or that none answers. */
 const vainCodes: ReadonlySet<ErrorCode> = new Set([
   "connect_failed",
   "not_trusted",

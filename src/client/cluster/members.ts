@@ -177,7 +177,7 @@ export class Members implements Iterable<Member> {
     clearTimeout(timer);
   }
 
-  /** True when there are instances of which nobody knows yet whether they answer. */
+  /** True when there are instances of which it is not known yet whether they answer. */
   get hasStrangers(): boolean {
     for (const member of this.#members.values()) if (isStranger(member)) return true;
     return false;

@@ -79,7 +79,7 @@ export class Placement {
     return member && { member, wait: this.#mayWait };
   }
 
-  /** Why the call did not begin. undefined: nobody was asked. */
+  /** Why the call did not begin. undefined: no instance was asked. */
   get error(): IscepError | undefined {
     return this.#error;
   }

@@ -19,7 +19,7 @@ export interface ServiceListener {
 export interface DurableCalls {
   /** Resolves to the id of the run, when the broker has the call. @throws IscepError */
   submit(command: string, args: unknown, options: RunOptions, token: string | undefined): Promise<string>;
-  /** What became of the call; undefined when nobody is there who could know. @throws IscepError */
+  /** What became of the call; undefined when no instance is there that could know. @throws IscepError */
   state(run: string, token: string | undefined): Promise<DurableState | undefined>;
 }
 

@@ -2,8 +2,9 @@ import { isIscepError } from "../../errors.js";
 
 /**
  * Gives the error of a call a stack that names the command and the place of the call. The error itself is made where
- * the answer was read, which tells nobody anything. Call this in a handler of the promise that the caller awaits: from there
- * V8 finds the functions that wait for it. So a call that succeeds pays for one handler, and nothing is kept for it.
+ * the answer was read, which does not help its reader. Call this in a handler of the promise that the caller awaits:
+ * from there V8 finds the functions that wait for it. So a call that succeeds pays for one handler, and nothing is kept
+ * for it.
  */
 export function withCallSite(error: unknown, command: string): unknown {
   if (!isIscepError(error)) return error;

@@ -38,7 +38,7 @@ export interface ConnectOptions {
    * 2, and speaks version 1 with a server that knows no other.
    */
   readonly protocol?: 1 | 2;
-  /** Who this client is for the broker of a `nats://` address. Default: what the address says, or nobody. */
+  /** Who this client is for the broker of a `nats://` address. Default: what the address says, if it says anything. */
   readonly nats?: NatsCredentials;
 }
 
@@ -100,7 +100,8 @@ export interface RunOptions extends CallOptions {
   readonly detach?: boolean;
   /**
    * On a service with many instances: the call waits in the queue of the broker until an instance takes it, also while
-   * nobody serves, and `id` is known as soon as the broker has it. It needs `detach`, and JetStream. Default: false.
+   * no instance is there, and `id` is known as soon as the broker has it. It needs `detach`, and JetStream. Default:
+   * false.
    */
   readonly durable?: boolean;
   /**

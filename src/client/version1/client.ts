@@ -61,7 +61,7 @@ export class Version1Client {
       if (signal?.aborted === true) throw neverSent(cancelled(signal));
       const packet = encodeRequest(type, content, this.#options.limits, this.#options.maxRequestBytes);
       const request = new PendingRequest(type, packet, options.timeoutMs, resolve, reject);
-      // Something else than a signal throws here, and then nothing may have been sent.
+      // This throws when `signal` is no AbortSignal, so it comes before anything is sent.
       if (signal !== undefined) request.watch(signal, () => this.#giveUp(request, cancelled(signal)));
       this.#start(request);
       if (request.deadlineMs < this.#timerDueMs) this.#armTimer(request.deadlineMs);

@@ -214,6 +214,6 @@ export function placeOf(state: CallState): Place {
   return rows[state].at;
 }
 
-/** For the test that walks through all pairs. */
+/** The test that walks through all pairs needs this. */
 export const callStates = Object.keys(table).filter((name): name is CallState => name in table);
 export const callTraces = Object.keys(traceTable).filter((name): name is CallTrace => name in traceTable);

@@ -101,7 +101,7 @@ export class Version2Client implements Hearer {
       this.#fail(call, refusal);
       return call;
     }
-    // Something else than a signal throws here, and then nothing may have been sent.
+    // This throws when `signal` is no AbortSignal, so it comes before anything is sent.
     if (signal !== undefined) call.watch(signal, () => this.cancel(call, cancelled(signal)));
     const connection = this.#connection;
     if (connection !== undefined && this.#hasPlace(connection)) {

@@ -17,7 +17,7 @@ export interface CallRequest {
   readonly args?: unknown;
   /** Further members of its params as JSON text, each with a comma in front. */
   readonly more?: string;
-  /** For all other methods. */
+  /** All other methods use this. */
   readonly params?: Readonly<Record<string, unknown>>;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;

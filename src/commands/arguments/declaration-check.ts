@@ -26,7 +26,7 @@ function faultOfName(name: string): string | undefined {
   // A name becomes a flag of the command line, a placeholder in argv, and a variable.
   if (!/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name))
     return `a name is a letter, and then up to 63 letters, digits, "_" and "-"`;
-  // An absent argument with such a name would be read from the prototype, as a function that nobody gave.
+  // An absent argument with such a name would be read from the prototype, as a function that the caller did not give.
   return name in Object.prototype ? "every object has something of that name; choose another" : undefined;
 }
 

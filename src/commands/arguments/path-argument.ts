@@ -59,7 +59,7 @@ async function lookBelow(base: string, lexical: string, { presence, kind }: Path
   if (presence === "new") return resolveNew(lexical, base);
   const entry = await lstat(lexical).catch(undefinedIfMissing);
   if (entry === undefined) return presence === "either" ? resolveNew(lexical, base) : missing;
-  // For a link that leads nowhere, nobody can say where a program would make a file of it.
+  // A link that leads nowhere is refused, because it is not known where a program would make the file.
   const found = await realpath(lexical).catch(undefinedIfMissing);
   if (found === undefined) return missing;
   if (!isBelow(found, base)) return outside;

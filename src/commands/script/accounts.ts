@@ -13,8 +13,8 @@ export function groups(): string[][] {
 }
 
 /**
- * True when nobody but this user and root is in the group. A user that has no line, as in containers, has its own group
- * when this process runs as both.
+ * True when only this user and root are in the group. A user that has no line, as in containers, has its own group when
+ * this process runs as both.
  */
 export function isPrivateGroup(uid: number, gid: number): boolean {
   try {

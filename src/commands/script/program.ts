@@ -83,7 +83,10 @@ export function openToOthers(file: string): { readonly path: string; readonly mo
   return folder === undefined ? undefined : { path: folder, mode: "o-w" };
 }
 
-/** What nobody can change, because it is mounted read-only, may have any mode: ConfigMaps of Kubernetes have 0777. */
+/**
+ * A file that cannot be changed, because it is mounted read-only, may have any mode: ConfigMaps of Kubernetes have
+ * 0777.
+ */
 function othersMayChange(file: string, stats: Stats): boolean {
   return (stats.mode & 0o022) !== 0 && !isWritableByOwnGroup(stats) && !isMountedReadOnly(file);
 }

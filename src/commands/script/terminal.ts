@@ -22,7 +22,7 @@ export interface StartOnTerminal {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Programs on a terminal whose size nobody told expect this one. */
+/** Programs expect this size of a terminal that was told no other one. */
 export const usualShape: TerminalShape = { rows: 24, columns: 80 };
 
 const prefix = "ISCEP_TERMINAL_";

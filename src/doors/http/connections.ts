@@ -63,7 +63,7 @@ export class HttpConnections {
       },
       (incoming, outgoing) => this.#came(incoming, outgoing),
     );
-    // Node would leave out what comes behind, but only in one of its two lists.
+    // With a limit here, Node drops the fields beyond it from `headers`, but not from `rawHeaders`.
     http.maxHeadersCount = 0;
     // Node would answer these by itself, and count them nowhere.
     http.on("checkExpectation", (incoming, outgoing) => this.#came(incoming, outgoing));
@@ -153,7 +153,8 @@ export class HttpConnections {
 
   #unreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
     const requests = this.#requests.get(socket);
-    // A peer that ends in the middle of the next request listens no more, as one that ends behind a request.
+    // The peer has ended in the middle of its next request. It reads no answer any more, as a peer that ends behind a
+    // request.
     const isGone =
       error.code === "ECONNRESET" || (error.code === "HPE_INVALID_EOF_STATE" && requests?.current?.complete === true);
     if (!socket.writable || requests === undefined || isGone) {
@@ -222,7 +223,7 @@ interface Fault {
   readonly error: IscepError;
 }
 
-/** As Node looks for it. It has sent the 100 then. */
+/** Node looks for this field with the same pattern, and has sent the 100 when it matches. */
 const isContinue = /(?:^|\W)100-continue(?:$|\W)/i;
 
 /** Two servers may take different Host fields (RFC 9112, 3.2). Node takes the first. */

@@ -19,7 +19,7 @@ export const mountSession: HttpMount = (app, host) => {
     if (typeof token !== "string") throw new IscepError("usage", 'the body must be {"token": "…"}');
     if (token.length > longestToken) throw new IscepError("unauthorized");
     const view = await sessionView(context.env.peer.client(token));
-    // Where nobody needs a token, nothing is kept.
+    // When callers need no token, nothing is kept.
     if (view.open) return jsonResponse(view);
     const { sessions } = host;
     const cookie = sessions.begin(token, Date.now());
@@ -51,7 +51,7 @@ async function sessionView(client: Client): Promise<{ readonly open: boolean; re
     owner,
     tokenId,
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
-    // Nobody needs a token here.
+    // Callers need no token here.
     open: scopes === undefined,
     ...(scopes === undefined ? {} : { scopes: texts, rights: scopes }),
     ...(names === undefined ? {} : { commands: names.map((command) => ({ command, why: why(command) })) }),

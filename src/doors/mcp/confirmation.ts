@@ -62,7 +62,7 @@ export function unconfirmed(
   });
 }
 
-/** Without a mode, forms are meant. */
+/** A client that names no mode means forms. */
 function canAsk(capabilities: unknown): boolean {
   const elicitation = isJsonObject(capabilities) ? capabilities["elicitation"] : undefined;
   return isJsonObject(elicitation) && ("form" in elicitation || !("url" in elicitation));

@@ -16,7 +16,7 @@ export interface GivenUpCall {
 export class GivenUpCalls {
   readonly #lifetimeMs: number;
   readonly #max: number;
-  /** By fingerprint, the oldest first. */
+  /** The calls by their fingerprint, the oldest first. */
   readonly #calls = new Map<string, GivenUpCall & { readonly expiresAtMs: number }>();
 
   constructor(limits: { readonly callerGraceMs: number; readonly maxGivenUpCalls: number }) {

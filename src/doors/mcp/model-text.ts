@@ -1,6 +1,6 @@
 /**
- * Makes text from a command fit for a model and for the people who watch it. What a terminal would obey, and what nobody
- * sees but a model reads, becomes visible.
+ * Makes text from a command fit for a model and for the people who watch it. What a terminal would obey, and what a
+ * model reads but people do not see, becomes visible.
  */
 import { visibleText } from "../../text/visible-text.js";
 
@@ -9,9 +9,9 @@ import { visibleText } from "../../text/visible-text.js";
 const colours = /\u001b\[[0-9;]*m/g;
 
 /**
- * Characters that nobody sees: with tag characters or variation selectors, whole sentences can be spelt. What stays are
- * the marks of Arabic that are seen, one selector behind a character that may be an emoji, and one joiner between
- * emojis, or behind a letter of a script that joins letters.
+ * Characters that people do not see: with tag characters or variation selectors, whole sentences can be spelt. What
+ * stays are the marks of Arabic that are seen, one selector behind a character that may be an emoji, and one joiner
+ * between emojis, or behind a letter of a script that joins letters.
  */
 const unseen = new RegExp(
   [

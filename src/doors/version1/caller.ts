@@ -18,7 +18,7 @@ export class Version1Caller {
     return this.#authenticator === undefined || this.#identity !== undefined;
   }
 
-  /** For the log. */
+  /** The log names this owner. */
   get owner(): string | undefined {
     return this.#identity?.owner;
   }

@@ -122,8 +122,8 @@ export class OutputStream implements OutputWatcher, TurnTaker {
   }
 
   /**
-   * Called now and then. A reader that grants nothing for so long holds the writer no more: it may find later that what
-   * comes next is gone. Returns true when that happens.
+   * Called now and then. When a reader has granted nothing for `timeoutMs`, the writer does not wait for it any more.
+   * What this reader wants next may then be gone when it reads again. Returns true when that happens.
    */
   isStalled(nowMs: number, timeoutMs: number): boolean {
     if (!this.#isSpent || this.#position !== this.#seenPosition) {

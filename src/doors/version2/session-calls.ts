@@ -28,7 +28,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
   #roomBesideOutput: ValueRoom | undefined;
   /** Calls whose runs have ended, and whose answers wait: for a peer that reads, or for the turn of this session. */
   readonly #unanswered = new SparseMap<FollowedCall, true>();
-  /** What calls have yet to be told beside their answers, once the peer reads; the latest counts. */
+  /** The progress or the place in the queue that a call is told when the peer reads again. Only the latest is kept. */
   readonly #news = new SparseMap<FollowedCall, string>();
 
   constructor(host: SessionCallsHost) {
@@ -58,7 +58,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
   call(identity: Identity, id: number, call: CallParams): void {
     if (!this.#mayOpen(id)) return;
     const { output } = call;
-    // This holds the place of the stream that opens when the run is known to have begun.
+    // The run must know of its reader before it begins. The stream takes this place when it opens.
     const reader = output === undefined ? undefined : { position: output, isReader: false, outputReady: () => {} };
     const options = callOptionsOf(call, {
       source: this.#host.source,

@@ -11,7 +11,7 @@ import { hashBytes, headerBytes } from "../../wire/packet.js";
 
 interface Proven {
   readonly answer: { readonly owner: string; readonly proof?: string };
-  /** For the packets from here on. */
+  /** They protect the packets that follow. */
   readonly keys?: PacketKeys;
 }
 
@@ -58,7 +58,7 @@ export class SessionIdentity {
     return this.#identity !== undefined;
   }
 
-  /** For the log. */
+  /** The log names this owner. */
   get owner(): string | undefined {
     return this.#identity?.owner;
   }
@@ -73,7 +73,7 @@ export class SessionIdentity {
       readonly hash: PacketHashName | undefined;
     },
   ): void {
-    // Nobody proves anything to a server that asks for no token.
+    // A client proves nothing to a server that asks for no token.
     if (this.authentication === "none") return;
     const serverHello = serverHelloPacket.subarray(headerBytes, serverHelloPacket.length - hashBytes);
     this.#message = authenticationMessage(clientHello, serverHello, channelBinding(socket, choices.binding));

@@ -64,7 +64,7 @@ export class LinkListener {
     };
   }
 
-  /** Beyond the rate nobody is answered. */
+  /** Callers beyond the rate get no answer. */
   #say(inbox: string | undefined, reason: string): void {
     if (this.#words.take() && isInbox(inbox)) this.#broker.publish(inbox, breakMessage(reason));
   }

@@ -124,7 +124,8 @@ export class Claims {
 
 /**
  * Resolves when the broker listens for the bucket. While another instance makes the bucket, the broker tells of it a
- * moment before that. Then a claim would find nobody, and nats-server 2.9 breaks down when it is asked for a key.
+ * moment before that. A claim at that moment would get no answer, and nats-server 2.9 breaks down when it is asked for
+ * a key.
  */
 async function listens(bucket: KV): Promise<void> {
   for (let triesLeft = 10; ; triesLeft--) {

@@ -28,8 +28,8 @@ export function isConflict(thrown: unknown): boolean {
 }
 
 /**
- * True when the broker has said that it did not do what was asked, or when nobody is there who could do it. After any
- * other error nobody knows.
+ * True when the broker has said that it did not do what was asked, or when there is no JetStream that could do it.
+ * After any other error this is not known.
  */
 export function isRefusal(thrown: unknown): boolean {
   return codeOf(thrown) !== undefined || isWithoutAnswer(thrown) || isForbidden(thrown);
@@ -76,7 +76,7 @@ export function jetStreamFault(where: string, thrown: unknown): IscepError {
   });
 }
 
-/** Nobody listens on the subjects of JetStream. */
+/** True when the subjects of JetStream have no listener. */
 export function isWithoutAnswer(thrown: unknown): boolean {
   if (hasNoResponder(thrown)) return true;
   return thrown instanceof Error && (thrown.name === "JetStreamNotEnabled" || thrown.message === "stream not found");

@@ -43,7 +43,7 @@ export class WorkContext implements CommandContext {
     };
   }
 
-  /** A loop that awaits its writes holds up nobody, also when no reader makes it wait. */
+  /** A loop that awaits its writes does not hold up others, also when no reader makes it wait. */
   #turn(length: number): Promise<void> | undefined {
     this.#writtenBytes += length + writeCostBytes;
     if (this.#writtenBytes < this.#work.functionWriteBytes) return undefined;

@@ -103,7 +103,7 @@ export class Work implements RunWork {
     joined.begin(this.first.output, this.#rest);
   }
 
-  /** The run cannot have what it missed. It ends, and must not keep the work going for nobody. */
+  /** The run cannot have what it missed. It ends, and must not keep the work going when no other run wants it. */
   #lose(run: Run, error: IscepError): void {
     run.end({ status: "lost", error });
     this.drop(run, error);
@@ -156,7 +156,7 @@ export class Work implements RunWork {
     for (const run of this.#runs) run.movedInQueue(position);
   }
 
-  /** @param isGiven nobody will change the bytes, so they need no copy. Default: false. */
+  /** @param isGiven the bytes will not be changed, so they need no copy. Default: false. */
   write(channel: OutputChannel, data: string | Uint8Array, isGiven?: boolean): Promise<void> | undefined {
     return (this.#rest ?? this.first.output).write(channel, data, isGiven);
   }

@@ -7,7 +7,9 @@ import { SecretMask } from "../../text/secret-mask.js";
 import { PipeTurns } from "./pipe-turns.js";
 import { ProgressLines, type ProgressListener } from "./progress-lines.js";
 
-/** Takes the bytes as they come. A promise asks for a pause until it resolves. `isGiven`: nobody will change the bytes. */
+/**
+ * Takes the bytes as they come. A promise asks for a pause until it resolves. `isGiven`: the bytes will not be changed.
+ */
 export interface LiveOutput {
   write(channel: OutputChannel, bytes: Uint8Array, isGiven: true): Promise<void> | undefined;
 }

@@ -41,7 +41,9 @@ export class RunInput implements AsyncIterable<Uint8Array> {
     return this.#isComplete || this.#isDiscarded || this.#error !== undefined;
   }
 
-  /** Copies the bytes, because the chunk that they came in may be larger, and nobody knows when they will be read. */
+  /**
+   * Copies the bytes, because the chunk that they came in may be larger, and it is not known when they will be read.
+   */
   write(bytes: Uint8Array): void {
     this.#receivedBytes += bytes.length;
     if (bytes.length === 0) return;

@@ -135,7 +135,7 @@ export class RunOutput implements OutputSource, BlockOwner {
 
   /**
    * Copies the bytes. Returns a promise when the writer must wait for a slow reader, and undefined when it may go on.
-   * @param isGiven nobody will change the bytes, so they need no copy. Default: false.
+   * @param isGiven the bytes will not be changed, so they need no copy. Default: false.
    */
   write(channel: OutputChannel, data: string | Uint8Array, isGiven = false): Promise<void> | undefined {
     if (this.#closed || data.length === 0) return undefined;
@@ -148,8 +148,8 @@ export class RunOutput implements OutputSource, BlockOwner {
   }
 
   /**
-   * A large piece becomes a block as it is, if it is alone in its memory. What is left free in the block before is less
-   * than the piece, so that no pattern of pieces can take more than twice its bytes.
+   * A large piece becomes a block without a copy, if no other bytes share its buffer. The rest of the block before
+   * stays free. It is smaller than the piece, so blocks never take more than twice the bytes of the output.
    */
   #adopt(channel: OutputChannel, { buffer, byteOffset, length }: Uint8Array): boolean {
     if (length < worthABlockBytes || length > maxBlockBytes || length !== buffer.byteLength) return false;

@@ -88,7 +88,7 @@ describe("runs of an instance that is gone", () => {
     await held.started(1);
     service.cut();
     expect(await errorOf(client.instances())).toMatchObject({ code: "connect_failed" });
-    // For longer than an instance may be silent.
+    // This is longer than an instance may be silent.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     service.heal();
     held.open();

@@ -12,7 +12,7 @@ import { packet2 } from "../../support/raw-session.js";
 
 watchForLeaks();
 
-/** As JavaScript gives it, whatever the types say. */
+/** JavaScript may give this, whatever the types say. */
 function untyped(value: unknown): never {
   return value as never;
 }

@@ -140,7 +140,7 @@ describe("arguments", () => {
     expect(argumentsOf(hook, deliveryOf(form, changed), defaultLimits)).toEqual({ ref: "refs/heads/main" });
   });
 
-  // Only the body is signed: whoever has heard a delivery may send it again with other headers.
+  // Only the body is signed, so an attacker who has heard a delivery may send it again with other headers.
   test("of signed JSON are the same, whatever type is said of it", () => {
     const hook = compileHook("x", { kind: "unsigned", command: "x", args: { ref: { from: "/ref" } } });
     const types = fc.constantFrom(

@@ -1,4 +1,4 @@
-/** Most calls take a short way around the app. Nobody must see a difference. */
+/** Most calls take a short way around the app. Callers must not see a difference. */
 import { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import { describe, expect, test } from "vitest";

@@ -218,7 +218,7 @@ describe("while the connection to the server is being made again, a call answers
   ) => {
     let heard = 0;
     const answer = client.callTool({ ...call, arguments: {} }, { onprogress: () => void heard++ });
-    // Where it came too late, nobody waits for it.
+    // When it came too late, no caller waits for it.
     answer.catch(() => {});
     await until(() => heard > 0);
     proxy.harm = { toServer: { cutAt: 0 } };

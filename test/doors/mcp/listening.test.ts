@@ -1,4 +1,4 @@
-/** The stream of changes ends once, whoever ends it, and never more than itself. */
+/** The stream of changes ends once, whichever side ends it, and nothing else ends with it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { whileGood } from "#iscep/doors/mcp/listening";

@@ -163,7 +163,7 @@ describe.each(everyWay)("over %s in %s", (...how) => {
     const endFrom = async (offset: number) =>
       wordsOf(await client.callTool({ name: "run_output", arguments: { run: next.run, offset } }));
     expect(await endFrom(-12)).toMatch(/^línea 3999\n/);
-    // In the middle of a character.
+    // This cuts in the middle of a character.
     expect(await endFrom(-10)).toMatch(/^nea 3999\n/);
   });
 

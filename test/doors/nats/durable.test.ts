@@ -123,7 +123,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const caller = await plainCaller(nats);
     const [[subject, proof] = ["", ""]] = seen;
     await caller.request(subject, '{ "a": 1 }', { "Iscep-Proof": proof });
-    // A proof of nobody, for a run that is not its own.
+    // The proof belongs to another run, and the last message has none.
     const other = `${callSubjects.submits("world")}01890000-0000-7000-8000-000000000000.count`;
     await caller.request(other, "{}", { "Iscep-Proof": proof });
     await caller.request(other, "{}");

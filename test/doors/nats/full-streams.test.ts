@@ -1,4 +1,4 @@
-/** What is full refuses what is new, and what nobody with a token has sent takes no room from what somebody has. */
+/** A full stream or bucket refuses what is new. Messages without a valid token take no room from those with one. */
 import path from "node:path";
 import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";

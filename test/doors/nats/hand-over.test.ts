@@ -67,7 +67,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const caller = await plainCaller(nats);
     const begun = (): number => gates.reduce((sum, { state }) => sum + state.started, 0);
     const answers = [];
-    // One after the other, as nobody knows of a place that was taken in this very moment.
+    // They come one after the other, because a place that was taken in this very moment is not known elsewhere.
     for (let count = 1; count <= 6; count++) {
       answers.push(caller.request(subject));
       await until(() => begun() === count);

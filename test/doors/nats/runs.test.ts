@@ -30,7 +30,8 @@ async function serve(nats: NatsServer, options: ServerOptions = {}): Promise<Ser
 }
 
 async function call(nats: NatsServer, options: ConnectOptions = {}): Promise<Client> {
-  // It is the server that ends a run at its timeout. No client shall give it up before, because the machine is busy.
+  // It is the server that ends a run at its timeout. The client must not give it up before, because the machine may be
+  // busy.
   const client = await connect(`${nats.url}/world`, { limits: { answerGraceMs: 20_000 }, ...options });
   later(() => client.close());
   return client;

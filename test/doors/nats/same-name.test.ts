@@ -1,4 +1,7 @@
-/** Two services that were given one name in one account of the broker. Nothing runs at the wrong one, and nobody hears nothing. */
+/**
+ * Two services that were given one name in one account of the broker. Nothing runs at the wrong one, and every caller
+ * gets an answer.
+ */
 import { headers } from "@nats-io/transport-node";
 import { describe, expect, test } from "vitest";
 import { connect, defineCommand, type Client } from "iscep";

@@ -195,7 +195,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     expect(other.errors).toEqual([
       expect.stringMatching(`still under way in the instance ${one.instance}, and so this one is left out`),
     ]);
-    // When it is gone, what it did stops nobody.
+    // When it is gone, what it did does not stop the others.
     other.takesSilentForGone();
     let minutes = 2;
     await until(() => {
@@ -280,7 +280,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
 
 const backupAt = (minutes: number) => ({ command: "backup", plannedMs: begin + minutes * minute, isAlone: true });
 
-/** Asks again while nobody can tell, as a server does. */
+/** Asks again while it is not known, as a server does. */
 async function soon({ claims }: Claiming, minutes: number): Promise<ScheduleClaim | undefined> {
   let claim: ScheduleClaim | undefined;
   await until(async () => (claim = await claims.claim(backupAt(minutes)).catch(() => undefined)) !== undefined);

@@ -1,4 +1,4 @@
-/** Headers that the library cannot read make nobody deaf: no instance, no client, and no question to the broker. */
+/** Headers that the library cannot read stop no reading: instances, clients and questions to the broker go on. */
 import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
 import path from "node:path";
@@ -59,7 +59,7 @@ async function hostile(nats: NatsServer) {
   };
 }
 
-/** All subjects that somebody uses, also the inboxes, of which nobody else should know. */
+/** All subjects that are used, also the inboxes, which only their owners should know. */
 async function spied(nats: NatsServer): Promise<{ seen: Set<string>; broker: Broker }> {
   const broker = await openBroker(nats);
   later(() => broker.close());

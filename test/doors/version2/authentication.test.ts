@@ -108,7 +108,7 @@ test("a server that does not know the token is found out, even if it says yes to
   const answers = [
     [{ jsonrpc: "2.0", id: 1, result: { owner: "alice" } }],
     [{ jsonrpc: "2.0", id: 1, result: { owner: "alice", proof: Buffer.alloc(32).toString("base64url") } }],
-    // Without a word about the token, an answer to the call.
+    // The answer is about the call, and says nothing of the token.
     [{ jsonrpc: "2.0", id: 3, result: { value: "forged" } }],
   ];
   for (const answer of answers) {

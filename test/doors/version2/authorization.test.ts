@@ -13,7 +13,7 @@ watchForLeaks();
 
 const never = "01900000-0000-7000-8000-000000000000";
 
-/** Another owner, the same owner with a token that may run other commands only, and nobody. */
+/** Another owner, the same owner with a token that may run other commands only, and a caller without a token. */
 const strangers = ["another owner", "another scope", "no token"] as const;
 
 async function start() {

@@ -271,7 +271,7 @@ describe("join:", () => {
     await Promise.all([first?.id, second?.id, third?.id]);
     first?.cancel();
     expect(await first?.outcome).toMatchObject({ status: "cancelled" });
-    // Whoever comes now joins as well.
+    // A caller who comes now joins as well.
     const fourth = clients[0]?.run("back_up", { world: "end" });
     await fourth?.id;
     fourth?.cancel();

@@ -250,11 +250,11 @@ async function play(seed: number, steps: readonly Step[], cuts: readonly number[
     await Promise.all(steps.map((current, index) => take(current, `${current.kind} ${index}`, scene)));
     calls += steps.length;
     for (const [tag, count] of begun) expect(count, tag).toBe(1);
-    // Windows hold, and nobody broke a rule, or was said to have.
+    // Windows hold, and no client broke a rule, or was told that it had.
     expect(server.refused).toEqual([]);
     for (const { code } of server.lost) expect(code).toBe("lost");
     if (!scene.isCut) expect(server.lost).toEqual([]);
-    // Whoever was lost comes back no more, and its run is not left alone.
+    // A client whose call was lost does not come back, and its run does not go on alone.
     await expect.poll(() => server.dispatcher.activeRuns, { interval: 5 }).toBe(0);
     const ids = server.ended.map(({ runId }) => runId);
     expect(new Set(ids).size).toBe(ids.length);

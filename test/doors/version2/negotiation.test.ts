@@ -127,7 +127,7 @@ describe("a greeting that leads nowhere says why:", () => {
     });
     const error = await errorOf(open(server.url));
     expect(error).toMatchObject({ code: "connect_failed", message: expect.stringMatching(/TLS.*protocol: 1/s) });
-    // Asked once: a second try in version 1 would send the token to whoever hung up.
+    // The client asks once: a second try in version 1 would send the token to the peer that hung up.
     expect(server.peers).toHaveLength(1);
   });
 

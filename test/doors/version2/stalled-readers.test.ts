@@ -85,7 +85,7 @@ test("a slow reader that grants now and then keeps its run", async () => {
   });
   const session = await rawSession(server);
   session.send(messages(request(1, "call", { command: "endless", args: {}, output: 0 })));
-  // For twice as long as a stall is borne.
+  // This is twice as long as a stall may last.
   const startMs = performance.now();
   await granting(session, () => performance.now() - startMs > 2_000, 50);
   expect([state.running, state.stopped]).toEqual([1, 0]);

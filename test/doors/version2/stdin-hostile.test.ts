@@ -1,4 +1,6 @@
-/** Callers whose standard input breaks the rules, written by hand: each is told why, and nobody else notices. */
+/**
+ * Callers whose standard input breaks the rules, written by hand: each is told why, and other callers do not notice.
+ */
 import { describe, expect, test } from "vitest";
 import { defineCommand } from "iscep";
 import { watchForLeaks } from "../../support/leaks.js";

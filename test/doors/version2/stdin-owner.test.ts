@@ -40,7 +40,7 @@ describe("attach with stdin", () => {
       (error: unknown) => (error instanceof AnswerError ? error.data : error),
     );
     expect(refused).toMatchObject({ code: "run_not_found", status: "rejected" });
-    // To see it is allowed as before.
+    // They may still see it.
     const seen = other.follow("attach", { run, offset: 0 });
     expect(await seen.started).toBe(run);
     await call.sendInput(Buffer.from("mine\n"));

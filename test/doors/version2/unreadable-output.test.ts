@@ -1,4 +1,7 @@
-/** A part of the kept output of a run that has ended cannot be read. Who asked for it is told, and nobody else is disturbed. */
+/**
+ * A part of the kept output of a run that has ended cannot be read. The caller who asked for it is told, and others are
+ * not disturbed.
+ */
 import { mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// For a worker thread, which imports this very file.
+// A worker thread imports this very file.
 import { appendFileSync, existsSync } from "node:fs";
 // Not all of iscep: to load it takes longer than to start a thread.
 import { declareArguments } from "#iscep/commands/arguments/declared-arguments";

@@ -19,7 +19,7 @@ export const hashes = {
   none: () => Buffer.alloc(32),
   crc32: (body) => Buffer.concat([uint32(crc32(body)), Buffer.alloc(28)]),
   sha256,
-  // Until the caller is proven.
+  // Both need a key, which exists only when the caller is proven. Until then they are SHA-256.
   "hmac-sha256": sha256,
   "hmac-gmac": sha256,
 };

@@ -10,7 +10,10 @@ import { httpFault } from "../answer/problem.js";
 
 export interface TypedPiece {
   readonly bytes: Uint8Array;
-  /** Who types, by a name of their own choice. Default: nobody in particular, who counts the bytes of all. */
+  /**
+   * A name that the caller has chosen for itself. Default: none; the bytes of all callers without a name are counted
+   * together.
+   */
   readonly writer?: string | undefined;
   /** Where the piece begins, in bytes of its writer. Default: behind what was taken before. */
   readonly offset?: number | undefined;

@@ -39,7 +39,10 @@ export class BrowserSessions {
     return cookie;
   }
 
-  /** The oldest session of the token that has the most goes. So nobody signs others out by signing in again and again. */
+  /**
+   * The oldest session of the token that has the most sessions goes. So a person who signs in again and again does not
+   * sign others out.
+   */
   #makeRoom(): void {
     const byToken = new Map<string, string[]>();
     for (const [key, { token }] of this.#sessions) {

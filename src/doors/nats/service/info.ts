@@ -6,7 +6,7 @@ import type { EndpointCounts } from "./counts.js";
 export interface ServiceFacts {
   readonly name: string;
   readonly id: string;
-  /** By Semantic Versioning. */
+  /** It follows Semantic Versioning, as ADR-32 asks. */
   readonly version: string;
   readonly metadata: Readonly<Record<string, string>>;
 }

@@ -18,7 +18,7 @@ const traceName = "traceparent";
 export interface ServiceMessage {
   readonly command: string;
   readonly payload: Buffer;
-  /** Where the answer goes. */
+  /** The subject that the answer goes to. */
   readonly reply: string;
   readonly headers: ProvenHeaders;
   readonly proof: string | undefined;
