@@ -11,6 +11,7 @@ import { inputOf, SessionInputs } from "./session-inputs.js";
 import { outcomeText, type AnswerExtras } from "./outcome-text.js";
 import { FollowedCall, type FollowedCallHost, type FollowOptions } from "./followed-call.js";
 import { checkReader } from "./output-stream.js";
+import { LateAnswers, type LateAnswersHost } from "./late-answers.js";
 import type { SessionCallsHost } from "./session-calls-host.js";
 import { SessionStreams, type SessionStreamsHost } from "./session-streams.js";
 import { SparseMap } from "./sparse-map.js";
@@ -18,18 +19,15 @@ import { SparseMap } from "./sparse-map.js";
 /** To write a value of this length costs as much as many small answers. */
 const worthATurnLength = 64 * 1024;
 
-export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
+export class SessionCalls implements SessionStreamsHost, FollowedCallHost, LateAnswersHost {
   readonly #host: SessionCallsHost;
   /** Calls and attaches that have no answer yet, by id. */
   readonly #inFlight = new SparseMap<number, FollowedCall>();
   readonly streams: SessionStreams;
-  // Most connections send no input, and many ask for no output.
+  // Most connections send no input, many ask for no output, and most read their answers at once.
   #inputs: SessionInputs | undefined;
   #roomBesideOutput: ValueRoom | undefined;
-  /** Calls whose runs have ended, and whose answers wait: for a peer that reads, or for the turn of this session. */
-  readonly #unanswered = new SparseMap<FollowedCall, true>();
-  /** The progress or the place in the queue that a call is told when the peer reads again. Only the latest is kept. */
-  readonly #news = new SparseMap<FollowedCall, string>();
+  #late: LateAnswers | undefined;
 
   constructor(host: SessionCallsHost) {
     this.#host = host;
@@ -45,6 +43,10 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
 
   #openInputs(): SessionInputs {
     return (this.#inputs ??= new SessionInputs(this.#host.server.limits, (text) => this.#host.writer.send(text)));
+  }
+
+  #lateAnswers(): LateAnswers {
+    return (this.#late ??= new LateAnswers(this.#host, this));
   }
 
   get isIdle(): boolean {
@@ -155,9 +157,9 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
   /** A peer that does not read needs no old news. */
   tell(call: FollowedCall, text: string): void {
     if (this.#host.writer.mayAnswer()) {
-      this.#news.delete(call);
+      this.#late?.dropNews(call);
       this.#host.writer.send(text);
-    } else this.#news.set(call, text);
+    } else this.#lateAnswers().addNews(call, text);
   }
 
   /**
@@ -169,28 +171,20 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
     const { outcome } = call.run;
     const length = (outcome !== undefined && "value" in outcome ? outcome.value?.text.length : undefined) ?? 0;
     if (length < worthATurnLength && this.#host.writer.mayAnswer()) {
-      this.#settle(call);
+      this.settle(call);
       return;
     }
-    this.#unanswered.set(call, true);
-    this.#host.workLater();
+    this.#lateAnswers().addAnswer(call);
   }
 
   /** Answers calls whose runs have ended, as far as the peer reads. True when the time is up and there are more. */
   answerUntil(untilMs: number): boolean {
-    if (this.#unanswered.size === 0) return false;
-    for (const call of this.#unanswered.keys()) {
-      if (!this.#host.writer.mayAnswer()) return false;
-      this.#settle(call);
-      if (performance.now() >= untilMs) return this.#unanswered.size > 0;
-    }
-    return false;
+    return this.#late?.answerUntil(untilMs) === true;
   }
 
-  #settle(call: FollowedCall): void {
+  settle(call: FollowedCall): void {
     const { id, run, hasOutput } = call;
-    this.#unanswered.delete(call);
-    this.#news.delete(call);
+    this.#late?.drop(call);
     this.#inFlight.delete(id);
     this.#answer(id, run, { run: run.id, ...(hasOutput ? { output: run.output.end } : {}) });
     this.streams.answered(id);
@@ -201,8 +195,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
   #forget(call: FollowedCall): void {
     if (call.input !== undefined) this.#inputs?.close(call.id);
     this.#inFlight.delete(call.id);
-    this.#unanswered.delete(call);
-    this.#news.delete(call);
+    this.#late?.drop(call);
     call.run.unfollow(call);
     call.run.holders.release(call);
   }
@@ -228,11 +221,7 @@ export class SessionCalls implements SessionStreamsHost, FollowedCallHost {
 
   /** The socket accepts more again. */
   pumpAll(): void {
-    for (const [call, text] of this.#news) {
-      if (!this.#host.writer.mayAnswer()) return;
-      this.#news.delete(call);
-      this.#host.writer.send(text);
-    }
+    if (this.#late?.tellNews() === false) return;
     this.streams.pumpAll();
   }
 
