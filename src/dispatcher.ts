@@ -193,6 +193,8 @@ export class Dispatcher {
 
   #join(run: Run, work: Work, turn: Turn): void {
     this.#lasts(run);
+    // A run of another server may have its key.
+    if (run.outcome !== undefined) return turn.release();
     this.#journal.outlasts(run);
     work.join(run);
     run.whenEnded(() => {
@@ -204,7 +206,7 @@ export class Dispatcher {
   /** The run lasts: its caller gets its id now, and the time counts from here. */
   #lasts(run: Run): void {
     if (run.retention !== undefined) this.#journal.begins(run);
-    run.limitTime();
+    if (run.outcome === undefined) run.limitTime();
   }
 
   #begin(work: Work, turn: Turn): void {
@@ -214,6 +216,8 @@ export class Dispatcher {
     }
     const isScript = work.command.kind === "script";
     for (const run of work.runs) if (isScript || run.retention !== undefined) this.#journal.begins(run);
+    // A run of another server has the key of the only one that wants it.
+    if (work.abortReason !== undefined) return this.#ended(work, turn, stopped(work.abortReason));
     const result = execute(work, this.#places);
     if (!(result instanceof Promise)) {
       this.#ended(work, turn, result);

@@ -3,7 +3,7 @@ import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Steps } from "../files/in-turns.js";
 import { foundSegments, segmentName, type Segment, type SegmentFile } from "../runs/streams/output-segments.js";
-import { readRunFile, runOfFile, type RunStart } from "./run-file.js";
+import { fileOfRun, readRunFile, runOfFile, type RunStart } from "./run-file.js";
 import type { StoredEnd } from "./stored-outcome.js";
 
 export interface FoundRun {
@@ -25,7 +25,11 @@ export class FoundRuns {
   }
 
   path(run: string): string {
-    return join(this.#folder, `${run}.run`);
+    return join(this.#folder, fileOfRun(run));
+  }
+
+  has(run: string): boolean {
+    return statSync(this.path(run), { throwIfNoEntry: false }) !== undefined;
   }
 
   /** Gives the runs in the order of their ids. @throws the system's error */
@@ -43,9 +47,7 @@ export class FoundRuns {
       yield;
     }
     for (const id of ids.sort()) {
-      // Another server may have removed the run since the names were read.
-      const isThere = statSync(this.path(id), { throwIfNoEntry: false }) !== undefined;
-      const run = isThere ? this.#read(id) : undefined;
+      const run = this.#read(id);
       if (run !== undefined) found(run, foundSegments(this.#folder, id, segments.get(id) ?? []));
       yield;
     }
@@ -62,7 +64,7 @@ export class FoundRuns {
    * A run that another server has begun since. Whatever the text is, only a file with the name of a run is looked for.
    */
   one(id: string): FoundRun | undefined {
-    if (runOfFile(`${id}.run`) === undefined || sizeOf(this.path(id)) === 0) return undefined;
+    if (runOfFile(fileOfRun(id)) === undefined || sizeOf(this.path(id)) === 0) return undefined;
     return this.#read(id);
   }
 

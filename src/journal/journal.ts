@@ -73,10 +73,18 @@ export class RunJournal {
     for (const record of records.sort((a, b) => (a.run < b.run ? -1 : 1))) this.#history.addRecord(record);
   }
 
-  /** Call this before a run begins that must be known whatever happens to this process. */
+  /**
+   * Call this before a run begins that must be known whatever happens to this process. It ends here when a run of another
+   * server has its key.
+   */
   begins(run: Run): void {
     if (run.isInJournal) return;
-    this.#store?.begin(run);
+    if (this.#store?.begin(run) === false) {
+      const error = new IscepError("busy", "another server has just begun a run with this key; call again to join it");
+      run.end({ status: "rejected", error });
+      run.work?.drop(run, error);
+      return;
+    }
     this.#begun(run, this.#store !== undefined);
   }
 
@@ -211,7 +219,11 @@ export class RunJournal {
     const mayChange = record.status === "running" || record.status === "lost";
     if (!mayChange) return record;
     const kept = this.#kept.byId(record.run);
-    return kept === undefined ? (this.#store?.record(record.run) ?? record) : recordOfRun(kept);
+    if (kept !== undefined) return recordOfRun(kept);
+    if (this.#store === undefined) return record;
+    // Without a file nobody will ever say how it ended.
+    const gone: RunRecord = record.status === "running" ? { ...record, status: "lost", code: "lost" } : record;
+    return this.#store.record(record.run) ?? gone;
   }
 }
 

@@ -92,9 +92,9 @@ export class LeftRuns {
     try {
       this.#writeEnds();
       store.writeAgain();
-      for (const stored of store.unfinished()) store.look(stored);
+      for (const stored of store.elsewhere.unfinished()) store.elsewhere.look(stored);
       const doubtful = [...this.#doubtful.values()].filter(({ server }) => isGone(server));
-      if (doubtful.length === 0 && !store.unfinished().some(({ start }) => isGone(start.server))) return;
+      if (doubtful.length === 0 && !store.elsewhere.unfinished().some(({ start }) => isGone(start.server))) return;
       // That server has written more since this one read the log.
       this.#logged = atOnce(this.#readLog());
       atOnce(this.#endStored());
@@ -109,11 +109,11 @@ export class LeftRuns {
   *#endStored(): Steps {
     const { store, lease } = this.#options;
     const isGone = lease.goneServers();
-    for (const stored of store.unfinished()) {
+    for (const stored of store.elsewhere.unfinished()) {
       // The order matters: a server that is gone writes no more.
-      if (!isGone(stored.start.server) || store.look(stored, true).end !== undefined) continue;
+      if (!isGone(stored.start.server) || store.elsewhere.look(stored, true).end !== undefined) continue;
       const seen = recordOf(this.#logged.get(stored.start.run));
-      store.lose(stored, seen);
+      store.elsewhere.lose(stored, seen);
       this.#unwritten.add({ stored, seen });
       yield;
     }
@@ -148,6 +148,7 @@ export class LeftRuns {
         this.#options.tell(`the end of run ${id}, of a server that is gone, could not be written`, error);
       }
       this.#unwritten.delete(run);
+      this.#options.store.elsewhere.told(run.stored.start.run);
       yield;
     }
   }
@@ -156,7 +157,7 @@ export class LeftRuns {
     const { store, logs, lost } = this.#options;
     // In a shortage this fails while nothing is written yet, and is tried again.
     const { output } = store.restore(stored);
-    const record = store.writeLost(stored);
+    const record = store.elsewhere.writeLost(stored);
     if (record === undefined || seen !== undefined) return;
     lost(record, output);
     logEnd(logs, record, stored.start);
@@ -173,7 +174,7 @@ export class LeftRuns {
       return;
     }
     // A run that got its end from the store just now gets its line after its processes have ended.
-    if (record === undefined && !store.isUnwritten(logged.runId)) {
+    if (record === undefined && !store.elsewhere.isUnwritten(logged.runId)) {
       const found = store.record(logged.runId);
       record = found ?? lostRecord(logged);
       if (found === undefined) lost(record, undefined);

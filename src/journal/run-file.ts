@@ -25,6 +25,10 @@ const headBytes = 4 * 1024;
 
 const fileName = /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})\.run$/;
 
+export function fileOfRun(run: string): string {
+  return `${run}.run`;
+}
+
 /** undefined for a file that does not belong to a run. */
 export function runOfFile(name: string): string | undefined {
   return fileName.exec(name)?.[1];
@@ -79,11 +83,26 @@ function cutBack(file: number, size: number, sizeWithPart: number): void {
   }
 }
 
-/** What the file says, without the value. `start` is undefined when it is not the file of a run. */
-export function readRunFile(path: string): {
+export interface ReadRun {
   readonly start: RunStart | undefined;
   readonly end: StoredEnd | undefined;
-} {
+}
+
+/**
+ * What the file says, without the value. `start` is undefined when it is not the file of a run, or when there is none any
+ * more: another server may remove a run at any moment.
+ */
+export function readRunFile(path: string): ReadRun {
+  try {
+    return readLines(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT")
+      return { start: undefined, end: undefined };
+    throw error;
+  }
+}
+
+function readLines(path: string): ReadRun {
   const { text, isWhole } = headOf(path);
   const [first, ...rest] = wholeLines(text);
   const end = endAmong(rest)?.end;

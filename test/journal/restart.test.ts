@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   utimesSync,
@@ -343,7 +344,10 @@ test("names of files are the server's own, closed to others, and neither tokens,
   await second.stop();
   const names = readdirSync(second.runsFolder);
   for (const name of names) {
-    expect(name).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}(?:\.run|\.\d{16}\.out)$/);
+    const ofRun = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}(?:\.run|\.\d{16}\.out)$/;
+    // A link, named after a SHA-256 of owner and key, to the file of its run.
+    if (/^[\w-]{43}\.key$/.test(name)) expect(readlinkSync(path.join(second.runsFolder, name))).toMatch(ofRun);
+    else expect(name).toMatch(ofRun);
     expect(statSync(path.join(second.runsFolder, name)).mode & 0o777).toBe(0o600);
   }
   expect(statSync(second.runsFolder).mode & 0o777).toBe(0o700);

@@ -244,10 +244,10 @@ test("whatever the order in which one server ends a run and another opens, looks
           if (moment === "open") b ??= await open();
           if (moment === "reopen") b = await open();
           if (stored === undefined || b === undefined) continue;
-          if (moment === "look") b.look(stored);
+          if (moment === "look") b.elsewhere.look(stored);
           if (moment === "follow") followed.push(b.restore(stored));
-          if (moment === "lose" && stored.end === undefined) b.lose(stored, undefined);
-          if (moment === "writeLost" && b.isUnwritten(run.id)) b.writeLost(stored);
+          if (moment === "lose" && stored.end === undefined) b.elsewhere.lose(stored, undefined);
+          if (moment === "writeLost" && b.elsewhere.isUnwritten(run.id)) b.elsewhere.writeLost(stored);
         }
         await a.close();
         const last = b ?? (await open());
