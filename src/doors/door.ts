@@ -160,7 +160,7 @@ export interface DoorServer {
   /**
    * Makes a client that calls without a network, with the same errors, outcomes and limits as over version 2. `close()`
    * it when its caller is gone.
-   * @throws IscepError `usage` for an option that there is not, or without a source
+   * @throws IscepError `usage` for an option that does not exist, or without a source
    */
   client<Commands extends object = CommandSet>(options: InProcessClientOptions): Client<Commands>;
   /**

@@ -140,7 +140,7 @@ const serverOptionNames = {
 } satisfies Record<keyof ServerOptions, true>;
 const clientCertificateNames = { mode: true, ca: true } satisfies Record<keyof ClientCertificates, true>;
 
-/** @throws IscepError `usage` for an option that there is not */
+/** @throws IscepError `usage` for an option that does not exist */
 export function checkServerOptions(options: ServerOptions): void {
   const { clientCertificates, listen = [] } = options;
   refuseUnknownOption("new Server()", options, serverOptionNames);
@@ -151,7 +151,7 @@ export function checkServerOptions(options: ServerOptions): void {
   }
 }
 
-/** @throws IscepError `usage` for a limit that there is not, or a value that it cannot have */
+/** @throws IscepError `usage` for a limit that does not exist, or a value that it cannot have */
 export function limitsOf({ limits, maxConnections, threads }: ServerOptions): Limits {
   return resolveLimits({
     ...limits,

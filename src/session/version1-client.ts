@@ -43,7 +43,8 @@ export class Version1ClientSession {
 
   /**
    * The answer to the request that is out, or undefined when more bytes are needed.
-   * @throws IscepError `protocol` or `too_large` when the bytes cannot be an answer; the connection is of no more use
+   * @throws IscepError `protocol` or `too_large` when the bytes cannot be an answer; the connection cannot be used any
+   *   more
    */
   next(): Version1Answer | undefined {
     const packet = this.#reader.next();

@@ -59,7 +59,7 @@ export class Version2ClientSession {
     this.#reader.receive(chunk);
   }
 
-  /** @throws IscepError `protocol` or `too_large`; the connection is then of no more use */
+  /** @throws IscepError `protocol` or `too_large`; the connection cannot be used any more then */
   next(): Version2ClientEvent | undefined {
     while (this.#next === this.#messages.length) {
       const packet = this.#reader.next();

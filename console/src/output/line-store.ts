@@ -1,6 +1,6 @@
 /**
- * Keeps lines that change no more, in chunks of UTF-8: as strings, a text of two-byte characters would take twice the
- * memory. The oldest chunks are dropped when there are too many lines or bytes.
+ * Keeps lines that do not change any more, in chunks of UTF-8: as strings, a text of two-byte characters would take
+ * twice the memory. The oldest chunks are dropped when there are too many lines or bytes.
  */
 import type { Line, Run } from "./line.js";
 

@@ -60,7 +60,7 @@ export class OutputModel {
     return this.#screen.end;
   }
 
-  /** Lines before this one change no more. */
+  /** Lines before this one do not change any more. */
   get settled(): number {
     return this.#screen.settled;
   }

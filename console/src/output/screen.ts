@@ -1,6 +1,6 @@
 /**
- * A screen without a right edge. The cursor can move over its last lines, as on a terminal of that height; what has left
- * it at the top changes no more, and goes to the store.
+ * A screen without a right edge. The cursor can move over its last lines, as on a terminal of that height; what has
+ * left it at the top does not change any more, and goes to the store.
  */
 import { ChangingLine, type Line } from "./line.js";
 import { LineStore, type StoreLimits } from "./line-store.js";
@@ -48,7 +48,7 @@ export class Screen {
     return this.#lines.at(-1)?.text === "" ? end - 1 : end;
   }
 
-  /** Lines before this one change no more. */
+  /** Lines before this one do not change any more. */
   get settled(): number {
     return this.#store.end;
   }

@@ -7,7 +7,7 @@ import { classesOf } from "../output/style.js";
 interface Props {
   readonly number: number;
   readonly line: Line;
-  /** It changes no more, so it is drawn only once. */
+  /** It does not change any more, so it is drawn only once. */
   readonly isSettled: boolean;
   readonly query: string;
   readonly isMarked: boolean;

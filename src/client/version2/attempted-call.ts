@@ -41,7 +41,7 @@ export class AttemptedCall extends ValueRequest {
     this.#listener.failed(error, data["status"] === "rejected" || this.#sent?.call.wasSent !== true);
   }
 
-  /** As `WithdrawableRun.withdraw`. A call that is taken back fails as one that never began. */
+  /** As `WithdrawableRun.withdraw`. A call that is taken back fails like a call that never began. */
   withdraw(): Promise<boolean | undefined> {
     return this.#sent === undefined ? Promise.resolve(undefined) : withdraw(this.#sent.starter, this.#sent.call);
   }

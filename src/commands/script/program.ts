@@ -72,8 +72,8 @@ export function checkStillClosed(program: string): void {
 }
 
 /**
- * By the rule of programs, for any file that decides what the server runs: the file or a folder above it that others may
- * change, and what to tell chmod. undefined when there is none.
+ * Applies the rule of programs to any file that decides what the server runs: gives the file or a folder above it that
+ * others may change, and what to tell chmod. undefined when there is none.
  */
 export function openToOthers(file: string): { readonly path: string; readonly mode: string } | undefined {
   const stats = process.platform === "win32" ? undefined : statIfThere(file);

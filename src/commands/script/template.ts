@@ -199,7 +199,7 @@ function withoutDoubledBraces(text: string, declarations: ArgumentDeclarations):
   );
 }
 
-/** Text that looks like an argument and is none. */
+/** Text that looks like an argument, and names none. */
 export function unknownSlots(template: readonly string[], declarations: ArgumentDeclarations): string[] {
   const names = template.flatMap((text) => [...text.matchAll(named)].map(([, name = ""]) => name));
   return names.filter((name) => !Object.hasOwn(declarations, name));

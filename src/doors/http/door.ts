@@ -12,7 +12,7 @@ export type { HttpSettings } from "./request/settings.js";
 
 /**
  * Makes a door for HTTP: `new Server({ doors: [httpDoor()] })`.
- * @throws IscepError `usage` for an option that there is not
+ * @throws IscepError `usage` for an option that does not exist
  */
 export function httpDoor(settings: HttpSettings = {}): Door {
   checkHttpSettings(settings);

@@ -65,7 +65,7 @@ const endings = {
   lost: "is lost, and nobody knows how it ended",
 } as const satisfies Record<Exclude<Outcome["status"], "completed">, string>;
 
-/** The answer for a run that goes on: all that there is of it by now. */
+/** The answer for a run that goes on: all that it has by now. */
 export function runningResult(shown: ShownRun & { readonly run: string }): CallToolResult {
   const run = modelLine(shown.run);
   const { blocks, notes, next } = outputOf({ ...shown, run }, false);

@@ -33,7 +33,7 @@ const isForGood = ({ code }: IscepError): boolean => code !== "connect_failed" &
 /**
  * Makes a door for NATS: `new Server({ doors: [natsDoor({ url: "nats://HOST", name: "world" })] })`. The server waits
  * for a broker that is not there, also at the start, and `/readyz` says so.
- * @throws IscepError `usage` for an option that there is not, or a wrong address or name
+ * @throws IscepError `usage` for an option that does not exist, or a wrong address or name
  */
 export function natsDoor(settings: NatsSettings): Door {
   return new NatsDoor(settings, checkNatsSettings(settings));

@@ -14,7 +14,7 @@ export type LinkMessage =
   | { readonly kind: "credit"; readonly consumed: number; readonly window: number }
   /** The stream ends here. */
   | { readonly kind: "end"; readonly offset: number }
-  /** The link is of no more use. */
+  /** The link cannot be used any more. */
   | { readonly kind: "break"; readonly reason: string };
 
 /** A longer reason is cut, because it goes into errors and logs of the other side. */

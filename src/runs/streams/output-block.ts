@@ -114,7 +114,7 @@ export class OutputBlock {
     return this.#piece(offset, maxBytes);
   }
 
-  /** The same for a reader that tells when it needs the bytes no more. */
+  /** The same for a reader that tells when it does not need the bytes any more. */
   lend(offset: number, maxBytes: number): LentPiece {
     this.#readers++;
     const { channel, bytes } = this.#piece(offset, maxBytes);
@@ -126,7 +126,7 @@ export class OutputBlock {
     this.#giveBack();
   }
 
-  /** The block is used no more. */
+  /** The block is not used any more. */
   drop(owner: BlockOwner): void {
     this.#formerOwner = owner;
     this.#giveBack();

@@ -264,7 +264,9 @@ export class RunOutput implements OutputSource, BlockOwner {
     return this.#stored?.read(offset, maxBytes);
   }
 
-  /** The same for a reader that tells when it needs the bytes no more, so that their memory can be used again. */
+  /**
+   * The same for a reader that tells when it does not need the bytes any more, so that their memory can be used again.
+   */
   lend(offset: number, maxBytes: number): OutputPiece | LentPiece | undefined {
     if (offset >= this.#start && offset < this.#end) return this.#blockAt(offset)?.lend(offset, maxBytes);
     return this.read(offset, maxBytes);

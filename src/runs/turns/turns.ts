@@ -42,7 +42,7 @@ export class Turns {
 
   /**
    * @param begins called for work that had to wait, when its turn has come
-   * @param turned called when the server has become full, and when it is full no more
+   * @param turned called when the server has become full, and when it is not full any more
    */
   constructor(limits: Limits, begins: (work: Work, turn: Turn) => void, turned?: () => void) {
     this.#limits = limits;

@@ -18,7 +18,7 @@ export const mountHooks: HttpMount = (app, { settings, limits }) => {
     const { peer } = context.env;
     peer.checkPenalty();
     const name = context.req.param("name");
-    // For a name that there is not, the work is the same.
+    // An unknown name takes the same work.
     const hook = hooks.get(name);
     // For the whole connection, too, it is bounded how much a stranger may send.
     const body = await wholeBody(

@@ -22,7 +22,7 @@ const settingNames = { listen: true, hosts: true, origins: true, hooks: true } s
   true
 >;
 
-/** @throws IscepError `usage` for an option that there is not, and for a hook that is wrong */
+/** @throws IscepError `usage` for an option that does not exist, and for a hook that is wrong */
 export function checkHttpSettings(settings: HttpSettings): void {
   refuseUnknownOption("httpDoor()", settings, settingNames);
   compileHooks(settings.hooks ?? {});

@@ -4,7 +4,7 @@ import { IscepError } from "../../../errors.js";
 import { runStatuses, type RunRecord } from "../../../model/run-record.js";
 import type { HttpContext } from "../request/mount.js";
 
-/** @throws IscepError `usage` for a filter that there is not, or that cannot be read */
+/** @throws IscepError `usage` for a filter that does not exist, or that cannot be read */
 export function runsQueryOf({ req }: HttpContext): RunsOptions {
   const { command, status, owner, since, limit, cursor, all, ...unknown } = req.query();
   const [stranger] = Object.keys(unknown);
