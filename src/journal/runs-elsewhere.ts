@@ -39,7 +39,7 @@ export class RunsElsewhere {
 
   /**
    * What its own server has written meanwhile counts, even if the run was reported as lost before.
-   * @param isOver that server writes no more. Default: false.
+   * @param isOver that server does not write any more. Default: false.
    * @throws what the system says when descriptors or memory ran out: then nothing is known
    */
   look(stored: StoredRun, isOver = false): StoredRun {

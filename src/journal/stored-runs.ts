@@ -36,7 +36,7 @@ export class StoredRuns {
   readonly unwritten = new Set<string>();
   #sweep: NodeJS.Timeout | undefined;
   #isCleaning = false;
-  /** In the folder. */
+  /** How much all runs have in the folder. */
   bytes = 0;
 
   constructor(options: StoredRunsOptions) {
