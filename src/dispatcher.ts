@@ -1,6 +1,6 @@
 /**
  * THE seam: every door enters here with an identity. Authorisation, validation of arguments, limits on runs, timeouts
- * and the commands log live here once, and nowhere else.
+ * and the commands log live once, here and in what only it calls (src/runs, src/journal), and nowhere else.
  */
 import type { Command, CommandDescription } from "./model/command.js";
 import type { Registry } from "./commands/registry.js";

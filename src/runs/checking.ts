@@ -52,10 +52,14 @@ export class Checking {
   check(run: Run, args: unknown, options: Pick<StartOptions, "timeoutMs" | "traceparent">): void {
     const { registry, limits, noticesOf, underWay } = this.#host;
     const command = registry.get(run.command);
-    const secrets = logged(run, args, command);
     // Unknown and forbidden commands get the same answer, so that no caller learns of commands that they may not run.
-    if (command === undefined || !run.identity.mayRun(run.command))
+    if (command === undefined || !run.identity.mayRun(run.command)) {
+      // The arguments are copied in both cases, so that the time does not tell either which commands there are.
+      const { secretArguments = [] } = command ?? {};
+      run.loggedArgs = hideSecrets(args, secretArguments.length > 0 ? secretArguments : unheardOf).args;
       return run.end(rejected(new IscepError("command_not_found")));
+    }
+    const secrets = logged(run, args, command);
     run.notices ??= noticesOf?.(command);
     run.trace = beginRunTrace(run, options.traceparent);
     if (command.kind === "function" || command.terminal === undefined) run.terminal = undefined;
@@ -119,6 +123,9 @@ export class Checking {
 }
 
 /** A call is logged even if it is refused. Returns the texts that it gave for secret arguments. */
+/** No argument has such a name. */
+const unheardOf = ["\0"];
+
 function logged(run: Run, args: unknown, command: Command | undefined): readonly string[] {
   const hidden = hideSecrets(args, command?.secretArguments);
   run.loggedArgs = hidden.args;

@@ -43,6 +43,18 @@ export class FollowedRun implements WithdrawableRun {
   readonly #progressListeners: ((fraction: number, message: string | undefined) => void)[] = [];
   readonly #queueListeners: ((position: number) => void)[] = [];
 
+  // A program may take these out of the handle, as in `process.once("SIGINT", run.cancel)`.
+  readonly onProgress = (listener: (fraction: number, message: string | undefined) => void): void => {
+    this.#progressListeners.push(listener);
+  };
+  readonly onQueued = (listener: (position: number) => void): void => {
+    this.#queueListeners.push(listener);
+  };
+  readonly resize = (size: TerminalSize): void => this.#client.resize(this.#call, size);
+  readonly cancel = (): void => {
+    this.#client.cancel(this.#call, new IscepError("cancelled", "the run was cancelled"));
+  };
+
   constructor(client: Version2Client, request: RunRequest, { offset, stdin, ends }: Following) {
     this.#client = client;
     this.#wantsOutput = offset !== undefined;
@@ -138,22 +150,6 @@ export class FollowedRun implements WithdrawableRun {
     } catch (error) {
       output.fail(toIscepError(error));
     }
-  }
-
-  onProgress(listener: (fraction: number, message: string | undefined) => void): void {
-    this.#progressListeners.push(listener);
-  }
-
-  onQueued(listener: (position: number) => void): void {
-    this.#queueListeners.push(listener);
-  }
-
-  resize(size: TerminalSize): void {
-    this.#client.resize(this.#call, size);
-  }
-
-  cancel(): void {
-    this.#client.cancel(this.#call, new IscepError("cancelled", "the run was cancelled"));
   }
 
   withdraw(): Promise<boolean | undefined> {

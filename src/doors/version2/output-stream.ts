@@ -55,6 +55,7 @@ export class OutputStream implements OutputWatcher, TurnTaker {
   }
 
   outputReady(): void {
+    if (this.#isClosed) return;
     // A full packet need not wait for the end of the turn, so that the peer can begin to work.
     if (this.#output.end - this.#position < this.#host.maxDataBytes || !this.#tryPump()) this.pumpSoon();
   }

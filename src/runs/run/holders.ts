@@ -30,7 +30,7 @@ export class Holders {
   release(holder: object): void {
     if (!this.#has(holder)) return;
     this.#holders = withoutListener(this.#holders, holder);
-    if (this.#holders === undefined) this.#graceTimer = this.#run.abandoned();
+    if (this.#holders === undefined && this.#run.outcome === undefined) this.#graceTimer = this.#run.abandoned();
   }
 
   /** A call wants the run to go on when nobody holds it. */

@@ -2,7 +2,6 @@ import type { RunOutcome } from "../../model/outcome.js";
 import type { RunInput } from "../streams/input.js";
 import type { RunOutput } from "../streams/output.js";
 import { Followers } from "./followers.js";
-import { Holders, type HeldRun } from "./holders.js";
 
 /** What a run needs only if it lasts longer than its call, or somebody follows it. */
 export class LastingRun {
@@ -10,11 +9,6 @@ export class LastingRun {
   input: RunInput | undefined;
   timer: NodeJS.Timeout | undefined;
   readonly followers = new Followers();
-  readonly holders: Holders;
-
-  constructor(run: HeldRun) {
-    this.holders = new Holders(run);
-  }
 
   /** Nothing more comes or goes. Nobody is told of the end yet. */
   close(): void {
@@ -25,7 +19,6 @@ export class LastingRun {
 
   ended(outcome: RunOutcome): void {
     clearTimeout(this.timer);
-    this.holders.end();
     this.followers.ended(outcome);
   }
 }

@@ -19,10 +19,10 @@ export function runElsewhere(start: EndedRun, output: RunOutput): Run {
   // This identity never acts, because each caller who asks for the run shows an identity of their own.
   const identity = { ...anonymous, owner: start.owner, tokenId: start.tokenId, mayRun: () => false };
   const run = new Run(start.command, identity, start.source, pastHost, start);
-  run.happens("begins");
   run.work = outOfReach;
   run.retention = { fingerprint: start.fingerprint };
   run.keptArguments = keptArgumentsIn(start);
+  run.happens("begins");
   run.takeOutput(output);
   return run;
 }

@@ -10,7 +10,7 @@ import type { RunTrace } from "../../traces/run-trace.js";
 import type { EndedRun, Retention } from "./ended-run.js";
 import { stopped } from "./endings.js";
 import type { RunFollower } from "./followers.js";
-import type { HeldRun, Holders } from "./holders.js";
+import { Holders, type HeldRun } from "./holders.js";
 import { LastingRun } from "./lasting-run.js";
 import type { Progress, ProgressLimits } from "./paced-progress.js";
 import { createRunId } from "./run-id.js";
@@ -61,6 +61,7 @@ export class Run implements HeldRun {
   #outcome: RunOutcome | undefined;
   #endedAtMs = 0;
   #lasting: LastingRun | undefined;
+  #holders: Holders | undefined;
 
   constructor(command: string, identity: Identity, source: string, host: RunHost, start: Partial<EndedRun> = {}) {
     this.#id = start.run;
@@ -197,12 +198,14 @@ export class Run implements HeldRun {
     const lasting = this.#lasting;
     if (lasting === undefined) {
       this.#host.ends(this, outcome);
+      this.#holders?.end();
       return;
     }
     this.#endedAtMs = endedAtMs ?? Date.now();
     lasting.close();
     // This comes before any caller is told, so that an outcome that a caller knows is never lost.
     this.#host.ends(this, outcome);
+    this.#holders?.end();
     lasting.ended(outcome);
   }
 
@@ -220,7 +223,7 @@ export class Run implements HeldRun {
 
   /** Those who want it to go on. */
   get holders(): Holders {
-    return this.#last().holders;
+    return (this.#holders ??= new Holders(this));
   }
 
   abandoned(): NodeJS.Timeout | undefined {
@@ -228,7 +231,7 @@ export class Run implements HeldRun {
   }
 
   #last(): LastingRun {
-    return (this.#lasting ??= new LastingRun(this));
+    return (this.#lasting ??= new LastingRun());
   }
 }
 

@@ -106,7 +106,7 @@ async function readRunId(pid: string, startedAtMs: number): Promise<string | und
       try {
         const environment = await readLaterWithReserve(() => readFile(`/proc/${pid}/environ`, "latin1"));
         if (environment === "") withoutVariables = isWithoutVariables(pid) ? withoutVariables + 1 : 0;
-        if (environment !== "" || withoutVariables === 2 || looks === maxBecomingLooks)
+        if (environment !== "" || withoutVariables === 2 || looks >= maxBecomingLooks)
           return /(?:^|\0)ISCEP_RUN=([^\0]*)/.exec(environment)?.[1];
         await pause(becomingPauseMs);
       } catch (error) {
@@ -122,8 +122,8 @@ async function readRunId(pid: string, startedAtMs: number): Promise<string | und
 
 /**
  * A process that becomes another program at this moment (execve(2)) shows no variables, and it may lose the processor
- * there. Where they begin and end in its memory (proc_pid_stat(5)) tells it from one that was started without any, most
- * times at the first look.
+ * there. Where they begin and end in its memory (proc_pid_stat(5)) tells it from one that was started without any. Both
+ * look alike for an instant, so this must be true twice.
  */
 function isWithoutVariables(pid: string): boolean {
   const fields = readStatFields(pid);
