@@ -33,7 +33,7 @@ export interface ScriptRunOptions extends ProcessWatchOptions {
  * cancel, everything that it started has ended too.
  */
 export async function runScript(command: ScriptCommand, args: unknown, options: ScriptRunOptions): Promise<Outcome> {
-  const { signal, runId, limits, traceparent } = options;
+  const { signal } = options;
   if (signal.aborted) return stopped(signal.reason);
   let invocation: ScriptInvocation;
   try {
@@ -44,35 +44,90 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
       error: toIscepError(error, "internal", `the arguments of "${command.name}" could not be placed: `),
     };
   }
-  const startedAtMs = performance.now();
-  const maxBytes = command.maxOutputBytes ?? limits.maxScriptOutputBytes;
-  let watched: ProcessWatch | undefined;
-  let tooMuch: IscepError | undefined;
-  const output = new ScriptOutput({
-    maxBytes,
-    full: () => {
-      if (command.whenOutputIsFull !== "kill") return;
-      const message = `the script "${command.name}" printed more than the ${maxBytes} bytes that it may, and was ended`;
-      tooMuch = new IscepError("too_large", message);
-      watched?.stop(tooMuch);
-    },
-    limits,
-    live: options.output,
-    progress: options.progress,
-    secrets: command.mask === false ? [] : invocation.secrets,
-  });
-  const input = inputOf(invocation, options.input);
-  const { processGroup, launcher = [] } = command;
-  let end: ProcessEnd;
-  let group: RunGroup | undefined;
-  let endSize: (() => void) | undefined;
-  try {
-    checkStillClosed(command.program);
-    if (processGroup !== undefined) group = openRunGroup(processGroup.folder, processGroup.processes);
-    const { terminal } = command;
-    const plain = { program: command.program, argv: invocation.argv, environment: invocation.environment };
-    const start = terminal === undefined ? plain : onTerminal(terminal, plain, options.terminal?.shape ?? usualShape);
-    const program = startInOwnGroup({
+  return new ScriptRun(command, invocation, options).outcome();
+}
+
+class ScriptRun {
+  readonly #command: ScriptCommand;
+  readonly #invocation: ScriptInvocation;
+  readonly #options: ScriptRunOptions;
+  readonly #maxBytes: number;
+  readonly #output: ScriptOutput;
+  readonly #input: RunInput | undefined;
+  #watched: ProcessWatch | undefined;
+  /** Why it was ended, when it printed more than it may. */
+  #tooMuch: IscepError | undefined;
+
+  constructor(command: ScriptCommand, invocation: ScriptInvocation, options: ScriptRunOptions) {
+    const { limits, output: live, progress } = options;
+    this.#command = command;
+    this.#invocation = invocation;
+    this.#options = options;
+    this.#maxBytes = command.maxOutputBytes ?? limits.maxScriptOutputBytes;
+    this.#output = new ScriptOutput({
+      maxBytes: this.#maxBytes,
+      full: () => this.#outputIsFull(),
+      limits,
+      live,
+      progress,
+      secrets: command.mask === false ? [] : invocation.secrets,
+    });
+    this.#input = inputOf(invocation, options.input);
+  }
+
+  async outcome(): Promise<Outcome> {
+    const { runId, limits } = this.#options;
+    const startedAtMs = performance.now();
+    let end: ProcessEnd;
+    try {
+      end = await this.#ended();
+    } catch (error) {
+      return { status: "failed", error: notStarted(this.#command, error) };
+    }
+    const { exitCode, signal, stopReason } = end;
+    const tooMuch = this.#tooMuch;
+    // This also counts when the script had ended by itself, with its last output still in the pipe.
+    if (tooMuch !== undefined && (stopReason ?? tooMuch) === tooMuch) return { status: "failed", error: tooMuch };
+    if (stopReason !== undefined) return stopped(stopReason);
+    const durationMs = Math.round(performance.now() - startedAtMs);
+    const [output, maxBytes] = [this.#output, this.#maxBytes];
+    return outcomeOfScript(this.#command, { runId, exitCode, signal, durationMs, maxBytes, output, limits });
+  }
+
+  #outputIsFull(): void {
+    const { name, whenOutputIsFull } = this.#command;
+    if (whenOutputIsFull !== "kill") return;
+    const message = `the script "${name}" printed more than the ${this.#maxBytes} bytes that it may, and was ended`;
+    this.#tooMuch = new IscepError("too_large", message);
+    this.#watched?.stop(this.#tooMuch);
+  }
+
+  /** Starts the program, and waits until it has ended. */
+  async #ended(): Promise<ProcessEnd> {
+    const { program: file, processGroup } = this.#command;
+    checkStillClosed(file);
+    const group = processGroup && openRunGroup(processGroup.folder, processGroup.processes);
+    let endSize: (() => void) | undefined;
+    try {
+      const program = this.#start(group);
+      endSize = this.#followSize(program);
+      this.#watched = new ProcessWatch(program, this.#output, this.#options);
+      connect(program, this.#output, this.#input, this.#watched);
+      return await this.#watched.ended;
+    } finally {
+      endSize?.();
+      group?.close();
+    }
+  }
+
+  #start(group: RunGroup | undefined): StartedProgram {
+    const command = this.#command;
+    const { terminal, launcher = [] } = command;
+    const { argv, environment, stdin, descriptors } = this.#invocation;
+    const { runId, traceparent, terminal: callers } = this.#options;
+    const plain = { program: command.program, argv, environment };
+    const start = terminal === undefined ? plain : onTerminal(terminal, plain, callers?.shape ?? usualShape);
+    return startInOwnGroup({
       launcher: [...(group?.launcher ?? []), ...launcher],
       user: command.user,
       launcherSetsUser: command.launcherSetsUser,
@@ -85,39 +140,18 @@ export async function runScript(command: ScriptCommand, args: unknown, options: 
         ...(traceparent === undefined ? {} : { TRACEPARENT: traceparent }),
         ISCEP_RUN: runId,
       },
-      stdin: invocation.stdin ?? (input === undefined ? "ignore" : "pipe"),
-      descriptors: invocation.descriptors,
+      stdin: stdin ?? (this.#input === undefined ? "ignore" : "pipe"),
+      descriptors,
     });
-    const { pid } = program.child;
-    if (terminal !== undefined && options.terminal !== undefined && pid !== undefined)
-      endSize = followSize(options.terminal, {
-        pid,
-        stty: terminal.stty,
-        user: command.user,
-        intervalMs: limits.terminalResizeIntervalMs,
-      });
-    watched = new ProcessWatch(program, output, options);
-    connect(program, output, input, watched);
-    end = await watched.ended;
-  } catch (error) {
-    return { status: "failed", error: notStarted(command, error) };
-  } finally {
-    endSize?.();
-    group?.close();
   }
-  // This also counts when the script had ended by itself, with its last output still in the pipe.
-  if (tooMuch !== undefined && (end.stopReason ?? tooMuch) === tooMuch) return { status: "failed", error: tooMuch };
-  if (end.stopReason !== undefined) return stopped(end.stopReason);
-  const durationMs = Math.round(performance.now() - startedAtMs);
-  return outcomeOfScript(command, {
-    runId,
-    exitCode: end.exitCode,
-    signal: end.signal,
-    durationMs,
-    maxBytes,
-    output,
-    limits,
-  });
+
+  /** Gives the window of the caller to the terminal of the script, whenever its size changes. Call the result at the end. */
+  #followSize({ child: { pid } }: StartedProgram): (() => void) | undefined {
+    const { terminal, user } = this.#command;
+    const { terminal: callers, limits } = this.#options;
+    if (terminal === undefined || callers === undefined || pid === undefined) return undefined;
+    return followSize(callers, { pid, stty: terminal.stty, user, intervalMs: limits.terminalResizeIntervalMs });
+  }
 }
 
 /** When arguments use standard input, they are all of it. What the caller sends in addition is dropped. */
