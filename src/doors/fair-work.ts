@@ -13,10 +13,13 @@ export interface Workload {
    * Returns true when there is more.
    */
   work(nowMs: number, untilMs: number): boolean;
+  /** Its work has thrown, so nobody knows its state. It ends, and its runs are released. */
+  cut(reason: string): void;
 }
 
 export class FairWork {
   readonly #sliceMs: number;
+  readonly #failed: (error: unknown) => void;
   /** The work that had a slice and has more to do, in the order in which it is served. */
   readonly #known = new Set<Workload>();
   readonly #strangers = new Set<Workload>();
@@ -24,8 +27,10 @@ export class FairWork {
   #strangersLeftMs: number;
   #turnIsDue = false;
 
-  constructor(sliceMs: number) {
+  /** @param failed is told of a fault in our own code, which ends only the connection that met it */
+  constructor(sliceMs: number, failed: (error: unknown) => void) {
     this.#sliceMs = sliceMs;
+    this.#failed = failed;
     this.#strangersLeftMs = sliceMs;
   }
 
@@ -40,7 +45,7 @@ export class FairWork {
     const { isStranger } = workload;
     const leftMs = isStranger ? this.#strangersLeftMs : this.#sliceMs;
     const mustWait = isStranger && (leftMs <= 0 || this.#strangers.size > 0);
-    const hasMore = mustWait || workload.work(nowMs, nowMs + leftMs);
+    const hasMore = mustWait || this.#work(workload, nowMs, nowMs + leftMs);
     if (isStranger) {
       this.#strangersLeftMs -= performance.now() - nowMs;
       // The next turn has time again for connections without a token.
@@ -48,6 +53,16 @@ export class FairWork {
     }
     if (hasMore) this.wait(workload);
     return !hasMore;
+  }
+
+  #work(workload: Workload, nowMs: number, untilMs: number): boolean {
+    try {
+      return workload.work(nowMs, untilMs);
+    } catch (error) {
+      this.#failed(error);
+      workload.cut("a fault in the server");
+      return false;
+    }
   }
 
   /** The turn of this work comes behind those that wait already. */
@@ -78,7 +93,7 @@ export class FairWork {
     for (const workload of queue) {
       queue.delete(workload);
       // This work goes behind all others, even those of this turn, because a set keeps the order in which it was filled.
-      if (workload.work(nowMs, endMs)) this.wait(workload);
+      if (this.#work(workload, nowMs, endMs)) this.wait(workload);
       nowMs = performance.now();
       if (nowMs >= endMs) break;
     }

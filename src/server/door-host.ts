@@ -4,6 +4,7 @@ import type { InProcessHost } from "../doors/in-process/host.js";
 import { sourceKey } from "../identity/source.js";
 import { suppressedText } from "../logs/counted-refusals.js";
 import { LineRate } from "../logs/line-rate.js";
+import { rethrowLater } from "../runs/rethrow-later.js";
 import type { Admission } from "./admission.js";
 
 /** What all ways into a server share. */
@@ -15,7 +16,12 @@ export function doorHost(
   const refusedPackets = new LineRate(limits);
   return {
     ...shared,
-    work: new FairWork(limits.workSliceMs),
+    work: new FairWork(limits.workSliceMs, (error) => {
+      const message = "a fault in the server ended a connection; please report it";
+      if (logs === undefined)
+        rethrowLater(error); // it must not vanish
+      else logs.error({ event: "internal", message, error });
+    }),
     unsent: new UnsentBytes(limits),
     inProcess: new Set(),
     failedToken: (source) => {

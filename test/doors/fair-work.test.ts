@@ -3,11 +3,15 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FairWork, type Workload } from "#iscep/doors/fair-work";
 
+const fail = (error: unknown): never => expect.fail(String(error));
+const cut = (reason: string): never => expect.fail(reason);
+
 /** Each call of `work` takes one piece of it, as if the time were up then. */
 function pieces(name: string, count: number, isStranger: boolean, done: string[]): Workload & { left: number } {
   return {
     left: count,
     isStranger,
+    cut,
     work() {
       this.left--;
       done.push(name);
@@ -21,7 +25,7 @@ test("nobody gets a second slice while another one waits for the first", async (
     fc.asyncProperty(
       fc.array(fc.record({ count: fc.integer({ min: 1, max: 20 }), isStranger: fc.boolean() }), { maxLength: 12 }),
       async (peers) => {
-        const fair = new FairWork(1);
+        const fair = new FairWork(1, fail);
         const done: string[] = [];
         const loads = peers.map(({ count, isStranger }, index) => pieces(String(index), count, isStranger, done));
         for (const load of loads) fair.offer(load);
@@ -49,10 +53,11 @@ test("nobody gets a second slice while another one waits for the first", async (
 });
 
 test("who has much to do leaves the turn to others, and who comes with little is served at once", async () => {
-  const fair = new FairWork(1);
+  const fair = new FairWork(1, fail);
   const done: string[] = [];
   const busy: Workload = {
     isStranger: false,
+    cut,
     work: (_nowMs, untilMs) => {
       while (performance.now() < untilMs);
       done.push("busy");
@@ -72,10 +77,11 @@ test("who has much to do leaves the turn to others, and who comes with little is
 });
 
 test("all strangers together have one slice a turn", async () => {
-  const fair = new FairWork(1);
+  const fair = new FairWork(1, fail);
   const done: string[] = [];
   const stranger = (name: string): Workload => ({
     isStranger: true,
+    cut,
     work: (_nowMs, untilMs) => {
       while (performance.now() < untilMs);
       done.push(name);
@@ -90,4 +96,33 @@ test("all strangers together have one slice a turn", async () => {
   expect(done).toEqual(["0", "1"]);
   while (done.length < 20) await turn();
   expect(done).toEqual(Array.from({ length: 20 }, (_, index) => String(index)));
+});
+
+test("work that throws ends alone, at once or in its turn, and all others are served to their end", async () => {
+  const failures: unknown[] = [];
+  const fair = new FairWork(1, (error) => failures.push(error));
+  const done: string[] = [];
+  const cuts: string[] = [];
+  const throwing = (name: string, isStranger: boolean, slices: number): Workload => {
+    let left = slices;
+    return {
+      isStranger,
+      work: () => {
+        if (left-- > 0) return true;
+        throw new Error(name);
+      },
+      cut: (reason) => void cuts.push(`${name}: ${reason}`),
+    };
+  };
+  const loads = [pieces("a", 3, false, done), pieces("b", 3, false, done), pieces("c", 3, true, done)];
+  expect(fair.offer(throwing("at once", false, 0))).toBe(true);
+  fair.offer(throwing("in its turn", false, 1));
+  fair.offer(throwing("stranger", true, 1));
+  for (const load of loads) fair.offer(load);
+  while (loads.some(({ left }) => left > 0)) await turn();
+  await turn();
+  expect(done.toSorted()).toEqual(["a", "a", "a", "b", "b", "b", "c", "c", "c"]);
+  const names = ["at once", "in its turn", "stranger"];
+  expect(failures.map((error) => (error as Error).message).toSorted()).toEqual(names);
+  expect(cuts.toSorted()).toEqual(names.map((name) => `${name}: a fault in the server`));
 });

@@ -53,7 +53,9 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
     endPointBinding: true,
     limits,
     logs: undefined,
-    work: new FairWork(limits.workSliceMs),
+    work: new FairWork(limits.workSliceMs, (error) => {
+      throw error;
+    }),
     unsent: new UnsentBytes(limits),
     servesHttp: () => false,
     awaited: () => {},

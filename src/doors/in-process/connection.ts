@@ -239,6 +239,10 @@ export class InProcessConnection implements ClientConnection, InProcessSession, 
     this.#end(new IscepError("unauthorized", "the token of this session is no longer valid"));
   }
 
+  cut(reason: string): void {
+    this.#end(new IscepError("lost", reason));
+  }
+
   #end(error: IscepError): void {
     this.#gone ??= error;
     this.#server?.calls.release();

@@ -93,6 +93,15 @@ export class PlainCalls implements PlainCaller, InProcessSession, Workload {
   check(): void {
     if (!this.#identity.isRevoked(this.#host)) return;
     const message = "the token of this session is no longer valid; how the run ended is not known";
+    this.#lose(message);
+  }
+
+  cut(reason: string): void {
+    for (const { answer } of this.#waiting.splice(0)) answer(rejected(new IscepError("internal", reason)), undefined);
+    this.#lose(reason);
+  }
+
+  #lose(message: string): void {
     for (const call of this.#inFlight) {
       this.#forget(call);
       this.ended(call, { status: "lost", error: new IscepError("lost", message) });
