@@ -12,9 +12,7 @@ export type {
   Door,
   DoorServer,
   InProcessClientOptions,
-  Requester,
   ServerLoad,
-  TokenProof,
 } from "./doors/door.js";
 export { encodeJson, parseJson } from "./wire/public-json.js";
 
@@ -53,6 +51,7 @@ export type {
   RunOptions,
   RunsOptions,
 } from "./client/protocol/options.js";
+export type { NatsCredentials, NatsTlsFiles } from "./nats/credentials.js";
 export type { AllRuns, InstanceOutcome, InstanceRecord, InstanceRun } from "./client/protocol/instances.js";
 export type { CallerRecord, ScopeRecord } from "./model/caller-record.js";
 export type { ScheduleRecord } from "./model/schedule-record.js";

@@ -56,6 +56,10 @@ export interface ConnectionHost extends DoorHost {
   /** The connection has shown a good token, or is gone. */
   arrived(connection: Connection): void;
   closed(connection: Connection): void;
+}
+
+/** What a connection needs whose first bytes say what is spoken on it. */
+export interface GreetedConnectionHost extends ConnectionHost {
   /** True when a door takes connections that begin as HTTP does. */
   servesHttp(): boolean;
   /** The first bytes were those of version 2, which goes on with them on the same socket. */

@@ -27,7 +27,11 @@ export const metricTable = {
   },
   iscep_output_bytes_total: { type: "counter", labels: ["command"], help: "Output of runs that ended." },
   iscep_commands: { type: "gauge", labels: [], help: "Commands that the server has now." },
-  iscep_connections: { type: "gauge", labels: ["door"], help: "Connections that are open, by the door they came to." },
+  iscep_connections: {
+    type: "gauge",
+    labels: ["door"],
+    help: "Connections that are open, by the door they came to: `version1`, `version2`, `http`, `nats`, or `stream` for one that a door of your own accepted.",
+  },
   iscep_connections_total: { type: "counter", labels: [], help: "Connections that were accepted." },
   iscep_refused_connections_total: {
     type: "counter",

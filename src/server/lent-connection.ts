@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import type { Client } from "../client/client.js";
 import type { Connection, ConnectionHost } from "../doors/connection.js";
 import { ConnectionDeadlines } from "../doors/connection-deadlines.js";
-import type { HttpConnection } from "../doors/door.js";
+import type { HttpConnection } from "../doors/built-in-door.js";
 import { endWithProblem } from "../doors/http/answer/refuse.js";
 import { inProcessClient } from "../doors/in-process/client.js";
 import type { InProcessHost } from "../doors/in-process/host.js";

@@ -1,8 +1,9 @@
 /** The door of versions 1 and 2. It listens, admits connections, and gives each to the version that it speaks. */
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import type { Connection, ConnectionHost } from "../doors/connection.js";
-import type { HttpConnection } from "../doors/door.js";
+import type { Connection, ConnectionHost, GreetedConnectionHost } from "../doors/connection.js";
+import type { HttpConnection } from "../doors/built-in-door.js";
+import type { Door } from "../doors/door.js";
 import { refuseHttp } from "../doors/http/answer/refuse.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { Version1Connection } from "../doors/version1/connection.js";
@@ -42,11 +43,11 @@ type HttpTaker = (connection: HttpConnection) => void;
 
 const httpProtocol = "http/1.1";
 
-export class PacketDoor {
+export class PacketDoor implements Pick<Door, "drain" | "close"> {
   readonly #options: PacketDoorOptions;
   #http: HttpTaker | undefined;
   /** The authenticator of connections without a certificate of their own. */
-  readonly #tokensHost: ConnectionHost;
+  readonly #tokensHost: GreetedConnectionHost;
   readonly #refused: LineRate;
   readonly #connections = new Set<Connection>();
   #listeners: Listeners | undefined;
@@ -58,9 +59,9 @@ export class PacketDoor {
     this.#tokensHost = this.#hostOf(options.host.authenticator);
   }
 
-  #hostOf(authenticator: Authenticator | undefined): ConnectionHost {
+  #hostOf(authenticator: Authenticator | undefined): GreetedConnectionHost {
     const { admission, endPointBinding } = this.#options;
-    const host: ConnectionHost = {
+    const host: GreetedConnectionHost = {
       ...this.#options.host,
       authenticator,
       endPointBinding,

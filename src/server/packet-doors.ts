@@ -1,6 +1,7 @@
 /** All places on which a server listens: its own, and those that its doors asked for. */
 import { formatAddress, parseAddress, type ListenPlace } from "../transport/address.js";
-import type { AcceptedStream, AcceptOptions, HttpConnection } from "../doors/door.js";
+import type { AcceptedLink, HttpConnection } from "../doors/built-in-door.js";
+import type { AcceptedStream, AcceptOptions, Door } from "../doors/door.js";
 import { CertificateEnd } from "./certificate-end.js";
 import { checkPlace, placesOf } from "./listen-places.js";
 import { sumOfBytes, type PlacesAddress } from "./listeners.js";
@@ -11,12 +12,14 @@ import type { ServerCertificate } from "./server-certificate.js";
 
 type SharedOptions = Omit<PacketDoorOptions, "places" | "http" | "nextId">;
 
-export class PacketDoors {
+export class PacketDoors implements Pick<Door, "drain" | "close"> {
   readonly #serverOptions: ServerOptions;
   #shared: Omit<PacketDoorOptions, "places" | "http">;
   readonly #own: PacketDoor;
   readonly #doors: PacketDoor[];
+  /** What doors of users bring. */
   readonly #streams: StreamDoor;
+  readonly #links: StreamDoor;
   readonly #certificateEnd: CertificateEnd;
 
   private constructor(
@@ -28,7 +31,18 @@ export class PacketDoors {
     this.#shared = shared;
     this.#own = own;
     this.#doors = [own];
-    this.#streams = new StreamDoor(shared);
+    const { streamWindowBytes, maxUnauthenticatedConnections, natsStreamWindowBytes, natsMaxStrangers } =
+      shared.host.limits;
+    this.#streams = new StreamDoor({
+      ...shared,
+      streamWindowBytes,
+      maxStrangers: maxUnauthenticatedConnections,
+    });
+    this.#links = new StreamDoor({
+      ...shared,
+      streamWindowBytes: Math.max(streamWindowBytes, natsStreamWindowBytes),
+      maxStrangers: natsMaxStrangers,
+    });
     this.#certificateEnd = new CertificateEnd(shared.certificate, shared.host);
   }
 
@@ -40,7 +54,7 @@ export class PacketDoors {
     return new PacketDoors(serverOptions, shared, own);
   }
 
-  /** See `DoorServer`. */
+  /** See `BuiltInDoorServer`. */
   async acceptHttp(
     connected: (connection: HttpConnection) => void,
     places: readonly ListenPlace[] | undefined,
@@ -60,29 +74,43 @@ export class PacketDoors {
     this.#streams.accept(stream, options);
   }
 
+  /** See `BuiltInDoorServer`. */
+  acceptLink(link: AcceptedLink, options: AcceptOptions): void {
+    this.#links.accept(link, options);
+  }
+
+  get #all(): readonly (PacketDoor | StreamDoor)[] {
+    return [...this.#doors, this.#streams, this.#links];
+  }
+
   get address(): PlacesAddress {
     return this.#own.address;
   }
 
   get connections(): number {
-    return this.#doors.reduce((sum, { connections }) => sum + connections, this.#streams.connections);
+    return this.#all.reduce((sum, { connections }) => sum + connections, 0);
   }
 
   /** The connections of each door. */
   get connectionsByDoor(): Readonly<Record<string, number>> {
-    const counts = { version1: 0, version2: 0, http: 0, nats: this.#streams.connections };
+    const counts = {
+      version1: 0,
+      version2: 0,
+      http: 0,
+      nats: this.#links.connections,
+      stream: this.#streams.connections,
+    };
     for (const door of this.#doors) door.countByDoor(counts);
     return counts;
   }
 
   get bytes(): PacketDoor["bytes"] {
-    return sumOfBytes([...this.#doors, this.#streams]);
+    return sumOfBytes(this.#all);
   }
 
   /** Called by the server's sweep. */
   checkDeadlines(nowMs: number): void {
-    for (const door of this.#doors) door.checkDeadlines(nowMs);
-    this.#streams.checkDeadlines(nowMs);
+    for (const door of this.#all) door.checkDeadlines(nowMs);
   }
 
   /** Uses this certificate for handshakes from now on. */
@@ -94,13 +122,13 @@ export class PacketDoors {
 
   /** Accepts no more connections and no more requests. Resolves when the open ones have ended. */
   async drain(): Promise<void> {
-    await Promise.all([...this.#doors, this.#streams].map((door) => door.drain()));
+    await Promise.all(this.#all.map((door) => door.drain()));
   }
 
   /** Cuts all open connections. */
   async close(): Promise<void> {
     this.#certificateEnd.close();
-    await Promise.all([...this.#doors, this.#streams].map((door) => door.close()));
+    await Promise.all(this.#all.map((door) => door.close()));
   }
 }
 

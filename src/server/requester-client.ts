@@ -1,6 +1,6 @@
 /** Makes the client of a caller who shows who they are with one request, and has no connection. */
 import type { Client } from "../client/client.js";
-import type { Requester } from "../doors/door.js";
+import type { Requester } from "../doors/built-in-door.js";
 import { inProcessClient } from "../doors/in-process/client.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { InProcessIdentity } from "../doors/in-process/identity.js";

@@ -4,7 +4,8 @@ import type { Client } from "../client/client.js";
 import { compileNotices } from "../commands/notify.js";
 import { Registry } from "../commands/registry.js";
 import { Dispatcher } from "../dispatcher.js";
-import type { DoorServer, HttpConnection, InProcessClientOptions, Requester, ServerLoad } from "../doors/door.js";
+import { claimsSchedules } from "../doors/built-in-door.js";
+import type { DoorServer, InProcessClientOptions, ServerLoad } from "../doors/door.js";
 import { inProcessClient } from "../doors/in-process/client.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { IscepError } from "../errors.js";
@@ -28,7 +29,6 @@ import { Admission } from "./admission.js";
 import { ChangeListeners } from "./change-listeners.js";
 import { authenticatorOf, checkClientCertificates } from "./client-certificates.js";
 import { doorHost } from "./door-host.js";
-import type { ListenPlace } from "../transport/address.js";
 import { checkPlaces } from "./listen-places.js";
 import { loadOf } from "./load.js";
 import { openLogs } from "./open-logs.js";
@@ -38,6 +38,7 @@ import { accessOf, checkServerOptions, limitsOf, type ListeningServer, type Serv
 import { PacketDoors } from "./packet-doors.js";
 import { presentState } from "./present-state.js";
 import { proofTo, requesterClient } from "./requester-client.js";
+import { seenByDoors } from "./seen-by-doors.js";
 import { startSweep } from "./sweep.js";
 import { settled } from "./settled.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
@@ -107,16 +108,6 @@ export class Server implements DoorServer {
    */
   client<Commands extends object = CommandSet>(options: InProcessClientOptions): Client<Commands> {
     return inProcessClient(options, this.#limits, () => this.#opened().host);
-  }
-
-  /** See `DoorServer`. */
-  clientOf(requester: Requester): Client {
-    return requesterClient(requester, this.#options, this.#opened());
-  }
-
-  /** See `DoorServer`. */
-  proofTo(reference: string, source: string, message: Buffer): Buffer | undefined {
-    return proofTo(this.#opened().authenticator, reference, source, message);
   }
 
   /** @throws IscepError `usage`, `closed` */
@@ -198,9 +189,9 @@ export class Server implements DoorServer {
       loadChanged: () => this.#loadChanges.changed(),
     });
     const file = options.runsFolder === undefined ? undefined : join(options.runsFolder, "schedule.json");
-    const shared = options.doors?.find((door) => door.claimSchedule !== undefined);
+    const shared = options.doors?.find(claimsSchedules);
     const inFolder = runs && folderClaims(options.runsFolder ?? "", runs.isGone, limits.scheduleCatchUpMs);
-    const claim = shared?.claimSchedule?.bind(shared) ?? inFolder;
+    const claim = shared?.claimSchedule.bind(shared) ?? inFolder;
     const scheduler = new Scheduler({ registry: this.#registry, dispatcher, file, limits, logs, claim });
     const admission = new Admission(limits, options.exemptLocalSources ?? true);
     const host = doorHost(
@@ -219,7 +210,13 @@ export class Server implements DoorServer {
     // From here on doors can call.
     this.#listening = { packets, doors: undefined, host, authenticator, scheduler, runs, notices, eventLoop, sweep };
     try {
-      const doors = await OpenedDoors.open(packets, options.doors ?? [], this);
+      const seen = seenByDoors(this, {
+        acceptHttp: (connected, places) => packets.acceptHttp(connected, places),
+        acceptLink: (link, from) => this.#opened().packets.acceptLink(link, from),
+        clientOf: (requester) => requesterClient(requester, options, this.#opened()),
+        proofTo: (...asked) => proofTo(this.#opened().authenticator, ...asked),
+      });
+      const doors = await OpenedDoors.open(packets, options.doors ?? [], seen);
       this.#listening = { ...this.#listening, doors };
       this.#state = "listening";
       scheduler.begin();
@@ -245,15 +242,6 @@ export class Server implements DoorServer {
   unready(): string | undefined {
     if (this.#closed !== undefined) return "the server is closing";
     return this.#state === "listening" ? this.#listening?.doors?.unready() : "the server does not listen yet";
-  }
-
-  /** See `DoorServer`. */
-  acceptHttp(
-    connected: (connection: HttpConnection) => void,
-    places?: readonly ListenPlace[],
-  ): Promise<readonly string[]> {
-    if (this.#listening !== undefined) return this.#listening.packets.acceptHttp(connected, places);
-    return Promise.reject(new IscepError("usage", "only a door may take connections, when the server opens it"));
   }
 
   /** See `DoorServer`. */

@@ -1,6 +1,6 @@
-/** Streams of bytes that a door of the server brings, such as links over a broker: each is a connection of version 2. */
+/** Streams of bytes that a door of the server brings: each is a connection of version 2. */
 import type { Connection, ConnectionHost } from "../doors/connection.js";
-import type { AcceptedStream, AcceptOptions } from "../doors/door.js";
+import type { AcceptedStream, AcceptOptions, Door } from "../doors/door.js";
 import type { InProcessHost } from "../doors/in-process/host.js";
 import { refuse } from "../doors/version1/refuse.js";
 import { Version2Connection } from "../doors/version2/connection.js";
@@ -11,16 +11,19 @@ import type { PacketDoorOptions } from "./packet-door.js";
 
 export type StreamDoorOptions = Pick<PacketDoorOptions, "admission" | "nextId" | "authenticatorOf"> & {
   readonly host: InProcessHost;
+  /** How many connections may have shown no good token yet. */
+  readonly maxStrangers: number;
+  readonly streamWindowBytes: number;
 };
 
-export class StreamDoor {
+export class StreamDoor implements Pick<Door, "drain" | "close"> {
   readonly #options: StreamDoorOptions;
   /** The limits of its connections. */
   readonly #limits: Limits;
   readonly #connections = new Map<Connection, AcceptedStream>();
   /**
-   * Connections that have shown no good token yet, the oldest first. Their peers have no address by which they could be
-   * counted.
+   * Connections that have shown no good token yet, the oldest first. Their peers may have no address by which they could
+   * be counted.
    */
   readonly #strangers = new Set<Connection>();
   readonly #refused: LineRate;
@@ -29,8 +32,7 @@ export class StreamDoor {
 
   constructor(options: StreamDoorOptions) {
     this.#options = options;
-    const { limits } = options.host;
-    this.#limits = { ...limits, streamWindowBytes: Math.max(limits.streamWindowBytes, limits.natsStreamWindowBytes) };
+    this.#limits = { ...options.host.limits, streamWindowBytes: options.streamWindowBytes };
     this.#refused = new LineRate(options.host.limits);
   }
 
@@ -64,9 +66,6 @@ export class StreamDoor {
         this.#closed(connection);
         admission.released(source, false);
       },
-      servesHttp: () => false,
-      greeted: () => {},
-      askedByHttp: () => {},
     };
     const why = authenticator?.refusal();
     if (why !== undefined) host.logRefusedPacket("unauthorized", why, id, source);
@@ -87,11 +86,11 @@ export class StreamDoor {
 
   #awaited(connection: Connection): void {
     this.#strangers.add(connection);
-    if (this.#strangers.size <= this.#options.host.limits.natsMaxStrangers) return;
+    if (this.#strangers.size <= this.#options.maxStrangers) return;
     const [oldest] = this.#strangers;
     if (oldest === undefined) return;
     this.#strangers.delete(oldest);
-    oldest.cut("it had shown no token, and its place was needed for another link");
+    oldest.cut("it had shown no token, and its place was needed for another connection");
   }
 
   #closed(connection: Connection): void {

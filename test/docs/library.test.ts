@@ -30,6 +30,8 @@ test.each<[string, [file: string, name: string][]]>([
   ["AttachOptions", [["src/client/protocol/options.ts", "AttachOptions"]]],
   ["RunsOptions", [["src/client/protocol/options.ts", "RunsOptions"]]],
   ["RunHandle", [["src/client/protocol/run-handle.ts", "RunHandle"]]],
+  ["Door", [["src/doors/door.ts", "Door"]]],
+  ["DoorServer", [["src/doors/door.ts", "DoorServer"]]],
   [
     "CommandDefinition",
     [

@@ -1,11 +1,12 @@
 /** The life of a server's own doors: opened with it, told of changed commands, drained and closed with it. */
-import { connect as connectNet } from "node:net";
+import { connect as connectNet, createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { defineCommand, Server, type Client, type Door, type DoorServer } from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
 import { later } from "../support/cleanup.js";
 import { gate, originalTasks } from "../support/commands.js";
+import { Peer } from "../support/conformance/peer.mjs";
 import { errorOf } from "../support/error-of.js";
 
 watchForLeaks();
@@ -133,4 +134,23 @@ test("changed commands are told, once for many changes of one turn", async () =>
   server.unregister("two");
   await settled();
   expect(told).toBe(2);
+});
+
+test("a stream of a door of your own is counted as one, and has the limits of any connection", async () => {
+  const limits = { streamWindowBytes: 30_000, natsStreamWindowBytes: 90_000, maxUnauthenticatedConnections: 2 };
+  const door = recorded("bot", []);
+  const server = new Server({ commands: originalTasks, listen: [], tokens: false, limits, doors: [door] });
+  later(() => server.close({ graceMs: 0 }));
+  await server.listen();
+  const streams = createServer((socket) => door.server?.accept(socket, { source: "192.0.2.7" }));
+  streams.listen(0, "127.0.0.1");
+  await once(streams, "listening");
+  later(() => void streams.close());
+  const { port } = streams.address() as AddressInfo;
+  const peer = await Peer.connect({ port, tls: false });
+  expect(peer.hello.limits).toMatchObject({ streamWindowBytes: 30_000 });
+  expect(await peer.request("call", { command: "add", args: { a: 1, b: 2 } })).toMatchObject({ value: 3 });
+  expect(door.server?.metrics()).toContain('iscep_connections{door="stream"} 1\n');
+  expect(door.server?.metrics()).toContain('iscep_connections{door="nats"} 0\n');
+  await peer.end();
 });

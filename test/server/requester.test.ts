@@ -1,6 +1,6 @@
 /** Callers who have no connection: each request proves a token by itself. */
 import { expect, test } from "vitest";
-import type { Server, TokenProof } from "iscep";
+import type { BuiltInDoorServer, TokenProof } from "#iscep/doors/built-in-door";
 import { addToken, removeToken } from "#iscep/identity/tokens-writer";
 import { clientKey, secretOf, storedKeyOf } from "#iscep/identity/tokens";
 import { tokenReference } from "#iscep/session/proof";
@@ -8,7 +8,8 @@ import { isProvenRequest, proofHeader, queuedRunId, readProofHeader } from "#isc
 import { gate } from "../support/commands.js";
 import { errorOf } from "../support/error-of.js";
 import { watchForLeaks } from "../support/leaks.js";
-import { startServer } from "../support/servers.js";
+import { SeamDoor } from "../support/seam-door.js";
+import { startServer, type TestServerOptions } from "../support/servers.js";
 import { until } from "../support/until.js";
 
 watchForLeaks();
@@ -32,8 +33,15 @@ function proofOf(token: string, changed: object = {}): TokenProof {
   return { reference: proven.reference, isProvenBy };
 }
 
+/** The server as its own doors see it. */
+async function serve(options: TestServerOptions): Promise<{ server: BuiltInDoorServer; tokensFile: string }> {
+  const seam = new SeamDoor();
+  const { tokensFile } = await startServer({ ...options, doors: [seam] });
+  return { server: seam.server, tokensFile };
+}
+
 /** The server looks at its file a moment after it has changed. */
-async function known(server: Server, token: string): Promise<string> {
+async function known(server: BuiltInDoorServer, token: string): Promise<string> {
   const client = server.client({ source: "192.0.2.7", token });
   await until(() =>
     client.list().then(
@@ -46,7 +54,7 @@ async function known(server: Server, token: string): Promise<string> {
 }
 
 test("a good proof is the identity of its token: its owner, its scopes, and the id that it was promised", async () => {
-  const { server, tokensFile } = await startServer({ tokens: {} });
+  const { server, tokensFile } = await serve({ tokens: {} });
   const scopes = ["discover", "run:add"];
   const token = await known(server, (await addToken(tokensFile, { owner: "ada", scopes })).token);
   const runId = queuedRunId(request, tokenReference(storedKeyOf(clientKey(secretOf(token)))));
@@ -60,7 +68,7 @@ test("a good proof is the identity of its token: its owner, its scopes, and the 
 });
 
 test("whoever proves nothing is refused, and locks out nobody", async () => {
-  const { server, tokensFile } = await startServer({
+  const { server, tokensFile } = await serve({
     tokens: {},
     limits: { maxFailedTokensPerConnection: 1 },
   });
@@ -81,7 +89,7 @@ test("whoever proves nothing is refused, and locks out nobody", async () => {
 
 test("a token that is removed ends what it began", async () => {
   const slow = gate("slow");
-  const { server, tokensFile } = await startServer({
+  const { server, tokensFile } = await serve({
     commands: [slow.command],
     tokens: {},
     limits: { callerGraceMs: 1 },
@@ -100,12 +108,12 @@ test("a token that is removed ends what it began", async () => {
 });
 
 test("a server without tokens asks for none, and one that asks for certificates takes nobody who can show none", async () => {
-  const open = await startServer({ tokens: false });
+  const open = await serve({ tokens: false });
   expect(open.server.access).toBe("machine");
   const client = open.server.clientOf({ source: "nats" });
   expect(await client.call("add", { a: 1, b: 2 })).toBe(3);
   await client.close();
-  const strict = await startServer({ tokens: {}, tls: true, clientCertificates: { mode: "certificate+token" } });
+  const strict = await serve({ tokens: {}, tls: true, clientCertificates: { mode: "certificate+token" } });
   const { token } = await addToken(strict.tokensFile, { owner: "ada" });
   expect(strict.server.access).toBe("tokens");
   expect(await errorOf(() => strict.server.clientOf({ source: "nats", proof: proofOf(token) }))).toMatchObject({

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { defineCommand, Server, type DoorServer } from "iscep";
+import { defineCommand, Server } from "iscep";
 import { resolveLimits, type Limits } from "#iscep/limits/limits";
 import { negotiate } from "#iscep/client/protocol/negotiate";
 import { openVersion2 } from "#iscep/client/version2/open";
@@ -21,6 +21,7 @@ import { later } from "../support/cleanup.js";
 import { Peer } from "../support/conformance/peer.mjs";
 import { errorOf } from "../support/error-of.js";
 import { packetRelay, sessionSubject, type Meddling, type Relay } from "../support/packet-relay.js";
+import { SeamDoor } from "../support/seam-door.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
 const limits = resolveLimits({ reconnectTimeoutMs: 0, reconnectMinDelayMs: 1, connectTimeoutMs: 20_000 });
@@ -49,28 +50,19 @@ async function world(withTokens = true): Promise<World> {
       return { noted: number };
     },
   });
-  let seam: DoorServer | undefined;
+  const seam = new SeamDoor();
   const server = new Server({
     commands: [note],
     listen: [],
     ...(withTokens ? { tokens } : { tokens: false }),
-    doors: [
-      {
-        async open(opened) {
-          seam = opened;
-          return { url: "memory:" };
-        },
-        async drain() {},
-        async close() {},
-      },
-    ],
+    doors: [seam],
   });
   later(() => server.close({ graceMs: 0 }));
   await server.listen();
   return {
     token,
     notes,
-    accept: (stream) => seam?.accept(stream, { source: "nats" }),
+    accept: (stream) => seam.server.acceptLink(stream, { source: "nats" }),
     client(relayOf, own, changes = {}) {
       const client = openVersion2({
         limits: { ...limits, ...changes },
@@ -79,7 +71,7 @@ async function world(withTokens = true): Promise<World> {
         timeoutIsGiven: false,
         greet: async (signal) => {
           const { client: socket, server: stream } = relayOf();
-          seam?.accept(stream, { source: "nats" });
+          seam.server.acceptLink(stream, { source: "nats" });
           return { socket, negotiated: await negotiate(socket, { limits, timeoutMs: 20_000, signal }) };
         },
       });

@@ -9,7 +9,7 @@ import { Dispatcher } from "#iscep/dispatcher";
 import { resolveLimits, type Limits } from "#iscep/limits/limits";
 import { Version1Connection } from "#iscep/doors/version1/connection";
 import { Version2Connection } from "#iscep/doors/version2/connection";
-import type { Connection, ConnectionHost } from "#iscep/doors/connection";
+import type { Connection, GreetedConnectionHost } from "#iscep/doors/connection";
 import { FairWork } from "#iscep/doors/fair-work";
 import { UnsentBytes } from "#iscep/doors/write-window";
 import type { CommandEvent, CommandSet, IscepError, Logs } from "iscep";
@@ -47,7 +47,7 @@ export function memoryServer(network: MemoryNetwork, commands: CommandSet, chang
     close: async () => {},
   };
   const dispatcher = new Dispatcher({ registry: new Registry(commands), limits, logs });
-  const host: ConnectionHost = {
+  const host: GreetedConnectionHost = {
     dispatcher,
     authenticator: undefined,
     endPointBinding: true,

@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import type { Client } from "../../client/client.js";
 import { isIscepError } from "../../errors.js";
-import type { DoorServer } from "../door.js";
+import type { BuiltInDoorServer } from "../built-in-door.js";
 import { BrowserSessions } from "./request/browser-sessions.js";
 import { ownCookie, tokenOf } from "./request/credentials.js";
 import type { HttpContext, HttpEnv, HttpHost, HttpPeer } from "./request/mount.js";
@@ -18,7 +18,7 @@ export type HttpApp = (request: Request, peer: HttpPeer) => Response | Promise<R
 
 /** @param inputs the inputs that the door ends when it closes */
 export function httpApp(
-  server: DoorServer,
+  server: BuiltInDoorServer,
   settings: HttpSettings,
   site: SameSite = sameSite(settings),
   inputs: OpenInputs = new OpenInputs(),

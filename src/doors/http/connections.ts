@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import type { HttpConnection } from "../door.js";
+import type { HttpConnection } from "../built-in-door.js";
 import type { HttpApp } from "./app.js";
 import type { HttpFaultStatus } from "./answer/http-faults.js";
 import type { PlainCallRoute } from "./calls/plain-call.js";

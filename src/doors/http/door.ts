@@ -1,5 +1,6 @@
 /** Opens HTTP on a server. */
-import type { Door, DoorServer } from "../door.js";
+import type { BuiltInDoorServer } from "../built-in-door.js";
+import type { Door } from "../door.js";
 import { httpApp } from "./app.js";
 import { HttpConnections } from "./connections.js";
 import { OpenInputs } from "./input/open-inputs.js";
@@ -18,7 +19,7 @@ export function httpDoor(settings: HttpSettings = {}): Door {
   checkHttpSettings(settings);
   const inputs = new OpenInputs();
   return {
-    async open(server: DoorServer): Promise<{ url: string }> {
+    async open(server: BuiltInDoorServer): Promise<{ url: string }> {
       const { limits } = server;
       const site = sameSite(settings);
       const connections = new HttpConnections(

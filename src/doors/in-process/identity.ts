@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { IscepError } from "../../errors.js";
 import { anonymous, type Authenticator, type Identity } from "../../model/identity.js";
-import type { TokenProof } from "../door.js";
+import type { TokenProof } from "../built-in-door.js";
 import type { InProcessHost } from "./host.js";
 
 /** Says who calls in this process. */

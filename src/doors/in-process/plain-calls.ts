@@ -7,7 +7,7 @@ import type { RunOutcome } from "../../model/outcome.js";
 import { rejected } from "../../runs/run/endings.js";
 import type { RunFollower } from "../../runs/run/followers.js";
 import type { Run } from "../../runs/run/run.js";
-import type { PlainCallRequest, PlainCaller, PlainCallAnswer } from "../door.js";
+import type { PlainCallRequest, PlainCaller, PlainCallAnswer } from "../built-in-door.js";
 import type { Workload } from "../fair-work.js";
 import type { InProcessHost, InProcessSession } from "./host.js";
 import type { CallerIdentity } from "./identity.js";

@@ -6,7 +6,8 @@ import { Broker } from "../../nats/broker.js";
 import { newId } from "../../nats/subjects.js";
 import { packageVersion } from "../../version.js";
 import type { ScheduleClaim, ScheduledTime } from "../../schedule/shared-times.js";
-import type { Door, DoorServer } from "../door.js";
+import type { BuiltInDoorServer, ScheduleClaims as ClaimingDoor } from "../built-in-door.js";
+import type { Door } from "../door.js";
 import { openBeats } from "./parts/beats.js";
 import { brokerAtLast } from "./parts/broker-at-last.js";
 import { openLinks } from "./parts/links.js";
@@ -39,11 +40,11 @@ export function natsDoor(settings: NatsSettings): Door {
   return new NatsDoor(settings, checkNatsSettings(settings));
 }
 
-class NatsDoor implements Door {
+class NatsDoor implements Door, ClaimingDoor {
   readonly #settings: NatsSettings;
   readonly #place: NatsPlace;
   readonly #closed = new AbortController();
-  #server: DoorServer | undefined;
+  #server: BuiltInDoorServer | undefined;
   #instance = "";
   #startedAt = 0;
   #broker: Broker | undefined;
@@ -60,7 +61,7 @@ class NatsDoor implements Door {
     this.#place = place;
   }
 
-  async open(server: DoorServer): Promise<{ url: string }> {
+  async open(server: BuiltInDoorServer): Promise<{ url: string }> {
     const { address, service } = this.#place;
     checkAccess(server, address);
     this.#server = server;
@@ -77,14 +78,14 @@ class NatsDoor implements Door {
     return { url: formatService(address, service) };
   }
 
-  #brokerOptions(server: DoorServer): Parameters<typeof Broker.open>[0] & { signal: AbortSignal } {
+  #brokerOptions(server: BuiltInDoorServer): Parameters<typeof Broker.open>[0] & { signal: AbortSignal } {
     const { address, service } = this.#place;
     const { url: _url, name: _name, allowCleartext: _allowed, ...credentials } = this.#settings;
     const { limits } = server;
     return { ...credentials, address, name: `iscep ${service} ${this.#instance}`, limits, signal: this.#closed.signal };
   }
 
-  async #wait(server: DoorServer): Promise<void> {
+  async #wait(server: BuiltInDoorServer): Promise<void> {
     const broker = await brokerAtLast(this.#brokerOptions(server), (error) => this.#isLost(error));
     if (broker === undefined) return;
     if (this.#closed.signal.aborted) return broker.close();
@@ -125,7 +126,7 @@ class NatsDoor implements Door {
     this.#server?.report(`the broker at ${this.#place.address.servers.join(",")} is there again`);
   }
 
-  #beat(server: DoorServer): Beat {
+  #beat(server: BuiltInDoorServer): Beat {
     const { state, running, waiting, places, commands } = server.load();
     const own: InstanceState | undefined = this.#state === "open" ? undefined : this.#state;
     return {

@@ -15,7 +15,7 @@ import { writtenBytesOf } from "../../transport/written-bytes.js";
 import { isJsonObject } from "../../wire/json.js";
 import { PacketType } from "../../wire/packet.js";
 import type { Version1Content } from "../../wire/version1.js";
-import type { Connection, ConnectionHost } from "../connection.js";
+import type { Connection, GreetedConnectionHost } from "../connection.js";
 import { ConnectionDeadlines } from "../connection-deadlines.js";
 import type { Workload } from "../fair-work.js";
 import { ReadAllowance } from "../read-allowance.js";
@@ -26,7 +26,7 @@ export class Version1Connection implements Connection, Workload {
   readonly id: number;
   readonly source: string;
   readonly #socket: ByteStream;
-  readonly #host: ConnectionHost;
+  readonly #host: GreetedConnectionHost;
   readonly #session: Version1ServerSession;
   readonly #maxAnswerBytes: number;
   readonly #valueRoom: ValueRoom;
@@ -47,7 +47,7 @@ export class Version1Connection implements Connection, Workload {
   #refusals = 0;
   #packets = 0;
 
-  constructor(id: number, socket: ByteStream, source: string, tls: boolean, host: ConnectionHost) {
+  constructor(id: number, socket: ByteStream, source: string, tls: boolean, host: GreetedConnectionHost) {
     this.id = id;
     this.source = source;
     this.#socket = socket;

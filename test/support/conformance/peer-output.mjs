@@ -1,5 +1,5 @@
 // @ts-nocheck plain JavaScript, as somebody else may write it
-/* oxlint-disable typescript/no-unsafe-call, typescript/prefer-promise-reject-errors */
+/* oxlint-disable typescript/no-unsafe-call */
 
 /** One call or attach: its answer, and the output as it comes. */
 export class Followed {

@@ -1,5 +1,5 @@
 // @ts-nocheck plain JavaScript, as somebody else may write it
-/* oxlint-disable typescript/no-unsafe-call, typescript/prefer-promise-reject-errors */
+/* oxlint-disable typescript/no-unsafe-call */
 /** The codes of packets and the proofs of the peer of peer.mjs, written from PROTOCOL.md alone as it is. */
 import { createCipheriv, createHash, createHmac } from "node:crypto";
 

@@ -5,7 +5,7 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Limits } from "../../../limits/limits.js";
-import type { HttpConnection } from "../../door.js";
+import type { HttpConnection } from "../../built-in-door.js";
 import { bearerTokenIn } from "../request/credentials.js";
 import type { WrittenAnswer } from "../answer/json-response.js";
 import { writtenOutcome } from "../answer/outcome-answer.js";

@@ -2,7 +2,7 @@
 import type { Context, Hono } from "hono";
 import type { Client } from "../../../client/client.js";
 import type { Limits } from "../../../limits/limits.js";
-import type { DoorServer, HttpConnection } from "../../door.js";
+import type { BuiltInDoorServer, HttpConnection } from "../../built-in-door.js";
 import type { BrowserSessions } from "./browser-sessions.js";
 import type { OpenInputs } from "../input/open-inputs.js";
 import type { HttpSettings } from "./settings.js";
@@ -32,7 +32,7 @@ export type HttpContext = Context<HttpEnv>;
 
 /** What a part of the door gets. */
 export interface HttpHost {
-  readonly server: DoorServer;
+  readonly server: BuiltInDoorServer;
   readonly limits: Limits;
   readonly settings: HttpSettings;
   readonly sessions: BrowserSessions;

@@ -5,7 +5,7 @@ import type { NatsPart, NatsPartContext } from "./part.js";
 
 export function openLinks({ server, broker, service, instance }: NatsPartContext): NatsPart {
   const listener = new LinkListener(broker, service, instance, server.limits, (link) => {
-    server.accept(link, { source: natsSource });
+    server.acceptLink(link, { source: natsSource });
   });
   return {
     drain: () => listener.stopAccepting(),

@@ -6,7 +6,7 @@ import { queueClaims } from "../../../nats/queue/work-queue.js";
 import { natsSource } from "../../../nats/subjects.js";
 import { RequestMemory } from "../../../session/request-memory.js";
 import { isProvenRequest, readProofHeader, toAny, type RequestProof } from "../../../session/request-proof.js";
-import type { Requester, TokenProof } from "../../door.js";
+import type { Requester, TokenProof } from "../../built-in-door.js";
 import type { NatsPartContext } from "../parts/part.js";
 import type { ServiceMessage } from "./message.js";
 import { maxValueBytes } from "./reply.js";
