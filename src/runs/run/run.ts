@@ -196,17 +196,14 @@ export class Run implements HeldRun {
     if (!this.happens("ends")) return;
     const outcome = (this.#outcome = toldOutcome(settled, this.valueRoom ?? this.#host.room, this.secrets));
     const lasting = this.#lasting;
-    if (lasting === undefined) {
-      this.#host.ends(this, outcome);
-      this.#holders?.end();
-      return;
+    if (lasting !== undefined) {
+      this.#endedAtMs = endedAtMs ?? Date.now();
+      lasting.close();
     }
-    this.#endedAtMs = endedAtMs ?? Date.now();
-    lasting.close();
     // This comes before any caller is told, so that an outcome that a caller knows is never lost.
     this.#host.ends(this, outcome);
     this.#holders?.end();
-    lasting.ended(outcome);
+    lasting?.ended(outcome);
   }
 
   /** Asks the run to stop. Its outcome comes when it has stopped, which may be at once. */
