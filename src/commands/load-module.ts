@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
+import { systemCodeOf } from "../files/system-code.js";
 import { IscepError } from "../errors.js";
 import { isCommand } from "./brand.js";
 import type { Command } from "../model/command.js";
@@ -77,8 +78,7 @@ async function importAsItIs(url: string): Promise<unknown> {
     return await import(url);
   } catch (error) {
     // Enums and the like must be transformed. When Node says so, nothing of the module has run yet.
-    if (error instanceof Error && "code" in error && error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX")
-      return importTransformed(url);
+    if (systemCodeOf(error) === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") return importTransformed(url);
     throw error;
   }
 }
@@ -123,7 +123,7 @@ function reasonOf(error: unknown, file: string): string {
 
 /** When Node strips types itself, the stack begins with the place. */
 function strippedErrorLine(error: SyntaxError): string | undefined {
-  const isStripped = "code" in error && error.code === "ERR_INVALID_TYPESCRIPT_SYNTAX";
+  const isStripped = systemCodeOf(error) === "ERR_INVALID_TYPESCRIPT_SYNTAX";
   return isStripped ? /^[^\n]*:(\d+)\n/.exec(error.stack ?? "")?.[1] : undefined;
 }
 

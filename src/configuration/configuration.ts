@@ -1,6 +1,7 @@
 /** Reads iscep.yaml: what a server listens on, who may call, and which commands it has. */
 import { open } from "node:fs/promises";
 import path from "node:path";
+import { systemCodeOf } from "../files/system-code.js";
 import { IscepError, toIscepError } from "../errors.js";
 import { defaultLimits, limitTable, type Limits } from "../limits/limits.js";
 import { checkChoices } from "./arguments.js";
@@ -305,7 +306,7 @@ async function readBounded(file: string): Promise<Uint8Array> {
     }
     return buffer.subarray(0, bytesRead);
   } catch (cause) {
-    const reason = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    const reason = systemCodeOf(cause);
     if (reason === "ENOENT")
       throw new IscepError("configuration", `${file}: there is no such file; \`iscep init\` makes one`, { cause });
     if (reason === "EISDIR")

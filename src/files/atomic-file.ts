@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { systemCodeOf } from "./system-code.js";
 import { isProcessGone, ownProcessMark } from "./process-mark.js";
 import { realPath } from "./real-path.js";
 
@@ -104,7 +105,7 @@ export function openFileExclusively(path: string, text: string): number | undefi
     return file;
   } catch (error) {
     closeSync(file);
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return undefined;
+    if (systemCodeOf(error) === "EEXIST") return undefined;
     throw error;
   } finally {
     rmSync(temporary, { force: true });

@@ -13,6 +13,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, fstatSync, futimesSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { systemCodeOf } from "./system-code.js";
 import { IscepError } from "../errors.js";
 import { openFileExclusively, staleTemporaryFiles } from "./atomic-file.js";
 import { isOwnScope, isProcessGone, ownProcessMark } from "./process-mark.js";
@@ -124,7 +125,7 @@ function readHolder(lock: string): string | undefined {
   try {
     return readFileSync(lock, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (systemCodeOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 /** Reads a file with secrets, but only when no other user could have read or changed it. */
 import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from "node:fs";
+import { systemCodeOf } from "./system-code.js";
 import { IscepError } from "../errors.js";
 
 export interface PrivateFile {
@@ -27,7 +28,7 @@ export function readPrivateText(path: string, { kind, maxBytes, limit, whenMissi
     // Without O_NONBLOCK, a pipe with that name would stop the whole process.
     file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
-    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const missing = systemCodeOf(error) === "ENOENT";
     throw fail(missing ? `there is no such file; ${whenMissing}` : "it cannot be opened", error);
   }
   try {

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import { systemCodeOf } from "./system-code.js";
 
 const pattern = /^([0-9]+)-([0-9]+)-([0-9a-f]{8})$/;
 
@@ -47,7 +48,7 @@ function isRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+    return systemCodeOf(error) !== "ESRCH";
   }
 }
 

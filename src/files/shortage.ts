@@ -1,3 +1,4 @@
+import { systemCodeOf } from "./system-code.js";
 import { IscepError } from "../errors.js";
 
 /** The system's codes when it has no descriptors or memory left. The same request may succeed a moment later. */
@@ -5,7 +6,7 @@ const shortages = new Set(["EMFILE", "ENFILE", "ENOMEM"]);
 
 /** True when descriptors or memory ran out. Then nothing is known about the file that was asked for. */
 export function isShortage(error: unknown): boolean {
-  return error instanceof Error && "code" in error && typeof error.code === "string" && shortages.has(error.code);
+  return shortages.has(systemCodeOf(error) ?? "");
 }
 
 /** @throws IscepError `busy` in a shortage, because the same may succeed a moment later; and what `work` throws */

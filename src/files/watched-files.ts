@@ -1,6 +1,7 @@
 /** Reports when files have changed. It uses what the system reports about their folders, and the dates of the files. */
 import { realpathSync, statSync, watch, type FSWatcher } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { systemCodeOf } from "./system-code.js";
 import type { Limits } from "../limits/limits.js";
 
 export interface WatchedFilesOptions {
@@ -117,6 +118,6 @@ function signatureOf(file: string): string {
     return [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(" ");
   } catch (error) {
     // The file is missing, is a link to itself, or is behind a closed folder. The reader of the file will report that.
-    return error instanceof Error && "code" in error ? String(error.code) : "unreadable";
+    return systemCodeOf(error) ?? "unreadable";
   }
 }

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { createSecureContext, type SecureVersion } from "node:tls";
+import { systemCodeOf } from "../files/system-code.js";
 import { IscepError, isIscepError, textOfThrown } from "../errors.js";
 import { defaultLimits } from "../limits/limits.js";
 import { staleTemporaryFiles, syncFolderOf, writeTemporaryFile } from "../files/atomic-file.js";
@@ -238,7 +239,7 @@ function exists(path: string): boolean {
     return statSync(path, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
     // Nothing can be below a file.
-    if (error instanceof Error && "code" in error && error.code === "ENOTDIR") return false;
+    if (systemCodeOf(error) === "ENOTDIR") return false;
     throw wrong(`${path} cannot be looked at: ${textOfThrown(error)}`, error);
   }
 }
@@ -249,7 +250,7 @@ export function readPem(pemOrPath: string, what: string): string {
   try {
     return readFileSync(pemOrPath, "utf8");
   } catch (error) {
-    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const missing = systemCodeOf(error) === "ENOENT";
     const fault = missing ? "does not exist; check the path" : "cannot be read by this user; check its owner and mode";
     throw wrong(`the ${what} file ${pemOrPath} ${fault}`, error);
   }

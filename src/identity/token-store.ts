@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { realpathSync, statSync, watch, type BigIntStats, type FSWatcher } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { systemCodeOf } from "../files/system-code.js";
 import { toIscepError, type IscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
 import type { ClientCertificate, Identity, ProvableToken, TokensAuthenticator } from "../model/identity.js";
@@ -169,7 +170,7 @@ class TokenStore implements TokensAuthenticator {
         this.#watchers.push(watcher);
       }
     } catch (error) {
-      const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+      const missing = systemCodeOf(error) === "ENOENT";
       if (!missing) failed(error); // the reading reports a file that is missing
     }
   }

@@ -5,6 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { checkServerIdentity, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { systemCodeOf } from "../files/system-code.js";
 import { IscepError } from "../errors.js";
 import { minTlsVersion, pinOfCertificate, readPem } from "./certificates.js";
 import { normalPin } from "./pin.js";
@@ -141,7 +142,7 @@ const reasons: Readonly<Record<string, string>> = {
  */
 export function tlsFailure(error: unknown, where: string): IscepError | undefined {
   // authorizationError is declared as an Error, but is the code as a text.
-  const code = error instanceof Error && "code" in error ? error.code : error;
+  const code = systemCodeOf(error) ?? error;
   if (typeof code !== "string") return undefined;
   if (Object.hasOwn(reasons, code)) return notTrusted(where, reasons[code] ?? "", error);
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {

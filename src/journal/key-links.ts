@@ -5,6 +5,7 @@
  */
 import { readlinkSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { systemCodeOf } from "../files/system-code.js";
 import { temporaryPathOf } from "../files/atomic-file.js";
 import { fileOfRun, runOfFile } from "./run-file.js";
 
@@ -24,7 +25,7 @@ export class KeyLinks {
     try {
       return runOfFile(readlinkSync(this.#path(keyHash)));
     } catch (error) {
-      if (codeOf(error) === "ENOENT") return undefined;
+      if (systemCodeOf(error) === "ENOENT") return undefined;
       throw error;
     }
   }
@@ -40,7 +41,7 @@ export class KeyLinks {
       symlinkSync(fileOfRun(run), path);
       return true;
     } catch (error) {
-      if (codeOf(error) !== "EEXIST") throw error;
+      if (systemCodeOf(error) !== "EEXIST") throw error;
     }
     const holder = this.runOf(keyHash);
     if (holder !== undefined && isHeldBy(holder)) return false;
@@ -55,8 +56,4 @@ export class KeyLinks {
   release(keyHash: string, run: string): void {
     if (this.runOf(keyHash) === run) rmSync(this.#path(keyHash), { force: true });
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
 }

@@ -3,6 +3,7 @@
  * with its value. The first line is written before the command starts, so that after kill -9 every run is known.
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, rmSync, writeSync } from "node:fs";
+import { systemCodeOf } from "../files/system-code.js";
 import { isShortage } from "../files/shortage.js";
 import { isJsonObject, parseJson, type JsonLimits } from "../wire/json.js";
 import { JsonText } from "../wire/json-text.js";
@@ -96,8 +97,7 @@ export function readRunFile(path: string): ReadRun {
   try {
     return readLines(path);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT")
-      return { start: undefined, end: undefined };
+    if (systemCodeOf(error) === "ENOENT") return { start: undefined, end: undefined };
     throw error;
   }
 }

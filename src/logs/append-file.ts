@@ -12,6 +12,7 @@ import {
   writeSync,
 } from "node:fs";
 import { promisify } from "node:util";
+import { systemCodeOf } from "../files/system-code.js";
 
 // Fewer bytes than this wait for more lines or for the flush, so that one system call serves many lines.
 const worthWritingLength = 64 * 1024;
@@ -175,7 +176,7 @@ export class AppendFile {
       await fsyncAsync(this.#fd);
     } catch (error) {
       // EINVAL: pipes, terminals and devices have no disk.
-      if (!(error instanceof Error && "code" in error && error.code === "EINVAL")) this.#options.onWriteFailed(error);
+      if (systemCodeOf(error) !== "EINVAL") this.#options.onWriteFailed(error);
     }
     this.#ended = true;
     try {

@@ -1,5 +1,6 @@
 /** Reads the commands log back, for runs that have a line at their start and one at their end. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { systemCodeOf } from "../files/system-code.js";
 import type { Steps } from "../files/in-turns.js";
 import { keptArgumentsIn, type KeptArguments } from "../model/run-record.js";
 import { filesBefore } from "./rotated-files.js";
@@ -69,7 +70,7 @@ function* tailOf(path: string, maxBytes: number): Steps<Buffer> {
   try {
     file = openSync(path, "r");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return Buffer.alloc(0);
+    if (systemCodeOf(error) === "ENOENT") return Buffer.alloc(0);
     throw error;
   }
   try {

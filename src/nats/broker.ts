@@ -3,7 +3,7 @@
  * it is back.
  */
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from "@nats-io/transport-node";
-import { setTimeout as pause } from "node:timers/promises";
+import { within } from "../waiting/within.js";
 import { IscepError, toIscepError } from "../errors.js";
 import type { Limits } from "../limits/limits.js";
 import type { BrokerAddress } from "./address.js";
@@ -215,7 +215,10 @@ export class Broker {
    */
   async flushed(timeoutMs = this.#limits.lingerTimeoutMs): Promise<void> {
     if (!this.#isConnected || this.connection.isClosed()) return;
-    await within(timeoutMs, this.connection.flush());
+    await within(
+      this.connection.flush().catch(() => {}),
+      timeoutMs,
+    );
   }
 
   /**
@@ -226,7 +229,10 @@ export class Broker {
     if (this.connection.isClosed()) return;
     if (this.#isConnected) {
       const left = Promise.all(subscriptions.map((subscription) => subscription.drain()));
-      await within(this.#limits.lingerTimeoutMs / 2, left);
+      await within(
+        left.catch(() => {}),
+        this.#limits.lingerTimeoutMs / 2,
+      );
     }
     if (!this.connection.isClosed()) for (const subscription of subscriptions) subscription.unsubscribe();
   }
@@ -238,14 +244,6 @@ export class Broker {
     await this.flushed(this.#limits.lingerTimeoutMs / 2);
     await this.connection.close();
   }
-}
-
-/** Waits for the work, if it ends in time. The connection may be lost meanwhile, and `lost` says so. */
-async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  const waiting = new AbortController();
-  const late = pause(timeoutMs, undefined, { signal: waiting.signal }).catch(() => {});
-  await Promise.race([work.catch(() => {}), late]);
-  waiting.abort();
 }
 
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

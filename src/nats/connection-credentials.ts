@@ -1,6 +1,7 @@
 /** Our credentials as options of the library of NATS. */
 import type * as Library from "@nats-io/transport-node";
 import { readFileSync } from "node:fs";
+import { systemCodeOf } from "../files/system-code.js";
 import { IscepError } from "../errors.js";
 import { readPem } from "../identity/certificates.js";
 import { refuseUnknownOption } from "../text/unknown-option.js";
@@ -60,7 +61,7 @@ function readSecret(path: string, what: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const missing = systemCodeOf(error) === "ENOENT";
     const fault = missing ? "does not exist; check the path" : "cannot be read by this user; check its owner and mode";
     throw new IscepError("configuration", `the ${what} file ${path} for the broker ${fault}`, { cause: error });
   }

@@ -5,6 +5,7 @@
  */
 import { readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemCodeOf } from "../files/system-code.js";
 import { IscepError } from "../errors.js";
 import { temporaryPathOf } from "../files/atomic-file.js";
 import { ownProcessMark } from "../files/process-mark.js";
@@ -57,7 +58,8 @@ export class KeptNotices {
       unlinkSync(this.#path(id));
       return true;
     } catch (error) {
-      return error instanceof Error && "code" in error && error.code !== "ENOENT";
+      const code = systemCodeOf(error);
+      return code !== undefined && code !== "ENOENT";
     }
   }
 
@@ -97,7 +99,7 @@ export class KeptNotices {
       throw new IscepError("internal", "it is not the file of a notice");
     } catch (error) {
       // Another server may have given the notice meanwhile.
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      if (systemCodeOf(error) === "ENOENT") return undefined;
       if (isShortage(error)) return undefined; // it is there at the next look
       this.#onProblem(`the notice ${this.#path(id)} cannot be read, and is removed`, error);
       this.remove(id);

@@ -2,6 +2,7 @@
  * Tells others that runs have ended, by a script or a request. Nothing here makes a run wait. How many notices there
  * are at once, how many wait, and how long each takes is bounded, and what goes wrong is a line of the error log.
  */
+import { within } from "../waiting/within.js";
 import { IscepError, isIscepError, textOfThrown, toIscepError } from "../errors.js";
 import type { Registry } from "../commands/registry.js";
 import type { Limits } from "../limits/limits.js";
@@ -280,31 +281,20 @@ export class Notices {
    */
   async close(timeoutMs: number): Promise<void> {
     for (const timer of this.#later.values()) clearTimeout(timer);
-    await within(timeoutMs, async (isInTime) => {
-      while (isInTime() && this.#ready.length + this.#underWay.size > 0)
-        await Promise.race([...this.#underWay, turn()]);
-    });
+    await within(this.#given(performance.now() + timeoutMs), timeoutMs);
     this.#isClosed = true;
     this.#closing.abort(new IscepError("cancelled", "the server was closed"));
-    await within(2 * closingKillGraceMs, () => Promise.all(this.#underWay));
+    await within(Promise.all(this.#underWay), 2 * closingKillGraceMs);
     const left = this.waiting;
     if (left === 0) return;
     const next = this.#kept === undefined ? "they are gone, as there is no runs folder" : "the next server gives them";
     this.#log({ message: `the server closed before ${left} notices were given; ${next}` });
   }
-}
 
-async function within(timeoutMs: number, work: (isInTime: () => boolean) => Promise<unknown>): Promise<void> {
-  let isInTime = true;
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<void>((resolve) => {
-    timer = setTimeout(() => {
-      isInTime = false;
-      resolve();
-    }, timeoutMs);
-  });
-  await Promise.race([tooLate, work(() => isInTime)]);
-  clearTimeout(timer);
+  async #given(untilMs: number): Promise<void> {
+    while (performance.now() < untilMs && this.#ready.length + this.#underWay.size > 0)
+      await Promise.race([...this.#underWay, turn()]);
+  }
 }
 
 /** Ready notices begin in the next turn of the event loop. */

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { systemCodeOf } from "../files/system-code.js";
 import { createFileExclusively } from "../files/atomic-file.js";
 import { ownProcessMark } from "../files/process-mark.js";
 import { isShortage } from "../files/shortage.js";
@@ -82,7 +83,7 @@ function holderOf(running: string): string | undefined {
   try {
     return readFileSync(running, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (systemCodeOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }

@@ -3,6 +3,7 @@
  * starts it twice.
  */
 import { readFileSync } from "node:fs";
+import { systemCodeOf } from "../files/system-code.js";
 import { IscepError, textOfThrown } from "../errors.js";
 import { writeFileAtomically } from "../files/atomic-file.js";
 import type { ScheduleState } from "./planned-times.js";
@@ -18,7 +19,7 @@ export function readScheduleFile(file: string): Map<string, ScheduleState> {
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return new Map();
+    if (systemCodeOf(cause) === "ENOENT") return new Map();
     throw unreadable(file, textOfThrown(cause), cause);
   }
   let content: unknown;

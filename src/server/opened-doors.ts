@@ -1,7 +1,7 @@
 /** Opens, drains and closes all ways into one server together. */
+import { isDoneWithin } from "../waiting/within.js";
 import { IscepError, textOfThrown } from "../errors.js";
 import type { Door, DoorServer } from "../doors/door.js";
-import { settled } from "./settled.js";
 
 const leastCloseMs = 1_000;
 
@@ -58,10 +58,10 @@ export class OpenedDoors {
    * `leftMs`.
    */
   async close(drainTimeoutMs: number, leftMs: () => number): Promise<void> {
-    await settled(this.#drained, drainTimeoutMs);
+    await isDoneWithin(this.#drained, drainTimeoutMs);
     // Our own doors close in a moment. A door of a user gets at least one.
     const closed = this.#each("closed", (door) => door.close());
-    if (await settled(closed, Math.max(leftMs(), leastCloseMs))) return;
+    if (await isDoneWithin(closed, Math.max(leftMs(), leastCloseMs))) return;
     this.#faults.push(new IscepError("internal", "a door did not close in time"));
   }
 

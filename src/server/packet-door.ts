@@ -1,6 +1,7 @@
 /** The door of versions 1 and 2. It listens, admits connections, and gives each to the version that it speaks. */
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { systemCodeOf } from "../files/system-code.js";
 import type { Connection, ConnectionHost, GreetedConnectionHost } from "../doors/connection.js";
 import type { HttpConnection } from "../doors/built-in-door.js";
 import type { Door } from "../doors/door.js";
@@ -219,7 +220,7 @@ export class PacketDoor implements Pick<Door, "drain" | "close"> {
 
 /** The text of OpenSSL has addresses and file names of its source. Its code says as much. */
 function tlsFault(error: Error): string {
-  return `TLS: ${"code" in error && typeof error.code === "string" ? error.code : error.message}`;
+  return `TLS: ${systemCodeOf(error) ?? error.message}`;
 }
 
 function portOf(socket: Socket): { port?: number } {

@@ -1,5 +1,6 @@
 /** The public server: puts dispatcher, journal, schedule and doors together, opens them, and closes them in good order. */
 import { join } from "node:path";
+import { isDoneWithin } from "../waiting/within.js";
 import type { Client } from "../client/client.js";
 import { compileNotices } from "../commands/notify.js";
 import { Registry } from "../commands/registry.js";
@@ -40,7 +41,6 @@ import { presentState } from "./present-state.js";
 import { proofTo, requesterClient } from "./requester-client.js";
 import { seenByDoors } from "./seen-by-doors.js";
 import { startSweep } from "./sweep.js";
-import { settled } from "./settled.js";
 import { serverCertificate, type ServerCertificate } from "./server-certificate.js";
 
 interface Listening {
@@ -322,10 +322,10 @@ export class Server implements DoorServer {
     await doors?.close(Math.min(lingerTimeoutMs, leftMs()), leftMs);
     clearInterval(sweep);
     authenticator?.close();
-    await settled(noticed, leftMs() / 2);
+    await isDoneWithin(noticed, leftMs() / 2);
     // What is written later, such as the end of a run of another server, is found by the next start.
-    await settled(runs?.close(), leftMs());
-    await settled(host.logs?.close(), leftMs());
+    await isDoneWithin(runs?.close(), leftMs());
+    await isDoneWithin(host.logs?.close(), leftMs());
     this.#listening = undefined;
     if (doors?.fault !== undefined) throw doors.fault;
   }

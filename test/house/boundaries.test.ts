@@ -19,6 +19,7 @@ const layers = [
   "limits",
   "text",
   "files",
+  "waiting",
   "wire",
   "model",
   "metrics",

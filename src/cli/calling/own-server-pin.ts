@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemCodeOf } from "../../files/system-code.js";
 import { IscepError } from "../../errors.js";
 import { defaultStateFolder, pinOfCertificate } from "../../identity/certificates.js";
 import { surroundings } from "../terminal/surroundings.js";
@@ -18,7 +19,7 @@ export function ownServerPin(): OwnServerPin | undefined {
   try {
     return { certFile, pin: pinOfCertificate(readFileSync(certFile, "utf8")) };
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (systemCodeOf(error) === "ENOENT") return undefined;
     throw new IscepError(
       "configuration",
       `${certFile}, by which this user's own server is known, cannot be read; mend it, or give --pin`,

@@ -1,5 +1,6 @@
 /** What clients will find wrong with a server's key and certificates, although the server can load them. */
 import { createPrivateKey, type X509Certificate } from "node:crypto";
+import { systemCodeOf } from "../../files/system-code.js";
 import { certificatesIn, type Certificate } from "../../identity/certificates.js";
 import { tryHandshake } from "../../identity/handshake.js";
 
@@ -56,5 +57,5 @@ function hasSigned(issuer: X509Certificate, certificate: X509Certificate): boole
 }
 
 function codeOf(failure: unknown): string {
-  return failure instanceof Error && "code" in failure ? String(failure.code) : String(failure);
+  return systemCodeOf(failure) ?? String(failure);
 }

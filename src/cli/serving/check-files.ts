@@ -1,6 +1,7 @@
 /** Checks whether a server can use files and folders. It makes and changes nothing. */
 import { accessSync, constants, lstatSync, statSync, type Stats } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { systemCodeOf } from "../../files/system-code.js";
 import { IscepError } from "../../errors.js";
 import { checkSocketPath } from "../../transport/listener.js";
 
@@ -53,7 +54,7 @@ function statOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOTDIR") return undefined;
+    if (systemCodeOf(error) === "ENOTDIR") return undefined;
     throw wrong(`${path} cannot be looked at: ${error instanceof Error ? error.message : String(error)}`, error);
   }
 }

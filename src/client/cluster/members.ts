@@ -1,5 +1,6 @@
 /** The instances of a service that a client has heard of, for as long as it hears of them. */
 import { setTimeout as pause } from "node:timers/promises";
+import { within } from "../../waiting/within.js";
 import { IscepError } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
 import type { Beat } from "../../nats/beat.js";
@@ -164,17 +165,8 @@ export class Members implements Iterable<Member> {
       this.#proved(member);
     });
     const all = Promise.all(proofs);
-    await this.#within(withinMs, orSome ? Promise.race([all, some]) : all);
-    if (orSome) await this.#within(Math.min(withinMs, performance.now() - askedAtMs), all);
-  }
-
-  async #within(ms: number, work: Promise<unknown>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    });
-    await Promise.race([work, late]);
-    clearTimeout(timer);
+    await within(orSome ? Promise.race([all, some]) : all, withinMs);
+    if (orSome) await within(all, Math.min(withinMs, performance.now() - askedAtMs));
   }
 
   /** True when there are instances of which it is not known yet whether they answer. */
@@ -300,12 +292,7 @@ export class Members implements Iterable<Member> {
   }
 
   async #news(withinMs: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, withinMs);
-      this.#wake.push(resolve);
-    });
-    clearTimeout(timer);
+    await within(new Promise<void>((resolve) => this.#wake.push(resolve)), withinMs);
   }
 
   async close(): Promise<void> {

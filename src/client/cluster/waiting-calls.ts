@@ -2,6 +2,7 @@
  * Calls that wait at one instance are offered to another one that has room. A call is taken back only where its server
  * says that it had not begun, so it never runs twice.
  */
+import { within } from "../../waiting/within.js";
 import type { Member } from "./member.js";
 
 /** How long an instance may take to answer before the place is offered to calls that wait elsewhere. */
@@ -75,17 +76,12 @@ export class WaitingCalls {
 
   /** Resolves when the call's instance has answered, or takes too long. */
   async #ask(call: WaitingCall, place: KeptPlace): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, patienceMs, undefined);
-    });
     const answered = call.withdraw(place).then((isTaken) => {
       // The call is offered again as soon as an instance tells that it has room.
       if (isTaken === undefined) call.wasAsked = false;
       return isTaken;
     });
     // A call that is taken back after that has no place kept for it.
-    if ((await Promise.race([answered, late])) !== true) place.giveBack();
-    clearTimeout(timer);
+    if ((await within(answered, patienceMs)) !== true) place.giveBack();
   }
 }

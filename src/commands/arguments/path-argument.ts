@@ -1,6 +1,7 @@
 /** Checks arguments that are paths: they must be below their base folder, wherever links lead. */
 import { lstat, readlink, realpath, stat } from "node:fs/promises";
 import path from "node:path";
+import { systemCodeOf } from "../../files/system-code.js";
 import type { ArgumentDeclaration, ItemDeclaration } from "./declaration.js";
 
 export type PathDeclaration = Extract<ItemDeclaration, { readonly type: "path" }>;
@@ -92,7 +93,7 @@ async function whereItLeads(file: string, links = 0): Promise<string> {
 }
 
 function unseen(error: unknown): ResolvedPath {
-  return { expected: `a path that the server can look at (${codeOf(error) ?? "unknown fault"})` };
+  return { expected: `a path that the server can look at (${systemCodeOf(error) ?? "unknown fault"})` };
 }
 
 const outside: ResolvedPath = { expected: "a path below its folder" };
@@ -108,9 +109,5 @@ function isBelow(file: string, folder: string): boolean {
 }
 
 function undefinedIfMissing(error: unknown): undefined {
-  if (!["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) throw error;
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+  if (!["ENOENT", "ENOTDIR"].includes(systemCodeOf(error) ?? "")) throw error;
 }

@@ -1,6 +1,7 @@
 /** The program of a script. It is fixed when the command is defined. */
 import { accessSync, constants, realpathSync, statSync, type Stats } from "node:fs";
 import path from "node:path";
+import { systemCodeOf } from "../../files/system-code.js";
 import { IscepError } from "../../errors.js";
 import { isPrivateGroup } from "./accounts.js";
 
@@ -112,7 +113,7 @@ function isMountedReadOnly(file: string): boolean {
     accessSync(file, constants.W_OK);
     return false;
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EROFS";
+    return systemCodeOf(error) === "EROFS";
   }
 }
 
@@ -153,9 +154,7 @@ function statOf(file: string): Stats {
     return statSync(file);
   } catch (cause) {
     const reason =
-      cause instanceof Error && "code" in cause && cause.code === "ENOENT"
-        ? "does not exist; check the path, or install it"
-        : "cannot be read";
+      systemCodeOf(cause) === "ENOENT" ? "does not exist; check the path, or install it" : "cannot be read";
     throw new IscepError("configuration", `program ${file} ${reason}`, { cause });
   }
 }

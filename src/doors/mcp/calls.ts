@@ -2,11 +2,13 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { TRACEPARENT_META_KEY, type CallToolResult, type ServerContext } from "@modelcontextprotocol/server";
+import { within } from "../../waiting/within.js";
+import { systemCodeOf } from "../../files/system-code.js";
 import type { Client } from "../../client/client.js";
 import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { toIscepError, type ErrorCode } from "../../errors.js";
 import type { Limits } from "../../limits/limits.js";
-import { follow, soon } from "./follow.js";
+import { follow } from "./follow.js";
 import { callFingerprint, type GivenUpCalls } from "./given-up.js";
 import { ProgressReports } from "./progress.js";
 import { endedResult, runningResult, textResult, unknownResult } from "./results.js";
@@ -64,7 +66,7 @@ export async function callCommand(
   }
   if (followed.kind === "unknown") return unknownResult();
   const { run } = followed;
-  await soon(
+  await within(
     letGo(handle, () => client.run(command, args, { ...options, detach: true }), limits),
     limits.mcpIdMs,
   );
@@ -117,5 +119,5 @@ async function earlierKey({ client, givenUp }: ToolCaller, fingerprint: string):
  * standard input and output, the end of the connection has an error as its reason, and a cancel what the client said.
  */
 function wasCancelled({ reason }: AbortSignal, { givenUp }: ToolCaller): boolean {
-  return givenUp === undefined && !(reason instanceof Error && "code" in reason && reason.code === "CONNECTION_CLOSED");
+  return givenUp === undefined && systemCodeOf(reason) !== "CONNECTION_CLOSED";
 }

@@ -1,4 +1,5 @@
 /** Follows a run for as long as a client waits for an answer. */
+import { within } from "../../waiting/within.js";
 import type { RunHandle } from "../../client/protocol/run-handle.js";
 import { toIscepError, type IscepError } from "../../errors.js";
 import type { Outcome } from "../../model/outcome.js";
@@ -55,7 +56,7 @@ export async function follow(
   });
   const known = async (): Promise<Followed> => {
     try {
-      const run = await soon(handle.id, idMs);
+      const run = await within(handle.id, idMs);
       return run === undefined ? { kind: "unknown" } : { kind: "running", run };
     } catch {
       // The call was refused, or its run ended before it had an id.
@@ -63,24 +64,11 @@ export async function follow(
     }
   };
   try {
-    const first = await soon(Promise.race([ended, aborted]), waitMs);
+    const first = await within(Promise.race([ended, aborted]), waitMs);
     return first ?? (await Promise.race([ended, aborted, known()]));
   } finally {
     isOver = true;
     if (stop !== undefined) signal.removeEventListener("abort", stop);
     progress?.end();
-  }
-}
-
-/** Resolves to undefined when the promise takes longer. */
-export async function soon<Value>(promise: Promise<Value>, ms: number): Promise<Value | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,6 +1,7 @@
 /** The control group of one run, which bounds the number of its processes (cgroups(7)). */
 import { mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { systemCodeOf } from "../../files/system-code.js";
 
 export interface RunGroup {
   /** The launcher enters the group and then becomes the program. */
@@ -41,7 +42,7 @@ function remove(folder: string): void {
     rmdirSync(folder);
     left.delete(path.basename(folder));
   } catch (error) {
-    const isGone = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const isGone = systemCodeOf(error) === "ENOENT";
     if (!isGone) left.add(path.basename(folder));
   }
 }
@@ -50,6 +51,6 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+    return systemCodeOf(error) === "EPERM";
   }
 }

@@ -1,5 +1,6 @@
 /** Ends everything that a run has started: SIGTERM, time to end, and SIGKILL, wherever its processes have gone. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { systemCodeOf } from "../../files/system-code.js";
 import { limitTable } from "../../limits/limits.js";
 import { signalGroup } from "./start.js";
 import {
@@ -125,7 +126,7 @@ class RunTree {
       try {
         process.kill(entry.pid, signal);
       } catch (error) {
-        if (isErrorCode(error, "EPERM")) this.#foreign.add(identity);
+        if (systemCodeOf(error) === "EPERM") this.#foreign.add(identity);
       }
     }
     this.#groupTold = true;
@@ -157,8 +158,4 @@ class RunTree {
 
 function identityOf(entry: ProcessEntry): string {
   return `${entry.pid} ${entry.startTicks}`;
-}
-
-function isErrorCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

@@ -18,6 +18,7 @@ import {
 import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { systemCodeOf } from "../../files/system-code.js";
 import { isProcessGone, ownProcessMark } from "../../files/process-mark.js";
 import type { DescriptorOwner } from "./descriptors.js";
 
@@ -100,7 +101,7 @@ function makeMore(): void {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+  return systemCodeOf(error) === "ENOENT";
 }
 
 function newNames(): string[] {

@@ -1,5 +1,6 @@
 /** Says why a program could not be started, in a sentence for its caller. */
 import { statSync } from "node:fs";
+import { systemCodeOf } from "../../files/system-code.js";
 import type { ScriptCommand } from "../../model/command.js";
 import { firstLineFault } from "../../commands/script/first-line.js";
 import { fixedPath, isExecutable } from "../../commands/script/program.js";
@@ -11,7 +12,7 @@ export function notStarted(command: ScriptCommand, cause: unknown): IscepError {
     const message = `the script "${command.name}" could not be started: its program can be changed by others than its owner`;
     return new IscepError("failed", message, { cause });
   }
-  const systemCode = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+  const systemCode = systemCodeOf(cause) ?? "unknown";
   const sentence = startFaults[systemCode] ?? `the system refused it (${systemCode})`;
   const reason = reasonOf(command, systemCode) ?? sentence;
   return new IscepError("failed", `the script "${command.name}" could not be started: ${reason}`, {

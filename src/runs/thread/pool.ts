@@ -1,3 +1,5 @@
+import { within } from "../../waiting/within.js";
+import { systemCodeOf } from "../../files/system-code.js";
 import type { CommandContext, FunctionCommand } from "../../model/command.js";
 import { IscepError } from "../../errors.js";
 import type { Identity } from "../../model/identity.js";
@@ -145,10 +147,7 @@ export class ThreadPool {
 
   async #idle(timeoutMs: number): Promise<void> {
     if (this.#calls.size === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-    await Promise.race([Promise.allSettled([...this.#calls].map((call) => call.ended)), late]);
-    clearTimeout(timer);
+    await within(Promise.allSettled([...this.#calls].map((call) => call.ended)), timeoutMs);
   }
 }
 
@@ -165,7 +164,7 @@ function crash(name: string, cause: unknown): IscepError {
       { cause },
     );
   }
-  const outOfMemory = cause instanceof Error && "code" in cause && cause.code === "ERR_WORKER_OUT_OF_MEMORY";
+  const outOfMemory = systemCodeOf(cause) === "ERR_WORKER_OUT_OF_MEMORY";
   const reason = outOfMemory
     ? "it had no memory left"
     : "it left its thread by process.exit() or by an error that nobody caught";

@@ -1,4 +1,5 @@
 /** Answers `POST /commands/NAME`: with the outcome, with the address of the run, or with the run live. */
+import { within } from "../../../waiting/within.js";
 import type { Client } from "../../../client/client.js";
 import type { RunHandle } from "../../../client/protocol/run-handle.js";
 import { IscepError } from "../../../errors.js";
@@ -70,7 +71,9 @@ async function called({ context, host, name, given, client, over }: Asked): Prom
     ...(input === undefined ? {} : { stdin: input }),
   });
   if (isLive) return eventsResponse(handle, { offset: 0, heartbeatMs: host.limits.eventHeartbeatMs, over });
-  const outcome = isAsync ? await within(client, handle, (waitSeconds ?? 0) * 1_000, input) : await handle.outcome;
+  const outcome = isAsync
+    ? await outcomeWithin(client, handle, (waitSeconds ?? 0) * 1_000, input)
+    : await handle.outcome;
   const run = await handle.id.catch(() => undefined);
   if (outcome !== undefined || run === undefined) return outcomeResponse(outcome ?? (await handle.outcome), run);
   return startedResponse(run);
@@ -94,7 +97,7 @@ export function keyOf(header: string): string {
 }
 
 /** The outcome; undefined when it did not come in time. A call that is refused has its outcome before it has an id. */
-async function within(
+async function outcomeWithin(
   client: Client,
   { id, outcome }: RunHandle,
   waitMs: number,
@@ -106,20 +109,7 @@ async function within(
     await Promise.race([input.over, outcome]);
     await passedOn(client);
   }
-  return inTimeOrNot(outcome, waitMs);
-}
-
-/** undefined when it did not come in time. */
-export async function inTimeOrNot(outcome: Promise<Outcome>, waitMs: number): Promise<Outcome | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), Math.min(waitMs, longestTimeoutMs));
-  });
-  try {
-    return await Promise.race([outcome, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return within(outcome, waitMs);
 }
 
 /**

@@ -2,11 +2,12 @@
  * Answers `POST /commands/NAME?stdin=open`: a call whose standard input stays open. Later requests bring it
  * (`POST /runs/ID/stdin`), over any connection, so the run goes on without this one.
  */
+import { within } from "../../../waiting/within.js";
 import type { RunOptions } from "../../../client/protocol/options.js";
 import type { RunHandle } from "../../../client/protocol/run-handle.js";
 import { IscepError } from "../../../errors.js";
 import type { JsonObject } from "../../../wire/json.js";
-import { answerCall, inTimeOrNot, keyOf, startedResponse } from "./call.js";
+import { answerCall, keyOf, startedResponse } from "./call.js";
 import { eventsResponse } from "../runs/events.js";
 import { refuseUnknownQuery } from "../request/known-query.js";
 import { longestTimeoutMs, type HttpContext, type HttpHost } from "../request/mount.js";
@@ -48,7 +49,7 @@ export async function answerTypedCall(context: HttpContext, host: HttpHost, name
   const { run, handle } = begun;
   if (run === undefined) return outcomeResponse(await handle.outcome, undefined);
   if (isLive) return liveResponse(context, host, run);
-  const outcome = await inTimeOrNot(handle.outcome, (waitSeconds ?? 0) * 1_000);
+  const outcome = await within(handle.outcome, (waitSeconds ?? 0) * 1_000);
   return outcome === undefined ? startedResponse(run) : outcomeResponse(outcome, run);
 }
 

@@ -1,4 +1,5 @@
 /** `/runs`: what runs and what ran, live events, output, and cancel. */
+import { within } from "../../../waiting/within.js";
 import type { Client } from "../../../client/client.js";
 import { IscepError } from "../../../errors.js";
 import { eventsResponse } from "./events.js";
@@ -64,11 +65,6 @@ async function runView(client: Client, id: string, inputs: OpenInputs): Promise<
 
 /** Waits for the end of a run, but not longer than this. */
 async function endOf(follower: Client, id: string, waitMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, Math.min(waitMs, longestTimeoutMs));
-  });
-  await Promise.race([follower.attach(id, { output: false, timeoutMs: longestTimeoutMs }).outcome, late]);
-  clearTimeout(timer);
+  await within(follower.attach(id, { output: false, timeoutMs: longestTimeoutMs }).outcome, waitMs);
   await follower.close();
 }
