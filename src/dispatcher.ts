@@ -187,20 +187,27 @@ export class Dispatcher {
       case "waits":
         work.wait();
         this.#underWay.add(work);
-        return this.#lasts(run);
+        return this.#waits(run, work);
     }
   }
 
   #join(run: Run, work: Work, turn: Turn): void {
-    this.#lasts(run);
+    this.#waits(run, work);
     // A run of another server may have its key.
     if (run.outcome !== undefined) return turn.release();
-    this.#journal.outlasts(run);
     work.join(run);
     run.whenEnded(() => {
       turn.release();
       this.#underWay.settle(work);
     });
+  }
+
+  /** Others may know of the run from now on, however it ends. */
+  #waits(run: Run, { command }: Work): void {
+    this.#lasts(run);
+    if (run.outcome !== undefined) return;
+    if (command.kind === "script") this.#journal.begins(run);
+    else this.#journal.outlasts(run);
   }
 
   /** The run lasts: its caller gets its id now, and the time counts from here. */
@@ -215,7 +222,11 @@ export class Dispatcher {
       return;
     }
     const isScript = work.command.kind === "script";
-    for (const run of work.runs) if (isScript || run.retention !== undefined) this.#journal.begins(run);
+    for (const run of work.runs) {
+      if (isScript || run.retention !== undefined) this.#journal.begins(run);
+      // It has waited, so others may know of it.
+      else if (run.isKept) this.#journal.outlasts(run);
+    }
     // A run of another server has the key of the only one that wants it.
     if (work.abortReason !== undefined) return this.#ended(work, turn, stopped(work.abortReason));
     const result = execute(work, this.#places);

@@ -1,252 +1,183 @@
 /**
- * A run has one outcome. Its caller over version 1 or 2, who follows it, who attaches later, the list of runs, the commands
- * log, and a server that was started again tell the same, whatever the command gave back and whatever ended it.
+ * A run has one outcome. Its caller over any door, who follows it, who asks later, the list of runs, the commands log, the
+ * exit code of the command line, and a server that was started again tell the same, whatever ended the run.
  */
 import path from "node:path";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import { z } from "zod";
-import { defineCommand, defineScript, IscepError, type Client, type Outcome } from "iscep";
+import { expect, test } from "vitest";
+import { connect, defineCommand, type Client, type Server } from "iscep";
+import { later, shared } from "../support/cleanup.js";
+import { doors, endings, examplesOf, withNats, type Example } from "../support/endings.js";
 import { watchForLeaks } from "../support/leaks.js";
+import { NatsServer } from "../support/nats-server.js";
+import { Gates, openTellers, outcomeFolder, startHere, startThere } from "../support/outcome-stage.js";
+import { nameOf, Scene, type Seen } from "../support/outcome-scene.js";
+import { ownPort } from "../support/own-port.js";
+import { rounds } from "../support/rounds.js";
 import { logLines, readLogs, startServer, tokens } from "../support/servers.js";
-import { temporaryFolder } from "../support/temporary-folder.js";
+import { facts, processOf, toldOfRecord, type Fact, type Made, type Told } from "../support/told.js";
 
 watchForLeaks();
 
-class Secretive {
-  readonly #hidden = 1;
-  get hidden(): number {
-    return this.#hidden;
+/** Values of 100,000 bytes are too large for a message of this broker, as they are for version 1. */
+const broker = shared(async () => (withNats ? NatsServer.start({ jetStream: true, maxPayload: 65_536 }) : undefined));
+
+/** The facts for which a door has no word. It tells all the others. */
+const untold: Readonly<Record<string, readonly Fact[]>> = {
+  // It has a value, or a code with a sentence. The exit code and the signal of a script are in its value.
+  "version 1": ["status", "truncated", "masked"],
+  // What it says of a value is made for a model.
+  MCP: ["message", "value", "truncated", "masked"],
+  // A process has an exit code, and its words are for people.
+  "command line": facts.filter((fact) => fact !== "process"),
+  "the list": ["message", "value"],
+  "the commands log": ["message", "value", "truncated", "masked"],
+};
+
+/** A function that was called through these doors is not kept for later. After a restart, only its line in the log is there. */
+const leavesLogOnly = new Set(["version 1", "HTTP"]);
+/** They ask for all output of a run, and are told that it is gone when only the line is left. */
+const asksForOutput = new Set(["MCP", "command line"]);
+const scripts = new Set(["script", "accepting", "capped", "cut", "stopped", "masking", "json", "lines", "slow_script"]);
+
+/** Each fact must be the same from all who have a word for it. Returns the facts. */
+function agreed({ example, words }: Pick<Seen, "example" | "words">): Told {
+  const known: Told = {};
+  for (const fact of facts) {
+    const telling = words.filter(({ door, told }) => fact in told && untold[door]?.includes(fact) !== true);
+    // There are endings of which only the command line has told until now.
+    if (fact === "process" && known.status === undefined) continue;
+    if (fact === "process") known.process = processOf(known);
+    else if (telling.length > 0) known[fact] = telling[0]!.told[fact];
+    const differing = telling.filter(({ told }) => JSON.stringify(told[fact]) !== JSON.stringify(known[fact]));
+    if (differing.length === 0) continue;
+    const said = telling.map(({ door, as, told }) => `${door} (${as}): ${JSON.stringify(told[fact])?.slice(0, 200)}`);
+    expect.fail(
+      `${nameOf(example)}: ${fact} ${JSON.stringify(known[fact])?.slice(0, 200)} is not what all tell: ${said.join("; ")}`,
+    );
+  }
+  return known;
+}
+
+function clientOf(server: Server): Client {
+  const client = server.client({ source: "127.0.0.1", token: tokens.alice });
+  later(() => client.close());
+  return client;
+}
+
+/** Calls through all these doors, whose runs go on or wait when the server ends. */
+async function underWay(scene: Scene, through: readonly string[], ending: string): Promise<(Seen & { made: Made })[]> {
+  const begun: (Seen & { made: Made })[] = [];
+  for (const door of through) {
+    const example: Example = { door, ending, moment: "while it runs", any: 0, follower: 0, askers: [begun.length, 0] };
+    const mark = scene.mark();
+    const made = scene.teller(door).call("wait", { mark, pace: "held" });
+    made.told.catch(() => {});
+    begun.push({ example, mark, made, run: await scene.found("wait", mark), words: [] });
+  }
+  return begun;
+}
+
+/** One answer on a connection of their own is all that they get, so they hear nothing when that breaks. */
+const unheard = new Set(["HTTP", "MCP", "NATS request"]);
+
+/** Runs whose server is killed are lost for all, and the server that comes after it says so. */
+async function checkKilled(): Promise<void> {
+  const folder = outcomeFolder();
+  const port = await ownPort();
+  const first = await startThere(folder, port, broker());
+  const stage = await openTellers(first, "killed", broker());
+  const client = await connect(first.url, { token: tokens.alice, protocol: 2 });
+  const scene = new Scene(stage, new Gates(folder), client, "k");
+  const through = doors.filter((door) => door !== "in process");
+  const seen = await underWay(scene, through, "the death of its server");
+  const following = await Promise.all(seen.map(({ run }) => scene.teller("version 2").follow(run!)));
+  await first.kill();
+  const second = await startThere(folder, port, broker());
+  for (const [index, one] of seen.entries()) {
+    one.words.push({ door: "the example", as: "expected", told: { status: "lost", code: "lost" } });
+    one.words.push({ door: "version 2", as: "follower", told: await following[index]!.told });
+    if (!unheard.has(one.example.door))
+      one.words.push({ door: one.example.door, as: "caller", told: await one.made.told });
+    // Each door has words of its own for how it learned of it.
+    for (const { told } of one.words) delete told.message;
+  }
+  await checkRestarted(scene, seen);
+  await stage.leave();
+  await client.close();
+  await second.kill();
+}
+
+/** The lines of the commands log must tell the same, and one end of each run. */
+function checkLog(folder: string, seen: readonly Seen[]): void {
+  const lines = logLines(readLogs(path.join(folder, "logs"))).filter((line) => "runId" in line && "durationMs" in line);
+  const ends = lines.filter(({ status }) => status !== "running");
+  expect(new Set(ends.map(({ runId }) => runId)).size).toBe(ends.length);
+  for (const one of seen) {
+    const line = ends.findLast(({ runId, arguments: args }) =>
+      one.run === undefined ? (args as { mark?: string } | undefined)?.mark === one.mark : runId === one.run,
+    );
+    // What a refused call has for arguments is not kept, so its line cannot be told from others.
+    if (line !== undefined) one.words.push({ door: "the commands log", as: "line", told: toldOfRecord(line) });
+    else expect(endings[one.example.ending]?.expected).toMatchObject({ status: "rejected" });
+    const known = agreed(one);
+    const { message } = endings[one.example.ending] ?? {};
+    if (message !== undefined && "message" in known) expect(known.message).toMatch(message(one.example));
   }
 }
-const circle: { self?: unknown } = {};
-circle.self = circle;
 
-/** What a function may give back, and what of it cannot be sent; undefined: it can. */
-const values: Record<string, { readonly make: () => unknown; readonly refused?: RegExp }> = {
-  number: { make: () => 3 },
-  nothing: { make: () => undefined },
-  null: { make: () => null },
-  text: { make: () => "ü€𝄞\u2028" },
-  double: { make: () => [1e16, -0.5] },
-  structure: { make: () => ({ items: [{ name: "end", size: 1 }], at: new Date(0), none: undefined }) },
-  "instance with members": { make: () => Object.assign(new Secretive(), { shown: 1 }) },
-  "larger than version 1 can carry": { make: () => "x".repeat(100_000) },
-  "what no packet can carry": { make: () => "x".repeat(5_000_000), refused: /^the command ran, and its result has / },
-  NaN: { make: () => ({ a: [Number.NaN] }), refused: /: result\.a\[0\]: NaN/ },
-  promise: { make: () => ({ items: [1, 2, 3, Promise.resolve(4)] }), refused: /: result\.items\[3\]: a Promise/ },
-  error: { make: () => ({ error: new Error("disk is full") }), refused: /: result\.error: an Error/ },
-  "error with a code": { make: () => Object.assign(new Error("x"), { code: "E" }), refused: /: result: an Error/ },
-  map: { make: () => new Map([[1, 2]]), refused: /: result: a Map/ },
-  set: { make: () => [new Set([1])], refused: /: result\[0\]: a Set/ },
-  iterator: { make: () => [1, 2].values(), refused: /: result: an iterator/ },
-  generator: {
-    make: () =>
-      (function* () {
-        yield 1;
-      })(),
-    refused: /: result: an iterator or generator/,
-  },
-  stream: { make: () => new ReadableStream(), refused: /: result: a stream/ },
-  "instance without members": { make: () => new Secretive(), refused: /: result: a Secretive/ },
-  parameters: { make: () => new URLSearchParams("a=1"), refused: /: result: an? URLSearchParams/ },
-  bytes: { make: () => Buffer.from("x"), refused: /: result: a Buffer/ },
-  "undefined inside": { make: () => [undefined], refused: /: result\[0\]: undefined/ },
-  function: { make: () => ({ run: () => 1 }), refused: /: result\.run: a function/ },
-  symbol: { make: () => Symbol("x"), refused: /: result: a symbol/ },
-  bigint: { make: () => 2n ** 70n, refused: /: result: a bigint/ },
-  circle: { make: () => circle, refused: /: result(?:\.self)+: it nests too deep/ },
-  "date without a time": { make: () => new Date(Number.NaN), refused: /: result: it is an invalid date/ },
-};
-const kinds = Object.keys(values);
-
-const give = defineCommand({
-  name: "give",
-  args: z.object({ kind: z.string(), later: z.boolean() }),
-  run: ({ kind, later: isLater }) => {
-    const { make } = values[kind] ?? { make: () => undefined };
-    // A value that is a promise itself gets no promise around it.
-    return isLater ? new Promise((resolve) => setImmediate(() => resolve(make()))) : make();
-  },
-});
-const fail = defineCommand({
-  name: "fail",
-  args: z.object({ how: z.string() }),
-  run: ({ how }) => {
-    if (how === "busy") throw new IscepError("busy", "the disk is full");
-    if (how === "long") throw new IscepError("failed", "y".repeat(50_000));
-    throw new Error("not for callers");
-  },
-});
-function waiting(name: string, whenFull: "queue" | "replace" | "join") {
-  return defineCommand({
-    name,
-    concurrency: { limit: whenFull === "queue" ? 9 : 1, whenFull },
-    run: async (_args, { signal, output, progress }) => {
-      progress(0.5, "waiting");
-      await output.write("stdout", "some output\n");
-      await new Promise((resolve) => signal.addEventListener("abort", resolve));
-      return "too late";
-    },
-  });
-}
-const wait = waiting("wait", "queue");
-const replaced = waiting("replaced", "replace");
-const joined = waiting("joined", "join");
-let shared = { count: 1 };
-const mutates = defineCommand({ name: "mutates", run: () => (shared = { count: 1 }) });
-const script = defineScript({
-  name: "script",
-  run: [
-    process.execPath,
-    "-e",
-    `const how = process.argv[1];
-     if (how === "shot") process.kill(process.pid, "SIGKILL");
-     else console.log("x".repeat(30_000));
-     if (how === "exits") process.exitCode = 3;`.replaceAll("\n", " "),
-    "{how}",
-  ],
-  args: { how: { type: "string" } },
-});
-const prints = ["exits", "ends", "shot"];
-const json = defineScript({ name: "json", run: [process.execPath, "-e", "console.log('no')"], output: "json" });
-
-type Ending = { readonly command: string; readonly args?: object; readonly stop?: "call" | "id" | "timeout" };
-
-const endings: fc.Arbitrary<Ending> = fc.oneof(
-  fc.record({
-    command: fc.constant("give"),
-    args: fc.record({ kind: fc.constantFrom(...kinds), later: fc.boolean() }),
-  }),
-  fc.record({ command: fc.constant("fail"), args: fc.record({ how: fc.constantFrom("busy", "long", "throws") }) }),
-  fc.record({
-    command: fc.constantFrom("wait", "replaced", "joined"),
-    args: fc.constant({}),
-    stop: fc.constantFrom("call" as const, "id" as const, "timeout" as const),
-  }),
-  fc.record({
-    command: fc.constant("script"),
-    args: fc.record({ how: fc.constantFrom(...prints) }),
-  }),
-  fc.constant({ command: "json", args: {} }),
-  fc.constant({ command: "mutates", args: {} }),
-);
-
-/** What an outcome says, in the form that all tellers have in common. */
-function told(outcome: Outcome): Record<string, unknown> {
-  const { error, ...facts } = { error: undefined, ...outcome };
-  return JSON.parse(JSON.stringify({ ...facts, code: error?.code, message: error?.message })) as Record<
-    string,
-    unknown
-  >;
-}
-
-function factsOf({ status, code, exitCode, signal }: Record<string, unknown>): Record<string, unknown> {
-  return { status, code, exitCode, signal };
-}
-
-interface Seen {
-  readonly id: string;
-  readonly outcome: Outcome;
-}
-
-/** What its followers were told, and the same of what replaced it or joined it. The caller was told the same, unless it left. */
-async function callVersion2(client: Client, watcher: Client, { command, args, stop }: Ending): Promise<Seen[]> {
-  const run = client.run(command, args ?? {}, stop === "timeout" ? { timeoutMs: 40 } : {});
-  const id = await run.id;
-  const following = watcher.attach(id);
-  await following.id;
-  const other = command === "replaced" || command === "joined" ? client.run(command, {}, { timeoutMs: 80 }) : undefined;
-  await other?.id;
-  if (stop === "call") run.cancel();
-  if (stop === "id") await watcher.cancel(id).catch(() => {});
-  const outcome = await run.outcome;
-  // When its caller alone has left, the run goes on for who follows it.
-  const hasLeft = "error" in outcome && outcome.error.message.includes("its run goes on");
-  if (hasLeft) await watcher.cancel(id);
-  const seen = [{ id, outcome: await following.outcome }];
-  if (!hasLeft) expect(told(outcome)).toEqual(told(seen[0]!.outcome));
-  if (other !== undefined) seen.push({ id: await other.id, outcome: await other.outcome });
-  return seen;
-}
-
-describe("all tellers of an outcome", () => {
-  test("tell the same: over version 2 to the caller, to followers, in the list and the log, and after a restart", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(endings, { minLength: 12, maxLength: 20 }), async (cases) => {
-        const folder = temporaryFolder();
-        const runsFolder = path.join(folder, "runs");
-        const commands = [give, fail, wait, replaced, joined, mutates, script, json];
-        const server = await startServer({ commands, runsFolder, limits: { maxRetainedRuns: 3 } });
-        const [client, watcher] = [await server.client({ protocol: 2 }), await server.client({ protocol: 2 })];
-        const seen: Seen[] = [];
-        for (const one of cases) {
-          const calls = await callVersion2(client, watcher, one);
-          shared.count++;
-          seen.push(...calls);
-          if (one.command !== "give") continue;
-          const refused = values[(one.args as { kind: string }).kind]?.refused;
-          const [{ outcome }] = calls as [Seen];
-          expect(outcome.status).toBe(refused === undefined ? "completed" : "failed");
-          if (refused !== undefined && "error" in outcome) expect(outcome.error.message).toMatch(refused);
-        }
-        const check = async (teller: Client, moment: string) => {
-          for (const { id, outcome } of seen) {
-            expect(told(await teller.attach(id).outcome), moment).toEqual(told(outcome));
-            const [record] = (await teller.runs({ run: id })).runs;
-            expect(factsOf({ ...record }), moment).toEqual(factsOf(told(outcome)));
-          }
-        };
-        await check(await server.client({ protocol: 2 }), "attached later");
-        const inProcess = server.server.client({ token: tokens.alice, source: "test" });
-        await check(inProcess, "attached later in the same process");
-        await inProcess.close();
-        const lines = logLines(await server.logged());
-        for (const { id, outcome } of seen) {
-          const line = lines.findLast(
-            (entry) => entry["runId"] === id && entry["status"] !== "running" && "durationMs" in entry,
-          );
-          expect(factsOf(line ?? {}), "commands log").toEqual(factsOf(told(outcome)));
-        }
-        const again = await startServer({ commands, runsFolder });
-        await check(await again.client({ protocol: 2 }), "after a restart");
-        await again.server.close();
-      }),
-      { numRuns: 3 },
-    );
-  }, 120_000);
-
-  test("tell the same over version 1 and in the log, also of what version 1 cannot carry", async () => {
-    const server = await startServer({ commands: [give, fail, script, json] });
-    const client = await server.client({ protocol: 1 });
-    const outcomes: Outcome[] = [];
-    for (const kind of kinds) outcomes.push(await client.run("give", { kind, later: true }).outcome);
-    for (const how of ["busy", "throws"]) outcomes.push(await client.run("fail", { how }).outcome);
-    for (const how of prints) outcomes.push(await client.run("script", { how }).outcome);
-    outcomes.push(await client.run("json", {}).outcome);
-    await server.server.close();
-    const lines = logLines(readLogs(path.join(server.folder, "logs"))).filter(
-      (line) => "durationMs" in line && line["status"] !== "running" && "command" in line,
-    );
-    expect(lines).toHaveLength(outcomes.length);
-    for (const [index, outcome] of outcomes.entries()) {
-      const { status, code } = told(outcome);
-      const line = lines[index] ?? {};
-      // Version 1 has no field for the status: what it tells is whether there is a value, and otherwise the code.
-      expect([line["status"] === "completed", line["code"]], JSON.stringify(line)).toEqual([
-        status === "completed",
-        code,
-      ]);
+async function checkRestarted(scene: Scene, seen: readonly Seen[]): Promise<void> {
+  for (const one of seen) {
+    const { door, ending } = one.example;
+    const isOnlyLogged = leavesLogOnly.has(door) && !scripts.has(endings[ending]?.command ?? "wait");
+    for (const words of await scene.ask(one.example, one.run)) {
+      if (isOnlyLogged && asksForOutput.has(words.door)) continue;
+      if (isOnlyLogged) delete words.told.message;
+      one.words.push({ ...words, as: "asked after a restart" });
     }
-  });
-});
+    agreed(one);
+  }
+}
+
+test("all tell the same of a run, through each door and at each moment, whatever ends it", async () => {
+  await fc.assert(
+    fc.asyncProperty(examplesOf(rounds(50, 100, 150)), async (examples) => {
+      const killed = checkKilled();
+      killed.catch(() => {}); // this is awaited below, unless something else has failed before
+      const folder = outcomeFolder();
+      const gates = new Gates(folder);
+      const stage = await startHere(folder, broker());
+      const scene = new Scene(stage, gates, clientOf(stage.server));
+      const seen: Seen[] = [];
+      for (const example of examples) {
+        const played = await scene.play(example);
+        agreed(played);
+        seen.push(played);
+      }
+      const cut = await underWay(scene, doors, "the end of its server");
+      await stage.server.close({ graceMs: 0 });
+      for (const one of cut) one.words.push({ door: one.example.door, as: "caller", told: await one.made.told });
+      seen.push(...cut);
+      await stage.leave();
+      checkLog(folder, seen);
+      const next = await startHere(folder, broker());
+      await checkRestarted(new Scene(next, gates, clientOf(next.server)), seen);
+      await next.server.close({ graceMs: 0 });
+      await next.leave();
+      await killed;
+    }),
+    { numRuns: rounds(1, 3, 30), endOnFailure: true },
+  );
+}, 120_000);
 
 test("a value is what it was when the command gave it back", async () => {
+  let given = { count: 1 };
+  const mutates = defineCommand({ name: "mutates", run: () => (given = { count: 1 }) });
   const server = await startServer({ commands: [mutates] });
   const client = await server.client({ protocol: 2 });
   const run = client.run("mutates", {});
   expect(await run.value).toEqual({ count: 1 });
-  shared.count = 7;
+  given.count = 7;
   expect(await client.attach(await run.id).value).toEqual({ count: 1 });
 });
 

@@ -33,6 +33,8 @@ export class ServiceRequest {
   #isProven = false;
   #hasBegun = false;
   #left: LeftRun | undefined;
+  /** How its run was refused here, for a caller whose request no other instance takes. */
+  #refusal: ServiceReply | undefined;
 
   constructor(message: ServiceMessage, host: ServiceRequestHost) {
     this.#message = message;
@@ -52,16 +54,12 @@ export class ServiceRequest {
 
   /** Resolves to undefined when another instance answers. @throws IscepError why nothing has begun, or `lost` */
   async reply(): Promise<ServiceReply | undefined> {
-    const { handOver } = this.#host;
+    const { context, handOver } = this.#host;
     const message = this.#message;
-    const mustTake = isOurs(message);
-    let reply = await this.#attempt(mustTake);
+    let reply = await this.#attempt(isOurs(message));
     while (reply === "elsewhere") {
       if (await handOver.give(message)) return undefined;
-      if (mustTake) {
-        if (await handOver.giveToWait(message)) return undefined;
-        throw closing();
-      }
+      if (isClosing(context)) return (await handOver.giveToWait(message)) ? undefined : this.#refusal;
       // Another instance may have claimed the request by now, so everything is asked again.
       reply = await this.#attempt(true);
     }
@@ -158,13 +156,16 @@ export class ServiceRequest {
       () => {},
     );
     const outcome = await told(handle, detach);
+    const run = await handle.id.catch(() => undefined);
     if (outcome?.status === "rejected") {
       // A run that is refused after a slow check of its arguments, or after a wait, has its id before.
       this.#hasBegun = false;
       const mayBegin = mayBeginElsewhere(outcome.error.code) && !this.#isForUs;
-      if (mayBegin && (!wait || isClosing(context))) return "elsewhere";
+      if (mayBegin && (!wait || isClosing(context))) {
+        this.#refusal = replyOf(outcome, run, context.broker.maxPayloadBytes);
+        return "elsewhere";
+      }
     }
-    const run = await handle.id.catch(() => undefined);
     if (outcome !== undefined) return replyOf(outcome, run, context.broker.maxPayloadBytes);
     if (run !== undefined) this.#left = { run, outcome: handle.outcome };
     return knownReply(run ?? "", "running");
