@@ -4,7 +4,7 @@
  * from how long its file stays as it is. The date of the file alone proves nothing, because a clock may jump, and the
  * clocks of two machines differ.
  */
-import { readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, statSync, utimesSync, writeFileSync, type Stats } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isOwnScope, isProcessGone, isProcessMark, ownProcessMark } from "../files/process-mark.js";
@@ -29,6 +29,7 @@ export class ServerLease {
   readonly #renewMs: number;
   readonly #path: string;
   readonly #timer: NodeJS.Timeout;
+  readonly #sinceMs = performance.now();
   /** How long each server has been silent, by its mark. */
   readonly #silences = new Map<string, Silence>();
   #isClosed = false;
@@ -71,8 +72,20 @@ export class ServerLease {
     if (stats === undefined) return true;
     const silence = this.#silences.get(mark) ?? new Silence(missedRenewalsOfOld * this.#renewMs);
     this.#silences.set(mark, silence);
-    const isOld = Date.now() - stats.mtimeMs > missedRenewals * this.#renewMs;
-    return silence.look(`${stats.mtimeMs}`) > (isOld ? missedRenewalsOfOld : missedRenewals) * this.#renewMs;
+    const missed = this.#isOld(stats) ? missedRenewalsOfOld : missedRenewals;
+    return silence.look(`${stats.mtimeMs}`) > missed * this.#renewMs;
+  }
+
+  /** Like `isGone`. undefined: its file is old, and this server has not watched it for long enough to know what that means. */
+  isGoneIfKnown(mark: string): boolean | undefined {
+    if (this.isGone(mark)) return true;
+    if (isOwnScope(mark) || performance.now() - this.#sinceMs > (missedRenewalsOfOld + 1) * this.#renewMs) return false;
+    const stats = statSync(this.#pathOf(mark), { throwIfNoEntry: false });
+    return stats !== undefined && this.#isOld(stats) ? undefined : false;
+  }
+
+  #isOld({ mtimeMs }: Stats): boolean {
+    return Date.now() - mtimeMs > missedRenewals * this.#renewMs;
   }
 
   /** Like `isGone`, but asks once for each server, because many runs belong to one server. */
@@ -85,11 +98,14 @@ export class ServerLease {
     };
   }
 
-  /** Looks for all servers, so that the first question about one of them, days later, has its answer. */
+  /**
+   * Looks for all servers, so that the first question about one of them, days later, has its answer, and removes the
+   * files of those that are gone.
+   */
   async #lookAround(): Promise<void> {
     const marks = new Set(marksAmong(await readdir(this.#folder)));
     for (const mark of this.#silences.keys()) if (!marks.has(mark)) this.#silences.delete(mark);
-    for (const mark of marks) this.isGone(mark);
+    for (const mark of marks) if (this.isGone(mark)) rmSync(this.#pathOf(mark), { force: true });
   }
 
   /** Removes the files of servers that are gone. */

@@ -18,8 +18,8 @@ export interface OpenRuns {
   /** The ends of runs that are not in the store, from the commands log. */
   readonly history: readonly RunRecord[];
   readonly logs: Logs;
-  /** Whether the server with this mark has ended. */
-  readonly isGone: (server: string) => boolean;
+  /** Whether the server with this mark has ended; undefined: that is known soon. */
+  readonly isGone: (server: string) => boolean | undefined;
   /**
    * Resolves when everything of an earlier process has its end, and all output is written. Call it before the logs
    * close.
@@ -67,7 +67,7 @@ export async function openRuns(
       return { store, lease, left };
     });
     left.begin();
-    const isGone = (server: string): boolean => lease.isGone(server);
+    const isGone = (server: string): boolean | undefined => lease.isGoneIfKnown(server);
     return { store, logs, history: left.records, isGone, close: () => closeAll(store, left, lease) };
   } catch (error) {
     await Promise.allSettled(opened.toReversed().map(async (close) => close()));

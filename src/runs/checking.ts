@@ -122,10 +122,10 @@ export class Checking {
   }
 }
 
-/** A call is logged even if it is refused. Returns the texts that it gave for secret arguments. */
 /** No argument has such a name. */
 const unheardOf = ["\0"];
 
+/** A call is logged even if it is refused. Returns the texts that it gave for secret arguments. */
 function logged(run: Run, args: unknown, command: Command | undefined): readonly string[] {
   const hidden = hideSecrets(args, command?.secretArguments);
   run.loggedArgs = hidden.args;

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { IscepError, isIscepError } from "../errors.js";
 import { systemCodeOf } from "../files/system-code.js";
 import { createFileExclusively } from "../files/atomic-file.js";
 import { ownProcessMark } from "../files/process-mark.js";
@@ -14,14 +15,17 @@ import type { ScheduleClaim, ScheduledTime } from "./shared-times.js";
  */
 const held = new Map<string, number>();
 
+/** Whether the server with this mark has ended; undefined: that is known soon. */
+type IsGone = (server: string) => boolean | undefined;
+
 /**
- * The claim rejects when memory or descriptors are short, and nobody has claimed the time then.
- * @param isGone whether the server with this mark has ended
+ * The claim rejects when memory or descriptors are short, or while nobody knows whether the server that had the last run
+ * lives, and nobody has claimed the time then.
  * @param catchUpMs how long after a time other servers may still ask for it
  */
 export function folderClaims(
   folder: string,
-  isGone: (server: string) => boolean,
+  isGone: IsGone,
   catchUpMs: number,
 ): (time: ScheduledTime) => Promise<ScheduleClaim> {
   return async ({ command, plannedMs, isAlone }) => {
@@ -29,20 +33,14 @@ export function folderClaims(
     try {
       return claim(path, plannedMs, isAlone, isGone, 2 * catchUpMs);
     } catch (error) {
-      if (isShortage(error)) throw error;
+      if (mayAskAgain(error)) throw error;
       // A folder that cannot be written to must not prevent a backup from running. The run itself reports the folder.
       return { kind: "ours", ended: () => {} };
     }
   };
 }
 
-function claim(
-  path: string,
-  plannedMs: number,
-  isAlone: boolean,
-  isGone: (server: string) => boolean,
-  keptMs: number,
-): ScheduleClaim {
+function claim(path: string, plannedMs: number, isAlone: boolean, isGone: IsGone, keptMs: number): ScheduleClaim {
   const claimed = `${path}.${plannedMs}`;
   if (!createFileExclusively(claimed, ownProcessMark())) return { kind: "others" };
   try {
@@ -50,15 +48,24 @@ function claim(
     return isAlone ? claimAlone(`${path}.running`, isGone) : { kind: "ours", ended: () => {} };
   } catch (error) {
     // This server or another one asks again.
-    if (isShortage(error)) rmSync(claimed, { force: true });
+    if (mayAskAgain(error)) rmSync(claimed, { force: true });
     throw error;
   }
 }
 
-function claimAlone(running: string, isGone: (server: string) => boolean): ScheduleClaim {
+function mayAskAgain(error: unknown): boolean {
+  return isShortage(error) || isIscepError(error);
+}
+
+/** @throws IscepError `busy` while it is not known whether the last run goes on */
+function claimAlone(running: string, isGone: IsGone): ScheduleClaim {
   const before = holderOf(running);
-  if (before !== undefined && before !== ownProcessMark() && !isGone(before))
-    return { kind: "underWay", where: before };
+  if (before !== undefined && before !== ownProcessMark()) {
+    const gone = isGone(before);
+    if (gone === undefined)
+      throw new IscepError("busy", `it is not known yet whether the server of its last run lives (${before})`);
+    if (!gone) return { kind: "underWay", where: before };
+  }
   writeFileSync(running, ownProcessMark(), { mode: 0o600 });
   held.set(running, (held.get(running) ?? 0) + 1);
   return {

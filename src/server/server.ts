@@ -220,7 +220,7 @@ export class Server implements DoorServer {
       this.#listening = { ...this.#listening, doors };
       this.#state = "listening";
       scheduler.begin();
-      if (runs !== undefined) notices.begin(runs.isGone);
+      if (runs !== undefined) notices.begin((server) => runs.isGone(server) === true);
       return { ...packets.address, doorUrls: doors.urls };
     } catch (error) {
       this.#listening = undefined;

@@ -17,7 +17,7 @@ function longerThan(lines: number, files: readonly string[]): string[] {
     .map((found) => `${found.file}: ${found.lines} lines`);
 }
 
-test("no file of code holds more than 350 lines, wherever in the repository it is", () => {
+test("no file of code holds more than 350 lines, wherever in the repository it is, and no test more than 620", () => {
   const tests = code.filter((file) => file.startsWith("test/"));
   const others = code.filter((file) => !file.startsWith("test/"));
   expect(others.length).toBeGreaterThan(700);

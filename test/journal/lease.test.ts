@@ -36,8 +36,20 @@ test.each([
   }
   await until(() => lease.isGone(elsewhere));
   expect(performance.now() - startMs).toBeGreaterThan(7 * renewMs);
-  rmSync(file);
+  rmSync(file, { force: true });
   expect(lease.isGone(elsewhere)).toBe(true);
+});
+
+test("a server whose file is old may live, until this one has watched it; then its file is removed", async () => {
+  const folder = temporaryFolder();
+  const file = path.join(folder, `${elsewhere}.server`);
+  writeFileSync(file, "");
+  utimesSync(file, 1_000, 1_000);
+  // It is known after two intervals, and a machine that is busy may stand still for one.
+  const lease = leaseIn(folder, 400);
+  expect(lease.isGoneIfKnown(elsewhere)).toBeUndefined();
+  await until(() => !existsSync(file));
+  expect(lease.isGoneIfKnown(elsewhere)).toBe(true);
 });
 
 test("a server that nobody asked for yet is watched, so that the first answer is right", async () => {

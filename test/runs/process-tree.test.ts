@@ -118,7 +118,7 @@ test("a process without a parent that becomes one program after the other is fou
     "/bin/sh",
     [
       "-c",
-      'i=0; export i; exec sh -c \'[ $i -ge 100000 ] || { i=$((i + 1)); exec sh -c "$0" "$0"; }\' \'[ $i -ge 100000 ] || { i=$((i + 1)); exec sh -c "$0" "$0"; }\'',
+      'i=0; export i; exec sh -c \'[ $i -ge 10000000 ] || { i=$((i + 1)); exec sh -c "$0" "$0"; }\' \'[ $i -ge 10000000 ] || { i=$((i + 1)); exec sh -c "$0" "$0"; }\'',
     ],
     {
       env: { PATH: process.env["PATH"], ISCEP_RUN: runId },

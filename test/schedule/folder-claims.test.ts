@@ -58,6 +58,18 @@ test("two servers that have read the same file start each time once", async () =
   }
 });
 
+test("a time is claimed only when it is known whether the server of the last run lives", async () => {
+  const folder = temporaryFolder();
+  let isGone: boolean | undefined;
+  const claim = folderClaims(folder, () => isGone, hour);
+  expect((await claim(time)).kind).toBe("ours");
+  writeFileSync(runningFile(folder), elsewhere);
+  const next = { ...time, plannedMs: begin + 1 };
+  await expect(claim(next)).rejects.toMatchObject({ code: "busy" });
+  isGone = true;
+  expect((await claim(next)).kind).toBe("ours");
+});
+
 test("a time is left out while the last run goes on in another server that lives", async () => {
   const folder = temporaryFolder();
   const claim = folderClaims(folder, (server) => server !== elsewhere, hour);

@@ -5,7 +5,8 @@ import { answerTimeoutMs, request, requestJson } from "./http.js";
 import { objectOf, optionalNumber } from "./reading.js";
 
 /**
- * The server answers within `typed_input_timeout_ms` (10 s), also when the command does not read. Returns how many bytes of the writer the server has now. The same piece again adds nothing.
+ * The server answers within `typed_input_timeout_ms` (10 s), also when the command does not read. Returns how many bytes
+ * of the writer the server has now. The same piece again adds nothing.
  * @param writer a name for the page that types, whose bytes the server counts apart from those of others
  */
 export async function postTyped(

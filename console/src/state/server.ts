@@ -1,6 +1,6 @@
 /** Whether the server answers. When it is gone, it is asked again and again until it is back. */
 import { signal } from "@preact/signals";
-import { onServerAnswer } from "../api/http.js";
+import { answerTimeoutMs, onServerAnswer } from "../api/http.js";
 import { pauseMs } from "../api/pauses.js";
 
 export const serverIsGone = signal(false);
@@ -28,7 +28,9 @@ async function askUntilBack(): Promise<void> {
   asking = true;
   for (let attempt = 0; serverIsGone.value; attempt++) {
     await new Promise((resolve) => setTimeout(resolve, pauseMs(attempt, Math.random())));
-    const answer = await fetch("/livez", { cache: "no-store" }).catch(() => undefined);
+    const answer = await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(answerTimeoutMs) }).catch(
+      () => undefined,
+    );
     if (answer !== undefined && answer.status < 502 && serverIsGone.value) {
       serverIsGone.value = false;
       serverReturns.value++;

@@ -23,8 +23,8 @@ export function maxValueBytes(maxPayloadBytes: number): number {
 }
 
 /**
- * Only the outcome of an earlier run can be too large here, because its own caller could be sent more. The answer names
- * the run then.
+ * An error with a long message, or the outcome of an earlier run, whose own caller could be sent more, may be too large.
+ * The answer names the run then.
  */
 export function replyOf(outcome: Outcome, run: string | undefined, maxPayloadBytes: number): ServiceReply {
   const fits = ({ payload }: ServiceReply): boolean => Buffer.byteLength(payload) + headerRoomBytes <= maxPayloadBytes;
