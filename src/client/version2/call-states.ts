@@ -199,7 +199,13 @@ export function traceAfter(trace: CallTrace, event: CallEvent): CallTrace {
   return event === "started" || event === "interrupted" ? (traceRows[trace][event] ?? trace) : trace;
 }
 
-export function traceOf({ method, hasKey }: { readonly method: string; readonly hasKey?: boolean }): CallTrace {
+export function traceOf({
+  method,
+  hasKey,
+}: {
+  readonly method: string;
+  readonly hasKey?: boolean | undefined;
+}): CallTrace {
   if (method === "attach") return "follower";
   if (method !== "call") return "question";
   return hasKey === true ? "findable" : "single";

@@ -13,18 +13,18 @@ import { traceOf, unanswered, type CallState, type CallTrace, type UnansweredRea
 export interface CallRequest {
   readonly method: "call" | "attach" | "withdraw" | "list" | "runs" | "cancel" | "echo" | "whoami" | "schedules";
   /** `command` to `more` are for the method `call`. */
-  readonly command?: string;
+  readonly command?: string | undefined;
   readonly args?: unknown;
   /** Further members of its params as JSON text, each with a comma in front. */
-  readonly more?: string;
+  readonly more?: string | undefined;
   /** All other methods use this. */
-  readonly params?: Readonly<Record<string, unknown>>;
+  readonly params?: Readonly<Record<string, unknown>> | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   /** A call with a key may be sent again, because it joins the run that it started. */
-  readonly hasKey?: boolean;
+  readonly hasKey?: boolean | undefined;
   /** The run goes on without its caller. */
-  readonly isDetached?: boolean;
+  readonly isDetached?: boolean | undefined;
   /** The standard input that it sends. */
   readonly input?: InputSender | undefined;
   /** Where its output goes, if the caller wants it. */
