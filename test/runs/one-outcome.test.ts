@@ -139,36 +139,40 @@ async function checkRestarted(scene: Scene, seen: readonly Seen[]): Promise<void
   }
 }
 
-test("all tell the same of a run, through each door and at each moment, whatever ends it", async () => {
-  await fc.assert(
-    fc.asyncProperty(examplesOf(rounds(50, 100, 150)), async (examples) => {
-      const killed = checkKilled();
-      killed.catch(() => {}); // this is awaited below, unless something else has failed before
-      const folder = outcomeFolder();
-      const gates = new Gates(folder);
-      const stage = await startHere(folder, broker());
-      const scene = new Scene(stage, gates, clientOf(stage.server));
-      const seen: Seen[] = [];
-      for (const example of examples) {
-        const played = await scene.play(example);
-        agreed(played);
-        seen.push(played);
-      }
-      const cut = await underWay(scene, doors, "the end of its server");
-      await stage.server.close({ graceMs: 0 });
-      for (const one of cut) one.words.push({ door: one.example.door, as: "caller", told: await one.made.told });
-      seen.push(...cut);
-      await stage.leave();
-      checkLog(folder, seen);
-      const next = await startHere(folder, broker());
-      await checkRestarted(new Scene(next, gates, clientOf(next.server)), seen);
-      await next.server.close({ graceMs: 0 });
-      await next.leave();
-      await killed;
-    }),
-    { numRuns: rounds(1, 3, 30), endOnFailure: true },
-  );
-}, 120_000);
+test(
+  "all tell the same of a run, through each door and at each moment, whatever ends it",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(examplesOf(rounds(50, 100, 150)), async (examples) => {
+        const killed = checkKilled();
+        killed.catch(() => {}); // this is awaited below, unless something else has failed before
+        const folder = outcomeFolder();
+        const gates = new Gates(folder);
+        const stage = await startHere(folder, broker());
+        const scene = new Scene(stage, gates, clientOf(stage.server));
+        const seen: Seen[] = [];
+        for (const example of examples) {
+          const played = await scene.play(example);
+          agreed(played);
+          seen.push(played);
+        }
+        const cut = await underWay(scene, doors, "the end of its server");
+        await stage.server.close({ graceMs: 0 });
+        for (const one of cut) one.words.push({ door: one.example.door, as: "caller", told: await one.made.told });
+        seen.push(...cut);
+        await stage.leave();
+        checkLog(folder, seen);
+        const next = await startHere(folder, broker());
+        await checkRestarted(new Scene(next, gates, clientOf(next.server)), seen);
+        await next.server.close({ graceMs: 0 });
+        await next.leave();
+        await killed;
+      }),
+      { numRuns: rounds(1, 2, 30), endOnFailure: true },
+    );
+  },
+  rounds(120_000, 300_000, 3_600_000),
+);
 
 test("a value is what it was when the command gave it back", async () => {
   let given = { count: 1 };
