@@ -192,6 +192,8 @@ export class Dispatcher {
   }
 
   #join(run: Run, work: Work, turn: Turn): void {
+    // The processes have the id of the first run, which may end before this one.
+    if (work.command.kind === "script") this.#journal.begins(run, work.first.id);
     this.#waits(run, work);
     // A run of another server may have its key.
     if (run.outcome !== undefined) return turn.release();

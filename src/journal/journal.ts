@@ -59,6 +59,9 @@ export class RunJournal {
   readonly #notices: Notices | undefined;
   readonly #kept: KeptRuns;
   readonly #history: RunHistory;
+  /** Runs of earlier processes, from the commands log. More come when another server is found to be gone. */
+  readonly #left: readonly RunRecord[];
+  #leftCount = 0;
 
   constructor({ limits, logs, exceptions, store, metrics, notices, history = [] }: RunJournalOptions) {
     this.#metrics = metrics;
@@ -69,6 +72,8 @@ export class RunJournal {
     this.#store = store;
     this.#kept = new KeptRuns(limits);
     this.#history = new RunHistory(limits.maxStoredRuns);
+    this.#left = history;
+    this.#leftCount = history.length;
     const records = [...(store?.records() ?? []), ...history];
     for (const record of records.sort((a, b) => (a.run < b.run ? -1 : 1))) this.#history.addRecord(record);
   }
@@ -76,10 +81,11 @@ export class RunJournal {
   /**
    * Call this before a run begins that must be known whatever happens to this process. It ends here when a run of another
    * server has its key.
+   * @param processes the id that its processes have, if that is another one
    */
-  begins(run: Run): void {
+  begins(run: Run, processes?: string): void {
     if (run.isInJournal) return;
-    if (this.#store?.begin(run) === false) {
+    if (this.#store?.begin(run, processes) === false) {
       const error = new IscepError("busy", "another server has just begun a run with this key; call again to join it");
       run.end({ status: "rejected", error });
       run.work?.drop(run, error);
@@ -159,7 +165,7 @@ export class RunJournal {
     }
     const stored = this.#store?.get(id);
     if (stored !== undefined && maySee(identity, stored.start)) return this.#restored(stored) ?? notFound();
-    const record = this.#history.get(id);
+    const record = this.#listed().get(id);
     return stored === undefined && record !== undefined && maySee(identity, record)
       ? this.#remembered(record)
       : notFound();
@@ -202,16 +208,22 @@ export class RunJournal {
     if (run === undefined && idempotencyKey !== undefined) return { runs: [] };
     if (run === undefined) {
       const most = this.#limits.maxRunsPage;
-      return this.#history.page(after, Math.max(1, Math.min(limit ?? most, most)), (entry) => {
+      return this.#listed().page(after, Math.max(1, Math.min(limit ?? most, most)), (entry) => {
         if (!maySee(identity, entry) || !isAskedFor(entry, query, identity)) return undefined;
         const record = this.#current(entry);
         return query.status === undefined || query.status === record.status ? record : undefined;
       });
     }
     // Another server of the folder may have begun it since.
-    const record = this.#history.get(run) ?? this.#store?.record(run);
+    const record = this.#listed().get(run) ?? this.#store?.record(run);
     if (record === undefined || !maySee(identity, record)) throw new IscepError("run_not_found");
     return { runs: [this.#current(record)] };
+  }
+
+  #listed(): RunHistory {
+    for (const record of this.#left.slice(this.#leftCount)) this.#history.addRecord(record);
+    this.#leftCount = this.#left.length;
+    return this.#history;
   }
 
   /** A run of another server may have ended meanwhile, or may have been reported as lost before. */

@@ -5,7 +5,7 @@ import type { Run } from "../runs/run/run.js";
 type KeptRunsLimits = Pick<Limits, "maxRetainedRuns" | "maxKeptRunsBytes" | "runRetentionMs">;
 
 interface Ended {
-  /** When it began to be kept as an ended run. */
+  /** When it began to be kept as an ended run, by a clock that never jumps. */
   readonly sinceMs: number;
   readonly bytes: number;
 }
@@ -39,18 +39,18 @@ export class KeptRuns {
   ended(run: Run): void {
     if (run.outcome?.status === "rejected") this.#releaseKey(run);
     const bytes = run.memoryBytes;
-    this.#ended.set(run, { sinceMs: Date.now(), bytes });
+    this.#ended.set(run, { sinceMs: performance.now(), bytes });
     this.#endedBytes += bytes;
-    this.#forget(Date.now());
+    this.#forget(performance.now());
   }
 
   byId(id: string): Run | undefined {
-    this.#forget(Date.now());
+    this.#forget(performance.now());
     return this.#runs.get(id);
   }
 
   byKey(identity: Identity, idempotencyKey: string): Run | undefined {
-    this.#forget(Date.now());
+    this.#forget(performance.now());
     return this.#keys.get(ownedKey(identity, idempotencyKey));
   }
 

@@ -134,7 +134,8 @@ export class LeftRuns {
    */
   async #writeAll(runs: readonly LostRun[]): Promise<void> {
     const { limits, lockPath } = this.#options;
-    await endProcessesOfRuns(new Set(runs.map(({ stored }) => stored.start.run)), limits.killGraceMs);
+    const ids = runs.map(({ stored: { start } }) => start.processes ?? start.run);
+    await endProcessesOfRuns(new Set(ids), limits.killGraceMs);
     await withFileLock(lockPath, limits.fileLockTimeoutMs, () => inTurns(this.#write(runs)));
   }
 

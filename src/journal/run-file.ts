@@ -19,6 +19,8 @@ export interface RunStart extends EndedRun {
   readonly key?: string;
   /** The fingerprint of the arguments: see src/runs/run/fingerprint.ts. */
   readonly fingerprint?: string;
+  /** The id that its processes have, if it joined the work of another run. */
+  readonly processes?: string;
 }
 
 // This fits both lines, with names of usual length. Longer lines need a second read.
@@ -145,7 +147,7 @@ function wholeLines(text: string): (string | undefined)[] {
 
 function readStart(line: unknown): RunStart | undefined {
   if (!isJsonObject(line)) return undefined;
-  const { run, command, owner, tokenId, source, startedAtMs, server, key, fingerprint } = line;
+  const { run, command, owner, tokenId, source, startedAtMs, server, key, fingerprint, processes } = line;
   if (typeof run !== "string" || typeof command !== "string" || typeof owner !== "string") return undefined;
   if (typeof startedAtMs !== "number" || typeof server !== "string" || typeof source !== "string") return undefined;
   const token = typeof tokenId === "string" ? tokenId : null;
@@ -159,6 +161,7 @@ function readStart(line: unknown): RunStart | undefined {
     server,
     ...(typeof key === "string" ? { key } : {}),
     ...(typeof fingerprint === "string" ? { fingerprint } : {}),
+    ...(typeof processes === "string" ? { processes } : {}),
     ...keptArgumentsIn(line),
   };
 }

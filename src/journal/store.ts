@@ -99,9 +99,10 @@ export class RunStore {
   /**
    * Call this before the run begins. From here on it is known, whatever happens to this process. Returns false when a
    * run of another server has its key: then nothing is kept, and the run must not begin.
+   * @param processes the id that its processes have, if that is another one
    */
-  begin(run: Run): boolean {
-    const start = startOf(run);
+  begin(run: Run, processes?: string): boolean {
+    const start = startOf(run, processes);
     const path = this.#files.path(run.id);
     let fileBytes: number;
     try {

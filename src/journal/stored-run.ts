@@ -22,7 +22,7 @@ export interface StoredRun {
   followed: Run | undefined;
 }
 
-export function startOf(run: Run): RunStart {
+export function startOf(run: Run, processes: string | undefined): RunStart {
   const { idempotencyKey: key, fingerprint } = run.retention ?? {};
   return {
     run: run.id,
@@ -34,6 +34,7 @@ export function startOf(run: Run): RunStart {
     server: ownProcessMark(),
     ...(key === undefined ? {} : { key: keyHash(run.identity, key) }),
     ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...(processes === undefined ? {} : { processes }),
     ...run.keptArguments,
   };
 }

@@ -4,6 +4,7 @@
  * request is removed when the request has arrived: its receiver knows it again by its id.
  */
 import { readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCodeOf } from "../files/system-code.js";
 import { IscepError } from "../errors.js";
@@ -89,6 +90,11 @@ export class KeptNotices {
       const { key, facts } = found;
       yield { id, key, facts };
     }
+  }
+
+  /** Whether there are any, of this server or of others. */
+  async areThere(): Promise<boolean> {
+    return (await readdir(this.#folder)).some((name) => name.endsWith(suffix));
   }
 
   #read(id: string): (KeptNotice & { readonly server: string }) | undefined {

@@ -62,6 +62,7 @@ export class Notices {
   /** Ids of notices that earlier servers left. A run may be found to be lost after its notice was written. */
   readonly #takenOver = new Set<string>();
   #isGone: ((server: string) => boolean) | undefined;
+  #looking: NodeJS.Timeout | undefined;
   #isPumping = false;
   #isClosed = false;
   #droppedAtMs = Number.NEGATIVE_INFINITY;
@@ -129,6 +130,14 @@ export class Notices {
   begin(isGone: (server: string) => boolean): void {
     this.#isGone = isGone;
     this.#takeOver();
+    if (this.#kept === undefined) return;
+    // A server of another container counts as gone only after a while, and another one may close meanwhile.
+    this.#looking = setInterval(() => void this.#lookAgain(), this.#options.limits.serverLeaseMs).unref();
+  }
+
+  async #lookAgain(): Promise<void> {
+    // Without notices, nothing holds up the event loop. A folder that cannot be read is told of by those who write there.
+    if ((await this.#kept?.areThere().catch(() => false)) === true) this.#takeOver();
   }
 
   #lookSoon(): void {
@@ -280,6 +289,7 @@ export class Notices {
    * the same runs folder gives the rest.
    */
   async close(timeoutMs: number): Promise<void> {
+    clearInterval(this.#looking);
     for (const timer of this.#later.values()) clearTimeout(timer);
     await within(this.#given(performance.now() + timeoutMs), timeoutMs);
     this.#isClosed = true;

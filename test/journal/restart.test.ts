@@ -270,6 +270,27 @@ test("a run of another container is left alone while its server says that it liv
   expect(endsOf(linesOf(keeping.commandsLog)).get(id)).toEqual(["lost"]);
 });
 
+test("a function of a server of another container is listed as lost when that server is found to be gone", async () => {
+  const folder = keepingFolder();
+  const runsFolder = path.join(folder, "runs");
+  mkdirSync(runsFolder, { mode: 0o700 });
+  const runId = "01234567-89ab-7def-8123-456789abcdef";
+  const server = "1-100-00000000";
+  const at = new Date().toISOString();
+  const about = { runId, command: "count", owner: "alice", tokenId: null, source: "unix", server };
+  const line = JSON.stringify({ ...about, start: at, time: at, status: "running" });
+  writeFileSync(path.join(runsFolder, "commands.log"), `${line}\n`, { mode: 0o600 });
+  const lease = path.join(runsFolder, `${server}.server`);
+  writeFileSync(lease, "");
+  const keeping = await startKeepingHere(folder);
+  const client = await keeping.client();
+  expect(await runsOf(client)).toEqual([]);
+  rmSync(lease);
+  await until(async () => (await runsOf(client)).length > 0);
+  expect(await runsOf(client)).toMatchObject([{ run: runId, status: "lost" }]);
+  expect(await client.attach(runId).outcome).toMatchObject({ status: "lost" });
+});
+
 describe("idempotency keys", () => {
   test("join the run of before the restart: ended, or lost; and never run it twice", async () => {
     const folder = keepingFolder();
@@ -462,6 +483,30 @@ test("pages: newest first, each run once, whatever the size of a page", async ()
   const again = await second.client();
   expect((await runsOf(again)).map(({ run }) => run)).toEqual(ids.sort().toReversed().slice(0, 7));
 });
+
+test.each([["with", { idempotencyKey: "joined" }] as const, ["without", {}] as const])(
+  "the processes of a run that joined another one %s a key end after a kill, though the first one had ended before",
+  async (_, options) => {
+    const folder = keepingFolder();
+    const first = await startKeeping(folder);
+    const client = await first.client();
+    const begun = client.run("shared_family", {});
+    const id = await begun.id;
+    const joined = client.run("shared_family", {}, options);
+    const joinedId = await joined.id;
+    begun.cancel();
+    expect(await begun.outcome).toMatchObject({ status: "cancelled" });
+    await until(() => processesOf(id).length > 2);
+    await first.kill();
+    await client.close();
+    const second = await startKeeping(folder);
+    await gone(new Set([id]));
+    const other = await second.client();
+    expect(await other.attach(joinedId).outcome).toMatchObject({ status: "lost" });
+    await other.close();
+    await second.stop();
+  },
+);
 
 test("killed at any moment: each run has one outcome, what ended stays as it ended, and no process is left", async () => {
   const times = rounds(3, 12, 200);

@@ -444,6 +444,23 @@ test("a runs folder that fails holds up neither the end of a run nor its notice,
   expect(noticed().map(({ message }) => message)).toEqual([expect.stringMatching(/a notice cannot be kept in .*loop/)]);
 });
 
+test("a notice of a server that is found to be gone only later is given then", async () => {
+  const folder = temporaryFolder();
+  const { url, received } = await receiver((response) => response.writeHead(204).end());
+  const notify = { url, secret: false } as const;
+  const key = compileNotices("the server", notify)[0]?.key ?? "";
+  new KeptNotices(folder, (message) => expect.fail(message)).keep({ id: "left", key, facts: factsOfBackup });
+  const { dispatcher, notices } = dispatcherWith([bad], notify, { serverLeaseMs: 20 }, folder);
+  let asked = 0;
+  // The file is written by this process, so only one answer may say that its server is gone.
+  notices.begin(() => ++asked === 4);
+  await until(() => received.length === 1);
+  expect(received[0]?.headers["webhook-id"]).toBe("left");
+  await dispatcher.close(0);
+  await notices.close(10_000);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
 test("a server that is killed while it takes notices over has removed the files only of those that it has given on", () => {
   const kept = new KeptNotices(temporaryFolder(), (message) => expect.fail(message));
   for (const id of ["a", "b"]) expect(kept.keep({ id, key: "key", facts: factsOfBackup })).toBe(true);

@@ -87,6 +87,7 @@ export function keepingServer(folder, logs, limits) {
       add,
       large,
       defineScript({ name: "family", run: [family] }),
+      defineScript({ name: "shared_family", run: [family], concurrency: { limit: 1, whenFull: "join" } }),
       defineScript({ name: "brief", run: [brief] }),
     ],
     port: 0,
