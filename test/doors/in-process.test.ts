@@ -4,127 +4,17 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { z } from "zod";
-import {
-  connect,
-  declareArguments,
-  defineCommand,
-  defineScript,
-  IscepError,
-  Server,
-  type Client,
-  type RunHandle,
-} from "iscep";
+import { IscepError, type RunHandle } from "iscep";
 import { watchForLeaks } from "../support/leaks.js";
-import { later } from "../support/cleanup.js";
-import { gate, originalTasks } from "../support/commands.js";
-import { errorOf } from "../support/error-of.js";
-import { collect, patternBytes, writer } from "../support/output.js";
-import { startServer, tokens, writeTokens, type TestServer, type TestServerOptions } from "../support/servers.js";
+import { collect, patternBytes } from "../support/output.js";
+import { tokens, writeTokens } from "../support/servers.js";
+import { stageFor, limits, type Stage, never } from "../support/in-process-stage.js";
 
 watchForLeaks();
 
 const MiB = 1024 * 1024;
 
-interface Stage {
-  readonly client: Client;
-  readonly server: TestServer;
-  /** Another client over the same way. */
-  another(token?: string | null): Promise<Client>;
-  readonly gate: ReturnType<typeof gate>;
-  readonly writer: ReturnType<typeof writer>;
-}
-
-type Way = "socket" | "in process";
 type Scenario = (stage: Stage) => Promise<unknown>;
-
-async function stageFor(way: Way, options: TestServerOptions): Promise<Stage> {
-  const slow = gate();
-  const writes = writer();
-  const commands = [
-    ...originalTasks,
-    slow.command,
-    writes.command,
-    echoInput,
-    progress,
-    refuses,
-    noJson,
-    details,
-    script,
-    one,
-  ];
-  const server = await startServer({ commands, ...options });
-  const another = async (token: string | null = tokens.alice): Promise<Client> => {
-    const client =
-      way === "socket"
-        ? await connect(server.url, { protocol: 2, limits, ...(token === null ? {} : { token }) })
-        : server.server.client({ token, source: "127.0.0.1" });
-    later(() => client.close());
-    return client;
-  };
-  return { client: await another(), server, another, gate: slow, writer: writes };
-}
-
-const echoInput = defineCommand({
-  name: "echo_input",
-  run: async (_args, { stdin, output }) => {
-    let bytes = 0;
-    for await (const chunk of stdin) {
-      bytes += chunk.length;
-      await output.write("stdout", chunk);
-    }
-    return bytes;
-  },
-});
-
-const progress = defineCommand({
-  name: "progress",
-  run: async (_args, context) => {
-    context.progress(0.25, "first");
-    await sleep(1);
-    await context.output.write("stderr", "half\n");
-    context.progress(0.5);
-    await sleep(1);
-    return context.identity;
-  },
-});
-
-const refuses = defineCommand({
-  name: "refuses",
-  args: z.object({ code: z.enum(["busy", "failed", "timeout"]) }),
-  run: ({ code }): string => {
-    throw new IscepError(code, `it says ${code}`);
-  },
-});
-
-const details = defineCommand({
-  name: "details",
-  args: declareArguments({ kind: { type: "string" }, password: { type: "secret", optional: true } }),
-  run: ({ kind, password }): string => {
-    const kinds: Record<string, Readonly<Record<string, unknown>>> = {
-      plain: { world: "end", steps: [1, { deep: null }] },
-      "the protocol's names": { status: "completed", run: "mine", other: 1 },
-      "too large": { text: "x".repeat(5_000) },
-      "no JSON": { count: 10n },
-      secret: { hint: `it begins with ${password ?? ""}` },
-    };
-    throw new IscepError("failed", "it says why", { details: kinds[kind] ?? {} });
-  },
-});
-
-const noJson = defineCommand({ name: "no_json", run: () => ({ deep: Number.NaN }) });
-
-const script = defineScript({ name: "script", run: ["/bin/sh", "-c", "echo out; echo err >&2; exit 3"] });
-
-const one = defineCommand({
-  name: "one",
-  concurrency: { limit: 1, whenFull: "queue" },
-  run: (_args, { signal }) =>
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, 30);
-      signal.addEventListener("abort", () => clearTimeout(timer));
-    }),
-});
 
 /** What a caller can tell of an error, without what differs from run to run. */
 function told(error: unknown): unknown {
@@ -173,8 +63,6 @@ function circle(): object {
   value["itself"] = value;
   return value;
 }
-
-const never = "01900000-0000-7000-8000-000000000000";
 
 /** With what each of them has to give over both ways, as far as that can be said in a word. */
 const scenarios: Readonly<Record<string, readonly [Scenario, unknown]>> = {
@@ -486,135 +374,10 @@ async function* broken(): AsyncGenerator<string, void, void> {
   throw new Error("the disk is gone");
 }
 
-/** It is the server that ends a run at its timeout, however busy the machine is. */
-const limits = { callerGraceMs: 30, answerGraceMs: 20_000 };
-
 describe("over a socket and in the process of the server, the same comes of", () => {
   test.each(Object.entries(scenarios))("%s", async (_name, [scenario, expected]) => {
     const overSocket = await scenario(await stageFor("socket", { limits }));
     expect(overSocket).toEqual(expected);
     expect(await scenario(await stageFor("in process", { limits }))).toEqual(overSocket);
-  });
-});
-
-async function inProcess(options: TestServerOptions = {}): Promise<Stage> {
-  return stageFor("in process", { limits, ...options });
-}
-
-describe("in the process of the server", () => {
-  test("a client says what it is, and knows no connection that could be lost", async () => {
-    const { client } = await inProcess();
-    expect(client.protocol).toBe("in-process");
-    const events: string[] = [];
-    client.on("closed", () => events.push("closed"));
-    client.on("reconnecting", () => events.push("reconnecting"));
-    expect(await client.ping()).toBeGreaterThanOrEqual(0);
-    await client.close();
-    await client.close();
-    expect(events).toEqual(["closed"]);
-  });
-
-  test("no object is shared between a caller and a command, nor between two callers", async () => {
-    const kept: { list: number[] }[] = [];
-    const keeps = defineCommand({
-      name: "keeps",
-      args: z.object({ list: z.array(z.number()) }),
-      run: (args) => {
-        kept.push(args);
-        args.list.push(99);
-        return args;
-      },
-    });
-    const { client } = await inProcess({ commands: [keeps] });
-    const given = { list: [1] };
-    const first = (await client.call("keeps", given, { idempotencyKey: "k" })) as typeof given;
-    expect([given, first]).toEqual([{ list: [1] }, { list: [1, 99] }]);
-    first.list.length = 0;
-    expect(await client.call("keeps", given, { idempotencyKey: "k" })).toEqual({ list: [1, 99] });
-    expect(kept).toEqual([{ list: [1, 99] }]);
-  });
-
-  test("bytes of output belong to the caller who reads them", async () => {
-    const { client } = await inProcess();
-    const run = client.run("write", { bytes: 1_000, piece: 1_000 });
-    for await (const { bytes } of run.output) bytes.fill(0);
-    expect((await collect(client.attach(await run.id))).all.equals(patternBytes(0, 1_000))).toBe(true);
-  });
-
-  test("a listener of a caller never runs within the command's code", async () => {
-    let inCommand = false;
-    const within: boolean[] = [];
-    const tells = defineCommand({
-      name: "tells",
-      run: async (_args, context) => {
-        inCommand = true;
-        context.progress(0.5);
-        void context.output.write("stdout", "x".repeat(100_000));
-        inCommand = false;
-        await sleep(1);
-      },
-    });
-    const { client } = await inProcess({ commands: [tells] });
-    const run = client.run("tells", {});
-    run.onProgress(() => within.push(inCommand));
-    for await (const _chunk of run.output) within.push(inCommand);
-    await run.value;
-    expect(within.length).toBeGreaterThan(1);
-    expect(within).not.toContain(true);
-  });
-
-  test("calls fail with a word on what to do before the server listens, and after its close", async () => {
-    const server = new Server({ commands: originalTasks, listen: [] });
-    const client = server.client({ source: "test" });
-    later(() => client.close());
-    expect(await errorOf(client.call("noargs"))).toMatchObject({ code: "usage", message: /await listen\(\)/ });
-    expect(await client.run("noargs", {}).outcome).toMatchObject({ status: "rejected", error: { code: "usage" } });
-    expect(await server.listen()).toEqual({ url: "", urls: [], doorUrls: [] });
-    expect(await client.call("noargs")).toBe("ok");
-    await server.close();
-    expect(await errorOf(client.call("noargs"))).toMatchObject({ code: "closed" });
-    expect(await errorOf(server.client({ source: "test" }).list())).toMatchObject({ code: "closed" });
-  });
-
-  test("wrong tokens count against their source, which is refused then whatever it shows", async () => {
-    // The defaults in minutes, so that nothing is forgiven meanwhile.
-    const { server } = await inProcess({ limits: { penaltyMs: 60_000, penaltyStartMs: 180_000 } });
-    const from = (source: string, token: string): Client => {
-      const client = server.server.client({ token, source });
-      later(() => client.close());
-      return client;
-    };
-    const codes: string[] = [];
-    for (let round = 0; round < 6; round++) {
-      codes.push((await errorOf(from("203.0.113.7", `guess ${round}`).call("noargs"))).code);
-    }
-    expect(codes).toEqual(["unauthorized", "unauthorized", "unauthorized", "unauthorized", "busy", "busy"]);
-    expect(await errorOf(from("203.0.113.7", tokens.alice).call("noargs"))).toMatchObject({ code: "busy" });
-    expect(await from("203.0.113.8", tokens.alice).call("noargs")).toBe("ok");
-    // A connection of that address is dropped, too; and loopback is exempt as it is there.
-    for (let round = 0; round < 10; round++) await errorOf(from("127.0.0.1", "guess").call("noargs"));
-    expect(await from("127.0.0.1", tokens.alice).call("noargs")).toBe("ok");
-    expect(await server.logged()).toContain('"a wrong token');
-  });
-
-  test("a caller in a hurry leaves time for others", async () => {
-    const busyFor = defineCommand({
-      name: "busy_for",
-      args: z.object({ ms: z.number() }),
-      run: ({ ms }) => {
-        for (const until = performance.now() + ms; performance.now() < until;);
-      },
-    });
-    const { client } = await inProcess({ commands: [busyFor], limits: { workSliceMs: 1 } });
-    const order: string[] = [];
-    const calls = Array.from({ length: 10 }, () => client.call("busy_for", { ms: 3 }).then(() => order.push("call")));
-    // Each turn of the event loop serves one of them, and then everything else that waits.
-    for (let turn = 0; turn < 5; turn++) {
-      await new Promise((resolve) => setImmediate(resolve));
-      order.push("turn");
-    }
-    await Promise.all(calls);
-    expect(order.slice(0, 7)).toContain("turn");
-    expect(order.indexOf("turn")).toBeLessThan(order.lastIndexOf("call"));
   });
 });

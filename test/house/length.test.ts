@@ -10,6 +10,11 @@ const code = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--e
   .split("\0")
   .filter((file) => file !== "" && existsSync(file) && !kindsOfNoCode.includes(path.extname(file)));
 
+/** Its first line says from what it was made. */
+function isGenerated(file: string): boolean {
+  return /^\/\/ Made from \S+ by \S+/.test(readFileSync(file, "utf8"));
+}
+
 function longerThan(lines: number, files: readonly string[]): string[] {
   return files
     .map((file) => ({ file, lines: readFileSync(file, "utf8").split("\n").length - 1 }))
@@ -17,11 +22,11 @@ function longerThan(lines: number, files: readonly string[]): string[] {
     .map((found) => `${found.file}: ${found.lines} lines`);
 }
 
-test("no file of code holds more than 350 lines, wherever in the repository it is, and no test more than 620", () => {
-  const tests = code.filter((file) => file.startsWith("test/"));
+test("no file of code holds more than 350 lines, wherever in the repository it is, and no test more than 400", () => {
+  const tests = code.filter((file) => file.startsWith("test/") && !isGenerated(file));
   const others = code.filter((file) => !file.startsWith("test/"));
   expect(others.length).toBeGreaterThan(700);
   expect(longerThan(300, others)).not.toEqual([]);
   expect(longerThan(350, others)).toEqual([]);
-  expect(longerThan(620, tests)).toEqual([]);
+  expect(longerThan(400, tests)).toEqual([]);
 });

@@ -1,83 +1,22 @@
 /** Who is told when a run ends, with what, how often, and what all of this may never do. */
 import { createHmac } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import path from "node:path";
-import { declareArguments, defineCommand, defineScript, IscepError, type NotifyDefinition } from "iscep";
+import { declareArguments, defineCommand, defineScript } from "iscep";
 import { describe, expect, test } from "vitest";
-import { Registry } from "#iscep/commands/registry";
-import { compileNotices } from "#iscep/commands/notify";
-import { Dispatcher } from "#iscep/dispatcher";
-import { resolveLimits, type Limits } from "#iscep/limits/limits";
-import type { ErrorEvent } from "#iscep/model/logs";
 import { anonymous, scheduler } from "#iscep/model/identity";
-import { KeptNotices } from "#iscep/notices/kept-notices";
-import { Notices } from "#iscep/notices/notices";
-import { silentLogs } from "#iscep/logs/combine";
 import { later } from "../support/cleanup.js";
 import { errorOf } from "../support/error-of.js";
-import { serveProcess } from "../support/iscep-process.js";
-import { iscep, serve } from "../support/iscep.js";
 import { watchForLeaks } from "../support/leaks.js";
 import { receiver } from "../support/receiver.js";
 import { logLines, startServer } from "../support/servers.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 import { until } from "../support/until.js";
+import { type Facts, program, teller, dispatcherWith, bad } from "../support/notices.js";
 
 watchForLeaks();
 
-interface Facts {
-  readonly run: string;
-  readonly command: string;
-  readonly status: string;
-  readonly stderr: string;
-}
-
-function program(folder: string, name: string, lines: string): string {
-  const file = path.join(folder, name);
-  writeFileSync(file, `#!/bin/sh\n${lines}\n`, { mode: 0o700 });
-  return file;
-}
-
-/** A script that keeps the facts of each notice in a file of its own, as one write, so that none can mix with another. */
-function teller(folder: string): { readonly run: [string, ...string[]]; told(): Facts[] } {
-  const file = program(
-    folder,
-    "tell",
-    `cat > "${folder}/$ISCEP_RUN.new"; mv "${folder}/$ISCEP_RUN.new" "${folder}/$ISCEP_RUN.told"`,
-  );
-  const told = (): Facts[] =>
-    readdirSync(folder)
-      .filter((name) => name.endsWith(".told"))
-      .map((name) => JSON.parse(readFileSync(path.join(folder, name), "utf8")) as Facts);
-  return { run: [file], told };
-}
-
-/** A dispatcher with notices of its own, and what they log. */
-function dispatcherWith(
-  commands: Parameters<typeof Registry.prototype.register>[0][],
-  notify: NotifyDefinition | readonly NotifyDefinition[],
-  limits: Partial<Limits> = {},
-  folder?: string,
-) {
-  const logged: ErrorEvent[] = [];
-  const logs = { ...silentLogs, error: (event: ErrorEvent) => void logged.push(event) };
-  const registry = new Registry(commands);
-  const all = compileNotices("the server", notify);
-  const resolved = resolveLimits(limits);
-  const metrics = { notices: { given: 0, failed: 0, dropped: 0 } };
-  const notices = new Notices({ limits: resolved, metrics, logs, registry, all, folder });
-  const dispatcher = new Dispatcher({ registry, limits: resolved, notices });
-  const noticed = (): ErrorEvent[] => logged.filter(({ event }) => event === "notice");
-  return { dispatcher, notices, noticed };
-}
-
-const bad = defineCommand({
-  name: "bad",
-  run: () => {
-    throw new IscepError("failed", "it broke");
-  },
-});
 const good = defineCommand({ name: "good", run: () => 1 });
 
 describe("a script that is told", () => {
@@ -354,137 +293,4 @@ describe("a definition", () => {
     const error = await errorOf(() => defineScript({ name: "x", run: ["/bin/true"], notify }));
     expect(error.message).toMatch(message);
   });
-});
-
-const factsOfBackup = {
-  run: "01a2243d-e45d-70ca-aece-f21a95d988a9",
-  command: "backup",
-  owner: "schedule",
-  status: "failed",
-  startedAtMs: 1,
-  endedAtMs: 2,
-  durationMs: 1,
-  outputBytes: 0,
-  stderr: "",
-} as const;
-
-/** Counts the bytes in the files of runs. */
-function outputBytes(folder: string): number {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".out"))
-    .reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0);
-}
-
-test("a run that was lost with its server is told once, by the next one, with what it had printed", async () => {
-  const folder = temporaryFolder();
-  const { run, told } = teller(folder);
-  program(folder, "long.sh", `echo half way >&2; sleep 300`);
-  const yaml = [
-    "listen: unix:./socket",
-    "tokens: false",
-    `notify: { run: [${run[0]}] }`,
-    "commands: { long: { run: [./long.sh] } }",
-  ];
-  writeFileSync(path.join(folder, "iscep.yaml"), `${yaml.join("\n")}\n`);
-  const first = await serveProcess([], { folder });
-  await iscep(["call", "--detach", "long"], { folder, environment: { ISCEP_URL: first.url } });
-  // What it printed is in a file.
-  await until(() => outputBytes(folder) > 0);
-  first.child.kill("SIGKILL");
-  await first.ended;
-  expect(told()).toEqual([]);
-  for (let start = 0; start < 2; start++) {
-    const next = await serve([], { folder });
-    await until(() => told().length > 0);
-    await next.stop();
-  }
-  expect(told()).toMatchObject([{ command: "long", status: "lost", code: "lost", stderr: "half way" }]);
-});
-
-test("a notice that waits when its server is killed is given by the next one", async () => {
-  const folder = temporaryFolder();
-  const { url, received } = await receiver((response, count) => response.writeHead(count < 2 ? 503 : 204).end());
-  program(folder, "bad.sh", "exit 1");
-  const yaml = [
-    "listen: unix:./socket",
-    "tokens: false",
-    `notify: { url: "${url}", secret: false }`,
-    "commands: { bad: { run: [./bad.sh] } }",
-  ];
-  writeFileSync(
-    path.join(folder, "iscep.yaml"),
-    `${yaml.join("\n")}\nlimits: { notice_retry_ms: 1h, max_notice_retry_ms: 1h }\n`,
-  );
-  const first = await serveProcess([], { folder });
-  await iscep(["call", "bad"], { folder, environment: { ISCEP_URL: first.url } });
-  await until(() => received.length === 1);
-  first.child.kill("SIGKILL");
-  await first.ended;
-  const second = await serve([], { folder });
-  await until(() => received.length === 2);
-  await second.stop();
-  const third = await serve([], { folder });
-  await third.stop();
-  expect(received).toHaveLength(2);
-  expect(received[1]?.headers["webhook-id"]).toBe(received[0]?.headers["webhook-id"]);
-});
-
-test("a runs folder that fails holds up neither the end of a run nor its notice, and is told of once", async () => {
-  const folder = path.join(temporaryFolder(), "loop");
-  symlinkSync("loop", folder);
-  const { url, received } = await receiver((response) => response.writeHead(204).end());
-  const { dispatcher, notices, noticed } = dispatcherWith([bad], { url, secret: false }, {}, folder);
-  const outcomes = [1, 2].map(() => dispatcher.start(anonymous, "bad", {}, { source: "unix" }).outcome?.status);
-  expect([...outcomes, dispatcher.activeRuns]).toEqual(["failed", "failed", 0]);
-  await until(() => received.length === 2);
-  await dispatcher.close(0);
-  await notices.close(10_000);
-  // Neither was sent again, because a fault of the folder is no fault of the receiver.
-  expect(received).toHaveLength(2);
-  expect(noticed().map(({ message }) => message)).toEqual([expect.stringMatching(/a notice cannot be kept in .*loop/)]);
-});
-
-test("a notice of a server that is found to be gone only later is given then", async () => {
-  const folder = temporaryFolder();
-  const { url, received } = await receiver((response) => response.writeHead(204).end());
-  const notify = { url, secret: false } as const;
-  const key = compileNotices("the server", notify)[0]?.key ?? "";
-  new KeptNotices(folder, (message) => expect.fail(message)).keep({ id: "left", key, facts: factsOfBackup });
-  const { dispatcher, notices } = dispatcherWith([bad], notify, { serverLeaseMs: 20 }, folder);
-  let asked = 0;
-  // The file is written by this process, so only one answer may say that its server is gone.
-  notices.begin(() => ++asked === 4);
-  await until(() => received.length === 1);
-  expect(received[0]?.headers["webhook-id"]).toBe("left");
-  await dispatcher.close(0);
-  await notices.close(10_000);
-  expect(readdirSync(folder)).toEqual([]);
-});
-
-test("a server that is killed while it takes notices over has removed the files only of those that it has given on", () => {
-  const kept = new KeptNotices(temporaryFolder(), (message) => expect.fail(message));
-  for (const id of ["a", "b"]) expect(kept.keep({ id, key: "key", facts: factsOfBackup })).toBe(true);
-  for (const { id } of kept.takeOver(() => true)) {
-    expect(kept.claim(id === "a" ? "b" : "a")).toBe(true);
-    break;
-  }
-});
-
-test("of several servers that take over a notice, one gets it", () => {
-  const folder = temporaryFolder();
-  const problems: string[] = [];
-  const servers = Array.from({ length: 3 }, () => new KeptNotices(folder, (message) => void problems.push(message)));
-  const facts = factsOfBackup;
-  const [first] = servers;
-  for (let round = 0; round < 20; round++) {
-    expect(first?.keep({ id: `id-${round}`, key: "key", facts })).toBe(true);
-    expect(servers.flatMap((server) => [...server.takeOver(() => false)])).toEqual([]);
-    const taken = servers.flatMap((server) => [...server.takeOver(() => true)]);
-    expect(taken).toEqual([{ id: `id-${round}`, key: "key", facts }]);
-    expect(servers.map((server) => server.claim(`id-${round}`))).toEqual([false, false, false]);
-  }
-  writeFileSync(path.join(folder, "torn.notice"), '{"key":');
-  expect([...(first?.takeOver(() => true) ?? [])]).toEqual([]);
-  expect(readdirSync(folder)).toEqual([]);
-  expect(problems).toEqual([expect.stringContaining("torn.notice cannot be read, and is removed")]);
 });
