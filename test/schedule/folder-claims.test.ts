@@ -60,13 +60,13 @@ test("two servers that have read the same file start each time once", async () =
 
 test("a time is claimed only when it is known whether the server of the last run lives", async () => {
   const folder = temporaryFolder();
-  let isGone: boolean | undefined;
-  const claim = folderClaims(folder, () => isGone, hour);
+  const known: { isGone?: boolean } = {};
+  const claim = folderClaims(folder, () => known.isGone, hour);
   expect((await claim(time)).kind).toBe("ours");
   writeFileSync(runningFile(folder), elsewhere);
   const next = { ...time, plannedMs: begin + 1 };
   await expect(claim(next)).rejects.toMatchObject({ code: "busy" });
-  isGone = true;
+  known.isGone = true;
   expect((await claim(next)).kind).toBe("ours");
 });
 
