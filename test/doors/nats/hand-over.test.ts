@@ -319,7 +319,7 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     const caller = await plainCaller(nats);
     const first = caller.request(subject);
     await full.started(1);
-    // Of those that are there, the one with the lowest id stays in the group, which is the full one.
+    // The one with the lowest id stays in the group, and this is the full one.
     const invented = "zzzzzzzzzzzz";
     caller.broker.subscribe(`${callSubjects.allTo("world", invented)}>`, () => {});
     caller.broker.publish("iscep.world.beat", encodeBeat(beat(invented, "ready", 0, 1_000)));
