@@ -45,7 +45,7 @@ export class FairWork {
     const { isStranger } = workload;
     const leftMs = isStranger ? this.#strangersLeftMs : this.#sliceMs;
     const mustWait = isStranger && (leftMs <= 0 || this.#strangers.size > 0);
-    const hasMore = mustWait || this.#work(workload, nowMs, nowMs + leftMs);
+    const hasMore = mustWait || this.handle(workload, nowMs, nowMs + leftMs);
     if (isStranger) {
       this.#strangersLeftMs -= performance.now() - nowMs;
       // The next turn has time again for connections without a token.
@@ -55,12 +55,16 @@ export class FairWork {
     return !hasMore;
   }
 
-  #work(workload: Workload, nowMs: number, untilMs: number): boolean {
+  /** Lets it work. A fault in our own code ends only this workload. */
+  handle(workload: Workload, nowMs: number, untilMs: number): boolean {
     try {
       return workload.work(nowMs, untilMs);
     } catch (error) {
-      this.#failed(error);
-      workload.cut("a fault in the server");
+      try {
+        this.#failed(error);
+      } finally {
+        workload.cut("a fault in the server");
+      }
       return false;
     }
   }
@@ -93,7 +97,7 @@ export class FairWork {
     for (const workload of queue) {
       queue.delete(workload);
       // This work goes behind all others, even those of this turn, because a set keeps the order in which it was filled.
-      if (this.#work(workload, nowMs, endMs)) this.wait(workload);
+      if (this.handle(workload, nowMs, endMs)) this.wait(workload);
       nowMs = performance.now();
       if (nowMs >= endMs) break;
     }

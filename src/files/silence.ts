@@ -8,6 +8,7 @@ export class Silence {
   #sign: string | undefined;
   #sinceMs = 0;
   #lookedAtMs = 0;
+  #hasSpoken = false;
 
   /** @param standstillMs looks that are farther apart show that this process stood still */
   constructor(standstillMs: number) {
@@ -19,9 +20,15 @@ export class Silence {
    * @param nowMs a clock that never jumps. Default: `performance.now()`.
    */
   look(sign: string, nowMs = performance.now()): number {
+    if (this.#sign !== undefined && sign !== this.#sign) this.#hasSpoken = true;
     if (sign !== this.#sign || nowMs - this.#lookedAtMs > this.#standstillMs)
       [this.#sign, this.#sinceMs] = [sign, nowMs];
     this.#lookedAtMs = nowMs;
     return nowMs - this.#sinceMs;
+  }
+
+  /** Looks have found two different signs, so the other process lived between them. */
+  get hasSpoken(): boolean {
+    return this.#hasSpoken;
   }
 }

@@ -84,7 +84,8 @@ export class RunJournal {
    * @param processes the id that its processes have, if that is another one
    */
   begins(run: Run, processes?: string): void {
-    if (run.isInJournal) return;
+    // A run that was refused here ends no second time.
+    if (run.isInJournal || run.outcome !== undefined) return;
     if (this.#store?.begin(run, processes) === false) {
       const error = new IscepError("busy", "another server has just begun a run with this key; call again to join it");
       run.end({ status: "rejected", error });

@@ -25,7 +25,8 @@ export class KeyLinks {
     try {
       return runOfFile(readlinkSync(this.#path(keyHash)));
     } catch (error) {
-      if (systemCodeOf(error) === "ENOENT") return undefined;
+      // A copy of the folder may have a plain file there (EINVAL), which says nothing. The next claim replaces it.
+      if (["ENOENT", "EINVAL"].includes(systemCodeOf(error) ?? "")) return undefined;
       throw error;
     }
   }

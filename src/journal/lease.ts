@@ -29,7 +29,6 @@ export class ServerLease {
   readonly #renewMs: number;
   readonly #path: string;
   readonly #timer: NodeJS.Timeout;
-  readonly #sinceMs = performance.now();
   /** How long each server has been silent, by its mark. */
   readonly #silences = new Map<string, Silence>();
   #isClosed = false;
@@ -76,12 +75,13 @@ export class ServerLease {
     return silence.look(`${stats.mtimeMs}`) > missed * this.#renewMs;
   }
 
-  /** Like `isGone`. undefined: its file is old, and this server has not watched it for long enough to know what that means. */
+  /**
+   * Like `isGone`. undefined: this server has neither seen the other one write, nor watched it for long enough to know that
+   * it is gone.
+   */
   isGoneIfKnown(mark: string): boolean | undefined {
     if (this.isGone(mark)) return true;
-    if (isOwnScope(mark) || performance.now() - this.#sinceMs > (missedRenewalsOfOld + 1) * this.#renewMs) return false;
-    const stats = statSync(this.#pathOf(mark), { throwIfNoEntry: false });
-    return stats !== undefined && this.#isOld(stats) ? undefined : false;
+    return isOwnScope(mark) || this.#silences.get(mark)?.hasSpoken === true ? false : undefined;
   }
 
   #isOld({ mtimeMs }: Stats): boolean {

@@ -133,6 +133,7 @@ export class RunsElsewhere {
     if (start === undefined) throw new IscepError("run_not_found", "another server has removed the run");
     if (end !== undefined) {
       stored.end = end;
+      if (end.status === "rejected") this.#options.runs.releaseKey(stored);
       return undefined;
     }
     // Its own server may have been killed while it wrote. A newline ends that line first.

@@ -105,19 +105,19 @@ export class RunStore {
     const start = startOf(run, processes);
     const path = this.#files.path(run.id);
     let fileBytes: number;
+    let isOurs = true;
     try {
       fileBytes = writeStart(path, start);
-      if (start.key !== undefined && !this.#claimKey(start.key, run.id)) {
-        rmSync(path, { force: true });
-        return false;
-      }
+      isOurs = start.key === undefined || this.#claimKey(start.key, run.id);
+      if (!isOurs) rmSync(path, { force: true });
     } catch (error) {
       this.#options.onProblem(
         `run ${run.id} cannot be written to ${this.#options.folder}; it is in memory only`,
         error,
       );
-      return true;
+      return isOurs;
     }
+    if (!isOurs) return false;
     const files = this.#outputs.begin(run.id);
     run.output.keepIn(files);
     this.#runs.add({ start, end: undefined, fileBytes, files, output: run.output, isOwn: true, followed: undefined });

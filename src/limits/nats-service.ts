@@ -52,7 +52,7 @@ export const natsServiceLimits = {
     default: 50,
     max: 60_000,
     reason:
-      "NATS: for how long an instance that closes still takes requests, and hands them over, while others are full",
+      "NATS: for how long an instance that closes still takes requests, and hands them over, while others are full; lingerTimeoutMs at most",
   },
   natsMaxHops: {
     min: 0,

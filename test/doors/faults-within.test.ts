@@ -37,7 +37,7 @@ test("a caller of version 1 whose call meets a fault loses its connection, and n
   };
   const [one, other] = [await another(), await another()];
   expect(await other.call("good")).toBe(1);
-  const fault = await errorOf(one.call("faulty", {}, { timeoutMs: 5_000 }));
+  const fault = await errorOf(one.call("faulty", {}, { timeoutMs: 50_000 }));
   expect(fault.code).toBe("lost");
   await until(() => errors.some(({ event }) => event === "internal"));
   expect(await other.call("good")).toBe(1);

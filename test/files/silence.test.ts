@@ -8,6 +8,14 @@ test("silence is what looks have found, from the first of them on", () => {
   expect([130, 150].map((nowMs) => silence.look("b", nowMs))).toEqual([0, 20]);
 });
 
+test("one that has given two signs lived between them", () => {
+  const silence = new Silence(100);
+  for (const nowMs of [0, 50]) silence.look("a", nowMs);
+  expect(silence.hasSpoken).toBe(false);
+  silence.look("b", 60);
+  expect(silence.hasSpoken).toBe(true);
+});
+
 test("a standstill of the one who looks is no silence of the other", () => {
   const silence = new Silence(100);
   silence.look("a", 0);

@@ -62,10 +62,15 @@ test.skipIf(process.platform !== "linux")("a folder that cannot be opened leaves
   writeFileSync(path.join(folder, "opening.lock"), "1-1-00000000-0123456789abcdef");
   const limits = { ...defaultLimits, fileLockTimeoutMs: 20 };
   const descriptors = (): number => readdirSync("/proc/self/fd").length;
-  const before = descriptors();
-  for (let count = 0; count < 3; count++)
+  const refused = async (): Promise<void> => {
     expect((await errorOf(openRuns(folder, limits, undefined, () => {}))).code).toBe("busy");
-  expect(descriptors()).toBe(before);
+  };
+  // What is opened once for the whole process is open then.
+  await refused();
+  const before = descriptors();
+  for (let count = 0; count < 3; count++) await refused();
+  // Something else in this process may just read a file.
+  await expect.poll(descriptors).toBeLessThanOrEqual(before);
 });
 
 test("a step is the file of one run, one file of output, one line of the log, or a part of the log", () => {

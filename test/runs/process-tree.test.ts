@@ -126,7 +126,7 @@ test("a process without a parent that becomes one program after the other is fou
     },
   );
   later(() => void child.kill("SIGKILL"));
-  const times = rounds(200, 2_000, 20_000);
+  const times = rounds(60, 2_000, 20_000);
   for (let time = 0; time < times; time++) {
     const entry = (await scanProcesses())?.get(child.pid ?? 0);
     expect(entry?.runId, `scan ${time}`).toBe(runId);

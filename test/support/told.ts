@@ -1,7 +1,7 @@
 /** What each door tells of the end of a run: to its caller, to who follows the run, and to who asks for it later. */
 import { constants } from "node:os";
 import { connect as connectNats, headers, type NatsConnection } from "@nats-io/transport-node";
-import { connect, type Client, type Outcome } from "iscep";
+import { connect, type Client, type Limits, type Outcome } from "iscep";
 import { natsProof } from "iscep/nats";
 import { errorTable, isErrorCode } from "#iscep/errors";
 import { isScriptResult } from "#iscep/model/script-result";
@@ -103,12 +103,19 @@ export async function version2Teller(places: Places): Promise<Teller> {
 
 /** A session with the instances of a service. */
 export async function natsTeller(places: Places): Promise<Teller> {
-  return clientTeller(await opened(places, `${places.broker}/${places.service}`));
+  // The broker may stand still on a busy machine. Only a server that is killed is gone.
+  const patience = places.service === "here" ? { natsGoneMs: 60_000 } : {};
+  return clientTeller(await opened(places, `${places.broker}/${places.service}`, undefined, patience));
 }
 
-async function opened({ token, later }: Places, url: string, protocol?: 1 | 2): Promise<Client> {
+async function opened(
+  { token, later }: Places,
+  url: string,
+  protocol?: 1 | 2,
+  patience: Partial<Limits> = {},
+): Promise<Client> {
   // The server that ends a run also tells how. No client gives a call up because the machine is busy.
-  const limits = { answerGraceMs: 30_000, reconnectMinDelayMs: 5, reconnectMaxDelayMs: 50 };
+  const limits = { answerGraceMs: 30_000, reconnectMinDelayMs: 5, reconnectMaxDelayMs: 50, ...patience };
   const client = await connect(url, { token, limits, ...(protocol === undefined ? {} : { protocol }) });
   later(() => client.close());
   return client;

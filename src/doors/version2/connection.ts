@@ -244,7 +244,7 @@ export class Version2Connection
     if (this.#closing !== undefined || this.#draining) return;
     // Requests that came before still count, if there is time for them.
     const nowMs = performance.now();
-    this.work(nowMs, nowMs + this.#host.limits.workSliceMs);
+    this.#host.work.handle(this, nowMs, nowMs + this.#host.limits.workSliceMs);
     if (this.#isClosing()) return;
     this.#draining = true;
     this.writer.send(notificationText("goaway", { code: "busy", message: "the server closes" }));

@@ -102,11 +102,10 @@ async function readRunId(pid: string, startedAtMs: number): Promise<string | und
   if (beingRead.has(pid)) return undefined;
   beingRead.add(pid);
   try {
-    for (let looks = 0, withoutVariables = 0; ; looks++) {
+    for (let looks = 0; ; looks++) {
       try {
         const environment = await readLaterWithReserve(() => readFile(`/proc/${pid}/environ`, "latin1"));
-        if (environment === "") withoutVariables = isWithoutVariables(pid) ? withoutVariables + 1 : 0;
-        if (environment !== "" || withoutVariables === 2 || looks >= maxBecomingLooks)
+        if (environment !== "" || isWithoutVariables(pid) || looks >= maxBecomingLooks)
           return /(?:^|\0)ISCEP_RUN=([^\0]*)/.exec(environment)?.[1];
         await pause(becomingPauseMs);
       } catch (error) {
@@ -122,12 +121,12 @@ async function readRunId(pid: string, startedAtMs: number): Promise<string | und
 
 /**
  * A process that becomes another program at this moment (execve(2)) shows no variables, and it may lose the processor
- * there. Where they begin and end in its memory (proc_pid_stat(5)) tells it from one that was started without any. Both
- * look alike for an instant, so this must be true twice.
+ * there. It is told from one that was started without any by where they begin and end in its memory, and by where its code
+ * begins, which Linux sets last (proc_pid_stat(5)).
  */
 function isWithoutVariables(pid: string): boolean {
   const fields = readStatFields(pid);
-  return fields === undefined || (fields[47] === fields[48] && fields[48] !== "0");
+  return fields === undefined || (fields[47] === fields[48] && fields[23] !== "0");
 }
 
 /** Other kernels may not tell where the variables are, and then a process that has none must not hold up a search for long. */

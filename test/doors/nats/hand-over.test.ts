@@ -206,6 +206,8 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
     await running.started(1);
     const closed = server.close({ graceMs: 20_000 });
     await until(() => states.includes("draining"));
+    // What the broker sent it before this request, the instance has heard by now.
+    await caller.request(callSubjects.to("world", id, "nothing"));
     proxy.stall();
     const given = headers();
     given.set("Iscep-Reply", "_INBOX.caller");
@@ -224,38 +226,38 @@ describe.skipIf(natsServerProgram === undefined)("with a broker", () => {
 
   test("a request that comes when the last instance with room closes is no request to nobody", async () => {
     const nats = await NatsServer.start();
-    const proxy = await stallingProxy(nats.port);
-    const gates = [gate("slow"), gate("slow")];
-    const limits = { maxRuns: 1, natsLeaveMs: 2_000 };
-    const options = { commands: [gates[0]!.command], limits };
-    const instances = [await startInstance(nats, options, proxy.port)];
+    // A server that closes gives its doors only `lingerTimeoutMs` to leave.
+    const limits = { maxRuns: 1, natsLeaveMs: 2_000, lingerTimeoutMs: 20_000 };
+    const start = async () => {
+      const [proxy, slow] = [await stallingProxy(nats.port), gate("slow")];
+      const { server, id } = await startInstance(nats, { commands: [slow.command], limits }, proxy.port);
+      return { proxy, slow, server, id };
+    };
+    const [one, other] = [await start(), await start()];
     // Only the instance with the lowest id stays in the group when all are full.
-    let open = await startInstance(nats, { commands: [gates[1]!.command], limits });
-    for (let tries = 0; open.id > instances[0]!.id; tries++) {
-      expect(tries).toBeLessThan(100);
-      await open.server.close();
-      open = await startInstance(nats, { commands: [gates[1]!.command], limits });
-    }
+    const open = one.id < other.id ? one : other;
+    const full = open === one ? other : one;
     const caller = await plainCaller(nats);
     const states: string[] = [];
     caller.broker.subscribe("iscep.world.beat", ({ data }) => {
       const { instance, state } = decodeBeat(data);
       states.push(`${instance} ${state}`);
     });
-    const first = caller.request(callSubjects.to("world", instances[0]!.id, "slow"));
-    await until(() => states.includes(`${instances[0]!.id} full`));
+    const first = caller.request(callSubjects.to("world", full.id, "slow"));
+    await until(() => states.includes(`${full.id} full`));
     // What the broker sent it before this request, the open one has heard by now.
     await caller.request(callSubjects.to("world", open.id, "nothing"));
     // The full one hears late that the open one closes.
-    proxy.stall();
+    full.proxy.stall();
     const closed = open.server.close({ graceMs: 20_000 });
     await until(() => states.includes(`${open.id} draining`));
     const second = caller.request(subject);
     await caller.broker.connection.flush();
-    proxy.heal();
-    for (const { body } of await openedUntil(gates, [first, second])) expect(body).toMatchObject({ value: "through" });
+    full.proxy.heal();
+    for (const { body } of await openedUntil([open.slow, full.slow], [first, second]))
+      expect(body).toMatchObject({ value: "through" });
     await closed;
-    expect(gates.map(({ state }) => state.started)).toEqual([2, 0]);
+    expect([full.slow, open.slow].map(({ state }) => state.started)).toEqual([2, 0]);
   });
 
   test("a request that is too long to be handed over is refused as one that never began", async () => {
