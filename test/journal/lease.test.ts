@@ -57,7 +57,7 @@ test("nobody knows of a server whether it lives until it was seen to write, or w
 
 test("a server that nobody asked for yet is watched, so that the first answer is right", async () => {
   const renewMs = 50;
-  await until(async () => {
+  const isKnown = async (): Promise<boolean> => {
     const folder = temporaryFolder();
     const file = path.join(folder, `${elsewhere}.server`);
     const lease = leaseIn(folder, renewMs);
@@ -67,7 +67,8 @@ test("a server that nobody asked for yet is watched, so that the first answer is
     if (!lease.isGone(elsewhere)) return false;
     lease.sweep();
     return !existsSync(file);
-  });
+  };
+  await expect.poll(isKnown).toBe(true);
 });
 
 test("a standstill of the machine is no silence of its servers", async () => {
